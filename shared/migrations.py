@@ -1,0 +1,68 @@
+"""Hides how a database gets its tables: numbered .sql files, each applied once, forward only.
+
+This module stands beside the folder `migrations/`; Python prefers the module to a folder without `__init__.py`.
+"""
+
+import hashlib
+import re
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+_NAME: Final = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
+_ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+# One lock for all migrations of a database; the number only has to be the same in every process.
+_LOCK: Final = 0x5C111_0001
+_TABLE: Final = """create table if not exists migration (
+    name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp()
+)"""
+
+
+class MigrationRefused(Exception):
+    """The files and the database disagree; going on would leave the tables in a state nobody wrote down."""
+
+
+async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) -> list[str]:
+    """Apply the folder's .sql files that were not applied yet, in order, each in a transaction of its own.
+
+    `{role}` in a file stands for the name `grants_to`, the role the service works with. Two at once are
+    harmless: the second waits for the first's advisory lock. Returns the names applied now. Raises MigrationRefused when an
+    applied file was changed or is gone.
+    """
+    if not _ROLE.fullmatch(grants_to):
+        raise MigrationRefused(f"角色名不合规 not a role name: {grants_to!r}")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    for file in files:
+        if not _NAME.fullmatch(file.name):
+            raise MigrationRefused(f"迁移文件名应如 001_name.sql; a migration is named like 001_name.sql: {file.name}")
+    connection = await asyncpg.connect(owner_dsn, server_settings={"application_name": "skillplan-migrate"})
+    try:
+        await connection.execute("select pg_advisory_lock($1)", _LOCK)
+        await connection.execute(_TABLE)
+        await connection.execute(
+            f'grant usage on schema public to "{grants_to}"; grant select on migration to "{grants_to}"'
+        )
+        applied = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
+        if gone := sorted(applied.keys() - {file.name for file in files}):
+            raise MigrationRefused(
+                f"数据库已应用而代码中没有的迁移(代码是否较旧?)applied here, missing in this code (older code?): {', '.join(gone)}"
+            )
+        done = []
+        for file in files:
+            text = file.read_text(encoding="utf-8")
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            if file.name in applied:
+                if applied[file.name] != digest:
+                    raise MigrationRefused(f"已应用的迁移被改动 changed after it was applied: {file.name}")
+                continue
+            if applied and file.name < max(applied):
+                raise MigrationRefused(f"新迁移的编号须在已应用的之后 a new migration must come last: {file.name}")
+            async with connection.transaction():
+                await connection.execute(text.replace("{role}", grants_to))
+                await connection.execute("insert into migration (name, sha256) values ($1, $2)", file.name, digest)
+            done.append(file.name)
+        return done
+    finally:
+        await connection.close()
