@@ -1,0 +1,1 @@
+"""What runs Skillplan somewhere: the local stack, topics, images."""

@@ -1,0 +1,73 @@
+"""Gives each service a database with two roles on a PostgreSQL server: one that owns the tables, one that works with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """The passwords of a service's two roles."""
+
+    owner: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Database:
+    """A service's database: the owner's address for migrations, the role's for everything else."""
+
+    service: str
+    name: str
+    owner_dsn: str
+    dsn: str
+
+
+async def ensure_roles(superuser_dsn: str, passwords: dict[str, Passwords]) -> None:
+    """Make `<service>_owner` and `<service>` log in with these passwords. Repeating it is harmless."""
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        there = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
+        for service, secrets in passwords.items():
+            for role, secret in ((f"{service}_owner", secrets.owner), (service, secrets.role)):
+                verb = "ALTER" if role in there else "CREATE"
+                quoted = await connection.fetchval("SELECT quote_literal($1::text)", secret)
+                await connection.execute(f"{verb} ROLE {_name(role)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {quoted}")
+    finally:
+        await connection.close()
+
+
+async def ensure_databases(superuser_dsn: str, services: list[str]) -> None:
+    """Make the databases that are not there yet. Nobody but the service's roles may enter one."""
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        there = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+        for service in services:
+            if service not in there:
+                await create_database(connection, service, service)
+    finally:
+        await connection.close()
+
+
+async def create_database(
+    connection: asyncpg.Connection[asyncpg.Record], service: str, name: str, template: str | None = None
+) -> None:
+    """Create one database of the service, empty or as a copy of a template."""
+    owner, role = _name(f"{service}_owner"), _name(service)
+    await connection.execute(f"CREATE DATABASE {_name(name)} OWNER {owner} TEMPLATE {_name(template or 'template0')}")
+    await connection.execute(f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC")
+    await connection.execute(f"GRANT CONNECT ON DATABASE {_name(name)} TO {role}")
+
+
+def address(superuser_dsn: str, user: str, password: str, database: str) -> str:
+    """Write the address of another role and database on the same server."""
+    parts = urlsplit(superuser_dsn)
+    server = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(password, safe='')}@{server}", path=f"/{database}"))
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

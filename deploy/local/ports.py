@@ -1,0 +1,43 @@
+"""Decides which TCP ports of this machine a part gets: its usual one, else the next free."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Collection
+
+from deploy.local.refusal import Refusal
+
+HOST = "127.0.0.1"
+_LAST_PORT = 65_000
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the servers do it: a connection that lingers in TIME_WAIT does not make a port taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def next_free(first: int, given: Collection[int], *, free: Callable[[int], bool] = is_free) -> int:
+    """Return the first free port from `first` on that is not in `given`."""
+    for port in range(first, _LAST_PORT):
+        if port not in given and free(port):
+            return port
+    raise Refusal(f"从 {first} 起没有空闲端口。请关闭占用端口的程序。", f"No free port from {first} on. Stop what holds them.")
+
+
+def any_free(count: int) -> list[int]:
+    """Return that many different ports which the system says are free now."""
+    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()

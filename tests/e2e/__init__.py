@@ -1,0 +1,1 @@
+"""Whole journeys through the processes that `make up` starts."""

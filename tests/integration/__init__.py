@@ -1,0 +1,1 @@
+"""Parts on a real broker and a real database."""
