@@ -1,0 +1,62 @@
+"""Reads CloudEvents envelopes out of HTTP requests and Kafka messages: structured, batch and binary mode."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+import orjson
+
+STRUCTURED: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
+
+
+class NotReadableError(ValueError):
+    """The bytes are no JSON object (of a batch: no JSON array); the message is a code, never a quotation."""
+
+
+def parse_object(raw: bytes | None) -> dict[str, Any]:
+    """Return a JSON object; raises NotReadableError with `empty`, `not-json` or `not-an-object`."""
+    if not raw:
+        raise NotReadableError("empty")
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise NotReadableError("not-json") from None
+    if not isinstance(value, dict):
+        raise NotReadableError("not-an-object")
+    return value
+
+
+def parse_array(raw: bytes) -> list[Any]:
+    """Return a JSON array; raises NotReadableError with `not-json` or `not-an-array`."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise NotReadableError("not-json") from None
+    if not isinstance(value, list):
+        raise NotReadableError("not-an-array")
+    return value
+
+
+def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
+    """Return the envelope of a Kafka message: structured unless it carries `ce_` headers (CloudEvents Kafka binding)."""
+    attributes: dict[str, Any] = {}
+    structured = False
+    for name, text in headers:
+        shown = name.lower()
+        if shown == "content-type":
+            structured = text.lower().startswith(b"application/cloudevents")
+            attributes["datacontenttype"] = text.decode("utf-8", "replace")
+        elif shown.startswith("ce_"):
+            attributes[shown[3:]] = text.decode("utf-8", "replace")
+    if structured or not ("id" in attributes or "specversion" in attributes):
+        return parse_object(value)
+    return attributes | {"data": parse_object(value)}
+
+
+def from_http_headers(headers: Mapping[str, str], raw: bytes) -> dict[str, Any]:
+    """Return the envelope of a request in binary mode: `ce-` headers, percent-encoded (CloudEvents HTTP binding)."""
+    attributes: dict[str, Any] = {
+        name[3:].lower(): unquote(text, errors="replace") for name, text in headers.items() if name.lower().startswith("ce-")
+    }
+    return attributes | {"datacontenttype": headers.get("content-type"), "data": parse_object(raw)}

@@ -1,0 +1,86 @@
+-- name: lock
+-- The transaction's first statement: serialises the decisions of a service.
+select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() as now from log_head for update
+
+-- name: load
+-- Every fact, own and heard, whose stream or tag is among the keys.
+select tags, bytes from fact where stream = any($1) or tags && $1
+union all
+select tags, bytes from heard where stream = any($1) or tags && $1
+
+-- name: decided
+-- The decision in force of each (source, id) that was decided.
+select k.source, k.id, r.decision, r.digest, r.bytes
+from unnest($1::text[], $2::text[]) as k (source, id)
+cross join lateral (
+    select decision, digest, bytes from receipt
+    where source = k.source and id = k.id and decision is not null
+    order by decision desc limit 1
+) as r
+
+-- name: receipt
+-- The receipt of a report as it stands now: its latest decision, else the last answer that bound nothing.
+select bytes from receipt where source = $1 and id = $2 order by (decision is null), decision desc, number desc limit 1
+
+-- name: waiting
+-- The reports that wait for one of the keys, in the order received.
+select source, id, until, report from waiting where until = any($1) order by number
+
+-- name: append
+-- Facts, receipts, what waits now or no longer, and the head: all of it or nothing.
+with facts as (
+    insert into fact (position, stream, version, id, report_source, report_id, tags, recorded_at, bytes, sha256)
+    select position, stream, version, id, report_source, report_id, string_to_array(tags, ' '), recorded_at, bytes, sha256(bytes)
+    from unnest($1::bigint[], $2::text[], $3::int[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+                $8::timestamptz[], $9::bytea[])
+        as new (position, stream, version, id, report_source, report_id, tags, recorded_at, bytes)
+), receipts as (
+    insert into receipt (number, source, id, decision, digest, district, bytes)
+    select * from unnest($10::bigint[], $11::text[], $12::text[], $13::int[], $14::bytea[], $15::text[], $16::bytea[])
+), asleep as (
+    insert into waiting (source, id, until, number, received_at, report)
+    select * from unnest($17::text[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $22::bytea[])
+)
+update log_head set position = $23, recorded_at = $24, receipts = $25, waiting = $26
+
+-- name: woken
+-- Reports that wait no longer.
+delete from waiting where (source, id) in (select * from unnest($1::text[], $2::text[]))
+
+-- name: hear
+-- Keep facts of another service that decisions here rest on.
+insert into heard (service, position, stream, tags, bytes)
+select service, position, stream, string_to_array(tags, ' '), bytes
+from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[]) as new (service, position, stream, tags, bytes)
+
+-- name: subscription
+select position from subscription where service = $1
+
+-- name: move_subscription
+insert into subscription values ($1, $2) on conflict (service) do update set position = excluded.position
+
+-- name: person_keys
+select token, wrapped from person_key where token = any($1)
+
+-- name: add_person_keys
+-- In the order of tokens, so that two transactions never wait for each other in a ring.
+insert into person_key select * from unnest($1::text[], $2::bytea[]) as new (token, wrapped) order by token
+on conflict do nothing
+
+-- name: quarantine
+-- Once for each place: read again after a crash it is known already.
+with new as (
+    insert into quarantine
+    select $1::bigint + row_number() over (), new.* from unnest($2::text[], $3::int[], $4::bigint[], $5::text[], $6::int[],
+        $7::bytea[], $8::bytea[], $9::timestamptz[]) as new (topic, partition, "offset", reason, size, digest, sealed, at)
+    where not exists (select from quarantine q where (q.topic, q.partition, q."offset") = (new.topic, new.partition, new."offset"))
+    returning 1
+)
+update log_head set quarantined = quarantined + (select count(*) from new)
+
+-- name: head
+select position, recorded_at, receipts, waiting from log_head
+
+-- name: log
+-- A page of the log after a position, for reconciling and repair.
+select bytes from fact where position > $1 order by position limit $2

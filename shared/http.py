@@ -1,0 +1,252 @@
+"""The HTTP door of a domain service: reports in, receipts out; concurrent requests share one transaction."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import orjson
+import structlog
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.exceptions import HTTPException
+
+from shared import rules
+from shared.bindings import BATCH, STRUCTURED, NotReadableError, from_http_headers, parse_array, parse_object
+from shared.command_handler import Answer, CommandHandler
+from shared.event_store import UNAVAILABLE
+from shared.events import Door, NotUnderstood, Report
+from shared.health import Health
+
+_LARGEST_EVENT: Final = 1024 * 1024
+_LARGEST_BATCH: Final = 4 * 1024 * 1024
+_MOST_EVENTS: Final = 1000  # RULES A16
+_MOST_TOGETHER: Final = 500
+_STATUS: Final = {"accepted": 200, "duplicate": 200, "waiting": 202}
+_log = structlog.get_logger()
+
+Arrived = Report | NotUnderstood
+T = TypeVar("T")
+
+
+class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
+    """An error that is not about one event, answered as problem+json."""
+
+    def __init__(self, status: int, zh: str, en: str, **headers: str) -> None:
+        super().__init__(en)
+        self.status, self.zh, self.en = status, zh, en
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def response(self) -> Response:
+        """Return it as RFC 9457 wants it, with both languages."""
+        body = {"type": "about:blank", "status": self.status, "title": self.en, "detail": self.en, "zh": self.zh,
+                "en": self.en}  # fmt: skip
+        return Response(orjson.dumps(body), self.status, self.headers, "application/problem+json")
+
+
+AWAY: Final = Problem(
+    503, "服务暂时无法作出决定(数据库不可用),请稍后重发。", "The service cannot decide now (database away); send it again.",
+    retry_after="2",
+)  # fmt: skip
+
+
+class GroupCommit:
+    """Gathers what concurrent requests bring into one transaction after another."""
+
+    def __init__(self, handler: CommandHandler) -> None:
+        self._handler = handler
+        self._queue: list[tuple[Sequence[Arrived], asyncio.Future[list[Answer]]]] = []
+        self._arrived = asyncio.Event()
+
+    async def submit(self, items: Sequence[Arrived]) -> list[Answer]:
+        """Return the answers once they are committed; raises one of `UNAVAILABLE` when the database is away."""
+        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self._queue.append((items, future))
+        self._arrived.set()
+        return await future
+
+    async def run(self) -> None:
+        """Decide what has been submitted, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            group, taken = [], 0
+            while self._queue and (not group or taken + len(self._queue[0][0]) <= _MOST_TOGETHER):
+                group.append(self._queue.pop(0))
+                taken += len(group[-1][0])
+            if not self._queue:
+                self._arrived.clear()
+            await self._decide(group)
+
+    async def _decide(self, group: list[tuple[Sequence[Arrived], asyncio.Future[list[Answer]]]]) -> None:
+        try:
+            answers = iter(await self._handler.handle([item for items, _ in group for item in items]))
+        except UNAVAILABLE as error:
+            for _, future in group:
+                _settle(future, error)
+        except Exception as error:
+            _log.exception("http.failed", requests=len(group))
+            if len(group) == 1:
+                _settle(group[0][1], error)
+                return
+            # One report must not take its neighbours down with it.
+            for single in group:
+                await self._decide([single])
+        else:
+            for items, future in group:
+                own = [next(answers) for _ in items]
+                if not future.done():
+                    future.set_result(own)
+
+
+def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def create_app(handler: CommandHandler) -> FastAPI:
+    """Return the HTTP side of a domain service: `/v1/events`, `/v1/receipts`, `/v1/log`, `/v1/log/head`."""
+    group, decoder, store, service = GroupCommit(handler), handler.decoder, handler.store, handler.service
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        committing = asyncio.create_task(group.run())
+        yield
+        committing.cancel()
+
+    app = FastAPI(title=f"Skillplan {service}", version="1", lifespan=lifespan)
+    answer_problems(app)
+
+    @app.post("/v1/events", summary="Report one event or a batch; the answer is its receipt")
+    async def post_events(request: Request) -> Response:
+        mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        received_at = datetime.now(UTC)
+        door = Door()
+        if mode == BATCH:
+            raw = await _read(request, _LARGEST_BATCH)
+            return await batch(_readable(lambda: parse_array(raw)), door, received_at)
+        if mode not in (STRUCTURED, "application/json"):
+            raise Problem(415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}.")
+        raw = await _read(request, _LARGEST_EVENT)
+        if mode == "application/json" and "ce-id" in request.headers:
+            envelope = _readable(lambda: from_http_headers(request.headers, raw))
+        elif mode == "application/json" and raw.lstrip()[:1] == b"[":
+            return await batch(_readable(lambda: parse_array(raw)), door, received_at)
+        else:
+            envelope = _readable(lambda: parse_object(raw))
+        answer = (await _submit([decoder.decode(envelope, door, received_at)]))[0]
+        return Response(answer.receipt, _STATUS.get(answer.status, 422), media_type="application/json")
+
+    async def batch(elements: list[Any], door: Door, received_at: datetime) -> Response:
+        if len(elements) > _MOST_EVENTS:
+            raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")
+        arrived = [
+            decoder.decode(element, door, received_at)
+            if isinstance(element, dict)
+            else NotUnderstood("invalid", (rules.NotAnEvent(f"/{index}"),), received_at)
+            for index, element in enumerate(elements)
+        ]
+        answers = await _submit(arrived) if arrived else []
+        body = b'{"results":[' + b",".join(answer.receipt for answer in answers) + b"]}"
+        return Response(body, media_type="application/json")
+
+    async def _submit(arrived: Sequence[Arrived]) -> list[Answer]:
+        try:
+            return await group.submit(arrived)
+        except UNAVAILABLE:
+            raise AWAY from None
+
+    async def ask(query: Awaitable[T]) -> T:
+        try:
+            return await query
+        except UNAVAILABLE:
+            raise AWAY from None
+
+    @app.get("/v1/receipts", summary="The receipt of a report as it stands now (RULES A18)")
+    async def get_receipt(source: str, id: str) -> Response:  # noqa: A002 - the contract's name
+        receipt = None if "\x00" in source + id else await ask(store.receipt(source, id))
+        if receipt is None:
+            raise Problem(404, "没有收到过这个编号的报告。", "No report of this source and id was received here.")
+        return Response(receipt, media_type="application/json")
+
+    @app.get("/v1/log/head", summary="Where this service's log stands")
+    async def get_head() -> Response:
+        head = await ask(store.head())
+        shown = {"service": service, "position": head["position"], "recorded_at": head["recorded_at"]}
+        return Response(orjson.dumps(shown), media_type="application/json")
+
+    @app.get("/v1/log", summary="A page of this service's facts, for reconciling and repair")
+    async def get_log(
+        after: Annotated[int, Query(ge=0, le=2**62)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+    ) -> Response:
+        facts = await ask(store.log(after, limit))
+        return Response(b'{"facts":[' + b",".join(facts) + b"]}", media_type="application/json")
+
+    return app
+
+
+def add_probes(app: FastAPI, health: Health, registry: CollectorRegistry, check: Callable[[], Awaitable[None]]) -> None:
+    """Add `/livez`, `/readyz` (which names what is wrong) and `/metrics`; `check` brings the health up to date."""
+
+    @app.get("/livez", include_in_schema=False)
+    async def live() -> Response:
+        return Response(b'{"status":"live"}', media_type="application/json")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def ready() -> Response:
+        await check()
+        problems = health.problems
+        body = {"status": "ready" if not problems else "not-ready", "problems": problems}
+        return Response(orjson.dumps(body), 200 if not problems else 503, media_type="application/json")
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Answer every error as problem+json in both languages; a text never quotes what was sent."""
+
+    @app.exception_handler(Problem)
+    async def problem(_request: Request, error: Problem) -> Response:
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        names = ", ".join(sorted({str(fault["loc"][-1]) for fault in error.errors()}))
+        return Problem(422, f"请求参数缺失或不正确:{names}。", f"Missing or wrong in the request: {names}.").response()
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> Response:
+        texts = {404: ("没有这个地址。", "There is nothing at this address."),
+                 405: ("这个地址不支持该方法。", "This address does not take this method.")}  # fmt: skip
+        zh, en = texts.get(error.status_code, ("请求无法处理。", "The request cannot be handled."))
+        return Problem(error.status_code, zh, en, **dict(error.headers or {})).response()
+
+    @app.exception_handler(Exception)
+    async def failed(_request: Request, _error: Exception) -> Response:
+        return Problem(500, "服务内部错误,已记录。", "An error of ours; it has been logged.").response()
+
+
+def _readable(parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except NotReadableError as error:
+        texts = {
+            "empty": ("请求体为空。", "The body is empty."),
+            "not-json": ("请求体不是有效的 JSON(UTF-8)。", "The body is no valid JSON in UTF-8."),
+            "not-an-object": ("请求体应为一个 JSON 对象。", "The body must be one JSON object."),
+            "not-an-array": ("批量请求体应为 JSON 数组。", "The body of a batch must be a JSON array."),
+        }
+        raise Problem(400, *texts[str(error)]) from None
+
+
+async def _read(request: Request, largest: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > largest:
+            raise Problem(413, f"请求体超过 {largest} 字节。", f"The body is larger than {largest} bytes.")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,153 @@
+"""Takes reports and other services' facts from Kafka: acknowledged only after the transaction; hides Faust."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import faust
+import mode
+import stamina
+import structlog
+from faust.types import EventT, StreamT
+
+from shared.event_store import UNAVAILABLE
+from shared.health import Health
+
+_BATCH: Final = 500
+_STALLED_SECONDS: Final = 60
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One Kafka message as it came in; `at` is the broker's append time in seconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    at: float
+
+
+Handle = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+class Inbox:
+    """One Faust app of a service: each subscription is topics and the plain function that handles their messages."""
+
+    def __init__(self, group: str, kafka: str, health: Health, credentials: Any = None) -> None:
+        self._health = health
+        self._app = faust.App(
+            group,
+            broker=[f"kafka://{server}" for server in kafka.split(",")],
+            broker_credentials=credentials,
+            store="memory://",
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            consumer_auto_offset_reset="earliest",
+            stream_wait_empty=True,
+            stream_buffer_maxsize=16384,
+            broker_commit_interval=1.0,
+            broker_session_timeout=10,
+            broker_heartbeat_interval=3,
+            broker_rebalance_timeout=30,
+            broker_request_timeout=40,
+            agent_supervisor=mode.CrashingSupervisor,
+        )
+        self._handled: dict[tuple[str, int], int] = {}
+        self._moved = time.monotonic()
+        self._pausing = 0
+
+    def subscribe(self, name: str, topics: Sequence[str], handle: Handle) -> None:
+        """Hand the messages of some topics to a function, in batches, in order within a partition.
+
+        A batch is acknowledged after the function returned. While the database is away the function is called again
+        with the same batch; any other error ends the process, whose supervisor starts it again from the last commit.
+        """
+        channel = self._app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+        async def agent(stream: StreamT[bytes]) -> None:
+            try:
+                # noack_take: Faust acknowledges a failed event in every other form of consuming.
+                async for events in stream.noack_take(_BATCH, within=0.01):
+                    await self._retry(name, handle, [_message(event) for event in events])
+                    for event in events:
+                        await stream.ack(event)
+                        self._handled[(event.message.topic, event.message.partition)] = event.message.offset + 1
+                    self._moved = time.monotonic()
+            except asyncio.CancelledError:
+                raise
+            except BaseException:
+                # Faust would commit past what failed; only the end of the process keeps it.
+                _log.exception("inbox.failed", subscription=name)
+                os._exit(70)
+
+        self._app.agent(channel, name=name, concurrency=1)(agent)
+
+    async def _retry(self, name: str, handle: Handle, messages: Sequence[Message]) -> None:
+        async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=5.0):
+            with attempt:
+                if attempt.num > 1:
+                    self._health.report(f"inbox.{name}", "database: not available, messages wait")
+                self._pausing += 1
+                try:
+                    await handle(messages)
+                finally:
+                    self._pausing -= 1
+        self._health.report(f"inbox.{name}", None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop`; returns after what was in work is committed, or ends the process when it hangs."""
+        self._app.loop = asyncio.get_running_loop()
+        self._app.finalize()
+        await self._app.start()
+        self._health.report("kafka", None)
+        watch = asyncio.create_task(self._watch())
+        await stop.wait()
+        watch.cancel()
+        # Faust waits for empty streams without a limit of its own.
+        await asyncio.wait_for(self._app.stop(), timeout=20)
+
+    async def _watch(self) -> None:
+        """End the process when Faust has died silently, or messages lie there and nothing moves (LIBRARIES: #532)."""
+        while True:
+            await asyncio.sleep(1)
+            if self._app.crashed or self._app.should_stop:
+                _log.error("inbox.crashed", reason=repr(self._app.crash_reason))
+                os._exit(70)
+            lag = self.lag()
+            if lag and not self._pausing and time.monotonic() - self._moved > _STALLED_SECONDS:
+                _log.error("inbox.stalled", lag=lag)
+                os._exit(70)
+
+    def lag(self) -> int:
+        """Return how many messages of the assigned partitions are not handled yet, as far as the broker told."""
+        consumer = self._app.consumer
+        waiting = 0
+        for partition in consumer.assignment():
+            end = consumer.highwater(partition)
+            done = self._handled.get((partition.topic, partition.partition))
+            if end is not None and done is not None:
+                waiting += max(0, end - done)
+        return waiting
+
+
+def _message(event: EventT[bytes]) -> Message:
+    message = event.message
+    headers = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Message(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple(pairs),
+        message.timestamp,
+    )

@@ -1,0 +1,63 @@
+"""The answer to a report: one body, the same from the API and on the receipts topic (VOCABULARY 2)."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from shared import rules
+from shared.events import Fact, NotUnderstood, Report, show_instant
+from shared.rules import Rule
+
+
+def _body(
+    arrived: Report | NotUnderstood, service: str, status: str, decided_at: datetime, reasons: tuple[Rule, ...] = ()
+) -> dict[str, Any]:
+    shown = {
+        "source": arrived.source,
+        "id": arrived.id,
+        "type": arrived.type,
+        "subject": arrived.subject,
+        "district": arrived.district,
+    }
+    return {name: value for name, value in shown.items() if value is not None} | {
+        "service": service,
+        "status": status,
+        "reasons": [rule.reason() for rule in reasons],
+        "flags": [],
+        "received_at": show_instant(arrived.received_at),
+        "decided_at": show_instant(decided_at),
+    }
+
+
+def decided(
+    report: Report,
+    service: str,
+    decided_at: datetime,
+    first_fact: Fact | None,
+    refused: Rule | None = None,
+    waits_for: str | None = None,
+) -> bytes:
+    """Return the receipt of a decision: `accepted`, `refused` by a rule, or `waiting`."""
+    status = "waiting" if waits_for is not None else "refused" if refused else "accepted"
+    shown = _body(report, service, status, decided_at, (refused,) if refused else ())
+    if first_fact is not None:
+        shown |= {"position": first_fact.position, "stream": first_fact.stream, "version": first_fact.version}
+    if waits_for is not None:
+        shown["waits_for"] = waits_for
+    return orjson.dumps(shown)
+
+
+def not_decided(arrived: NotUnderstood, service: str, at: datetime) -> bytes:
+    """Return the receipt of what was not understood or not admitted; it binds no id (RULES A3)."""
+    return orjson.dumps(_body(arrived, service, arrived.status, at, arrived.reasons))
+
+
+def repeated(report: Report, service: str, at: datetime, first: bytes, same: bool) -> bytes:
+    """Return `duplicate`, or refused `id-reused`, with the first report's receipt inside (RULES A5, A6)."""
+    shown = (
+        _body(report, service, "duplicate", at)
+        if same
+        else _body(report, service, "refused", at, (rules.IdReused("/id"),))
+    )
+    return orjson.dumps(shown | {"first": orjson.Fragment(first)})

@@ -1,0 +1,131 @@
+"""Sends what was recorded to Kafka: at least once, in log order, never skipping; one relay a service."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiokafka
+import asyncpg
+import orjson
+import structlog
+from aiokafka.errors import KafkaError
+
+from shared.event_store import UNAVAILABLE, read_queries
+from shared.events import show_instant
+from shared.health import Health
+
+_SQL: Final = read_queries("shared", "relay.sql")
+_PAGE: Final = 2000
+_STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+_JSON: Final = [("content-type", b"application/json")]
+_log = structlog.get_logger()
+
+Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
+
+
+class Relay:
+    """Reads each outbox after its checkpoint, sends, and moves the checkpoint once the broker has acknowledged."""
+
+    def __init__(self, dsn: str, kafka: str, service: str, health: Health, kafka_settings: dict[str, Any]) -> None:
+        self._dsn = dsn
+        self._kafka = kafka
+        self._service = service
+        self._health = health
+        self._kafka_settings = kafka_settings
+        self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
+            "facts": self._fact,
+            "receipts": self._receipt,
+            "quarantine": self._quarantined,
+        }
+
+    async def run(self) -> None:
+        """Relay until cancelled; when the database or the broker is away, pause and start again from the checkpoint."""
+        pause = 0.2
+        while True:
+            try:
+                await self._relay()
+                pause = 0.2
+            except (*UNAVAILABLE, KafkaError) as error:
+                where = "kafka" if isinstance(error, KafkaError) else "database"
+                self._health.report("relay", f"{where}: {type(error).__name__}")
+                _log.warning("relay.paused", waiting_for=where, error=type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def _relay(self) -> None:
+        connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
+        try:
+            if not await connection.fetchval(_SQL["lock"]):
+                self._health.report("relay", None)  # a standby is well
+                return
+            producer = aiokafka.AIOKafkaProducer(
+                bootstrap_servers=self._kafka,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=2,
+                max_batch_size=131072,
+                compression_type="lz4",
+                request_timeout_ms=20000,
+                **self._kafka_settings,
+            )
+            await producer.start()
+            try:
+                await self._pump(connection, producer)
+            finally:
+                await producer.stop()
+        finally:
+            with contextlib.suppress(*UNAVAILABLE, TimeoutError):
+                await connection.close(timeout=2)
+
+    async def _pump(self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer) -> None:
+        recorded = asyncio.Event()
+        await connection.add_listener("recorded", lambda *_: recorded.set())
+        checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
+        while True:
+            recorded.clear()
+            sent = 0
+            for outbox, message in self._outboxes.items():
+                rows = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
+                if not rows:
+                    continue
+                acks = []
+                for row in rows:
+                    if (ready := message(row)) is not None:
+                        topic, key, value, headers = ready
+                        partition = 0 if outbox == "facts" else None
+                        acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
+                await asyncio.gather(*acks)
+                await connection.execute(_SQL["move"], outbox, rows[-1][0])
+                checkpoints[outbox] = rows[-1][0]
+                sent += len(rows)
+            self._health.report("relay", None)
+            if not sent:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(recorded.wait(), 0.5)
+
+    def _fact(self, row: asyncpg.Record) -> Outgoing:
+        return f"{self._service}.events", row["stream"].encode(), row["bytes"], _STRUCTURED
+
+    def _receipt(self, row: asyncpg.Record) -> Outgoing | None:
+        """The topic is compacted: an answer that decides nothing must not displace a decision, so its key differs."""
+        if row["district"] is None:
+            return None
+        known = row["source"] is not None and row["id"] is not None
+        key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
+        return f"receipts.{row['district']}", key.encode(), row["bytes"], _JSON
+
+    def _quarantined(self, row: asyncpg.Record) -> Outgoing:
+        number, topic, partition, offset, reason, size, digest, at = row
+        value = {
+            "service": self._service,
+            "number": number,
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "reason": reason,
+            "size": size,
+            "digest": digest,
+            "at": show_instant(at),
+        }
+        return "quarantine", f"{self._service} {number}".encode(), orjson.dumps(value), _JSON

@@ -1,0 +1,19 @@
+-- name: lock
+-- One relay a service: the lock lives as long as the connection that reads and checkpoints.
+select pg_try_advisory_lock(hashtext('skillplan.relay'))
+
+-- name: checkpoints
+select outbox, number from relayed
+
+-- name: move
+update relayed set number = $2 where outbox = $1
+
+-- name: facts
+select position, stream, null, null, bytes from fact where position > $1 order by position limit $2
+
+-- name: receipts
+select number, source, id, decision, bytes, district from receipt where number > $1 order by number limit $2
+
+-- name: quarantine
+select number, topic, partition, "offset", reason, size, encode(digest, 'hex'), at
+from quarantine where number > $1 order by number limit $2

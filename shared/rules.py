@@ -1,0 +1,138 @@
+"""What can be wrong with a report: each rule is a class, its name is the code, its texts stand with it."""
+
+import re
+from typing import ClassVar
+
+
+class Rule:
+    """A rule that a report broke. `pointer` is a JSON pointer (RFC 6901) into the event; `values` fill the texts.
+
+    Texts never quote what was sent (RULES A14): only counts, limits and names of our own may be filled in.
+    """
+
+    code: ClassVar[str]
+    zh: ClassVar[str]
+    en: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+    def __init__(self, pointer: str | None = None, **values: str | int) -> None:
+        self.pointer = pointer
+        self.values = values
+
+    def reason(self) -> dict[str, str]:
+        """Return the reason as a receipt shows it: code, both texts, pointer where there is one."""
+        shown = {"code": self.code_of(), "zh": self.zh.format(**self.values), "en": self.en.format(**self.values)}
+        if self.pointer is not None:
+            shown["pointer"] = self.pointer
+        return shown
+
+    def code_of(self) -> str:
+        """Return the code of this very reason."""
+        return self.code
+
+
+# Not understood: the envelope, the schema, a checksum (RULES A8). These bind no id (A3).
+class MissingAttribute(Rule):
+    zh, en = "缺少必填的信封属性。请补上后用原编号重发。", "A required envelope attribute is missing. Add it and send the report again."
+
+
+class BadAttribute(Rule):
+    zh, en = "信封属性的格式或取值不正确。", "An envelope attribute has a wrong form or value."
+
+
+class UnknownType(Rule):
+    zh, en = "没有这种报告类型或版本。请核对 type 的拼写。", "There is no report type of this name and version. Check the spelling of type."
+
+
+class BadSubject(Rule):
+    zh, en = "subject 不符合该类型的格式:{form}。", "The subject does not have the form of this type: {form}."
+
+
+class SubjectMismatch(Rule):
+    zh, en = "subject 与 data 中的对应字段不一致。", "The subject disagrees with this field of the data."
+
+
+class MissingField(Rule):
+    zh, en = "缺少必填字段。", "A required field is missing."
+
+
+class UnknownField(Rule):
+    zh, en = "该类型没有这个字段,多半是拼写错误。", "This type has no such field; it is most likely a spelling mistake."
+
+
+class BadValue(Rule):
+    zh, en = "字段的类型、范围或取值不正确:{expected}。", "The field has a wrong type, range or value: {expected}."
+
+
+class BadDate(Rule):
+    zh, en = "不是有效日期,应为 YYYY-MM-DD。", "This is no valid date; it must be YYYY-MM-DD."
+
+
+class BadChecksum(Rule):
+    zh, en = "校验码不正确,请核对号码。", "The check digit is wrong; check the number."
+
+
+class PersonalNumber(Rule):
+    zh, en = (
+        "此处含有身份证件号码,不得出现在这里;请换用不含个人信息的编号。",
+        "This holds an identity number, which must not appear here; use a number that says nothing of a person.",
+    )
+
+
+class NotAnEvent(Rule):
+    zh, en = "批量中的这一项不是 JSON 对象。", "This element of the batch is no JSON object."
+
+    def code_of(self) -> str:
+        return BadValue.code
+
+
+class SendTo(Rule):
+    """Misdirected: the code names the service that takes the type."""
+
+    zh, en = "该类型由 {service} 服务受理,请发往那里。", "This type belongs to the {service} service; send it there."
+
+    def code_of(self) -> str:
+        return f"send-to-{self.values['service']}"
+
+
+# Refused at the door: who may report what (RULES A9, A10). These bind no id either.
+class WrongDistrict(Rule):
+    zh, en = "district 与 source 中的区划代码不一致。", "The district disagrees with the code in the source."
+
+
+class NotYourSource(Rule):
+    zh, en = "您的凭据不能代表这个 source 报告。", "Your credentials do not cover this source."
+
+
+class IdReused(Rule):
+    zh, en = (
+        "这个编号已用于内容不同的另一份报告。请换用新编号。",
+        "This id was used before for a report with other content. Use a new id.",
+    )
+
+
+# Refused by a rule that holds for every type.
+class InTheFuture(Rule):
+    zh, en = "日期在未来:计划中的事不是事实。", "The date lies ahead: what is planned is no fact."
+
+
+class EndsBeforeStart(Rule):
+    zh, en = "结束日期早于开始日期。", "The end lies before the start."
+
+
+class NotOpen(Rule):
+    zh, en = "该事项已经结束,不能再次结束。", "This has ended already; it cannot be ended again."
+
+
+class AlreadyOpen(Rule):
+    zh, en = "该事项已经报告过且仍然有效。", "This was opened before and still stands."
+
+
+class NumberTaken(Rule):
+    zh, en = "这个编号已经被占用。", "This number is taken already."
+
+
+class NeverArrived(Rule):
+    zh, en = "等待 {days} 天,所引用的事项仍未报告。", "What this refers to was not reported within {days} days."
