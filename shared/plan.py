@@ -1,0 +1,616 @@
+"""Decides what a plan file may say: a policy's clauses, indicators, targets, districts and parameters, as data."""
+
+import difflib
+import hashlib
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Final, Literal, NoReturn, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+District6 = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+Text = Annotated[str, Field(min_length=1)]
+FactType = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z]+(-[a-z]+)*$", examples=["recruitment.person-hired"])]
+FieldPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$", examples=["enterprise"])]
+Scalar = StrictStr | StrictBool | StrictInt
+Natural = Annotated[StrictInt, Field(ge=0)]
+Percent = Annotated[StrictInt, Field(ge=0, le=1000)]
+
+
+def _as_list(given: object) -> object:
+    return given if isinstance(given, list | tuple) or given is None else [given]
+
+
+def _some_weight(weights: tuple[int, ...]) -> tuple[int, ...]:
+    if not any(weights):
+        _refuse("至少一个月的权重大于 0", "at least one month with a weight above 0")
+    return weights
+
+
+def _refuse(zh: str, en: str) -> NoReturn:
+    raise PydanticCustomError("plan", "{zh}; {en}", {"zh": zh, "en": en})
+
+
+FieldPaths = Annotated[tuple[FieldPath, ...], BeforeValidator(_as_list), Field(min_length=1)]
+Scalars = Annotated[tuple[Scalar, ...], BeforeValidator(_as_list), Field(min_length=1)]
+MonthWeights = Annotated[tuple[Natural, ...], AfterValidator(_some_weight), Field(min_length=12)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Name(_Part):
+    """A text in both languages."""
+
+    zh: Text
+    en: Text
+
+
+class Period(_Part):
+    """The first and the last day that count."""
+
+    first: Annotated[date, Field(alias="from")]
+    last: Annotated[date, Field(alias="to")]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            _refuse("to 不早于 from", "a last day (to) not before the first (from)")
+        return self
+
+
+class District(_Part):
+    """A district by its code; `city` marks the city itself, which has no denominators of its own (RULES E25)."""
+
+    code: District6
+    name: Name
+    city: StrictBool = False
+
+
+class Other(_Part):
+    """Anything but these values."""
+
+    other_than: Scalars
+
+
+class EndedBy(_Part):
+    """The fact that ends one on the same subject, from its date on; `same`: a field that both must agree in."""
+
+    fact: FactType
+    same: FieldPath | None = None
+
+
+class Selector(_Part):
+    """Facts of one type whose data matches."""
+
+    fact: FactType
+    where: dict[FieldPath, Other | Scalars] = {}
+    dated: FieldPath | None = None
+    until: FieldPath | None = None
+    ended_by: Annotated[EndedBy | None, BeforeValidator(lambda v: {"fact": v} if isinstance(v, str) else v)] = None
+    undone_by: FactType | None = None
+
+
+class Amount(Selector):
+    """Facts that each add the sum of some fields, or take it off."""
+
+    add: FieldPaths
+    minus: StrictBool = False
+
+
+Selectors = Annotated[tuple[Selector, ...], Field(min_length=1)]
+
+
+class Count(_Part):
+    """How many subjects: each once a period."""
+
+    kind: Literal["count"]
+    of: Selectors
+
+
+class Distinct(_Part):
+    """How many different persons (by token), organisations (by credit code), `subject`s or values: each once a period.
+
+    `named_in`: where the facts counted do not carry the field, the fact of the same subject that does.
+    """
+
+    kind: Literal["distinct"]
+    by: FieldPath
+    named_in: FactType | None = None
+    of: Selectors
+
+
+class Sum(_Part):
+    """The sum of amounts: each fact by itself."""
+
+    kind: Literal["sum"]
+    of: Annotated[tuple[Amount, ...], Field(min_length=1)]
+
+
+class Latest(_Part):
+    """What the latest fact of each subject says; `where` is asked of that one. Without `add` it counts 1.
+
+    `each_district`: the whole is not computable while a district, the city itself aside, has none (RULES E10).
+    """
+
+    kind: Literal["latest"]
+    of: Selector
+    by: FieldPath | None = None
+    add: Annotated[tuple[FieldPath, ...], BeforeValidator(_as_list)] = ()
+    each_district: StrictBool = False
+
+    @model_validator(mode="after")
+    def _plain(self) -> Self:
+        if self.of.ended_by or self.of.undone_by or self.of.until:
+            _refuse(
+                "latest 的事实没有 until、ended_by、undone_by",
+                "no until, ended_by or undone_by: a later one replaces it",
+            )
+        return self
+
+
+class Milestone(_Part):
+    """One thing to be reached once."""
+
+    name: Name
+    of: Selectors
+
+
+class Milestones(_Part):
+    """How many of the listed things have been reached."""
+
+    kind: Literal["milestones"]
+    each: Annotated[tuple[Milestone, ...], Field(min_length=1)]
+
+
+Part = Annotated[Count | Distinct | Sum | Latest, Field(discriminator="kind")]
+
+
+class Ratio(_Part):
+    """The sum of numerators over the sum of denominators, times the factor."""
+
+    kind: Literal["share", "density"]
+    factor: Annotated[StrictInt, Field(gt=0)]
+    numerator: Part
+    denominator: Part
+
+
+class Covering(_Part):
+    """What covers a member of a register, found by `by`: while it holds; `since_registered`: begun since then."""
+
+    by: FieldPath
+    since_registered: StrictBool = False
+    of: Selectors
+
+
+class Coverage(_Part):
+    """How many members of a register are covered; both count in the district where the member is registered."""
+
+    kind: Literal["coverage"]
+    factor: Annotated[StrictInt, Field(gt=0)]
+    registered: Annotated[Distinct | Latest, Field(alias="register", discriminator="kind")]
+    covered: Covering
+
+    @model_validator(mode="after")
+    def _register_is_keyed(self) -> Self:
+        if self.registered.by is None:
+            _refuse("register 中须有 by", "register needs by: what the covering facts find it by")
+        if isinstance(self.registered, Latest) and self.registered.add:
+            _refuse("register 的每个成员计 1,不用 add", "no add: each member of a register counts 1")
+        return self
+
+
+Value = Annotated[Count | Distinct | Sum | Latest | Milestones | Ratio | Coverage, Field(discriminator="kind")]
+
+
+class Target(_Part):
+    """What is to be reached; `baseline` is where a level started from."""
+
+    op: Literal[">=", ">", "=", "range", "all"]
+    value: Decimal | None = None
+    upper: Decimal | None = None
+    baseline: Decimal | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.value is None) != (self.op == "all"):
+            _refuse("除 all 外都要有 value;all 没有", "a value, except for op all, which has none")
+        if (self.upper is None) == (self.op == "range"):
+            _refuse("op 为 range 时要有 upper,其他没有", "an upper value for op range and for no other")
+        if self.upper is not None and self.value is not None and self.upper < self.value:
+            _refuse("upper 不小于 value", "an upper value that is not below value")
+        return self
+
+
+class Indicator(_Part):
+    """One number of the plan; `fed: false` leaves it out of every answer until its facts are reported."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[a-z]$")]
+    name: Name
+    unit: Text
+    basis: Literal["annual", "cumulative", "level"]
+    value: Value
+    target: Target | None = None
+    district_targets: dict[District6, Target] = {}
+    month_weights: MonthWeights | None = None
+    fed: StrictBool = True
+    note: Name | None = None
+
+    @property
+    def factor(self) -> int:
+        """What a numerator over its denominator is multiplied by; 1 where there is none."""
+        return self.value.factor if isinstance(self.value, Ratio | Coverage) else 1
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the value is a numerator over a denominator."""
+        return isinstance(self.value, Ratio | Coverage)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for target in (self.target, *self.district_targets.values()):
+            if target is not None and target.op == "all" and not isinstance(self.value, Milestones):
+                _refuse("op all 只用于 kind: milestones", "op all only with kind milestones")
+        if self.is_ratio and self.basis != "level" and isinstance(self.value, Coverage):
+            _refuse("coverage 是 level", "basis level for a coverage")
+        return self
+
+
+class Measure(_Part):
+    """A numbered measure: its clause word for word, and who leads it."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
+    name: Name
+    text: Text
+    lead: Annotated[tuple[Code, ...], Field(min_length=1)]
+    indicators: Annotated[tuple[Indicator, ...], Field(min_length=1)]
+
+
+class Series(_Part):
+    """A chapter of the policy."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    name: Name
+    text: Text
+    measures: Annotated[tuple[Measure, ...], Field(min_length=1)]
+
+
+class _Parameters(_Part):
+    clause: str | None
+    note: Name | None = None
+
+
+class TrainingSubsidy(_Parameters):
+    """What a training subsidy is raised by: for an industry, and instead of it for a shortage occupation in one."""
+
+    industries: Annotated[tuple[Code, ...], Field(min_length=1)]
+    industry_percent: Percent
+    shortage_percent: Percent
+
+
+class PostAllowance(_Parameters):
+    """Monthly amounts by skill level, and for how many months an allowance runs."""
+
+    monthly_fen: Annotated[dict[str, Natural], Field(min_length=1)]
+    months: Annotated[StrictInt, Field(gt=0)]
+
+
+class Honour(_Part):
+    """An honour, and the ranks of it that count."""
+
+    honour: Code
+    ranks: Annotated[tuple[Code, ...], Field(min_length=1)]
+
+
+class CreditLine(_Parameters):
+    """What all open credit lines of a person may come to, and the honours that open one."""
+
+    cap_fen: Annotated[StrictInt, Field(gt=0)]
+    honours: Annotated[tuple[Honour, ...], Field(min_length=1)]
+
+
+class Waiting(_Parameters):
+    """How long a report waits for what it refers to."""
+
+    days: Annotated[StrictInt, Field(gt=0)]
+
+
+class Parameters(_Part):
+    """What the services decide by, each with the clause it comes from."""
+
+    training_subsidy: TrainingSubsidy
+    post_allowance: PostAllowance
+    credit_line: CreditLine
+    waiting: Waiting
+
+
+class Plan(_Part):
+    """A policy as data."""
+
+    id: Code
+    title: Name
+    document_no: Text
+    city: Name
+    period: Period
+    districts: Annotated[tuple[District, ...], Field(min_length=1)]
+    bodies: dict[Code, Name]
+    units: dict[str, Name]
+    month_weights: MonthWeights = (1,) * 12
+    parameters: Parameters
+    series: Annotated[tuple[Series, ...], Field(min_length=1)]
+
+    @cached_property
+    def measures(self) -> tuple[Measure, ...]:
+        """All measures in the policy's order."""
+        return tuple(measure for series in self.series for measure in series.measures)
+
+    @cached_property
+    def indicators(self) -> Mapping[str, tuple[Measure, Indicator]]:
+        """Every indicator with its measure, by id, in the policy's order."""
+        return {indicator.id: (measure, indicator) for measure in self.measures for indicator in measure.indicators}
+
+    @cached_property
+    def district_codes(self) -> frozenset[str]:
+        """The codes whose facts count."""
+        return frozenset(district.code for district in self.districts)
+
+    @cached_property
+    def years(self) -> tuple[int, ...]:
+        """The calendar years that the period touches."""
+        return tuple(range(self.period.first.year, self.period.last.year + 1))
+
+    @cached_property
+    def digest(self) -> str:
+        """A fingerprint of all that the plan says."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+
+
+def load_plans(folder: str | Path) -> tuple[Plan, ...]:
+    """Read every .yaml file of a folder, in the order of their names.
+
+    Raises PlanError, which names every fault by file, line, path and what was expected there.
+    """
+    files = sorted(Path(folder).glob("*.yaml"))
+    if not files:
+        raise PlanError([Fault(str(folder), 0, "", "至少一个计划文件 *.yaml", "at least one plan file *.yaml")])
+    faults: list[Fault] = []
+    plans: dict[str, Plan] = {}
+    for file in files:
+        try:
+            plan = load_plan(file)
+        except PlanError as error:
+            faults += error.faults
+            continue
+        if plan.id in plans:
+            faults.append(Fault(str(file), 1, "id", "各计划的 id 不同", f"an id that no other plan has: {plan.id}"))
+        plans[plan.id] = plan
+    if faults:
+        raise PlanError(faults)
+    return tuple(plans.values())
+
+
+def load_plan(file: str | Path) -> Plan:
+    """Read one plan file; raises PlanError."""
+    return read_plan(Path(file).read_text(encoding="utf-8"), str(file))
+
+
+def read_plan(text: str, name: str) -> Plan:
+    """Read a plan from YAML text; `name` stands for the file in what PlanError says."""
+    source = _Source(text, name)
+    if source.faults:
+        raise PlanError(source.faults)
+    try:
+        plan = Plan.model_validate(source.content)
+    except ValidationError as error:
+        raise PlanError([source.locate(fault) for fault in error.errors(include_url=False)]) from None
+    if faults := [source.fault(path, zh, en) for path, zh, en in _contradictions(plan)]:
+        raise PlanError(faults)
+    return plan
+
+
+def governing(plans: Iterable[Plan], district: str, on: date) -> Plan | None:
+    """Return the plan whose parameters hold for a district on a day.
+
+    Outside all periods it is the nearest earlier plan of the district, else the nearest later one; None when no plan
+    names the district.
+    """
+    own = sorted((plan for plan in plans if district in plan.district_codes), key=lambda plan: plan.period.first)
+    begun = [plan for plan in own if plan.period.first <= on]
+    return begun[-1] if begun else own[0] if own else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a plan file."""
+
+    file: str
+    line: int
+    path: str
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path or '(file)'}: 应为 {self.zh}; expected {self.en}"
+
+
+class PlanError(Exception):
+    """A plan file cannot be used; its text has one line a fault."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)
+
+
+_Path = tuple[str | int, ...]
+
+# What pydantic calls a fault, and what was expected, in both languages.
+_EXPECTED: Final[Mapping[str, tuple[str, str]]] = {
+    "missing": ("有这个键", "this key"),
+    "string_type": ("文本(数字请加引号)", "text (put a number in quotes)"),
+    "int_type": ("整数", "an integer"),
+    "bool_type": ("true 或 false", "true or false"),
+    "date_type": ("日期 YYYY-MM-DD", "a date YYYY-MM-DD"),
+    "date_from_datetime_parsing": ("日期 YYYY-MM-DD", "a date YYYY-MM-DD"),
+    "decimal_type": ("数字", "a number"),
+    "decimal_parsing": ("数字", "a number"),
+    "tuple_type": ("列表", "a list"),
+    "dict_type": ("键和值", "a mapping of keys to values"),
+    "model_type": ("键和值", "a mapping of keys to values"),
+    "model_attributes_type": ("键和值", "a mapping of keys to values"),
+    "union_tag_not_found": ("有 kind 这个键", "a key kind"),
+    "string_too_short": ("非空文本", "text that is not empty"),
+    "too_short": ("至少 {min_length} 项", "at least {min_length} of them"),
+    "string_pattern_mismatch": ("符合 {pattern} 的文本", "text of the form {pattern}"),
+    "literal_error": ("{expected} 之一", "one of {expected}"),
+    "union_tag_invalid": ("kind 为 {expected_tags} 之一", "a kind among {expected_tags}"),
+    "greater_than": ("大于 {gt}", "above {gt}"),
+    "greater_than_equal": ("不小于 {ge}", "not below {ge}"),
+    "less_than_equal": ("不大于 {le}", "not above {le}"),
+}
+_KINDS: Final = frozenset({"count", "distinct", "sum", "latest", "milestones", "share", "density", "coverage"})
+
+
+class _Source:
+    """A YAML text read so that every path in it still knows its line."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        self.lines: dict[_Path, int] = {(): 1}
+        self.keys: dict[_Path, list[str]] = {}
+        self.faults: list[Fault] = []
+        self.content: object = None
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                self.content = self._construct(loader, node, ())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            self.faults.append(Fault(name, mark.line + 1 if mark else 1, "", "YAML", f"YAML: {error.problem}"))
+        except (ValueError, yaml.YAMLError) as error:
+            self.faults.append(Fault(name, 1, "", "YAML", f"YAML: {error}"))
+        finally:
+            loader.dispose()
+
+    def _construct(self, loader: yaml.SafeLoader, node: yaml.Node, path: _Path) -> object:
+        self.lines[path] = node.start_mark.line + 1
+        if isinstance(node, yaml.SequenceNode):
+            return [self._construct(loader, item, (*path, number)) for number, item in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            value: object = loader.construct_object(node)
+            return value
+        content: dict[Hashable, object] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node)
+            here = (*path, key if isinstance(key, str) else str(key_node.value))
+            if not isinstance(key, str) or key in content:
+                self.lines[here] = key_node.start_mark.line + 1
+                text = (
+                    ("文本(请加引号)", "text (put it in quotes)")
+                    if not isinstance(key, str)
+                    else ("只写一次", "this key once")
+                )
+                self.faults.append(self.fault(here, *text))
+                continue
+            content[key] = self._construct(loader, value_node, here)
+            self.lines[here] = key_node.start_mark.line + 1
+        self.keys[path] = [key for key in content if isinstance(key, str)]
+        return content
+
+    def fault(self, path: _Path, zh: str, en: str) -> Fault:
+        """Return a fault at a path; its line is that of the nearest part that is there."""
+        known = path
+        while known not in self.lines:
+            known = known[:-1]
+        shown = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+        return Fault(self.name, self.lines[known], shown.removeprefix("."), zh, en)
+
+    def locate(self, error: ErrorDetails) -> Fault:
+        """Return a fault for what pydantic found; its location also names union members, which no file has."""
+        path: _Path = ()
+        for number, step in enumerate(error["loc"]):
+            last = number == len(error["loc"]) - 1
+            if (*path, step) in self.lines or (last and step not in _KINDS and error["type"] == "missing"):
+                path = (*path, step)
+        context = error.get("ctx", {})
+        kind = error["type"]
+        if kind == "plan":
+            zh, en = str(context["zh"]), str(context["en"])
+        elif kind == "extra_forbidden":
+            near = difflib.get_close_matches(str(path[-1]), _known_keys(), n=1)
+            zh = "没有这个键" + (f"(是 {near[0]} 吗?)" if near else "")
+            en = "no such key" + (f" (did you mean {near[0]}?)" if near else "")
+        else:
+            zh, en = (text.format(**context) for text in _EXPECTED.get(kind, (error["msg"], error["msg"])))
+        return self.fault(path, zh, en)
+
+
+def _known_keys() -> list[str]:
+    def under(model: type[BaseModel]) -> Iterator[str]:
+        for child in model.__subclasses__():
+            yield from (field.alias or name for name, field in child.model_fields.items())
+            yield from under(child)
+
+    return sorted(set(under(_Part)))
+
+
+def _contradictions(plan: Plan) -> Iterator[tuple[_Path, str, str]]:
+    """Yield what no single part of a plan can see: names used twice or not defined."""
+    codes: set[str] = set()
+    for number, district in enumerate(plan.districts):
+        if district.code in codes:
+            yield ("districts", number, "code"), "每个代码一次", "each code once"
+        codes.add(district.code)
+    yield from _weights(plan, plan.month_weights, ("month_weights",))
+    seen: set[str] = set()
+    for s, series in enumerate(plan.series):
+        for m, measure in enumerate(series.measures):
+            here: _Path = ("series", s, "measures", m)
+            yield from _id(measure.id, series.id, seen, here)
+            for b, body in enumerate(measure.lead):
+                if body not in plan.bodies:
+                    yield (*here, "lead", b), "bodies 中的一个", "one of those under bodies"
+            for i, indicator in enumerate(measure.indicators):
+                at: _Path = (*here, "indicators", i)
+                yield from _id(indicator.id, measure.id, seen, at)
+                if indicator.unit not in plan.units:
+                    yield (*at, "unit"), "units 中的一个", "one of those under units"
+                for code in sorted(indicator.district_targets.keys() - codes):
+                    yield (*at, "district_targets", code), "districts 中的代码", "the code of a district of this file"
+                yield from _weights(plan, indicator.month_weights or plan.month_weights, (*at, "month_weights"))
+    for key, part in plan.parameters:
+        if part.clause is not None and part.clause not in seen:
+            yield ("parameters", key, "clause"), "本文件中某项举措的编号", "the id of a measure of this file"
+
+
+def _id(id_: str, parent: str, seen: set[str], path: _Path) -> Iterator[tuple[_Path, str, str]]:
+    if not id_.startswith(f"{parent}."):
+        yield (*path, "id"), f"以 {parent}. 开头", f"an id that begins with {parent}."
+    if id_ in seen:
+        yield (*path, "id"), "每个编号一次", "each id once"
+    seen.add(id_)
+
+
+def _weights(plan: Plan, weights: tuple[int, ...], path: _Path) -> Iterator[tuple[_Path, str, str]]:
+    months = 12 * len(plan.years)
+    if len(weights) not in (12, months):
+        yield path, f"12 或 {months} 个权重", f"12 or {months} weights"
