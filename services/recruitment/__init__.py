@@ -1,1 +1,1 @@
-"""Recruitment decides what counts as a fair held and a person hired (measures 4.1 to 4.4)."""
+"""Recruitment decides which fairs, hires, shared classes, demands and invitations count (measures 4.1 to 4.4)."""

@@ -4,8 +4,21 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import assert_never, cast
 
-from services.recruitment.events import FairCancelled, FairHeld, HireEnded, PersonHired, RecruitmentEvent
-from shared.decider import Accept, Decision, Domain, Refuse, View
+from services.recruitment.events import (
+    ActivityReported,
+    CooperationClassOpened,
+    DemandMatched,
+    DemandRaised,
+    FairCancelled,
+    FairHeld,
+    HireEnded,
+    PersonHired,
+    PracticalTrainingStarted,
+    RecruitmentEvent,
+    SchoolInvited,
+    StudentJoinedClass,
+)
+from shared.decider import Accept, Decision, Domain, Refuse, View, Wait
 from shared.events import Event, Report
 from shared.plan import Plan
 from shared.rules import Rule
@@ -14,19 +27,43 @@ from shared.rules import Rule
 class AlreadyEmployedThere(Rule):
     """The same person, the same enterprise, overlapping spans."""
 
-    zh = "该人员在该企业已有日期重叠的在职记录。"
-    en = "This person is on record as employed at this enterprise on some of these days."
+    zh = "该人员在该企业已有日期重叠的在职记录。如前一段已结束,请先报告 hire-ended;新合同可从前一段的结束日起算。"
+    en = (
+        "This person is on record as employed at this enterprise on some of these days. If that employment has ended, "
+        "report hire-ended first; a new contract may start on its end date."
+    )
+
+
+class ClassFull(Rule):
+    """As many standing members as seats (RULES C12)."""
+
+    zh = "该班的 {seats} 个名额已满。名额有误的,请更正 cooperation-class-opened 后换新编号重报。"
+    en = (
+        "All {seats} seats of this class are taken. If the number of seats is wrong, correct cooperation-class-opened, "
+        "then report the student again under a new id."
+    )
+
+
+class MoreThanRaised(Rule):
+    """All matches of a demand together pass the persons raised (RULES C11)."""
+
+    zh = "各次对接合计超过提出的人数:提出 {raised} 人,此前已对接 {matched} 人。"
+    en = "All matches together exceed the persons raised: {raised} raised, {matched} matched before this report."
 
 
 def tags(event: Event) -> Iterable[str]:
-    """Name what later decisions look a fact up by: a person's hires at one enterprise."""
+    """Name what later decisions look a fact up by: a person's hires at one enterprise, a class's members."""
     if isinstance(event, PersonHired):
         yield f"hire-of:{event.person.token}:{event.enterprise.credit_code}"
+    elif isinstance(event, StudentJoinedClass):
+        yield f"class:{event.class_no}"
 
 
 def needs(report: Report, _view: View) -> Iterable[str]:
     """Name the facts a report depends on besides its own subject's."""
-    return tags(report.event)
+    yield from tags(report.event)
+    if isinstance(report.event, StudentJoinedClass):
+        yield f"class/{report.event.class_no}"
 
 
 def decide(report: Report, view: View) -> Decision:
@@ -35,7 +72,20 @@ def decide(report: Report, view: View) -> Decision:
     match event:
         case PersonHired():
             return _decide_hire(event, view)
-        case FairHeld() | FairCancelled() | HireEnded():
+        case StudentJoinedClass():
+            return _decide_member(event, view)
+        case DemandMatched():
+            return _decide_match(event, view)
+        case (
+            FairHeld()
+            | FairCancelled()
+            | HireEnded()
+            | CooperationClassOpened()
+            | PracticalTrainingStarted()
+            | DemandRaised()
+            | SchoolInvited()
+            | ActivityReported()
+        ):
             return Accept()
         case _:
             assert_never(event)
@@ -47,6 +97,22 @@ def _decide_hire(hire: PersonHired, view: View) -> Decision:
         there = other.enterprise.credit_code == hire.enterprise.credit_code
         if same and there and standing.overlaps(hire.hired_on, date.max):
             return Refuse(AlreadyEmployedThere("/data/hired_on"))
+    return Accept()
+
+
+def _decide_member(member: StudentJoinedClass, view: View) -> Decision:
+    seats = next((opened.seats for opened, _ in view.of(CooperationClassOpened)), None)
+    if seats is None:
+        return Wait(f"class/{member.class_no}", f"class/{member.class_no}")
+    taken = sum(other.class_no == member.class_no for other, _ in view.of(StudentJoinedClass))
+    return Refuse(ClassFull("/data/class_no", seats=seats)) if taken >= seats else Accept()
+
+
+def _decide_match(match: DemandMatched, view: View) -> Decision:
+    raised = next((demand.persons for demand, _ in view.of(DemandRaised)), None)
+    matched = sum(earlier.persons for earlier, _ in view.of(DemandMatched))
+    if raised is not None and matched + match.persons > raised:
+        return Refuse(MoreThanRaised("/data/persons", raised=raised, matched=matched))
     return Accept()
 
 

@@ -1,9 +1,9 @@
-"""The published language of recruitment: fairs and hires (VOCABULARY 3)."""
+"""The published language of recruitment: fairs, hires, shared classes, demands, invitations (VOCABULARY 3)."""
 
 from typing import Literal
 
-from shared.events import Ends, Event, Language, Opens
-from shared.shapes import Count, Date, Level, No, OccupationCode, Organisation, Person, Province, Text
+from shared.events import Adds, Ends, Event, Language, Opens
+from shared.shapes import Count, Date, Level, No, Number, OccupationCode, Organisation, Person, Province, Text
 
 
 class FairHeld(Event, subject="fair/<no>", role=Opens(), dated="held_on"):
@@ -42,5 +42,89 @@ class HireEnded(Event, subject="hire/<no>", role=Ends("person-hired"), dated="en
     reason: Text | None = None
 
 
-RecruitmentEvent = FairHeld | FairCancelled | PersonHired | HireEnded
+class CooperationClassOpened(Event, subject="class/<no>", role=Opens()):
+    """Two schools of different places opened a class together (measure 4.2)."""
+
+    kind: Literal["named", "order", "joint"]
+    home_school: Organisation
+    partner_school: Organisation
+    partner_province: Province
+    enterprise: Organisation | None = None
+    seats: Number
+
+
+class StudentJoinedClass(Event, subject="class-member/<class_no>/<student_no>", role=Opens(), dated="joined_on"):
+    """A person took a seat in a cooperation class (measure 4.2)."""
+
+    class_no: No
+    person: Person
+    joined_on: Date
+
+
+class PracticalTrainingStarted(
+    Event,
+    subject="internship/<no>",
+    role=Opens(until="until"),
+    dated="starts_on",
+    ordered=(("starts_on", "until"),),
+):
+    """A person of a partner school began practical training at an enterprise (measure 4.2)."""
+
+    person: Person
+    school: Organisation
+    school_province: Province
+    enterprise: Organisation
+    starts_on: Date
+    until: Date
+
+
+class DemandRaised(Event, subject="demand/<no>", role=Opens()):
+    """A major project named the skilled people it needs (measure 4.3)."""
+
+    project: Text
+    enterprise: Organisation
+    occupation_code: OccupationCode
+    persons: Number
+
+
+class DemandMatched(Event, subject="demand/<no>", role=Adds(to="demand-raised")):
+    """Some of a demand's people were found; a demand may be matched several times (RULES C11)."""
+
+    instrument: Literal["recruitment-line", "evaluation-item", "policy-officer", "agency-service"]
+    persons: Number
+
+
+class SchoolInvited(Event, subject="invitation/<fair_no>/<school.credit_code>", role=Opens(), dated="on"):
+    """A vocational school was invited to a school-enterprise fair (measure 4.4)."""
+
+    fair_no: No
+    school: Organisation
+    province: Province
+    attended: bool
+    on: Date
+
+
+class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
+    """Something was done for a clause that sets no number: a field visit (measure 4.4)."""
+
+    measure: Literal["4.4"]
+    kind: Literal["field-visit"]
+    title: Text
+    on: Date
+    organiser: Organisation | None = None
+
+
+RecruitmentEvent = (
+    FairHeld
+    | FairCancelled
+    | PersonHired
+    | HireEnded
+    | CooperationClassOpened
+    | StudentJoinedClass
+    | PracticalTrainingStarted
+    | DemandRaised
+    | DemandMatched
+    | SchoolInvited
+    | ActivityReported
+)
 LANGUAGE = Language("recruitment", RecruitmentEvent)

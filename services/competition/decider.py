@@ -1,0 +1,97 @@
+"""Decides competition's reports: pure, no I/O, no clock."""
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never, cast
+
+from services.competition.events import (
+    ActivityReported,
+    AwardGranted,
+    AwardWithdrawn,
+    CertificateIssued,
+    CertificateRevoked,
+    CertificationSessionHeld,
+    CompetitionCancelled,
+    CompetitionEvent,
+    CompetitionHeld,
+    ConferenceHeld,
+    HonourConferred,
+    HonourWithdrawn,
+    PilotEnterpriseRegistered,
+    PilotEnterpriseWithdrawn,
+    SkillFactorApplied,
+    TitleConferred,
+    TitleSeriesOpened,
+)
+from shared.decider import Accept, Decision, Domain, Refuse, View
+from shared.events import Event, Report
+from shared.plan import Plan
+from shared.rules import Rule
+
+
+class PartsExceedTotal(Rule):
+    """More passed than sat."""
+
+    zh = "合格人数多于参加人数,请核对 candidates 与 passed。"
+    en = "More passed than took part; check candidates and passed."
+
+
+class SeriesNotOpen(Rule):
+    """No standing opening of the series on or before the day (RULES C10)."""
+
+    zh = "授予之日该职称系列尚未开放。请先报告 title-series-opened,再换新编号重报。"
+    en = (
+        "This title series was not open on the day of conferral. Report title-series-opened first, then report the "
+        "title again under a new id."
+    )
+
+
+def tags(_event: Event) -> Iterable[str]:
+    """Name what later decisions look a fact up by: nothing but its subject."""
+    return ()
+
+
+def needs(report: Report, _view: View) -> Iterable[str]:
+    """Name the facts a report depends on besides its own subject's: a title's series."""
+    if isinstance(report.event, TitleConferred):
+        yield f"title-series/{report.event.series}"
+
+
+def decide(report: Report, view: View) -> Decision:
+    """Decide by the type's own rules; the rules of every type have been asked before."""
+    event = cast("CompetitionEvent", report.event)
+    match event:
+        case CertificationSessionHeld():
+            return Refuse(PartsExceedTotal("/data/passed")) if event.passed > event.candidates else Accept()
+        case TitleConferred():
+            return _decide_title(event, view)
+        case (
+            PilotEnterpriseRegistered()
+            | PilotEnterpriseWithdrawn()
+            | CertificateIssued()
+            | CertificateRevoked()
+            | CompetitionHeld()
+            | CompetitionCancelled()
+            | AwardGranted()
+            | AwardWithdrawn()
+            | TitleSeriesOpened()
+            | SkillFactorApplied()
+            | ConferenceHeld()
+            | HonourConferred()
+            | HonourWithdrawn()
+            | ActivityReported()
+        ):
+            return Accept()
+        case _:
+            assert_never(event)
+
+
+def _decide_title(title: TitleConferred, view: View) -> Decision:
+    for opened, standing in view.of(TitleSeriesOpened):
+        if opened.series == title.series and standing.starts_on <= title.conferred_on:
+            return Accept()
+    return Refuse(SeriesNotOpen("/data/series"))
+
+
+def domain(_plans: Sequence[Plan]) -> Domain:
+    """Return competition's rules; none of them has a parameter in the plan."""
+    return Domain(tags, needs, decide)
