@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +19,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.bindings import NotReadableError, from_kafka
@@ -45,14 +46,14 @@ class Settings(BaseSettings):
         env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
     )
 
-    pg_dsn: SecretStr = Field(description="PostgreSQL, as the service's own role")
-    pg_owner_dsn: SecretStr | None = Field(None, description="PostgreSQL, as the owner of the tables; for `migrate`")
+    pg_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the service's own role; for `api` and `worker`")
+    pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
     kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
     plans: Path = Field(Path("plans"), description="Folder of the plan files")
-    city_key: SecretStr = Field(description="The city's key, hex, 32 bytes; the same for all services")
-    service_key: SecretStr = Field(description="This service's key, hex, 32 bytes")
+    city_key: SecretStr = Field(SecretStr(""), description="The city's key, hex, 32 bytes; the same for all services")
+    service_key: SecretStr = Field(SecretStr(""), description="This service's key, hex, 32 bytes")
     log_level: str = Field("INFO", description="Least severe level that is logged")
 
 
@@ -253,23 +254,43 @@ def configure_logs(level: str) -> None:
         logging.getLogger(noisy).setLevel(max(logging.getLevelName(level), logging.WARNING))
 
 
+_NEEDED: Final = {
+    "api": ("pg_dsn", "city_key", "service_key"),
+    "worker": ("pg_dsn", "city_key", "service_key"),
+    "migrate": ("pg_owner_dsn",),
+}
+_KEY_BYTES: Final = 32
+
+
+def _require(settings: Settings, command: str) -> None:
+    for name in _NEEDED.get(command, ()):
+        value = getattr(settings, name).get_secret_value()
+        shown = f"SKILLPLAN_{name.upper()}"
+        if not value:
+            sys.exit(f"缺少设置 missing setting: {shown}")
+        if name.endswith("_key") and not re.fullmatch(rf"[0-9a-fA-F]{{{2 * _KEY_BYTES}}}", value):
+            sys.exit(f"设置有误 wrong setting: {shown}: 应为 {_KEY_BYTES} 字节的十六进制 must be {_KEY_BYTES} bytes in hex")
+
+
 def main(service: Service) -> None:
     """Run one of a service's processes: `api`, `worker` or `migrate`; `--show-settings` prints what it was told."""
     commands: Final = ("api", "worker", "migrate", "--show-settings")
     command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004
     if command not in commands:
         sys.exit(f"用法 usage: python -m services.{service.language.service} {'|'.join(commands)}")
-    settings = Settings()  # type: ignore[call-arg]
+    try:
+        settings = Settings()
+        _require(settings, command)
+    except ValidationError as error:
+        sys.exit("; ".join(f"设置有误 wrong setting: SKILLPLAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
     configure_logs(settings.log_level)
     if command == "--show-settings":
         for name, info in Settings.model_fields.items():
             sys.stdout.write(f"SKILLPLAN_{name.upper()}={getattr(settings, name)}  # {info.description}\n")
     elif command == "migrate":
-        owner = settings.pg_owner_dsn
-        if owner is None:
-            sys.exit("缺少 missing: SKILLPLAN_PG_OWNER_DSN")
         folder = resources.files("shared") / "migrations"
-        asyncio.run(migrate(owner.get_secret_value(), Path(str(folder)), grants_to=service.language.service))
+        owner = settings.pg_owner_dsn.get_secret_value()
+        asyncio.run(migrate(owner, folder, grants_to=service.language.service))
     elif command == "api":
         asyncio.run(_serve(service, settings))
     else:

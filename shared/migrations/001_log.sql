@@ -20,7 +20,7 @@ create table fact (
     id uuid not null,
     report_source text collate "C" not null,
     report_id text collate "C" not null,
-    tags text collate "C"[] not null,
+    tags text[] collate "C" not null,
     recorded_at timestamptz not null,
     bytes bytea not null,
     sha256 bytea not null,
@@ -58,7 +58,7 @@ create table heard (
     service text collate "C" not null,
     position bigint not null,
     stream text collate "C" not null,
-    tags text collate "C"[] not null,
+    tags text[] collate "C" not null,
     bytes bytea not null,
     primary key (service, position)
 );
