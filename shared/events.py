@@ -35,6 +35,8 @@ _ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 _PLACEHOLDER: Final = re.compile(r"<([a-z_.]+)>")
 _SHOWN_TYPE: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
+_CITY: Final = "00"  # how the code of a city itself ends, its districts' do not (GB/T 2260)
+
 # What a part of a subject looks like, by the last word of its placeholder; what stands nowhere here is a number of a
 # thing (RULES A12).
 _PART_FORMS: Final[Mapping[str, str]] = {
@@ -88,7 +90,7 @@ class Event(Shape):
     Declared by class arguments: `subject`, a template in which `<path>` names the field that must agree with the part
     (or, where the data has no such field, only its form); `role`; `dated`, the field with the fact's date (RULES A1;
     none: the date of `time`); `ordered`, pairs of date fields (earlier, later) of RULES C6; `decision`: recorded by
-    the service itself, never reported.
+    the service itself, never reported; `from_the_city`: whether it may count for the city itself (RULES E11).
     """
 
     type_name: ClassVar[str]
@@ -97,6 +99,7 @@ class Event(Shape):
     dated: ClassVar[str | None]
     ordered: ClassVar[tuple[tuple[str, str], ...]]
     decision: ClassVar[bool]
+    from_the_city: ClassVar[bool]
     has_person: ClassVar[bool]
     subject_form: ClassVar[re.Pattern[str]]
     subject_paths: ClassVar[tuple[str, ...]]
@@ -107,16 +110,19 @@ class Event(Shape):
     @classmethod
     def __pydantic_init_subclass__(
         cls,
+        *,
         subject: str = "",
         role: Role | None = None,
         dated: str | None = None,
         ordered: tuple[tuple[str, str], ...] = (),
         decision: bool = False,
+        from_the_city: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.subject, cls.role, cls.dated, cls.ordered, cls.decision = subject, role or Adds(), dated, ordered, decision
+        cls.from_the_city = from_the_city
         cls.has_person = "person" in cls.model_fields
         cls.subject_paths = tuple(_PLACEHOLDER.findall(subject))
         cls.subject_form = re.compile(
@@ -293,8 +299,8 @@ class Decoder:
             if event is not None and reader.may_report(door):
                 reader.data(event)
             return reject("invalid", *reader.faults)
-        if reader.district != source_district:
-            return reject("refused", rules.WrongDistrict("/district"))
+        if misplaced := reader.misplaced(event):
+            return reject("refused", misplaced("/district"))
         if not reader.may_report(door):
             return reject("refused", rules.NotYourSource("/source"))
         content = reader.data(event)
@@ -420,6 +426,12 @@ class _Reader:
                 self.shown_subject = self.subject
         return event
 
+    def misplaced(self, event: type[Event]) -> type[Rule] | None:
+        """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""
+        if self.district is None or self.district != self.source_district:
+            return rules.WrongDistrict
+        return rules.NotOfTheCity if self.district.endswith(_CITY) and not event.from_the_city else None
+
     def may_report(self, door: Door) -> bool:
         """Tell whether the sender's credentials cover the source."""
         return bool(self.source and self.source_district) and door.admits(self.source or "", self.source_district or "")
@@ -467,7 +479,8 @@ class _Reader:
     def _faults_of(self, error: ValidationError, place: str) -> None:
         for fault in error.errors(include_url=False, include_input=False):
             context: dict[str, Any] = fault.get("ctx", {})
-            steps = [*fault["loc"], *([context["field"]] if "field" in context else [])]
+            # "[key]" is pydantic's word for the name of a member, which a JSON pointer points at as it stands.
+            steps = [step for step in (*fault["loc"], context.get("field")) if step not in ("[key]", None)]
             pointer = place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
             kind = fault["type"]
             make = _FAULTS.get(kind, rules.BadValue)

@@ -102,6 +102,18 @@ class WrongDistrict(Rule):
     zh, en = "district 与 source 中的区划代码不一致。", "The district disagrees with the code in the source."
 
 
+class NotOfTheCity(Rule):
+    """A wrong district too: the type counts for a district, never for the city itself (RULES E11)."""
+
+    zh, en = (
+        "这一类型按区、县(市)报告,不按市本级报告。请由所属区、县(市)报送。",
+        "This type counts for a district, never for the city itself. Let the district report it.",
+    )
+
+    def code_of(self) -> str:
+        return WrongDistrict.code
+
+
 class NotYourSource(Rule):
     zh, en = "您的凭据不能代表这个 source 报告。", "Your credentials do not cover this source."
 

@@ -1,0 +1,7 @@
+"""Composition root of the enrollment service."""
+
+from services.enrollment.decider import domain
+from services.enrollment.events import LANGUAGE
+from shared.service import Service, main
+
+main(Service(LANGUAGE, domain))
