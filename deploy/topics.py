@@ -84,12 +84,14 @@ async def create(bootstrap: str, topics: Sequence[Topic], *, replication: int = 
         made = await admin.create_topics(
             [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in missing]
         )
-        refused = [(name, message or code) for name, code, message in made.topic_errors if code not in (0, _ALREADY_THERE)]
+        refused = [
+            (name, message or code) for name, code, message in made.topic_errors if code not in (0, _ALREADY_THERE)
+        ]
         if refused:
             raise RuntimeError(f"topics refused by the broker: {refused}")
         names = {topic.name for topic in missing}
         async with asyncio.timeout(_PATIENCE):
-            while not names <= set(await admin.list_topics()):
+            while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(0.05)
         return sorted(names)
     finally:

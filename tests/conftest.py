@@ -1,4 +1,4 @@
-"""Gives every test a real broker and a real database: the environment's, else an embedded pair of this session's own."""
+"""Gives every test a real broker and a real database: the environment's, else an embedded pair of its own."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ def _template(postgres: str) -> Iterator[Callable[[str, Path | None], tuple[str,
 
 
 @pytest.fixture
-def database(
-    postgres: str, _template: Callable[[str, Path | None], tuple[str, Passwords]]
-) -> Iterator[NewDatabase]:
+def database(postgres: str, _template: Callable[[str, Path | None], tuple[str, Passwords]]) -> Iterator[NewDatabase]:
     """A factory of fresh, migrated databases."""
     made: list[str] = []
 
@@ -174,7 +172,7 @@ async def _delete_topics(bootstrap: str, names: Sequence[str]) -> None:
         if there:
             await admin.delete_topics(there)
         async with asyncio.timeout(30):
-            while set(there) & set(await admin.list_topics()):
+            while set(there) & set(await admin.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(0.05)
     finally:
         await admin.close()

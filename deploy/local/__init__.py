@@ -1,1 +1,1 @@
-"""Runs the whole of Skillplan on one machine that has nothing but Python: a real broker, a real database, every process."""
+"""Runs the whole of Skillplan on one machine that has nothing but Python: real servers, every process."""

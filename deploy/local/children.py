@@ -12,7 +12,7 @@ from pathlib import Path
 def _can_ask_the_kernel() -> bool:
     if shutil.which("setpriv") is None:
         return False
-    return "--pdeathsig" in subprocess.run(["setpriv", "--help"], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    return "--pdeathsig" in subprocess.run(["setpriv", "--help"], capture_output=True, text=True, check=False).stdout
 
 
 def dies_with_parent(command: list[str]) -> list[str]:
@@ -28,8 +28,8 @@ def command_of(pid: int) -> str:
             return line.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         except OSError:
             return ""
-    return subprocess.run(  # noqa: S603
-        ["ps", "-o", "args=", "-p", str(pid)],  # noqa: S607
+    return subprocess.run(
+        ["ps", "-o", "args=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""Gives each service a database with two roles on a PostgreSQL server: one that owns the tables, one that works with them."""
+"""Gives each service a database with two roles: one that owns the tables, one that works with them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def ensure_roles(superuser_dsn: str, passwords: dict[str, Passwords]) -> N
             for role, secret in ((f"{service}_owner", secrets.owner), (service, secrets.role)):
                 verb = "ALTER" if role in there else "CREATE"
                 quoted = await connection.fetchval("SELECT quote_literal($1::text)", secret)
-                await connection.execute(f"{verb} ROLE {_name(role)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {quoted}")
+                await connection.execute(f"{verb} ROLE {_name(role)} LOGIN PASSWORD {quoted}")
     finally:
         await connection.close()
 

@@ -17,13 +17,14 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from deploy.local import jars
+from deploy.local.children import dies_with_parent
 from deploy.local.ports import HOST
 from deploy.local.refusal import Refusal
 
 _OLDEST_JAVA = 17
 # One broker, one machine. No topic comes into being by a typing error; groups start at once; few internal partitions,
-# since each costs files and start-up time.
+# since each costs files and start-up time. A short session: a broker that was killed may register again only when
+# its last session is over.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -49,7 +50,15 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.segment.bytes=134217728
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+log.index.size.max.bytes=1048576
 """
+_LOGGING = [
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+]
 
 
 def find_java() -> str:
@@ -71,7 +80,7 @@ def find_java() -> str:
 
 def _java_version(java: str) -> int:
     try:
-        told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr  # noqa: S603
+        told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'version "(\d+)', told)
@@ -79,19 +88,23 @@ def _java_version(java: str) -> int:
 
 
 def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, java: str) -> list[str]:
-    """Write the broker's configuration, format its log folder once, and return the command that runs it in the foreground."""
+    """Write the configuration, format the log folder once, return the command that runs the broker in the foreground."""
     log_dir = folder / "log"
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
     properties.write_text(
-        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=log_dir), encoding="utf-8"
+        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=_escaped(str(log_dir))),
+        encoding="ascii",
     )
-    start = [java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+    # The locale is what Java reads and writes file names in.
+    start = ["env", "LC_ALL=C.UTF-8", java, *_LOGGING]
     if not (log_dir / "meta.properties").exists():
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        formatted = subprocess.run(  # noqa: S603
-            [*start, "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"]
-            + ["format", "-t", cluster, "-c", str(properties)],
+        formatted = subprocess.run(
+            [
+                *(*start, "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"),
+                *("format", "-t", cluster, "-c", str(properties)),
+            ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -103,7 +116,14 @@ def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, j
                 f"Could not format Kafka's folder {log_dir}: {formatted.stderr.strip()[-300:]}",
             )
     memory = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
-    return [*start, *memory, "-cp", class_path, "kafka.Kafka", str(properties)]
+    return dies_with_parent([*start, *memory, "-cp", class_path, "kafka.Kafka", str(properties)])
+
+
+def _escaped(text: str) -> str:
+    """Write a value of a Java properties file."""
+    utf16 = text.replace("\\", "\\\\").encode("utf-16-be")
+    units = (int.from_bytes(utf16[at : at + 2]) for at in range(0, len(utf16), 2))
+    return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units)  # noqa: PLR2004 - ASCII
 
 
 def is_up(bootstrap: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -49,7 +50,9 @@ def running(*, with_kafka: bool = True, with_postgres: bool = True) -> Iterator[
             cluster = postgres.prepare(folder / "postgres", password)
             database = stack.enter_context(_child(cluster.command(database_port, _FORGETFUL), folder / "postgres.log"))
         if database and not postgres.wait_up(address, _PATIENCE, alive=lambda: database.poll() is None):
-            raise RuntimeError(f"PostgreSQL did not start: {(folder / 'postgres.log').read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(
+                f"PostgreSQL did not start: {(folder / 'postgres.log').read_text(errors='replace')[-2000:]}"
+            )
         if broker and not kafka.wait_up(bootstrap, _PATIENCE, alive=lambda: broker.poll() is None):
             raise RuntimeError(f"Kafka did not start: {(folder / 'kafka.log').read_text(errors='replace')[-2000:]}")
         yield Pair(bootstrap, address, folder)
@@ -59,13 +62,13 @@ def running(*, with_kafka: bool = True, with_postgres: bool = True) -> Iterator[
 def _child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
         # Its own session: Ctrl-C in the terminal is for us, and we stop it then.
-        child = subprocess.Popen(  # noqa: S603
+        child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd="/", start_new_session=True
         )
     try:
         yield child
     finally:
-        child.send_signal(2)  # PostgreSQL: fast shutdown; Kafka: orderly stop
+        child.send_signal(signal.SIGINT)  # PostgreSQL: fast shutdown; Kafka: orderly stop
         try:
             child.wait(timeout=10)
         except subprocess.TimeoutExpired:

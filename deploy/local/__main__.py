@@ -1,0 +1,115 @@
+"""The commands behind `make up`, `down`, `status`, `logs`, `demo`, `rebuild`, `recount`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.local import console, status, up
+from deploy.local.installation import Installation, held, is_there, load
+from deploy.local.processes import Supervisor
+from deploy.local.refusal import Refusal
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+State = Annotated[Path, typer.Option(envvar="STATE", help="状态文件夹 the state folder")]
+_DEFAULT = Path(".state")
+
+
+@app.command("up")
+def _up(state: State = _DEFAULT, demo: Annotated[bool, typer.Option(envvar="DEMO")] = True) -> None:
+    """启动全部并等待就绪 Start everything and wait until all is well."""
+    up.summary(up.up(state.resolve(), up.Wish(demo=demo)))
+
+
+@app.command("infra-up")
+def _infra_up(state: Annotated[Path, typer.Argument()] = _DEFAULT) -> None:
+    """只启动 Kafka 和 PostgreSQL Start the broker and the database only."""
+    installation = up.up(state.resolve(), up.Wish(infrastructure_only=True))
+    sys.stdout.write(f"kafka={installation.bootstrap}\npostgres={installation.superuser}\n")
+
+
+@app.command("down")
+def _down(state: State = _DEFAULT) -> None:
+    """停止全部,数据保留 Stop everything; the data stays."""
+    folder = _existing(state)
+    with held(folder), console.step("停止", "Stopping"):
+        Supervisor(folder).stop()
+
+
+@app.command("status")
+def _status(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="JSON")] = "") -> None:
+    """什么在哪里运行 What runs where."""
+    folder = _existing(state)
+    if json not in ("", "0"):
+        sys.stdout.write(status.as_json(_running(folder)) + "\n")
+        return
+    well = status.show(load(folder), Supervisor(folder))
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command("logs")
+def _logs(state: State = _DEFAULT, service: Annotated[str, typer.Option(envvar="SERVICE")] = "") -> None:
+    """跟随日志 Follow the logs."""
+    folder = _existing(state)
+    files = sorted(str(file) for file in Supervisor(folder).logs.glob(f"{service}*.log"))
+    if not files:
+        raise Refusal(f"没有 {service} 的日志。", f"There is no log of {service}.")
+    os.execvp("tail", ["tail", "-n", "20", "-F", *files])  # noqa: S606 - nothing of ours is left to do
+
+
+@app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def _run(context: typer.Context, service: str, state: State = _DEFAULT) -> None:
+    """运行某服务的一个命令 Run a command of a service with this installation's settings."""
+    raise typer.Exit(up.run(_running(_existing(state)), service, *context.args))
+
+
+def _existing(state: Path) -> Path:
+    folder = state.resolve()
+    if not is_there(folder):
+        raise Refusal(
+            f"{folder} 中没有安装。请先运行 make up。", f"Nothing was started in {folder} yet. Run make up first."
+        )
+    return folder
+
+
+def _running(folder: Path) -> Installation:
+    if Supervisor(folder).pid() is None:
+        raise Refusal("没有在运行。请先运行 make up。", "It does not run. Run make up first.")
+    return load(folder)
+
+
+def _in_one_sentence(run: Callable[[], object]) -> int:
+    """Answer with one clear sentence wherever a person can do something about it."""
+    try:
+        return int(str(run() or 0))
+    except Refusal as refusal:
+        console.refuse(refusal.zh, refusal.en)
+    except PermissionError as error:
+        console.refuse(
+            f"没有权限写 {error.filename}。请检查其所有者,或用 STATE=<可写的文件夹>。",
+            f"No permission to write {error.filename}. See who owns it, or use STATE=<a folder you may write>.",
+        )
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        console.refuse(
+            f"无法写 {error.filename or '磁盘'}:磁盘已满或只读。请腾出空间,或用 STATE=<别处的文件夹>。",
+            f"Cannot write {error.filename or 'the disk'}: full or read-only. Free some or use STATE=<elsewhere>.",
+        )
+    except KeyboardInterrupt:
+        console.refuse(
+            "已中断;已启动的部分仍在运行,make down 可停止。",
+            "Interrupted; what was started still runs, make down stops it.",
+        )
+        return 130
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(_in_one_sentence(lambda: app(standalone_mode=False)))

@@ -1,0 +1,175 @@
+"""Decides what a state folder keeps from one `make up` to the next: ports, passwords, keys, what was done."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.local import databases, postgres
+from deploy.local.databases import Passwords
+from deploy.local.ports import HOST, is_free, next_free
+from deploy.local.refusal import Refusal
+
+ROOT = Path(__file__).resolve().parents[2]
+_ROOM_NEEDED = 1024**3
+_ROOM_KEPT = 200 * 1024**2
+PROBES = 100  # a worker's probes listen this far above its service's port
+
+
+@dataclass
+class Installation:
+    """One state folder. `kafka` and `superuser_dsn` are set when servers that are there already are used."""
+
+    state: Path
+    ports: dict[str, int] = field(default_factory=dict)
+    demo: bool = False
+    kafka: str | None = None
+    superuser_dsn: str | None = None
+    superuser_password: str = ""
+    city_key: str = ""
+    passwords: dict[str, Passwords] = field(default_factory=dict)
+    service_keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's `host:port`."""
+        return self.kafka or f"{HOST}:{self.ports['kafka']}"
+
+    @property
+    def superuser(self) -> str:
+        """The database server's address, as superuser."""
+        return self.superuser_dsn or postgres.dsn(self.ports["postgres"], self.superuser_password)
+
+    def url(self, service: str) -> str:
+        """Where a service answers."""
+        return f"http://{HOST}:{self.ports[service]}"
+
+    def owner_dsn(self, service: str) -> str:
+        """The address of a service's database as the owner of its tables."""
+        return databases.address(self.superuser, f"{service}_owner", self.passwords[service].owner, service)
+
+    def secrets_folder(self, service: str) -> Path:
+        """The folder of a service's settings that are nobody else's."""
+        return self.state / "secrets" / service
+
+    def choose_ports(self, usual: dict[str, int]) -> list[tuple[str, int, int]]:
+        """Give every part a port that is free now, the one it had if possible; list the moves (part, from, to)."""
+        moved = []
+        given: set[int] = set()
+        for part, first in usual.items():
+            kept = self.ports.get(part, first)
+            probed = part not in ("kafka", "kafka-controller", "postgres")
+            found = next_free(kept, given, free=_free_with_probes if probed else is_free)
+            if found != kept:
+                moved.append((part, kept, found))
+            self.ports[part] = found
+            given |= {found, found + PROBES} if probed else {found}
+        return moved
+
+    def make_secrets(self, services: list[str]) -> None:
+        """Make the passwords and keys that are not there yet, and write each service's folder of settings."""
+        self.superuser_password = self.superuser_password or secrets.token_urlsafe(24)
+        self.city_key = self.city_key or secrets.token_hex(32)
+        for service in services:
+            self.passwords.setdefault(service, Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24)))
+            self.service_keys.setdefault(service, secrets.token_hex(32))
+        self.save()
+        for service in services:
+            dsn = databases.address(self.superuser, service, self.passwords[service].role, service)
+            _write_secret(self.secrets_folder(service) / "skillplan_pg_dsn", dsn)
+            _write_secret(self.secrets_folder(service) / "skillplan_city_key", self.city_key)
+            _write_secret(self.secrets_folder(service) / "skillplan_service_key", self.service_keys[service])
+
+    def save(self) -> None:
+        """Write what is to be kept."""
+        kept = {"ports": self.ports, "demo": self.demo, "kafka": self.kafka}
+        _write(self.state / "installation.json", json.dumps(kept, indent=1), 0o644)
+        hidden = {
+            "superuser_dsn": self.superuser_dsn,
+            "superuser_password": self.superuser_password,
+            "city_key": self.city_key,
+            "passwords": {service: [one.owner, one.role] for service, one in self.passwords.items()},
+            "service_keys": self.service_keys,
+        }
+        _write_secret(self.state / "secrets" / "installation.json", json.dumps(hidden, indent=1))
+
+
+def load(state: Path) -> Installation:
+    """Read a state folder; an absent or empty one is a new installation."""
+    kept = _read(state / "installation.json")
+    hidden = _read(state / "secrets" / "installation.json")
+    passwords = {service: Passwords(*two) for service, two in hidden.pop("passwords", {}).items()}
+    return Installation(state, passwords=passwords, **kept, **hidden)
+
+
+def is_there(state: Path) -> bool:
+    """Tell whether somebody ran `make up` with this state folder."""
+    return (state / "installation.json").exists()
+
+
+@contextlib.contextmanager
+def held(state: Path) -> Iterator[None]:
+    """Keep the state folder for ourselves; two `make up` at once would fight over it."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refusal(
+                f"另一个 make 正在使用 {state}。请等它结束,或用 STATE=<文件夹> 另起一套。",
+                f"Another make is at work on {state}. Wait until it is done, or use STATE=<folder> for a second one.",
+            ) from error
+        yield
+
+
+def check_room(state: Path) -> None:
+    """Refuse a disk on which a server would soon stop."""
+    needed = _ROOM_KEPT if is_there(state) else _ROOM_NEEDED
+    free = shutil.disk_usage(state).free
+    if free < needed:
+        raise Refusal(
+            f"{state} 所在磁盘只剩 {free >> 20} MB,至少需要 {needed >> 20} MB。请腾出空间,或用 STATE=<别处的文件夹>。",
+            f"Only {free >> 20} MB left on the disk of {state}; {needed >> 20} MB are needed. "
+            "Free some, or use STATE=<folder elsewhere>.",
+        )
+
+
+def _free_with_probes(port: int) -> bool:
+    return is_free(port) and is_free(port + PROBES)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise Refusal(
+            f"{file} 已损坏。请从备份恢复,或用 STATE=<新文件夹> 另起一套。",
+            f"{file} is damaged. Bring it back from a copy, or start afresh with STATE=<new folder>.",
+        ) from error
+    return dict(found)
+
+
+def _write_secret(file: Path, text: str) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(file, text, 0o600)
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """Replace a file whole: a power cut leaves the old or the new one."""
+    fresh = file.with_name(file.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.replace(file)

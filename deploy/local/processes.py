@@ -1,0 +1,271 @@
+"""Knows which processes make up Skillplan, and runs them under supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from deploy.local.children import dies_with_parent
+from deploy.local.installation import PROBES, ROOT, Installation
+from deploy.local.ports import HOST
+from deploy.local.refusal import Refusal
+
+# The process table: service → its usual port, and its commands, the second of which has only probes.
+PORTS = {"projection": 8000, "enrollment": 8001, "competition": 8002, "recruitment": 8003, "subsidy": 8004}
+INFRASTRUCTURE_PORTS = {"kafka": 9092, "kafka-controller": 9093, "postgres": 5432}
+_GROUP = "skillplan"
+_SOCKET_PATH_LIMIT = 100
+_ALREADY_STARTED = 60  # a fault code of supervisor
+
+
+def commands(service: str) -> tuple[str, str]:
+    """Name a service's two processes."""
+    return ("api", "projector") if service == "projection" else ("api", "worker")
+
+
+def services() -> list[str]:
+    """List the services of the table that are in this tree."""
+    return [service for service in PORTS if (ROOT / "services" / service / "__main__.py").exists()]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process: its name, command, what it is told, and where it answers."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    url: str
+
+
+def programs(installation: Installation) -> list[Program]:
+    """List the processes of every service."""
+    return [
+        Program(
+            name=f"{service}-{command}",
+            command=dies_with_parent([sys.executable, "-m", f"services.{service}", command]),
+            environment=environment(installation, service, port),
+            url=f"http://{HOST}:{port}",
+        )
+        for service in services()
+        for command, port in zip(
+            commands(service), (installation.ports[service], installation.ports[service] + PROBES), strict=True
+        )
+    ]
+
+
+def environment(installation: Installation, service: str, port: int | None = None) -> dict[str, str]:
+    """Say what a process of the service is told; secrets come from its folder."""
+    told = {
+        "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
+        "SKILLPLAN_KAFKA": installation.bootstrap,
+        "SKILLPLAN_HOST": HOST,
+        "SKILLPLAN_PORT": str(port or installation.ports.get(service, 0)),
+        "SKILLPLAN_PLANS": str(ROOT / "plans"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if service == "projection":
+        others = {name: installation.url(name) for name in services() if name != "projection"}
+        told["SKILLPLAN_SERVICES"] = json.dumps(others)
+    return told
+
+
+def inherited() -> dict[str, str]:
+    """Return our own environment without settings that were meant for something else."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SKILLPLAN_") or name == "SKILLPLAN_LOG_LEVEL"
+    }
+
+
+class Supervisor:
+    """The supervisor of one state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._run = state / "run"
+        self.logs = state / "logs"
+        socket = str(self._run / "supervisor.sock")
+        if len(socket.encode()) > _SOCKET_PATH_LIMIT:  # the system's limit for such a path
+            digest = hashlib.sha256(str(state).encode()).hexdigest()[:16]
+            socket = str(Path(tempfile.gettempdir(), f"skillplan-{os.getuid()}-{digest}.sock"))
+        self._socket = socket
+
+    @property
+    def _rpc(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def pid(self) -> int | None:
+        """Return supervisor's process id, None when it does not run."""
+        try:
+            return int(self._rpc.getPID())
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def start(self, infrastructure: Mapping[str, list[str]], others: Iterable[Program]) -> None:
+        """Run supervisor with the broker and the database at once, the services when told; or take up what changed."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._run.mkdir(mode=0o700, exist_ok=True)
+        configuration = self._run / "supervisord.conf"
+        text = self._configuration(infrastructure, list(others))
+        if self.pid() is not None:
+            if configuration.read_text(encoding="utf-8") != text:
+                configuration.write_text(text, encoding="utf-8")
+                self._take_up_changes()
+            for name in infrastructure:
+                self._ensure_started(name)
+            return
+        configuration.write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            env=inherited(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        limit = time.monotonic() + 15
+        while self.pid() is None:
+            if done.returncode or time.monotonic() > limit:
+                log = self.logs / "supervisord.log"
+                raise Refusal(
+                    f"supervisor 未能启动:{done.stderr.strip()[-300:]}。请看 {log}。",
+                    f"supervisor did not start: {done.stderr.strip()[-300:]}. See {log}.",
+                )
+            time.sleep(0.05)
+
+    def start_services(self) -> None:
+        """Start every service that does not run, all at once."""
+        for one in self._rpc.getAllProcessInfo():
+            if one["group"] == _GROUP:
+                self._ensure_started(f"{_GROUP}:{one['name']}")
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Return supervisor's word on each process, by name: statename, pid, description."""
+        return {one["name"]: one for one in self._rpc.getAllProcessInfo()}
+
+    def is_alive(self, name: str) -> bool:
+        """Tell whether the process runs or is about to."""
+        state = self.states().get(name, {}).get("statename")
+        return state in ("STARTING", "RUNNING", "BACKOFF")
+
+    def stop(self, seconds: float = 60) -> None:
+        """Stop everything in order: services, then broker and database."""
+        pid = self.pid()
+        if pid is None:
+            return
+        self._rpc.shutdown()
+        limit = time.monotonic() + seconds
+        while _exists(pid):
+            if time.monotonic() > limit:
+                raise Refusal(
+                    f"{seconds:.0f} 秒内未能停止(supervisor 进程 {pid})。请看 {self.logs}。",
+                    f"Not stopped within {seconds:.0f} s (supervisor is process {pid}). See {self.logs}.",
+                )
+            time.sleep(0.05)
+
+    def last_words(self, name: str, lines: int = 8) -> str:
+        """Return the end of a process's log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(
+                (self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+            )
+        return ""
+
+    def _ensure_started(self, name: str) -> None:
+        try:
+            self._rpc.startProcess(name, False)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != _ALREADY_STARTED:
+                raise
+
+    def _take_up_changes(self) -> None:
+        added, changed, removed = self._rpc.reloadConfig()[0]
+        for group in [*changed, *removed]:
+            with contextlib.suppress(xmlrpc.client.Fault):  # it may have ended by itself
+                self._rpc.stopProcessGroup(group)
+            self._rpc.removeProcessGroup(group)
+        for group in [*added, *changed]:
+            self._rpc.addProcessGroup(group)
+
+    def _configuration(self, infrastructure: Mapping[str, list[str]], others: list[Program]) -> str:
+        parts = [
+            "[unix_http_server]",
+            f"file={self._socket}",
+            "chmod=0700",
+            "[supervisord]",
+            f"logfile={self.logs / 'supervisord.log'}",
+            "logfile_maxbytes=10MB",
+            "logfile_backups=1",
+            f"pidfile={self._run / 'supervisord.pid'}",
+            f"directory={ROOT}",
+            *(["user=root"] if os.geteuid() == 0 else []),
+            f"environment=SKILLPLAN_STATE={_quoted(str(self._state))}",
+            "[rpcinterface:supervisor]",
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+        ]
+        for name, command in infrastructure.items():
+            signal = "INT" if name == "postgres" else "TERM"  # SIGINT is PostgreSQL's fast shutdown
+            parts += [*self._program(name, command), "autostart=true", "priority=1"]
+            parts += [f"stopsignal={signal}", "stopwaitsecs=30", "exitcodes=0,143"]
+        for one in others:
+            pairs = ",".join(f"{key}={_quoted(value)}" for key, value in one.environment.items())
+            parts += [
+                *self._program(one.name, one.command),
+                "autostart=false",
+                "stopwaitsecs=25",
+                f"environment={pairs}",
+            ]
+        if others:
+            parts += [f"[group:{_GROUP}]", "programs=" + ",".join(one.name for one in others), "priority=10"]
+        return "\n".join(parts).replace("%", "%%") + "\n"
+
+    def _program(self, name: str, command: list[str]) -> list[str]:
+        return [
+            f"[program:{name}]",
+            f"command={shlex.join(command)}",
+            f"directory={ROOT}",
+            "autorestart=true",
+            "startsecs=1",
+            "startretries=10",
+            "killasgroup=true",
+            "redirect_stderr=true",
+            f"stdout_logfile={self.logs / f'{name}.log'}",
+            "stdout_logfile_maxbytes=20MB",
+            "stdout_logfile_backups=1",
+        ]
+
+
+def _quoted(value: str) -> str:
+    """Quote a value of `environment=`; supervisor knows both quotes and no escape."""
+    for mark in ("'", '"'):
+        if mark not in value:
+            return mark + value + mark
+    raise Refusal(f"路径中不能同时有两种引号:{value}", f"A path cannot hold both kinds of quotes: {value}")
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

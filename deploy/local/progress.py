@@ -1,0 +1,93 @@
+"""What `make up` prints at its end: the addresses, and a table of each plan's progress as the read API tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+from rich.table import Table
+
+from deploy.local.installation import ROOT, Installation
+
+_COMPARATORS = {">=": "≥", ">": ">", "=": "=", "range": "", "all": "全部 all"}
+
+
+def complete_to(client: httpx.Client, projection: str) -> Mapping[str, Mapping[str, Any]]:
+    """Ask up to what position of each log the answers are complete."""
+    for plan in _plans():
+        answer = client.get(f"{projection}/v1/plans/{plan}/progress")
+        answer.raise_for_status()
+        told: Mapping[str, Mapping[str, Any]] = answer.json()["complete_to"]
+        return told
+    return {}
+
+
+def addresses(installation: Installation, services: list[str]) -> Table:
+    """List what answers where."""
+    table = Table(title="地址  Addresses", title_justify="left")
+    table.add_column("部分 Part")
+    table.add_column("地址 Address", no_wrap=True)
+    for service in services:
+        table.add_row(service, installation.url(service))
+    table.add_row("kafka", installation.bootstrap)
+    table.add_row("postgres", without_password(installation.superuser))
+    return table
+
+
+def tables(client: httpx.Client, projection: str) -> Iterator[Table]:
+    """Ask for each plan's progress today and lay it out."""
+    for plan in _plans():
+        answer = client.get(f"{projection}/v1/plans/{plan}/progress")
+        answer.raise_for_status()
+        yield _table(answer.json())
+
+
+def without_password(dsn: str) -> str:
+    """Write an address that may be shown: the password stays in the state folder."""
+    scheme, _, rest = dsn.partition("://")
+    user, _, server = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}@{server}"
+
+
+def _plans() -> list[str]:
+    return sorted(file.stem for file in (ROOT / "plans").glob("*.yaml"))
+
+
+def _table(told: Mapping[str, Any]) -> Table:
+    table = Table(title=f"目标进度  Progress  {told['plan']}  {told['as_of']}", title_justify="left")
+    for heading in ("指标 Indicator", "名称 Name", "期间 Period"):
+        table.add_column(heading)
+    for heading in ("数值 Value", "目标 Target"):
+        table.add_column(heading, justify="right")
+    table.add_column("达成 Met")
+    for indicator in told["indicators"]:
+        name = f"{indicator['name']['zh']}\n{indicator['name']['en']}"
+        for at, period in enumerate(indicator["periods"]):
+            table.add_row(
+                indicator["id"] if at == 0 else "",
+                name if at == 0 else "",
+                str(period["period"]),
+                _number(period["value"]),
+                _target(period["target"]),
+                {True: "✓", False: "–", None: ""}[period["met"]],
+            )
+    return table
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        value = float(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _target(target: Mapping[str, Any] | None) -> str:
+    if target is None:
+        return "监测 monitored"
+    if target["op"] == "range":
+        return f"{_number(target['value'])} – {_number(target['upper'])}"
+    if target["op"] == "all":
+        return _COMPARATORS["all"]
+    return f"{_COMPARATORS[target['op']]} {_number(target['value'])}"

@@ -1,0 +1,54 @@
+"""Tells what runs where, for a person and for a program."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+from rich.table import Table
+
+from deploy.local import console, progress
+from deploy.local.installation import Installation
+from deploy.local.processes import Supervisor, programs, services
+
+_OK = 200
+
+
+def as_json(installation: Installation) -> str:
+    """Write the addresses as one JSON object: each service's URL, `kafka`, `postgres` (as superuser, with password)."""
+    places = {name: installation.url(name) for name in sorted(services())}
+    return json.dumps({**places, "kafka": installation.bootstrap, "postgres": installation.superuser})
+
+
+def show(installation: Installation, supervisor: Supervisor) -> bool:
+    """Print a table of the parts and return whether all are well."""
+    running = supervisor.pid() is not None
+    states = supervisor.states() if running else {}
+    table = Table(title=f"{installation.state}", title_justify="left")
+    for heading in ("部分 Part", "地址 Address", "状态 State", "进程 Pid", "说明 Remark"):
+        table.add_column(heading, overflow="fold")
+    well = running
+    places = {"kafka": installation.bootstrap, "postgres": progress.without_password(installation.superuser)}
+    for name, place in places.items():
+        if name in states:
+            told = states[name]
+            well &= told["statename"] == "RUNNING"
+            table.add_row(name, place, told["statename"], str(told["pid"] or ""), told["description"])
+        else:
+            table.add_row(name, place, "–" if running else "STOPPED", "", "")
+    with httpx.Client(timeout=3, trust_env=False) as client:
+        for one in programs(installation):
+            told = states.get(one.name, {"statename": "STOPPED", "pid": 0, "description": ""})
+            remark = _readiness(client, one.url) if told["statename"] == "RUNNING" else str(told["description"])
+            well &= remark == "ready"
+            table.add_row(one.name, one.url, told["statename"], str(told["pid"] or ""), remark)
+    console.show(table)
+    return well
+
+
+def _readiness(client: httpx.Client, url: str) -> str:
+    try:
+        answer = client.get(f"{url}/readyz")
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return "ready" if answer.status_code == _OK else answer.text[:120]
