@@ -39,7 +39,7 @@ def parse_array(raw: bytes) -> list[Any]:
 
 
 def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
-    """Return the envelope of a Kafka message: structured unless it carries `ce_` headers (CloudEvents Kafka binding)."""
+    """Return the envelope of a Kafka message: structured, or binary with `ce_` headers (CloudEvents Kafka binding)."""
     attributes: dict[str, Any] = {}
     structured = False
     for name, text in headers:
@@ -57,6 +57,8 @@ def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> dic
 def from_http_headers(headers: Mapping[str, str], raw: bytes) -> dict[str, Any]:
     """Return the envelope of a request in binary mode: `ce-` headers, percent-encoded (CloudEvents HTTP binding)."""
     attributes: dict[str, Any] = {
-        name[3:].lower(): unquote(text, errors="replace") for name, text in headers.items() if name.lower().startswith("ce-")
+        name[3:].lower(): unquote(text, errors="replace")
+        for name, text in headers.items()
+        if name.lower().startswith("ce-")
     }
     return attributes | {"datacontenttype": headers.get("content-type"), "data": parse_object(raw)}

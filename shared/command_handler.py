@@ -81,9 +81,7 @@ class CommandHandler:
                 )  # fmt: skip
             batch = _Batch(self, transaction, await transaction.lock())
             await batch.prepare(reports)
-            answers = [
-                await batch.decide(item) if isinstance(item, Report) else batch.answer(item) for item in arrived
-            ]
+            answers = [await batch.decide(item) if isinstance(item, Report) else batch.answer(item) for item in arrived]
             await transaction.append(batch.recorded, batch.head)
         await self.store.announce()
         return answers

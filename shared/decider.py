@@ -99,7 +99,11 @@ class View:
         role = fact.event.role
         if isinstance(role, Ends):
             for standing in self._streams[fact.stream]:
-                if standing.end is None and standing.event.type_name == role.opening and _same_key(standing, fact.event):
+                if (
+                    standing.end is None
+                    and standing.event.type_name == role.opening
+                    and _same_key(standing, fact.event)
+                ):
                     standing.end = fact
                     return
             return
@@ -127,10 +131,10 @@ def _same_key(standing: Standing, event: Event) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What a service adds to the kernel: its language and, over it, three pure functions.
+    """What a service adds to the kernel: three pure functions over its language.
 
-    `tags(event)`: what later decisions will look a fact up by. `needs(report, view)`: the tags whose facts the report
-    depends on; asked again with what was found until it names nothing new. `decide(report, view)`: the type's own rules.
+    `tags(event)`: what later decisions will look a fact up by. `needs(report, view)`: the tags whose facts a report
+    depends on; asked again with what was found until it names nothing new. `decide(report, view)`: the own rules.
     """
 
     tags: Callable[[Event], Iterable[str]]

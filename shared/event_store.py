@@ -1,4 +1,4 @@
-"""The log of one service in PostgreSQL: dense positions in commit order, exact bytes, receipts in the same transaction."""
+"""The log of one service in PostgreSQL: dense positions in commit order, exact bytes, receipts with the facts."""
 
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ _SQL: Final = read_queries("shared", "event_store.sql")
 
 
 async def open_pool(dsn: str, name: str, most: int = 4) -> asyncpg.Pool:
-    """Open a pool that bounds every statement; index scans are preferred, since a growing log outruns its statistics."""
+    """Open a pool that bounds every statement; index scans always, since a growing log outruns its statistics."""
     settings = {"application_name": name, "enable_seqscan": "off", "jit": "off"}
     return await asyncpg.create_pool(dsn, min_size=0, max_size=most, command_timeout=30, server_settings=settings)
 
@@ -90,8 +90,14 @@ class Transaction:
 
     async def lock(self) -> Head:
         """Take the lock that serialises decisions, and read the head."""
-        row = await self._connection.fetchrow(_SQL["lock"])
+        row = await self._lock()
         return Head(row["position"], max(row["now"] - _TICK, row["recorded_at"]), row["receipts"], row["waiting"])
+
+    async def _lock(self) -> asyncpg.Record:
+        row = await self._connection.fetchrow(_SQL["lock"])
+        if row is None:
+            raise LookupError("log_head is empty")
+        return row
 
     async def load(self, keys: Iterable[str]) -> list[tuple[tuple[str, ...], bytes]]:
         """Return (tags, bytes) of every fact, own or heard, with one of the keys as stream or tag."""
@@ -156,7 +162,7 @@ class Transaction:
 
     async def quarantine(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Keep what could not be read: (topic, partition, offset, reason, size, digest, sealed, at)."""
-        head = await self._connection.fetchrow(_SQL["lock"])
+        head = await self._lock()
         await self._connection.execute(_SQL["quarantine"], head["quarantined"], *_columns(rows, 8))
 
 
@@ -178,12 +184,15 @@ class EventStore:
 
     async def receipt(self, source: str, id_: str) -> bytes | None:
         """Return the receipt of a report as it stands now (RULES A18)."""
-        return await self.pool.fetchval(_SQL["receipt"], source, id_)
+        receipt: bytes | None = await self.pool.fetchval(_SQL["receipt"], source, id_)
+        return receipt
 
     async def head(self) -> dict[str, Any]:
         """Return position, recorded_at (None on an empty log), receipts and waiting."""
-        row = dict(await self.pool.fetchrow(_SQL["head"]))
-        return row | ({} if row["position"] else {"recorded_at": None})
+        row = await self.pool.fetchrow(_SQL["head"])
+        if row is None:
+            raise LookupError("log_head is empty")
+        return dict(row) | ({} if row["position"] else {"recorded_at": None})
 
     async def log(self, after: int, limit: int) -> list[bytes]:
         """Return the exact bytes of up to `limit` facts after a position."""

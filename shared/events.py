@@ -33,6 +33,8 @@ _TIME: Final = re.compile(
 )
 _ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 _PLACEHOLDER: Final = re.compile(r"<([a-z_.]+)>")
+_LONGEST_ATTRIBUTE: Final = 400
+_LONGEST_POINTER: Final = 200
 _SHOWN_TYPE: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 _CITY: Final = "00"  # how the code of a city itself ends, its districts' do not (GB/T 2260)
@@ -307,7 +309,8 @@ class Decoder:
         if content is None or reader.faults:
             return reject("invalid", *reader.faults)
         data, personal = content
-        assert reader.at and reader.id and reader.source and reader.subject and reader.district  # noqa: S101
+        if reader.at is None or not (reader.id and reader.source and reader.subject and reader.district):
+            raise TypeError("an envelope without faults has all its attributes")
         body = data.model_dump(mode="json", exclude_none=True)
         compared = body | {"person": orjson.Fragment(personal)} if personal else body
         same = {
@@ -382,7 +385,12 @@ class _Reader:
             if required:
                 self._fault(rules.MissingAttribute, name)
             return None
-        if not isinstance(value, str) or not value or len(value) > 400 or (form and not form.fullmatch(value)):
+        if (
+            not isinstance(value, str)
+            or not value
+            or len(value) > _LONGEST_ATTRIBUTE
+            or (form and not form.fullmatch(value))
+        ):
             self._fault(rules.BadAttribute, name)
             return None
         # A part of a subject that is a credit code has a check digit of its own and is none of a person.
@@ -484,7 +492,7 @@ class _Reader:
             pointer = place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
             kind = fault["type"]
             make = _FAULTS.get(kind, rules.BadValue)
-            if holds_personal_number(pointer) or len(pointer) > 200:
+            if holds_personal_number(pointer) or len(pointer) > _LONGEST_POINTER:
                 pointer = place
             self.faults.append(make(pointer, expected=context.get("expected") or _EXPECTED.get(kind, fault["msg"])))
 

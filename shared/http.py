@@ -31,7 +31,7 @@ Arrived = Report | NotUnderstood
 T = TypeVar("T")
 
 
-class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
+class Problem(Exception):
     """An error that is not about one event, answered as problem+json."""
 
     def __init__(self, status: int, zh: str, en: str, **headers: str) -> None:
@@ -47,9 +47,11 @@ class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
 
 
 AWAY: Final = Problem(
-    503, "服务暂时无法作出决定(数据库不可用),请稍后重发。", "The service cannot decide now (database away); send it again.",
+    503,
+    "服务暂时无法作出决定(数据库不可用),请稍后重发。",
+    "The service cannot decide now (database away); send it again.",
     retry_after="2",
-)  # fmt: skip
+)
 
 
 class GroupCommit:
@@ -71,7 +73,8 @@ class GroupCommit:
         """Decide what has been submitted, until cancelled."""
         while True:
             await self._arrived.wait()
-            group, taken = [], 0
+            group: list[tuple[Sequence[Arrived], asyncio.Future[list[Answer]]]] = []
+            taken = 0
             while self._queue and (not group or taken + len(self._queue[0][0]) <= _MOST_TOGETHER):
                 group.append(self._queue.pop(0))
                 taken += len(group[-1][0])
@@ -85,7 +88,7 @@ class GroupCommit:
         except UNAVAILABLE as error:
             for _, future in group:
                 _settle(future, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an error of ours: logged, answered 500, and the next group goes on
             _log.exception("http.failed", requests=len(group))
             if len(group) == 1:
                 _settle(group[0][1], error)
@@ -127,7 +130,9 @@ def create_app(handler: CommandHandler) -> FastAPI:
             raw = await _read(request, _LARGEST_BATCH)
             return await batch(_readable(lambda: parse_array(raw)), door, received_at)
         if mode not in (STRUCTURED, "application/json"):
-            raise Problem(415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}.")
+            raise Problem(
+                415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
+            )
         raw = await _read(request, _LARGEST_EVENT)
         if mode == "application/json" and "ce-id" in request.headers:
             envelope = _readable(lambda: from_http_headers(request.headers, raw))
@@ -164,7 +169,7 @@ def create_app(handler: CommandHandler) -> FastAPI:
             raise AWAY from None
 
     @app.get("/v1/receipts", summary="The receipt of a report as it stands now (RULES A18)")
-    async def get_receipt(source: str, id: str) -> Response:  # noqa: A002 - the contract's name
+    async def get_receipt(source: str, id: str) -> Response:
         receipt = None if "\x00" in source + id else await ask(store.receipt(source, id))
         if receipt is None:
             raise Problem(404, "没有收到过这个编号的报告。", "No report of this source and id was received here.")

@@ -11,7 +11,7 @@ import faust
 import mode
 import stamina
 import structlog
-from faust.types import EventT, StreamT
+from faust.types import EventT
 
 from shared.event_store import UNAVAILABLE
 from shared.health import Health
@@ -70,9 +70,11 @@ class Inbox:
         A batch is acknowledged after the function returned. While the database is away the function is called again
         with the same batch; any other error ends the process, whose supervisor starts it again from the last commit.
         """
-        channel = self._app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        channel = self._app.topic(
+            *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
 
-        async def agent(stream: StreamT[bytes]) -> None:
+        async def agent(stream: Any) -> None:
             try:
                 # noack_take: Faust acknowledges a failed event in every other form of consuming.
                 async for events in stream.noack_take(_BATCH, within=0.01):
@@ -83,7 +85,7 @@ class Inbox:
                     self._moved = time.monotonic()
             except asyncio.CancelledError:
                 raise
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - see below
                 # Faust would commit past what failed; only the end of the process keeps it.
                 _log.exception("inbox.failed", subscription=name)
                 os._exit(70)
@@ -118,11 +120,11 @@ class Inbox:
         """End the process when Faust has died silently, or messages lie there and nothing moves (LIBRARIES: #532)."""
         while True:
             await asyncio.sleep(1)
-            if self._app.crashed or self._app.should_stop:
+            if self._app.crashed:
                 _log.error("inbox.crashed", reason=repr(self._app.crash_reason))
                 os._exit(70)
             lag = self.lag()
-            if lag and not self._pausing and time.monotonic() - self._moved > _STALLED_SECONDS:
+            if lag > 0 and not self._pausing and time.monotonic() - self._moved > _STALLED_SECONDS:
                 _log.error("inbox.stalled", lag=lag)
                 os._exit(70)
 
@@ -133,14 +135,13 @@ class Inbox:
         for partition in consumer.assignment():
             end = consumer.highwater(partition)
             done = self._handled.get((partition.topic, partition.partition))
-            if end is not None and done is not None:
-                waiting += max(0, end - done)
+            waiting += max(0, end - done) if end and done else 0
         return waiting
 
 
 def _message(event: EventT[bytes]) -> Message:
     message = event.message
-    headers = message.headers or ()
+    headers: Any = message.headers or ()
     pairs = headers.items() if isinstance(headers, dict) else headers
     return Message(
         message.topic,

@@ -46,7 +46,9 @@ class Settings(BaseSettings):
         env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
     )
 
-    pg_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the service's own role; for `api` and `worker`")
+    pg_dsn: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL, as the service's own role; for `api` and `worker`"
+    )
     pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
     kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
     host: str = Field("127.0.0.1", description="Address to listen on")
@@ -244,7 +246,9 @@ def configure_logs(level: str) -> None:
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=lambda entry, **_: orjson.dumps(entry, default=str).decode()),
+                structlog.processors.JSONRenderer(
+                    serializer=lambda entry, **_: orjson.dumps(entry, default=str).decode()
+                ),
             ],
             foreign_pre_chain=shared,  # type: ignore[arg-type]
         )
@@ -269,7 +273,9 @@ def _require(settings: Settings, command: str) -> None:
         if not value:
             sys.exit(f"缺少设置 missing setting: {shown}")
         if name.endswith("_key") and not re.fullmatch(rf"[0-9a-fA-F]{{{2 * _KEY_BYTES}}}", value):
-            sys.exit(f"设置有误 wrong setting: {shown}: 应为 {_KEY_BYTES} 字节的十六进制 must be {_KEY_BYTES} bytes in hex")
+            sys.exit(
+                f"设置有误 wrong setting: {shown}: 应为 {_KEY_BYTES} 字节的十六进制 must be {_KEY_BYTES} bytes in hex"
+            )
 
 
 def main(service: Service) -> None:
@@ -282,7 +288,11 @@ def main(service: Service) -> None:
         settings = Settings()
         _require(settings, command)
     except ValidationError as error:
-        sys.exit("; ".join(f"设置有误 wrong setting: SKILLPLAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()))
+        sys.exit(
+            "; ".join(
+                f"设置有误 wrong setting: SKILLPLAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()
+            )
+        )
     configure_logs(settings.log_level)
     if command == "--show-settings":
         for name, info in Settings.model_fields.items():

@@ -17,6 +17,9 @@ _RESIDENT_INSIDE: Final = re.compile(r"(?=([0-9]{17}[0-9Xx]))")
 _CREDIT_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CREDIT_WEIGHTS: Final = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _CREDIT: Final = re.compile(rf"[{_CREDIT_ALPHABET}]{{18}}")
+_OLDEST: Final = 1850
+_NUMBER_LENGTH: Final = 18
+_LONGEST_TEXT: Final = 200
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TRAVEL_NUMBER: Final = re.compile(r"[A-Z0-9()/-]{5,20}")
 
@@ -43,12 +46,12 @@ def _birth_date(number: str) -> date | None:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         return None
-    return born if born.year >= 1850 else None
+    return born if born.year >= _OLDEST else None
 
 
 def holds_personal_number(text: str) -> bool:
     """Tell whether a valid resident number stands anywhere in a text (RULES A14)."""
-    if len(text) < 18:
+    if len(text) < _NUMBER_LENGTH:
         return False
     for found in _RESIDENT_INSIDE.findall(text):
         number = found.upper()
@@ -58,14 +61,14 @@ def holds_personal_number(text: str) -> bool:
 
 
 def _fault(code: str, **context: Any) -> PydanticCustomError:
-    return PydanticCustomError(code, "wrong", context)  # type: ignore[arg-type]
+    return PydanticCustomError(code, "wrong", context)
 
 
 def _text(value: str) -> str:
     value = unicodedata.normalize("NFC", value)
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
         raise _fault("bad-value", expected="不含控制字符 no control characters")
-    if not 1 <= len(value.strip()) <= len(value) <= 200:
+    if not 1 <= len(value.strip()) <= len(value) <= _LONGEST_TEXT:
         raise _fault("bad-value", expected="1-200 字 1-200 characters")
     return value
 
@@ -85,6 +88,8 @@ def _credit_code(value: str) -> str:
 
 
 def _date(value: object) -> date:
+    if type(value) is date:
+        return value  # a decision of our own; JSON has no dates
     if isinstance(value, str) and _DATE.fullmatch(value):
         try:
             return date.fromisoformat(value)

@@ -322,11 +322,12 @@ def _decide_money(
     granted_as: type[SubsidyGranted | AllowanceGranted],
     refused_as: type[SubsidyRefused | AllowanceRefused],
 ) -> Decision:
-    grants = list(view.of(granted_as))
+    grants = [grant for grant, _ in view.of(granted_as)]
     if not grants:
         return Refuse(NotGranted()) if any(view.of(refused_as)) else Accept()  # the kernel lets it wait
-    granted = grants[-1][0].amount_fen
-    paid = sum(other.amount_fen for kind in (SubsidyPaid, AllowancePaid) for other, _ in view.of(kind))
+    granted = grants[-1].amount_fen
+    paid = sum(other.amount_fen for other, _ in view.of(SubsidyPaid))
+    paid += sum(other.amount_fen for other, _ in view.of(AllowancePaid))
     paid -= sum(other.amount_fen for other, _ in view.of(SubsidyRecovered))
     if isinstance(event, SubsidyRecovered):
         return Refuse(MoreThanPaid("/data/amount_fen", left_fen=paid)) if event.amount_fen > paid else Accept()

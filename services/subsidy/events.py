@@ -34,7 +34,7 @@ class CataloguePublished(
     role=Opens(until="effective_until"),
     ordered=(("effective_from", "effective_until"),),
 ):
-    """A shortage-occupation catalogue came out (measure 2.1); without effective_until it runs for ever (RULES C13)."""
+    """A shortage-occupation catalogue came out (2.1); without effective_until it runs for ever (C13)."""
 
     title: Text
     document_no: Text

@@ -35,7 +35,7 @@ def eventually(ask: Callable[[], T], within: float = 30.0) -> T:
         try:
             answer = ask()
         except (httpx.HTTPError, OSError) as error:
-            answer, last = None, repr(error)  # type: ignore[assignment]
+            answer, last = None, repr(error)
         else:
             last = repr(answer)
         if answer:
