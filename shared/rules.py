@@ -35,7 +35,10 @@ class Rule:
 
 # Not understood: the envelope, the schema, a checksum (RULES A8). These bind no id (A3).
 class MissingAttribute(Rule):
-    zh, en = "缺少必填的信封属性。请补上后用原编号重发。", "A required envelope attribute is missing. Add it and send the report again."
+    zh, en = (
+        "缺少必填的信封属性。请补上后用原编号重发。",
+        "A required envelope attribute is missing. Add it and send the report again.",
+    )
 
 
 class BadAttribute(Rule):
@@ -43,7 +46,10 @@ class BadAttribute(Rule):
 
 
 class UnknownType(Rule):
-    zh, en = "没有这种报告类型或版本。请核对 type 的拼写。", "There is no report type of this name and version. Check the spelling of type."
+    zh, en = (
+        "没有这种报告类型或版本。请核对 type 的拼写。",
+        "There is no report type of this name and version. Check the spelling of type.",
+    )
 
 
 class BadSubject(Rule):
