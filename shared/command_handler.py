@@ -160,6 +160,9 @@ class CommandHandler:
             report.personal = None
 
 
+_NOTHING: Final = View(())
+
+
 class _Batch:
     """The decisions of one transaction: what is known so far, and what is recorded because of it."""
 
@@ -182,13 +185,16 @@ class _Batch:
         pending = [report for report in reports if report.key not in self._decided]
         await self._watch({key for report in pending for key in (report.subject, *self._tags(report.event))})
         pending += [report for group in self._waiting.values() for report in group]
-        while pending:
-            needs = {report.key: set(self._needs(report, self._view(report))) for report in pending}
-            missing = set().union(*needs.values()) - self._loaded
-            if not missing:
-                return
-            await self._load(missing)
-            pending = [report for report in pending if needs[report.key] & missing]
+        keys = [(report, self._needs(report, _NOTHING)) for report in pending]
+        while keys:
+            await self._load(set().union(*(wanted for _, wanted in keys)))
+            # Ask again only where something was found: it may name what else is needed.
+            found = [(report, wanted) for report, wanted in keys if any(map(self._facts.get, wanted))]
+            keys = [
+                (report, more)
+                for report, wanted in found
+                if (more := self._needs(report, View(self._gather(wanted)))) - self._loaded
+            ]
 
     def answer(self, item: NotUnderstood) -> Answer:
         """Answer what cannot be decided."""
@@ -222,7 +228,7 @@ class _Batch:
             await self._wake([fact])
 
     async def _decide(self, report: Report) -> tuple[Answer, list[Fact]]:
-        view = await self._complete_view(report)
+        view = await self._view(report)
         decision = decide(report, view, self.handler.domain)
         facts: list[Fact] = []
         if isinstance(decision, Accept):
@@ -324,23 +330,21 @@ class _Batch:
     def _needs(self, report: Report, view: View) -> set[str]:
         return {report.subject, *self.handler.domain.needs(report, view)}
 
-    def _view(self, report: Report) -> View:
-        keys = {report.subject}
+    def _gather(self, keys: Iterable[str]) -> Iterable[Fact]:
+        return {(fact.service, fact.position): fact for key in keys for fact in self._facts.get(key, ())}.values()
+
+    async def _view(self, report: Report) -> View:
+        view, keys = _NOTHING, self._needs(report, _NOTHING)
         while True:
-            facts = {(fact.service, fact.position): fact for key in keys for fact in self._facts.get(key, ())}
-            view = View(facts.values())
-            more = self._needs(report, view) - keys
-            if not more:
+            await self._load(keys)
+            facts = self._gather(keys)
+            if not facts:
+                return view
+            view = View(facts)
+            more = self._needs(report, view)
+            if more <= keys:
                 return view
             keys |= more
-
-    async def _complete_view(self, report: Report) -> View:
-        while True:
-            view = self._view(report)
-            missing = self._needs(report, view) - self._loaded
-            if not missing:
-                return view
-            await self._load(missing)
 
     async def _load(self, keys: Iterable[str]) -> None:
         keys = set(keys) - self._loaded

@@ -264,7 +264,7 @@ def parse_instant(text: object) -> datetime | None:
 
 def show_instant(at: datetime) -> str:
     """Return an instant as RFC 3339 in UTC with microseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 class Decoder:
@@ -394,7 +394,9 @@ class _Reader:
             self._fault(rules.BadAttribute, name)
             return None
         # A part of a subject that is a credit code has a check digit of its own and is none of a person.
-        if holds_personal_number("/".join(part for part in value.split("/") if not is_credit_code(part))):
+        if holds_personal_number(value) and holds_personal_number(
+            "/".join(part for part in value.split("/") if not is_credit_code(part))
+        ):
             self._fault(rules.PersonalNumber, name)
             return None
         return value
