@@ -214,6 +214,8 @@ class Coverage(_Part):
     def _register_is_keyed(self) -> Self:
         if self.registered.by is None:
             _refuse("register 中须有 by", "register needs by: what the covering facts find it by")
+        if isinstance(self.registered, Distinct) and self.registered.named_in:
+            _refuse("register 中没有 named_in", "no named_in in a register")
         if isinstance(self.registered, Latest) and self.registered.add:
             _refuse("register 的每个成员计 1,不用 add", "no add: each member of a register counts 1")
         return self
