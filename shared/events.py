@@ -351,8 +351,8 @@ class _Reader:
         self.shown_type: str | None = None
         self.shown_subject: str | None = None
         self.at: datetime | None = None
-        if envelope.get("specversion") != "1.0":
-            self._fault(rules.BadAttribute if "specversion" in envelope else rules.MissingAttribute, "specversion")
+        if (version := envelope.get("specversion")) != "1.0":
+            self._fault(rules.MissingAttribute if version is None else rules.BadAttribute, "specversion")
         self.id = self._text("id", _ID)
         self.source = self._text("source", _SOURCE)
         matched = _SOURCE.fullmatch(self.source) if self.source else None

@@ -156,7 +156,11 @@ class IdentifiedPerson(Shape):
     """A person as reported; it goes no further than the door (VOCABULARY 1)."""
 
     id_number: str
-    id_type: Literal["resident", "passport", "hk-macao-taiwan"] = "resident"
+    id_type: Annotated[
+        Literal["resident", "passport", "hk-macao-taiwan"],
+        # Null equals absent, here as in every optional field (RULES A4).
+        BeforeValidator(lambda given: "resident" if given is None else given),
+    ] = "resident"
     name: PersonName | None = None
     phone: Annotated[str, _form(r"\+?[0-9][0-9 ()-]{2,30}", "电话号码 a telephone number")] | None = None
 
