@@ -118,8 +118,16 @@ def is_there(state: Path) -> bool:
 @contextlib.contextmanager
 def held(state: Path) -> Iterator[None]:
     """Keep the state folder for ourselves; two `make up` at once would fight over it."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as file:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        file = (state / "lock").open("w")
+    except OSError as error:
+        raise Refusal(
+            f"无法使用状态文件夹 {state}({error.strerror})。请检查其权限,或用 STATE=<可写的文件夹>。",
+            f"The state folder {state} cannot be used ({error.strerror}). See to its permissions, "
+            "or use STATE=<a folder you may write>.",
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

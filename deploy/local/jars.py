@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy.local.refusal import Refusal
@@ -40,7 +41,11 @@ def unlike_the_list(folder: Path, expected: dict[str, str]) -> list[str]:
     return wrong
 
 
-def classpath(folder: Path = CACHE, expected: dict[str, str] | None = None) -> str:
+def classpath(
+    folder: Path = CACHE,
+    expected: dict[str, str] | None = None,
+    fetch: Callable[[Path, dict[str, str]], None] | None = None,
+) -> str:
     """Return the class path of exactly the listed jars, each checked just now; fetch them when they are not there.
 
     A jar that was cut short or changed on disk is fetched anew once. What the registry then still gives differently is
@@ -48,7 +53,7 @@ def classpath(folder: Path = CACHE, expected: dict[str, str] | None = None) -> s
     """
     expected = listed() if expected is None else expected
     if unlike_the_list(folder, expected):
-        _fetch(folder, expected)
+        (fetch or _fetch)(folder, expected)
         wrong = unlike_the_list(folder, expected)
         if wrong:
             names = ", ".join(wrong[:3])

@@ -88,12 +88,12 @@ def _java_version(java: str) -> int:
 
 
 def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, java: str) -> list[str]:
-    """Write the configuration, format the log folder once, return the command that runs the broker in the foreground."""
+    """Write the configuration, format the log folder once, return the command that runs it in the foreground."""
     log_dir = folder / "log"
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
     properties.write_text(
-        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=_escaped(str(log_dir))),
+        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=escaped(str(log_dir))),
         encoding="ascii",
     )
     # The locale is what Java reads and writes file names in.
@@ -119,7 +119,7 @@ def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, j
     return dies_with_parent([*start, *memory, "-cp", class_path, "kafka.Kafka", str(properties)])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Write a value of a Java properties file."""
     utf16 = text.replace("\\", "\\\\").encode("utf-16-be")
     units = (int.from_bytes(utf16[at : at + 2]) for at in range(0, len(utf16), 2))

@@ -192,14 +192,14 @@ def _can_reach(user: str | None, path: Path) -> bool:
 
 def _room(data: Path, user: str | None) -> Path:
     if _can_reach(user, data.parent):
-        data.mkdir(mode=0o700, exist_ok=True)
         room = data
+    elif data.is_symlink():  # an earlier start got no further
+        room = data.resolve()
     else:
         room = Path(tempfile.mkdtemp(prefix="skillplan-postgres-", dir="/var/tmp")) / "data"
         room.parent.chmod(0o711)
-        room.mkdir(mode=0o700)
-        data.unlink(missing_ok=True)
         data.symlink_to(room)
+    room.mkdir(mode=0o700, exist_ok=True)
     if user is not None:
         entry = pwd.getpwnam(user)
         os.chown(room, entry.pw_uid, entry.pw_gid)

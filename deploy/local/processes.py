@@ -107,15 +107,18 @@ class Supervisor:
             socket = str(Path(tempfile.gettempdir(), f"skillplan-{os.getuid()}-{digest}.sock"))
         self._socket = socket
 
-    @property
-    def _rpc(self) -> Any:
+    def _ask(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        try:
+            return getattr(xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor, method)(*arguments)
+        finally:
+            if transport.connection is not None:
+                transport.connection.close()
 
     def pid(self) -> int | None:
         """Return supervisor's process id, None when it does not run."""
         try:
-            return int(self._rpc.getPID())
+            return int(self._ask("getPID"))
         except (OSError, http.client.HTTPException):
             return None
 
@@ -135,6 +138,7 @@ class Supervisor:
         configuration.write_text(text, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
+            cwd=self._state,  # the configuration's own paths are relative: supervisor trips over a % in some
             env=inherited(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -153,13 +157,13 @@ class Supervisor:
 
     def start_services(self) -> None:
         """Start every service that does not run, all at once."""
-        for one in self._rpc.getAllProcessInfo():
+        for one in self._ask("getAllProcessInfo"):
             if one["group"] == _GROUP:
                 self._ensure_started(f"{_GROUP}:{one['name']}")
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Return supervisor's word on each process, by name: statename, pid, description."""
-        return {one["name"]: one for one in self._rpc.getAllProcessInfo()}
+        return {one["name"]: one for one in self._ask("getAllProcessInfo")}
 
     def is_alive(self, name: str) -> bool:
         """Tell whether the process runs or is about to."""
@@ -171,7 +175,7 @@ class Supervisor:
         pid = self.pid()
         if pid is None:
             return
-        self._rpc.shutdown()
+        self._ask("shutdown")
         limit = time.monotonic() + seconds
         while _exists(pid):
             if time.monotonic() > limit:
@@ -191,19 +195,19 @@ class Supervisor:
 
     def _ensure_started(self, name: str) -> None:
         try:
-            self._rpc.startProcess(name, False)
+            self._ask("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != _ALREADY_STARTED:
                 raise
 
     def _take_up_changes(self) -> None:
-        added, changed, removed = self._rpc.reloadConfig()[0]
+        added, changed, removed = self._ask("reloadConfig")[0]
         for group in [*changed, *removed]:
             with contextlib.suppress(xmlrpc.client.Fault):  # it may have ended by itself
-                self._rpc.stopProcessGroup(group)
-            self._rpc.removeProcessGroup(group)
+                self._ask("stopProcessGroup", group)
+            self._ask("removeProcessGroup", group)
         for group in [*added, *changed]:
-            self._rpc.addProcessGroup(group)
+            self._ask("addProcessGroup", group)
 
     def _configuration(self, infrastructure: Mapping[str, list[str]], others: list[Program]) -> str:
         parts = [
@@ -211,13 +215,11 @@ class Supervisor:
             f"file={self._socket}",
             "chmod=0700",
             "[supervisord]",
-            f"logfile={self.logs / 'supervisord.log'}",
+            "logfile=logs/supervisord.log",
             "logfile_maxbytes=10MB",
             "logfile_backups=1",
-            f"pidfile={self._run / 'supervisord.pid'}",
-            f"directory={ROOT}",
+            "pidfile=run/supervisord.pid",
             *(["user=root"] if os.geteuid() == 0 else []),
-            f"environment=SKILLPLAN_STATE={_quoted(str(self._state))}",
             "[rpcinterface:supervisor]",
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         ]
@@ -247,7 +249,7 @@ class Supervisor:
             "startretries=10",
             "killasgroup=true",
             "redirect_stderr=true",
-            f"stdout_logfile={self.logs / f'{name}.log'}",
+            f"stdout_logfile=logs/{name}.log",
             "stdout_logfile_maxbytes=20MB",
             "stdout_logfile_backups=1",
         ]

@@ -60,7 +60,9 @@ def up(state: Path, wish: Wish) -> Installation:
         others = [] if wish.infrastructure_only else programs(installation)
         supervisor.start(_infrastructure(installation), others)
         with ThreadPoolExecutor(1) as beside:
-            migrated: Future[None] = beside.submit(_databases, installation, supervisor)
+            migrated: Future[None] = beside.submit(
+                _databases, installation, supervisor, migrate=not wish.infrastructure_only
+            )
             _topics(installation, supervisor)
             with step("创建数据库与表", "Creating databases and tables"):
                 migrated.result()
@@ -100,7 +102,11 @@ def _infrastructure(installation: Installation) -> dict[str, list[str]]:
             cluster = postgres.prepare(installation.state / "postgres", installation.superuser_password)
             wanted["postgres"] = cluster.command(installation.ports["postgres"])
     if installation.kafka is None:
-        with step("准备 Kafka(首次需下载 43 MB)", "Preparing Kafka (43 MB to fetch the first time)"):
+        fetching = not jars.CACHE.exists()
+        with step(
+            "下载并准备 Kafka(43 MB)" if fetching else "准备 Kafka",
+            "Fetching and preparing Kafka (43 MB)" if fetching else "Preparing Kafka",
+        ):
             wanted["kafka"] = kafka.prepare(
                 installation.state / "kafka",
                 installation.ports["kafka"],
@@ -123,7 +129,7 @@ def _topics(installation: Installation, supervisor: Supervisor) -> None:
         asyncio.run(topics.create(installation.bootstrap, wanted))
 
 
-def _databases(installation: Installation, supervisor: Supervisor) -> None:
+def _databases(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:
     ours = installation.superuser_dsn is None
     if not postgres.wait_up(
         installation.superuser, _SERVER_PATIENCE, alive=lambda: not ours or supervisor.is_alive("postgres")
@@ -133,6 +139,8 @@ def _databases(installation: Installation, supervisor: Supervisor) -> None:
     names = services()
     asyncio.run(databases.ensure_roles(installation.superuser, {name: installation.passwords[name] for name in names}))
     asyncio.run(databases.ensure_databases(installation.superuser, names))
+    if not migrate:
+        return
     # All at once: most of each is Python's own start.
     running = {
         name: subprocess.Popen(
@@ -166,10 +174,10 @@ def _wait(wanted: list[Program], supervisor: Supervisor, tell: object, seconds: 
             fatal = [name for name in missing if states.get(name, {}).get("statename") == "FATAL"]
             if fatal or time.monotonic() > limit:
                 name = (fatal or list(missing))[0]
+                log = supervisor.logs / f"{name}.log"
                 raise Refusal(
-                    f"{name} 未就绪({missing[name]})。日志:{supervisor.logs / f'{name}.log'},最后几行:\n"
-                    f"{supervisor.last_words(name)}",
-                    f"{name} is not ready ({missing[name]}).\n  The end of its log stands above: {supervisor.logs / f'{name}.log'}",
+                    f"{name} 未就绪({missing[name]})。日志:{log},最后几行:\n{supervisor.last_words(name)}",
+                    f"{name} is not ready ({missing[name]}). The end of its log stands above: {log}",
                 )
             if callable(tell):
                 tell(", ".join(missing))

@@ -1,0 +1,148 @@
+"""`make up` on real servers, from whatever state it finds; the services' own start is the journey's matter."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local import children, installation, kafka, postgres
+from deploy.local.processes import Supervisor
+from tests.conftest import ROOT
+
+
+def make(state: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the local stack on servers of its own."""
+    own = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP", "PG_DSN", "JSON")}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.local", *words],
+        cwd=ROOT,
+        env={**own, "STATE": str(state), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def up(state: Path) -> str:
+    done = make(state, "infra-up", str(state))
+    assert done.returncode == 0, done.stdout + done.stderr
+    one = installation.load(state)
+    assert kafka.is_up(one.bootstrap)
+    assert postgres.is_up(one.superuser)
+    return done.stdout
+
+
+def pid_of(state: Path, name: str) -> int:
+    return int(Supervisor(state).states()[name]["pid"])
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder of ours, with a name that a careless script would trip over."""
+    folder = tmp_path_factory.mktemp("local") / "状态 100% it's"
+    yield folder
+    make(folder, "down")
+    data = folder / "postgres"
+    if data.is_symlink():
+        shutil.rmtree(data.resolve().parent)
+
+
+def test_what_was_there_is_there_after_down_and_up(state: Path) -> None:
+    up(state)
+    before = installation.load(state)
+    make(state, "down")
+    assert not postgres.is_up(before.superuser)
+    assert not kafka.is_up(before.bootstrap)
+    up(state)
+    assert installation.load(state) == before
+
+
+def test_a_second_up_is_harmless(state: Path) -> None:
+    up(state)
+    before = pid_of(state, "kafka"), pid_of(state, "postgres")
+    up(state)
+    assert (pid_of(state, "kafka"), pid_of(state, "postgres")) == before
+
+
+@pytest.mark.parametrize("server", ["kafka", "postgres"])
+def test_a_killed_server_comes_back(state: Path, server: str) -> None:
+    up(state)
+    killed = pid_of(state, server)
+    os.kill(killed, signal.SIGKILL)
+    up(state)
+    assert pid_of(state, server) != killed
+
+
+def test_servers_end_with_a_killed_supervisor_and_come_back(state: Path) -> None:
+    up(state)
+    pids = [pid_of(state, "kafka"), pid_of(state, "postgres")]
+    supervisor = Supervisor(state).pid()
+    assert supervisor is not None
+    os.kill(supervisor, signal.SIGKILL)
+    limit = time.monotonic() + 20
+    while any(str(state) in children.command_of(pid) for pid in pids):
+        assert time.monotonic() < limit, "a server outlived its supervisor"
+        time.sleep(0.1)
+    up(state)
+
+
+def test_a_pid_file_that_names_another_program_stops_nobody(state: Path) -> None:
+    up(state)
+    make(state, "down")
+    (state / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{state / 'postgres'}\n")
+    up(state)
+
+
+def test_a_taken_port_moves_says_so_and_stays(state: Path) -> None:
+    up(state)
+    make(state, "down")
+    before = installation.load(state).ports["kafka"]
+    with socket.create_server(("127.0.0.1", before)):
+        said = up(state)
+        moved = installation.load(state).ports["kafka"]
+        assert moved != before
+        assert f"{before} 已被占用" in said
+        assert f"Port {before} is taken; kafka moves to {moved}" in said
+    make(state, "down")
+    up(state)
+    assert installation.load(state).ports["kafka"] == moved
+
+
+def test_status_names_the_addresses_or_says_what_to_do(state: Path) -> None:
+    up(state)
+    told = json.loads(make(state, "status", JSON="1").stdout)
+    one = installation.load(state)
+    assert told["kafka"] == one.bootstrap
+    assert told["postgres"] == one.superuser
+    make(state, "down")
+    stopped = make(state, "status", JSON="1")
+    assert stopped.returncode == 1
+    assert stopped.stdout == ""
+    assert "make up" in stopped.stderr
+
+
+def test_the_folder_of_another_major_version_is_left_alone(tmp_path: Path) -> None:
+    data = tmp_path / "postgres"
+    data.mkdir()
+    (data / "PG_VERSION").write_text("9\n")
+    refused = make(tmp_path, "up")
+    assert refused.returncode == 1
+    assert "PostgreSQL 9" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert [file.name for file in data.iterdir()] == ["PG_VERSION"]
+
+
+def test_a_folder_without_an_installation_is_told_so(tmp_path: Path) -> None:
+    refused = make(tmp_path / "none", "down")
+    assert refused.returncode == 1
+    assert "make up" in refused.stderr

@@ -1,0 +1,113 @@
+"""What a state folder keeps, and what it is refused for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from deploy.local import installation, kafka, ports, postgres, processes, status
+from deploy.local.installation import PROBES, Installation
+from deploy.local.postgres import Binaries
+from deploy.local.refusal import Refusal
+
+USUAL = {"recruitment": 18_003, "kafka": 19_092}
+
+
+def test_the_next_free_port_is_taken() -> None:
+    assert ports.next_free(8000, given={8001}, free=lambda port: port > 8000) == 8002
+
+
+def test_a_port_is_kept_from_then_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Installation(tmp_path)
+    with monkeypatch.context() as taken:
+        taken.setattr(installation, "is_free", lambda port: port != USUAL["recruitment"])
+        assert one.choose_ports(USUAL) == [("recruitment", 18_003, 18_004)]
+    one.save()
+    again = installation.load(tmp_path)
+    assert again.choose_ports(USUAL) == []
+    assert again.ports["recruitment"] == 18_004
+
+
+def test_a_service_gets_a_port_whose_probe_port_is_free_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Installation(tmp_path)
+    monkeypatch.setattr(installation, "is_free", lambda port: port != USUAL["recruitment"] + PROBES)
+    one.choose_ports(USUAL)
+    assert one.ports["recruitment"] == 18_004
+
+
+def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+    one = Installation(tmp_path, ports={"postgres": 5432})
+    one.make_secrets(["recruitment"])
+    files = [file for file in (tmp_path / "secrets").rglob("*") if file.is_file()]
+    assert {file.name for file in files} == {
+        "installation.json",
+        "skillplan_pg_dsn",
+        "skillplan_city_key",
+        "skillplan_service_key",
+    }
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert one.superuser_password not in (tmp_path / "installation.json").read_text()
+
+
+def test_keys_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
+    for _ in range(2):
+        one = installation.load(tmp_path)
+        one.ports = {"postgres": 5432}
+        one.make_secrets(["recruitment"])
+    again = installation.load(tmp_path)
+    assert (again.city_key, again.service_keys, again.passwords) == (one.city_key, one.service_keys, one.passwords)
+
+
+def test_the_data_of_another_major_version_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="STATE=") as refused:
+        postgres.fitting(16, tmp_path, [Binaries(tmp_path, 15), Binaries(tmp_path, 18)])
+    assert "PostgreSQL 16" in refused.value.zh
+    assert "15, 18" in refused.value.en
+
+
+def test_the_server_of_the_data_s_major_version_is_chosen(tmp_path: Path) -> None:
+    assert postgres.fitting(18, tmp_path, [Binaries(tmp_path, 15), Binaries(tmp_path, 18)]).major == 18
+
+
+def test_a_full_disk_is_refused_before_a_server_stops_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5 << 20))
+    with pytest.raises(Refusal, match="5 MB"):
+        installation.check_room(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused() -> None:
+    with pytest.raises(Refusal, match="STATE="), installation.held(Path("/proc/nowhere/state")):
+        pass
+
+
+def test_two_at_once_on_one_state_folder_are_refused(tmp_path: Path) -> None:
+    with installation.held(tmp_path), pytest.raises(Refusal, match=str(tmp_path)), installation.held(tmp_path):
+        pass
+
+
+def test_a_damaged_file_of_the_state_is_named(tmp_path: Path) -> None:
+    (tmp_path / "installation.json").write_text("{")
+    with pytest.raises(Refusal, match=r"installation\.json"):
+        installation.load(tmp_path)
+
+
+def test_status_as_json_has_every_service_the_broker_and_the_database(tmp_path: Path) -> None:
+    one = Installation(tmp_path, superuser_password="word")
+    one.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
+    told = json.loads(status.as_json(one))
+    assert set(told) == {*processes.services(), "kafka", "postgres"}
+    assert told["recruitment"] == f"http://127.0.0.1:{one.ports['recruitment']}"
+    assert told["kafka"] == f"127.0.0.1:{one.ports['kafka']}"
+    assert told["postgres"].startswith("postgresql://postgres:word@127.0.0.1:")
+
+
+@pytest.mark.parametrize("path", ["/plain", "/with space", "/目录", r"/back\slash"])
+def test_java_reads_the_path_that_was_meant(path: str) -> None:
+    escaped = kafka.escaped(path)
+    assert escaped.isascii()
+    assert escaped.encode().decode("unicode_escape") == path
