@@ -21,7 +21,7 @@ help: ## 说明各命令 This list
 venv-local venv-dev: venv-%:
 	@[ -n "$(PYTHON)" ] || { printf '\n✗ %s\n  %s\n' '没有找到 Python 3.11 以上版本。请安装,或用 PYTHON=<路径> 指明。' \
 		'No Python 3.11 or later found. Install one or name it: PYTHON=<path>.' >&2; exit 1; }
-	@"$(PYTHON)" deploy/local/venv.py $*
+	@"$(PYTHON)" deploy/local/environment.py $*
 
 up: venv-local ## 启动全部;DEMO=0 不带演示数据 Start everything; DEMO=0 without the demo feed
 	@$(LOCAL) up

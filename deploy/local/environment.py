@@ -1,6 +1,6 @@
 """Makes the virtual environment from a hashed lock file, again only when the lock changed. Standard library only.
 
-Run by the machine's own Python before anything else is there: `python3 deploy/local/venv.py local|dev`.
+Run by the machine's own Python before anything else is there: `python3 deploy/local/environment.py local|dev`.
 """
 
 from __future__ import annotations
