@@ -7,7 +7,16 @@ from functools import lru_cache
 from operator import mul
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 LARGEST: Final = 2**53 - 1  # the largest integer that every JSON reader keeps exact
@@ -112,20 +121,28 @@ def _form(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _described(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
 NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
-PersonName = Annotated[str, AfterValidator(_text)]
-Text = Annotated[str, AfterValidator(_text), AfterValidator(_impersonal)]
-No = Annotated[str, _form(NO_FORM, NO_FORM), AfterValidator(_impersonal)]
+_OCCUPATION: Final = r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}"
+_PHONE: Final = r"\+?[0-9][0-9 ()-]{2,30}"
+_TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT})
+
+PersonName = Annotated[str, AfterValidator(_text), _TEXT]
+Text = Annotated[str, AfterValidator(_text), AfterValidator(_impersonal), _TEXT]
+No = Annotated[str, _form(NO_FORM, NO_FORM), AfterValidator(_impersonal), _described(NO_FORM)]
 Date = Annotated[date, BeforeValidator(_date)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Number = Annotated[int, Field(gt=0, le=LARGEST)]
 Fen = Number
 Year = Annotated[int, Field(ge=1, le=9999)]
-OccupationCode = Annotated[str, _form(r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}", "d-dd-dd-dd")]
-MajorCode = Annotated[str, _form(r"[0-9]{6}", "6 位数字 six digits")]
-Province = Annotated[str, _form(r"[0-9]{2}", "2 位数字 two digits")]
-CreditCode = Annotated[str, AfterValidator(_credit_code)]
+OccupationCode = Annotated[str, _form(_OCCUPATION, "d-dd-dd-dd"), _described(_OCCUPATION)]
+MajorCode = Annotated[str, _form(r"[0-9]{6}", "6 位数字 six digits"), _described(r"[0-9]{6}")]
+Province = Annotated[str, _form(r"[0-9]{2}", "2 位数字 two digits"), _described(r"[0-9]{2}")]
+CreditCode = Annotated[str, AfterValidator(_credit_code), _described(_CREDIT.pattern)]
 Level = Literal["apprentice", "5", "4", "3", "2", "1", "special", "chief"]
 Rank = Literal["district", "city", "province", "national"]
 Industry = Literal["electronic-information", "modern-medicine", "high-end-equipment", "new-materials", "other"]
@@ -162,7 +179,7 @@ class IdentifiedPerson(Shape):
         BeforeValidator(lambda given: "resident" if given is None else given),
     ] = "resident"
     name: PersonName | None = None
-    phone: Annotated[str, _form(r"\+?[0-9][0-9 ()-]{2,30}", "电话号码 a telephone number")] | None = None
+    phone: Annotated[str, _form(_PHONE, "电话号码 a telephone number"), _described(_PHONE)] | None = None
 
     def normalised(self) -> str:
         """Return `<id_type>:<number>` with the number in upper case without spaces (RULES A15)."""
