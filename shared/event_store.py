@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from shared.events import Fact
+from shared.events import Fact, ReportKey
 
 _TICK: Final = timedelta(microseconds=1)
 # What tells that the database is away, not that a statement is wrong: pause, answer 503, try again.
@@ -79,7 +79,7 @@ class Recorded:
         default_factory=list
     )
     woken: list[tuple[str, str]] = field(default_factory=list)
-    asleep: list[tuple[str, str, str, int, datetime, bytes]] = field(default_factory=list)
+    asleep: dict[ReportKey, tuple[str, str, str, int, datetime, str, bytes]] = field(default_factory=dict)
 
 
 class Transaction:
@@ -109,10 +109,17 @@ class Transaction:
         rows = await self._connection.fetch(_SQL["decided"], [key[0] for key in keys], [key[1] for key in keys])
         return {(row[0], row[1]): Decided(row[2], row[3], row[4]) for row in rows}
 
-    async def waiting(self, keys: Iterable[str]) -> list[tuple[str, bytes]]:
-        """Return (what it waits for, the report) of all that wait for one of the keys, in the order received."""
-        rows = await self._connection.fetch(_SQL["waiting"], list(keys))
-        return [(row["until"], row["report"]) for row in rows]
+    async def waiting(self, keys: Iterable[str]) -> list[tuple[str, int, bytes]]:
+        """Return (the key it waits for, number, the report) of all that wait for one of the keys."""
+        return [tuple(row) for row in await self._connection.fetch(_SQL["waiting"], list(keys))]
+
+    async def waiting_report(self, source: str, id_: str) -> list[tuple[str, int, bytes]]:
+        """Return the same of one report; an empty list when it does not wait."""
+        return [tuple(row) for row in await self._connection.fetch(_SQL["waiting_report"], source, id_)]
+
+    async def overdue(self, days: int) -> list[tuple[bytes, str]]:
+        """Return (report, code of the rule that refuses it) of some that wait for more than `days`."""
+        return [tuple(row) for row in await self._connection.fetch(_SQL["overdue"], days)]
 
     async def append(self, recorded: Recorded, head: Head) -> None:
         """Write what was decided, and move the head to it."""
@@ -132,7 +139,7 @@ class Transaction:
             [fact.recorded_at for fact in facts],
             [fact.encode() for fact in facts],
             *_columns(recorded.receipts, 7),
-            *_columns(recorded.asleep, 6),
+            *_columns(list(recorded.asleep.values()), 7),
             head.position,
             head.at,
             head.receipts,

@@ -23,8 +23,15 @@ cross join lateral (
 select bytes from receipt where source = $1 and id = $2 order by (decision is null), decision desc, number desc limit 1
 
 -- name: waiting
--- The reports that wait for one of the keys, in the order received.
-select source, id, until, report from waiting where until = any($1) order by number
+-- The reports that wait for one of the keys.
+select until, number, report from waiting where until = any($1)
+
+-- name: waiting_report
+select until, number, report from waiting where source = $1 and id = $2
+
+-- name: overdue
+-- What has waited for more than so many days, the oldest first.
+select report, never from waiting where since < now() - make_interval(days => $1) order by number limit 500
 
 -- name: append
 -- Facts, receipts, what waits now or no longer, and the head: all of it or nothing.
@@ -38,10 +45,10 @@ with facts as (
     insert into receipt (number, source, id, decision, digest, district, bytes)
     select * from unnest($10::bigint[], $11::text[], $12::text[], $13::int[], $14::bytea[], $15::text[], $16::bytea[])
 ), asleep as (
-    insert into waiting (source, id, until, number, received_at, report)
-    select * from unnest($17::text[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $22::bytea[])
+    insert into waiting (source, id, until, number, since, never, report)
+    select * from unnest($17::text[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $22::text[], $23::bytea[])
 )
-update log_head set position = $23, recorded_at = $24, receipts = $25, waiting = $26
+update log_head set position = $24, recorded_at = $25, receipts = $26, waiting = $27
 
 -- name: woken
 -- Reports that wait no longer.

@@ -6,11 +6,11 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, ClassVar, Final, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from shared import rules
 from shared.rules import Rule
@@ -19,6 +19,7 @@ from shared.shapes import (
     IdentifiedPerson,
     Level,
     Shape,
+    Text,
     holds_personal_number,
     is_credit_code,
 )
@@ -83,7 +84,12 @@ class Adds:
     to: str | None = None
 
 
-Role = Opens | Ends | Stands | Adds
+@dataclass(frozen=True, slots=True)
+class Retracts:
+    """Takes a report back; only the kernel has such a type."""
+
+
+Role = Opens | Ends | Stands | Adds | Retracts
 
 
 class Event(Shape):
@@ -136,12 +142,39 @@ class Event(Shape):
         return getattr(self, self.dated) if self.dated else at.astimezone(SHANGHAI).date()
 
 
+class ReportRetracted(Event, role=Retracts()):
+    """A report is taken back: it counts as never made (VOCABULARY 1); the subject is the original's."""
+
+    report_id: Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]{1,200}$")]
+    reason: Text
+
+
+class ReportSuspended(Event, decision=True):
+    """What this report referred to was taken back: its fact counts for nothing, and it waits again (RULES B6)."""
+
+    report_id: str
+    reason: str
+
+
+class DecisionFlagged(Event, decision=True):
+    """What a decision rests on has changed; a person must look, nothing is undone (RULES B14, B15)."""
+
+    report_id: str
+    flag: Literal["needs-review"]
+    reason: str
+
+
+ReportKey = tuple[str, str]  # (source, id)
+
+
 class Language:
-    """The event types of one service, derived from the union of their classes."""
+    """The event types of one service, derived from the union of their classes, and those that every service has."""
 
     def __init__(self, service: str, union: object) -> None:
         self.service = service
-        self.events: tuple[type[Event], ...] = get_args(union) or (typing.cast("type[Event]", union),)
+        own: tuple[type[Event], ...] = get_args(union) or (typing.cast("type[Event]", union),)
+        self.events: tuple[type[Event], ...] = (*own, ReportRetracted, ReportSuspended, DecisionFlagged)
+        self.subject_forms = tuple({event.subject: event.subject_form for event in own}.items())
         self._by_type = {self.type_of(event): event for event in self.events}
 
     def type_of(self, event: type[Event]) -> str:
@@ -175,9 +208,10 @@ class Report:
     traceparent: str | None = None
     correlation_id: str | None = None
     personal: bytes | None = None
+    resumed: bool = False  # it was a fact once, and waits again for what was taken back
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> ReportKey:
         """The idempotency key (RULES A3)."""
         return (self.source, self.id)
 
@@ -424,17 +458,26 @@ class _Reader:
         if event is None or event.decision:
             self._fault(rules.UnknownType, "type")
             return None
+        retracts = isinstance(event.role, Retracts)
+        if retracts and self.corrects is not None:
+            self._fault(rules.BadAttribute, "corrects")
         if self.subject is not None:
-            parts = event.subject_form.fullmatch(self.subject)
-            if parts is None or not all(
-                is_credit_code(part)
-                for path, part in zip(event.subject_paths, parts.groups(), strict=True)
-                if path.endswith("credit_code")
-            ):
-                self._fault(rules.BadSubject, "subject", form=event.subject)
-            else:
+            forms = language.subject_forms if retracts else ((event.subject, event.subject_form),)
+            if any(self._fits(template, form, self.subject) for template, form in forms):
                 self.shown_subject = self.subject
+            else:
+                self._fault(rules.BadSubject, "subject", form=event.subject or "<kind>/…")
         return event
+
+    @staticmethod
+    def _fits(template: str, form: re.Pattern[str], subject: str) -> bool:
+        parts = form.fullmatch(subject)
+        paths = _PLACEHOLDER.findall(template)
+        return parts is not None and all(
+            is_credit_code(part)
+            for path, part in zip(paths, parts.groups(), strict=True)
+            if path.endswith("credit_code")
+        )
 
     def misplaced(self, event: type[Event]) -> type[Rule] | None:
         """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""

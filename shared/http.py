@@ -14,8 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.exceptions import HTTPException
 
 from shared import rules
+from shared.batch import Answer
 from shared.bindings import BATCH, STRUCTURED, NotReadableError, from_http_headers, parse_array, parse_object
-from shared.command_handler import Answer, CommandHandler
+from shared.command_handler import CommandHandler
 from shared.event_store import UNAVAILABLE
 from shared.events import Door, NotUnderstood, Report
 from shared.health import Health

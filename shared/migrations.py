@@ -28,12 +28,19 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
     """Apply the folder's .sql files that were not applied yet, in order, each in a transaction of its own.
 
     `{role}` in a file stands for the name `grants_to`, the role the service works with. Two at once are
-    harmless: the second waits for the first's advisory lock. Returns the names applied now. Raises MigrationRefused when an
-    applied file was changed or is gone.
+    harmless: the second waits for the first's advisory lock. Returns the names applied now. Raises MigrationRefused when
+    an applied file was changed or is gone.
     """
     if not _ROLE.fullmatch(grants_to):
         raise MigrationRefused(f"角色名不合规 not a role name: {grants_to!r}")
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    files = sorted(
+        (
+            file
+            for file in folder.iterdir()  # noqa: ASYNC240 - a few small files, before anything is served
+            if file.name.endswith(".sql")
+        ),
+        key=lambda file: file.name,
+    )
     for file in files:
         if not _NAME.fullmatch(file.name):
             raise MigrationRefused(f"迁移文件名应如 001_name.sql; a migration is named like 001_name.sql: {file.name}")
@@ -47,7 +54,8 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
         applied = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
         if gone := sorted(applied.keys() - {file.name for file in files}):
             raise MigrationRefused(
-                f"数据库已应用而代码中没有的迁移(代码是否较旧?)applied here, missing in this code (older code?): {', '.join(gone)}"
+                "数据库已应用而代码中没有的迁移(代码是否较旧?)"
+                f"applied here, missing in this code (older code?): {', '.join(gone)}"
             )
         done = []
         for file in files:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from shared import rules
+from shared.decider import Named
 from shared.events import Fact, NotUnderstood, Report, show_instant
 from shared.rules import Rule
 
@@ -61,3 +62,28 @@ def repeated(report: Report, service: str, at: datetime, first: bytes, same: boo
         else _body(report, service, "refused", at, (rules.IdReused("/id"),))
     )
     return orjson.dumps(shown | {"first": orjson.Fragment(first)})
+
+
+def flagged(receipt: bytes, flag: str, decided_at: datetime) -> bytes:
+    """Return a later receipt of the same decision, with a flag."""
+    shown = orjson.loads(receipt)
+    shown["flags"] = [*dict.fromkeys([*shown["flags"], flag])]
+    return orjson.dumps(shown | {"decided_at": show_instant(decided_at)})
+
+
+def named(receipt: bytes) -> Named:
+    """Return what a correction or a retraction must know of the report it names."""
+    shown = orjson.loads(receipt)
+    code = shown["reasons"][0]["code"] if shown["reasons"] else None
+    return Named(shown["type"], shown["subject"], shown["status"], code)
+
+
+def waits_for(receipt: bytes) -> str | None:
+    """Return what a report waits for by its receipt."""
+    waiting: str | None = orjson.loads(receipt).get("waits_for")
+    return waiting
+
+
+def received_at(receipt: bytes) -> datetime:
+    """Return when the report of a receipt was received."""
+    return datetime.fromisoformat(orjson.loads(receipt)["received_at"])

@@ -33,6 +33,14 @@ class Rule:
         return self.code
 
 
+def find(code: str) -> type[Rule]:
+    """Return the rule of a code; raises LookupError when no module of this process defines it."""
+    for rule in Rule.__subclasses__():
+        if rule.code == code:
+            return rule
+    raise LookupError(f"no rule {code}")
+
+
 # Not understood: the envelope, the schema, a checksum (RULES A8). These bind no id (A3).
 class MissingAttribute(Rule):
     zh, en = (
@@ -154,3 +162,41 @@ class NumberTaken(Rule):
 
 class NeverArrived(Rule):
     zh, en = "等待 {days} 天,所引用的事项仍未报告。", "What this refers to was not reported within {days} days."
+
+
+# Refused when something is put right or taken back (RULES B).
+class AlreadyCorrected(Rule):
+    zh = "这份报告已被更正(编号 {by}),请针对最近一次更正。"
+    en = "This report was corrected already, by id {by}; name the latest correction."
+
+
+class AlreadyRetracted(Rule):
+    zh, en = "这份报告已被撤回。", "This report was retracted already."
+
+
+class NothingToCorrect(Rule):
+    zh, en = "这份报告未被受理,无可更正;请重新报告。", "This report was refused: nothing to correct. Report anew."
+
+
+class NothingToRetract(Rule):
+    zh, en = (
+        "所指并非可撤回的报告(未被受理,或本身就是撤回)。",
+        "This was refused, or is itself a retraction: nothing to retract.",
+    )
+
+
+class OtherSubject(Rule):
+    zh = "所指报告的 subject 或类型不同;这两项不能更正,请撤回后重新报告。"
+    en = "The report named has another subject or type, which cannot be corrected: retract it and report anew."
+
+
+class OpenedAgain(Rule):
+    zh, en = "结束之后已重新开始,结束不能再改动。", "It was opened again since; the end can no longer be changed."
+
+
+class Retracted(Rule):
+    zh, en = "等待期间已由报告人撤回。", "Retracted by its sender while it waited."
+
+
+class Corrected(Rule):
+    zh, en = "等待期间已由一份更正取代。", "Replaced by a correction while it waited."

@@ -22,8 +22,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.batch import Answer
 from shared.bindings import NotReadableError, from_kafka
-from shared.command_handler import Answer, CommandHandler, Unreadable
+from shared.command_handler import CommandHandler, Unreadable
 from shared.decider import Domain
 from shared.event_store import UNAVAILABLE, EventStore, open_pool
 from shared.events import Decoder, Door, Keys, Language, NotUnderstood, Report

@@ -81,7 +81,7 @@ def decide(report: Report, view: View) -> Decision:
         case StaffingReported():
             return _parts("certified_staff", event.certified_staff, "staff", event.staff)
         case ApprenticeshipStarted():
-            return _decide_apprenticeship(event, view)
+            return _decide_apprenticeship(event, report, view)
         case TrainingCompleted():
             return _decide_training(event, view)
         case (
@@ -110,9 +110,10 @@ def _parts(part: str, number: int, whole: str, total: int) -> Decision:
     return Accept()
 
 
-def _decide_apprenticeship(started: ApprenticeshipStarted, view: View) -> Decision:
+def _decide_apprenticeship(started: ApprenticeshipStarted, report: Report, view: View) -> Decision:
+    first, last = view.span(report)
     for other, standing in view.of(ApprenticeshipStarted):
-        if other.person.token == started.person.token and standing.overlaps(started.starts_on, started.until):
+        if other.person.token == started.person.token and standing.overlaps(first, last):
             return Refuse(OverlappingApprenticeship("/data/starts_on"))
     return Accept()
 

@@ -1,7 +1,6 @@
 """Decides recruitment's reports: pure, no I/O, no clock."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import assert_never, cast
 
 from services.recruitment.events import (
@@ -56,7 +55,7 @@ def tags(event: Event) -> Iterable[str]:
     if isinstance(event, PersonHired):
         yield f"hire-of:{event.person.token}:{event.enterprise.credit_code}"
     elif isinstance(event, StudentJoinedClass):
-        yield f"class:{event.class_no}"
+        yield f"follows:class/{event.class_no}"
 
 
 def needs(report: Report, _view: View) -> Iterable[str]:
@@ -71,7 +70,7 @@ def decide(report: Report, view: View) -> Decision:
     event = cast("RecruitmentEvent", report.event)
     match event:
         case PersonHired():
-            return _decide_hire(event, view)
+            return _decide_hire(event, report, view)
         case StudentJoinedClass():
             return _decide_member(event, view)
         case DemandMatched():
@@ -91,11 +90,12 @@ def decide(report: Report, view: View) -> Decision:
             assert_never(event)
 
 
-def _decide_hire(hire: PersonHired, view: View) -> Decision:
+def _decide_hire(hire: PersonHired, report: Report, view: View) -> Decision:
+    first, last = view.span(report)
     for other, standing in view.of(PersonHired):
         same = other.person.token == hire.person.token
         there = other.enterprise.credit_code == hire.enterprise.credit_code
-        if same and there and standing.overlaps(hire.hired_on, date.max):
+        if same and there and standing.overlaps(first, last):
             return Refuse(AlreadyEmployedThere("/data/hired_on"))
     return Accept()
 

@@ -34,9 +34,9 @@ from services.subsidy.events import (
     WageAgreementSigned,
 )
 from shared.decider import Accept, Decision, Domain, Refuse, Standing, View, Wait
-from shared.events import Event, Report
+from shared.events import Event, Fact, Report
 from shared.plan import Parameters, Plan
-from shared.rules import Rule
+from shared.rules import AlreadyOpen, InTheFuture, Rule
 
 
 class OverlappingCatalogue(Rule):
@@ -92,6 +92,13 @@ class MoreThanGranted(Rule):
     zh, en = "累计支付超过批准金额,尚可支付 {left_fen} 分。", "More than granted; {left_fen} fen are left to pay."
 
 
+class AlreadyPaid(Rule):
+    zh, en = (
+        "已有支付,不能撤回申领。请先追回。",
+        "Money stands paid on this claim; recover it before taking the claim back.",
+    )
+
+
 class MoreThanPaid(Rule):
     zh, en = "追回超过已支付金额,尚可追回 {left_fen} 分。", "More than paid; {left_fen} fen are left to recover."
 
@@ -103,10 +110,20 @@ def tags(event: Event) -> Iterable[str]:
             yield "catalogue"
         case SubsidyClaimed():
             yield f"grant-of:{event.person.token}:{event.certificate_number}"
+        case SubsidyGranted():
+            yield f"rests-on:certificate/{event.certificate_number}"
+            yield f"rests-on:standard/{event.occupation_code}/{event.level}"
+            if event.catalogue_no is not None:
+                yield f"rests-on:catalogue/{event.catalogue_no}"
         case AllowanceClaimed():
             yield f"allowance-of:{event.person.token}"
+        case AllowanceGranted():
+            yield f"rests-on:certificate/{event.certificate_number}"
+            yield f"rests-on:catalogue/{event.catalogue_no}"
         case CreditLineRequested():
             yield f"credit-of:{event.person.token}"
+        case CreditLineGranted():
+            yield f"rests-on:honour/{event.honour_no}"
         case _:
             yield from policies.tags(event)
 
@@ -191,20 +208,14 @@ def _decide_catalogue(catalogue: CataloguePublished, view: View) -> Decision:
 
 def _decide_subsidy(claim: SubsidyClaimed, view: View, parameters: Parameters) -> Decision:
     evidence = _evidence(claim, view)
-    if isinstance(evidence, Wait):
+    if not isinstance(evidence, CertificateIssued):
         return evidence
-
-    def refuse(rule: Rule) -> Refuse:
-        return Refuse(rule, (SubsidyRefused(certificate_number=claim.certificate_number, code=rule.code_of()),))
-
-    if isinstance(evidence, Rule):
-        return refuse(evidence)
     certificate = evidence
     standard = _standard(view, certificate)
     if standard is None:
-        return refuse(NoStandard())
+        return Refuse(NoStandard())
     if any(_same_grant(claim, other) for other, _ in view.of(SubsidyClaimed)):
-        return refuse(AlreadyGranted())
+        return Refuse(AlreadyGranted())
     terms = parameters.training_subsidy
     catalogue_no, listed = _in_catalogue(view, certificate.issued_on, certificate.occupation_code)
     if any(occupation.industry in terms.industries for occupation in listed):
@@ -216,6 +227,8 @@ def _decide_subsidy(claim: SubsidyClaimed, view: View, parameters: Parameters) -
         (
             SubsidyGranted(
                 certificate_number=claim.certificate_number,
+                occupation_code=certificate.occupation_code,
+                level=certificate.level,
                 base_fen=standard.amount_fen,
                 standard_effective_from=standard.effective_from,
                 percentage=percentage,
@@ -233,29 +246,23 @@ def _same_grant(claim: SubsidyClaimed, other: SubsidyClaimed) -> bool:
 
 def _decide_allowance(claim: AllowanceClaimed, view: View, parameters: Parameters) -> Decision:
     evidence = _evidence(claim, view)
-    if isinstance(evidence, Wait):
+    if not isinstance(evidence, CertificateIssued):
         return evidence
-
-    def refuse(rule: Rule) -> Refuse:
-        return Refuse(rule, (AllowanceRefused(certificate_number=claim.certificate_number, code=rule.code_of()),))
-
-    if isinstance(evidence, Rule):
-        return refuse(evidence)
     certificate, terms = evidence, parameters.post_allowance
     monthly = terms.monthly_fen.get(certificate.level)
     if monthly is None:
-        return refuse(LevelTooLow())
+        return Refuse(LevelTooLow())
     catalogue_no, listed = _in_catalogue(view, claim.claimed_on, certificate.occupation_code)
     if catalogue_no is None or not listed:
-        return refuse(NotAShortageOccupation())
+        return Refuse(NotAShortageOccupation())
     if not _employed(claim, view):
-        return refuse(NotEmployed())
+        return Refuse(NotEmployed())
     runs_until = _months_after(claim.claimed_on, terms.months) - timedelta(days=1)
     for other, _ in view.of(AllowanceClaimed):
         until = _months_after(other.claimed_on, terms.months) - timedelta(days=1)
         same = other.person.token == claim.person.token
         if same and other.claimed_on <= runs_until and claim.claimed_on <= until:
-            return refuse(AlreadyGranted())
+            return Refuse(AlreadyGranted())
     return Accept(
         (
             AllowanceGranted(
@@ -301,8 +308,7 @@ def _decide_credit_line(line: CreditLineRequested, view: View, parameters: Param
         if other.person.token == line.person.token and standing.end is None
     )
     if taken + line.amount_fen > terms.cap_fen:
-        rule = OverTheLimit("/data/amount_fen", left_fen=max(0, terms.cap_fen - taken))
-        return Refuse(rule, (CreditLineRefused(amount_fen=line.amount_fen, code=rule.code_of()),))
+        return Refuse(OverTheLimit("/data/amount_fen", left_fen=max(0, terms.cap_fen - taken)))
     return Accept(
         (
             CreditLineGranted(
@@ -326,14 +332,40 @@ def _decide_money(
     if not grants:
         return Refuse(NotGranted()) if any(view.of(refused_as)) else Accept()  # the kernel lets it wait
     granted = grants[-1].amount_fen
-    paid = sum(other.amount_fen for other, _ in view.of(SubsidyPaid))
-    paid += sum(other.amount_fen for other, _ in view.of(AllowancePaid))
-    paid -= sum(other.amount_fen for other, _ in view.of(SubsidyRecovered))
+    paid = _net_paid(view)
     if isinstance(event, SubsidyRecovered):
         return Refuse(MoreThanPaid("/data/amount_fen", left_fen=paid)) if event.amount_fen > paid else Accept()
     if paid + event.amount_fen > granted:
         return Refuse(MoreThanGranted("/data/amount_fen", left_fen=granted - paid))
     return Accept()
+
+
+def _net_paid(view: View) -> int:
+    paid = sum(other.amount_fen for other, _ in view.of(SubsidyPaid))
+    paid += sum(other.amount_fen for other, _ in view.of(AllowancePaid))
+    return paid - sum(other.amount_fen for other, _ in view.of(SubsidyRecovered))
+
+
+def refusal(event: Event, rule: Rule) -> Iterable[Event]:
+    """Return the fact of a refusal: a claim's is recorded too (RULES D1), but not that its number was used before."""
+    code = rule.code_of()
+    if isinstance(rule, AlreadyOpen | InTheFuture):
+        return
+    match event:
+        case SubsidyClaimed():
+            yield SubsidyRefused(certificate_number=event.certificate_number, code=code)
+        case AllowanceClaimed():
+            yield AllowanceRefused(certificate_number=event.certificate_number, code=code)
+        case CreditLineRequested():
+            yield CreditLineRefused(amount_fen=event.amount_fen, code=code)
+        case _:
+            return
+
+
+def may_retract(fact: Fact, view: View) -> Rule | None:
+    """Keep a granted claim from being taken back while anything stands paid on it (RULES D10)."""
+    claimed = isinstance(fact.event, SubsidyClaimed | AllowanceClaimed)
+    return AlreadyPaid() if claimed and _net_paid(view) > 0 else None
 
 
 def _certificate(view: View, number: str) -> tuple[CertificateIssued, Standing] | None:
@@ -343,7 +375,7 @@ def _certificate(view: View, number: str) -> tuple[CertificateIssued, Standing] 
     return None
 
 
-def _evidence(claim: SubsidyClaimed | AllowanceClaimed, view: View) -> CertificateIssued | Rule | Wait:
+def _evidence(claim: SubsidyClaimed | AllowanceClaimed, view: View) -> CertificateIssued | Refuse | Wait:
     """Return the certificate if it is known, the claimant's, and valid on the day of the claim (RULES D2, D3)."""
     found = _certificate(view, claim.certificate_number)
     if found is None:
@@ -351,11 +383,11 @@ def _evidence(claim: SubsidyClaimed | AllowanceClaimed, view: View) -> Certifica
         return Wait(subject, subject)
     certificate, standing = found
     if certificate.person.token != claim.person.token:
-        return NotYourCertificate("/data/certificate_number")
+        return Refuse(NotYourCertificate("/data/certificate_number"))
     revoked = standing.ended_on is not None and standing.ended_on <= claim.claimed_on
     last_day = certificate.expires_on or date.max
     if revoked or not certificate.issued_on <= claim.claimed_on <= last_day:
-        return CertificateNotValid("/data/certificate_number")
+        return Refuse(CertificateNotValid("/data/certificate_number"))
     return certificate
 
 
@@ -387,4 +419,4 @@ def _months_after(day: date, months: int) -> date:
 def domain(plans: Sequence[Plan]) -> Domain:
     """Return subsidy's rules under the parameters of the plans."""
     decide: Callable[[Report, View], Decision] = Rules(plans).decide
-    return Domain(tags, needs, decide)
+    return Domain(tags, needs, decide, refusal, may_retract)

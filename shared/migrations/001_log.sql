@@ -41,17 +41,20 @@ create table receipt (
     unique (source, id, decision)
 );
 
--- Reports that refer to something not reported yet, by the stream or tag that wakes them.
+-- Reports that refer to something not reported yet, by the key that wakes them; `never` is the code of the rule that
+-- refuses what has waited too long.
 create table waiting (
     source text collate "C" not null,
     id text collate "C" not null,
     until text collate "C" not null,
     number bigint not null,
-    received_at timestamptz not null,
+    since timestamptz not null,
+    never text not null,
     report bytea not null,
     primary key (source, id)
 );
 create index waiting_until on waiting (until);
+create index waiting_since on waiting (since);
 
 -- Facts of other services that decisions here rest on, and how far each log was heard.
 create table heard (

@@ -39,6 +39,7 @@ class Outcome:
     """What was decided."""
 
     decision: Decision
+    refusal: tuple[Event, ...] = ()
 
     def then_accepted(self, *also: Event) -> None:
         """Check that it is a fact now, with these decisions of the service's own behind it."""
@@ -48,7 +49,7 @@ class Outcome:
         """Check that this rule said no, at this place, in words of both languages; return what it said."""
         assert isinstance(self.decision, Refuse), _shown(self.decision)
         assert type(self.decision.rule) is rule, _shown(self.decision)
-        assert self.decision.also == also
+        assert self.refusal == also
         shown = self.decision.rule.reason()
         assert all(shown[language] and "{" not in shown[language] for language in ("zh", "en"))
         if pointer is not None:
@@ -87,15 +88,18 @@ class Situation:
             digest=b"",
             received_at=told.received_at,
         )
-        return Outcome(decide(case, self._view(case), self.domain))
+        service = _home(self.languages, told.event).service
+        decision = decide(case, self._facts(case), self.domain, service, None)
+        refusal = self.domain.refusal(told.event, decision.rule) if isinstance(decision, Refuse) else ()
+        return Outcome(decision, tuple(refusal))
 
-    def _view(self, case: Report) -> View:
+    def _facts(self, case: Report) -> list[Fact]:
         keys = {case.subject}
         while True:
-            view = View(fact for fact in self.facts if keys & {fact.stream, *fact.tags})
-            more = set(self.domain.needs(case, view)) - keys
+            facts = [fact for fact in self.facts if keys & {fact.stream, *fact.tags}]
+            more = {*self.domain.needs(case, View(facts)), *(fact.stream for fact in facts)} - keys
             if not more:
-                return view
+                return facts
             keys |= more
 
 
@@ -111,7 +115,6 @@ def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
         versions: defaultdict[str, int] = defaultdict(int)
         for position, told in enumerate(before, 1):
             home = _home(languages, told.event)
-            stream = [fact for fact in facts if fact.stream == told.subject]
             versions[told.subject] += 1
             facts.append(
                 Fact(
@@ -129,7 +132,7 @@ def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
                     report_id=f"report-{position}",
                     event=told.event,
                     body=values(told.event),
-                    tags=domain.carried(told.subject, told.event, View(stream)),
+                    tags=tuple(domain.tags(told.event)),
                 )
             )
         return Situation(domain, languages, tuple(facts))
