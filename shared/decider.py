@@ -270,7 +270,7 @@ class Domain:
     `tags(event)`: what later decisions will look a fact up by; `rests-on:<stream>` on a decision: it is flagged when
     what stands on that stream changes; `follows:<stream>`: it waits again when what was opened there is taken back.
     `needs(report, view)`: the tags and streams whose facts a report depends on; asked again with what was found until
-    it names nothing new. `decide(report, view)`: the own rules. `refusal(event, rule)`: what is recorded when one refuses.
+    it names nothing new. `decide(report, view)`: the own rules. `refusal(event, rule)`: what a refusal records.
     `may_retract(fact, view)`: the rule that keeps an accepted report from being taken back.
     """
 

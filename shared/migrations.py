@@ -36,7 +36,7 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
     files = sorted(
         (
             file
-            for file in folder.iterdir()  # noqa: ASYNC240 - a few small files, before anything is served
+            for file in folder.iterdir()  # noqa: ASYNC240 - a few small files
             if file.name.endswith(".sql")
         ),
         key=lambda file: file.name,

@@ -197,13 +197,25 @@ class Worker:
         app = FastAPI(openapi_url=None)
         add_probes(app, self._parts.health, self._parts.metrics.registry, self._check)
         probes = _Server(_uvicorn(app, self._parts.settings))
-        beside = [asyncio.create_task(probes.serve()), asyncio.create_task(self.relay.run())]
+        beside = [asyncio.create_task(work) for work in (probes.serve(), self.relay.run(), self._expire())]
         for task in beside:
             task.add_done_callback(_end_process_if_failed)
         await self.inbox.run(stop)
         probes.should_exit = True
         await asyncio.wait(beside[:1], timeout=5)
-        beside[1].cancel()
+        for task in beside[1:]:
+            task.cancel()
+
+    async def _expire(self) -> None:
+        """Refuse what has waited too long (RULES D13); looked for every minute, since days are what counts."""
+        days = self._parts.plans[0].parameters.waiting.days
+        while True:
+            try:
+                while await self._parts.handler.expire(days):
+                    pass
+            except UNAVAILABLE:
+                _log.warning("expiry.paused", waiting_for="database")
+            await asyncio.sleep(60)
 
     async def _check(self) -> None:
         await self._parts.check()

@@ -34,7 +34,7 @@ class CataloguePublished(
     role=Opens(until="effective_until"),
     ordered=(("effective_from", "effective_until"),),
 ):
-    """A shortage-occupation catalogue came out (2.1); without effective_until it runs on (C13)."""
+    """A shortage-occupation catalogue came out (2.1); it runs on without effective_until (C13)."""
 
     title: Text
     document_no: Text
@@ -63,7 +63,7 @@ class SubsidyClaimed(Event, subject="claim/<no>", role=Opens(), dated="claimed_o
 
 
 class SubsidyGranted(Event, subject="claim/<no>", decision=True):
-    """The grant with its arithmetic: amount = base × (100 + percentage) / 100, rounded half up to the fen (RULES D5)."""
+    """A shortage-occupation catalogue came out (2.1); without effective_until it runs for ever."""
 
     certificate_number: No
     occupation_code: OccupationCode
