@@ -28,8 +28,8 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
     """Apply the folder's .sql files that were not applied yet, in order, each in a transaction of its own.
 
     `{role}` in a file stands for the name `grants_to`, the role the service works with. Two at once are
-    harmless: the second waits for the first's advisory lock. Returns the names applied now. Raises MigrationRefused when
-    an applied file was changed or is gone.
+    harmless: the second waits for the first's advisory lock. Returns the names applied now. Raises MigrationRefused
+    when an applied file was changed or is gone.
     """
     if not _ROLE.fullmatch(grants_to):
         raise MigrationRefused(f"角色名不合规 not a role name: {grants_to!r}")

@@ -63,7 +63,7 @@ class SubsidyClaimed(Event, subject="claim/<no>", role=Opens(), dated="claimed_o
 
 
 class SubsidyGranted(Event, subject="claim/<no>", decision=True):
-    """A shortage-occupation catalogue came out (2.1); without effective_until it runs for ever."""
+    """The grant with its arithmetic: amount = base × (100 + percentage) / 100, rounded half up to the fen (D5)."""
 
     certificate_number: No
     occupation_code: OccupationCode
