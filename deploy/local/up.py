@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from deploy import topics
-from deploy.local import databases, jars, kafka, postgres, progress
+from deploy.local import children, databases, jars, kafka, postgres, progress
 from deploy.local.console import say, show, step
 from deploy.local.installation import ROOT, Installation, check_room, held, load
 from deploy.local.processes import (
@@ -30,6 +30,7 @@ from deploy.local.processes import (
 )
 from deploy.local.refusal import Refusal
 
+_LEFT_OVER_PATIENCE = 10.0
 _SERVER_PATIENCE = 60.0
 _READY_PATIENCE = 120.0
 _CAUGHT_UP_PATIENCE = 120.0
@@ -54,6 +55,9 @@ def up(state: Path, wish: Wish) -> Installation:
         installation.superuser_dsn = os.environ.get("PG_DSN") or None
         supervisor = Supervisor(state)
         if supervisor.pid() is None:
+            if children.left_over(supervisor.mark):
+                with step("结束上次遗留的进程", "Ending what an earlier run left over"):
+                    children.end(supervisor.mark, _LEFT_OVER_PATIENCE)
             for part, usual, found in installation.choose_ports({**PORTS, **INFRASTRUCTURE_PORTS}):
                 say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
         installation.make_secrets(services())
