@@ -58,7 +58,9 @@ def recount(
 
 
 def happened_on(fact: Fact) -> date:
-    """RULES A1."""
+    """RULES A1, unless the selector names a field of its own."""
+    if "dated" in fact:
+        return date.fromisoformat(fact["dated"])
     for field in (*STARTS, *ENDS):
         if field in fact["data"]:
             return date.fromisoformat(fact["data"][field])
@@ -202,7 +204,12 @@ class _Recount:
 
     def _spans(self, selector: Selector) -> list[tuple[Fact, date | None]]:
         """Pair every opening of a type with its first day out: C1, C3, E27."""
-        openings = [fact for fact in self.standing if _is(fact, selector.fact)]
+        dated = selector.dated
+        openings = [
+            fact | ({"dated": fact["data"][dated]} if dated else {})
+            for fact in self.standing
+            if _is(fact, selector.fact)
+        ]
         openings.sort(key=lambda fact: (happened_on(fact), fact["recordedat"]))
         used: set[int] = set()
         spans = []
