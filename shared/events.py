@@ -6,18 +6,20 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from shared import rules
 from shared.rules import Rule
 from shared.shapes import (
+    ID_FORM,
     NO_FORM,
     IdentifiedPerson,
     Level,
+    ReportId,
     Shape,
     Text,
     holds_personal_number,
@@ -32,7 +34,7 @@ _TYPE: Final = re.compile(r"skillplan\.([a-z]+)\.([a-z][a-z0-9-]*)\.v([1-9][0-9]
 _TIME: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+_ID: Final = re.compile(ID_FORM)
 _PLACEHOLDER: Final = re.compile(r"<([a-z_.]+)>")
 _LONGEST_ATTRIBUTE: Final = 400
 _LONGEST_POINTER: Final = 200
@@ -145,7 +147,7 @@ class Event(Shape):
 class ReportRetracted(Event, role=Retracts()):
     """A report is taken back: it counts as never made (VOCABULARY 1); the subject is the original's."""
 
-    report_id: Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]{1,200}$")]
+    report_id: ReportId
     reason: Text
 
 

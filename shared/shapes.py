@@ -125,6 +125,7 @@ def _described(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
 
 
+ID_FORM: Final = r"[^\s\x00-\x1f\x7f]{1,200}"
 NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 _OCCUPATION: Final = r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}"
@@ -133,6 +134,12 @@ _TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _L
 
 PersonName = Annotated[str, AfterValidator(_text), _TEXT]
 Text = Annotated[str, AfterValidator(_text), AfterValidator(_impersonal), _TEXT]
+ReportId = Annotated[
+    str,
+    _form(ID_FORM, "1-200 个非空白字符 1-200 characters, no spaces"),
+    AfterValidator(_impersonal),
+    _described(ID_FORM),
+]
 No = Annotated[str, _form(NO_FORM, NO_FORM), AfterValidator(_impersonal), _described(NO_FORM)]
 Date = Annotated[date, BeforeValidator(_date)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]

@@ -1,0 +1,155 @@
+"""The published schemas: as stored, true to the samples, and only ever added to."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, Final
+
+import jsonschema
+import pytest
+
+from shared.batch import decode_fact
+from shared.decider import values
+from tests.contract.catalogue import FOLDER, Schema, breaks, catalogue, stored, text
+from tests.contract.languages import LANGUAGES, SAMPLES, every_type, sample
+
+NOW: Final = catalogue()
+REPORTED: Final = [(language.service, event.type_name) for language, event in every_type() if not event.decision]
+DECIDED: Final = [(language.service, event.type_name) for language, event in every_type() if event.decision]
+
+
+@pytest.mark.parametrize("name", sorted(NOW))
+def test_a_released_schema_is_only_added_to(name: str) -> None:
+    old = stored(name)
+    assert old is not None, "python -m tests.contract.catalogue"
+    assert breaks(old, NOW[name]) == []
+
+
+@pytest.mark.parametrize("name", sorted(NOW))
+def test_the_stored_schema_is_up_to_date(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == text(NOW[name]), "python -m tests.contract.catalogue"
+
+
+def test_every_released_type_is_still_there() -> None:
+    assert {file.name for file in FOLDER.glob("*.json")} == set(NOW)
+    assert {file.name for file in SAMPLES.glob("*.json")} == set(NOW)
+
+
+@pytest.mark.parametrize("name", sorted(NOW))
+def test_a_schema_is_a_schema_and_the_stored_sample_agrees_with_it(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(NOW[name])
+    service, type_name, _, _ = name.split(".")
+    checked(NOW[name]).validate(sample(service, type_name))
+
+
+@pytest.mark.parametrize(("service", "name"), DECIDED)
+def test_the_stored_sample_of_a_decision_is_a_fact_of_its_type(service: str, name: str) -> None:
+    stored_fact = sample(service, name)
+    fact = decode_fact(LANGUAGES, stored_fact, ())
+    assert (fact.event.type_name, fact.service, fact.report_id) == (name, service, stored_fact["reportid"])
+    assert values(fact.event) == stored_fact["data"]
+
+
+@pytest.mark.parametrize(("service", "name"), REPORTED)
+def test_a_schema_refuses_what_the_decoder_refuses(service: str, name: str) -> None:
+    validator = checked(NOW[f"{service}.{name}.v1.json"])
+    for field in sample(service, name)["data"]:
+        wrong = sample(service, name)
+        wrong["data"][field] = {"no": "such"}
+        assert not validator.is_valid(wrong), field
+    misspelt = sample(service, name)
+    misspelt["data"]["misspelt"] = 1
+    assert not validator.is_valid(misspelt)
+    assert not validator.is_valid(sample(service, name) | {"subject": "other/1"})
+
+
+def checked(shown: Schema) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(shown, format_checker=jsonschema.FormatChecker())
+
+
+OLD: Final = NOW["recruitment.person-hired.v1.json"]
+
+
+def data(shown: Schema) -> Any:
+    return shown["properties"]["data"]
+
+
+def _optional_field(shown: Schema) -> None:
+    data(shown)["properties"]["note"] = {"type": "string"}
+
+
+def _more_words(shown: Schema) -> None:
+    data(shown)["properties"]["channel"]["enum"].append("online")
+
+
+def _other_description(shown: Schema) -> None:
+    shown["description"] = data(shown)["properties"]["channel"]["description"] = "Other words."
+
+
+def _wider_text(shown: Schema) -> None:
+    shown["$defs"]["Organisation"]["properties"]["name"]["maxLength"] = 400
+
+
+def _another_kind_of_value(shown: Schema) -> None:
+    data(shown)["properties"]["level"]["anyOf"].append({"type": "integer"})
+
+
+@pytest.mark.parametrize(
+    "change", [_optional_field, _more_words, _other_description, _wider_text, _another_kind_of_value]
+)
+def test_an_addition_breaks_nothing(change: Callable[[Schema], None]) -> None:
+    new = copy.deepcopy(OLD)
+    change(new)
+    assert new != OLD
+    assert breaks(OLD, new) == []
+
+
+def _field_gone(shown: Schema) -> None:
+    del data(shown)["properties"]["fair_no"]
+
+
+def _required_field(shown: Schema) -> None:
+    data(shown)["properties"]["note"] = {"type": "string"}
+    data(shown)["required"].append("note")
+
+
+def _field_promised_no_more(shown: Schema) -> None:
+    data(shown)["required"].remove("channel")
+
+
+def _word_gone(shown: Schema) -> None:
+    data(shown)["properties"]["channel"]["enum"].remove("other")
+
+
+def _other_type(shown: Schema) -> None:
+    data(shown)["properties"]["hired_on"]["type"] = "integer"
+
+
+def _narrower_text(shown: Schema) -> None:
+    shown["$defs"]["Organisation"]["properties"]["name"]["maxLength"] = 100
+
+
+def _other_subject(shown: Schema) -> None:
+    shown["properties"]["subject"]["pattern"] = "^contract/.*$"
+
+
+def _kind_of_value_gone(shown: Schema) -> None:
+    data(shown)["properties"]["level"]["anyOf"].pop(0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _field_gone,
+        _required_field,
+        _field_promised_no_more,
+        _word_gone,
+        _other_type,
+        _narrower_text,
+        _other_subject,
+        _kind_of_value_gone,
+    ],
+)
+def test_what_takes_away_or_asks_for_more_is_named(change: Callable[[Schema], None]) -> None:
+    new = copy.deepcopy(OLD)
+    change(new)
+    assert breaks(OLD, new)

@@ -1,0 +1,162 @@
+"""Opening, ending, repeating and dating by RULES A2, C3 to C7, run over every type of all four services.
+
+The types' own rules are left out: here every one of them says yes.
+"""
+
+from datetime import date, timedelta
+from typing import Any, Final
+
+import pytest
+
+from shared.decider import Accept, Domain
+from shared.events import Event
+from shared.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen, NumberTaken
+from tests.contract.languages import LANGUAGES, sample, understood
+from tests.contract.vocabulary import MAY_LIE_AHEAD, VOCABULARY, Type
+from tests.unit.given import Given, Told, report, rules_of
+
+AGREEABLE: Final = Domain(lambda _event: (), lambda _report, _view: (), lambda _report, _view: Accept())
+
+
+def given(service: str) -> Given:
+    return rules_of(AGREEABLE, LANGUAGES[service])
+
+
+def told(service: str, name: str, subject: str | None = None, on: str | None = None, **dates: str) -> Told:
+    """Tell of a type's sample, on another day or with other dates."""
+    sent = understood(service, sample(service, name))
+    event: Event = sent.event
+    changes: dict[str, Any] = {field: date.fromisoformat(day) for field, day in dates.items()}
+    if on and event.dated:
+        changes[event.dated] = date.fromisoformat(on)
+    event = event.model_copy(update=changes)
+    return report(subject or sent.subject, event, on or "2024-05-06", received="2026-12-31")
+
+
+def rows(*roles: str) -> list[Any]:
+    return [
+        pytest.param(service, name, row, id=f"{service}.{name}")
+        for service, table in VOCABULARY.items()
+        for name, row in table.items()
+        if row.role.partition(" ")[0].rstrip(",") in roles
+    ]
+
+
+OPENINGS: Final = pytest.mark.parametrize(("service", "name", "row"), rows("opens"))
+ENDS: Final = pytest.mark.parametrize(("service", "name", "row"), rows("ends", "voids"))
+REPEATING: Final = pytest.mark.parametrize(("service", "name", "row"), rows("stands", "repeats", "adds"))
+ALL: Final = pytest.mark.parametrize(
+    ("service", "name", "row"), rows("opens", "ends", "voids", "stands", "repeats", "adds")
+)
+
+
+def opening(row: Type) -> str:
+    return row.role.split(" ")[-1]
+
+
+def ending(service: str, name: str) -> str | None:
+    """Return the type that ends one, None where none does."""
+    ends = [n for n, row in VOCABULARY[service].items() if row.role in (f"ends {name}", f"voids {name}")]
+    return ends[0] if ends else None
+
+
+@OPENINGS
+def test_a_second_opening_of_what_is_open_is_refused(service: str, name: str, row: Type) -> None:
+    rule = NumberTaken if row.role == "opens, else number-taken" else AlreadyOpen
+    given(service)(told(service, name)).when(told(service, name)).then_refused(rule, "/subject")
+
+
+@OPENINGS
+def test_after_an_end_it_opens_anew_from_that_day_or_never(service: str, name: str, row: Type) -> None:
+    end = ending(service, name)
+    if end is None:
+        return
+    ended = given(service)(told(service, name, on="2024-03-01"), told(service, end, on="2024-05-01"))
+    anew = ended.when(told(service, name, on="2024-05-01"))
+    too_early = ended.when(told(service, name, on="2024-04-30"))
+    if row.role == "opens again":
+        anew.then_accepted()
+        too_early.then_refused(AlreadyOpen, "/subject")
+    else:
+        rule = NumberTaken if row.role == "opens, else number-taken" else AlreadyOpen
+        anew.then_refused(rule, "/subject")
+        too_early.then_refused(rule, "/subject")
+
+
+@OPENINGS
+def test_what_opened_anew_is_ended_anew_and_then_not_open(service: str, name: str, row: Type) -> None:
+    end = ending(service, name)
+    if end is None or row.role != "opens again":
+        return
+    first = told(service, name, on="2024-03-01"), told(service, end, on="2024-05-01")
+    second = told(service, name, on="2024-06-01")
+    given(service)(*first, second).when(told(service, end, on="2024-06-01")).then_accepted()
+    given(service)(*first, second).when(told(service, end, on="2024-05-31")).then_refused(EndsBeforeStart)
+    given(service)(*first, second, told(service, end, on="2024-06-02")).when(
+        told(service, end, on="2024-06-03")
+    ).then_refused(NotOpen)
+
+
+@ENDS
+def test_an_end_waits_for_an_opening_never_heard_of(service: str, name: str, row: Type) -> None:
+    end = told(service, name)
+    given(service)().when(end).then_waits_for(end.subject)
+
+
+@ENDS
+def test_an_end_closes_what_is_open_once(service: str, name: str, row: Type) -> None:
+    opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
+    given(service)(opened).when(end).then_accepted()
+    given(service)(opened, end).when(told(service, name, on="2024-06-01")).then_refused(NotOpen)
+
+
+@ENDS
+def test_an_end_falls_on_the_day_of_the_start_at_the_earliest(service: str, name: str, row: Type) -> None:
+    opened = given(service)(told(service, opening(row), on="2024-03-01"))
+    opened.when(told(service, name, on="2024-03-01")).then_accepted()
+    opened.when(told(service, name, on="2024-02-29")).then_refused(
+        EndsBeforeStart, f"/data/{row.dated}" if row.dated else "/time"
+    )
+
+
+@REPEATING
+def test_what_may_repeat_on_a_subject_repeats(service: str, name: str, row: Type) -> None:
+    before = [told(service, opening(row))] if row.role.startswith("adds") else []
+    before += [told(service, name, on="2024-05-06"), told(service, name, on="2024-05-07")]
+    given(service)(*before).when(told(service, name, on="2024-05-06")).then_accepted()
+
+
+@REPEATING
+def test_what_adds_to_an_opening_waits_for_it(service: str, name: str, row: Type) -> None:
+    added = told(service, name)
+    if row.role.startswith("adds"):
+        given(service)().when(added).then_waits_for(added.subject)
+    else:
+        given(service)().when(added).then_accepted()
+
+
+@ALL
+def test_what_lies_ahead_is_a_plan_and_no_fact(service: str, name: str, row: Type) -> None:
+    whole = given(service)(*([] if row.role.startswith(("opens", "stands", "rep")) else [told(service, opening(row))]))
+
+    def on(day: date) -> Told:
+        later = {field: "2030-01-01" for field in row.fields if field in MAY_LIE_AHEAD}
+        started = {"started_on": "2020-01-01"} if "started_on" in row.fields else {}
+        case = told(service, name, on=str(day), **later, **started)
+        return Told(case.subject, case.event, received if row.dated else case.at, received, case.district)
+
+    received = told(service, name, on="2024-06-01").at
+    whole.when(on(date(2024, 6, 2))).then_accepted()
+    ahead = whole.when(on(date(2024, 6, 3)))
+    ahead.then_refused(InTheFuture, f"/data/{row.dated}" if row.dated else "/time")
+
+
+@ALL
+def test_dates_of_one_report_stand_in_their_order(service: str, name: str, row: Type) -> None:
+    for earlier, later in row.ordered:
+        nothing = given(service)()
+        day = date(2024, 5, 6)
+        first = {earlier: str(day)}
+        nothing.when(told(service, name, **first, **{later: str(day)})).then_accepted()
+        before = str(day - timedelta(days=1))
+        nothing.when(told(service, name, **first, **{later: before})).then_refused(EndsBeforeStart, f"/data/{later}")
