@@ -1,12 +1,15 @@
-"""Given-when-then for deciders: what was recorded, which report comes in, what is decided; all of it pure."""
+"""Given-when-then for deciders: what was recorded, which report comes in, what is decided; all of it pure.
+
+What is given has the ids `report-1`, `report-2`, … in its order, for a correction or a retraction to name.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.decider import Accept, Decision, Domain, Refuse, View, Wait, decide, values
-from shared.events import Event, Fact, Language, Report
+from shared.decider import Accept, Decision, Domain, Named, Refuse, View, Wait, decide, names, values
+from shared.events import Event, Fact, Language, Report, ReportRetracted
 from shared.rules import NeverArrived, Rule
 
 
@@ -19,15 +22,26 @@ class Told:
     at: datetime
     received_at: datetime
     district: str
+    corrects: str | None = None
 
 
 def report(
-    subject: str, event: Event, on: str | None = None, received: str = "2024-12-31", district: str = "330681"
+    subject: str,
+    event: Event,
+    on: str | None = None,
+    received: str = "2024-12-31",
+    district: str = "330681",
+    corrects: str | None = None,
 ) -> Told:
     """Tell of an event that happened at noon of a day: its own date's, or `on`; received at noon, too."""
-    assert event.subject_form.fullmatch(subject), f"{subject} is no {event.subject}"
+    assert not event.subject or event.subject_form.fullmatch(subject), f"{subject} is no {event.subject}"
     day = on or (str(getattr(event, event.dated)) if event.dated else "2024-06-01")
-    return Told(subject, event, _noon(day), _noon(received), district)
+    return Told(subject, event, _noon(day), _noon(received), district, corrects)
+
+
+def retraction(subject: str, report_id: str) -> Told:
+    """Tell that a report is taken back."""
+    return report(subject, ReportRetracted(report_id=report_id, reason="误报"))
 
 
 def _noon(day: str) -> datetime:
@@ -87,11 +101,16 @@ class Situation:
             at=told.at,
             digest=b"",
             received_at=told.received_at,
+            corrects=told.corrects,
         )
         service = _home(self.languages, told.event).service
-        decision = decide(case, self._facts(case), self.domain, service, None)
+        decision = decide(case, self._facts(case), self.domain, service, self._named(case))
         refusal = self.domain.refusal(told.event, decision.rule) if isinstance(decision, Refuse) else ()
         return Outcome(decision, tuple(refusal))
+
+    def _named(self, case: Report) -> Named | None:
+        of_name = (fact for fact in self.facts if fact.report_id == names(case))
+        return next((Named(fact.type, fact.stream, "accepted") for fact in of_name), None)
 
     def _facts(self, case: Report) -> list[Fact]:
         keys = {case.subject}
@@ -133,6 +152,7 @@ def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
                     event=told.event,
                     body=values(told.event),
                     tags=tuple(domain.tags(told.event)),
+                    corrects=told.corrects,
                 )
             )
         return Situation(domain, languages, tuple(facts))

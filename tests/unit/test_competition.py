@@ -25,7 +25,7 @@ from services.competition.events import (
 )
 from shared.events import Event
 from shared.rules import AlreadyOpen, EndsBeforeStart, NotOpen, NumberTaken
-from tests.unit.given import report, rules_of
+from tests.unit.given import report, retraction, rules_of
 from tests.unit.people import credit_code, organisation, someone
 
 given = rules_of(domain(()), LANGUAGE)
@@ -141,6 +141,27 @@ def test_a_title_of_a_series_never_opened_is_refused_at_once() -> None:
 def test_another_series_opens_nothing() -> None:
     arts = report("title-series/arts", TitleSeriesOpened(series="arts"), on="2024-01-01")
     given(arts).when(report("title/T", TITLE)).then_refused(SeriesNotOpen)
+
+
+def test_a_series_counts_from_its_corrected_day_and_not_once_taken_back() -> None:
+    opened = report("title-series/engineering", SERIES, on="2024-03-01")
+    later = report("title-series/engineering", SERIES, on="2024-03-02", corrects="report-1")
+    given(opened, later).when(report("title/T", TITLE)).then_refused(SeriesNotOpen)
+    taken_back = retraction("title-series/engineering", "report-1")
+    given(opened, taken_back).when(report("title/T", TITLE)).then_refused(SeriesNotOpen)
+
+
+def test_a_number_taken_back_is_free_again() -> None:
+    given(report("certificate/Z-1", CERTIFICATE), retraction("certificate/Z-1", "report-1")).when(
+        report("certificate/Z-1", CERTIFICATE)
+    ).then_accepted()
+
+
+def test_a_corrected_certificate_keeps_its_number() -> None:
+    another = CERTIFICATE.model_copy(update={"level": "1"})
+    given(report("certificate/Z-1", CERTIFICATE)).when(
+        report("certificate/Z-1", another, corrects="report-1")
+    ).then_accepted()
 
 
 def test_a_title_series_opens_once() -> None:

@@ -27,7 +27,7 @@ from services.enrollment.events import (
 )
 from shared.events import Event
 from shared.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen
-from tests.unit.given import report, rules_of
+from tests.unit.given import report, retraction, rules_of
 from tests.unit.people import credit_code, organisation, someone
 
 given = rules_of(domain(()), LANGUAGE)
@@ -185,6 +185,35 @@ def test_an_apprenticeship_may_last_into_the_future_but_not_start_there() -> Non
     )
 
 
+def test_a_corrected_apprenticeship_is_not_in_its_own_way_but_in_that_of_others() -> None:
+    before = (
+        report("apprenticeship/L-1", APPRENTICE),
+        report("apprenticeship/L-2", apprentice("2024-09-01", "2025-02-28")),
+    )
+    given(*before).when(
+        report("apprenticeship/L-1", apprentice("2024-02-01", "2024-08-31"), corrects="report-1")
+    ).then_accepted()
+    given(*before).when(
+        report("apprenticeship/L-1", apprentice("2024-02-01", "2024-09-01"), corrects="report-1")
+    ).then_refused(OverlappingApprenticeship)
+
+
+def test_an_early_end_stays_attached_to_a_corrected_apprenticeship() -> None:
+    before = (
+        report("apprenticeship/L-1", APPRENTICE),
+        report("apprenticeship/L-1", released("2024-05-01")),
+        report("apprenticeship/L-2", apprentice("2024-05-01", "2025-02-28")),
+    )
+    longer = apprentice("2024-03-01", "2025-08-31")
+    given(*before).when(report("apprenticeship/L-1", longer, corrects="report-1")).then_accepted()
+
+
+def test_an_apprenticeship_taken_back_overlaps_nothing() -> None:
+    given(report("apprenticeship/L-1", APPRENTICE), retraction("apprenticeship/L-1", "report-1")).when(
+        report("apprenticeship/L-2", APPRENTICE)
+    ).then_accepted()
+
+
 def test_dates_in_the_wrong_order_are_named_before_an_overlap() -> None:
     given(report("apprenticeship/L-1", APPRENTICE)).when(
         report("apprenticeship/L-2", apprentice("2024-05-01", "2024-04-01"))
@@ -221,6 +250,12 @@ def test_trainings_of_two_programmes_or_two_persons_may_overlap() -> None:
     done = given(report("training/K-1/1", TRAINING))
     done.when(report("training/K-2/1", trained("2024-03-01", "2024-03-10", programme="nursery-care"))).then_accepted()
     done.when(report("training/K-1/2", trained("2024-03-01", "2024-03-10", person=2))).then_accepted()
+
+
+def test_a_corrected_training_is_not_in_its_own_way_and_one_taken_back_in_no_ones() -> None:
+    done = report("training/K-1/1", TRAINING)
+    given(done).when(report("training/K-1/1", trained("2024-03-02", "2024-03-09"), corrects="report-1")).then_accepted()
+    given(done, retraction("training/K-1/1", "report-1")).when(report("training/K-2/1", TRAINING)).then_accepted()
 
 
 def test_a_training_lasts_at_least_its_first_day() -> None:

@@ -16,7 +16,7 @@ from services.recruitment.decider import domain
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
 from shared import receipts
-from shared.decider import Accept, Decision, Refuse, View, decide
+from shared.decider import Accept, Decision, Refuse, decide
 from shared.events import Decoder, Door, Keys, Language, NotUnderstood, Report
 from shared.shapes import holds_personal_number, is_credit_code
 from tests.unit import people
@@ -99,7 +99,7 @@ def invalid(code: str, *pointers: str) -> tuple[str, set[tuple[str, str]]]:
 
 
 def decided(envelope: Mapping[str, Any]) -> Decision:
-    return decide(understood(envelope), View(()), domain(()))
+    return decide(understood(envelope), (), domain(()), "recruitment", None)
 
 
 # A report as it should be
@@ -171,7 +171,7 @@ def test_a_date_may_be_tomorrow_in_shanghai_and_no_more() -> None:
     for day, allowed in (("2024-06-03", True), ("2024-06-04", False)):
         report = decode(hire(hired_on=day), received=late)
         assert isinstance(report, Report)
-        decision = decide(report, View(()), domain(()))
+        decision = decide(report, (), domain(()), "recruitment", None)
         assert isinstance(decision, Accept) is allowed
         if isinstance(decision, Refuse):
             assert (decision.rule.code, decision.rule.pointer) == ("in-the-future", "/data/hired_on")

@@ -20,7 +20,7 @@ from services.recruitment.events import (
     StudentJoinedClass,
 )
 from shared.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen
-from tests.unit.given import report, rules_of
+from tests.unit.given import report, retraction, rules_of
 from tests.unit.people import credit_code, organisation, someone
 
 given = rules_of(domain(()), LANGUAGE)
@@ -133,6 +133,33 @@ def test_a_contract_may_be_taken_up_again_from_the_day_it_ended() -> None:
     given(*before).when(report("hire/A", hire("2024-04-30"))).then_refused(AlreadyOpen)
 
 
+def test_a_corrected_hire_is_not_in_its_own_way() -> None:
+    given(report("hire/A", HIRE)).when(report("hire/A", hire("2024-02-01"), corrects="report-1")).then_accepted()
+
+
+def test_a_corrected_hire_must_not_reach_into_another() -> None:
+    before = (
+        report("hire/A", HIRE),
+        report("hire/A", ended("2024-05-01")),
+        report("hire/B", hire("2024-05-01")),
+    )
+    # The end of A stays attached to what corrects its start (RULES B4).
+    given(*before).when(report("hire/A", hire("2024-04-01"), corrects="report-1")).then_accepted()
+    given(*before).when(report("hire/B", hire("2024-04-30"), corrects="report-3")).then_refused(AlreadyEmployedThere)
+    given(*before).when(report("hire/B", hire("2024-04-30", enterprise=2), corrects="report-3")).then_accepted()
+
+
+def test_what_was_corrected_away_or_taken_back_overlaps_nothing() -> None:
+    moved = report("hire/A", hire("2024-03-01", enterprise=2), corrects="report-1")
+    given(report("hire/A", HIRE), moved).when(report("hire/B", HIRE)).then_accepted()
+    given(report("hire/A", HIRE), retraction("hire/A", "report-1")).when(report("hire/B", HIRE)).then_accepted()
+
+
+def test_an_end_taken_back_leaves_the_employment_running() -> None:
+    before = report("hire/A", HIRE), report("hire/A", ended("2024-05-01")), retraction("hire/A", "report-2")
+    given(*before).when(report("hire/B", hire("2024-06-01"))).then_refused(AlreadyEmployedThere)
+
+
 def test_a_hire_of_tomorrow_is_no_plan_yet() -> None:
     given().when(report("hire/A", hire("2024-06-02"), on="2024-06-01", received="2024-06-01")).then_accepted()
     given().when(report("hire/A", hire("2024-06-03"), on="2024-06-01", received="2024-06-01")).then_refused(
@@ -158,6 +185,35 @@ def test_the_last_seat_is_taken_and_no_more() -> None:
     full = given(*one, report("class-member/C-1/8", joined(2)))
     refusal = full.when(report("class-member/C-1/9", joined(3))).then_refused(ClassFull, "/data/class_no")
     assert refusal.values == {"seats": 2}
+
+
+def test_a_corrected_member_keeps_the_seat_and_one_taken_back_frees_it() -> None:
+    full = (
+        report("class/C-1", CLASS),
+        report("class-member/C-1/7", joined(1)),
+        report("class-member/C-1/8", joined(2)),
+    )
+    given(*full).when(report("class-member/C-1/8", joined(3), corrects="report-3")).then_accepted()
+    given(*full, retraction("class-member/C-1/8", "report-3")).when(
+        report("class-member/C-1/9", joined(3))
+    ).then_accepted()
+
+
+def test_a_corrected_number_of_seats_counts() -> None:
+    wider = CLASS.model_copy(update={"seats": 3})
+    full = (
+        report("class/C-1", CLASS),
+        report("class-member/C-1/7", joined(1)),
+        report("class-member/C-1/8", joined(2)),
+        report("class/C-1", wider, corrects="report-1"),
+    )
+    given(*full).when(report("class-member/C-1/9", joined(3))).then_accepted()
+
+
+def test_a_student_waits_for_a_class_that_was_taken_back() -> None:
+    given(report("class/C-1", CLASS), retraction("class/C-1", "report-1")).when(
+        report("class-member/C-1/7", joined(1))
+    ).then_waits_for("class/C-1")
 
 
 def test_members_of_another_class_take_no_seat() -> None:
@@ -189,6 +245,17 @@ def test_no_more_persons_are_matched_than_were_raised() -> None:
         .then_refused(MoreThanRaised, "/data/persons")
     )
     assert refusal.values == {"raised": 10, "matched": 6}
+
+
+def test_a_corrected_match_is_counted_once() -> None:
+    before = report("demand/D", DEMAND), report("demand/D", matched(6)), report("demand/D", matched(4))
+    given(*before).when(report("demand/D", matched(4), corrects="report-2")).then_accepted()
+    given(*before).when(report("demand/D", matched(7), corrects="report-2")).then_refused(MoreThanRaised)
+
+
+def test_a_match_taken_back_can_be_made_anew() -> None:
+    before = report("demand/D", DEMAND), report("demand/D", matched(10)), retraction("demand/D", "report-2")
+    given(*before).when(report("demand/D", matched(10))).then_accepted()
 
 
 def test_a_match_waits_for_its_demand() -> None:
