@@ -72,13 +72,14 @@ def programs(installation: Installation) -> list[Program]:
 def environment(installation: Installation, service: str, port: int | None = None) -> dict[str, str]:
     """Say what a process of the service is told; secrets come from its folder."""
     told = {
-        "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
         "SKILLPLAN_KAFKA": installation.bootstrap,
         "SKILLPLAN_HOST": HOST,
         "SKILLPLAN_PORT": str(port or installation.ports.get(service, 0)),
         "SKILLPLAN_PLANS": str(ROOT / "plans"),
         "PYTHONUNBUFFERED": "1",
     }
+    if service in installation.passwords:  # the district's side has none
+        told["SKILLPLAN_SECRETS"] = str(installation.secrets_folder(service))
     if service == "projection":
         others = {name: installation.url(name) for name in services() if name != "projection"}
         told["SKILLPLAN_SERVICES"] = json.dumps(others)
