@@ -29,6 +29,8 @@ def told(service: str, name: str, subject: str | None = None, on: str | None = N
     changes: dict[str, Any] = {field: date.fromisoformat(day) for field, day in dates.items()}
     if on and event.dated:
         changes[event.dated] = date.fromisoformat(on)
+        # What began before it was completed began that very day at the latest.
+        changes |= {first: changes[last] for first, last in event.ordered if last == event.dated}
     event = event.model_copy(update=changes)
     return report(subject or sent.subject, event, on or "2024-05-06", received="2026-12-31")
 
@@ -141,8 +143,7 @@ def test_what_lies_ahead_is_a_plan_and_no_fact(service: str, name: str, row: Typ
 
     def on(day: date) -> Told:
         later = {field: "2030-01-01" for field in row.fields if field in MAY_LIE_AHEAD}
-        started = {"started_on": "2020-01-01"} if "started_on" in row.fields else {}
-        case = told(service, name, on=str(day), **later, **started)
+        case = told(service, name, on=str(day), **later)
         return Told(case.subject, case.event, received if row.dated else case.at, received, case.district)
 
     received = told(service, name, on="2024-06-01").at
