@@ -1,31 +1,41 @@
-"""Runs the real processes of services on a fresh database and fresh topics, so that a test can drive and kill them."""
+"""Runs the real processes of services on fresh databases and fresh topics, so that a test can drive and kill them."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Final, TypeVar
 
+import asyncpg
 import httpx
-import pytest
 
 from deploy import topics as deploy_topics
 from deploy.local.databases import Database
 from deploy.local.ports import any_free
-from tests.conftest import ROOT, NewDatabase, NewTopics
+from tests.conftest import ROOT
 
-CITY_KEY = "c1" * 32
-SERVICE_KEY = "5e" * 32
-DISTRICTS = deploy_topics.districts_of(ROOT / "plans")
+# Of each test run its own, so that nothing written down can open what another run sealed.
+CITY_KEY: Final = secrets.token_hex(32)
+SERVICE_KEY: Final = secrets.token_hex(32)
+DISTRICTS: Final = deploy_topics.districts_of(ROOT / "plans")
 T = TypeVar("T")
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run a coroutine to its end, also where a loop runs already."""
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(asyncio.run, work).result()
 
 
 def eventually(ask: Callable[[], T], within: float = 30.0) -> T:
@@ -55,6 +65,8 @@ class Process:
     settings: dict[str, str]
     log: Path
     child: subprocess.Popen[bytes] | None = None
+    ends: list[int] = field(default_factory=list)
+    _watched: threading.Event | None = None
 
     @property
     def url(self) -> str:
@@ -66,6 +78,7 @@ class Process:
                 [sys.executable, "-m", f"services.{self.service}", self.command],
                 cwd=ROOT,
                 env={**os.environ, **self.settings},
+                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -73,19 +86,54 @@ class Process:
             self.wait_ready()
         return self
 
-    def wait_ready(self) -> None:
-        def ready() -> bool:
-            assert self.child is not None
-            assert self.child.poll() is None, f"{self.service} {self.command} ended: {self.text()[-3000:]}"
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+    @property
+    def alive(self) -> bool:
+        return self.child is not None and self.child.poll() is None
 
-        eventually(ready)
+    def problems(self) -> dict[str, str]:
+        """Return what `/readyz` complains of; nothing when all is well."""
+        told = httpx.get(f"{self.url}/readyz", timeout=10)
+        problems: dict[str, str] = told.json()["problems"]
+        assert (told.status_code == 200) == (not problems)
+        return problems
+
+    def wait_ready(self, within: float = 30.0) -> None:
+        def ready() -> bool:
+            assert self._watched or self.alive, f"{self.service} {self.command} ended: {self.text()[-3000:]}"
+            return not self.problems()
+
+        eventually(ready, within)
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         assert self.child is not None
         self.child.send_signal(number)
         return self.child.wait(30)
+
+    def signal(self, number: int) -> None:
+        """Send a signal that does not end it, such as SIGSTOP."""
+        assert self.child is not None
+        self.child.send_signal(number)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[list[int]]:
+        """Start it again whenever it ends, as a supervisor does; yields the exit codes so far."""
+        stop = self._watched = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(0.2):
+                if self.child is not None and (code := self.child.poll()) is not None:
+                    self.ends.append(code)
+                    self.start(wait=False)
+
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
+        try:
+            yield self.ends
+        finally:
+            stop.set()
+            watching.join()
+            self._watched = None
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
@@ -97,7 +145,7 @@ class System:
 
     kafka: str
     folder: Path
-    new_database: NewDatabase
+    new_database: Callable[[str], Database]
     databases: dict[str, Database] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
 
@@ -130,21 +178,70 @@ class System:
             process.wait_ready()
         return started
 
+    def start_services(self, *services: str) -> None:
+        """Start both processes of several services at once."""
+        for service in services:
+            for command in ("api", "worker"):
+                self.process(service, command).start(wait=False)
+        for process in self.processes:
+            process.wait_ready()
 
-@pytest.fixture
-def system(kafka: str, database: NewDatabase, topics: NewTopics, tmp_path: Path) -> Iterator[System]:
-    """An empty installation: every topic fresh, no process yet; all are killed at the end."""
-    topics(*deploy_topics.wanted(DISTRICTS))
-    made = System(kafka, tmp_path, database)
-    yield made
-    for process in made.processes:
-        if process.child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.child.kill()
-            process.child.wait(10)
+    def the(self, service: str, command: str) -> Process:
+        """Return the first process of a service with this command."""
+        return next(p for p in self.processes if (p.service, p.command) == (service, command))
+
+    def close(self) -> None:
+        """Kill whatever is left."""
+        for process in self.processes:
+            if process.child is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.child.kill()
+                process.child.wait(10)
+
+    def query(self, service: str, sql: str, *values: object) -> list[asyncpg.Record]:
+        """Ask a service's database, as the owner of its tables."""
+
+        async def ask() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(self.databases[service].owner_dsn)
+            try:
+                return await connection.fetch(sql, *values)
+            finally:
+                await connection.close()
+
+        return run(ask())
+
+    @contextlib.contextmanager
+    def holding(self, service: str, sql: str) -> Iterator[None]:
+        """Hold the locks that a statement takes, in a transaction of its own, while the block runs."""
+        held, release = threading.Event(), threading.Event()
+
+        async def hold() -> None:
+            connection = await asyncpg.connect(self.databases[service].owner_dsn)
+            try:
+                async with connection.transaction():
+                    await connection.fetch(sql)
+                    held.set()
+                    while not release.is_set():  # noqa: ASYNC110 - set by another thread
+                        await asyncio.sleep(0.01)
+            finally:
+                await connection.close()
+
+        with ThreadPoolExecutor(1) as apart:
+            holder = apart.submit(asyncio.run, hold())
+            try:
+                while not held.wait(0.05):
+                    assert not holder.done(), holder.exception()
+                yield
+            finally:
+                release.set()
+                holder.result()
 
 
-def receipt_of(response: httpx.Response) -> dict[str, Any]:
-    """Return the receipt in an answer."""
-    answer: dict[str, Any] = json.loads(response.content)
-    return answer
+def topics_of(services: Sequence[str]) -> list[deploy_topics.Topic]:
+    """List the topics that some services read and write."""
+    return [
+        *(deploy_topics.reports(service, district) for service in services for district in DISTRICTS),
+        *(deploy_topics.events(service) for service in services),
+        *map(deploy_topics.receipts, DISTRICTS),
+        deploy_topics.quarantine(),
+    ]
