@@ -38,12 +38,13 @@ def parse_array(raw: bytes) -> list[Any]:
     return value
 
 
-def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
+def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> dict[str, Any]:
     """Return the envelope of a Kafka message: structured, or binary with `ce_` headers (CloudEvents Kafka binding)."""
     attributes: dict[str, Any] = {}
     structured = False
-    for name, text in headers:
-        shown = name.lower()
+    for name, given in headers:
+        # A Kafka header may have no value at all.
+        shown, text = name.lower(), given or b""
         if shown == "content-type":
             structured = text.lower().startswith(b"application/cloudevents")
             attributes["datacontenttype"] = text.decode("utf-8", "replace")

@@ -559,7 +559,9 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "model_attributes_type": "对象 an object",
     "greater_than": "大于 0 的整数 an integer above 0",
     "greater_than_equal": "不小于 0 的整数 an integer of 0 or more",
+    "less_than_equal": "较小的整数 a smaller integer",
     "list_type": "数组 an array",
+    "too_short": "至少一项 at least one item",
     "dict_type": "对象 an object",
 }
 

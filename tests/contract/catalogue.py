@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from shared.events import Event, Language
-from shared.shapes import IdentifiedPerson
+from shared.events import Event, Language, Retracts
+from shared.shapes import ID_FORM, IdentifiedPerson
 from tests.contract.languages import every_type
 
 Schema = dict[str, Any]
@@ -38,13 +38,14 @@ def schema(language: Language, event: type[Event]) -> Schema:
     source = f"^/services/{language.service}$" if event.decision else _SOURCE
     attributes = {
         "specversion": {"const": "1.0"},
-        "id": {"type": "string", "pattern": r"^\S{1,200}$"},
+        "id": {"type": "string", "pattern": f"^{ID_FORM}$"},
         "source": {"type": "string", "pattern": source},
         "type": {"const": name},
         "subject": {"type": "string"} | _subject(language, event),
         "time": {"type": "string", "format": "date-time"},
         "district": {"type": "string", "pattern": "^[0-9]{6}$"},
     }
+    optional = {"corrects": {"type": "string", "pattern": f"^{ID_FORM}$"}} if _correctable(event) else {}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:{name.replace('.', ':')}",
@@ -52,9 +53,13 @@ def schema(language: Language, event: type[Event]) -> Schema:
         "title": name,
         "description": data.pop("description"),
         "type": "object",
-        "properties": attributes | {"data": data},
+        "properties": attributes | optional | {"data": data},
         "required": [*attributes, "data"],
     } | ({"$defs": definitions} if definitions else {})
+
+
+def _correctable(event: type[Event]) -> bool:
+    return not event.decision and not isinstance(event.role, Retracts)
 
 
 def _subject(language: Language, event: type[Event]) -> Schema:

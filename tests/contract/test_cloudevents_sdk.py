@@ -10,7 +10,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from shared.bindings import from_http_headers, from_kafka, parse_array, parse_object
 from shared.events import Fact, Report
-from tests.contract.languages import sample, understood
+from tests.contract.languages import faults, sample, understood
 
 SENT = [("recruitment", "person-hired"), ("competition", "certificate-issued"), ("enrollment", "intake-reported")]
 every_sample = pytest.mark.parametrize(("service", "name"), SENT)
@@ -69,6 +69,14 @@ def test_a_source_with_percent_signs_is_decoded_from_its_header() -> None:
     message = http.to_binary(event("recruitment", "person-hired"), JSONFormat())
     headers = message.headers | {"ce-source": "/districts/330681/%73ample"}
     same("recruitment", "person-hired", from_http_headers(headers, message.body))
+
+
+def test_a_kafka_header_without_a_value_is_an_empty_one() -> None:
+    message = kafka.to_structured(event("recruitment", "person-hired"), JSONFormat())
+    same("recruitment", "person-hired", from_kafka(message.value, [("x-trace", None), ("content-type", None)]))
+    binary = kafka.to_binary(event("recruitment", "person-hired"), JSONFormat())
+    headers = list((binary.headers | {"ce_id": b""}).items())
+    assert faults("recruitment", from_kafka(binary.value, headers)) == {("bad-attribute", "/id")}
 
 
 def test_the_sdk_reads_our_facts() -> None:
