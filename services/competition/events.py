@@ -19,7 +19,7 @@ TitleSeries = Literal[
 
 
 class PilotEnterpriseRegistered(Event, subject="pilot/<enterprise.credit_code>", role=Opens(again=True)):
-    """An enterprise may certify the skill levels of its own staff (measure 3.2)."""
+    """试点企业备案: An enterprise may certify the skill levels of its own staff (measure 3.2)."""
 
     enterprise: Organisation
     scope: Text | None = None
@@ -28,13 +28,13 @@ class PilotEnterpriseRegistered(Event, subject="pilot/<enterprise.credit_code>",
 class PilotEnterpriseWithdrawn(
     Event, subject="pilot/<enterprise.credit_code>", role=Ends("pilot-enterprise-registered")
 ):
-    """The enterprise certifies no longer; the registration still counts (RULES E7)."""
+    """试点企业退出: The enterprise certifies no longer; the registration still counts (RULES E7)."""
 
     reason: Text | None = None
 
 
 class CertificationSessionHeld(Event, subject="session/<no>", role=Opens(), dated="held_on"):
-    """A session at which candidates were certified (measure 3.2)."""
+    """认定场次: A session at which candidates were certified (measure 3.2)."""
 
     organiser: Organisation
     occupation_code: OccupationCode
@@ -51,7 +51,7 @@ class CertificateIssued(
     dated="issued_on",
     ordered=(("issued_on", "expires_on"),),
 ):
-    """A person was certified in an occupation at a level (measures 1.4, 2.4; evidence for 2.2 and 5.1)."""
+    """证书颁发: A person was certified in an occupation at a level (measures 1.4, 2.4; evidence for 2.2 and 5.1)."""
 
     person: Person
     occupation_code: OccupationCode
@@ -65,14 +65,14 @@ class CertificateIssued(
 
 
 class CertificateRevoked(Event, subject="certificate/<number>", role=Ends("certificate-issued"), dated="revoked_on"):
-    """The certificate is valid no longer; its number stays taken (RULES C3)."""
+    """证书注销: The certificate is valid no longer; its number stays taken (RULES C3)."""
 
     revoked_on: Date
     reason: Text
 
 
 class CompetitionHeld(Event, subject="competition/<no>", role=Opens(), dated="held_on"):
-    """A skills competition that took place (measure 3.3)."""
+    """竞赛举办: A skills competition that took place (measure 3.3)."""
 
     name: Text
     rank: Rank
@@ -82,13 +82,13 @@ class CompetitionHeld(Event, subject="competition/<no>", role=Opens(), dated="he
 
 
 class CompetitionCancelled(Event, subject="competition/<no>", role=Ends("competition-held", voids=True)):
-    """The competition did not take place after all; it counts in no period (RULES C5)."""
+    """竞赛取消: The competition did not take place after all; it counts in no period (RULES C5)."""
 
     reason: Text
 
 
 class AwardGranted(Event, subject="award/<no>", role=Opens(), dated="granted_on"):
-    """A person was awarded, as a city technical expert or otherwise (measure 3.3)."""
+    """授奖: A person was awarded, as a city technical expert or otherwise (measure 3.3)."""
 
     award: Literal["city-technical-expert", "medal", "other"]
     person: Person
@@ -97,19 +97,19 @@ class AwardGranted(Event, subject="award/<no>", role=Opens(), dated="granted_on"
 
 
 class AwardWithdrawn(Event, subject="award/<no>", role=Ends("award-granted", voids=True)):
-    """The award is taken back and counts in no period (RULES C5)."""
+    """撤销授奖: The award is taken back and counts in no period (RULES C5)."""
 
     reason: Text
 
 
 class TitleSeriesOpened(Event, subject="title-series/<series>", role=Opens()):
-    """Skilled workers may from now on be given titles of this series (measure 3.1)."""
+    """职称系列开放: Skilled workers may from now on be given titles of this series (measure 3.1)."""
 
     series: TitleSeries
 
 
 class TitleConferred(Event, subject="title/<no>", role=Opens(), dated="conferred_on"):
-    """A skilled worker was given a professional title (measure 3.1)."""
+    """职称授予: A skilled worker was given a professional title (measure 3.1)."""
 
     series: TitleSeries
     person: Person
@@ -118,7 +118,7 @@ class TitleConferred(Event, subject="title/<no>", role=Opens(), dated="conferred
 
 
 class SkillFactorApplied(Event, subject="evaluation/<no>", role=Opens(), dated="applied_on"):
-    """A tender, an award or a qualification weighed an enterprise's skilled staff (measure 3.4)."""
+    """技能要素评价: A tender, an award or a qualification weighed an enterprise's skilled staff (measure 3.4)."""
 
     procedure: Literal["tender", "award", "qualification"]
     authority: Organisation
@@ -127,14 +127,14 @@ class SkillFactorApplied(Event, subject="evaluation/<no>", role=Opens(), dated="
 
 
 class ConferenceHeld(Event, subject="conference/<no>", role=Opens(), dated="held_on"):
-    """The talent conference took place (measure 5.3)."""
+    """发展大会: The talent conference took place (measure 5.3)."""
 
     name: Text
     held_on: Date
 
 
 class HonourConferred(Event, subject="honour/<no>", role=Opens(), dated="conferred_on"):
-    """A person was honoured (measure 5.3; evidence for 5.4)."""
+    """荣誉授予: A person was honoured (measure 5.3; evidence for 5.4)."""
 
     honour: Literal["model-worker", "artisan", "gold-blue-collar", "outstanding-talent"]
     rank: Rank
@@ -143,13 +143,13 @@ class HonourConferred(Event, subject="honour/<no>", role=Opens(), dated="conferr
 
 
 class HonourWithdrawn(Event, subject="honour/<no>", role=Ends("honour-conferred", voids=True)):
-    """The honour is taken back and counts in no period (RULES C5)."""
+    """撤销荣誉: The honour is taken back and counts in no period (RULES C5)."""
 
     reason: Text
 
 
 class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
-    """Something was done for a clause that sets no number: an exhibition (measure 5.3)."""
+    """工作动态: Something was done for a clause that sets no number: an exhibition (measure 5.3)."""
 
     measure: Literal["5.3"]
     kind: Literal["exhibition"]

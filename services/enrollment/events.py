@@ -26,7 +26,7 @@ SchoolLevel = Literal["secondary", "technician", "higher"]
 
 
 class MajorOpened(Event, subject="major/<school.credit_code>/<major_code>", role=Opens(again=True)):
-    """A school opened a major (measure 1.1)."""
+    """开设专业: A school opened a major (measure 1.1)."""
 
     school: Organisation
     major_code: MajorCode
@@ -36,13 +36,13 @@ class MajorOpened(Event, subject="major/<school.credit_code>/<major_code>", role
 
 
 class MajorClosed(Event, subject="major/<school.credit_code>/<major_code>", role=Ends("major-opened")):
-    """The school closed the major."""
+    """停办专业: The school closed the major."""
 
     reason: Text | None = None
 
 
 class IntakeReported(Event, subject="intake/<school.credit_code>", role=Stands()):
-    """How many pupils a secondary vocational school took in, and how many of them for emerging industries (1.1)."""
+    """招生数: What a secondary vocational school took in, in all and for emerging industries (measure 1.1)."""
 
     school: Organisation
     year: Year
@@ -51,7 +51,7 @@ class IntakeReported(Event, subject="intake/<school.credit_code>", role=Stands()
 
 
 class StudentEnrolled(Event, subject="enrollment/<school.credit_code>/<student_no>", role=Opens(again=True)):
-    """A school took in a student (measure 1.2)."""
+    """学生入学: A school took in a student (measure 1.2)."""
 
     school: Organisation
     person: Person
@@ -66,14 +66,14 @@ class StudentWithdrawn(
     role=Ends("student-enrolled"),
     dated="withdrawn_on",
 ):
-    """The student left; the intake still counts."""
+    """学生离校: The student left; the intake still counts."""
 
     withdrawn_on: Date
     reason: Text | None = None
 
 
 class FacilityCommissioned(Event, subject="facility/<code>", role=Opens()):
-    """A room or centre that the plan names came into use (measures 1.2, 2.4)."""
+    """场所启用: A room or centre that the plan names came into use (measures 1.2, 2.4)."""
 
     facility: Literal[
         "chip-blue-collar-base",
@@ -93,7 +93,7 @@ class ApprenticeshipStarted(
     dated="starts_on",
     ordered=(("starts_on", "until"),),
 ):
-    """A person became an apprentice of an enterprise and a school (measure 1.3)."""
+    """学徒培养开始: A person became an apprentice of an enterprise and a school (measure 1.3)."""
 
     kind: Literal["enterprise", "modern"]
     enterprise: Organisation
@@ -104,14 +104,14 @@ class ApprenticeshipStarted(
 
 
 class ApprenticeshipEnded(Event, subject="apprenticeship/<no>", role=Ends("apprenticeship-started"), dated="ended_on"):
-    """The apprenticeship ended; the start still counts."""
+    """学徒培养结束: The apprenticeship ended; the start still counts."""
 
     ended_on: Date
     outcome: Literal["completed", "terminated"]
 
 
 class EvaluationBodyAccredited(Event, subject="evaluation-body/<body.credit_code>", role=Opens(again=True)):
-    """A body may evaluate skill levels (measure 1.4)."""
+    """评价机构备案: A body may evaluate skill levels (measure 1.4)."""
 
     body: Organisation
     kind: Literal["school", "enterprise", "social"]
@@ -120,13 +120,13 @@ class EvaluationBodyAccredited(Event, subject="evaluation-body/<body.credit_code
 class EvaluationBodyWithdrawn(
     Event, subject="evaluation-body/<body.credit_code>", role=Ends("evaluation-body-accredited")
 ):
-    """The body may evaluate no longer."""
+    """评价机构退出: The body may evaluate no longer."""
 
     reason: Text | None = None
 
 
 class CreditsRecognized(Event, subject="credits/<school.credit_code>/<student_no>/<certificate_number>", role=Opens()):
-    """A school gave a student credits for a skill certificate (measure 1.4)."""
+    """学分认定: A school gave a student credits for a skill certificate (measure 1.4)."""
 
     school: Organisation
     person: Person
@@ -141,7 +141,7 @@ class TrainingCompleted(
     dated="completed_on",
     ordered=(("started_on", "completed_on"),),
 ):
-    """A person finished a training, whether passed or not (measures 2.3, 2.4)."""
+    """培训结束: A person finished a training, whether passed or not (measures 2.3, 2.4)."""
 
     programme: Literal["digital-artisan", "elder-care", "nursery-care", "household", "general"]
     provider: Organisation
@@ -154,7 +154,7 @@ class TrainingCompleted(
 
 
 class BaseDesignated(Event, subject="base/<code>", role=Opens(again=True)):
-    """A place was made a training or demonstration base (measures 2.3, 2.4, 3.3)."""
+    """基地认定: A place was made a training or demonstration base (measures 2.3, 2.4, 3.3)."""
 
     kind: Literal["digital-skill-public", "high-skill-talent", "care-demonstration", "worldskills-provincial"]
     operator: Organisation
@@ -162,13 +162,13 @@ class BaseDesignated(Event, subject="base/<code>", role=Opens(again=True)):
 
 
 class BaseWithdrawn(Event, subject="base/<code>", role=Ends("base-designated")):
-    """The place is a base no longer."""
+    """基地退出: The place is a base no longer."""
 
     reason: Text | None = None
 
 
 class StaffingReported(Event, subject="staffing/<institution.credit_code>", role=Stands(), dated="on"):
-    """How many work at an infant-care institution, and how many of them hold a certificate (measure 2.4)."""
+    """托育机构人员数: The staff of an infant-care institution, and those of it who hold a certificate (measure 2.4)."""
 
     institution: Organisation
     staff: Count
@@ -179,7 +179,7 @@ class StaffingReported(Event, subject="staffing/<institution.credit_code>", role
 class PopulationReported(
     Event, subject="population/<district>/elderly", role=Stands(), dated="on", from_the_city=False
 ):
-    """How many elderly people live in a district (measure 2.4)."""
+    """老年人口数: How many elderly people live in a district (measure 2.4)."""
 
     residents: Number
     on: Date
@@ -189,7 +189,7 @@ _KINDS = {"1.1": "excellent-school-or-cluster", "1.2": "enterprise-partnership"}
 
 
 class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
-    """Something was done for a clause that sets no number (measures 1.1, 1.2)."""
+    """工作动态: Something was done for a clause that sets no number (measures 1.1, 1.2)."""
 
     measure: Literal["1.1", "1.2"]
     kind: Literal["excellent-school-or-cluster", "enterprise-partnership"]

@@ -7,7 +7,7 @@ from shared.shapes import Count, Date, Level, No, Number, OccupationCode, Organi
 
 
 class FairHeld(Event, subject="fair/<no>", role=Opens(), dated="held_on"):
-    """A job fair or exchange that took place (measure 4.1)."""
+    """招聘会举办: A job fair or exchange that took place (measure 4.1)."""
 
     name: Text
     kind: Literal["job-fair", "exchange", "school-enterprise"]
@@ -18,13 +18,13 @@ class FairHeld(Event, subject="fair/<no>", role=Opens(), dated="held_on"):
 
 
 class FairCancelled(Event, subject="fair/<no>", role=Ends("fair-held", voids=True)):
-    """The fair did not take place after all; it counts in no period (RULES C5)."""
+    """招聘会取消: The fair did not take place after all; it counts in no period (RULES C5)."""
 
     reason: Text
 
 
 class PersonHired(Event, subject="hire/<no>", role=Opens(again=True), dated="hired_on"):
-    """A person began work at an enterprise (measure 4.1)."""
+    """人员入职: A person began work at an enterprise (measure 4.1)."""
 
     person: Person
     enterprise: Organisation
@@ -36,14 +36,14 @@ class PersonHired(Event, subject="hire/<no>", role=Opens(again=True), dated="hir
 
 
 class HireEnded(Event, subject="hire/<no>", role=Ends("person-hired"), dated="ended_on"):
-    """The employment ended; the hire still counts."""
+    """人员离职: The employment ended; the hire still counts."""
 
     ended_on: Date
     reason: Text | None = None
 
 
 class CooperationClassOpened(Event, subject="class/<no>", role=Opens()):
-    """Two schools of different places opened a class together (measure 4.2)."""
+    """合作班开班: Two schools of different places opened a class together (measure 4.2)."""
 
     kind: Literal["named", "order", "joint"]
     home_school: Organisation
@@ -54,7 +54,7 @@ class CooperationClassOpened(Event, subject="class/<no>", role=Opens()):
 
 
 class StudentJoinedClass(Event, subject="class-member/<class_no>/<student_no>", role=Opens(), dated="joined_on"):
-    """A person took a seat in a cooperation class (measure 4.2)."""
+    """学员入班: A person took a seat in a cooperation class (measure 4.2)."""
 
     class_no: No
     person: Person
@@ -68,7 +68,7 @@ class PracticalTrainingStarted(
     dated="starts_on",
     ordered=(("starts_on", "until"),),
 ):
-    """A person of a partner school began practical training at an enterprise (measure 4.2)."""
+    """实习实训开始: A person of a partner school began practical training at an enterprise (measure 4.2)."""
 
     person: Person
     school: Organisation
@@ -79,7 +79,7 @@ class PracticalTrainingStarted(
 
 
 class DemandRaised(Event, subject="demand/<no>", role=Opens()):
-    """A major project named the skilled people it needs (measure 4.3)."""
+    """用工需求提出: A major project named the skilled people it needs (measure 4.3)."""
 
     project: Text
     enterprise: Organisation
@@ -88,14 +88,14 @@ class DemandRaised(Event, subject="demand/<no>", role=Opens()):
 
 
 class DemandMatched(Event, subject="demand/<no>", role=Adds(to="demand-raised")):
-    """Some of a demand's people were found; a demand may be matched several times (RULES C11)."""
+    """用工需求对接: Some of a demand's people were found; a demand may be matched several times (RULES C11)."""
 
     instrument: Literal["recruitment-line", "evaluation-item", "policy-officer", "agency-service"]
     persons: Number
 
 
 class SchoolInvited(Event, subject="invitation/<fair_no>/<school.credit_code>", role=Opens(), dated="on"):
-    """A vocational school was invited to a school-enterprise fair (measure 4.4)."""
+    """院校邀请: A vocational school was invited to a school-enterprise fair (measure 4.4)."""
 
     fair_no: No
     school: Organisation
@@ -105,7 +105,7 @@ class SchoolInvited(Event, subject="invitation/<fair_no>/<school.credit_code>", 
 
 
 class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
-    """Something was done for a clause that sets no number: a field visit (measure 4.4)."""
+    """工作动态: Something was done for a clause that sets no number: a field visit (measure 4.4)."""
 
     measure: Literal["4.4"]
     kind: Literal["field-visit"]
