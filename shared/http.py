@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -104,6 +105,13 @@ class GroupCommit:
                     future.set_result(own)
 
 
+def _end_process_if_failed(task: asyncio.Task[None]) -> None:
+    """Without its committer a process would take requests and never answer them."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("http.committer_failed", error=repr(error))
+        os._exit(70)
+
+
 def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
@@ -116,6 +124,7 @@ def create_app(handler: CommandHandler) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         committing = asyncio.create_task(group.run())
+        committing.add_done_callback(_end_process_if_failed)
         yield
         committing.cancel()
 
@@ -135,7 +144,7 @@ def create_app(handler: CommandHandler) -> FastAPI:
                 415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
             )
         raw = await _read(request, _LARGEST_EVENT)
-        if mode == "application/json" and "ce-id" in request.headers:
+        if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
             envelope = _readable(lambda: from_http_headers(request.headers, raw))
         elif mode == "application/json" and raw.lstrip()[:1] == b"[":
             return await batch(_readable(lambda: parse_array(raw)), door, received_at)
