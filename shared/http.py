@@ -26,6 +26,8 @@ _LARGEST_EVENT: Final = 1024 * 1024
 _LARGEST_BATCH: Final = 4 * 1024 * 1024
 _MOST_EVENTS: Final = 1000  # RULES A16
 _MOST_TOGETHER: Final = 500
+_EVENT: Final = {"type": "object", "required": ["specversion", "id", "source", "type", "subject", "time", "district"]}
+_BODIES: Final = {STRUCTURED: {"schema": _EVENT}, BATCH: {"schema": {"type": "array", "items": _EVENT}}}
 _STATUS: Final = {"accepted": 200, "duplicate": 200, "waiting": 202}
 _log = structlog.get_logger()
 
@@ -131,7 +133,20 @@ def create_app(handler: CommandHandler) -> FastAPI:
     app = FastAPI(title=f"Skillplan {service}", version="1", lifespan=lifespan)
     answer_problems(app)
 
-    @app.post("/v1/events", summary="Report one event or a batch; the answer is its receipt")
+    @app.post(
+        "/v1/events",
+        summary="Report one event or a batch; the answer is its receipt",
+        openapi_extra={"requestBody": {"required": True, "content": _BODIES}},
+        responses={
+            200: {"description": "Accepted, or a duplicate; for a batch: the receipts in the order sent"},
+            202: {"description": "Waiting for something not reported yet"},
+            400: {"description": "No JSON"},
+            413: {"description": "Too large, or too many events"},
+            415: {"description": "Another content type"},
+            422: {"description": "Refused, invalid or misdirected: the receipt says why"},
+            503: {"description": "The service cannot decide now; send it again after Retry-After"},
+        },
+    )
     async def post_events(request: Request) -> Response:
         mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         received_at = datetime.now(UTC)

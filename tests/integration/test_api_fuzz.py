@@ -1,0 +1,41 @@
+"""Whatever is asked of the HTTP door is answered: no 500, no dead process, never a stack trace."""
+
+import httpx
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.contract.languages import every_type, sample
+from tests.integration.processes import System
+from tests.unit.mutations import spoiled
+
+KINDS = {"application/json", "application/problem+json"}
+
+
+def test_schemathesis_finds_no_server_error(system: System) -> None:
+    (api,) = system.start("recruitment", "api")
+    asked = 0
+    for operation in schemathesis.openapi.from_url(f"{api.url}/openapi.json").get_all_operations():
+
+        @given(case=operation.ok().as_strategy())
+        @settings(max_examples=50, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+        def ask(case: schemathesis.Case) -> None:
+            nonlocal asked
+            asked += 1
+            response = case.call()
+            assert response.status_code < 500, response.text
+            assert response.headers["content-type"][0].partition(";")[0] in KINDS
+            assert "Traceback" not in response.text
+
+        ask()
+    assert asked > 100
+
+
+def test_spoiled_reports_over_http_are_each_answered(system: System) -> None:
+    (api,) = system.start("recruitment", "api")
+    reports = [sample(language.service, event.type_name) for language, event in every_type() if not event.decision]
+    with httpx.Client(base_url=api.url) as client:
+        for _, raw in spoiled(reports, 1_000, seed=7):
+            answer = client.post("/v1/events", content=raw, headers={"content-type": "application/cloudevents+json"})
+            assert answer.status_code in (200, 202, 400, 422), answer.text
+            assert answer.headers["content-type"].partition(";")[0] in KINDS
+        assert client.get("/readyz").status_code == 200
