@@ -69,5 +69,12 @@ def address(superuser_dsn: str, user: str, password: str, database: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(password, safe='')}@{server}", path=f"/{database}"))
 
 
+def without_password(dsn: str) -> str:
+    """Write an address that may be shown: the password stays in the state folder."""
+    scheme, _, rest = dsn.partition("://")
+    user, _, server = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}@{server}"
+
+
 def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'

@@ -153,7 +153,7 @@ def wait_up(address: str, seconds: float, *, alive: Callable[[], bool] = lambda:
 async def _answers(address: str) -> bool:
     try:
         connection = await asyncpg.connect(address, timeout=5)
-    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
+    except (OSError, TimeoutError, asyncpg.PostgresError):
         return False
     await connection.close()
     return True

@@ -95,6 +95,14 @@ def inherited() -> dict[str, str]:
     }
 
 
+def told(installation: Installation, service: str) -> dict[str, str]:
+    """Say what one command of a service is told: what its processes are, and the owner of its tables."""
+    words = {**inherited(), **environment(installation, service)}
+    if service in installation.passwords:
+        words["SKILLPLAN_PG_OWNER_DSN"] = installation.owner_dsn(service)
+    return words
+
+
 class Supervisor:
     """The supervisor of one state folder."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from rich.table import Table
 
+from deploy.local import databases
 from deploy.local.installation import ROOT, Installation
 
 _COMPARATORS = {">=": "≥", ">": ">", "=": "=", "range": "", "all": "全部 all"}
@@ -31,7 +32,7 @@ def addresses(installation: Installation, services: list[str]) -> Table:
     for service in services:
         table.add_row(service, installation.url(service))
     table.add_row("kafka", installation.bootstrap)
-    table.add_row("postgres", without_password(installation.superuser))
+    table.add_row("postgres", databases.without_password(installation.superuser))
     return table
 
 
@@ -41,13 +42,6 @@ def tables(client: httpx.Client, projection: str) -> Iterator[Table]:
         answer = client.get(f"{projection}/v1/plans/{plan}/progress")
         answer.raise_for_status()
         yield _table(answer.json())
-
-
-def without_password(dsn: str) -> str:
-    """Write an address that may be shown: the password stays in the state folder."""
-    scheme, _, rest = dsn.partition("://")
-    user, _, server = rest.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}@{server}"
 
 
 def _plans() -> list[str]:

@@ -7,7 +7,7 @@ import json
 import httpx
 from rich.table import Table
 
-from deploy.local import console, progress
+from deploy.local import console, databases
 from deploy.local.installation import Installation
 from deploy.local.processes import Supervisor, programs, services
 
@@ -28,7 +28,7 @@ def show(installation: Installation, supervisor: Supervisor) -> bool:
     for heading in ("部分 Part", "地址 Address", "状态 State", "进程 Pid", "说明 Remark"):
         table.add_column(heading, overflow="fold")
     well = running
-    places = {"kafka": installation.bootstrap, "postgres": progress.without_password(installation.superuser)}
+    places = {"kafka": installation.bootstrap, "postgres": databases.without_password(installation.superuser)}
     for name, place in places.items():
         if name in states:
             told = states[name]

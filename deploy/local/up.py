@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from deploy import topics
-from deploy.local import children, databases, jars, kafka, postgres, progress
+from deploy.local import children, progress, servers
 from deploy.local.console import say, show, step
 from deploy.local.installation import ROOT, Installation, check_room, held, load
 from deploy.local.processes import (
@@ -23,15 +22,13 @@ from deploy.local.processes import (
     PORTS,
     Program,
     Supervisor,
-    environment,
-    inherited,
     programs,
     services,
+    told,
 )
 from deploy.local.refusal import Refusal
 
 _LEFT_OVER_PATIENCE = 10.0
-_SERVER_PATIENCE = 60.0
 _READY_PATIENCE = 120.0
 _CAUGHT_UP_PATIENCE = 120.0
 _DEMO_REPORTS = 2_000
@@ -58,16 +55,19 @@ def up(state: Path, wish: Wish) -> Installation:
             if children.left_over(supervisor.mark):
                 with step("结束上次遗留的进程", "Ending what an earlier run left over"):
                     children.end(supervisor.mark, _LEFT_OVER_PATIENCE)
-            for part, usual, found in installation.choose_ports({**PORTS, **INFRASTRUCTURE_PORTS}):
+            given = {"kafka", "kafka-controller"} if installation.kafka else set()
+            given |= {"postgres"} if installation.superuser_dsn else set()
+            wanted = {part: port for part, port in {**PORTS, **INFRASTRUCTURE_PORTS}.items() if part not in given}
+            for part, usual, found in installation.choose_ports(wanted):
                 say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
         installation.make_secrets(services())
         others = [] if wish.infrastructure_only else programs(installation)
-        supervisor.start(_infrastructure(installation), others)
+        supervisor.start(servers.prepare(installation), others)
         with ThreadPoolExecutor(1) as beside:
-            migrated: Future[None] = beside.submit(
-                _databases, installation, supervisor, migrate=not wish.infrastructure_only
+            migrated = beside.submit(
+                servers.databases_ready, installation, supervisor, migrate=not wish.infrastructure_only
             )
-            _topics(installation, supervisor)
+            servers.topics_ready(installation, supervisor)
             with step("创建数据库与表", "Creating databases and tables"):
                 migrated.result()
         if others:
@@ -85,89 +85,13 @@ def run(installation: Installation, service: str, *command: str) -> int:
     done = subprocess.run(
         [sys.executable, "-m", f"services.{service}", *command],
         cwd=ROOT,
-        env={**inherited(), **_told(installation, service)},
+        env=told(installation, service),
         check=False,
     )
     return done.returncode
 
 
-def _told(installation: Installation, service: str) -> dict[str, str]:
-    told = environment(installation, service)
-    if service in installation.passwords:
-        told["SKILLPLAN_PG_OWNER_DSN"] = installation.owner_dsn(service)
-    return told
-
-
-def _infrastructure(installation: Installation) -> dict[str, list[str]]:
-    """Prepare the broker and the database, whichever are ours, and return the commands that run them."""
-    wanted: dict[str, list[str]] = {}
-    if installation.superuser_dsn is None:
-        with step("准备 PostgreSQL", "Preparing PostgreSQL"):
-            cluster = postgres.prepare(installation.state / "postgres", installation.superuser_password)
-            wanted["postgres"] = cluster.command(installation.ports["postgres"])
-    if installation.kafka is None:
-        fetching = not jars.CACHE.exists()
-        with step(
-            "下载并准备 Kafka(43 MB)" if fetching else "准备 Kafka",
-            "Fetching and preparing Kafka (43 MB)" if fetching else "Preparing Kafka",
-        ):
-            wanted["kafka"] = kafka.prepare(
-                installation.state / "kafka",
-                installation.ports["kafka"],
-                installation.ports["kafka-controller"],
-                class_path=jars.classpath(),
-                java=kafka.find_java(),
-            )
-    return wanted
-
-
-def _topics(installation: Installation, supervisor: Supervisor) -> None:
-    with step("启动 Kafka", "Starting Kafka"):
-        ours = installation.kafka is None
-        if not kafka.wait_up(
-            installation.bootstrap, _SERVER_PATIENCE, alive=lambda: not ours or supervisor.is_alive("kafka")
-        ):
-            raise _not_up("Kafka", installation.bootstrap, supervisor.last_words("kafka") if ours else "")
-    with step("创建主题", "Creating topics"):
-        wanted = topics.wanted(topics.districts_of(ROOT / "plans"))
-        asyncio.run(topics.create(installation.bootstrap, wanted))
-
-
-def _databases(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:
-    ours = installation.superuser_dsn is None
-    if not postgres.wait_up(
-        installation.superuser, _SERVER_PATIENCE, alive=lambda: not ours or supervisor.is_alive("postgres")
-    ):
-        where = "PG_DSN" if not ours else f"127.0.0.1:{installation.ports['postgres']}"
-        raise _not_up("PostgreSQL", where, supervisor.last_words("postgres") if ours else "")
-    names = services()
-    asyncio.run(databases.ensure_roles(installation.superuser, {name: installation.passwords[name] for name in names}))
-    asyncio.run(databases.ensure_databases(installation.superuser, names))
-    if not migrate:
-        return
-    # All at once: most of each is Python's own start.
-    running = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", f"services.{name}", "migrate"],
-            cwd=ROOT,
-            env={**inherited(), **_told(installation, name)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for name in names
-    }
-    told = {name: child.communicate()[0] for name, child in running.items()}
-    for name, child in running.items():
-        if child.returncode:
-            raise Refusal(
-                f"{name} 的数据库迁移失败,未启动任何服务:\n{told[name].strip()[-1500:]}",
-                f"Migrating the database of {name} failed (see above); no service was started.",
-            )
-
-
-def _wait(wanted: list[Program], supervisor: Supervisor, tell: object, seconds: float) -> None:
+def _wait(wanted: list[Program], supervisor: Supervisor, tell: Callable[[str], None], seconds: float) -> None:
     limit = time.monotonic() + seconds
     with httpx.Client(timeout=3, trust_env=False) as client:
         while True:
@@ -183,8 +107,7 @@ def _wait(wanted: list[Program], supervisor: Supervisor, tell: object, seconds: 
                     f"{name} 未就绪({missing[name]})。日志:{log},最后几行:\n{supervisor.last_words(name)}",
                     f"{name} is not ready ({missing[name]}). The end of its log stands above: {log}",
                 )
-            if callable(tell):
-                tell(", ".join(missing))
+            tell(", ".join(missing))
             time.sleep(0.2)
 
 
@@ -206,7 +129,7 @@ def _demo(installation: Installation, supervisor: Supervisor) -> None:
             done = subprocess.run(
                 [sys.executable, "-m", "services.district", "demo", "--reports", str(_DEMO_REPORTS), "--seed", "1"],
                 cwd=ROOT,
-                env={**inherited(), **_told(installation, "district")},
+                env=told(installation, "district"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -256,14 +179,6 @@ def _behind(installation: Installation) -> _Behind:
     for one in complete.values():
         behind += 1 if one["behind_events"] is None else int(one["behind_events"])
     return _Behind(behind, tuple(int(one["position"] or 0) for one in complete.values()))
-
-
-def _not_up(what: str, where: str, last: str) -> Refusal:
-    words = f"\n{last}" if last else ""
-    return Refusal(
-        f"{what} 未能在 {where} 启动。请看其日志。{words}",
-        f"{what} did not come up at {where}. See its log{' above' if last else ''}.",
-    )
 
 
 def summary(installation: Installation) -> None:

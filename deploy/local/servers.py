@@ -1,0 +1,112 @@
+"""The broker and the database of an installation, ours or given, up to where the services can start."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import asyncpg
+
+from deploy import topics
+from deploy.local import databases, jars, kafka, postgres
+from deploy.local.console import step
+from deploy.local.installation import ROOT, Installation
+from deploy.local.processes import Supervisor, services, told
+from deploy.local.refusal import Refusal
+
+_PATIENCE = 60.0
+# A server that is there already answers at once or not at all.
+_PATIENCE_WITH_GIVEN = 10.0
+
+
+def prepare(installation: Installation) -> dict[str, list[str]]:
+    """Prepare the broker and the database, whichever are ours, and return the commands that run them."""
+    wanted: dict[str, list[str]] = {}
+    if installation.superuser_dsn is None:
+        with step("准备 PostgreSQL", "Preparing PostgreSQL"):
+            cluster = postgres.prepare(installation.state / "postgres", installation.superuser_password)
+            wanted["postgres"] = cluster.command(installation.ports["postgres"])
+    if installation.kafka is None:
+        fetching = not jars.CACHE.exists()
+        with step(
+            "下载并准备 Kafka(43 MB)" if fetching else "准备 Kafka",
+            "Fetching and preparing Kafka (43 MB)" if fetching else "Preparing Kafka",
+        ):
+            wanted["kafka"] = kafka.prepare(
+                installation.state / "kafka",
+                installation.ports["kafka"],
+                installation.ports["kafka-controller"],
+                class_path=jars.classpath(),
+                java=kafka.find_java(),
+            )
+    return wanted
+
+
+def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
+    """Wait for the broker and make the topics that are missing."""
+    with step("启动 Kafka", "Starting Kafka"):
+        if installation.kafka is not None:
+            if not kafka.wait_up(installation.bootstrap, _PATIENCE_WITH_GIVEN):
+                raise _not_reached("KAFKA_BOOTSTRAP", installation.bootstrap)
+        elif not kafka.wait_up(installation.bootstrap, _PATIENCE, alive=lambda: supervisor.is_alive("kafka")):
+            raise _not_up("Kafka", supervisor, "kafka")
+    with step("创建主题", "Creating topics"):
+        wanted = topics.wanted(topics.districts_of(ROOT / "plans"))
+        asyncio.run(topics.create(installation.bootstrap, wanted))
+
+
+def databases_ready(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:
+    """Wait for the database server, make roles and databases, and migrate them when told."""
+    if installation.superuser_dsn is None:
+        if not postgres.wait_up(installation.superuser, _PATIENCE, alive=lambda: supervisor.is_alive("postgres")):
+            raise _not_up("PostgreSQL", supervisor, "postgres")
+    elif not postgres.wait_up(installation.superuser, _PATIENCE_WITH_GIVEN):
+        raise _not_reached("PG_DSN", databases.without_password(installation.superuser))
+    names = services()
+    passwords = {name: installation.passwords[name] for name in names}
+    try:
+        asyncio.run(databases.ensure_roles(installation.superuser, passwords))
+        asyncio.run(databases.ensure_databases(installation.superuser, names))
+    except asyncpg.PostgresError as error:
+        raise Refusal(
+            f"PostgreSQL 拒绝创建角色或数据库:{error}。PG_DSN 须是超级用户。",
+            f"PostgreSQL refused to make roles or databases: {error}. PG_DSN has to be a superuser's.",
+        ) from error
+    if not migrate:
+        return
+    # All at once: most of each is Python's own start.
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", f"services.{name}", "migrate"],
+            cwd=ROOT,
+            env=told(installation, name),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in names
+    }
+    told = {name: child.communicate()[0] for name, child in running.items()}
+    for name, child in running.items():
+        if child.returncode:
+            raise Refusal(
+                f"{name} 的数据库迁移失败,未启动任何服务:\n{told[name].strip()[-1500:]}",
+                f"Migrating the database of {name} failed (see above); no service was started.",
+            )
+
+
+def _not_up(what: str, supervisor: Supervisor, name: str) -> Refusal:
+    log = supervisor.logs / f"{name}.log"
+    return Refusal(
+        f"{what} 未能启动。日志:{log},最后几行:\n{supervisor.last_words(name)}",
+        f"{what} did not start. The end of its log stands above: {log}",
+    )
+
+
+def _not_reached(setting: str, place: str) -> Refusal:
+    return Refusal(
+        f"{setting}={place} 无法连接。请检查地址和密码,或取消该变量以使用自带的服务器。",
+        f"{setting}={place} cannot be reached. See to address and password, or unset it to use servers of our own.",
+    )
