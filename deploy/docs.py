@@ -63,7 +63,7 @@ class Code:
     @property
     def link(self) -> str:
         """A link to it from another page."""
-        return f"[`{self.code}`](refusals.md#{_anchor(self.code)})"
+        return f"[`{self.code}`](refusals.md#{anchor(self.code)})"
 
 
 class Catalogue:
@@ -169,7 +169,8 @@ class Catalogue:
     def tests_of_indicator(self, indicator: Indicator) -> list[str]:
         """Return the test files that speak of an indicator, or else of what feeds it."""
         own = [file for file, text in self._tests.items() if indicator.id in _INDICATOR_IDS.findall(text)]
-        return own or sorted({file for name in self.reports(indicator) for file in self.tests_of_type(name)})
+        fed_by = [name for name in self.reports(indicator) if name in self.types]
+        return own or sorted({file for name in fed_by for file in self.tests_of_type(name)})
 
     def _naming(self, pattern: str) -> list[str]:
         compiled = re.compile(pattern)
@@ -205,13 +206,13 @@ def _facts_in(value: object) -> Iterator[str]:
                 yield from _facts_in(item)
 
 
-def _anchor(heading: str) -> str:
+def anchor(heading: str) -> str:
     """Return the anchor that a heading gets on the usual forges."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _type_link(name: str) -> str:
-    return f"[`{name}`](types.md#{_anchor(name)})"
+    return f"[`{name}`](types.md#{anchor(name)})"
 
 
 def _cell(parts: Iterable[str]) -> str:

@@ -88,11 +88,11 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
         )
         for name in names
     }
-    told = {name: child.communicate()[0] for name, child in running.items()}
+    printed = {name: child.communicate()[0] for name, child in running.items()}
     for name, child in running.items():
         if child.returncode:
             raise Refusal(
-                f"{name} 的数据库迁移失败,未启动任何服务:\n{told[name].strip()[-1500:]}",
+                f"{name} 的数据库迁移失败,未启动任何服务:\n{printed[name].strip()[-1500:]}",
                 f"Migrating the database of {name} failed (see above); no service was started.",
             )
 

@@ -172,8 +172,8 @@ def _behind(installation: Installation) -> _Behind:
     with httpx.Client(timeout=5, trust_env=False) as client:
         for service in services():
             if service != "projection":
-                told = client.get(f"http://127.0.0.1:{installation.ports[service] + 100}/metrics").text
-                found = re.search(r"^skillplan_inbox_lag(?:\{[^}]*\})? ([0-9.e+]+)$", told, re.MULTILINE)
+                metrics = client.get(f"http://127.0.0.1:{installation.ports[service] + 100}/metrics").text
+                found = re.search(r"^skillplan_inbox_lag(?:\{[^}]*\})? ([0-9.e+]+)$", metrics, re.MULTILINE)
                 behind += int(float(found.group(1))) if found else 1
         complete = progress.complete_to(client, installation.url("projection"))
     for one in complete.values():
