@@ -86,10 +86,8 @@ def decide(report: Report, view: View) -> Decision:
 
 
 def _decide_title(title: TitleConferred, view: View) -> Decision:
-    for opened, standing in view.of(TitleSeriesOpened):
-        if opened.series == title.series and standing.starts_on <= title.conferred_on:
-            return Accept()
-    return Refuse(SeriesNotOpen("/data/series"))
+    opened = any(standing.starts_on <= title.conferred_on for _, standing in view.of(TitleSeriesOpened))
+    return Accept() if opened else Refuse(SeriesNotOpen("/data/series"))
 
 
 def domain(_plans: Sequence[Plan]) -> Domain:

@@ -258,6 +258,17 @@ def test_a_corrected_training_is_not_in_its_own_way_and_one_taken_back_in_no_one
     given(done, retraction("training/K-1/1", "report-1")).when(report("training/K-2/1", TRAINING)).then_accepted()
 
 
+def test_what_was_corrected_away_overlaps_nothing() -> None:
+    for another in (trained("2024-03-01", "2024-03-10", 2), trained("2024-03-01", "2024-03-10", 1, "household")):
+        moved = report("training/K-1/1", TRAINING), report("training/K-1/1", another, corrects="report-1")
+        given(*moved).when(report("training/K-2/1", TRAINING)).then_accepted()
+        given(*moved).when(report("training/K-2/1", another)).then_refused(OverlappingTraining)
+    other = apprentice("2024-03-01", "2024-08-31", person=2)
+    given(report("apprenticeship/L-1", APPRENTICE), report("apprenticeship/L-1", other, corrects="report-1")).when(
+        report("apprenticeship/L-2", APPRENTICE)
+    ).then_accepted()
+
+
 def test_a_training_lasts_at_least_its_first_day() -> None:
     given().when(report("training/K-1/1", trained("2024-03-01", "2024-03-01"))).then_accepted()
     given().when(report("training/K-1/1", trained("2024-03-02", "2024-03-01"))).then_refused(

@@ -150,8 +150,10 @@ def test_a_corrected_hire_must_not_reach_into_another() -> None:
 
 
 def test_what_was_corrected_away_or_taken_back_overlaps_nothing() -> None:
-    moved = report("hire/A", hire("2024-03-01", enterprise=2), corrects="report-1")
-    given(report("hire/A", HIRE), moved).when(report("hire/B", HIRE)).then_accepted()
+    for another in (hire("2024-03-01", enterprise=2), hire("2024-03-01", person=2)):
+        moved = report("hire/A", another, corrects="report-1")
+        given(report("hire/A", HIRE), moved).when(report("hire/B", HIRE)).then_accepted()
+        given(report("hire/A", HIRE), moved).when(report("hire/B", another)).then_refused(AlreadyEmployedThere)
     given(report("hire/A", HIRE), retraction("hire/A", "report-1")).when(report("hire/B", HIRE)).then_accepted()
 
 
