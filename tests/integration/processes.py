@@ -65,8 +65,12 @@ class Process:
     settings: dict[str, str]
     log: Path
     child: subprocess.Popen[bytes] | None = None
-    ends: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)  # exit codes, while it is watched
     _watched: threading.Event | None = None
+
+    def __post_init__(self) -> None:
+        # One client a process: making one costs more than what it is asked.
+        self.http = httpx.Client(base_url=self.url, timeout=20, verify=False)  # noqa: S501 - there is no TLS here
 
     @property
     def url(self) -> str:
@@ -92,7 +96,7 @@ class Process:
 
     def problems(self) -> dict[str, str]:
         """Return what `/readyz` complains of; nothing when all is well."""
-        told = httpx.get(f"{self.url}/readyz", timeout=10)
+        told = self.http.get("/readyz")
         problems: dict[str, str] = told.json()["problems"]
         assert (told.status_code == 200) == (not problems)
         return problems
@@ -193,6 +197,7 @@ class System:
     def close(self) -> None:
         """Kill whatever is left."""
         for process in self.processes:
+            process.http.close()
             if process.child is not None:
                 with contextlib.suppress(ProcessLookupError):
                     process.child.kill()

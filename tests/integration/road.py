@@ -126,6 +126,18 @@ def settle(system: System, *services: str, within: float = 40.0) -> None:
         eventually(lambda service=service: relayed(service), within)  # type: ignore[misc]
 
 
+def standing(system: System, service: str, reports: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
+    """Return the receipt of each report as its service's database has it now, None where there is none yet."""
+    rows = system.query(
+        service,
+        "select distinct on (source, id) source, id, bytes from receipt where id = any($1)"
+        " order by source, id, (decision is null), decision desc, number desc",
+        [report["id"] for report in reports],
+    )
+    told = {(row["source"], row["id"]): json.loads(row["bytes"]) for row in rows}
+    return [told.get((report["source"], report["id"])) for report in reports]
+
+
 def check_log(system: System, service: str) -> list[dict[str, Any]]:
     """Check that the log is dense, in order and unharmed, and that every outbox stands on its topic; return the facts.
 

@@ -10,9 +10,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.integration import road
 from tests.integration.processes import System, eventually
 from tests.integration.reports import Report, person_hired
-from tests.integration.road import Message, binary, publish, structured, whole
+from tests.integration.road import Message, binary, publish, settle, structured, whole
 from tests.unit import people
 
 SERVICES = ("recruitment",)
@@ -22,13 +23,13 @@ Receipt = dict[str, Any]
 Send = Callable[[System, Report], Receipt]
 
 
-def url(system: System, path: str = "/v1/events") -> str:
-    return system.the("recruitment", "api").url + path
+def api(system: System) -> httpx.Client:
+    return system.the("recruitment", "api").http
 
 
 def post(system: System, body: object, content_type: str = STRUCTURED, **headers: str) -> httpx.Response:
     raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-    return httpx.post(url(system), content=raw, headers={"content-type": content_type} | headers, timeout=20)
+    return api(system).post("/v1/events", content=raw, headers={"content-type": content_type} | headers)
 
 
 def by_http(system: System, report: Report) -> Receipt:
@@ -79,6 +80,7 @@ def batch(system: System, elements: list[Any]) -> list[Receipt]:
 def told(system: System, message: Message) -> Receipt:
     """Send over Kafka and return the receipt that came for it: the next one of this report on its district's topic."""
     topic = f"receipts.{message.topic.rpartition('.')[2]}"
+    settle(system, "recruitment")
     before = len(whole(system.kafka, topic))
     publish(system.kafka, [message])
 
@@ -96,7 +98,7 @@ def standing(system: System, report: Report) -> Receipt:
 
 
 def answered_get(system: System, path: str, **parameters: object) -> dict[str, Any]:
-    response = httpx.get(url(system, path), params={k: str(v) for k, v in parameters.items()})
+    response = api(system).get(path, params={name: str(value) for name, value in parameters.items()})
     assert response.status_code == 200
     answer: dict[str, Any] = response.json()
     return answer
@@ -292,7 +294,7 @@ def test_what_is_no_event_gets_a_problem(running: System, body: bytes, content_t
     ],
 )
 def test_a_wrong_question_gets_a_problem(running: System, path: str, status: int) -> None:
-    response = httpx.get(url(running, path))
+    response = api(running).get(path)
     assert response.status_code == status
     check_problem(response)
 
@@ -324,4 +326,9 @@ def test_the_log_is_read_page_by_page(running: System) -> None:
 def test_a_district_may_compress_as_it_likes(running: System, codec: str | None) -> None:
     hires = [person_hired(f"{codec}-{n}") for n in range(20)]
     publish(running.kafka, map(structured, hires), codec)
-    eventually(lambda: all(standing(running, hire)["status"] == "accepted" for hire in hires))
+
+    def accepted() -> bool:
+        receipts = road.standing(running, "recruitment", hires)
+        return all(receipt is not None and receipt["status"] == "accepted" for receipt in receipts)
+
+    eventually(accepted)
