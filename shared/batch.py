@@ -106,7 +106,9 @@ class Batch:
             self._remember(fact)
             if self._takes_evidence(fact):
                 await self._flag_what_rests_on(fact.stream, fact)
-            await self._wake(_keys([fact]))
+            # What is retracted may let another stand again, which brings something new after all.
+            again = isinstance(fact.event, ReportRetracted)
+            await self._wake(_keys(self._of(fact.stream, fact.service) if again else [fact]))
 
     async def expire(self, stored: Sequence[tuple[bytes, str]], days: int) -> None:
         """Refuse reports, each by the rule of the code beside it, that have waited too long (RULES D13)."""
@@ -126,27 +128,30 @@ class Batch:
         named = await self._named((report.source, name)) if name is not None else None
         asked = replace(report, corrects=None) if report.resumed else report
         decision = decide(asked, facts, self._domain, self._service, named)
+        if isinstance(decision, Wait) and self._until.get(report.key) == decision.until:
+            known = self._decided[report.key]
+            return Answer("waiting", known.receipt if known else b""), []  # nothing new to say; it keeps its place
+        self._take_out(report.key)
+        if name is not None and named is not None and named.status == "waiting" and not isinstance(decision, Refuse):
+            await self._close((report.source, name), report)
+            report.resumed = isinstance(decision, Wait)  # in the place of what it corrects (RULES B9)
         answer, recorded = self._settle(report, decision)
+        keys = [*_keys(recorded), f"report:{report.source}:{report.id}"]
         if isinstance(decision, Accept):
             role = report.event.role
-            if name is not None and named is not None and named.status == "waiting":
-                await self._close((report.source, name), recorded[0])
             if name is not None or (isinstance(role, Ends) and role.voids):
-                await self._after_change(recorded[0], (report.source, name) if name is not None else None)
-        return answer, [*_keys(recorded), f"report:{report.source}:{report.id}"]
+                keys += await self._after_change(recorded[0], (report.source, name) if name is not None else None)
+        return answer, keys
 
     def _settle(self, report: Report, decision: Decision) -> tuple[Answer, list[Fact]]:
         waits_for = decision.waits_for if isinstance(decision, Wait) else None
-        earlier = self._decided.get(report.key)
         if isinstance(decision, Wait):
             self._sleep(report, decision.until, decision.never)
-            if earlier is not None and receipts.waits_for(earlier.receipt) == waits_for:
-                return Answer("waiting", earlier.receipt), []  # nothing new to say
         facts: list[Fact] = []
         if isinstance(decision, Accept):
             facts.append(self._record(report, report.event, report.body, report.corrects))
             facts += [self._record(report, event, values(event), cause=facts[0]) for event in decision.also]
-        elif isinstance(decision, Refuse) and report.corrects is None:
+        elif isinstance(decision, Refuse) and (report.corrects is None or report.resumed):
             also = self._domain.refusal(report.event, decision.rule)
             facts += [self._record(report, event, values(event)) for event in also]
         refused = decision.rule if isinstance(decision, Refuse) else None
@@ -156,11 +161,11 @@ class Batch:
         status = "waiting" if waits_for is not None else "refused" if refused else "accepted"
         return Answer(status, receipt), facts
 
-    async def _after_change(self, cause: Fact, named: ReportKey | None) -> None:
+    async def _after_change(self, cause: Fact, named: ReportKey | None) -> list[str]:
         """Follow up a retraction, a correction or a cancellation: what hung on it waits again, what rested on it is
-        flagged, and what stands again is checked (RULES B6, B14, B15)."""
+        flagged, and what stands again is checked (RULES B6, B14, B15); return the keys on which something does."""
         stream = cause.stream
-        view = View(self._own(stream))
+        view = View(self._of(stream, self._service))
         for orphan in view.orphans:
             await self._suspend(orphan, stream, cause)
         if not any(isinstance(standing.event.role, Opens) and not standing.void for standing in view.on(stream)):
@@ -171,20 +176,23 @@ class Batch:
         if named is not None and isinstance(cause.event, ReportRetracted):
             for taken in view.facts_of(self._service, named)[:1]:
                 await self._check_what_stands_again(view, taken, cause)
+                if taken.corrects is not None:
+                    return [stream]
+        return []
 
     def _takes_evidence(self, cause: Fact) -> bool:
         """Tell whether a fact changes what decisions may rest on: not by an end, unless it undoes the whole thing."""
         named = cause.event.report_id if isinstance(cause.event, ReportRetracted) else cause.corrects
         if named is None:
             return isinstance(cause.event.role, Ends) and cause.event.role.voids
-        view = View(fact for fact in self._facts[cause.stream] if fact.service == cause.service)
+        view = View(self._of(cause.stream, cause.service))
         taken = view.facts_of(cause.service, (cause.report_source, named))
         return any(not isinstance(fact.event.role, Ends) or fact.event.role.voids for fact in taken)
 
     async def _check_what_stands_again(self, view: View, taken: Fact, cause: Fact) -> None:
         if isinstance(taken.event.role, Ends):
             opened = view.opened(taken.stream, taken.event.role.opening, taken.event)
-            again = [standing for standing in opened if standing.end is None]
+            again = [s for s in opened if s.end is None or s.end.report_id == taken.corrects]
         else:
             original = view.of_report(self._service, (taken.report_source, taken.corrects or ""))
             again = [original] if original is not None else []
@@ -213,13 +221,16 @@ class Batch:
         report.resumed = True
         self._settle(report, Wait(stream, stream))
 
-    async def _close(self, key: ReportKey, cause: Fact) -> None:
+    async def _close(self, key: ReportKey, by: Report) -> None:
         """Give a waiting report that was retracted or corrected its last receipt (RULES B9)."""
         report = await self._rouse(key)
         if report is None:
             return
-        rule: Rule = rules.Retracted() if isinstance(cause.event, ReportRetracted) else rules.Corrected()
-        self._bind(report, receipts.decided(report, self._service, self.head.tick(), None, rule))
+        rule: Rule = rules.Retracted() if isinstance(by.event, ReportRetracted) else rules.Corrected()
+        self._bind(
+            report,
+            receipts.decided(report, self._service, self.head.tick(), None, rule, corrected_by=by.corrects and by.id),
+        )
 
     async def _wake(self, keys: Iterable[str]) -> None:
         """Decide what waits for one of the keys, in the order received (RULES C8), and what that sets off."""
@@ -229,7 +240,7 @@ class Batch:
             await self._watch({key})
             for _, report in sorted(self._waiting.get(key, {}).values(), key=lambda waiting: waiting[0]):
                 # It may have been closed, or have begun to wait anew, by what one before it set off.
-                if self._until.get(report.key) == key and await self._rouse(report.key) is not None:
+                if self._until.get(report.key) == key:
                     queue.extend((await self._decide(report))[1])
 
     def _record(
@@ -296,6 +307,9 @@ class Batch:
         """Take a report out of those that wait; None when it does not wait."""
         if key not in self._until:
             await self._await(await self._transaction.waiting_report(*key))
+        return self._take_out(key)
+
+    def _take_out(self, key: ReportKey) -> Report | None:
         until = self._until.pop(key, None)
         if until is None:
             return None
@@ -308,8 +322,8 @@ class Batch:
         """The keys of what a report depends on; a stream that a tag led to is needed whole, with its ends."""
         return {report.subject, *self._domain.needs(report, view), *(fact.stream for fact in view.facts)}
 
-    def _own(self, stream: str) -> list[Fact]:
-        return [fact for fact in self._facts[stream] if fact.service == self._service]
+    def _of(self, stream: str, service: str) -> list[Fact]:
+        return [fact for fact in self._facts[stream] if fact.service == service]
 
     def _gather(self, keys: Iterable[str]) -> list[Fact]:
         found = {(fact.service, fact.position): fact for key in keys for fact in self._facts.get(key, ())}

@@ -54,12 +54,14 @@ Decision = Accept | Refuse | Wait
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The report that a correction or a retraction names, as its receipt has it now; `code`: why it was refused."""
+    """The report that a correction or a retraction names, as its receipt has it now; `code`: why it was refused; `by`:
+    the correction that took its place while it waited."""
 
     type: str
     subject: str
     status: str
     code: str | None = None
+    by: str | None = None
 
 
 @dataclass(slots=True)
@@ -166,16 +168,23 @@ class View:
             if reported is None:
                 reported = self._reports[key] = _Reported([], self._root(fact, key[1]))
             elif reported.suspended:
-                # Decided again: what was recorded before is history, and its place is here.
-                reported.facts, reported.suspended, reported.root = [], False, self._root(fact, key[1])
+                # Decided again: what was recorded before is history.
+                reported.facts, reported.suspended, reported.root = [], False, self._root(fact, key[1], anew=True)
             reported.facts.append(fact)
 
-    def _root(self, fact: Fact, key: ReportKey) -> int:
+    def _root(self, fact: Fact, key: ReportKey, anew: bool = False) -> int:
+        """Return the place of a report's facts: that of its original, unless what stood there was taken back or the
+        correction ends another thing than its original did."""
         original = self._reports.get((fact.service, (fact.report_source, fact.corrects or "")))
         if fact.corrects is None or original is None:
             return fact.position
         if key not in original.replaced_by:
             original.replaced_by.append(key)
+        role = fact.event.role
+        if isinstance(role, Ends) and role.key and _differ(role.key, fact.event, original.facts[0].event):
+            return fact.position
+        if anew or original.suspended:
+            original.root = fact.position
         return original.root
 
     def _stands(self, service: str, reported: _Reported) -> bool:
@@ -246,6 +255,10 @@ class View:
     def span(self, report: Report) -> tuple[date, date]:
         """Return the first and last day that a report's opening would count, with the end it has already (B4)."""
         return report.happened_on, _last_day(report.event, self.own_end)
+
+
+def _differ(name: str, one: Event, other: Event) -> bool:
+    return bool(getattr(one, name) != getattr(other, name))
 
 
 def _same_key(standing: Standing, event: Event) -> bool:
@@ -368,6 +381,8 @@ def _decide_named(report: Report, name: str, view: View, service: str, named: Na
         rule: Rule
         if named.code == rules.Retracted.code:
             rule = rules.AlreadyRetracted(pointer)
+        elif named.code == rules.Corrected.code:
+            rule = rules.AlreadyCorrected(pointer, by=named.by or "")
         else:
             rule = rules.NothingToRetract(pointer) if retracts else rules.NothingToCorrect(pointer)
         return Refuse(rule)
@@ -393,7 +408,9 @@ def _decide_correction(report: Report, key: ReportKey, view: View, domain: Domai
     as_if = View(view.facts, without=key)
     original, ended = view.of_report(service, key), view.ended_by(service, key)
     role, event = report.event.role, report.event
-    if original is not None and isinstance(role, Opens):
+    if (refused := _decide_dates(report)) is not None:
+        return refused
+    if original is not None and isinstance(role, Opens) and _same_key(original, event):
         as_if.own_end = original.end
         if original.ended_on is not None and report.happened_on > original.ended_on:
             return Refuse(rules.EndsBeforeStart(_dated_at(report)))
@@ -403,14 +420,17 @@ def _decide_correction(report: Report, key: ReportKey, view: View, domain: Domai
         if any(standing.ended_on is None or report.happened_on < standing.ended_on for standing in before):
             return Refuse(role.taken("/subject"))
         if original.end is not None or not same:
-            return _decide_dates(report) or domain.decide(report, as_if)
+            return domain.decide(report, as_if)
     if ended is not None and isinstance(role, Ends):
-        if report.happened_on < ended.starts_on:
-            return Refuse(rules.EndsBeforeStart(_dated_at(report)))
         following = _next(ended, view)
-        if following is not None and report.happened_on > following.starts_on:
+        if _same_key(ended, event):
+            if report.happened_on < ended.starts_on:
+                return Refuse(rules.EndsBeforeStart(_dated_at(report)))
+            if following is not None and report.happened_on > following.starts_on:
+                return Refuse(rules.OpenedAgain())
+            return domain.decide(report, as_if)
+        if following is not None:
             return Refuse(rules.OpenedAgain())
-        return domain.decide(report, as_if)
     return _decide_anew(report, as_if, domain)
 
 
@@ -426,6 +446,8 @@ def _decide_dates(report: Report) -> Decision | None:
 def breaks(report: Report, facts: Iterable[Fact], domain: Domain, service: str) -> Rule | None:
     """Return the rule that what stands again would break if it were reported now, in its place (RULES B15)."""
     decision = _decide_correction(report, report.key, View(facts), domain, service)
+    if isinstance(decision, Wait):
+        return decision.never()  # what it rests on is gone
     return decision.rule if isinstance(decision, Refuse) else None
 
 

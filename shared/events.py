@@ -210,7 +210,7 @@ class Report:
     traceparent: str | None = None
     correlation_id: str | None = None
     personal: bytes | None = None
-    resumed: bool = False  # it was a fact once, and waits again for what was taken back
+    resumed: bool = False  # it waits again, or in the place of what it corrects: that was settled before
 
     @property
     def key(self) -> ReportKey:

@@ -38,6 +38,7 @@ def decided(
     first_fact: Fact | None,
     refused: Rule | None = None,
     waits_for: str | None = None,
+    corrected_by: str | None = None,
 ) -> bytes:
     """Return the receipt of a decision: `accepted`, `refused` by a rule, or `waiting`."""
     status = "waiting" if waits_for is not None else "refused" if refused else "accepted"
@@ -46,6 +47,8 @@ def decided(
         shown |= {"position": first_fact.position, "stream": first_fact.stream, "version": first_fact.version}
     if waits_for is not None:
         shown["waits_for"] = waits_for
+    if corrected_by is not None:
+        shown["corrected_by"] = corrected_by
     return orjson.dumps(shown)
 
 
@@ -75,13 +78,7 @@ def named(receipt: bytes) -> Named:
     """Return what a correction or a retraction must know of the report it names."""
     shown = orjson.loads(receipt)
     code = shown["reasons"][0]["code"] if shown["reasons"] else None
-    return Named(shown["type"], shown["subject"], shown["status"], code)
-
-
-def waits_for(receipt: bytes) -> str | None:
-    """Return what a report waits for by its receipt."""
-    waiting: str | None = orjson.loads(receipt).get("waits_for")
-    return waiting
+    return Named(shown["type"], shown["subject"], shown["status"], code, shown.get("corrected_by"))
 
 
 def received_at(receipt: bytes) -> datetime:

@@ -334,7 +334,7 @@ def _decide_money(
     granted = grants[-1].amount_fen
     paid = _net_paid(view)
     if isinstance(event, SubsidyRecovered):
-        return Refuse(MoreThanPaid("/data/amount_fen", left_fen=paid)) if event.amount_fen > paid else Accept()
+        return Refuse(MoreThanPaid("/data/amount_fen", left_fen=max(0, paid))) if event.amount_fen > paid else Accept()
     if paid + event.amount_fen > granted:
         return Refuse(MoreThanGranted("/data/amount_fen", left_fen=granted - paid))
     return Accept()

@@ -167,7 +167,10 @@ class WageAgreementSigned(
 
 
 class WageAgreementEnded(
-    Event, subject="enterprise/<credit_code>", role=Ends("wage-agreement-signed"), dated="ended_on"
+    Event,
+    subject="enterprise/<credit_code>",
+    role=Ends("wage-agreement-signed", key="agreement_no"),
+    dated="ended_on",
 ):
     """The agreement ended early."""
 
