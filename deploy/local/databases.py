@@ -40,14 +40,15 @@ async def ensure_roles(superuser_dsn: str, passwords: dict[str, Passwords]) -> N
         await connection.close()
 
 
-async def ensure_databases(superuser_dsn: str, services: list[str]) -> None:
-    """Make the databases that are not there yet. Nobody but the service's roles may enter one."""
+async def ensure_databases(superuser_dsn: str, services: list[str]) -> list[str]:
+    """Make the databases that are not there yet and name them. Nobody but the service's roles may enter one."""
     connection = await asyncpg.connect(superuser_dsn)
     try:
         there = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
-        for service in services:
-            if service not in there:
-                await create_database(connection, service, service)
+        missing = [service for service in services if service not in there]
+        for service in missing:
+            await create_database(connection, service, service)
+        return missing
     finally:
         await connection.close()
 

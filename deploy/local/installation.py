@@ -31,6 +31,7 @@ class Installation:
     state: Path
     ports: dict[str, int] = field(default_factory=dict)
     demo: bool = False
+    migrated: str = ""
     kafka: str | None = None
     superuser_dsn: str | None = None
     superuser_password: str = ""
@@ -90,7 +91,7 @@ class Installation:
 
     def save(self) -> None:
         """Write what is to be kept."""
-        kept = {"ports": self.ports, "demo": self.demo, "kafka": self.kafka}
+        kept = {"ports": self.ports, "demo": self.demo, "migrated": self.migrated, "kafka": self.kafka}
         _write(self.state / "installation.json", json.dumps(kept, indent=1), 0o644)
         hidden = {
             "superuser_dsn": self.superuser_dsn,

@@ -70,6 +70,7 @@ def up(state: Path, wish: Wish) -> Installation:
             servers.topics_ready(installation, supervisor)
             with step("创建数据库与表", "Creating databases and tables"):
                 migrated.result()
+            installation.save()
         if others:
             supervisor.start_services()
             with step("启动各服务", "Starting the services") as tell:
