@@ -129,10 +129,9 @@ ID_FORM: Final = r"[^\s\x00-\x1f\x7f]{1,200}"
 NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 _OCCUPATION: Final = r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}"
-_PHONE: Final = r"\+?[0-9][0-9 ()-]{2,30}"
 _TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT})
 
-PersonName = Annotated[str, AfterValidator(_text), _TEXT]
+SealedText = Annotated[str, AfterValidator(_text), _TEXT]
 Text = Annotated[str, AfterValidator(_text), AfterValidator(_impersonal), _TEXT]
 ReportId = Annotated[
     str,
@@ -185,8 +184,8 @@ class IdentifiedPerson(Shape):
         # Null equals absent, here as in every optional field (RULES A4).
         BeforeValidator(lambda given: "resident" if given is None else given),
     ] = "resident"
-    name: PersonName | None = None
-    phone: Annotated[str, _form(_PHONE, "电话号码 a telephone number"), _described(_PHONE)] | None = None
+    name: SealedText | None = None
+    phone: SealedText | None = None
 
     def normalised(self) -> str:
         """Return `<id_type>:<number>` with the number in upper case without spaces (RULES A15)."""
