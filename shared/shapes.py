@@ -158,7 +158,7 @@ EmergingIndustry = Literal["electronic-information", "modern-medicine", "high-en
 class Shape(BaseModel):
     """A closed JSON object: no unknown field, no coercion of types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
 class Organisation(Shape):
