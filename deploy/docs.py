@@ -337,7 +337,7 @@ def _refusal(catalogue: Catalogue, code: Code) -> str:
     if types:
         lines.append(f"- 类型 Types: {', '.join(map(_type_link, types))}\n")
     tests = ", ".join(f"[`{file.rpartition('/')[2]}`](../{file})" for file in catalogue.tests_of_code(code))
-    lines.append(f"- 规则 Rule: {code.rule}; 测试 tests: {tests or '–'}\n")
+    lines.append(f"- 规则 Rule: {code.rule}; 测试 tests: {tests}\n")
     return "".join(lines)
 
 
