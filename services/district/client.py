@@ -1,10 +1,10 @@
-"""How a district publishes: which topic and key a report goes to, and when the broker has it for certain."""
+"""How a district reports: topic and key of a report, when the broker has it for certain, and the receipts to it."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -91,3 +91,44 @@ class Client:
             self.acknowledged += 1
         elif self._failed is None:
             self._failed = error if isinstance(error, KafkaError) else RuntimeError(repr(error))
+
+
+class Receipts:
+    """Hears the answers that districts get, from the moment it was opened."""
+
+    def __init__(self, kafka: str, districts: Iterable[str]) -> None:
+        self._consumer = aiokafka.AIOKafkaConsumer(
+            *(f"receipts.{district}" for district in districts),
+            bootstrap_servers=kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._consumer.start()
+            for partition in self._consumer.assignment():  # settled now, so that nothing sent from here on is missed
+                await self._consumer.position(partition)
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def await_answers(self, keys: Iterable[tuple[str, str]], seconds: float) -> int:
+        """Wait until each report, by source and id, has an answer of whatever kind; return how many still have none."""
+        missing = set(keys)
+        try:
+            async with asyncio.timeout(seconds):
+                while missing:
+                    for messages in (await self._consumer.getmany(timeout_ms=200)).values():
+                        for message in messages:
+                            receipt = orjson.loads(message.value)
+                            missing.discard((receipt.get("source"), receipt.get("id")))
+        except TimeoutError:
+            pass
+        return len(missing)

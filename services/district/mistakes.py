@@ -9,7 +9,7 @@ from typing import Any, Final
 from services.district.chronicle import DISTRICTS, Told
 
 Envelope = dict[str, Any]
-Spoil = Callable[[Envelope], Envelope | None]
+Spoil = Callable[[Envelope], Envelope | None]  # None: no such mistake can be made in it
 
 
 def _fact(event: Envelope) -> str:
@@ -70,30 +70,20 @@ def _same_id(event: Envelope) -> Envelope:
     return {**event, "time": event["time"][:11] + hour + event["time"][13:]}
 
 
-def _new_id(event: Envelope) -> Envelope:
-    return {**event, "id": event["id"] + ".2"}
-
-
 def _only(spoil: Spoil, *facts: str) -> Spoil:
     return lambda event: spoil(event) if _fact(event) in facts else None
 
 
+def _again(event: Envelope) -> Envelope:
+    return {**event, "id": event["id"] + ".again"}
+
+
 def _new_number(event: Envelope) -> Envelope:
-    return {**event, "id": event["id"] + ".2", "subject": event["subject"] + ".2"}
-
-
-_TWICE: Final[tuple[tuple[str, Spoil], ...]] = (
-    ("duplicate", lambda event: event),
-    ("id-reused", _same_id),
-    ("already-open", _only(_new_id, "student-enrolled", "training-completed", "person-hired", "award-granted")),
-    ("number-taken", _only(_new_id, "certificate-issued")),
-    ("overlapping-training", _only(_new_number, "training-completed")),
-    ("not-open", _only(_new_id, "apprenticeship-ended", "hire-ended")),
-)
+    return {**event, "id": event["id"] + ".second", "subject": event["subject"] + ".second"}
 
 
 def _never_opened(event: Envelope) -> Envelope:
-    return {**event, "id": event["id"] + ".3", "subject": event["subject"] + ".unknown"}
+    return {**event, "id": event["id"] + ".unknown", "subject": event["subject"] + ".unknown"}
 
 
 def _backwards(event: Envelope) -> Envelope:
@@ -104,26 +94,60 @@ def _too_many_passed(event: Envelope) -> Envelope:
     return _with(_new_number(event), passed=event["data"]["candidates"] + 1)
 
 
-_APART: Final[tuple[tuple[str, Spoil], ...]] = (
+# Sent behind the good one, so that it stands already (same subject), or so that either may stand (same content).
+_BEHIND: Final[tuple[tuple[str, Spoil], ...]] = (
+    ("duplicate", dict),
+    ("id-reused", _same_id),
+    ("already-open", _only(_again, "student-enrolled", "training-completed", "person-hired", "award-granted")),
+    ("number-taken", _only(_again, "certificate-issued")),
+    ("overlapping-training", _only(_new_number, "training-completed")),
+    ("not-open", _only(_again, "apprenticeship-ended", "hire-ended")),
     ("waiting", _only(_never_opened, "apprenticeship-ended", "hire-ended", "student-withdrawn")),
     ("ends-before-start", _only(_backwards, "apprenticeship-started", "practical-training-started")),
     ("parts-exceed-total", _only(_too_many_passed, "certification-session-held")),
 )
+
+
+def _corrected(event: Envelope) -> Envelope:
+    field = next(name for name in ("hours", "jobs", "participants", "candidates") if name in event["data"])
+    corrected = {**event, "id": event["id"] + ".corrected", "corrects": event["id"]}
+    return _with(corrected, **{field: event["data"][field] + 8})
+
+
+def _retracted(event: Envelope) -> Envelope:
+    service = event["type"].split(".")[1]
+    return {
+        **event,
+        "id": event["id"] + ".retracted",
+        "type": f"skillplan.{service}.report-retracted.v1",
+        "data": {"report_id": event["id"], "reason": "误报"},
+    }
+
+
+# No mistakes but their mending (RULES B): of things that nothing else rests on.
+_MENDED: Final[tuple[tuple[str, Spoil], ...]] = (
+    (
+        "accepted",
+        _only(_corrected, "training-completed", "fair-held", "competition-held", "certification-session-held"),
+    ),
+    ("accepted", _only(_retracted, "practical-training-started", "school-invited", "skill-factor-applied")),
+)
 _EVERY: Final = 40
 
 
-def with_mistakes(feed: Iterator[Told]) -> Iterator[Told]:
-    """Yield a feed with a wrong report every so often, each kind of mistake in its turn."""
-    before = {code for code, _ in _REPAIRED}
-    turns = cycle((*_REPAIRED, *_TWICE, *_APART))
+def with_mistakes(feed: Iterator[Told], corrections: bool) -> Iterator[Told]:
+    """Yield a feed with a wrong report every so often, each kind of mistake in its turn; with `corrections` some are
+    mended, too."""
+    turns = cycle((*_REPAIRED, *_BEHIND, *(_MENDED if corrections else ())))
     meant, spoil = next(turns)
     since = 0
     for told in feed:
         since += 1
-        wrong = spoil(told.envelope) if since >= _EVERY and told.meant == "accepted" else None
+        may = since >= _EVERY and told.meant == "accepted" and told.due > 0
+        wrong = spoil(told.envelope) if may else None
         if wrong is None:
             yield told
             continue
         spoiled = Told(told.due, wrong, meant)
-        yield from (spoiled, told) if meant in before else (told, spoiled)
+        yield from (spoiled, told) if (meant, spoil) in _REPAIRED else (told, spoiled)
         (meant, spoil), since = next(turns), 0

@@ -41,11 +41,14 @@ def groundwork(c: Chronicle) -> None:
         )  # fmt: skip
 
 
-def chores(c: Chronicle, elderly: int) -> None:
-    """Tell what is reported once or once a year whatever the size: populations, staffing, rooms, bases, conferences."""
+def chores(c: Chronicle, elderly: int, reports: int) -> None:
+    """Tell what is reported once or once a year whatever the size: populations, staffing, rooms, bases, conferences.
+
+    There is one population only: of several feeds the largest one's is dated last, so that it stands.
+    """
     for year, first in enumerate(NEW_YEARS):
         for at, district in enumerate(DISTRICTS):
-            day = first + 14 + at
+            day = first + 9 + reports.bit_length()
             share = (24, 18, 15, 11, 20, 12)[at]
             residents = int(elderly * share / 100 * (1 + 0.02 * (year - 2)))
             data: dict[str, Any] = {"residents": max(residents, 1), "on": shown(day)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from services.district.chronicle import DISTRICTS, Chronicle, shown
 from services.district.stories.papers import certify, claim, hire
@@ -20,6 +20,8 @@ from services.district.stories.trades import (
     some_school,
     some_trade,
 )
+
+_AGREED_TWICE: Final = 29
 
 
 def apprentice(kind: str) -> Callable[[Chronicle, int], None]:
@@ -40,6 +42,12 @@ def apprentice(kind: str) -> Callable[[Chronicle, int], None]:
             "until": shown(day + length),
         }
         c.tell("enrollment", "apprenticeship-started", subject, data, day, district)
+        if c.turn("apprentice") % 100 == _AGREED_TWICE:
+            again = f"apprenticeship/{c.number('XX')}"
+            c.tell(
+                "enrollment", "apprenticeship-started", again, data, day, district, meant="overlapping-apprenticeship"
+            )
+            return  # either of the two may be the first there, so neither is ended
         if c.chance(0.08):
             end = day + c.random.randrange(20, length)
             ended = {"ended_on": shown(end), "outcome": "terminated"}

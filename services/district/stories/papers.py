@@ -115,6 +115,7 @@ def hire(
     level: str | None,
     day: int,
     district: str,
+    meant: str = "accepted",
 ) -> str:
     """Tell that a person was hired; return the subject of the contract."""
     subject = f"hire/{c.number('HT')}"
@@ -129,7 +130,7 @@ def hire(
         data["level"] = level
     if channel == "gold-blue-collar" and c.so_far("fair"):
         data["fair_no"] = f"ZP{c.feed}-{c.random.randint(1, c.so_far('fair'))}"
-    c.tell("recruitment", "person-hired", subject, data, day, district)
+    c.tell("recruitment", "person-hired", subject, data, day, district, meant=meant)
     return subject
 
 

@@ -20,6 +20,7 @@ from services.district.stories.trades import (
 _MONTHLY: Final = {"2": 50_000, "1": 80_000, "special": 80_000}
 _ALLOWANCES_A_ROUND: Final = 20
 _WRONG_ALLOWANCES: Final = {6: "not-a-shortage-occupation", 13: "level-too-low"}
+_HIRED_TWICE: Final = 7
 _HALF_OF_THE_CAP: Final = 75_000_000
 
 
@@ -43,8 +44,11 @@ def worker(c: Chronicle, day: int) -> None:
     """Someone hired in the ordinary way."""
     district = c.district()
     channel = "school-enterprise" if c.chance(0.4) else "other"
-    subject = hire(c, c.person(), some_enterprise(c, district), channel, some_trade(c, district), None, day, district)
-    if c.chance(0.1):
+    person, enterprise, occupation = c.person(), some_enterprise(c, district), some_trade(c, district)
+    subject = hire(c, person, enterprise, channel, occupation, None, day, district)
+    if c.turn("worker") % 25 == _HIRED_TWICE:  # either of the two may be the first there, so neither is ended
+        hire(c, person, enterprise, channel, occupation, None, day, district, meant="already-employed-there")
+    elif c.chance(0.1):
         end_hire(c, subject, day + c.random.randrange(10, 400), district)
 
 
