@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -47,18 +47,26 @@ def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]])
         shown, text = name.lower(), given or b""
         if shown == "content-type":
             structured = text.lower().startswith(b"application/cloudevents")
-            attributes["datacontenttype"] = text.decode("utf-8", "replace")
-        elif shown.startswith("ce_"):
-            attributes[shown[3:]] = text.decode("utf-8", "replace")
+            attributes["datacontenttype"] = _text(text)
+        elif shown.startswith("ce_") and given is not None:
+            attributes[shown[3:]] = _text(text)
     if structured or not ("id" in attributes or "specversion" in attributes):
         return parse_object(value)
     return attributes | {"data": parse_object(value)}
 
 
+def _text(raw: bytes) -> str | bytes:
+    """Return the text, or the bytes that are none: no attribute takes them, where replaced characters might pass."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
 def from_http_headers(headers: Mapping[str, str], raw: bytes) -> dict[str, Any]:
     """Return the envelope of a request in binary mode: `ce-` headers, percent-encoded (CloudEvents HTTP binding)."""
     attributes: dict[str, Any] = {
-        name[3:].lower(): unquote(text, errors="replace")
+        name[3:].lower(): _text(unquote_to_bytes(text))
         for name, text in headers.items()
         if name.lower().startswith("ce-")
     }
