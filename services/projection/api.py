@@ -1,0 +1,93 @@
+"""Answers over HTTP what the numbers are, and how far behind the logs they are."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+
+import asyncpg
+import httpx
+import structlog
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Gauge
+
+from services.projection.read_models import target_progress
+from services.projection.read_models.reading import Reader
+from shared.event_store import UNAVAILABLE
+from shared.events import parse_instant
+from shared.health import Health
+from shared.http import add_probes, answer_problems
+
+_log = structlog.get_logger()
+
+
+class LogHeads:
+    """Asks each service once a second where its log stands; remembers nothing of one that does not answer."""
+
+    def __init__(self, services: Mapping[str, str]) -> None:
+        self._services = dict(services)
+        self._heads: dict[str, tuple[int, datetime]] = {}
+
+    def head(self, service: str) -> tuple[int, datetime] | None:
+        """Return position and instant of the last fact of a log, None when the service did not answer last time."""
+        return self._heads.get(service)
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+            while True:
+                await asyncio.gather(*(self._ask(client, service, url) for service, url in self._services.items()))
+                await asyncio.sleep(1)
+
+    async def _ask(self, client: httpx.AsyncClient, service: str, url: str) -> None:
+        try:
+            answer = await client.get(f"{url}/v1/log/head")
+            answer.raise_for_status()
+            head = answer.json()
+            at = parse_instant(head["recorded_at"])
+            self._heads[service] = (int(head["position"]), at or datetime.now(UTC))
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            if self._heads.pop(service, None) is not None:
+                _log.warning("heads.no-answer", service=service, error=type(error).__name__)
+
+
+def create_app(
+    pool: asyncpg.Pool, services: Mapping[str, str], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> FastAPI:
+    """Return the read API; `services` are the addresses of the domain services, by name."""
+    heads = LogHeads(services)
+    reader = Reader(pool)
+    health = Health("database")
+    registry = CollectorRegistry()
+    behind = Gauge("skillplan_projection_behind_events", "Facts not counted yet.", ["service"], registry=registry)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        asking = asyncio.create_task(heads.run())
+        yield
+        asking.cancel()
+
+    async def check() -> None:
+        try:
+            async with pool.acquire(timeout=3) as connection:
+                number = await connection.fetchval("select generation from head", timeout=3)
+                if number is not None:
+                    rows = await connection.fetch(f"select service, position from g{int(number)}.checkpoint")  # noqa: S608
+                    for row in rows:
+                        if (head := heads.head(row["service"])) is not None:
+                            behind.labels(row["service"]).set(max(0, head[0] - row["position"]))
+        except (*UNAVAILABLE, TimeoutError, asyncpg.UndefinedTableError) as error:
+            health.report("database", f"not available: {type(error).__name__}")
+        else:
+            health.report("database", None if number is not None else "no numbers yet: the projector has not started")
+
+    app = FastAPI(
+        title="Skillplan projection",
+        version="1",
+        summary="进度查询 Progress of plans, as of a day, as known at an instant",
+        lifespan=lifespan,
+    )
+    answer_problems(app)
+    app.include_router(target_progress.routes(reader, heads, clock))
+    add_probes(app, health, registry, check)
+    return app

@@ -1,0 +1,188 @@
+"""Hides how logs are read from Kafka: each fact once, in its order, and a line stands still where one is missing."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import aiokafka
+import msgspec
+import structlog
+from aiokafka.errors import OffsetOutOfRangeError
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.projection.chart import Chart
+from services.projection.facts import decode
+from services.projection.ledger import Batch
+from services.projection.store import Checkpoint, Ledger
+from shared.events import SERVICES
+
+_WAIT_MS: Final = 500
+_log = structlog.get_logger()
+
+
+class Metrics:
+    """What the projector counts, for Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.facts = Counter("skillplan_facts_counted_total", "Facts counted.", ["service"], registry=self.registry)
+        self.contributions = Counter("skillplan_contributions_total", "Rows of the ledger.", registry=self.registry)
+        self.batch = Histogram(
+            "skillplan_projection_batch_seconds", "From a read to its commit.", registry=self.registry
+        )
+        self.position = Gauge("skillplan_projection_position", "Position counted.", ["service"], registry=self.registry)
+        self.lag = Gauge("skillplan_projection_lag", "Messages not read yet.", ["service"], registry=self.registry)
+        self.active = Gauge("skillplan_projection_active", "1 in the process that writes.", registry=self.registry)
+
+
+class _Log:
+    """One service's log on its way: what is expected next, and why it stands still, if it does."""
+
+    def __init__(self, service: str, checkpoint: Checkpoint) -> None:
+        self.service = service
+        self.kept = checkpoint
+        self.reached = checkpoint
+        self.problem: str | None = None
+
+    def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: Batch) -> bool:
+        """Take a message into the batch if it is the fact expected next; tell whether it was.
+
+        At or below what is counted: skipped. Beyond it: the line stands still until the missing one comes, so that a
+        relay that sends again from there heals it.
+        """
+        offset = message.offset + 1
+        try:
+            fact = decode(message.value or b"")
+            if fact.service != self.service:
+                raise ValueError(f"a fact of {fact.source}")  # noqa: TRY301 - one place says what is no fact of this log
+        except (msgspec.DecodeError, ValueError) as error:
+            # What is no fact has no position; if it stood for one, the next fact shows the hole.
+            _log.error("projector.not-a-fact", service=self.service, offset=message.offset, error=type(error).__name__)
+            self._move(self.reached.position, None, offset)
+            return False
+        if fact.position <= self.reached.position:
+            self._move(self.reached.position, None, offset)
+            return False
+        if fact.position > self.reached.position + 1:
+            self._stop(
+                f"hole in {self.service}.events: position {self.reached.position + 1} is missing,"
+                f" {fact.position} came at offset {message.offset}"
+            )
+            return False
+        try:
+            batch.add(fact)
+        except ValueError as error:
+            self._stop(f"{self.service}.events: position {fact.position} cannot be counted: {error}")
+            return False
+        if self.problem is not None:
+            _log.info("projector.line-goes-on", service=self.service, position=fact.position)
+            self.problem = None
+        self._move(fact.position, fact.recordedat, offset)
+        return True
+
+    def _move(self, position: int, recorded_at: datetime | None, offset: int) -> None:
+        """Note how far it is read; the offset of a line that stands still stays, to read again from there."""
+        if self.problem is None:
+            self.reached = Checkpoint(position, recorded_at or self.reached.recorded_at, offset)
+
+    def _stop(self, problem: str) -> None:
+        if self.problem is None:
+            _log.error("projector.line-stopped", service=self.service, problem=problem)
+            self.problem = problem
+
+
+class Follower:
+    """Reads the logs of all services from the checkpoints of one generation, and counts them into it."""
+
+    def __init__(self, kafka: str, ledger: Ledger, chart: Chart, metrics: Metrics) -> None:
+        self._ledger = ledger
+        self._chart = chart
+        self._metrics = metrics
+        self._kafka = kafka
+        self.logs: dict[str, _Log] = {}
+        self._consumer: aiokafka.AIOKafkaConsumer | None = None
+
+    @contextlib.asynccontextmanager
+    async def following(self, most: int) -> AsyncIterator["Follower"]:
+        """Read from the checkpoints for a while."""
+        checkpoints = await self._ledger.checkpoints(SERVICES)
+        self.logs = {service: _Log(service, checkpoints[service]) for service in SERVICES}
+        consumer = aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=self._kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # offsets of record are ours
+            max_poll_records=most,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=_WAIT_MS,
+            request_timeout_ms=20000,
+        )
+        await consumer.start()
+        try:
+            partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in SERVICES]
+            await self._await_topics(consumer, partitions)
+            consumer.assign(partitions)
+            for partition, log in zip(partitions, self.logs.values(), strict=True):
+                consumer.seek(partition, log.kept.next_offset)
+            self._consumer = consumer
+            yield self
+        finally:
+            self._consumer = None
+            await consumer.stop()
+
+    async def _await_topics(
+        self, consumer: aiokafka.AIOKafkaConsumer, partitions: Sequence[aiokafka.TopicPartition]
+    ) -> None:
+        there = await consumer.topics()
+        if missing := [partition.topic for partition in partitions if partition.topic not in there]:
+            raise TopicsMissing(", ".join(missing))
+
+    async def step(self, must_be_current: bool) -> int:
+        """Read what has come, count it in one transaction, and return how many messages there were."""
+        consumer = self._consumer
+        assert consumer is not None  # noqa: S101
+        try:
+            records = await consumer.getmany(timeout_ms=_WAIT_MS)
+        except OffsetOutOfRangeError as error:
+            # The topic was made anew: read it from its start, and let positions say what is counted already.
+            for partition in error.args[0]:
+                _log.warning("projector.from-the-start", topic=partition.topic)
+                await consumer.seek_to_beginning(partition)
+            return 0
+        started = time.perf_counter()
+        batch = Batch(self._chart)
+        read = 0
+        for partition, messages in records.items():
+            log = self.logs[partition.topic.removesuffix(".events")]
+            taken = sum(log.take(message, batch) for message in messages)
+            self._metrics.facts.labels(log.service).inc(taken)
+            read += len(messages)
+            await asyncio.sleep(0)  # probes are answered between logs
+        moves = {log.service: (log.kept, log.reached) for log in self.logs.values() if log.kept != log.reached}
+        if moves:
+            posting = await self._ledger.count(batch, moves, must_be_current)
+            self._metrics.contributions.inc(len(posting.contributions))
+            for log in self.logs.values():
+                log.kept = log.reached
+                self._metrics.position.labels(log.service).set(log.kept.position)
+            self._metrics.batch.observe(time.perf_counter() - started)
+        return read
+
+    async def ahead(self) -> dict[str, int]:
+        """Return for each service how many messages of its topic were not read yet."""
+        consumer = self._consumer
+        assert consumer is not None  # noqa: S101
+        partitions = consumer.assignment()
+        ends = await asyncio.wait_for(consumer.end_offsets(partitions), 5)
+        found = {}
+        for partition in partitions:
+            log = self.logs[partition.topic.removesuffix(".events")]
+            found[log.service] = max(0, ends[partition] - log.kept.next_offset)
+            self._metrics.lag.labels(log.service).set(found[log.service])
+        return found
+
+
+class TopicsMissing(Exception):
+    """Topics of facts are not there yet; `python -m deploy.topics` makes them."""

@@ -1,0 +1,160 @@
+-- name: create
+-- The tables of one generation. `standing` keeps every fact that feeds a line, and when it began and ceased to stand;
+-- `contribution` is the ledger and only grows; `cell` is its sum by day, a cache that a recount must equal.
+create schema g;
+create table g.line (
+    number smallint primary key,
+    plan text not null,
+    indicator text not null,
+    part smallint not null
+);
+create table g.standing (
+    line smallint not null,
+    use smallint not null,
+    service text collate "C" not null,
+    position bigint not null,
+    event_id text not null,
+    type text not null,
+    subject text collate "C" not null,
+    member text collate "C",
+    on_day date not null,
+    stop date,                                   -- the first day that no longer counts
+    district text not null,
+    amount bigint not null,
+    same text,
+    report_source text not null,
+    report_id text not null,
+    stood timestamptz[] not null,                -- began to stand, ceased to, began again, in turn
+    retracted boolean not null,
+    suspended boolean not null,
+    replaced_by text,
+    threaded boolean not null,
+    report bigint not null,                      -- a digest of service, source and id
+    replacing bigint,                            -- the same of the report that replaced it
+    primary key (service, position, line, use)
+) with (fillfactor = 90);
+create index standing_member on g.standing (line, member);
+create index standing_subject on g.standing (line, subject) where threaded;
+create index standing_report on g.standing (report);
+create index standing_replacing on g.standing (replacing) where replacing is not null;
+create table g.contribution (
+    line smallint not null,
+    part smallint not null,                      -- 0 numerator, 1 denominator
+    period smallint not null,                    -- a year, 0 for what is cumulative or a level
+    district text not null,
+    counted_on date not null,                    -- the date of the fact that counts; says the month
+    effective_on date not null,                  -- from this day on
+    recorded_at timestamptz not null,            -- known from this instant on
+    delta bigint not null,
+    cause text not null,
+    service text collate "C" not null,           -- with position: the fact that counts
+    position bigint not null
+);
+create index contribution_cell on g.contribution (line, counted_on);
+create index contribution_recorded on g.contribution using brin (recorded_at);
+create table g.cell (
+    line smallint not null,
+    part smallint not null,
+    period smallint not null,
+    district text not null,
+    effective_on date not null,
+    value bigint not null,
+    primary key (line, part, period, district, effective_on)
+) with (fillfactor = 50);
+create table g.checkpoint (
+    service text primary key,
+    position bigint not null,
+    recorded_at timestamptz,
+    next_offset bigint not null
+);
+create view g.ledger as
+    select l.plan, l.indicator, case c.part when 0 then 'num' else 'den' end as part, c.period, c.district,
+        c.counted_on, c.effective_on, c.recorded_at, c.delta, s.member, c.cause, c.service, c.position, s.event_id
+    from g.contribution c
+    join g.line l on l.number = c.line
+    join lateral (
+        select member, event_id from g.standing s
+        where s.service = c.service and s.position = c.position and s.line = c.line limit 1
+    ) s on true
+
+-- name: lines
+insert into g.line select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[])
+
+-- name: drop
+drop schema if exists g cascade
+
+-- name: checkpoints
+select service, position, recorded_at, next_offset from g.checkpoint
+
+-- name: begin_checkpoints
+insert into g.checkpoint select service, 0, null, 0 from unnest($1::text[]) service on conflict do nothing
+
+-- name: move_checkpoint
+-- Guards against a second writer: it moves from where this one left it, or the transaction fails.
+update g.checkpoint set position = $3, recorded_at = coalesce($4, recorded_at), next_offset = $5
+where service = $1 and position = $2
+
+-- name: of_reports
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, stood, retracted, suspended, replaced_by
+from g.standing where report = any($1::bigint[])
+union all
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, stood, retracted, suspended, replaced_by
+from g.standing where replacing = any($1::bigint[])
+
+-- name: of_members
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, stood, retracted, suspended, replaced_by
+from unnest($1::smallint[], $2::text[]) asked (line, member)
+join g.standing using (line, member)
+
+-- name: of_threads
+-- Every fact of every subject that has a fact of one of the members asked for, or of the members of the subjects asked
+-- for.
+with asked as (
+    select * from unnest($3::smallint[], $4::text[]) asked (line, subject)
+), members as (
+    select * from unnest($1::smallint[], $2::text[]) asked (line, member)
+    union select s.line, s.member from asked join g.standing s using (line, subject) where s.threaded
+), subjects as (
+    select s.line, s.subject from members join g.standing s using (line, member) where s.threaded
+    union select line, subject from asked
+)
+select s.line, use, service, position, event_id, type, s.subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, stood, retracted, suspended, replaced_by
+from subjects join g.standing s using (line, subject) where s.threaded
+
+-- name: change
+update g.standing
+set stood = $5, retracted = $6, suspended = $7, replaced_by = $8, replacing = $9
+where service = $1 and position = $2 and line = $3 and use = $4
+
+-- name: cells
+insert into g.cell as c
+select * from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::date[], $6::bigint[])
+on conflict (line, part, period, district, effective_on) do update set value = c.value + excluded.value
+
+-- name: differences
+-- Where cells and the ledger do not agree; none, or the ledger is broken.
+select line, part, period, district, effective_on, coalesce(c.value, 0) as cell, coalesce(l.value, 0) as ledger
+from g.cell c
+full join (
+    select line, part, period, district, effective_on, sum(delta) as value
+    from g.contribution group by 1, 2, 3, 4, 5
+) l using (line, part, period, district, effective_on)
+where coalesce(c.value, 0) <> coalesce(l.value, 0)
+order by 1, 2, 3, 4, 5
+
+-- name: ledger_of_line
+select part, period, district, counted_on, effective_on, service, position, sum(delta)::bigint as value
+from g.contribution where line = $1 group by 1, 2, 3, 4, 5, 6, 7 having sum(delta) <> 0
+
+-- name: standing_of_line
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, stood, retracted, suspended, replaced_by
+from g.standing where line = $1 and cardinality(stood) % 2 = 1
+
+-- name: counted
+select (select count(*) from g.cell) as cells, (select count(*) from g.contribution) as contributions,
+    (select count(*) from g.standing) as standing

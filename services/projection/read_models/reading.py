@@ -1,0 +1,78 @@
+"""Hides where an answer is read: the generation that is current, its plans, in one snapshot."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+
+from services.projection.chart import Chart
+from services.projection.store import of_generation, read_plans
+from shared.event_store import UNAVAILABLE
+from shared.http import Problem
+
+_CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
+_PLANS: Final = "select plans from generation where number = $1"
+_TRIES: Final = 3
+
+
+@dataclass(slots=True)
+class View:
+    """One snapshot of one generation: what is read with it fits together."""
+
+    connection: asyncpg.pool.PoolConnectionProxy
+    number: int
+    chart: Chart
+
+    def sql(self, file: str) -> Mapping[str, str]:
+        """Return the queries of a read model's .sql file on this generation."""
+        return of_generation(self.number, "services.projection.read_models", file)
+
+
+class NotCountedYet(Problem):
+    """No generation has been started."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503, "尚无数据:projector 还未启动。", "No numbers yet: the projector has not started.", retry_after="2"
+        )
+
+
+_AWAY: Final = Problem(
+    503,
+    "服务暂时无法查询(数据库不可用),请稍后再试。",
+    "Nothing can be read now (database away); try again.",
+    retry_after="2",
+)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Opens views; the plans are read again only when they have changed."""
+
+    pool: asyncpg.Pool
+    _charts: dict[tuple[int, int], Chart] = field(default_factory=dict)
+
+    @contextlib.asynccontextmanager
+    async def view(self) -> AsyncIterator[View]:
+        """Open a snapshot; raises Problem when there is nothing to read or the database is away."""
+        try:
+            async with (
+                self.pool.acquire(timeout=5) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                row = await connection.fetchrow(_CURRENT)
+                if row is None:
+                    raise NotCountedYet
+                key = (row["number"], row["revision"])
+                if key not in self._charts:
+                    self._charts = {key: Chart(read_plans(await connection.fetchval(_PLANS, row["number"])))}
+                yield View(connection, row["number"], self._charts[key])
+        except asyncpg.UndefinedTableError:
+            # A rebuild has switched and dropped the tables between two statements.
+            raise Problem(
+                503, "数据正在切换,请重试。", "The numbers are being switched; try again.", retry_after="1"
+            ) from None
+        except (*UNAVAILABLE, TimeoutError):
+            raise _AWAY from None
