@@ -298,8 +298,8 @@ class TestB4:
     ) -> None:
         # Nothing of the original is in the way, but all that others have reported is.
         await desks.prepare(service, name)
-        desk, someone_else = await desks.at(service), {"person": person(7)}
-        apart = someone_else if not wrong else {}
+        desk = await desks.at(service)
+        apart: dict[str, Any] = {} if wrong else {"person": person(7)}
         original = report(service, name, **apart)
         if name in ("subsidy-claimed", "allowance-claimed"):
             original = await _claim_of_another(desks, service, name)
