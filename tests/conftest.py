@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy import topics as deploy_topics
 from deploy.local import databases, pair
 from deploy.local.databases import Database, Passwords
+from deploy.local.processes import Supervisor
 from deploy.topics import Topic
 from shared.migrations import migrate as run_migrations
 
@@ -121,6 +124,16 @@ def topics(kafka: str) -> Iterator[NewTopics]:
 
     yield new
     _wait_for(_delete_topics(kafka, made))
+
+
+@pytest.fixture(scope="module")
+def state_folder() -> Iterator[Path]:
+    """A folder for an installation of `make up`, stopped and removed at the end."""
+    room = Path(tempfile.mkdtemp(prefix="skillplan-state-"))
+    room.chmod(0o711)  # closed to others, the database's files would have to live elsewhere when we are root
+    yield room / "state"
+    Supervisor(room / "state").stop()
+    shutil.rmtree(room)
 
 
 def _addresses(superuser: str, service: str, name: str, passwords: Passwords) -> Database:
