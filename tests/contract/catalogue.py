@@ -64,9 +64,12 @@ def _correctable(event: type[Event]) -> bool:
 
 def _subject(language: Language, event: type[Event]) -> Schema:
     forms = {event.subject: event.subject_form} if event.subject else dict(language.subject_forms)
-    patterns = [form.pattern for form in forms.values()]
-    one = patterns[0] if len(patterns) == 1 else f"({'|'.join(patterns)})"
-    return {"pattern": f"^{one}$", "examples": list(forms)}
+    patterns = sorted(f"^{form.pattern}$" for form in forms.values())
+    examples = {"examples": sorted(forms)}
+    if len(patterns) == 1:
+        return {"pattern": patterns[0]} | examples
+    # One by one, so that a new type, with a subject of its own, is seen to be an addition.
+    return {"anyOf": [{"pattern": pattern} for pattern in patterns]} | examples
 
 
 def _comment(event: type[Event]) -> str:
