@@ -38,7 +38,7 @@ def run(work: Coroutine[object, object, T]) -> T:
         return apart.submit(asyncio.run, work).result()
 
 
-def eventually(ask: Callable[[], T], within: float = 30.0) -> T:
+def eventually(ask: Callable[[], T], within: float = 60.0) -> T:
     """Return the first answer that is true; fail with the last one when none came in time."""
     end = time.monotonic() + within
     while True:
@@ -101,7 +101,7 @@ class Process:
         assert (told.status_code == 200) == (not problems)
         return problems
 
-    def wait_ready(self, within: float = 30.0) -> None:
+    def wait_ready(self, within: float = 60.0) -> None:
         def ready() -> bool:
             assert self._watched or self.alive, f"{self.service} {self.command} ended: {self.text()[-3000:]}"
             return not self.problems()

@@ -53,7 +53,7 @@ def structured(report: dict[str, Any], topic: str | None = None) -> Message:
 
 def binary(report: dict[str, Any]) -> Message:
     """Return a report in binary mode: attributes as headers, the data as value (CloudEvents Kafka binding)."""
-    attributes = {name: value for name, value in report.items() if name != "data"}
+    attributes = {name: value for name, value in report.items() if name not in ("data", "datacontenttype")}
     headers = [(f"ce_{name}", str(value).encode()) for name, value in attributes.items()]
     value = json.dumps(report["data"], ensure_ascii=False).encode()
     whole = structured(report)
@@ -112,7 +112,7 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
     return set(consumer._client.cluster.partitions_for_topic(topic) or ())
 
 
-def settle(system: System, *services: str, within: float = 40.0) -> None:
+def settle(system: System, *services: str, within: float = 60.0) -> None:
     """Wait until all that was published is decided and all that was decided is on the topics."""
 
     def relayed(service: str) -> bool:

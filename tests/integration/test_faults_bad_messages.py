@@ -1,0 +1,113 @@
+"""Bad messages of every kind among good ones: each has its receipt or its quarantine row, and the good go through."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import Any
+
+from shared.sealing import Seal
+from tests.integration.bad_messages import Bad, every_kind
+from tests.integration.processes import SERVICE_KEY, System, eventually
+from tests.integration.reports import person_hired
+from tests.integration.road import check_answered, publish, structured, whole
+
+SERVICES = ("recruitment",)
+ROUNDS = 4  # over 500 by Kafka
+Receipt = dict[str, Any]
+
+
+def test_every_kind_over_kafka(running: System) -> None:
+    bad = [each for n in range(ROUNDS) for each in every_kind(1_000 * n)]
+    good = [person_hired(f"good-{n}") for n in range(len(bad))]
+    # Good ones between them, on every partition: what stops at a bad one never comes to the next.
+    mixed = itertools.chain.from_iterable(
+        (each.message, structured(hire)) for each, hire in zip(bad, good, strict=True)
+    )
+    places = publish(running.kafka, mixed)[::2]
+    check_answered_soon(running, good)
+    quarantine = _quarantine(running)
+    receipts = _receipts(running)
+    wrong = [
+        problem
+        for each, place in zip(bad, places, strict=True)
+        if (problem := _check(each, place, receipts, quarantine))
+    ]
+    assert not wrong, "\n".join(wrong[:20])
+    assert len(quarantine) == sum(each.becomes == "quarantined" for each in bad)
+    assert all(process.alive for process in running.processes)
+
+
+def check_answered_soon(system: System, good: list[dict[str, Any]]) -> None:
+    count = "select count(*) from receipt where id like 'hire-good-%'"
+    eventually(lambda: system.query("recruitment", count)[0][0] == len(good))
+    check_answered(system, "recruitment", good)
+
+
+def _check(
+    bad: Bad, place: tuple[str, int, int], receipts: dict[str, list[Receipt]], quarantine: dict[Any, dict[str, Any]]
+) -> str | None:
+    if bad.becomes == "quarantined":
+        row = quarantine.get(place)
+        if row is None:
+            return f"{bad.kind}: not in quarantine; receipts {receipts.get(bad.mark)}"
+        value = bad.message.value or b""
+        opened = Seal(bytes.fromhex(SERVICE_KEY)).unseal_unreadable(row["sealed"], "/".join(map(str, place)))
+        assert (row["reason"], row["size"], opened) == (bad.code, len(value), value), bad.kind
+        return None
+    found = receipts.get(bad.mark, [])
+    if len(found) != 1:
+        return f"{bad.kind}: {len(found)} receipts; quarantine {quarantine.get(place)}"
+    return _faults_of(bad, found[0])
+
+
+def _faults_of(bad: Bad, receipt: Receipt) -> str | None:
+    told = [(reason["code"], reason.get("pointer")) for reason in receipt["reasons"]]
+    fits = any(code == bad.code and bad.pointer in (None, pointer) for code, pointer in told)
+    if receipt["status"] != bad.becomes or not fits:
+        return f"{bad.kind}: {receipt['status']} {told[:5]}"
+    assert all(reason["zh"] and reason["en"] for reason in receipt["reasons"])
+    return None
+
+
+def _receipts(system: System) -> dict[str, list[Receipt]]:
+    """Return the receipts on all topics by the mark they show."""
+    found: defaultdict[str, list[Receipt]] = defaultdict(list)
+    topics = [f"receipts.{district}" for district in ("330681", "330602", "330600")]
+    for stored in whole(system.kafka, *topics):
+        receipt = stored.json
+        shown = [
+            receipt.get("id"),
+            receipt.get("source", "").rpartition("/")[2],
+            receipt.get("subject", "").partition("/")[2],
+        ]
+        for mark in {text for text in shown if text and text.startswith("bad-")}:
+            found[mark].append(receipt)
+    return found
+
+
+def _quarantine(system: System) -> dict[Any, dict[str, Any]]:
+    rows = system.query("recruitment", 'select topic, partition, "offset", reason, size, sealed from quarantine')
+    return {(row["topic"], row["partition"], row["offset"]): dict(row) for row in rows}
+
+
+def test_every_kind_over_http(running: System) -> None:
+    api = running.the("recruitment", "api")
+    wrong = []
+    bad = [each for n in range(ROUNDS) for each in every_kind(100_000 + 1_000 * n) if each.by_http]
+    for each in bad:
+        headers = {"content-type": "application/cloudevents+json"}
+        answer = api.http.post("/v1/events", content=each.message.value or b"", headers=headers)
+        if each.becomes == "quarantined":
+            fits = answer.status_code == 400 and answer.headers["content-type"] == "application/problem+json"
+            problem = None if fits else f"{each.kind}: {answer.status_code} {answer.text[:200]}"
+        else:
+            too_large = len(each.message.value or b"") > 1024 * 1024 and answer.status_code == 413
+            problem = None if too_large else _faults_of(each, answer.json())
+            assert answer.status_code in (413, 422)
+        if problem:
+            wrong.append(problem)
+    assert not wrong, "\n".join(wrong[:20])
+    good = person_hired("good-after-all")
+    assert api.http.post("/v1/events", json=good).json()["status"] == "accepted"
+    assert all(process.alive for process in running.processes)
