@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -11,7 +10,6 @@ import orjson
 import structlog
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 
 from shared import rules
@@ -20,7 +18,7 @@ from shared.bindings import BATCH, STRUCTURED, NotReadableError, from_http_heade
 from shared.command_handler import CommandHandler
 from shared.event_store import UNAVAILABLE
 from shared.events import Door, NotUnderstood, Report
-from shared.health import Health
+from shared.process import end_process_if_failed
 
 _LARGEST_EVENT: Final = 1024 * 1024
 _LARGEST_BATCH: Final = 4 * 1024 * 1024
@@ -107,13 +105,6 @@ class GroupCommit:
                     future.set_result(own)
 
 
-def _end_process_if_failed(task: asyncio.Task[None]) -> None:
-    """Without its committer a process would take requests and never answer them."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("http.committer_failed", error=repr(error))
-        os._exit(70)
-
-
 def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
@@ -126,7 +117,7 @@ def create_app(handler: CommandHandler) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         committing = asyncio.create_task(group.run())
-        committing.add_done_callback(_end_process_if_failed)
+        committing.add_done_callback(end_process_if_failed)
         yield
         committing.cancel()
 
@@ -214,25 +205,6 @@ def create_app(handler: CommandHandler) -> FastAPI:
         return Response(b'{"facts":[' + b",".join(facts) + b"]}", media_type="application/json")
 
     return app
-
-
-def add_probes(app: FastAPI, health: Health, registry: CollectorRegistry, check: Callable[[], Awaitable[None]]) -> None:
-    """Add `/livez`, `/readyz` (which names what is wrong) and `/metrics`; `check` brings the health up to date."""
-
-    @app.get("/livez", include_in_schema=False)
-    async def live() -> Response:
-        return Response(b'{"status":"live"}', media_type="application/json")
-
-    @app.get("/readyz", include_in_schema=False)
-    async def ready() -> Response:
-        await check()
-        problems = health.problems
-        body = {"status": "ready" if not problems else "not-ready", "problems": problems}
-        return Response(orjson.dumps(body), 200 if not problems else 503, media_type="application/json")
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 def answer_problems(app: FastAPI) -> None:

@@ -1,26 +1,18 @@
 """Puts a domain service together: its settings, its HTTP process, its worker, its migrations."""
 
 import asyncio
-import contextlib
-import logging
-import os
-import re
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
-import uvicorn
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr
+from starlette.applications import Starlette
 
 from shared.batch import Answer
 from shared.bindings import NotReadableError, from_kafka
@@ -29,35 +21,21 @@ from shared.decider import Domain
 from shared.event_store import UNAVAILABLE, EventStore, open_pool
 from shared.events import Decoder, Door, Keys, Language, NotUnderstood, Report
 from shared.health import Health
-from shared.http import add_probes, create_app
 from shared.inbox import Inbox, Message
-from shared.migrations import migrate
-from shared.plan import Plan, load_plans
+from shared.migrations import MigrationRefused, migrate
+from shared.plan import Plan, PlanError, load_plans
+from shared.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
 from shared.relay import Relay
 from shared.sealing import Seal
 
 _log = structlog.get_logger()
 
 
-class Settings(BaseSettings):
-    """What a process is told from outside: `SKILLPLAN_…` in the environment, or files of that name, in lower case, in
-    the folder `SKILLPLAN_SECRETS`."""
+class ServiceSettings(Settings):
+    """What a domain service is told besides: its keys."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
-    )
-
-    pg_dsn: SecretStr = Field(
-        SecretStr(""), description="PostgreSQL, as the service's own role; for `api` and `worker`"
-    )
-    pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
-    kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
-    host: str = Field("127.0.0.1", description="Address to listen on")
-    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
-    plans: Path = Field(Path("plans"), description="Folder of the plan files")
     city_key: SecretStr = Field(SecretStr(""), description="The city's key, hex, 32 bytes; the same for all services")
     service_key: SecretStr = Field(SecretStr(""), description="This service's key, hex, 32 bytes")
-    log_level: str = Field("INFO", description="Least severe level that is logged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +86,7 @@ class _CountedHandler(CommandHandler):
 class _Parts:
     """What both processes of a service share."""
 
-    settings: Settings
+    settings: ServiceSettings
     service: Service
     plans: Sequence[Plan]
     store: EventStore
@@ -136,7 +114,7 @@ class _Parts:
             self.metrics.waiting.labels(self.name).set(head["waiting"])
 
 
-async def _open(service: Service, settings: Settings, process: str, health: Health) -> _Parts:
+async def _open(service: Service, settings: ServiceSettings, process: str, health: Health) -> _Parts:
     name = service.language.service
     plans = load_plans(settings.plans)
     store = EventStore(await open_pool(settings.pg_dsn.get_secret_value(), f"skillplan {name} {process}"))
@@ -189,21 +167,17 @@ class Worker:
         return hear
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        app = FastAPI(openapi_url=None)
+        """Work, and answer probes, until SIGTERM or SIGINT."""
+        app = Starlette()
         add_probes(app, self._parts.health, self._parts.metrics.registry, self._check)
-        probes = _Server(_uvicorn(app, self._parts.settings))
-        beside = [asyncio.create_task(work) for work in (probes.serve(), self.relay.run(), self._expire())]
+        await serve(app, self._parts.settings, self._work)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        beside = [asyncio.create_task(work) for work in (self.relay.run(), self._expire())]
         for task in beside:
-            task.add_done_callback(_end_process_if_failed)
+            task.add_done_callback(end_process_if_failed)
         await self.inbox.run(stop)
-        probes.should_exit = True
-        await asyncio.wait(beside[:1], timeout=5)
-        for task in beside[1:]:
+        for task in beside:
             task.cancel()
 
     async def _expire(self) -> None:
@@ -222,112 +196,40 @@ class Worker:
         self._parts.metrics.lag.labels(self._parts.name).set(self.inbox.lag())
 
 
-class _Server(uvicorn.Server):
-    """A server beside others in one loop: signals are not its business."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-
-def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, timeout_graceful_shutdown=5
-    )
-
-
-def _end_process_if_failed(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("worker.failed", error=repr(error), exc_info=error)
-        os._exit(70)
-
-
-def configure_logs(level: str) -> None:
-    """Log JSON lines, ours and the libraries'."""
-    shared = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],  # type: ignore[list-item]
-        logger_factory=structlog.stdlib.LoggerFactory(),
-    )
-    stream = logging.StreamHandler(sys.stdout)
-    stream.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(
-                    serializer=lambda entry, **_: orjson.dumps(entry, default=str).decode()
-                ),
-            ],
-            foreign_pre_chain=shared,  # type: ignore[arg-type]
-        )
-    )
-    logging.basicConfig(level=level, handlers=[stream], force=True)
-    for noisy in ("aiokafka", "faust", "mode", "uvicorn"):
-        logging.getLogger(noisy).setLevel(max(logging.getLevelName(level), logging.WARNING))
-
-
 _NEEDED: Final = {
     "api": ("pg_dsn", "city_key", "service_key"),
     "worker": ("pg_dsn", "city_key", "service_key"),
     "migrate": ("pg_owner_dsn",),
 }
-_KEY_BYTES: Final = 32
-
-
-def _require(settings: Settings, command: str) -> None:
-    for name in _NEEDED.get(command, ()):
-        value = getattr(settings, name).get_secret_value()
-        shown = f"SKILLPLAN_{name.upper()}"
-        if not value:
-            sys.exit(f"缺少设置 missing setting: {shown}")
-        if name.endswith("_key") and not re.fullmatch(rf"[0-9a-fA-F]{{{2 * _KEY_BYTES}}}", value):
-            sys.exit(
-                f"设置有误 wrong setting: {shown}: 应为 {_KEY_BYTES} 字节的十六进制 must be {_KEY_BYTES} bytes in hex"
-            )
 
 
 def main(service: Service) -> None:
-    """Run one of a service's processes: `api`, `worker` or `migrate`; `--show-settings` prints what it was told."""
-    commands: Final = ("api", "worker", "migrate", "--show-settings")
-    command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004
-    if command not in commands:
-        sys.exit(f"用法 usage: python -m services.{service.language.service} {'|'.join(commands)}")
+    """Run one of a service's processes: `api`, `worker` or `migrate`."""
+    name = service.language.service
+    command, settings = command_line(f"services.{name}", ServiceSettings, _NEEDED)
     try:
-        settings = Settings()
-        _require(settings, command)
-    except ValidationError as error:
-        sys.exit(
-            "; ".join(
-                f"设置有误 wrong setting: SKILLPLAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()
-            )
-        )
-    configure_logs(settings.log_level)
-    if command == "--show-settings":
-        for name, info in Settings.model_fields.items():
-            sys.stdout.write(f"SKILLPLAN_{name.upper()}={getattr(settings, name)}  # {info.description}\n")
-    elif command == "migrate":
-        folder = resources.files("shared") / "migrations"
-        owner = settings.pg_owner_dsn.get_secret_value()
-        asyncio.run(migrate(owner, folder, grants_to=service.language.service))
-    elif command == "api":
-        asyncio.run(_serve(service, settings))
-    else:
-        asyncio.run(_work(service, settings))
+        match command:
+            case "migrate":
+                folder = resources.files("shared") / "migrations"
+                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), folder, grants_to=name))
+            case "api":
+                asyncio.run(_serve(service, settings))
+            case _:
+                asyncio.run(_work(service, settings))
+    except (MigrationRefused, PlanError) as error:
+        sys.exit(str(error))
 
 
-async def _serve(service: Service, settings: Settings) -> None:
+async def _serve(service: Service, settings: ServiceSettings) -> None:
+    from shared.http import create_app  # noqa: PLC0415 - FastAPI costs a worker half a second to start
+
     parts = await _open(service, settings, "api", Health("database"))
     app = create_app(parts.handler)
     add_probes(app, parts.health, parts.metrics.registry, parts.check)
     _log.warning("http.open", note="no keys are set: every source is accepted; listen on 127.0.0.1 only")
-    await uvicorn.Server(_uvicorn(app, settings)).serve()
+    await serve(app, settings, until)
 
 
-async def _work(service: Service, settings: Settings) -> None:
+async def _work(service: Service, settings: ServiceSettings) -> None:
     parts = await _open(service, settings, "worker", Health("database", "kafka", "relay"))
     await Worker(parts).run()

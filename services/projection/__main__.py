@@ -2,51 +2,29 @@
 
 import asyncio
 import contextlib
-import logging
-import os
-import signal
 import sys
 from importlib import resources
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
-import structlog
-import uvicorn
-from fastapi import FastAPI
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
+from starlette.applications import Starlette
 
 from services.projection import store
-from services.projection.api import create_app
 from services.projection.chart import Chart
 from services.projection.follower import Metrics, TopicsMissing
 from services.projection.projector import Projector
 from services.projection.rebuild import RebuildBehind, rebuild
 from shared.health import Health
-from shared.http import add_probes, answer_problems
-from shared.migrations import migrate
+from shared.migrations import MigrationRefused, migrate
 from shared.plan import PlanError, load_plans
+from shared.process import Settings, add_probes, command_line, serve, until
 
-_log = structlog.get_logger()
 
+class ProjectionSettings(Settings):
+    """What the projection is told besides: whom to ask how far the logs are."""
 
-class Settings(BaseSettings):
-    """What a process is told from outside: `SKILLPLAN_…` in the environment, or files of that name, in lower case, in
-    the folder `SKILLPLAN_SECRETS`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
-    )
-
-    pg_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the projection's own role")
-    pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
-    kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
-    host: str = Field("127.0.0.1", description="Address to listen on")
-    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
-    plans: Path = Field(Path("plans"), description="Folder of the plan files")
     services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
-    log_level: str = Field("INFO", description="Least severe level that is logged")
 
     @property
     def dsn(self) -> str:
@@ -54,69 +32,42 @@ class Settings(BaseSettings):
         return self.pg_dsn.get_secret_value()
 
 
-def _configure_logs(level: str) -> None:
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-    )
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+async def _serve(settings: ProjectionSettings) -> None:
+    from services.projection.api import create_app  # noqa: PLC0415 - FastAPI costs the projector half a second to start
 
-
-class _Server(uvicorn.Server):
-    """A server beside others in one loop: signals are not its business."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-
-def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, timeout_graceful_shutdown=3
-    )
-
-
-async def _serve(settings: Settings) -> None:
     pool = await asyncpg.create_pool(
-        settings.dsn, min_size=1, max_size=8, command_timeout=30,
+        settings.dsn, min_size=0, max_size=8, command_timeout=30,
         server_settings={"application_name": "skillplan projection api", "jit": "off"},
     )  # fmt: skip
     try:
-        await uvicorn.Server(_uvicorn(create_app(pool, settings.services), settings)).serve()
+        await serve(create_app(pool, settings.services), settings, until)
     finally:
         pool.terminate()
 
 
-async def _project(settings: Settings) -> None:
+async def _project(settings: ProjectionSettings) -> None:
     health, metrics = Health("database", "kafka", "lines"), Metrics()
-    app = FastAPI(openapi_url=None)
-    answer_problems(app)
+    app = Starlette()
 
     async def known() -> None:
         """Keep what the projector reports as it goes."""
 
     add_probes(app, health, metrics.registry, known)
-    probes = _Server(_uvicorn(app, settings))
     projector = Projector(settings.dsn, settings.kafka, settings.plans, health, metrics)
-    projecting, serving = asyncio.create_task(projector.run()), asyncio.create_task(probes.serve())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, projecting.cancel)
-    try:
+
+    async def project(stop: asyncio.Event) -> None:
         # Whatever is no fault of database or broker ends the process, and its supervisor starts another.
+        projecting, stopping = asyncio.create_task(projector.run()), asyncio.create_task(stop.wait())
+        await asyncio.wait([projecting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            projecting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await projecting
-    finally:
-        probes.should_exit = True
-        await asyncio.wait([serving], timeout=5)
+
+    await serve(app, settings, project)
 
 
-async def _rebuild(settings: Settings) -> None:
+async def _rebuild(settings: ProjectionSettings) -> None:
     chart = Chart(load_plans(settings.plans))
     began = asyncio.get_running_loop().time()
 
@@ -129,7 +80,7 @@ async def _rebuild(settings: Settings) -> None:
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
 
 
-async def _recount(settings: Settings) -> int:
+async def _recount(settings: ProjectionSettings) -> int:
     async with (
         store.connected(settings.dsn, "skillplan projection recount") as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -155,28 +106,14 @@ async def _recount(settings: Settings) -> int:
     return 1 if wrong else 0
 
 
-_COMMANDS: Final = ("api", "projector", "migrate", "rebuild", "recount", "--show-settings")
+_NEEDED: Final = dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)) | {
+    "migrate": ("pg_owner_dsn",)
+}
 
 
 def main() -> None:
     """Run one of the projection's commands."""
-    command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004
-    if command not in _COMMANDS:
-        sys.exit(f"用法 usage: python -m services.projection {'|'.join(_COMMANDS)}")
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(
-            "; ".join(f"设置有误 wrong setting: SKILLPLAN_{e['loc'][0]!s}: {e['msg']}".upper() for e in error.errors())
-        )
-    if command == "--show-settings":
-        for name, info in Settings.model_fields.items():
-            sys.stdout.write(f"SKILLPLAN_{name.upper()}={getattr(settings, name)}  # {info.description}\n")
-        return
-    needed = "pg_owner_dsn" if command == "migrate" else "pg_dsn"
-    if not getattr(settings, needed).get_secret_value():
-        sys.exit(f"缺少设置 missing setting: SKILLPLAN_{needed.upper()}")
-    _configure_logs(settings.log_level)
+    command, settings = command_line("services.projection", ProjectionSettings, _NEEDED)
     try:
         match command:
             case "api":
@@ -191,7 +128,7 @@ def main() -> None:
                 asyncio.run(_rebuild(settings))
             case _:
                 sys.exit(asyncio.run(_recount(settings)))
-    except (PlanError, RebuildBehind, TopicsMissing) as error:
+    except (MigrationRefused, PlanError, RebuildBehind, TopicsMissing) as error:
         sys.exit(str(error))
 
 

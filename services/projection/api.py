@@ -16,7 +16,8 @@ from services.projection.read_models.reading import Reader
 from shared.event_store import UNAVAILABLE
 from shared.events import parse_instant
 from shared.health import Health
-from shared.http import add_probes, answer_problems
+from shared.http import answer_problems
+from shared.process import add_probes
 
 _log = structlog.get_logger()
 

@@ -1,0 +1,167 @@
+"""What every process of ours is: told by settings, logging JSON lines, probed over HTTP, stopped by a signal."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import orjson
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.health import Health
+
+_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
+_log = structlog.get_logger()
+
+
+class Settings(BaseSettings):
+    """What a process is told from outside: `SKILLPLAN_…` in the environment, or files of that name, in lower case, in
+    the folder `SKILLPLAN_SECRETS`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
+    )
+
+    pg_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the service's own role")
+    pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
+    kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
+    plans: Path = Field(Path("plans"), description="Folder of the plan files")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def command_line(program: str, settings: type[S], needed: Mapping[str, Sequence[str]]) -> tuple[str, S]:
+    """Return the command that was given and the settings; `needed` names the commands and what each must be told.
+
+    Anything wrong ends the process with one sentence and a non-zero code. `--show-settings` prints them, masked.
+    """
+    command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004
+    if command not in (*needed, "--show-settings"):
+        sys.exit(f"用法 usage: python -m {program} {'|'.join((*needed, '--show-settings'))}")
+    try:
+        told = settings()
+    except ValidationError as error:
+        wrong = (f"SKILLPLAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        sys.exit("; ".join(f"设置有误 wrong setting: {text}" for text in wrong))
+    if command == "--show-settings":
+        for name, info in settings.model_fields.items():
+            sys.stdout.write(f"SKILLPLAN_{name.upper()}={getattr(told, name)}  # {info.description}\n")
+        sys.exit(0)
+    for name in needed[command]:
+        value = getattr(told, name).get_secret_value()
+        shown = f"SKILLPLAN_{name.upper()}"
+        if not value:
+            sys.exit(f"缺少设置 missing setting: {shown}")
+        if name.endswith("_key") and not _KEY.fullmatch(value):
+            sys.exit(f"设置有误 wrong setting: {shown}: 应为 32 字节的十六进制 must be 32 bytes in hex")
+    _configure_logs(told.log_level)
+    return command, told
+
+
+def _configure_logs(level: str) -> None:
+    """Log JSON lines, ours and the libraries'."""
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],  # type: ignore[list-item]
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    stream = logging.StreamHandler(sys.stdout)
+    stream.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(
+                    serializer=lambda entry, **_: orjson.dumps(entry, default=str).decode()
+                ),
+            ],
+            foreign_pre_chain=shared,  # type: ignore[arg-type]
+        )
+    )
+    logging.basicConfig(level=level, handlers=[stream], force=True)
+    for noisy in ("aiokafka", "faust", "httpx", "mode", "uvicorn"):
+        logging.getLogger(noisy).setLevel(max(logging.getLevelName(level), logging.WARNING))
+
+
+def add_probes(
+    app: Starlette, health: Health, registry: CollectorRegistry, check: Callable[[], Awaitable[None]]
+) -> None:
+    """Add `/livez`, `/readyz` (which names what is wrong) and `/metrics`; `check` brings the health up to date."""
+
+    async def live(_request: Request) -> Response:
+        return Response(b'{"status":"live"}', media_type="application/json")
+
+    async def ready(_request: Request) -> Response:
+        await check()
+        problems = health.problems
+        body = {"status": "ready" if not problems else "not-ready", "problems": problems}
+        return Response(orjson.dumps(body), 200 if not problems else 503, media_type="application/json")
+
+    async def metrics(_request: Request) -> Response:
+        await check()
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    for path, answer in (("/livez", live), ("/readyz", ready), ("/metrics", metrics)):
+        app.add_route(path, answer, include_in_schema=False)
+
+
+class _Server(uvicorn.Server):
+    """A server beside other work in one loop: signals are not its business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: Starlette, settings: Settings, beside: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` is given the event that says stop.
+
+    When either ends with an error the whole process does, and its supervisor starts another.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # An open stream must not hold up the stop.
+    config = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_config=None, access_log=False, timeout_graceful_shutdown=3
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    serving.add_done_callback(end_process_if_failed)
+    await beside(stop)
+    server.should_exit = True
+    await asyncio.wait([serving], timeout=10)
+
+
+async def until(stop: asyncio.Event) -> None:
+    """Do nothing beside a server."""
+    await stop.wait()
+
+
+def end_process_if_failed(task: asyncio.Task[Any]) -> None:
+    """As a task's callback: without this part the process is no use, so its supervisor shall start another."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("process.failed", error=type(error).__name__, exc_info=error)
+        os._exit(70)
