@@ -106,9 +106,7 @@ async def _recount(settings: ProjectionSettings) -> int:
     return 1 if wrong else 0
 
 
-_NEEDED: Final = dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)) | {
-    "migrate": ("pg_owner_dsn",)
-}
+_NEEDED: Final = dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)) | {"migrate": ("pg_owner_dsn",)}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Decides which facts feed which line of the ledger: plans compiled to one lookup by the type of a fact."""
 
 import hashlib
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -28,6 +29,7 @@ from shared.plan import (
 Content = dict[str, Any]
 WHOLE: Final = 0  # the period of what is cumulative or a level; an annual period is its year
 _DAY: Final = timedelta(days=1)
+_SCALARS: Final = frozenset({str, int, bool})
 
 
 class Part(IntEnum):
@@ -325,23 +327,31 @@ def _always(member: str) -> Callable[[Content, str], str]:
     return lambda _content, _subject: member
 
 
-def _get(content: Content, path: Sequence[str]) -> Any:
-    value: Any = content
-    for step in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(step)
-    return value
+def _getter(path: str) -> Callable[[Content], Any]:
+    """Return what reads a field; a part of the path that is not there gives None."""
+    steps = path.split(".")
+    if len(steps) == 1:
+        return operator.methodcaller("get", path)
+
+    def get(content: Content) -> Any:
+        value: Any = content
+        for step in steps:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(step)
+        return value
+
+    return get
 
 
 def _member(by: str) -> Callable[[Content, str], str | None]:
     """Return what tells members apart: a person's token, an organisation's credit code, else the value itself."""
     if by == "subject":
         return lambda _content, subject: subject
-    path = by.split(".")
+    get = _getter(by)
 
     def member(content: Content, _subject: str) -> str | None:
-        value = _get(content, path)
+        value = get(content)
         if isinstance(value, dict):
             value = value.get("token") or value.get("credit_code")
         return None if value is None else str(value)
@@ -352,12 +362,12 @@ def _member(by: str) -> Callable[[Content, str], str | None]:
 def _sum(paths: Sequence[str], sign: int = 1) -> Callable[[Content], int]:
     if not paths:
         return _one
-    steps = [path.split(".") for path in paths]
+    getters = [_getter(path) for path in paths]
 
     def amount(content: Content) -> int:
         total = 0
-        for path in steps:
-            value = _get(content, path)
+        for get in getters:
+            value = get(content)
             if value is not None:
                 if type(value) is not int:
                     raise TypeError("an amount is an integer")
@@ -373,16 +383,16 @@ def _amount(selector: Amount) -> Callable[[Content], int]:
 
 def _match(selector: Selector) -> Callable[[Content], bool]:
     """Return the test of `where`; values are compared with their JSON type, so that true is not 1."""
-    tests: list[tuple[list[str], frozenset[tuple[type, Any]], bool]] = []
-    for path, wanted in selector.where.items():
-        values = wanted.other_than if isinstance(wanted, Other) else wanted
-        listed = frozenset((type(value), value) for value in values)
-        tests.append((path.split("."), listed, not isinstance(wanted, Other)))
+    tests = [
+        (_getter(path), frozenset((type(value), value) for value in getattr(wanted, "other_than", wanted)),
+         not isinstance(wanted, Other))
+        for path, wanted in selector.where.items()
+    ]  # fmt: skip
 
     def match(content: Content) -> bool:
-        for path, listed, wanted in tests:
-            value = _get(content, path)
-            if ((type(value), value) in listed if isinstance(value, str | int | bool) else False) is not wanted:
+        for get, listed, wanted in tests:
+            value = get(content)
+            if (type(value) in _SCALARS and (type(value), value) in listed) is not wanted:
                 return False
         return True
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.events import SHANGHAI
+from shared.events import SHANGHAI, parse_instant
 
 # RULES A1: the field that says when it happened; a fact has at most one of them, else its `time` says it.
 _DATES: Final = (
@@ -21,13 +21,13 @@ class Fact(msgspec.Struct, gc=False):
     source: str
     type: str
     subject: str
-    time: datetime
+    time: str
     district: str
     position: int
     recordedat: datetime
     reportsource: str
     reportid: str
-    data: msgspec.Raw
+    data: msgspec.Raw = msgspec.Raw(b"{}")
     corrects: str | None = None
 
     @property
@@ -51,7 +51,10 @@ class Fact(msgspec.Struct, gc=False):
         for name in _DATES:
             if name in content:
                 return date.fromisoformat(content[name])
-        return self.time.astimezone(SHANGHAI).date()
+        at = parse_instant(self.time)
+        if at is None:
+            raise ValueError("time")
+        return at.astimezone(SHANGHAI).date()
 
 
 def kind_of(type_name: str) -> str:

@@ -20,6 +20,7 @@ from services.projection.store import Checkpoint, Ledger
 from shared.events import SERVICES
 
 _WAIT_MS: Final = 500
+_BREATH: Final = 250
 _log = structlog.get_logger()
 
 
@@ -43,12 +44,13 @@ class _Log:
 
     def __init__(self, service: str, checkpoint: Checkpoint) -> None:
         self.service = service
-        self.kept = checkpoint
-        self.reached = checkpoint
+        self.kept = checkpoint  # in the database
+        self.asked = checkpoint  # on its way there
+        self.reached = checkpoint  # read
         self.problem: str | None = None
 
-    def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: Batch) -> bool:
-        """Take a message into the batch if it is the fact expected next; tell whether it was.
+    def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: Batch) -> None:
+        """Take a message into the batch if it is the fact expected next.
 
         At or below what is counted: skipped. Beyond it: the line stands still until the missing one comes, so that a
         relay that sends again from there heals it.
@@ -62,26 +64,25 @@ class _Log:
             # What is no fact has no position; if it stood for one, the next fact shows the hole.
             _log.error("projector.not-a-fact", service=self.service, offset=message.offset, error=type(error).__name__)
             self._move(self.reached.position, None, offset)
-            return False
+            return
         if fact.position <= self.reached.position:
             self._move(self.reached.position, None, offset)
-            return False
+            return
         if fact.position > self.reached.position + 1:
             self._stop(
                 f"hole in {self.service}.events: position {self.reached.position + 1} is missing,"
                 f" {fact.position} came at offset {message.offset}"
             )
-            return False
+            return
         try:
             batch.add(fact)
         except ValueError as error:
             self._stop(f"{self.service}.events: position {fact.position} cannot be counted: {error}")
-            return False
+            return
         if self.problem is not None:
             _log.info("projector.line-goes-on", service=self.service, position=fact.position)
             self.problem = None
         self._move(fact.position, fact.recordedat, offset)
-        return True
 
     def _move(self, position: int, recorded_at: datetime | None, offset: int) -> None:
         """Note how far it is read; the offset of a line that stands still stays, to read again from there."""
@@ -104,6 +105,7 @@ class Follower:
         self._kafka = kafka
         self.logs: dict[str, _Log] = {}
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
+        self._counting: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def following(self, most: int) -> AsyncIterator["Follower"]:
@@ -130,6 +132,9 @@ class Follower:
             yield self
         finally:
             self._consumer = None
+            if self._counting is not None:
+                self._counting.cancel()
+                await asyncio.wait([self._counting])
             await consumer.stop()
 
     async def _await_topics(
@@ -140,7 +145,10 @@ class Follower:
             raise TopicsMissing(", ".join(missing))
 
     async def step(self, must_be_current: bool) -> int:
-        """Read what has come, count it in one transaction, and return how many messages there were."""
+        """Read what has come, have it counted in one transaction, and return how many messages there were.
+
+        While one batch is counted the next is read: a step waits for the transaction of the step before.
+        """
         consumer = self._consumer
         assert consumer is not None  # noqa: S101
         try:
@@ -151,24 +159,40 @@ class Follower:
                 _log.warning("projector.from-the-start", topic=partition.topic)
                 await consumer.seek_to_beginning(partition)
             return 0
-        started = time.perf_counter()
         batch = Batch(self._chart)
         read = 0
         for partition, messages in records.items():
             log = self.logs[partition.topic.removesuffix(".events")]
-            taken = sum(log.take(message, batch) for message in messages)
-            self._metrics.facts.labels(log.service).inc(taken)
-            read += len(messages)
-            await asyncio.sleep(0)  # probes are answered between logs
-        moves = {log.service: (log.kept, log.reached) for log in self.logs.values() if log.kept != log.reached}
+            for message in messages:
+                log.take(message, batch)
+                read += 1
+                if read % _BREATH == 0:
+                    await asyncio.sleep(0)  # the batch before is being written, and probes want an answer
+        await self.settle()
+        moves = {log.service: (log.asked, log.reached) for log in self.logs.values() if log.asked != log.reached}
         if moves:
-            posting = await self._ledger.count(batch, moves, must_be_current)
-            self._metrics.contributions.inc(len(posting.contributions))
             for log in self.logs.values():
-                log.kept = log.reached
-                self._metrics.position.labels(log.service).set(log.kept.position)
-            self._metrics.batch.observe(time.perf_counter() - started)
+                log.asked = log.reached
+            self._counting = asyncio.create_task(self._count(batch, moves, must_be_current))
         return read
+
+    async def settle(self) -> None:
+        """Wait until what was read is counted; raises what went wrong with it."""
+        if self._counting is not None:
+            counting, self._counting = self._counting, None
+            await counting
+
+    async def _count(
+        self, batch: Batch, moves: dict[str, tuple[Checkpoint, Checkpoint]], must_be_current: bool
+    ) -> None:
+        started = time.perf_counter()
+        posting = await self._ledger.count(batch, moves, must_be_current)
+        for service, (old, new) in moves.items():
+            self.logs[service].kept = new
+            self._metrics.facts.labels(service).inc(new.position - old.position)
+            self._metrics.position.labels(service).set(new.position)
+        self._metrics.contributions.inc(len(posting.contributions))
+        self._metrics.batch.observe(time.perf_counter() - started)
 
     async def ahead(self) -> dict[str, int]:
         """Return for each service how many messages of its topic were not read yet."""

@@ -145,8 +145,9 @@ class Batch:
         """
         if len(group) == 1 and len(group[0].stood) == 1:
             # Most members have one fact, and it stands.
-            for key, delta in _minus(timeline(line, group), {}).items():
-                self._append(line, key, delta, group[0].stood[0], group, contributions)
+            for key, delta in timeline(line, group).items():
+                if delta:
+                    self._append(line, key, delta, group[0].stood[0], group, contributions)
             return
         instants = sorted({at for row in group for at in row.stood[row.known :]})
         late = {at for row in group for at in row.stood[: row.known] if at > instants[0]}

@@ -68,6 +68,7 @@ class Projector:
                 try:
                     while True:
                         if not await follower.step(must_be_current=True):
+                            await follower.settle()
                             await connection.execute("select 1")  # an idle connection does not tell that it is broken
                         self._report(follower)
                 finally:

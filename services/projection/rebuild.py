@@ -56,6 +56,8 @@ async def _replay(
         while ahead:
             got = await follower.step(must_be_current=False)
             read += got
+            if not got:
+                await follower.settle()
             if not got or time.monotonic() - shown_at > 1:
                 ahead, shown_at = sum((await follower.ahead()).values()), time.monotonic()
                 show(read, read + ahead)

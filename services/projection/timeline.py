@@ -20,7 +20,11 @@ def timeline(line: Line, standing: Sequence[Standing]) -> Timeline:
         return rows
     if line.simple and len(standing) == 1 and standing[0].stop is None and line.shape is not Shape.COVERAGE:
         # Most members have one fact, for ever.
-        _once(line, [_Span(standing[0], standing[0].member, None)], rows)
+        fact = standing[0]
+        on, amount = fact.on, fact.amount if line.shape is Shape.EACH else 1
+        for period, first, last in line.periods:
+            if first <= on <= last:
+                rows[line.part, period, fact.district, on, on, fact.service, fact.position] = amount
         return rows
     spans = _spans(line, standing)
     if line.shape is Shape.EACH:

@@ -50,16 +50,17 @@ class Asked:
 
 
 def progress(plan: Plan, chart: Chart, cells: Cells, asked: Asked) -> list[Body]:
-    """Return the progress of every indicator that is fed, by the rules of VOCABULARY 4 and 5 and RULES E."""
-    shown = []
-    for measure, indicator in plan.indicators.values():
-        if indicator.fed:
-            periods = [
+    """Return the progress of every indicator, by the rules of VOCABULARY 4 and 5 and RULES E."""
+    return [
+        _head(measure, indicator)
+        | {
+            "periods": [
                 _period(plan, chart, indicator, period, cells, asked)
                 for period in periods_of(plan, indicator, asked.as_of)
             ]
-            shown.append(_head(measure, indicator) | {"periods": periods})
-    return shown
+        }
+        for measure, indicator in plan.indicators.values()
+    ]
 
 
 def periods_of(plan: Plan, indicator: Indicator, as_of: date) -> list[int]:
@@ -333,7 +334,7 @@ def _plan(chart: Chart, plan: str) -> Plan:
 
 def _indicator(plan: Plan, indicator: str) -> Indicator:
     found = plan.indicators.get(indicator)
-    if found is None or not found[1].fed:
+    if found is None:
         raise Problem(404, "该计划没有这个指标。", "This plan has no such indicator.")
     return found[1]
 

@@ -16,7 +16,7 @@ select service, position, recorded_at from g.checkpoint order by service
 -- name: facts
 -- The facts behind a cell: what each adds to it; their sum is the cell.
 select c.service, c.position, c.district, c.counted_on, c.num, c.den, s.event_id, s.type, s.subject, s.on_day,
-    s.stood[1] as recorded_at, s.report_source, s.report_id
+    s.recorded_at, s.report_source, s.report_id
 from (
     select service, position, district, counted_on,
         coalesce(sum(delta) filter (where part = 0), 0) as num, coalesce(sum(delta) filter (where part = 1), 0) as den
