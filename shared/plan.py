@@ -244,7 +244,7 @@ class Target(_Part):
 
 
 class Indicator(_Part):
-    """One number of the plan; `fed: false` leaves it out of every answer until its facts are reported."""
+    """One number of the plan."""
 
     id: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[a-z]$")]
     name: Name
@@ -254,7 +254,6 @@ class Indicator(_Part):
     target: Target | None = None
     district_targets: dict[District6, Target] = {}
     month_weights: MonthWeights | None = None
-    fed: StrictBool = True
     note: Name | None = None
 
     @property
