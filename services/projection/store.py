@@ -272,10 +272,10 @@ def _columns(keys: Iterable[tuple[int, str]]) -> tuple[list[int], list[str]]:
 
 def _kept(rows: Iterable[asyncpg.Record]) -> Iterable[Standing]:
     for row in rows:
-        *fields, recorded_at, changes, retracted, suspended, replaced_by = row
-        stood = [recorded_at, *(changes or ())]
-        kept = Standing(*fields, stood, retracted, suspended, replaced_by)
-        kept.known = len(stood)
+        values = list(row)
+        values[15:17] = [[row["recorded_at"], *(row["changes"] or ())]]
+        kept = Standing(*values)
+        kept.known = len(kept.stood)
         yield kept
 
 
