@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import ROOT
+from tests.e2e.conftest import PLAN, addresses_of, make, progress_of
 from tests.integration.processes import eventually
 from tests.integration.reports import certificate_issued, person_hired, subsidy_claimed
-
-PLAN = "shaoxing-2023-2025"
-
-
-def _make(state: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run make as a person would, without what this test run has in its environment."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP", "PG_DSN")}
-    given = [f"{name}={value}" for name, value in {"STATE": str(state), **variables}.items()]
-    return subprocess.run(
-        ["make", *words, *given], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An installation brought up with the demo feed, and taken down at the end."""
-    folder = tmp_path_factory.mktemp("journey") / "state"
-    up = _make(folder, "up")
-    try:
-        assert up.returncode == 0, up.stdout + up.stderr
-        assert "4.1.b" in up.stdout
-        yield folder
-    finally:
-        _make(folder, "down")
-
-
-@pytest.fixture(scope="module")
-def addresses(state: Path) -> dict[str, str]:
-    status = _make(state, "status", JSON="1")
-    assert status.returncode == 0, status.stderr
-    shown: dict[str, str] = json.loads(status.stdout)
-    return shown
-
-
-def _progress(addresses: dict[str, str], **asked: str) -> dict[str, Any]:
-    answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/progress", params=asked, timeout=10)
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
 
 
 def _value(progress: dict[str, Any], indicator: str, period: str) -> Any:
@@ -69,17 +26,17 @@ def _report(address: str, report: dict[str, Any]) -> httpx.Response:
 
 @pytest.mark.timeout(400)
 def test_a_reported_hire_moves_the_number_and_its_facts_add_up_to_it(addresses: dict[str, str]) -> None:
-    before = _value(_progress(addresses), "4.1.b", "2024")
+    before = _value(progress_of(addresses), "4.1.b", "2024")
     receipt = _report(addresses["recruitment"], person_hired("journey"))
     assert receipt.status_code == 200, receipt.text
     assert receipt.json()["status"] == "accepted"
-    eventually(lambda: _value(_progress(addresses), "4.1.b", "2024") == before + 1, within=5)
+    eventually(lambda: _value(progress_of(addresses), "4.1.b", "2024") == before + 1, within=5)
     facts = httpx.get(
         f"{addresses['projection']}/v1/plans/{PLAN}/indicators/4.1.b/facts", params={"period": "2024"}, timeout=10
     )
     assert facts.status_code == 200, facts.text
     assert _report(addresses["recruitment"], person_hired("journey")).json()["status"] == "duplicate"
-    assert _value(_progress(addresses), "4.1.b", "2024") == before + 1
+    assert _value(progress_of(addresses), "4.1.b", "2024") == before + 1
 
 
 def test_a_wrong_report_is_told_what_is_wrong_in_both_languages(addresses: dict[str, str]) -> None:
@@ -118,24 +75,24 @@ def test_a_claim_waits_for_the_certificate_of_another_service(addresses: dict[st
 
 def test_rebuild_and_recount_agree(state: Path, addresses: dict[str, str]) -> None:
     def numbers() -> list[Any]:
-        shown = _progress(addresses)
+        shown = progress_of(addresses)
         return [(i["id"], p["period"], p["value"]) for i in shown["indicators"] for p in i["periods"]]
 
     before = numbers()
     assert any(value for _, _, value in before)
-    recount = _make(state, "recount")
+    recount = make(state, "recount")
     assert recount.returncode == 0, recount.stdout + recount.stderr
-    rebuild = _make(state, "rebuild")
+    rebuild = make(state, "rebuild")
     assert rebuild.returncode == 0, rebuild.stdout + rebuild.stderr
     eventually(lambda: numbers() == before, within=20)
 
 
 @pytest.mark.timeout(400)
 def test_down_and_up_again_finds_what_was_there(state: Path, addresses: dict[str, str]) -> None:
-    before = _value(_progress(addresses), "4.1.b", "2024")
-    assert _make(state, "down").returncode == 0
-    again = _make(state, "up", DEMO="0")
+    before = _value(progress_of(addresses), "4.1.b", "2024")
+    assert make(state, "down").returncode == 0
+    again = make(state, "up", DEMO="0")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert _make(state, "up").returncode == 0  # harmless
-    shown = json.loads(_make(state, "status", JSON="1").stdout)
-    assert _value(_progress(shown), "4.1.b", "2024") == before
+    assert make(state, "up").returncode == 0  # harmless
+    shown = addresses_of(state)
+    assert _value(progress_of(shown), "4.1.b", "2024") == before

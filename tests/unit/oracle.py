@@ -47,7 +47,7 @@ def recount(
     if day < plan.period.first:
         return 0, 0 if isinstance(indicator.value, Ratio | Coverage) else None
     here = [district] if district else [one.code for one in plan.districts]
-    recount_one = _Recount(plan, indicator, period, day, _standing(list(facts), known_at))
+    recount_one = _Recount(plan, indicator, period, day, standing_at(list(facts), known_at))
     value = indicator.value
     if isinstance(value, Coverage):
         members = recount_one.coverage(value)
@@ -67,7 +67,7 @@ def happened_on(fact: Fact) -> date:
     return datetime.fromisoformat(fact["time"]).astimezone(ZoneInfo("Asia/Shanghai")).date()
 
 
-def _standing(facts: list[Fact], known_at: datetime) -> list[Fact]:
+def standing_at(facts: list[Fact], known_at: datetime) -> list[Fact]:
     """VOCABULARY 4.1: recorded by then, and neither retracted nor replaced nor suspended by then."""
     known = [fact for fact in facts if datetime.fromisoformat(fact["recordedat"]) <= known_at]
 

@@ -1,0 +1,61 @@
+"""An installation brought up by `make up`, as a newcomer would type it, and what a test asks of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+
+PLAN = "shaoxing-2023-2025"
+
+
+def make(state: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run make as a person would, without what this test run has in its environment."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP", "PG_DSN")}
+    given = [f"{name}={value}" for name, value in {"STATE": str(state), **variables}.items()]
+    return subprocess.run(
+        ["make", *words, *given], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An installation brought up with the demo feed, and taken down at the end."""
+    folder = tmp_path_factory.mktemp("journey") / "state"
+    up = make(folder, "up")
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert "4.1.b" in up.stdout
+        yield folder
+    finally:
+        make(folder, "down")
+
+
+def addresses_of(state: Path) -> dict[str, str]:
+    """Return what `make status JSON=1` says."""
+    status = make(state, "status", JSON="1")
+    assert status.returncode == 0, status.stderr
+    shown: dict[str, str] = json.loads(status.stdout)
+    return shown
+
+
+@pytest.fixture
+def addresses(state: Path) -> dict[str, str]:
+    """Where everything answers now."""
+    return addresses_of(state)
+
+
+def progress_of(addresses: dict[str, str], **asked: str) -> dict[str, Any]:
+    """Return the progress of the plan."""
+    answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/progress", params=asked, timeout=10)
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown

@@ -1,0 +1,101 @@
+"""Every number of the read API equals a plain recount of the services' logs, over the demo feed on the real stack."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from services.projection.chart import Chart
+from shared.plan import Plan, load_plan
+from tests.conftest import ROOT
+from tests.e2e.conftest import PLAN, progress_of
+from tests.unit.oracle import recount, standing_at
+
+SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
+
+
+def _log(address: str) -> list[dict[str, Any]]:
+    facts: list[dict[str, Any]] = []
+    while True:
+        after = facts[-1]["position"] if facts else 0
+        page = httpx.get(f"{address}/v1/log", params={"after": after, "limit": 5000}, timeout=30).json()["facts"]
+        if not page:
+            return facts
+        facts += page
+
+
+def _kinds(chart: Chart, plan: Plan, indicator: str) -> set[str]:
+    return {use.kind for line in chart.of_indicator[plan.id, indicator] for use in line.uses}
+
+
+@pytest.mark.timeout(600)
+def test_every_number_equals_a_plain_recount_of_the_logs(addresses: dict[str, str]) -> None:
+    plan = load_plan(ROOT / "plans" / f"{PLAN}.yaml")
+    chart = Chart([plan])
+    facts = [fact for service in SERVICES for fact in _log(addresses[service])]
+    assert len(facts) > 1_000
+    middle = sorted(fact["recordedat"] for fact in facts)[len(facts) // 2]
+    wrong, compared = [], 0
+    for as_of, known_at in ((date(2025, 12, 31), None), (date(2024, 5, 17), None), (date(2025, 3, 1), middle)):
+        instant = datetime.fromisoformat(known_at) if known_at else datetime.now(UTC)
+        standing = standing_at(facts, instant)
+        for district in (None, "330600", "330602", "330681"):
+            asked = {"as_of": as_of.isoformat(), "district": district, "known_at": known_at}
+            told = progress_of(addresses, **{name: value for name, value in asked.items() if value})
+            assert {shown["id"] for shown in told["indicators"]} == set(plan.indicators)
+            for shown in told["indicators"]:
+                kinds = _kinds(chart, plan, shown["id"])
+                own = [f for f in standing if f["type"].removeprefix("skillplan.").removesuffix(".v1") in kinds]
+                for period in shown["periods"]:
+                    numerator, denominator = recount(
+                        plan, plan.indicators[shown["id"]][1], own,
+                        district=district, period=period["period"], as_of=as_of, known_at=instant,
+                    )  # fmt: skip
+                    compared += 1
+                    if (period["numerator"], period["denominator"]) != (numerator, denominator):
+                        wrong.append((shown["id"], period["period"], asked, period["numerator"], numerator))
+    assert not wrong, wrong[:10]
+    assert compared > 600
+
+
+def test_the_facts_behind_each_cell_add_up_to_it(addresses: dict[str, str]) -> None:
+    for district in (None, "330681"):
+        asked = {"as_of": "2025-06-30"} | ({"district": district} if district else {})
+        for shown in progress_of(addresses, **asked)["indicators"]:
+            for period in shown["periods"]:
+                answer = httpx.get(
+                    f"{addresses['projection']}/v1/plans/{PLAN}/indicators/{shown['id']}/facts",
+                    params={"period": period["period"], **asked},
+                    timeout=10,
+                )
+                facts = answer.json()["facts"]
+                assert sum(fact["numerator"] for fact in facts) == period["numerator"], shown["id"]
+                if period["denominator"] is not None:
+                    assert sum(fact["denominator"] for fact in facts) == period["denominator"], shown["id"]
+
+
+def test_districts_add_up_to_the_city_and_months_to_the_year(addresses: dict[str, str]) -> None:
+    whole = progress_of(addresses, as_of="2025-12-31")
+    parts = [
+        progress_of(addresses, as_of="2025-12-31", district=code)
+        for code in ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
+    ]
+    for number, shown in enumerate(whole["indicators"]):
+        for at, period in enumerate(shown["periods"]):
+            own = [part["indicators"][number]["periods"][at]["numerator"] for part in parts]
+            assert sum(own) == period["numerator"], shown["id"]
+    for indicator, period in (("4.1.b", "2024"), ("3.3.a", "2023")):
+        months = [
+            httpx.get(
+                f"{addresses['projection']}/v1/plans/{PLAN}/indicators/{indicator}/facts",
+                params={"period": period, "month": f"{period}-{month:02}", "as_of": "2025-12-31"},
+                timeout=10,
+            ).json()["numerator"]
+            for month in range(1, 13)
+        ]
+        (shown,) = [shown for shown in whole["indicators"] if shown["id"] == indicator]
+        (cell,) = [cell for cell in shown["periods"] if cell["period"] == period]
+        assert sum(months) == cell["value"]
