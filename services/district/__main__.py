@@ -45,7 +45,7 @@ class Settings(BaseSettings):
 def demo(
     reports: Annotated[int, typer.Option(min=1, help="报告份数 how many reports")] = DEFAULT_REPORTS,
     seed: Annotated[int, typer.Option(help="随机种子 the same seed and size give the same feed")] = 1,
-    corrections: Annotated[bool, typer.Option(help="含更正与撤回 with corrections and retractions")] = False,
+    corrections: Annotated[bool, typer.Option(help="含更正与撤回 with corrections and retractions")] = True,
     patience: Annotated[
         float, typer.Option(min=0, help="等待受理目录与标准的秒数 seconds to wait until catalogue and standards are in")
     ] = 15,

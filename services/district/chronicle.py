@@ -71,9 +71,9 @@ class Told:
 class Chronicle:
     """What has been written so far; the stories of one feed share it."""
 
-    def __init__(self, feed: str, seed: int, last_day: int) -> None:
+    def __init__(self, feed: str, last_day: int) -> None:
         self.feed = feed
-        self.random = Random(f"{feed}/{seed}")  # noqa: S311 - a demo, no secret
+        self.random = Random(feed)  # noqa: S311 - a demo, no secret
         self.invented = Invented(feed)
         self.told: list[Told] = []
         self._counts: Counter[str] = Counter()
@@ -136,11 +136,12 @@ class Chronicle:
 
         Reports of one subject are sent in the order they are told.
         """
+        # Counted and drawn whether told or not, so that a longer history has the shorter one in it word by word.
         self._reports += 1
-        if day > self._last_day:
-            return
         minute = 480 + self._reports * 7 % 600
         due = (day + (self.late() if late is None else late)) * 1440 + minute
+        if day > self._last_day:
+            return
         due = max(due, self._sent.get(subject, 0))
         self._sent[subject] = due
         envelope = {

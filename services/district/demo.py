@@ -69,18 +69,18 @@ def feed_name(reports: int, seed: int) -> str:
 
 
 def feed(
-    reports: int = DEFAULT_REPORTS, seed: int = 1, today: date = date.max, corrections: bool = False
+    reports: int = DEFAULT_REPORTS, seed: int = 1, today: date = date.max, corrections: bool = True
 ) -> Iterator[Told]:
     """Yield that many reports as the districts would send them, none of something after yesterday.
 
     First comes what the city lays down (due 0): services decide between subjects in an order of their own (RULES A17),
-    so let them have it before the rest. `corrections`: with corrections and retractions, besides what is there
-    without. Memory stays the same however many: what is sent later waits in a window, which for a small feed holds all.
+    so let them have it before the rest. Without `corrections` the good reports are the same, none of them put right.
+    Memory stays the same however many: what is sent later waits in a window, which for a small feed holds all of it.
     """
-    c = Chronicle(feed_name(reports, seed), seed, min(DAYS - 1, (today - FIRST_DAY).days - 1))
-    good = _in_order(islice(_stories(c, reports), int(reports / _WITH_WRONG_ONES)))
+    name, last_day = feed_name(reports, seed), min(DAYS - 1, (today - FIRST_DAY).days - 1)
+    good = _in_order(islice(_stories(Chronicle(name, last_day), reports), int(reports / _WITH_WRONG_ONES)))
     # The estimate of how much the stories come to is on the low side; ordinary hires, reported late, fill up.
-    return islice(chain(with_mistakes(good, corrections), _fillers(c)), reports)
+    return islice(chain(with_mistakes(good, corrections), _fillers(Chronicle(f"{name}x", last_day))), reports)
 
 
 def _stories(c: Chronicle, reports: int) -> Iterator[Told]:

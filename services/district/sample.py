@@ -35,6 +35,7 @@ _VALUES: Final[tuple[tuple[object, object], ...]] = (
     (shapes.Number, 40),
     (shapes.Level, "3"),
     (shapes.Text, "演示 sample"),
+    (shapes.ReportId, "sample-0001"),
 )
 
 
@@ -45,16 +46,19 @@ def types() -> list[str]:
 
 def sample(type_: str) -> dict[str, Any] | None:
     """Return a valid event of a type, None when no service takes such reports."""
-    event = next((found for language in LANGUAGES if (found := language.find(type_)) and not found.decision), None)
-    if event is None:
+    language = next((language for language in LANGUAGES if language.find(type_)), None)
+    event = language.find(type_) if language else None
+    if language is None or event is None or event.decision:
         return None
+    # A retraction has the subject of what it takes back: that of any sample.
+    subject = event.subject or language.events[0].subject
     data = _object(event)
     return {
         "specversion": "1.0",
-        "id": "sample-0001",
+        "id": "sample-0001" if event.subject else "sample-0002",
         "source": f"/districts/{_DISTRICT}/sample",
         "type": type_,
-        "subject": _MEMBER_OF.sub(lambda found: _part(event, data, found[1]), event.subject),
+        "subject": _MEMBER_OF.sub(lambda found: _part(event, data, found[1]), subject),
         "time": f"{_DAY}T09:30:00+08:00",
         "district": _DISTRICT,
         "datacontenttype": "application/json",

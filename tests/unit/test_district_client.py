@@ -1,0 +1,72 @@
+"""Where a report goes, and a valid sample of every type."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from services.district.__main__ import app
+from services.district.client import CannotRouteError, route
+from services.district.sample import sample, types
+from tests.contract.languages import every_type, understood
+
+HIRE: dict[str, Any] = {
+    "type": "skillplan.recruitment.person-hired.v1",
+    "source": "/districts/330681/employment",
+    "subject": "hire/HT-1",
+}
+
+
+def test_a_report_goes_to_its_service_and_district_in_the_order_of_its_subject() -> None:
+    assert route(HIRE) == ("recruitment.reports.330681", b"hire/HT-1")
+
+
+def test_the_source_says_whose_topic_it_is_whatever_the_district_attribute() -> None:
+    assert route({**HIRE, "district": "330602"})[0] == "recruitment.reports.330681"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"type": "skillplan.planning.goal-set.v1"}, "type"),
+        ({"type": 7}, "type"),
+        ({"type": None}, "type"),
+        ({"source": "/districts/33068/employment"}, "source"),
+        ({"source": None}, "source"),
+        ({"subject": ""}, "subject"),
+        ({"subject": 3}, "subject"),
+    ],
+)
+def test_what_cannot_be_routed_is_said_in_both_languages_without_quoting_it(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(CannotRouteError, match=named) as raised:
+        route({**HIRE, **wrong})
+    assert all(str(value) not in str(raised.value) for value in wrong.values() if isinstance(value, str) and value)
+
+
+def test_every_type_that_can_be_reported_has_a_sample() -> None:
+    assert set(types()) == {language.type_of(event) for language, event in every_type() if not event.decision}
+
+
+@pytest.mark.parametrize("type_", types())
+def test_a_sample_is_valid_and_can_be_routed(type_: str) -> None:
+    made = sample(type_)
+    assert made is not None
+    understood(type_.split(".")[1], made)
+    assert route(made)[0] == f"{type_.split('.')[1]}.reports.330681"
+
+
+def test_what_no_district_reports_has_no_sample() -> None:
+    assert sample("skillplan.subsidy.subsidy-granted.v1") is None
+    assert sample("skillplan.subsidy.nothing.v1") is None
+
+
+def test_the_command_line_prints_a_sample_and_lists_the_types() -> None:
+    runner = CliRunner()
+    printed = runner.invoke(app, ["sample", HIRE["type"]])
+    assert printed.exit_code == 0
+    assert json.loads(printed.stdout)["type"] == HIRE["type"]
+    assert runner.invoke(app, ["sample"]).stdout.split() == types()
+    unknown = runner.invoke(app, ["sample", "skillplan.x.y.v1"])
+    assert unknown.exit_code == 1
+    assert "no such type" in unknown.stderr
