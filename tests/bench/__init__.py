@@ -1,0 +1,1 @@
+"""Measures each hop of the road beside a floor of its own: `make bench`."""

@@ -1,0 +1,60 @@
+"""`make bench`: every hop beside a floor measured in the same run. Ratios are what counts; nothing passes or fails."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench.growth import measure_growth
+from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
+from tests.bench.report import Row, memory, table
+from tests.bench.stage import Stage, open_stage
+
+
+def main() -> None:
+    """Measure what was asked for and print it."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="结果另存为 JSON also write the results as JSON")
+    parser.add_argument("--only", nargs="*", choices=list(_PARTS), help="只测这些 measure only these")
+    asked = parser.parse_args()
+    size = os.environ.get("BENCH_SIZE", "default")
+    if size not in SIZES:
+        parser.error(f"BENCH_SIZE: {' | '.join(SIZES)}")
+    since = time.monotonic()
+    rows: list[Row] = []
+    with open_stage() as stage:
+        for name in asked.only or _PARTS:
+            _say(f"… {name}")
+            rows += _PARTS[name](stage, SIZES[size])
+    _say(table(rows))
+    _say("\n内存峰值(各进程,上限 250 MB) Peak memory of each process\n" + memory(stage.peaks))
+    _say(f"\n{size}: {time.monotonic() - since:.0f} s, {os.cpu_count()} CPU, load {os.getloadavg()[0]:.1f}")
+    if asked.json:
+        told = {"size": size, "rows": [row.as_json() for row in rows], "peak_mb": stage.peaks}
+        asked.json.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _append(stage: Stage, sizes: Sizes) -> list[Row]:
+    return [measure_append(stage, sizes)]
+
+
+def _road(stage: Stage, sizes: Sizes) -> list[Row]:
+    with stage.system() as system:
+        return [*measure_inbox_and_relay(stage, system, sizes, Numbers())]
+
+
+_PARTS: dict[str, Callable[[Stage, Sizes], list[Row]]] = {"append": _append, "road": _road, "growth": measure_growth}
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The hops up to Kafka: append by HTTP, inbox to log, log to Kafka, each round beside its floor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import asyncpg
+
+from deploy.topics import Topic, create
+from tests.bench import feed
+from tests.bench.meter import Meter, Section
+from tests.bench.report import Row
+from tests.bench.stage import Stage, pid_of
+from tests.integration.processes import DISTRICTS, System, run
+
+_CLIENTS = 32
+_PATIENCE = 120.0
+_OFTEN = 0.02
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much each row does; the rounds are interleaved with the floor's."""
+
+    rounds: int
+    appends: int
+    reports: int
+    replay: int
+    small_log: int
+    large_log: int
+    growth: int
+    road: int
+    questions: int
+
+
+SIZES = {
+    "default": Sizes(3, 6_000, 12_000, 100_000, 10_000, 1_000_000, 2_000, 3_000, 1_500),
+    "small": Sizes(2, 1_000, 3_000, 10_000, 1_000, 50_000, 500, 600, 200),
+}
+_next = count()
+
+
+def new_run() -> str:
+    """Return a name that no other run of reports has."""
+    return f"r{next(_next)}"
+
+
+class Numbers:
+    """Deals out the numbers of reports, so that no person or contract comes twice."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self, count: int) -> int:
+        """Return the first of so many."""
+        first, self._next = self._next, self._next + count
+        return first
+
+
+def measure_append(stage: Stage, sizes: Sizes) -> Row:
+    """Append from concurrent HTTP clients, one report a request."""
+    row = Row("1 append, 32 HTTP clients", "reports", note="floor: bare asyncpg, the same rows, 1 a transaction")
+    numbers = Numbers()
+    with stage.system() as system:
+        bare = stage.new_database(feed.SERVICE)
+        (api,) = system.start(feed.SERVICE, "api")
+        for _ in range(sizes.rounds):
+            options = {"run": new_run(), "clients": _CLIENTS, "count": sizes.appends, "first": numbers.take(10**5)}
+            row.ours.append(
+                stage.run("load", {**options, "port": api.port, "pids": {"api": pid_of(api), **stage.parts}})
+            )
+            (size,) = system.query(
+                feed.SERVICE,
+                "select (select avg(length(bytes))::int from fact) fact, avg(length(bytes))::int receipt from receipt",
+            )
+            row.floor.append(
+                stage.run("floors", {**options, **dict(size), "floor": "append", "dsn": bare.dsn, "pids": stage.parts})
+            )
+    return row
+
+
+def measure_inbox_and_relay(stage: Stage, system: System, sizes: Sizes, numbers: Numbers) -> tuple[Row, Row]:
+    """Take reports from Kafka with the relay held back, then let the relay send what was recorded."""
+    inbox = Row("2 inbox → log", "reports", note="floor: Faust noack_take + one COPY of the same bytes")
+    relay = Row("3 log → Kafka", "messages", note="facts and receipts; floor: bare aiokafka producer, same bytes")
+    bare = stage.new_database(feed.SERVICE)
+    worker = system.process(feed.SERVICE, "worker")
+    for _ in range(sizes.rounds):
+        reports, before = new_run(), head_of(system)
+        options = {"run": reports, "count": sizes.reports, "first": numbers.take(sizes.reports)}
+        stage.run("floors", {**options, "floor": "publish"})
+        with relay_held(system):
+            worker.start()
+            pids = {"worker": pid_of(worker), **stage.parts}
+            inbox.ours.append(watch(system, "select position from log_head", before, sizes.reports, pids))
+        sent = "select sum(number)::bigint from relayed where outbox in ('facts', 'receipts')"
+        relay.ours.append(watch(system, sent, 2 * before, 2 * sizes.reports, pids))
+        stage.note_peaks(system)
+        worker.kill(15)
+        floor = {"floor": "inbox", "run": new_run(), "reports": reports, "count": sizes.reports}
+        inbox.floor.append(stage.run("floors", {**floor, "dsn": bare.owner_dsn, "pids": stage.parts}))
+        topic = f"floor-{new_run()}"
+        run(create(stage.kafka, [Topic(topic, 1 + len(DISTRICTS))]))
+        floor = {"floor": "relay", "topic": topic, "after_fact": before, "after_receipt": before}
+        relay.floor.append(
+            stage.run("floors", {**floor, "dsn": system.databases[feed.SERVICE].dsn, "pids": stage.parts})
+        )
+    return inbox, relay
+
+
+def head_of(system: System) -> int:
+    """Return the log's last position."""
+    position: int = system.query(feed.SERVICE, "select position from log_head")[0][0]
+    return position
+
+
+@contextlib.contextmanager
+def relay_held(system: System) -> Iterator[None]:
+    """Hold the relay's lock, so that the worker's relay stands by and what it costs is not counted."""
+    with system.holding(feed.SERVICE, "select pg_advisory_xact_lock(hashtext('skillplan.relay'))"):
+        yield
+
+
+def watch(
+    system: System, sql: str, before: int, expected: int, pids: dict[str, int], patience: float = _PATIENCE
+) -> Section:
+    """Return the section from the first progress of a number to its end; what led to the first step is not in it."""
+    return run(_watch(system.databases[feed.SERVICE].owner_dsn, sql, before, expected, pids, patience))
+
+
+async def _watch(dsn: str, sql: str, before: int, expected: int, pids: dict[str, int], patience: float) -> Section:
+    connection = await asyncpg.connect(dsn)
+    statement = await connection.prepare(sql)
+    meter, started, end = None, before, time.monotonic() + patience
+    try:
+        while True:
+            now = await statement.fetchval()
+            if meter is None and now > before:
+                meter, started = Meter(pids), now
+            if now >= before + expected and meter is not None:
+                return meter.section(before + expected - started)
+            if time.monotonic() > end:
+                raise TimeoutError(f"{now - before} of {expected} after {patience} s")
+            await asyncio.sleep(_OFTEN)
+    finally:
+        await connection.close()

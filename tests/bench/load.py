@@ -1,0 +1,108 @@
+"""Sends HTTP requests on many kept-alive connections at little cost: `python -m tests.bench.load <JSON>`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import sys
+from collections import deque
+from typing import Any
+
+import uvloop
+
+from tests.bench import feed
+from tests.bench.meter import Meter
+
+_END = b"\r\n\r\n"
+_WARM_UP = 10
+
+
+class _Client(asyncio.Protocol):
+    """Sends the next request as soon as the last one is answered."""
+
+    def __init__(self, requests: deque[bytes], done: asyncio.Future[None], wanted: bytes) -> None:
+        self._requests, self._done, self._wanted = requests, done, wanted
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head = self._received.find(_END)
+        if head < 0:
+            return
+        at = self._received.lower().index(b"content-length:") + 15
+        size = int(self._received[at : self._received.index(b"\r\n", at)])
+        if len(self._received) < head + 4 + size:
+            return
+        answer, self._received = self._received, b""
+        if not answer.startswith(b"HTTP/1.1 200") or self._wanted not in answer:
+            self._fail(RuntimeError(f"not as wanted: {answer[:600]!r}"))
+            return
+        self._send()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._fail(ConnectionError("the connection was closed"))
+
+    def _send(self) -> None:
+        if self._transport is None:
+            raise RuntimeError("not connected")
+        if self._requests:
+            self._transport.write(self._requests.popleft())
+        elif not self._done.done():
+            self._done.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)
+
+
+async def _send_all(port: int, requests: list[bytes], clients: int, wanted: bytes) -> None:
+    loop, waiting = asyncio.get_running_loop(), deque(requests)
+    done = [loop.create_future() for _ in range(clients)]
+    made = [
+        await loop.create_connection(lambda end=end: _Client(waiting, end, wanted), "127.0.0.1", port)  # type: ignore[misc]
+        for end in done
+    ]
+    await asyncio.gather(*done)
+    for transport, _ in made:
+        transport.close()
+
+
+def _post(body: bytes, kind: bytes) -> bytes:
+    head = b"POST /v1/events HTTP/1.1\r\nHost: b\r\nContent-Type: application/%s\r\nContent-Length: %d\r\n\r\n"
+    return head % (kind, len(body)) + body
+
+
+def _requests(options: dict[str, Any], first: int, count: int) -> list[bytes]:
+    if path := options.get("get"):
+        return [b"GET %s HTTP/1.1\r\nHost: b\r\n\r\n" % path.encode()] * count
+    run, each = options["run"], options.get("batch", 1)
+    if each == 1:
+        return [_post(feed.hire(at, run), b"cloudevents+json") for at in range(first, first + count)]
+    return [
+        _post(feed.batch(at, each, run), b"cloudevents-batch+json") for at in range(first, first + count * each, each)
+    ]
+
+
+async def main(options: dict[str, Any]) -> None:
+    """Send `count` requests (each of `batch` reports, or GET of a path) and print the section they took."""
+    each, clients, count = options.get("batch", 1), options["clients"], options["count"]
+    # A batch says its status inside and answers 200 whatever it is.
+    wanted = b'"status":"accepted"' if "run" in options else b""
+    first = options.get("first", 0)
+    warm = clients * _WARM_UP if each == 1 else clients
+    requests = _requests(options, first, count + warm)
+    await _send_all(options["port"], requests[:warm], clients, wanted)
+    meter = Meter(options["pids"])
+    await _send_all(options["port"], requests[warm:], clients, wanted)
+    section = meter.section(count * each)
+    sys.stdout.write(json.dumps(dataclasses.asdict(section)) + "\n")
+
+
+if __name__ == "__main__":
+    uvloop.run(main(json.loads(sys.argv[1])))
