@@ -422,7 +422,7 @@ def read_plan(text: str, name: str) -> Plan:
     try:
         plan = Plan.model_validate(source.content)
     except ValidationError as error:
-        raise PlanError([source.locate(fault) for fault in error.errors(include_url=False)]) from None
+        raise PlanError(list(source.locate_all(error.errors(include_url=False)))) from None
     if faults := [source.fault(path, zh, en) for path, zh, en in _contradictions(plan)]:
         raise PlanError(faults)
     return plan
@@ -545,13 +545,24 @@ class _Source:
         shown = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
         return Fault(self.name, self.lines[known], shown.removeprefix("."), zh, en)
 
-    def locate(self, error: ErrorDetails) -> Fault:
-        """Return a fault for what pydantic found; its location also names union members, which no file has."""
+    def locate_all(self, errors: Iterable[ErrorDetails]) -> Iterator[Fault]:
+        """Yield a fault for each thing that pydantic found."""
+        for error in errors:
+            path = self._path(error)
+            # A list whose items are faulty is called too short as well.
+            if error["type"] != "too_short" or (*path, error["ctx"]["min_length"] - 1) not in self.lines:
+                yield self._locate(error, path)
+
+    def _path(self, error: ErrorDetails) -> _Path:
+        """Return where it is; pydantic's location also names union members, which no file has."""
         path: _Path = ()
         for number, step in enumerate(error["loc"]):
             last = number == len(error["loc"]) - 1
             if (*path, step) in self.lines or (last and step not in _KINDS and error["type"] == "missing"):
                 path = (*path, step)
+        return path
+
+    def _locate(self, error: ErrorDetails, path: _Path) -> Fault:
         context = error.get("ctx", {})
         kind = error["type"]
         if kind == "plan":
