@@ -99,7 +99,7 @@ def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, j
     # The locale is what Java reads and writes file names in.
     start = ["env", "LC_ALL=C.UTF-8", java, *_LOGGING]
     if not (log_dir / "meta.properties").exists():
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = new_cluster_id()
         formatted = subprocess.run(
             [
                 *(*start, "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"),
@@ -117,6 +117,13 @@ def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, j
             )
     memory = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
     return dies_with_parent([*start, *memory, "-cp", class_path, "kafka.Kafka", str(properties)])
+
+
+def new_cluster_id() -> str:
+    """Return an id as Kafka writes them; never one with a leading dash, which the command line takes for an option."""
+    drawn = bytearray(uuid.uuid4().bytes)
+    drawn[0] &= 0x7F
+    return base64.urlsafe_b64encode(drawn).decode().rstrip("=")
 
 
 def escaped(text: str) -> str:

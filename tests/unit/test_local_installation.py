@@ -111,3 +111,8 @@ def test_java_reads_the_path_that_was_meant(path: str) -> None:
     escaped = kafka.escaped(path)
     assert escaped.isascii()
     assert escaped.encode().decode("unicode_escape") == path
+
+
+def test_no_cluster_id_looks_like_an_option() -> None:
+    assert all(kafka.new_cluster_id()[0] != "-" for _ in range(1_000))
+    assert len(kafka.new_cluster_id()) == 22
