@@ -1,0 +1,161 @@
+"""The pages say what the code, the plan and the contract say, and every link in them leads somewhere."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.docs import (
+    DOCS,
+    LANGUAGES,
+    PAGES,
+    PLAN,
+    ROOT,
+    Catalogue,
+    IncompleteError,
+    anchor,
+    measures,
+    refusals,
+    types,
+)
+from shared.plan import read_plan
+from tests.contract.languages import faults, understood
+
+WRITTEN = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("decisions/*.md"), *ROOT.glob("plans/*.md")])
+LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+TEST_LINK = re.compile(r"(<br>|, )?\[`test_\w+\.py`\]\([^)]*\)")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue()
+
+
+def without_tests(page: str) -> str:
+    """Leave out the lists of tests: a new test need not write the pages anew."""
+    return TEST_LINK.sub("", page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_up_to_date(name: str, catalogue: Catalogue) -> None:
+    stored = (DOCS / name).read_text(encoding="utf-8")
+    assert without_tests(PAGES[name](catalogue)) == without_tests(stored), "run `make docs`"
+
+
+def test_every_measure_has_clause_reports_rules_indicators_and_tests(catalogue: Catalogue) -> None:
+    page = measures(catalogue)  # raises where one is missing
+    assert len(catalogue.plan.measures) == 20
+    assert all(f"### {measure.id} " in page for measure in catalogue.plan.measures)
+
+
+def test_a_measure_that_no_test_speaks_of_fails_the_build() -> None:
+    with pytest.raises(IncompleteError, match=r"1\.1\.a: no test"):
+        measures(Catalogue(tests={"tests/unit/test_nothing.py": "person-hired"}))
+
+
+def test_an_indicator_of_an_unknown_report_type_fails_the_build() -> None:
+    text = PLAN.read_text(encoding="utf-8").replace("enrollment.major-opened", "enrollment.major-begun")
+    with pytest.raises(IncompleteError, match=r"1\.1: no such type: enrollment\.major-begun"):
+        measures(Catalogue(plan=read_plan(text, "changed.yaml")))
+
+
+def test_every_refusal_code_has_both_texts_and_a_fix(catalogue: Catalogue) -> None:
+    page = refusals(catalogue)
+    for code in catalogue.codes.values():
+        assert f"### {code.code}\n" in page
+        assert code.fix["zh"], code.code
+        assert code.fix["en"], code.code
+        assert all(rule.zh and rule.en for rule in code.classes), code.code
+
+
+def test_every_type_has_its_section(catalogue: Catalogue) -> None:
+    page = types(catalogue)
+    for language in LANGUAGES:
+        for event in language.events:
+            assert f"### {language.service}.{event.type_name}\n" in page
+
+
+def test_the_contract_keeps_every_rule_number() -> None:
+    page = (DOCS / "contract.md").read_text(encoding="utf-8")
+    expected = {"A": 19, "B": 16, "C": 14, "D": 16, "E": 27}
+    missing = [f"{s}{n}" for s, last in expected.items() for n in range(1, last + 1) if f"**{s}{n}**" not in page]
+    assert missing == []
+
+
+def test_the_contract_names_every_report_type() -> None:
+    page = (DOCS / "contract.md").read_text(encoding="utf-8")
+    missing = [
+        event.type_name for language in LANGUAGES for event in language.events if f"`{event.type_name}`" not in page
+    ]
+    assert missing == []
+
+
+def test_the_glossary_and_the_pages_know_no_other_codes(catalogue: Catalogue) -> None:
+    named = set(re.findall(r"refusals\.md#([a-z-]+)", "".join(page.read_text(encoding="utf-8") for page in WRITTEN)))
+    assert named <= {anchor(code) for code in catalogue.codes}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, fragment = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (fragment and fragment not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(file: Path) -> set[str]:
+    text = FENCE.sub("", file.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#{1,6} (.+)$", text, re.MULTILINE)
+    return {anchor(heading) for heading in headings} | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {name for page in WRITTEN for name in re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8"))}
+    assert named <= targets
+
+
+def test_every_target_of_the_makefile_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in explained if f"make {name}" not in readme and name != "help"] == []
+
+
+def test_every_decision_says_context_decision_consequences_alternatives_and_its_test() -> None:
+    headings = ("## Context", "## Decision", "## Consequences", "## Alternatives", "## Kept by")
+    for page in sorted(DOCS.glob("decisions/0*.md")):
+        text = page.read_text(encoding="utf-8")
+        assert [heading for heading in headings if heading not in text] == [], page.name
+        assert len(text.splitlines()) <= 60, f"{page.name}: longer than a screen"
+
+
+def curls(page: str) -> list[dict[str, Any]]:
+    """Return the event of each `curl … -d '…'` of a page."""
+    return [json.loads(body) for body in re.findall(r"^curl [^\n]* -d '([^']*)'$", page, re.MULTILINE)]
+
+
+def test_the_hire_of_the_readme_is_understood_and_the_wrong_one_gets_what_it_says() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    right, wrong = curls(readme)
+    understood("recruitment", right)
+    shown = readme[readme.index('"status":"invalid"') :].partition("\n]")[0]
+    told = set(re.findall(r'"code":"([a-z-]+)".*?"pointer":"([^"]+)"', shown))
+    assert told == faults("recruitment", wrong)
+
+
+def test_the_reports_of_the_districts_guide_are_understood() -> None:
+    guide = (DOCS / "for-districts.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```json\n(.*?)^```", guide, re.MULTILINE | re.DOTALL):
+        report = json.loads(block)
+        if person := report["data"].get("person"):
+            person["id_number"], person["name"] = "990000199001010017", "示例甲"
+        understood("recruitment", report)
