@@ -1,0 +1,301 @@
+"""What holds whatever is reported: random reports, ends, corrections and retractions on the real database."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.decider import Standing, View
+from shared.events import Ends, Opens
+from tests.integration.desk import (
+    Desk,
+    Report,
+    corrected,
+    desks_fixture,  # noqa: F401 - a fixture
+    offices_fixture,  # noqa: F401 - a fixture
+    organisation,
+    person,
+    report,
+    retraction,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+FIRST_DAY: Final = date(2024, 1, 1)
+# What happens: (what, which subject, who, which day, which report is meant).
+STEPS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "open", "open", "end", "end", "correct", "correct", "retract", "retract"]),
+        st.integers(0, 6),
+        st.integers(0, 1),
+        st.integers(0, 8),
+        st.integers(0, 40),
+    ),
+    min_size=10,
+    max_size=45,
+)
+REAL: Final = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def recruitment(what: str, which: int, who: int, day: str, id_: str) -> Report:
+    """Return a report about one of a few things: two contracts, a fair, a class and its members, a demand."""
+    two = which % 2
+    if which <= 2:
+        if what == "end":
+            return report("recruitment", "hire-ended", id_, on=day, subject=f"hire/H{two}")
+        where = organisation(1)
+        return report("recruitment", "person-hired", id_, on=day, subject=f"hire/H{two}", person=person(who),
+                      enterprise=where)  # fmt: skip
+    if which == 3:
+        name = "fair-cancelled" if what == "end" else "fair-held"
+        return report("recruitment", name, id_, on=day, subject="fair/F")
+    if which == 4:
+        if what == "end" or who:
+            return report("recruitment", "demand-matched", id_, on=day, subject="demand/D", persons=who + 1)
+        return report("recruitment", "demand-raised", id_, on=day, subject="demand/D", persons=3)
+    if what == "end":
+        return report("recruitment", "cooperation-class-opened", id_, on=day, subject="class/C", seats=who + 1)
+    return report("recruitment", "student-joined-class", id_, on=day, subject=f"class-member/C/{which}", class_no="C",
+                  person=person(who))  # fmt: skip
+
+
+def subsidy(what: str, which: int, who: int, day: str, id_: str) -> Report:
+    """Return a report about one of a few things: claims and their money, credit lines, wage agreements."""
+    two = which % 2
+    if which <= 2:
+        if what == "end":
+            name = "subsidy-recovered" if who else "subsidy-paid"
+            return report("subsidy", name, id_, on=day, subject=f"claim/C{two}", amount_fen=1 + int(day[-1]) * 30_000)
+        return report("subsidy", "subsidy-claimed", id_, on=day, subject=f"claim/C{two}", person=person(who),
+                      certificate_number="Z")  # fmt: skip
+    if which == 3:
+        name = "wage-agreement-ended" if what == "end" else "wage-agreement-signed"
+        return report("subsidy", name, id_, on=day, agreement_no=f"GZ-{who}")
+    if which == 4:
+        return report("subsidy", "standard-set", id_, on=day, amount_fen=100_000 + who)
+    if what == "end":
+        return report("subsidy", "credit-line-closed", id_, on=day, subject=f"credit/L{which}")
+    return report("subsidy", "credit-line-requested", id_, on=day, subject=f"credit/L{which}", person=person(who),
+                  amount_fen=80_000_000)  # fmt: skip
+
+
+def evidence(what: str, which: int, who: int, day: str, id_: str) -> Report:
+    """Return a report of another service that money rests on."""
+    if which % 2:
+        name = "honour-withdrawn" if what == "end" else "honour-conferred"
+        changes: dict[str, Any] = {} if what == "end" else {"person": person(who)}
+        return report("competition", name, id_, on=day, subject=f"honour/H{which % 3}", **changes)
+    if what == "end":
+        return report("competition", "certificate-revoked", id_, on=day, subject="certificate/Z")
+    return report("competition", "certificate-issued", id_, on=day, subject="certificate/Z", person=person(who))
+
+
+def reports(steps: Sequence[tuple[str, int, int, int, int]], tell: Any, prefix: str = "r") -> list[Report]:
+    """Return the reports of the steps; a correction or retraction may name one that comes later, or never."""
+    told: list[Report] = []
+    for number, (what, which, who, days, meant) in enumerate(steps):
+        id_, day = f"{prefix}{number}", str(FIRST_DAY + timedelta(days=days))
+        if what in ("open", "end") or not told:
+            told.append(tell(what, which, who, day, id_))
+            continue
+        target = told[meant % len(told)] if meant < 36 else tell("open", which, who, day, f"{prefix}{meant}")
+        if what == "retract" or target["type"].endswith("report-retracted.v1"):
+            told.append(retraction(target, id_))
+        else:
+            right = tell("open", which, who, day, id_)
+            if right["type"] != target["type"]:
+                right = tell("end", which, who, day, id_)
+            same = right["type"] == target["type"] and right["subject"] == target["subject"]
+            told.append((right if same else corrected(target, id_)) | {"corrects": target["id"]})
+    return told
+
+
+@given(steps=STEPS, cuts=st.lists(st.integers(1, 12), min_size=1, max_size=8))
+@REAL
+async def test_recruitment(offices: dict[str, Desk], steps: Any, cuts: list[int]) -> None:
+    desk = offices["recruitment"]
+    told = reports(steps, recruitment)
+    await desk.clear()
+    for sent in told:
+        await desk.send(sent)
+    one_by_one = await recorded(desk)
+    await check(desk)
+    # The same in batches: what is decided does not depend on what a transaction already had in hand.
+    await desk.clear()
+    todo, size = list(told), itertools.cycle(cuts)
+    while todo:
+        count = next(size)
+        await desk.send(*todo[:count])
+        todo = todo[count:]
+    assert await recorded(desk) == one_by_one
+    # And expiry leaves nothing that waits.
+    while await desk.let_pass(31):
+        pass
+    assert await desk.waiting() == set()
+    await check(desk)
+
+
+@given(steps=STEPS, told_elsewhere=STEPS, shuffle=st.randoms(use_true_random=False))
+@REAL
+async def test_subsidy(offices: dict[str, Desk], steps: Any, told_elsewhere: Any, shuffle: Any) -> None:
+    desk, source = offices["subsidy"], offices["competition"]
+    await desk.clear()
+    await source.clear()
+    for first in ("catalogue-published", "standard-set"):
+        await desk.say(report("subsidy", first))
+    own, other = reports(steps, subsidy), reports(told_elsewhere, evidence, "e")
+    while own or other:
+        if other and (not own or shuffle.random() < len(other) / (len(own) + len(other))):
+            await source.send(other.pop(0))
+        else:
+            await desk.send(own.pop(0))
+        if shuffle.random() < 0.4:
+            await desk.hear(source)
+    await desk.hear(source)
+    await check(source)
+    await check(desk)
+    while await desk.let_pass(31):
+        pass
+    assert await desk.waiting() == set()
+    await check(desk)
+
+
+async def recorded(desk: Desk) -> Any:
+    """Return all facts and receipts, without what differs from run to run."""
+    facts = await desk.facts()
+    for fact in facts:
+        for name in ("id", "recordedat", "correlationid", "causationid"):
+            del fact[name]
+        if "person" in fact["data"]:
+            del fact["data"]["person"]["sealed"]
+    rows = await desk.owner.fetch("select bytes from receipt order by number")
+    receipts = [orjson.loads(row["bytes"]) for row in rows]
+    for receipt in [*receipts, *(r["first"] for r in receipts if "first" in r)]:
+        del receipt["decided_at"], receipt["received_at"]
+    return facts, receipts, sorted(await desk.waiting())
+
+
+async def check(desk: Desk) -> None:
+    """Check all that holds at any time, after whatever was reported."""
+    facts = await desk.facts()
+    assert [fact["position"] for fact in facts] == list(range(1, len(facts) + 1))
+    versions: defaultdict[str, list[int]] = defaultdict(list)
+    for fact in facts:
+        versions[fact["subject"]].append(fact["version"])
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in versions.values())
+    instants = [fact["recordedat"] for fact in facts]
+    assert instants == sorted(set(instants))
+    view = await desk.view()
+    assert view.orphans == []
+    latest = await _decisions(desk)
+    _check_standing(desk, view, latest)
+    _check_openings(view, latest)
+    if desk.service == "recruitment":
+        _check_hires(view, latest)
+    if desk.service == "subsidy":
+        _check_money(view)
+
+
+async def _decisions(desk: Desk) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return each report's latest receipt, having checked how it came to that."""
+    rows = await desk.owner.fetch("select bytes from receipt where decision is not null order by source, id, decision")
+    every = [orjson.loads(row["bytes"]) for row in rows]
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for receipt in every:
+        key = (receipt["source"], receipt["id"])
+        before = latest.get(key)
+        if before is not None:
+            assert receipt["decided_at"] > before["decided_at"]
+            # A refusal is final; what is accepted may wait again or be flagged.
+            assert before["status"] != "refused", (before, receipt)
+            if before["status"] == receipt["status"] == "accepted":
+                assert receipt["flags"] == ["needs-review"]
+            if before["status"] == receipt["status"] == "waiting":
+                assert receipt["waits_for"] != before["waits_for"]
+        latest[key] = receipt
+    assert {key[1] for key, r in latest.items() if r["status"] == "waiting"} == await desk.waiting()
+    return latest
+
+
+def _check_standing(desk: Desk, view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """What stands was accepted; what was accepted stands, or was retracted or corrected since."""
+    told: defaultdict[tuple[str, str], int] = defaultdict(int)
+    suspended: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for fact in view.facts:
+        key = (fact.report_source, fact.report_id)
+        told[key] += not fact.event.decision
+        suspended[key] += fact.event.type_name == "report-suspended"
+    for key, receipt in latest.items():
+        retracts = receipt["type"].endswith("report-retracted.v1")
+        stands = view.of_report(desk.service, key) is not None or view.ended_by(desk.service, key) is not None
+        accepted = receipt["status"] == "accepted"
+        # Decided once; again only after each time it was suspended.
+        assert told[key] == suspended[key] + accepted, receipt
+        if retracts:
+            continue
+        if stands and not accepted:
+            assert receipt["status"] == "refused", receipt
+            assert told[key] == 0, receipt  # what stands is the fact of its refusal
+        if accepted and not stands:
+            assert view.fate(desk.service, key) is not None, receipt
+
+
+def _flagged(standing: Standing, latest: dict[tuple[str, str], dict[str, Any]]) -> bool:
+    return bool(latest[standing.fact.report_source, standing.fact.report_id]["flags"])
+
+
+def _all(view: View) -> list[Standing]:
+    streams = dict.fromkeys(fact.stream for fact in view.facts)
+    return [standing for stream in streams for standing in view.on(stream)]
+
+
+def _check_openings(view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Of one subject at most one thing is open, and each begins no earlier than the one before it ended."""
+    things: defaultdict[tuple[str, str, Any], list[Standing]] = defaultdict(list)
+    for standing in _all(view):
+        if isinstance(standing.event.role, Opens):
+            key = getattr(standing.event, standing.event.role.key) if standing.event.role.key else None
+            things[standing.fact.stream, standing.event.type_name, key].append(standing)
+            if standing.end is not None:
+                assert isinstance(standing.end.event.role, Ends)
+                assert _flagged(standing, latest) or standing.starts_on <= standing.end.happened_on
+    for group in things.values():
+        group.sort(key=lambda standing: standing.root)
+        for one, after in itertools.pairwise(group):
+            assert one.ended_on is not None
+            assert isinstance(after.event.role, Opens)
+            assert after.event.role.again
+            assert one.ended_on <= after.starts_on or _flagged(one, latest) or _flagged(after, latest)
+
+
+def _check_hires(view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """No overlap among those that are not flagged; an end put right is never refused for it (RULES C2)."""
+    hires = [
+        standing
+        for standing in _all(view)
+        if standing.event.type_name == "person-hired"
+        and not _flagged(standing, latest)
+        and not (standing.end and standing.end.corrects)
+    ]
+    for one, other in itertools.combinations(hires, 2):
+        same = getattr(one.event, "person") == getattr(other.event, "person")  # noqa: B009 - of any event
+        assert not (same and one.overlaps(other.starts_on, other.last_day)), (one, other)
+
+
+def _check_money(view: View) -> None:
+    """Each grant stands with its claim, once for a person and certificate unless flagged."""
+    streams = dict.fromkeys(fact.stream for fact in view.facts if fact.stream.startswith("claim/"))
+    for stream in streams:
+        names = [standing.event.type_name for standing in view.on(stream)]
+        assert names.count("subsidy-claimed") == names.count("subsidy-granted") <= 1
+        if "subsidy-claimed" not in names:
+            assert not {"subsidy-paid", "subsidy-recovered"} & set(names)
