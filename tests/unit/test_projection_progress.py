@@ -1,0 +1,166 @@
+"""What the progress answer says of sums: values, targets, what is met, what cannot be computed; RULES E by hand."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.projection.chart import WHOLE, Chart, Part
+from services.projection.read_models.target_progress import Asked, progress
+from shared.plan import load_plan
+
+ROOT = Path(__file__).parents[2]
+PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
+OTHER = load_plan(ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml")
+CHART = Chart([PLAN, OTHER])
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
+YUECHENG, KEQIAO, CITY = "330602", "330603", "330600"
+SIX = ["330602", "330603", "330604", "330624", "330681", "330683"]
+Sums = Mapping[tuple[str, Part, int, str], int]  # (indicator, part, period, district)
+
+
+def ask(
+    sums: Sums, indicator: str, plan: str = PLAN.id, as_of: date = date(2025, 6, 1), district: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the periods of one indicator, given the sums of its cells."""
+    cells = {}
+    for (id_, part, period, code), value in sums.items():
+        lines = CHART.of_indicator[plan, id_]
+        line = next((line for line in lines if line.part is part), lines[0])
+        cells[line.number, int(part), period, code] = value
+    answer = progress(CHART.plans[plan], CHART, cells, Asked(as_of, NOW, district))
+    periods: list[dict[str, Any]] = next(one for one in answer if one["id"] == indicator)["periods"]
+    return periods
+
+
+def hired(year: int, count: int, district: str = YUECHENG) -> dict[tuple[str, Part, int, str], int]:
+    return {("4.1.b", Part.NUM, year, district): count}
+
+
+def test_an_annual_indicator_lists_each_year_that_has_begun() -> None:
+    periods = ask(hired(2023, 7) | hired(2024, 1000), "4.1.b", as_of=date(2024, 1, 1))
+    assert [(one["period"], one["from"], one["to"], one["value"]) for one in periods] == [
+        ("2023", "2023-01-01", "2023-12-31", 7),
+        ("2024", "2024-01-01", "2024-12-31", 1000),
+    ]
+    assert [one["met"] for one in periods] == [False, True]
+
+
+def test_before_the_plan_no_year_has_begun_and_the_whole_is_empty() -> None:
+    assert ask({}, "4.1.b", as_of=date(2022, 12, 31)) == []
+    whole = ask({}, "1.1.a", as_of=date(2022, 12, 31))
+    assert [(one["period"], one["value"]) for one in whole] == [("plan", 0)]
+
+
+def test_an_answer_has_every_field_of_the_contract() -> None:
+    assert ask(hired(2023, 500), "4.1.b", as_of=date(2023, 5, 1)) == [
+        {
+            "period": "2023",
+            "from": "2023-01-01",
+            "to": "2023-12-31",
+            "value": 500,
+            "numerator": 500,
+            "denominator": None,
+            "target": {"op": ">=", "value": 1000, "upper": None},
+            "met": False,
+            "progress": 0.5,
+            "exceeds": False,
+            "expected": None,
+            "signal": "none",
+            "computable": True,
+        }
+    ]
+
+
+def test_more_than_is_strict() -> None:
+    def met(count: int) -> bool:
+        sums = {("1.3.b", Part.NUM, 2024, KEQIAO): count}
+        return bool(ask(sums, "1.3.b", as_of=date(2024, 12, 31))[1]["met"])
+
+    assert [met(1999), met(2000), met(2001)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("count", "met", "exceeds"), [(1, False, False), (2, True, False), (3, True, False), (4, True, True)]
+)
+def test_a_range_is_met_from_its_lower_bound_and_exceeded_above_the_upper(count: int, met: bool, exceeds: bool) -> None:
+    told = ask({("2.3.a", Part.NUM, WHOLE, CITY): count}, "2.3.a")[0]
+    assert (told["met"], told["exceeds"], told["progress"]) == (met, exceeds, count / 2)
+    assert told["target"] == {"op": "range", "value": 2, "upper": 3}
+
+
+def test_all_means_as_many_as_are_listed() -> None:
+    told = ask({("3.1.a", Part.NUM, WHOLE, CITY): 8}, "3.1.a")[0]
+    assert told["target"] == {"op": "all", "value": 8, "upper": None}
+    assert (told["met"], told["progress"]) == (True, 1)
+    assert ask({("3.1.a", Part.NUM, WHOLE, CITY): 7}, "3.1.a")[0]["met"] is False
+
+
+def test_a_share_is_the_sum_of_numerators_over_the_sum_of_denominators() -> None:
+    sums = {
+        ("1.1.e", Part.NUM, WHOLE, YUECHENG): 35, ("1.1.e", Part.DEN, WHOLE, YUECHENG): 100,
+        ("1.1.e", Part.NUM, WHOLE, KEQIAO): 0, ("1.1.e", Part.DEN, WHOLE, KEQIAO): 1,
+    }  # fmt: skip
+    city = ask(sums, "1.1.e")[0]
+    assert (city["numerator"], city["denominator"], city["met"]) == (35, 101, False)
+    assert city["value"] == pytest.approx(34.653465346, abs=1e-9)
+    assert ask(sums, "1.1.e", district=YUECHENG)[0]["value"] == 35
+
+
+def test_a_share_is_compared_exactly_not_as_it_is_rounded() -> None:
+    big = 10**17
+    sums = {("5.2.b", Part.NUM, WHOLE, KEQIAO): 3 * big, ("5.2.b", Part.DEN, WHOLE, KEQIAO): 10 * big}
+    assert ask(sums, "5.2.b")[0]["met"] is False
+    sums["5.2.b", Part.NUM, WHOLE, KEQIAO] += 1
+    told = ask(sums, "5.2.b")[0]
+    assert told["value"] == 30
+    assert told["met"] is True
+
+
+def test_without_a_denominator_a_share_is_not_computable() -> None:
+    told = ask({("2.4.d", Part.NUM, WHOLE, KEQIAO): 0, ("2.4.d", Part.DEN, WHOLE, KEQIAO): 0}, "2.4.d")[0]
+    assert (told["computable"], told["value"], told["met"], told["progress"]) == (False, None, None, None)
+
+
+def test_the_city_itself_has_no_denominators() -> None:
+    sums = {("3.2.b", Part.NUM, WHOLE, CITY): 1, ("3.2.b", Part.DEN, WHOLE, CITY): 1}
+    told = ask(sums, "3.2.b", district=CITY)[0]
+    assert (told["computable"], told["value"], told["numerator"]) == (False, None, 1)
+    assert ask(sums, "3.2.b")[0]["value"] == 100
+
+
+def test_the_density_needs_the_population_of_each_of_the_six() -> None:
+    sums = {("2.4.c", Part.DEN, WHOLE, code): 10_000 for code in SIX} | {
+        ("2.4.c", Part.NUM, WHOLE, YUECHENG): 100, ("2.4.c", Part.NUM, WHOLE, CITY): 62,
+    }  # fmt: skip
+    told = ask(sums, "2.4.c")[0]
+    assert (told["value"], told["met"]) == (27, True)
+    del sums["2.4.c", Part.DEN, WHOLE, KEQIAO]
+    assert ask(sums, "2.4.c")[0]["computable"] is False
+    assert ask(sums, "2.4.c", district=YUECHENG)[0]["value"] == 100
+
+
+def test_a_district_has_no_target_unless_the_plan_gives_it_one() -> None:
+    told = ask(hired(2023, 5000), "4.1.b", as_of=date(2023, 5, 1), district=YUECHENG)[0]
+    assert (told["target"], told["met"], told["progress"]) == (None, None, None)
+    sums = {("1.1.a", Part.NUM, 2024, "110101"): 1}
+    own = ask(sums, "1.1.a", plan=OTHER.id, as_of=date(2024, 3, 1), district="110101")[0]
+    assert own["target"] == {"op": ">=", "value": 2, "upper": None}
+    assert own["progress"] == 0.5
+
+
+def test_monitored_indicators_have_values_and_no_target() -> None:
+    told = ask({("2.2.a", Part.NUM, WHOLE, KEQIAO): -5}, "2.2.a")[0]
+    assert (told["value"], told["target"], told["met"], told["progress"]) == (-5, None, None, None)
+
+
+def test_another_plan_has_its_own_years_and_targets() -> None:
+    periods = ask({}, "1.1.a", plan=OTHER.id, as_of=date(2026, 5, 1))
+    assert [(one["from"], one["to"]) for one in periods] == [
+        ("2024-02-01", "2024-12-31"),
+        ("2025-01-01", "2025-12-31"),
+        ("2026-01-01", "2026-01-31"),
+    ]
+    assert ask({}, "1.1.b", plan=OTHER.id)[0]["target"] == {"op": ">", "value": 12.5, "upper": None}
