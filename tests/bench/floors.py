@@ -39,6 +39,16 @@ with head as (
 insert into fact (position, stream, version, id, report_source, report_id, tags, recorded_at, bytes, sha256)
 select position, $6, 1, $7, $1, $2, $8, recorded_at, $9, $10 from head
 """
+# What the projection writes for a fact that counts once: a row of facts that stand, and one of the ledger.
+_WIDE = (
+    *("line smallint", "use smallint", "service text", "position bigint", "event_id text", "type text", "subject text"),
+    *("member text", "on_day date", "district text", "amount bigint", "report_source text", "report_id text"),
+    *("recorded_at timestamptz", "retracted boolean", "suspended boolean", "threaded boolean", "report bigint"),
+    *("c_line smallint", "part smallint", "period smallint", "c_district text", "counted_on date"),
+    *("effective_on date", "c_recorded_at timestamptz", "delta bigint", "cause text", "c_service text", "at bigint"),
+)
+_AN_ID, _A_TOKEN = "0198a3b2-7c11-7a90-8f3e-9e8d7c6b5a43", "9f86d081884c7d659a2feaa0c55ad015"
+_A_TYPE = "skillplan.recruitment.person-hired.v1"
 
 
 def producer(kafka: str) -> aiokafka.AIOKafkaProducer:
@@ -176,10 +186,8 @@ async def relay(options: dict[str, Any]) -> Section:
 async def ledger(options: dict[str, Any]) -> Section:
     """Poll facts and COPY as many rows of the width that the ledger has."""
     connection = await asyncpg.connect(options["dsn"])
-    await connection.execute(
-        "create table bare (plan text, indicator text, part text, district text, effective_on date, "
-        "recorded_at timestamptz, delta bigint, member text, cause text, service text, position bigint, event_id text)"
-    )
+    table = f"bare_{options['run']}"
+    await connection.execute(f"create table {table} ({', '.join(_WIDE)})")
     consumer = aiokafka.AIOKafkaConsumer(
         f"{feed.SERVICE}.events",
         bootstrap_servers=options["kafka"],
@@ -189,18 +197,20 @@ async def ledger(options: dict[str, Any]) -> Section:
     )
     await consumer.start()
     now = datetime.now(UTC)
+    today = now.date()
     taken = skipped = 0
     meter = None
     while taken < options["count"]:
         for messages in (await consumer.getmany(timeout_ms=1000, max_records=_POLLED)).values():
             rows = [
                 (
-                    *("shaoxing-2023-2025", "4.1.b", "num", "330602", now.date(), now, 1),
-                    *(m.key.decode(), "original", feed.SERVICE, m.offset, "0198a3b2-7c11-7a90-8f3e-9e8d7c6b5a43"),
+                    *(1, 0, feed.SERVICE, m.offset, _AN_ID, _A_TYPE, m.key.decode(), _A_TOKEN, today, "330602", 1),
+                    *("/districts/330602/hr", m.key.decode(), now, False, False, False, m.offset),
+                    *(1, 0, 2024, "330602", today, today, now, 1, "original", feed.SERVICE, m.offset),
                 )
                 for m in messages
             ]
-            await connection.copy_records_to_table("bare", records=rows)
+            await connection.copy_records_to_table(table, records=rows)
             taken += len(messages)
             if meter is None:
                 skipped, meter = taken, Meter(options["pids"] | {SELF: os.getpid()})

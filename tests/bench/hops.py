@@ -97,9 +97,9 @@ def measure_inbox_and_relay(stage: Stage, system: System, sizes: Sizes, numbers:
         with relay_held(system):
             worker.start()
             pids = {"worker": pid_of(worker), **stage.parts}
-            inbox.ours.append(watch(system, "select position from log_head", before, sizes.reports, pids))
+            inbox.ours.append(watch(system, feed.SERVICE, "select position from log_head", before, sizes.reports, pids))
         sent = "select sum(number)::bigint from relayed where outbox in ('facts', 'receipts')"
-        relay.ours.append(watch(system, sent, 2 * before, 2 * sizes.reports, pids))
+        relay.ours.append(watch(system, feed.SERVICE, sent, 2 * before, 2 * sizes.reports, pids))
         stage.note_peaks(system)
         worker.kill(15)
         floor = {"floor": "inbox", "run": new_run(), "reports": reports, "count": sizes.reports}
@@ -126,26 +126,34 @@ def relay_held(system: System) -> Iterator[None]:
         yield
 
 
-def watch(
-    system: System, sql: str, before: int, expected: int, pids: dict[str, int], patience: float = _PATIENCE
-) -> Section:
+def watch(system: System, service: str, sql: str, before: int, expected: int, pids: dict[str, int]) -> Section:
     """Return the section from the first progress of a number to its end; what led to the first step is not in it."""
-    return run(_watch(system.databases[feed.SERVICE].owner_dsn, sql, before, expected, pids, patience))
+    section = run(_watch(system.databases[service].dsn, sql, before, expected, pids))
+    if section is None:
+        raise RuntimeError("all was done before the first look")
+    return section
 
 
-async def _watch(dsn: str, sql: str, before: int, expected: int, pids: dict[str, int], patience: float) -> Section:
+def wait_for(system: System, service: str, sql: str, expected: int) -> None:
+    """Wait until a number is what it should become."""
+    run(_watch(system.databases[service].dsn, sql, -1, expected + 1, {}))
+
+
+async def _watch(dsn: str, sql: str, before: int, expected: int, pids: dict[str, int]) -> Section | None:
     connection = await asyncpg.connect(dsn)
-    statement = await connection.prepare(sql)
-    meter, started, end = None, before, time.monotonic() + patience
+    meter, started, end = None, before, time.monotonic() + _PATIENCE
     try:
         while True:
-            now = await statement.fetchval()
+            try:
+                now = await connection.fetchval(sql) or 0
+            except asyncpg.UndefinedTableError:  # whoever makes it is starting
+                now = before
+            if now >= before + expected:
+                return meter.section(before + expected - started) if meter is not None else None
             if meter is None and now > before:
                 meter, started = Meter(pids), now
-            if now >= before + expected and meter is not None:
-                return meter.section(before + expected - started)
             if time.monotonic() > end:
-                raise TimeoutError(f"{now - before} of {expected} after {patience} s")
+                raise TimeoutError(f"{now - before} of {expected} after {_PATIENCE} s")
             await asyncio.sleep(_OFTEN)
     finally:
         await connection.close()

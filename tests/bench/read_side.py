@@ -1,0 +1,96 @@
+"""The hops from Kafka on: facts to the ledger, a report to the number it moves, replay, questions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+from deploy.local.ports import any_free
+from tests.bench import feed
+from tests.bench.growth import seed
+from tests.bench.hops import Numbers, Sizes, head_of, new_run, wait_for, watch
+from tests.bench.meter import Section
+from tests.bench.report import Row
+from tests.bench.stage import Stage, pid_of
+from tests.conftest import ROOT
+from tests.integration.processes import Process, System, run
+
+PLAN = "shaoxing-2023-2025"
+_PATH = f"/v1/plans/{PLAN}/progress"
+_HIRES = "4.1.b"  # the indicator that the reports count in
+_RATE = 200
+_CLIENTS = 32
+_SERVICE = "projection"
+_COUNTED = f"select position from g1.checkpoint where service = '{feed.SERVICE}'"  # noqa: S608 - ours
+
+
+def measure_read_side(stage: Stage, system: System, sizes: Sizes, numbers: Numbers) -> list[Row]:
+    """Measure what happens to the facts that the rows before have recorded and sent."""
+    ledger, projector = _measure_ledger(stage, system, sizes)
+    (api,) = system.start(feed.SERVICE, "api")
+    services = json.dumps({feed.SERVICE: api.url})
+    reader = system.process(_SERVICE, "api", SKILLPLAN_SERVICES=services).start()
+    (worker,) = system.start(feed.SERVICE, "worker")
+    pids = {
+        "worker": pid_of(worker), "projector": pid_of(projector), "read api": pid_of(reader), **stage.parts
+    }  # fmt: skip
+    road = Row("5 report on Kafka → /progress", "reports", aim=None)
+    first = numbers.take(10**5)
+    options = {"run": new_run(), "first": first, "count": sizes.road, "rate": _RATE, "indicator": _HIRES}
+    found = stage.run("latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
+    road.ours.append(found)
+    told = {name.removesuffix("_ms"): f"{value:,.0f} ms" for name, value in found.extra.items()}
+    good = "✓" if found.extra["p99_ms"] < 1000 else "✗"
+    road.note = f"at {_RATE}/s: {', '.join(f'{name} {value}' for name, value in told.items())} {good}"
+    asked = Row("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")
+    for _ in range(sizes.rounds):
+        options = {"get": _PATH, "clients": _CLIENTS, "count": sizes.questions, "port": reader.port}
+        asked.ours.append(stage.run("load", {**options, "pids": {"read api": pid_of(reader), **stage.parts}}))
+    replay = _measure_replay(stage, system, sizes, projector)
+    return [ledger, road, replay, asked]
+
+
+def _measure_ledger(stage: Stage, system: System, sizes: Sizes) -> tuple[Row, Process]:
+    """Count the facts that are on Kafka, each time into a fresh database; the last projector lives on."""
+    row = Row("4 Kafka → ledger", "facts", note="floor: bare getmany + one COPY of rows as wide as standing and ledger")
+    bare, facts = stage.new_database(feed.SERVICE), head_of(system)
+    projector: Process | None = None
+    for _ in range(sizes.rounds):
+        if projector is not None:
+            projector.kill(15)
+            del system.databases[_SERVICE]
+        projector = system.process(_SERVICE, "projector").start(wait=False)
+        pids = {"projector": pid_of(projector), **stage.parts}
+        row.ours.append(watch(system, _SERVICE, _COUNTED, 0, facts, pids))
+        stage.note_peaks(system)
+        options = {"floor": "ledger", "run": new_run(), "count": facts, "dsn": bare.owner_dsn, "pids": stage.parts}
+        row.floor.append(stage.run("floors", options))
+    assert projector is not None
+    return row, projector
+
+
+def _measure_replay(stage: Stage, system: System, sizes: Sizes, projector: Process) -> Row:
+    """Rebuild from the topic while nothing else happens."""
+    row = Row("6 replay (rebuild)", "facts", aim=None)
+    if (missing := sizes.replay - head_of(system)) > 0:
+        run(seed(system.databases[feed.SERVICE], missing))
+    facts = head_of(system)
+    wait_for(system, _SERVICE, _COUNTED, facts)
+    stage.note_peaks(system)
+    projector.kill(15)
+    settings = {**os.environ, **projector.settings, "SKILLPLAN_PORT": str(any_free(1)[0])}
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-m", f"services.{_SERVICE}", "rebuild"], cwd=ROOT, env=settings, stdout=subprocess.DEVNULL
+    )
+    _, status, spent = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - began
+    if status:
+        raise RuntimeError(f"rebuild ended with {status}")
+    row.ours.append(Section(facts, seconds, {"rebuild": spent.ru_utime + spent.ru_stime}))
+    stage.peaks[f"{_SERVICE} rebuild"] = spent.ru_maxrss / 1024
+    row.note = f"{facts:,} facts, the whole command"
+    return row
