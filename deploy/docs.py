@@ -1,7 +1,7 @@
 """Writes the pages that follow from the code and the plan: docs/measures.md, docs/refusals.md, docs/types.md.
 
 `python -m deploy.docs` brings them up to date. It refuses a measure of which a clause, a report type, a rule, an
-indicator or a test is missing, and a refusal code without a fix.
+indicator or a test is missing, and a refusal code without a fix or a test.
 """
 
 from __future__ import annotations
@@ -311,7 +311,12 @@ def _target(indicator: Indicator) -> str:
 
 
 def refusals(catalogue: Catalogue) -> str:
-    """Return docs/refusals.md: every code with both texts, the fix, its rule and the tests that provoke it."""
+    """Return docs/refusals.md: every code with both texts, the fix, its rule and the tests that speak of it.
+
+    Raises IncompleteError for a code that no test speaks of.
+    """
+    if untested := [code.code for code in catalogue.codes.values() if not catalogue.tests_of_code(code)]:
+        raise IncompleteError("\n".join(f"{code}: no test speaks of it" for code in untested))
     parts = [
         _GENERATED,
         "# 拒绝代码 Refusal codes\n\n",

@@ -62,6 +62,11 @@ def test_an_indicator_of_an_unknown_report_type_fails_the_build() -> None:
         measures(Catalogue(plan=read_plan(text, "changed.yaml")))
 
 
+def test_a_refusal_code_that_no_test_speaks_of_fails_the_build() -> None:
+    with pytest.raises(IncompleteError, match="bad-checksum: no test"):
+        refusals(Catalogue(tests={"tests/unit/test_nothing.py": "person-hired"}))
+
+
 def test_every_refusal_code_has_both_texts_and_a_fix(catalogue: Catalogue) -> None:
     page = refusals(catalogue)
     for code in catalogue.codes.values():
