@@ -19,10 +19,10 @@ Template = Callable[[str, Path | None], tuple[str, Passwords]]
 
 
 @pytest.fixture
-def system(kafka: str, database: NewDatabase, topics: NewTopics, tmp_path: Path) -> Iterator[System]:
+def system(kafka: str, postgres: str, database: NewDatabase, topics: NewTopics, tmp_path: Path) -> Iterator[System]:
     """An empty installation: every topic fresh, no process yet; all are killed at the end."""
     topics(*deploy_topics.wanted(DISTRICTS))
-    made = System(kafka, tmp_path, database)
+    made = System(kafka, tmp_path, database, postgres)
     yield made
     made.close()
 
@@ -38,7 +38,7 @@ def running(
     """Both processes of the services that the module names in SERVICES, for all its tests."""
     services: tuple[str, ...] = request.module.SERVICES
     with fresh_topics(kafka, services), fresh_databases(postgres, _template) as new_database:
-        made = System(kafka, tmp_path_factory.mktemp("running"), new_database)
+        made = System(kafka, tmp_path_factory.mktemp("running"), new_database, postgres)
         try:
             made.start_services(*services)
             yield made

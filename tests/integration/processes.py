@@ -150,6 +150,7 @@ class System:
     kafka: str
     folder: Path
     new_database: Callable[[str], Database]
+    superuser: str = ""
     databases: dict[str, Database] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
 
@@ -205,15 +206,16 @@ class System:
 
     def query(self, service: str, sql: str, *values: object) -> list[asyncpg.Record]:
         """Ask a service's database, as the owner of its tables."""
+        return run(_fetch(self.databases[service].owner_dsn, sql, *values))
 
-        async def ask() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(self.databases[service].owner_dsn)
-            try:
-                return await connection.fetch(sql, *values)
-            finally:
-                await connection.close()
+    def blocked(self, service: str) -> list[int]:
+        """Return the database's own processes that wait for a lock in a service's database."""
+        sql = "select pid from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'"
+        return [row["pid"] for row in run(_fetch(self.superuser, sql, self.databases[service].name))]
 
-        return run(ask())
+    def cut_off(self, pids: list[int]) -> None:
+        """End connections of the database, as it does by itself once it notices that nobody is there any more."""
+        run(_fetch(self.superuser, "select pg_terminate_backend(pid, 5000) from unnest($1::int[]) as pid", pids))
 
     @contextlib.contextmanager
     def holding(self, service: str, sql: str) -> Iterator[None]:
@@ -240,6 +242,14 @@ class System:
             finally:
                 release.set()
                 holder.result()
+
+
+async def _fetch(dsn: str, sql: str, *values: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetch(sql, *values)
+    finally:
+        await connection.close()
 
 
 def topics_of(services: Sequence[str]) -> list[deploy_topics.Topic]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-from zlib import crc32
 
 from tests.unit import people
 
@@ -36,9 +35,12 @@ def organisation(index: int = 0, kind: str = "91") -> dict[str, Any]:
     return {"credit_code": people.credit_code(index, kind), "name": f"样本机构 Sample {index}"}
 
 
+_NAMED: Final[dict[str, int]] = {}
+
+
 def person(n: int | str) -> dict[str, Any]:
     """Return the made-up person of a report: each report is about another one."""
-    return people.reported(n if isinstance(n, int) else 100_000 + crc32(n.encode()) % 800_000)
+    return people.reported(n if isinstance(n, int) else _NAMED.setdefault(n, 100_000 + len(_NAMED)))
 
 
 def major_opened(n: int, **changes: Any) -> Report:

@@ -113,17 +113,16 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
 
 
 def settle(system: System, *services: str, within: float = 60.0) -> None:
-    """Wait until all that was published is decided and all that was decided is on the topics."""
-
-    def relayed(service: str) -> bool:
-        behind = system.query(
-            service,
-            "select position + receipts + quarantined - (select sum(number) from relayed) as behind from log_head",
-        )[0]["behind"]
-        return bool(behind == 0)
-
+    """Wait until all that is decided by now is on the topics."""
     for service in services:
-        eventually(lambda service=service: relayed(service), within)  # type: ignore[misc]
+        head = system.query(service, "select position, receipts, quarantined from log_head")[0]
+        decided = dict(zip(("facts", "receipts", "quarantine"), head, strict=True))
+
+        def relayed(service: str = service, decided: dict[str, int] = decided) -> bool:
+            checkpoints = system.query(service, "select outbox, number from relayed")
+            return all(number >= decided[outbox] for outbox, number in checkpoints)
+
+        eventually(relayed, within)
 
 
 def standing(system: System, service: str, reports: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
@@ -141,14 +140,12 @@ def standing(system: System, service: str, reports: Sequence[dict[str, Any]]) ->
 def check_log(system: System, service: str) -> list[dict[str, Any]]:
     """Check that the log is dense, in order and unharmed, and that every outbox stands on its topic; return the facts.
 
-    Waits for the relay before.
+    Speaks of what is recorded when it begins; waits for the relay.
     """
-    settle(system, service)
-    rows = system.query(service, "select * from fact order by position")
     head = system.query(service, "select * from log_head")[0]
-    count = len(rows)
-    assert [row["position"] for row in rows] == list(range(1, count + 1)), "positions are dense"
-    assert head["position"] == count
+    settle(system, service)
+    rows = system.query(service, "select * from fact where position <= $1 order by position", head["position"])
+    assert [row["position"] for row in rows] == list(range(1, head["position"] + 1)), "positions are dense"
     instants = [row["recorded_at"] for row in rows]
     assert all(earlier < later for earlier, later in itertools.pairwise(instants))
     versions: defaultdict[str, int] = defaultdict(int)
@@ -159,7 +156,6 @@ def check_log(system: System, service: str) -> list[dict[str, Any]]:
     _check_events(system, service, [(row["stream"].encode(), row["bytes"]) for row in rows])
     _check_receipts(system, service, head["receipts"])
     _check_quarantine(system, service, head["quarantined"])
-    assert not system.query(service, "select from waiting")[head["waiting"] :]
     return [json.loads(row["bytes"]) for row in rows]
 
 
@@ -169,25 +165,27 @@ def _check_events(system: System, service: str, log: Sequence[tuple[bytes, bytes
         position = stored.json["position"]
         assert position <= reached + 1, f"{service}.events skips from {reached} to {position}"
         reached = max(reached, position)
-        assert (stored.key, stored.value) == log[position - 1], "the topic has the very bytes of the log"
-        assert stored.headers == STRUCTURED
-    assert reached == len(log)
+        if position <= len(log):
+            assert (stored.key, stored.value) == log[position - 1], "the topic has the very bytes of the log"
+            assert stored.headers == STRUCTURED
+    assert reached >= len(log)
 
 
 def _check_receipts(system: System, service: str, count: int) -> None:
-    rows = system.query(service, "select number, district, bytes from receipt order by number")
+    sql = "select number, district, bytes from receipt where number <= $1 order by number"
+    rows = system.query(service, sql, count)
     assert [row["number"] for row in rows] == list(range(1, count + 1)), "receipts are dense"
     told: defaultdict[str, set[bytes]] = defaultdict(set)
     for stored in whole(system.kafka, *(f"receipts.{district}" for district in DISTRICTS)):
         told[stored.topic].add(stored.value or b"")
-    missing = [
-        row["bytes"] for row in rows if row["district"] and row["bytes"] not in told[f"receipts.{row['district']}"]
-    ]
+    answers = [(f"receipts.{row['district']}", row["bytes"]) for row in rows if row["district"]]
+    missing = [answer for topic, answer in answers if answer not in told[topic]]
     assert not missing, f"{len(missing)} receipts are not on their topic, one: {missing[0]!r}"
 
 
 def _check_quarantine(system: System, service: str, count: int) -> None:
-    rows = system.query(service, 'select number, topic, partition, "offset" from quarantine order by number')
+    sql = 'select number, topic, partition, "offset" from quarantine where number <= $1 order by number'
+    rows = system.query(service, sql, count)
     assert [row["number"] for row in rows] == list(range(1, count + 1))
     told = {
         (shown["topic"], shown["partition"], shown["offset"])
