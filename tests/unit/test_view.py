@@ -1,0 +1,201 @@
+"""What stands, by the fold of a log that every decision is made from, against a plain second reading of RULES B."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.recruitment.events import LANGUAGE, DemandMatched, DemandRaised, HireEnded, PersonHired
+from shared.decider import View, values
+from shared.events import DecisionFlagged, Event, Fact, ReportRetracted, ReportSuspended
+from tests.unit.people import organisation, someone
+
+SOURCE: Final = "/districts/330681/tests"
+START: Final = datetime(2024, 1, 1, tzinfo=UTC)
+# (what, which stream, which earlier report, which day)
+STEPS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "open", "end", "end", "correct", "correct", "retract", "suspend", "anew", "flag"]),
+        st.integers(0, 3),
+        st.integers(0, 30),
+        st.integers(0, 9),
+    ),
+    max_size=30,
+)
+MANY: Final = settings(max_examples=500, deadline=None)
+
+
+def _event(what: str, which: int, days: int) -> Event:
+    day = date(2024, 1, 1) + timedelta(days=days)
+    if which == 3:
+        if what == "end":
+            return DemandMatched(instrument="agency-service", persons=days + 1)
+        return DemandRaised(project="项目", enterprise=organisation(1), occupation_code="6-25-01-01", persons=99)
+    if what == "end":
+        return HireEnded(ended_on=day)
+    return PersonHired(
+        person=someone(1), enterprise=organisation(1), channel="other", occupation_code="6-18-01-01", hired_on=day
+    )
+
+
+class Log:
+    """A log written without asking any decider: orders that could come about, and many that could not."""
+
+    def __init__(self, steps: list[tuple[str, int, int, int]]) -> None:
+        self.facts: list[Fact] = []
+        self.first: dict[str, Fact] = {}  # the report's own fact, by its id
+        for what, which, meant, days in steps:
+            names = list(self.first)
+            target = self.first[names[meant % len(names)]] if names else None
+            if what in ("open", "end") or target is None:
+                stream = "demand/D" if which == 3 else f"hire/H{which}"
+                self.add(f"r{len(self.facts)}", stream, _event(what, which, days))
+            elif what in ("correct", "retract") and target.report_id not in standing(self.facts):
+                continue  # the one thing that is always seen to: what is put right or taken back stands (RULES B2)
+            elif what == "correct":
+                self.add(f"r{len(self.facts)}", target.stream, target.event, corrects=target.report_id)
+            elif what == "retract":
+                undo = ReportRetracted(report_id=target.report_id, reason="误报")
+                self.add(f"u{len(self.facts)}", target.stream, undo)
+            elif what == "suspend":
+                self.add(target.report_id, target.stream, ReportSuspended(report_id=target.report_id, reason="x"))
+            elif what == "flag":
+                flag = DecisionFlagged(report_id=target.report_id, flag="needs-review", reason="x")
+                self.add(target.report_id, target.stream, flag)
+            elif target.report_id in suspended(self.facts):
+                self.add(target.report_id, target.stream, target.event, corrects=target.corrects)
+
+    def add(self, id_: str, stream: str, event: Event, corrects: str | None = None) -> None:
+        number = len(self.facts) + 1
+        at = START + timedelta(minutes=number)
+        fact = Fact(
+            service="recruitment",
+            position=number,
+            version=number,
+            id=str(number),
+            type=LANGUAGE.type_of(type(event)),
+            stream=stream,
+            district="330681",
+            at=at,
+            time=at.isoformat(),
+            recorded_at=at,
+            report_source=SOURCE,
+            report_id=id_,
+            event=event,
+            body=values(event),
+            corrects=corrects,
+        )
+        self.facts.append(fact)
+        if not event.decision and not isinstance(event, ReportRetracted):
+            self.first.setdefault(id_, fact)
+
+
+def suspended(facts: list[Fact]) -> set[str]:
+    """Return the ids of reports that were suspended and not decided again since."""
+    found: set[str] = set()
+    for fact in facts:
+        if isinstance(fact.event, ReportSuspended):
+            found.add(fact.report_id)
+        elif not isinstance(fact.event, DecisionFlagged | ReportRetracted):
+            found.discard(fact.report_id)
+    return found
+
+
+def standing(facts: list[Fact]) -> set[str]:
+    """Return the ids of the reports that stand, each asked for by itself (RULES B1, B4, B6)."""
+    retracted = {fact.event.report_id: fact.position for fact in facts if isinstance(fact.event, ReportRetracted)}
+    told = [fact for fact in facts if not isinstance(fact.event, ReportRetracted | ReportSuspended | DecisionFlagged)]
+    first = {fact.report_id: fact.position for fact in reversed(told)}
+
+    def counts(id_: str) -> bool:
+        # A retraction of what is not there yet takes nothing back.
+        return not (id_ in retracted and retracted[id_] > first[id_])
+
+    replaced = {fact.corrects for fact in told if fact.corrects and counts(fact.report_id)}
+    return {id_ for id_ in first if counts(id_) and id_ not in replaced} - suspended(facts)
+
+
+def shown(view: View) -> Any:
+    """Return what a view says stands, in order, with the ends attached."""
+    streams = sorted({fact.stream for fact in view.facts})
+    return (
+        [
+            [(s.fact.report_id, s.fact.position, s.end.report_id if s.end else None) for s in view.on(stream)]
+            for stream in streams
+        ],
+        [fact.report_id for fact in view.orphans],
+    )
+
+
+def ids(seen: Any) -> list[str]:
+    """Return the ids of all that stands by what `shown` returned."""
+    places, orphans = seen
+    return [*(id_ for place in places for s in place for id_ in (s[0], s[2]) if id_), *orphans]
+
+
+@given(STEPS)
+@MANY
+def test_each_report_that_stands_has_one_place(steps: list[tuple[str, int, int, int]]) -> None:
+    facts = Log(steps).facts
+    found = ids(shown(View(facts)))
+    assert len(found) == len(set(found))
+    assert set(found) == standing(facts)
+
+
+@given(STEPS, st.randoms(use_true_random=False))
+@MANY
+def test_the_order_in_which_facts_are_loaded_does_not_matter(
+    steps: list[tuple[str, int, int, int]], shuffle: random.Random
+) -> None:
+    facts = Log(steps).facts
+    mixed = list(facts)
+    shuffle.shuffle(mixed)
+    assert shown(View(mixed)) == shown(View(facts))
+
+
+@given(STEPS, st.integers(0, 30))
+@MANY
+def test_a_correction_taken_back_changes_nothing(steps: list[tuple[str, int, int, int]], meant: int) -> None:
+    log = Log(steps)
+    before = shown(View(log.facts))
+    present = sorted(standing(log.facts))
+    if not present:
+        return
+    target = log.first[present[meant % len(present)]]
+    latest = next(f for f in reversed(log.facts) if f.report_id == target.report_id and not f.event.decision)
+    log.add("correction", target.stream, latest.event, corrects=target.report_id)
+    # In its place, with the same end and before the same others: only the id is another.
+    swapped = [name if name != target.report_id else "correction" for name in ids(before)]
+    assert ids(shown(View(log.facts))) == swapped
+    log.add("undo", target.stream, ReportRetracted(report_id="correction", reason="误报"))
+    assert shown(View(log.facts)) == before
+
+
+@given(STEPS)
+@MANY
+def test_an_end_is_attached_to_one_thing_opened_before_it(steps: list[tuple[str, int, int, int]]) -> None:
+    view = View(Log(steps).facts)
+    for stream in {fact.stream for fact in view.facts}:
+        for place in view.on(stream):
+            if place.end is not None:
+                assert place.end.stream == stream
+                assert view.ended_by("recruitment", (SOURCE, place.end.report_id)) is place
+    for orphan in view.orphans:
+        assert view.ended_by("recruitment", (SOURCE, orphan.report_id)) is None
+
+
+@given(STEPS)
+@MANY
+def test_what_does_not_stand_says_why(steps: list[tuple[str, int, int, int]]) -> None:
+    log = Log(steps)
+    view, there = View(log.facts), standing(log.facts)
+    for id_ in log.first:
+        fate = view.fate("recruitment", (SOURCE, id_))
+        if id_ in there:
+            assert fate is None
+        else:
+            assert fate is not None or id_ in suspended(log.facts)
