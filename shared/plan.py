@@ -49,8 +49,16 @@ def _refuse(zh: str, en: str) -> NoReturn:
     raise PydanticCustomError("plan", "{zh}; {en}", {"zh": zh, "en": en})
 
 
-FieldPaths = Annotated[tuple[FieldPath, ...], BeforeValidator(_as_list), Field(min_length=1)]
-Scalars = Annotated[tuple[Scalar, ...], BeforeValidator(_as_list), Field(min_length=1)]
+FieldPaths = Annotated[
+    tuple[FieldPath, ...],
+    BeforeValidator(_as_list, json_schema_input_type=FieldPath | tuple[FieldPath, ...]),
+    Field(min_length=1),
+]
+Scalars = Annotated[
+    tuple[Scalar, ...],
+    BeforeValidator(_as_list, json_schema_input_type=Scalar | tuple[Scalar, ...]),
+    Field(min_length=1),
+]
 MonthWeights = Annotated[tuple[Natural, ...], AfterValidator(_some_weight), Field(min_length=12)]
 
 
@@ -106,7 +114,12 @@ class Selector(_Part):
     where: dict[FieldPath, Other | Scalars] = {}
     dated: FieldPath | None = None
     until: FieldPath | None = None
-    ended_by: Annotated[EndedBy | None, BeforeValidator(lambda v: {"fact": v} if isinstance(v, str) else v)] = None
+    ended_by: Annotated[
+        EndedBy | None,
+        BeforeValidator(
+            lambda v: {"fact": v} if isinstance(v, str) else v, json_schema_input_type=EndedBy | FactType | None
+        ),
+    ] = None
     undone_by: FactType | None = None
 
 
@@ -155,7 +168,9 @@ class Latest(_Part):
     kind: Literal["latest"]
     of: Selector
     by: FieldPath | None = None
-    add: Annotated[tuple[FieldPath, ...], BeforeValidator(_as_list)] = ()
+    add: Annotated[
+        tuple[FieldPath, ...], BeforeValidator(_as_list, json_schema_input_type=FieldPath | tuple[FieldPath, ...])
+    ] = ()
     each_district: StrictBool = False
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -129,11 +130,20 @@ def topics(kafka: str) -> Iterator[NewTopics]:
 @pytest.fixture(scope="module")
 def state_folder() -> Iterator[Path]:
     """A folder for an installation of `make up`, stopped and removed at the end."""
+    with new_state_folder() as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def new_state_folder() -> Iterator[Path]:
+    """The same for as long as a block."""
     room = Path(tempfile.mkdtemp(prefix="skillplan-state-"))
     room.chmod(0o711)  # closed to others, the database's files would have to live elsewhere when we are root
-    yield room / "state"
-    Supervisor(room / "state").stop()
-    shutil.rmtree(room)
+    try:
+        yield room / "state"
+    finally:
+        Supervisor(room / "state").stop()
+        shutil.rmtree(room)
 
 
 def _addresses(superuser: str, service: str, name: str, passwords: Passwords) -> Database:

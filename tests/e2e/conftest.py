@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, new_state_folder
 
 PLAN = "shaoxing-2023-2025"
 
@@ -27,16 +27,14 @@ def make(state: Path, *words: str, **variables: str) -> subprocess.CompletedProc
 
 
 @pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state() -> Iterator[Path]:
     """An installation brought up with the demo feed, and taken down at the end."""
-    folder = tmp_path_factory.mktemp("journey") / "state"
-    up = make(folder, "up")
-    try:
+    with new_state_folder() as folder:
+        up = make(folder, "up")
         assert up.returncode == 0, up.stdout + up.stderr
         assert "4.1.b" in up.stdout
         yield folder
-    finally:
-        make(folder, "down")
+        assert make(folder, "down").returncode == 0
 
 
 def addresses_of(state: Path) -> dict[str, str]:
