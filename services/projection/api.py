@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.projection.read_models import target_progress
 from services.projection.read_models.reading import Reader
+from services.projection.store import of_generation
 from shared.event_store import UNAVAILABLE
 from shared.events import parse_instant
 from shared.health import Health
@@ -73,7 +74,7 @@ def create_app(
             async with pool.acquire(timeout=3) as connection:
                 number = await connection.fetchval("select generation from head", timeout=3)
                 if number is not None:
-                    rows = await connection.fetch(f"select service, position from g{int(number)}.checkpoint")  # noqa: S608
+                    rows = await connection.fetch(of_generation(number)["checkpoints"])
                     for row in rows:
                         if (head := heads.head(row["service"])) is not None:
                             behind.labels(row["service"]).set(max(0, head[0] - row["position"]))

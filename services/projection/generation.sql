@@ -1,7 +1,6 @@
 -- name: create
 -- The tables of one generation. `standing` keeps every fact that feeds a line, and when it began and ceased to stand;
 -- `contribution` is the ledger and only grows; `cell` is its sum by day, a cache that a recount must equal.
-create schema g;
 create table g.line (
     number smallint primary key,
     plan text not null,
@@ -34,10 +33,10 @@ create table g.standing (
     replacing bigint,                            -- the same of the report that replaced it
     primary key (service, position, line, use)
 ) with (fillfactor = 90);
-create index standing_member on g.standing (line, member);
-create index standing_subject on g.standing (line, subject) where threaded;
-create index standing_report on g.standing (report);
-create index standing_replacing on g.standing (replacing) where replacing is not null;
+create index on g.standing (line, member);
+create index on g.standing (line, subject) where threaded;
+create index on g.standing (report);
+create index on g.standing (replacing) where replacing is not null;
 create table g.contribution (
     line smallint not null,
     part smallint not null,                      -- 0 numerator, 1 denominator
@@ -51,8 +50,8 @@ create table g.contribution (
     service text collate "C" not null,           -- with position: the fact that counts
     position bigint not null
 );
-create index contribution_cell on g.contribution (line, counted_on);
-create index contribution_recorded on g.contribution using brin (recorded_at);
+create index on g.contribution (line, counted_on);
+create index on g.contribution using brin (recorded_at);
 create table g.cell (
     line smallint not null,
     part smallint not null,
@@ -82,7 +81,11 @@ create view g.ledger as
 insert into g.line select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[])
 
 -- name: drop
-drop schema if exists g cascade
+drop view if exists g.ledger;
+drop table if exists g.line, g.standing, g.contribution, g.cell, g.checkpoint
+
+-- name: analyze
+analyze g.standing, g.contribution, g.cell
 
 -- name: checkpoints
 select service, position, recorded_at, next_offset from g.checkpoint

@@ -10,7 +10,7 @@ import asyncpg
 from services.projection import store
 from services.projection.chart import Chart
 from services.projection.follower import Follower, Metrics
-from services.projection.store import Ledger
+from services.projection.store import Ledger, of_generation
 
 _MOST: Final = 5000
 Show = Callable[[int, int], None]
@@ -64,7 +64,7 @@ async def _replay(
             if not got and any(log.problem for log in follower.logs.values()):
                 break
     await connection.execute("reset synchronous_commit")
-    await connection.execute(f"analyze g{number}.standing, g{number}.contribution, g{number}.cell")
+    await connection.execute(of_generation(number)["analyze"])
     behind = [
         f"{log.service}.events: {log.kept.position} < {counted[log.service]} {log.problem or ''}".strip()
         for log in follower.logs.values()

@@ -143,16 +143,9 @@ def read_plans(documents: str) -> tuple[Plan, ...]:
 
 @cache
 def of_generation(number: int, package: str = "services.projection", file: str = "generation.sql") -> Mapping[str, str]:
-    """Return the queries of a .sql file on the tables of one generation: `g.` stands for its schema."""
+    """Return the queries of a .sql file on the tables of one generation: `g.` stands for its prefix."""
     queries = _GENERATION_SQL if file == "generation.sql" else read_queries(package, file)
-    named = {"create schema g;": f"create schema g{number};", "schema if exists g ": f"schema if exists g{number} "}
-    filled = {}
-    for name, query in queries.items():
-        text = query.replace(" g.", f" g{number}.")
-        for found, put in named.items():
-            text = text.replace(found, put)
-        filled[name] = text
-    return filled
+    return {name: query.replace(" g.", f" numbers.g{number}_") for name, query in queries.items()}
 
 
 class Ledger:
@@ -197,7 +190,7 @@ class Ledger:
         batch.mark()
         posting = batch.post([row async for row in self._load(batch)])
         await self._connection.copy_records_to_table(
-            "standing", schema_name=f"g{self.number}", columns=_STANDING, records=map(self._record, posting.new)
+            f"g{self.number}_standing", schema_name="numbers", columns=_STANDING, records=map(self._record, posting.new)
         )
         for row in posting.changed:
             await self._connection.execute(
@@ -205,7 +198,7 @@ class Ledger:
                 row.suspended, row.replaced_by, _replacing(row),
             )  # fmt: skip
         await self._connection.copy_records_to_table(
-            "contribution", schema_name=f"g{self.number}", columns=_CONTRIBUTION, records=posting.contributions
+            f"g{self.number}_contribution", schema_name="numbers", columns=_CONTRIBUTION, records=posting.contributions
         )
         if cells := posting.cells():
             keys = list(zip(*sorted(cells), strict=True))

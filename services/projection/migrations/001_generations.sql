@@ -1,5 +1,5 @@
--- Which generations of the numbers there are, and which one is read. The tables of a generation stand in a schema of
--- their own, g<number>, made by the service's role when it starts one: all of it can be made again from the facts.
+-- Which generations of the numbers there are, and which one is read. The tables of a generation, numbers.g<number>_…,
+-- are made by the service's role when it starts one: all of it can be made again from the facts.
 create table generation (
     number int generated always as identity primary key,
     digest text not null,                        -- of all in the plans that decides contributions
@@ -16,4 +16,5 @@ insert into head default values;
 
 grant select, insert, update, delete on generation to "{role}";
 grant select, update on head to "{role}";
-do $$ begin execute format('grant create on database %I to %I', current_database(), '{role}'); end $$;
+create schema numbers;
+grant usage, create on schema numbers to "{role}";

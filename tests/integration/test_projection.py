@@ -1,0 +1,423 @@
+"""The projection on a real broker and database: exact after kill -9, holes, standby, rebuild, another plan."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from itertools import groupby
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from deploy import topics as deploy_topics
+from shared.plan import load_plan
+from tests.conftest import ROOT, NewDatabase, NewTopics
+from tests.integration.processes import Process, System, eventually
+from tests.integration.reports import person_hired
+from tests.integration.road import Message, publish
+from tests.unit.oracle import recount
+from tests.unit.worlds import DISTRICTS, Fact, World, encode
+
+SHAOXING = ROOT / "plans" / "shaoxing-2023-2025.yaml"
+LAKESIDE = ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml"
+PLAN = "shaoxing-2023-2025"
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class Projection:
+    """The projection's processes on fresh topics of facts, with a database of their own."""
+
+    def __init__(self, system: System, folder: Path) -> None:
+        self.system = system
+        self.plans = folder / "plans"
+        self.plans.mkdir()
+        for file in (SHAOXING, LAKESIDE):
+            shutil.copy(file, self.plans)
+        self._api: Process | None = None
+
+    def projector(self) -> Process:
+        return self.system.process("projection", "projector", SKILLPLAN_PLANS=str(self.plans))
+
+    @property
+    def api(self) -> Process:
+        if self._api is None:
+            self._api = self.system.process("projection", "api", SKILLPLAN_PLANS=str(self.plans)).start()
+        return self._api
+
+    def publish(self, *facts: Fact) -> None:
+        publish(self.system.kafka, [message(fact) for fact in facts])
+
+    def get(self, path: str, **query: object) -> Any:
+        answer = self.api.http.get(path, params={name: str(value) for name, value in query.items()})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def progress(self, plan: str = PLAN, **query: object) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return each period's answer by indicator and period."""
+        answer = self.get(f"/v1/plans/{plan}/progress", **query)
+        return {(one["id"], period["period"]): period for one in answer["indicators"] for period in one["periods"]}
+
+    def positions(self) -> dict[str, int]:
+        answer = self.get(f"/v1/plans/{PLAN}/progress")
+        return {service: told["position"] for service, told in answer["complete_to"].items()}
+
+    def wait_for(self, **positions: int) -> None:
+        eventually(lambda: all(self.positions()[service] == at for service, at in positions.items()), 60)
+
+    def command(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the projection's commands to its end."""
+        process = self.system.process("projection", name, SKILLPLAN_PLANS=str(self.plans))
+        return subprocess.run(
+            [sys.executable, "-m", "services.projection", name],
+            cwd=ROOT, env={**os.environ, **process.settings}, capture_output=True, text=True, check=False, timeout=100,
+        )  # fmt: skip
+
+    def assert_recount_equal(self) -> None:
+        told = self.command("recount")
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert f"{PLAN}: 一致 equal" in told.stdout
+
+
+def message(fact: Fact) -> Message:
+    service = fact["source"].removeprefix("/services/")
+    return Message(f"{service}.events", fact["subject"].encode(), encode(fact))
+
+
+@pytest.fixture
+def projection(
+    kafka: str, postgres: str, database: NewDatabase, topics: NewTopics, tmp_path: Path
+) -> Iterator[Projection]:
+    topics(*map(deploy_topics.events, deploy_topics.DOMAIN_SERVICES))
+    system = System(kafka, tmp_path, database, postgres)
+    try:
+        yield Projection(system, tmp_path)
+    finally:
+        system.close()
+
+
+def hire(position: int, *, person: int | None = None, on: str = "2024-05-01", **attributes: Any) -> Fact:
+    """Return the fact of a hire through the gold-blue-collar channel."""
+    at = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + position / 1000
+    return {
+        "specversion": "1.0",
+        "id": f"00000000-0000-7000-8000-{position:012d}",
+        "source": "/services/recruitment",
+        "type": "skillplan.recruitment.person-hired.v1",
+        "subject": f"hire/{position}",
+        "time": "2024-05-02T10:00:00+08:00",
+        "district": DISTRICTS[position % 3],
+        "position": position,
+        "version": 1,
+        "recordedat": datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "reportsource": f"/districts/{DISTRICTS[position % 3]}/tests",
+        "reportid": f"h{position}",
+        "data": {
+            "person": {"token": f"{person or position:032x}", "sealed": "x"},
+            "channel": "gold-blue-collar",
+            "hired_on": on,
+        },
+    } | attributes
+
+
+def hires(first: int, last: int) -> list[Fact]:
+    return [hire(position) for position in range(first, last + 1)]
+
+
+def repeated(rnd: Random, facts: list[Fact]) -> list[Fact]:
+    """Return them as a relay may send them that was killed between sending and noting it."""
+    sent: list[Fact] = []
+    for number, fact in enumerate(facts):
+        sent.append(fact)
+        if rnd.random() < 0.05:
+            sent += facts[max(0, number - 3) : number + 1]
+    return sent
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_number_equals_the_plain_recount(projection: Projection, seed: int) -> None:
+    rnd = Random(seed)  # noqa: S311
+    world = World(rnd)
+    while len(world.facts) < 300:
+        world.step()
+    projector = projection.projector().start()
+    logs = {source: list(facts) for source, facts in groupby(sorted(world.facts, key=_place), lambda f: f["source"])}
+    for facts in logs.values():
+        projection.publish(*repeated(rnd, facts))
+    projection.wait_for(**{source.removeprefix("/services/"): len(facts) for source, facts in logs.items()})
+    instants = [LATEST, datetime.fromisoformat(rnd.choice(world.facts)["recordedat"])]
+    for file in (SHAOXING, LAKESIDE):
+        plan = load_plan(file)
+        for as_of in rnd.sample(world.days, 2):
+            for known_at in instants:
+                for district in (None, *(one.code for one in plan.districts if one.code in DISTRICTS)):
+                    query = {"as_of": as_of.isoformat(), "known_at": known_at.isoformat()}
+                    told = projection.progress(plan.id, **query, **({"district": district} if district else {}))
+                    for (id_, period), one in told.items():
+                        expected = recount(
+                            plan, plan.indicators[id_][1], world.facts, district=district, period=period, as_of=as_of,
+                            known_at=known_at,
+                        )  # fmt: skip
+                        assert (one["numerator"], one["denominator"]) == expected, (id_, period, district, query)
+    assert_facts_add_up(projection, rnd.choice(world.days))
+    assert projector.problems() == {}
+    projection.assert_recount_equal()
+    before = projection.progress()
+    rebuilt = projection.command("rebuild")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert re.search(r"replayed ([\d,]+) / \1 ", rebuilt.stdout)
+    assert projection.progress() == before
+    projection.assert_recount_equal()
+
+
+def _place(fact: Fact) -> tuple[str, int]:
+    return fact["source"], fact["position"]
+
+
+def assert_facts_add_up(projection: Projection, as_of: date) -> None:
+    """The facts behind a cell sum to it, and its months to the year (RULES E26)."""
+    for (id_, period), one in projection.progress(as_of=as_of).items():
+        path = f"/v1/plans/{PLAN}/indicators/{id_}/facts"
+        told = projection.get(path, period=period, as_of=as_of)
+        assert (told["numerator"], told["denominator"]) == (one["numerator"], one["denominator"]), (id_, period)
+        assert sum(fact["numerator"] for fact in told["facts"]) == one["numerator"]
+        places = [(fact["service"], fact["position"]) for fact in told["facts"]]
+        assert len(set(places)) == len(places)
+        if id_ in ("4.1.b", "3.3.a") and period == "2024":
+            months = [projection.get(path, period=period, as_of=as_of, month=f"2024-{m:02}") for m in range(1, 13)]
+            assert sum(month["numerator"] for month in months) == one["numerator"]
+
+
+@pytest.mark.timeout(300)
+def test_kill_9_in_mid_batch_loses_nothing_and_counts_nothing_twice(projection: Projection) -> None:
+    count = 12_000
+    projector = projection.projector()
+    with projector.watched() as ends:
+        projector.start(wait=False)
+        for first in range(1, count, 3000):
+            projection.publish(*hires(first, first + 2999))
+            # Somewhere in the middle of what it does with them.
+            time.sleep(0.3 + Random(first).random())  # noqa: S311
+            with contextlib.suppress(ProcessLookupError):
+                assert projector.child is not None
+                projector.child.send_signal(signal.SIGKILL)
+        projection.wait_for(recruitment=count)
+    assert ends.count(-signal.SIGKILL) >= 3
+    told = projection.progress(as_of="2024-12-31")["4.1.b", "2024"]
+    assert told["value"] == count
+    projection.assert_recount_equal()
+
+
+def test_one_projector_writes_and_another_takes_over(projection: Projection) -> None:
+    first, second = projection.projector().start(), projection.projector().start()
+    active = re.compile(r"^skillplan_projection_active 1.0$", re.MULTILINE)
+
+    def writers() -> list[Process]:
+        return [one for one in (first, second) if one.alive and active.search(one.http.get("/metrics").text)]
+
+    eventually(lambda: len(writers()) == 1)
+    projection.publish(*hires(1, 50))
+    projection.wait_for(recruitment=50)
+    writers()[0].kill()
+    projection.publish(*hires(51, 100))
+    projection.wait_for(recruitment=100)
+    assert len(writers()) == 1
+    assert projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 100
+    projection.assert_recount_equal()
+
+
+def test_a_hole_stops_its_line_until_the_missing_fact_comes(projection: Projection) -> None:
+    projector = projection.projector().start()
+    one, two, three, four, five = hires(1, 5)
+    projection.publish(one, two, four)
+    told = eventually(lambda: projector.problems().get("lines", ""))
+    assert "recruitment.events" in told
+    assert "position 3 is missing" in told
+    projection.publish(five)
+    competition = {
+        **hire(1), "source": "/services/competition", "type": "skillplan.competition.competition-held.v1",
+        "subject": "competition/1", "data": {"held_on": "2024-05-01"},
+    }  # fmt: skip
+    projection.publish(competition)
+    projection.wait_for(competition=1)  # other lines go on
+    assert projection.positions()["recruitment"] == 2
+    projector.kill()
+    projector = projection.projector().start(wait=False)
+    eventually(lambda: "position 3 is missing" in projector.problems().get("lines", ""))
+    # A relay that was set back sends everything from there again.
+    projection.publish(three, four, five)
+    projection.wait_for(recruitment=5)
+    eventually(lambda: projector.problems() == {})
+    assert projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 5
+
+
+def test_what_is_no_fact_is_passed_over_and_a_fact_that_cannot_be_counted_stops_its_line(
+    projection: Projection,
+) -> None:
+    projector = projection.projector().start()
+    junk = [Message("recruitment.events", b"x", value) for value in (b"", None, b"{", b"[]", b'{"position": 2}')]
+    publish(projection.system.kafka, [message(hire(1)), *junk, message(hire(2))])
+    projection.wait_for(recruitment=2)
+    assert projector.problems() == {}
+    broken = hire(3)
+    broken["data"] = {**broken["data"], "hired_on": "gestern"}
+    projection.publish(broken, hire(4))
+    told = eventually(lambda: projector.problems().get("lines", ""))
+    assert "position 3 cannot be counted" in told
+    assert "gestern" not in told + projector.text()
+    assert projection.positions()["recruitment"] == 2
+    assert projector.alive
+
+
+def test_another_plan_is_counted_anew_and_new_names_are_not(projection: Projection) -> None:
+    projector = projection.projector().start()
+    projection.publish(*hires(1, 30))
+    projection.wait_for(recruitment=30)
+    projector.kill(signal.SIGTERM)
+    plan = projection.plans / SHAOXING.name
+    text = plan.read_text(encoding="utf-8")
+    plan.write_text(text.replace("Skilled people delivered", "People brought in"), encoding="utf-8")
+    projector = projection.projector().start()
+
+    def named() -> str:
+        answer = projection.get(f"/v1/plans/{PLAN}/progress", as_of="2024-12-31")
+        return str(next(one["name"]["en"] for one in answer["indicators"] if one["id"] == "4.1.b"))
+
+    eventually(lambda: named() == "People brought in")
+    assert _generation(projection) == 1
+    projector.kill(signal.SIGTERM)
+    plan.write_text(text.replace("channel: gold-blue-collar", "channel: other"), encoding="utf-8")
+    projection.projector().start()
+    eventually(lambda: projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 0)
+    assert _generation(projection) == 2
+    tables = projection.system.query("projection", "select tablename from pg_tables where schemaname = 'numbers'")
+    assert {row["tablename"].partition("_")[0] for row in tables} == {"g2"}
+
+
+def _generation(projection: Projection) -> int:
+    number: int = projection.system.query("projection", "select generation from head")[0]["generation"]
+    return number
+
+
+def test_a_rebuild_beside_a_projector_that_goes_on(projection: Projection) -> None:
+    projection.projector().start()
+    projection.publish(*hires(1, 2000))
+    projection.wait_for(recruitment=2000)
+    rebuilding = projection.system.process("projection", "rebuild", SKILLPLAN_PLANS=str(projection.plans))
+    rebuilding.start(wait=False)
+    for first in range(2001, 4000, 200):
+        projection.publish(*hires(first, first + 199))
+    assert rebuilding.child is not None
+    assert rebuilding.child.wait(90) == 0, rebuilding.text()
+    projection.publish(*hires(4001, 4100))
+    projection.wait_for(recruitment=4100)
+    assert projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 4100
+    assert _generation(projection) == 2
+    projection.assert_recount_equal()
+
+
+def test_a_rebuild_that_finds_less_than_was_counted_changes_nothing(projection: Projection, topics: NewTopics) -> None:
+    projector = projection.projector().start()
+    projection.publish(*hires(1, 10))
+    projection.wait_for(recruitment=10)
+    projector.kill(signal.SIGTERM)
+    topics(deploy_topics.events("recruitment"))
+    projection.publish(*hires(1, 4))
+    told = projection.command("rebuild")
+    assert told.returncode != 0
+    assert "recruitment.events: 4 < 10" in told.stderr
+    assert projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 10
+
+
+def test_a_cut_connection_is_made_again(projection: Projection) -> None:
+    projector = projection.projector().start()
+    projection.publish(*hires(1, 10))
+    projection.wait_for(recruitment=10)
+    for _ in range(2):
+        backends = projection.system.query(
+            "projection", "select pid from pg_stat_activity where application_name = 'skillplan projection projector'"
+        )
+        projection.system.cut_off([row["pid"] for row in backends])
+    projection.publish(*hires(11, 20))
+    projection.wait_for(recruitment=20)
+    assert projector.alive
+    projection.assert_recount_equal()
+
+
+def test_recount_names_the_first_difference(projection: Projection) -> None:
+    projection.projector().start()
+    projection.publish(*hires(1, 10))
+    projection.wait_for(recruitment=10)
+    system = projection.system
+    # Only the service's role owns the tables of a generation.
+    owner = system.databases["projection"]
+    system.databases["as-role"] = type(owner)("projection", owner.name, owner.dsn, owner.dsn)
+    row = system.query("as-role", "select line, district from numbers.g1_cell order by line, district limit 1")[0]
+    system.query("as-role", "update numbers.g1_cell set value = value + 1 where line = $1 and district = $2", *row)
+    told = projection.command("recount")
+    assert told.returncode == 1
+    assert re.search(rf"{PLAN}: 不一致 differs: 4.1.b .*: 记录 kept \d+, 重算 recounted \d+", told.stdout)
+
+
+def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection) -> None:
+    waiting = projection.system.process("projection", "api", SKILLPLAN_PLANS=str(projection.plans)).start(wait=False)
+    told = eventually(lambda: waiting.http.get(f"/v1/plans/{PLAN}/progress"))
+    assert told.status_code == 503
+    assert "projector" in told.json()["zh"]
+    projection.projector().start()
+    ask: Callable[..., Any] = projection.api.http.get
+    wrong = {
+        "/v1/plans/nowhere/progress": 404,
+        f"/v1/plans/{PLAN}/progress?district=110101": 422,
+        f"/v1/plans/{PLAN}/progress?as_of=2024-13-01": 422,
+        f"/v1/plans/{PLAN}/progress?known_at=yesterday": 422,
+        f"/v1/plans/{PLAN}/progress?known_at=2024-01-01": 422,
+        f"/v1/plans/{PLAN}/indicators/9.9.z/facts": 404,
+        f"/v1/plans/{PLAN}/indicators/4.1.b/facts?period=plan": 422,
+        f"/v1/plans/{PLAN}/indicators/4.1.b/facts?period=2031": 422,
+        f"/v1/plans/{PLAN}/indicators/4.1.b/facts?month=2024-13": 422,
+        f"/v1/plans/{PLAN}/indicators/1.4.a/facts?month=2024-12": 422,
+        f"/v1/plans/{PLAN}/indicators/1.4.a/facts?period=2024": 422,
+        "/v1/plans/%00/progress": 404,
+    }
+    for path, status in wrong.items():
+        answer = ask(path)
+        assert answer.status_code == status, (path, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["zh"] != answer.json()["en"]
+    plans = projection.get("/v1/plans")["plans"]
+    assert [plan["id"] for plan in plans] == ["lakeside-2024-2026", PLAN]
+    assert len(projection.get(f"/v1/plans/{PLAN}")["series"]) == 5
+    asked = projection.get(f"/v1/plans/{PLAN}/progress", as_of="2024-02-29", known_at="2024-03-01T08:00:00+08:00")
+    assert (asked["as_of"], asked["known_at"], asked["district"]) == ("2024-02-29", "2024-03-01T00:00:00.000000Z", None)
+
+
+def test_a_hire_reported_at_the_door_reaches_the_number(kafka: str, system: System) -> None:
+    (recruitment, _) = system.start("recruitment", "api", "worker")
+    projection = system.process("projection", "api", SKILLPLAN_SERVICES=f'{{"recruitment": "{recruitment.url}"}}')
+    projector = system.process("projection", "projector")
+    projector.start()
+    projection.start()
+    report = person_hired(1)
+    answer = recruitment.http.post("/v1/events", json=report)
+    assert answer.json()["status"] == "accepted", answer.text
+    on = report["data"]["hired_on"]
+
+    def complete() -> Any:
+        told = projection.http.get(f"/v1/plans/{PLAN}/progress", params={"as_of": on}).json()
+        return told if told["complete_to"]["recruitment"]["behind_events"] == 0 and told["indicators"] else {}
+
+    eventually(lambda: complete() and complete()["complete_to"]["recruitment"]["position"] == 1)
+    told = complete()
+    assert told["complete_to"]["recruitment"]["behind_seconds"] == 0
+    assert told["complete_to"]["enrollment"]["behind_events"] is None
+    of_year = next(one for one in told["indicators"] if one["id"] == "4.1.b")["periods"][-1]
+    assert of_year["value"] == 1
