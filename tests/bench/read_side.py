@@ -24,7 +24,7 @@ _HIRES = "4.1.b"  # the indicator that the reports count in
 _RATE = 200
 _CLIENTS = 32
 _SERVICE = "projection"
-_COUNTED = f"select position from g1.checkpoint where service = '{feed.SERVICE}'"  # noqa: S608 - ours
+_COUNTED = f"select position from numbers.g1_checkpoint where service = '{feed.SERVICE}'"  # noqa: S608 - ours
 
 
 def measure_read_side(stage: Stage, system: System, sizes: Sizes, numbers: Numbers) -> list[Row]:

@@ -360,7 +360,7 @@ def test_recount_names_the_first_difference(projection: Projection) -> None:
     # Only the service's role owns the tables of a generation.
     owner = system.databases["projection"]
     system.databases["as-role"] = type(owner)("projection", owner.name, owner.dsn, owner.dsn)
-    row = system.query("as-role", "select line, district from numbers.g1_cell order by line, district limit 1")[0]
+    row = system.query("as-role", "select line, district from numbers.g1_cell order by line desc, district limit 1")[0]
     system.query("as-role", "update numbers.g1_cell set value = value + 1 where line = $1 and district = $2", *row)
     told = projection.command("recount")
     assert told.returncode == 1
