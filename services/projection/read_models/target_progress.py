@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ from shared.http import Problem
 from shared.plan import Indicator, Latest, Measure, Milestones, Plan, Ratio, Target
 
 _FILE: Final = "target_progress.sql"
+_MOST_KEPT: Final = 64
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 Cells = Mapping[tuple[int, int, int, str], int]  # (line, part, period, district) → sum
 Body = dict[str, Any]
@@ -194,17 +195,33 @@ def complete_to(rows: Iterable[asyncpg.Record], heads: Heads) -> Body:
     return shown
 
 
-async def read_cells(view: View, plan: Plan, asked: Asked, checkpoints: Iterable[asyncpg.Record]) -> Cells:
-    """Read the sums of a plan's lines: from the cells, or from the ledger where more was recorded since `known_at`."""
-    if asked.as_of < plan.period.first:
-        return {}
-    numbers = [line.number for line in view.chart.lines if line.plan == plan.id]
-    as_of = min(asked.as_of, plan.period.last)
-    sql = view.sql(_FILE)
-    if all(row["recorded_at"] is None or row["recorded_at"] <= asked.known_at for row in checkpoints):
-        rows = await view.connection.fetch(sql["now"], numbers, as_of)
-    else:
-        rows = await view.connection.fetch(sql["as_known"], numbers, as_of, asked.known_at)
+class KeptSums:
+    """The sums of cells as last read: they only change when a checkpoint moves or a generation is switched."""
+
+    def __init__(self) -> None:
+        self._state: tuple[object, ...] = ()
+        self._sums: dict[tuple[str, date], Cells] = {}
+
+    async def read(self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record]) -> Cells:
+        """Return a plan's sums: from the cells, or from the ledger where more was recorded since `known_at`."""
+        if asked.as_of < plan.period.first:
+            return {}
+        numbers = [line.number for line in view.chart.lines if line.plan == plan.id]
+        as_of = min(asked.as_of, plan.period.last)
+        sql = view.sql(_FILE)
+        if any(row["recorded_at"] is not None and row["recorded_at"] > asked.known_at for row in checkpoints):
+            return _cells(await view.connection.fetch(sql["as_known"], numbers, as_of, asked.known_at))
+        state = (view.number, *(row["position"] for row in checkpoints))
+        if state != self._state or len(self._sums) >= _MOST_KEPT:
+            self._state, self._sums = state, {}
+        # What was asked while another snapshot was read is kept for that one's state only.
+        sums = self._sums
+        if (plan.id, as_of) not in sums:
+            sums[plan.id, as_of] = _cells(await view.connection.fetch(sql["now"], numbers, as_of))
+        return sums[plan.id, as_of]
+
+
+def _cells(rows: Iterable[asyncpg.Record]) -> Cells:
     return {(row["line"], row["part"], row["period"], row["district"]): int(row["value"]) for row in rows}
 
 
@@ -216,6 +233,7 @@ District = Annotated[str | None, Query(description="区划代码 a district's co
 def routes(reader: Reader, heads: Heads, clock: Callable[[], datetime]) -> APIRouter:
     """Return the routes that answer for plans, progress and the facts behind a number."""
     router = APIRouter(prefix="/v1/plans", tags=["progress"])
+    kept = KeptSums()
 
     @router.get("", summary="The plans that are counted")
     async def get_plans() -> Response:
@@ -235,7 +253,7 @@ def routes(reader: Reader, heads: Heads, clock: Callable[[], datetime]) -> APIRo
             found = _plan(view.chart, plan)
             asked = _asked(found, as_of, known_at, district, clock())
             checkpoints = await view.connection.fetch(view.sql(_FILE)["complete_to"])
-            cells = await read_cells(view, found, asked, checkpoints)
+            cells = await kept.read(view, found, asked, checkpoints)
             indicators = progress(found, view.chart, cells, asked)
             answer = {"plan": found.id} | asked.shown() | {"indicators": indicators}
             return _json(answer | {"complete_to": complete_to(checkpoints, heads)})
