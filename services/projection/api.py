@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 
+from services.projection import receipts
 from services.projection.read_models import target_progress
 from services.projection.read_models.reading import Reader
 from services.projection.store import of_generation
@@ -91,5 +92,6 @@ def create_app(
     )
     answer_problems(app)
     app.include_router(target_progress.routes(reader, heads, clock))
+    app.include_router(receipts.routes(services))
     add_probes(app, health, registry, check)
     return app

@@ -39,6 +39,16 @@ def test_a_reported_hire_moves_the_number_and_its_facts_add_up_to_it(addresses: 
     assert _value(progress_of(addresses), "4.1.b", "2024") == before + 1
 
 
+def test_the_projection_knows_a_receipt_whoever_decided_it(addresses: dict[str, str]) -> None:
+    report = person_hired("asked-later")
+    receipt = _report(addresses["recruitment"], report).json()
+    asked = {"source": report["source"], "id": report["id"]}
+    answer = httpx.get(f"{addresses['projection']}/v1/receipts", params=asked, timeout=10)
+    assert answer.json() == {"receipts": [receipt]}
+    unknown = httpx.get(f"{addresses['projection']}/v1/receipts", params=asked | {"id": "never"}, timeout=10)
+    assert unknown.status_code == 404
+
+
 def test_a_wrong_report_is_told_what_is_wrong_in_both_languages(addresses: dict[str, str]) -> None:
     wrong = person_hired("wrong")
     wrong["data"]["hired_on"] = "2024-02-30"
