@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.core.result import Ok
 
 from tests.contract.languages import every_type, sample
 from tests.integration.processes import System
@@ -17,6 +18,7 @@ def test_schemathesis_finds_no_server_error(system: System) -> None:
     (api,) = system.start("recruitment", "api")
     asked = 0
     for operation in schemathesis.openapi.from_url(f"{api.url}/openapi.json").get_all_operations():
+        assert isinstance(operation, Ok)
 
         @given(case=operation.ok().as_strategy())
         @settings(max_examples=50, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
