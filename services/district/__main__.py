@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services.district.chronicle import CITY, Told
-from services.district.client import CannotRouteError, Client, Receipts
+from services.district.client import CannotPublishError, Client, Receipts
 from services.district.demo import DEFAULT_REPORTS, feed
 from services.district.sample import sample, types
 from shared.events import SHANGHAI
@@ -95,11 +95,16 @@ async def _demo(settings: Settings, told: Iterator[Told], reports: int, patience
 async def _settle(client: Client, receipts: Receipts, first: list[tuple[str, str]], patience: float) -> None:
     """Wait until what the rest depends on is decided: between subjects a service keeps no order (RULES A17)."""
     await client.flush()
-    missing = await receipts.await_answers(first, patience) if patience else 0
+    if not patience:
+        return
+    missing = await receipts.await_answers(first, min(patience, _REMINDER))
+    if missing and patience > _REMINDER:
+        _say("… 等待市级目录与标准受理", "Waiting for the city's catalogues and standards to be decided")
+        missing = await receipts.await_answers(missing, patience - _REMINDER)
     if missing:
         _say(
-            f"… {patience:.0f} 秒内有 {missing} 份目录、标准未获回执(服务未运行?),继续上报,部分申领可能被拒",
-            f"{missing} of {len(first)} first reports had no receipt in {patience:.0f} s (is the service running?); "
+            f"… {patience:.0f} 秒内有 {len(missing)} 份目录、标准未获回执(服务未运行?),继续上报,部分申领可能被拒",
+            f"{len(missing)} of {len(first)} first reports had no receipt in {patience:.0f} s (is the service running?); "
             "going on, some claims may be refused",
         )
 
@@ -115,7 +120,7 @@ async def _publish(settings: Settings, file: str) -> None:
                     continue
                 try:
                     await client.publish(_event(line))
-                except CannotRouteError as error:
+                except CannotPublishError as error:
                     wrong += 1
                     sys.stderr.write(f"第 {number} 行 line {number}: {error}\n")
                 show(number)
@@ -132,9 +137,9 @@ def _event(line: bytes) -> dict[str, Any]:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError:
-        raise CannotRouteError("不是 JSON  no JSON") from None
+        raise CannotPublishError("不是 JSON  no JSON") from None
     if not isinstance(event, dict):
-        raise CannotRouteError("不是 JSON 对象  no JSON object")
+        raise CannotPublishError("不是 JSON 对象  no JSON object")
     return event
 
 
@@ -187,8 +192,8 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         asyncio.run(work)
     except FileNotFoundError:
         _refuse("没有这个文件。", "There is no such file.")
-    except KafkaError as error:
-        what = type(error).__name__
+    except (KafkaError, CannotPublishError) as error:
+        what = str(error) if isinstance(error, CannotPublishError) else type(error).__name__
         _refuse(
             f"Kafka 没有收下({what})。请核对 SKILLPLAN_KAFKA;主题由 python -m deploy.topics 创建。修好后重报即可。",
             f"Kafka did not take it ({what}). Check SKILLPLAN_KAFKA; python -m deploy.topics creates the topics. Once "

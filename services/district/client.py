@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 import aiokafka
 import orjson
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shared.events import SERVICES
 
@@ -20,8 +20,8 @@ _TYPE: Final = re.compile(rf"skillplan\.({'|'.join(SERVICES)})\.[a-z][a-z0-9-]*\
 _SOURCE: Final = re.compile(r"/districts/([0-9]{6})/[A-Za-z0-9._-]{1,40}")
 
 
-class CannotRouteError(ValueError):
-    """An event does not say whose it is; the message says so in both languages and quotes nothing."""
+class CannotPublishError(ValueError):
+    """This event cannot be sent, others can; the message says why in both languages and quotes nothing."""
 
 
 def route(event: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -29,13 +29,13 @@ def route(event: Mapping[str, Any]) -> tuple[str, bytes]:
     subject, so that the reports of one subject stay in order (RULES A10, A17)."""
     kind = _TYPE.fullmatch(str(event.get("type", "")))
     if kind is None:
-        raise CannotRouteError("type 不是 skillplan.<服务>.<事实>.v<n>  type is no skillplan.<service>.<fact>.v<n>")
+        raise CannotPublishError("type 不是 skillplan.<服务>.<事实>.v<n>  type is no skillplan.<service>.<fact>.v<n>")
     source = _SOURCE.fullmatch(str(event.get("source", "")))
     if source is None:
-        raise CannotRouteError("source 不是 /districts/<区划代码>/<系统>  source is no /districts/<code>/<system>")
+        raise CannotPublishError("source 不是 /districts/<区划代码>/<系统>  source is no /districts/<code>/<system>")
     subject = event.get("subject")
     if not isinstance(subject, str) or not subject:
-        raise CannotRouteError("缺少 subject  there is no subject")
+        raise CannotPublishError("缺少 subject  there is no subject")
     return f"{kind[1]}.reports.{source[1]}", subject.encode()
 
 
@@ -53,6 +53,7 @@ class Client:
             request_timeout_ms=20000,
         )
         self._failed: BaseException | None = None
+        self._topics: set[str] = set()
         self.acknowledged = 0
 
     async def __aenter__(self) -> Self:
@@ -69,11 +70,20 @@ class Client:
         await self._producer.stop()
 
     async def publish(self, event: Mapping[str, Any]) -> None:
-        """Hand a report to the producer; waits while too much is unsent. Raises CannotRouteError and KafkaError."""
+        """Hand a report to the producer; waits while too much is unsent. Raises CannotPublishError for this
+        report alone, KafkaError when nothing more can be sent."""
         topic, key = route(event)
         if self._failed is not None:
             raise self._failed
-        sent = await self._producer.send(topic, orjson.dumps(event), key=key, headers=STRUCTURED)
+        if topic not in self._topics:
+            # Asked rather than tried: the producer would wait until its time limit for a topic that is not there.
+            self._topics = (await self._producer.client.fetch_all_metadata()).topics()
+            if topic not in self._topics:
+                raise CannotPublishError(f"没有主题 {topic}  there is no topic {topic}")
+        try:
+            sent = await self._producer.send(topic, orjson.dumps(event), key=key, headers=STRUCTURED)
+        except MessageSizeTooLargeError:
+            raise CannotPublishError("超过 1 MB  larger than 1 MB") from None
         sent.add_done_callback(self._note)
 
     async def flush(self) -> None:
@@ -119,8 +129,8 @@ class Receipts:
     ) -> None:
         await self._consumer.stop()
 
-    async def await_answers(self, keys: Iterable[tuple[str, str]], seconds: float) -> int:
-        """Wait until each report, by source and id, has an answer of whatever kind; return how many still have none."""
+    async def await_answers(self, keys: Iterable[tuple[str, str]], seconds: float) -> set[tuple[str, str]]:
+        """Wait until each report, by source and id, has an answer of whatever kind; return those that have none yet."""
         missing = set(keys)
         try:
             async with asyncio.timeout(seconds):
@@ -131,4 +141,4 @@ class Receipts:
                             missing.discard((receipt.get("source"), receipt.get("id")))
         except TimeoutError:
             pass
-        return len(missing)
+        return missing

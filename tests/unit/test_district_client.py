@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.district.__main__ import app
-from services.district.client import CannotRouteError, route
+from services.district.client import CannotPublishError, route
 from services.district.sample import sample, types
 from tests.contract.languages import every_type, understood
 
@@ -39,7 +39,7 @@ def test_the_source_says_whose_topic_it_is_whatever_the_district_attribute() -> 
     ],
 )
 def test_what_cannot_be_routed_is_said_in_both_languages_without_quoting_it(wrong: dict[str, Any], named: str) -> None:
-    with pytest.raises(CannotRouteError, match=named) as raised:
+    with pytest.raises(CannotPublishError, match=named) as raised:
         route({**HIRE, **wrong})
     assert all(str(value) not in str(raised.value) for value in wrong.values() if isinstance(value, str) and value)
 
