@@ -104,7 +104,7 @@ async def _settle(client: Client, receipts: Receipts, first: list[tuple[str, str
     if missing:
         _say(
             f"… {patience:.0f} 秒内有 {len(missing)} 份目录、标准未获回执(服务未运行?),继续上报,部分申领可能被拒",
-            f"{len(missing)} of {len(first)} first reports had no receipt in {patience:.0f} s (is the service running?); "
+            f"{len(missing)} of {len(first)} first reports had no receipt in {patience:.0f} s (is the service up?); "
             "going on, some claims may be refused",
         )
 
