@@ -117,7 +117,7 @@ class Inbox:
         await asyncio.wait_for(self._app.stop(), timeout=20)
 
     async def _watch(self) -> None:
-        """End the process when Faust has died silently, or messages lie there and nothing moves (faust-streaming #532)."""
+        """End the process when Faust has died silently (its #532), or messages lie there and nothing moves."""
         while True:
             await asyncio.sleep(1)
             if self._app.crashed:
