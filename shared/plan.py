@@ -122,6 +122,13 @@ class Selector(_Part):
     ] = None
     undone_by: FactType | None = None
 
+    @model_validator(mode="after")
+    def _of_one_log(self) -> Self:
+        ends = (self.ended_by.fact if self.ended_by else None, self.undone_by)
+        if any(end is not None and end.partition(".")[0] != self.fact.partition(".")[0] for end in ends):
+            _refuse("ended_by、undone_by 与 fact 属同一服务", "ended_by and undone_by of the same service as fact")
+        return self
+
 
 class Amount(Selector):
     """Facts that each add the sum of some fields, or take it off."""

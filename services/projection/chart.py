@@ -124,6 +124,7 @@ class Standing:
     report_source: str
     report_id: str
     stood: list[datetime]
+    root: int  # the position it takes among the facts of its subject: a correction that of its original (RULES B4)
     retracted: bool = False
     suspended: bool = False
     replaced_by: str | None = None
@@ -198,7 +199,7 @@ def _stand(fact: Fact, content: Content, on: date, line: Line, use: Use) -> Stan
     same = content.get(use.same) if use.same else None
     return Standing(
         line.number, use.number, fact.service, fact.position, fact.id, fact.type, fact.subject, member, on, stop,
-        fact.district, amount, same, fact.reportsource, fact.reportid, [],
+        fact.district, amount, same, fact.reportsource, fact.reportid, [], fact.position,
     )  # fmt: skip
 
 

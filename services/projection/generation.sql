@@ -25,6 +25,7 @@ create table g.standing (
     report_id text not null,
     recorded_at timestamptz not null,            -- began to stand
     changes timestamptz[],                       -- ceased to stand, began again, in turn
+    root bigint not null,                        -- its place among the facts of its subject
     retracted boolean not null,
     suspended boolean not null,
     replaced_by text,
@@ -100,16 +101,16 @@ where service = $1 and position = $2
 
 -- name: of_reports
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
 from g.standing where report = any($1::bigint[])
 union all
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
 from g.standing where replacing = any($1::bigint[])
 
 -- name: of_members
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
 from unnest($1::smallint[], $2::text[]) asked (line, member)
 join g.standing using (line, member)
 
@@ -126,12 +127,12 @@ with asked as (
     union select line, subject from asked
 )
 select s.line, use, service, position, event_id, type, s.subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
 from subjects join g.standing s using (line, subject) where s.threaded
 
 -- name: change
 update g.standing
-set changes = $5, retracted = $6, suspended = $7, replaced_by = $8, replacing = $9
+set changes = $5, retracted = $6, suspended = $7, replaced_by = $8, replacing = $9, root = $10
 where service = $1 and position = $2 and line = $3 and use = $4
 
 -- name: cells
@@ -156,7 +157,7 @@ from g.contribution where line = $1 group by 1, 2, 3, 4, 5, 6, 7 having sum(delt
 
 -- name: standing_of_line
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
 from g.standing where line = $1 and coalesce(cardinality(changes), 0) % 2 = 0
 
 -- name: counted

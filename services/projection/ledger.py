@@ -73,6 +73,8 @@ class Batch:
         takes_back = _taken_back(fact)
         if takes_back is not None:
             self.reports.add((fact.service, fact.reportsource, takes_back[1]))
+            # Its own report too: it may have been suspended, and is decided again by this.
+            self.reports.add((fact.service, fact.reportsource, fact.reportid))
         if rows or takes_back is not None:
             self._facts.append((fact, rows))
 
@@ -95,6 +97,8 @@ class Batch:
             if self.reports and (takes_back := _taken_back(fact)) is not None:
                 cause, report_id = takes_back
                 key = (fact.service, fact.reportsource, report_id)
+                if cause == "correction":
+                    _take_place(rows, by_report[key], by_report[fact.service, fact.reportsource, fact.reportid])
                 for row in list(by_report[key]):
                     _mark(row, fact, report_id)
                     if cause == "correction" and row.report_id == report_id:
@@ -254,6 +258,24 @@ def _mark(row: Standing, fact: Fact, report_id: str) -> None:
     stands = not (row.retracted or row.suspended or row.replaced_by is not None)
     if stands != (len(row.stood) % 2 == 1):
         row.stood.append(fact.recordedat)
+
+
+def _take_place(rows: Sequence[Standing], originals: Sequence[Standing], own: Sequence[Standing]) -> None:
+    """Give the rows of a correction the place of what they correct among the facts of their subject (RULES B4).
+
+    Where what stood there was taken back meanwhile, and where an end now ends another thing, they have a place of their
+    own.
+    """
+    for row in rows:
+        same = [o for o in originals if (o.line, o.use) == (row.line, row.use) and o.report_id != row.report_id]
+        if not same:
+            continue
+        original = max(same, key=lambda one: one.position)
+        anew = original.suspended or any(one.suspended for one in own if one.report_id == row.report_id)
+        if row.same == original.same and not anew:
+            row.root = original.root
+        elif anew:
+            original.root, original.marked = row.position, True
 
 
 def _groups(chart: Chart, rows: Sequence[Standing]) -> Iterator[list[Standing]]:

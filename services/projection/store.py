@@ -24,8 +24,8 @@ _GENERATION_SQL: Final = read_queries("services.projection", "generation.sql")
 _SQL: Final = read_queries("services.projection", "store.sql")
 _STANDING: Final = (
     "line", "use", "service", "position", "event_id", "type", "subject", "member", "on_day", "stop", "district",
-    "amount", "same", "report_source", "report_id", "recorded_at", "changes", "retracted", "suspended", "replaced_by",
-    "threaded", "report", "replacing",
+    "amount", "same", "report_source", "report_id", "recorded_at", "changes", "root", "retracted",
+    "suspended", "replaced_by", "threaded", "report", "replacing",
 )  # fmt: skip
 _CONTRIBUTION: Final = (
     "line", "part", "period", "district", "counted_on", "effective_on", "recorded_at", "delta", "cause", "service",
@@ -195,7 +195,7 @@ class Ledger:
         for row in posting.changed:
             await self._connection.execute(
                 self._sql["change"], row.service, row.position, row.line, row.use, row.stood[1:], row.retracted,
-                row.suspended, row.replaced_by, _replacing(row),
+                row.suspended, row.replaced_by, _replacing(row), row.root,
             )  # fmt: skip
         await self._connection.copy_records_to_table(
             f"g{self.number}_contribution", schema_name="numbers", columns=_CONTRIBUTION, records=posting.contributions
@@ -222,7 +222,7 @@ class Ledger:
         return (
             row.line, row.use, row.service, row.position, row.event_id, row.type, row.subject, row.member, row.on,
             row.stop, row.district, row.amount, row.same, row.report_source, row.report_id, row.stood[0],
-            row.stood[1:] or None, row.retracted,
+            row.stood[1:] or None, row.root, row.retracted,
             row.suspended, row.replaced_by, self._chart.line(row.line).threaded,
             _digest((row.service, row.report_source, row.report_id)), _replacing(row),
         )  # fmt: skip

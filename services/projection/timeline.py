@@ -55,33 +55,37 @@ class _Span(NamedTuple):
 
 
 def _spans(line: Line, standing: Sequence[Standing]) -> list[_Span]:
-    """Attach to each opening what ends it, what undoes it and what names it, within its subject."""
-    openings: list[Standing] = []
-    closing: dict[str, list[Standing]] = defaultdict(list)
+    """Attach to each opening what ends it, what undoes it and what names it, within its subject.
+
+    An end belongs to the opening that was open when it was decided, so the order is that of the log, in which a
+    correction takes the place of its original (RULES B4).
+    """
+    subjects: dict[str, list[Standing]] = defaultdict(list)
     for fact in standing:
-        if line.uses[fact.use].role is Role.OPENS:
-            openings.append(fact)
-        else:
-            closing[fact.subject].append(fact)
-    openings.sort(key=lambda fact: (fact.on, fact.stood[0], fact.position))
-    for facts in closing.values():
-        facts.sort(key=lambda fact: (fact.on, fact.stood[0], fact.position))
+        subjects[fact.subject].append(fact)
     spans = []
-    for fact in openings:
-        stop, member = fact.stop, fact.member
-        if others := closing.get(fact.subject):
-            if any(_undoes(line, other, fact) for other in others):
+    for facts in subjects.values():
+        facts.sort(key=lambda fact: (fact.root, fact.position))
+        ends: dict[int, date] = {}  # by the place of the opening
+        for number, fact in enumerate(facts):
+            if line.uses[fact.use].role is Role.ENDS:
+                opening = next(
+                    (n for n in range(number - 1, -1, -1) if n not in ends and _ends(line, fact, facts[n])), None
+                )
+                if opening is not None:
+                    ends[opening] = fact.on
+        for number, fact in enumerate(facts):
+            if line.uses[fact.use].role is not Role.OPENS or not (fact.amount or line.register_latest):
                 continue
-            # Ends in their order, each for the earliest opening it can end: a thing may be opened anew after its end.
-            end = next((other for other in others if _ends(line, other, fact)), None)
-            if end is not None:
-                others.remove(end)
-                stop = end.on if stop is None else min(stop, end.on)
-            if member is None:
-                member = next((o.member for o in others if line.uses[o.use].role is Role.NAMES), None)
-        if fact.amount or line.register_latest:
-            spans.append(_Span(fact, member, stop))
+            if any(_undoes(line, other, fact) for other in facts):
+                continue
+            limits = [day for day in (fact.stop, ends.get(number)) if day is not None]
+            spans.append(_Span(fact, fact.member or _name(line, facts), min(limits, default=None)))
     return spans
+
+
+def _name(line: Line, facts: Sequence[Standing]) -> str | None:
+    return next((fact.member for fact in facts if line.uses[fact.use].role is Role.NAMES), None)
 
 
 def _undoes(line: Line, other: Standing, opening: Standing) -> bool:
@@ -89,10 +93,9 @@ def _undoes(line: Line, other: Standing, opening: Standing) -> bool:
     return use.role is Role.UNDOES and opening.use in use.opening
 
 
-def _ends(line: Line, other: Standing, opening: Standing) -> bool:
-    use = line.uses[other.use]
-    fits = use.role is Role.ENDS and opening.use in use.opening and other.on >= opening.on
-    return fits and (use.same is None or other.same == opening.same)
+def _ends(line: Line, end: Standing, opening: Standing) -> bool:
+    use = line.uses[end.use]
+    return opening.use in use.opening and (use.same is None or end.same == opening.same)
 
 
 def _once(line: Line, spans: Sequence[_Span], rows: Timeline) -> None:

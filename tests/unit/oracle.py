@@ -47,7 +47,7 @@ def recount(
     if day < plan.period.first:
         return 0, 0 if isinstance(indicator.value, Ratio | Coverage) else None
     here = [district] if district else [one.code for one in plan.districts]
-    recount_one = _Recount(plan, indicator, period, day, standing_at(list(facts), known_at))
+    recount_one = _Recount(plan, indicator, period, day, list(facts), known_at)
     value = indicator.value
     if isinstance(value, Coverage):
         members = recount_one.coverage(value)
@@ -69,15 +69,12 @@ def happened_on(fact: Fact) -> date:
 
 def standing_at(facts: list[Fact], known_at: datetime) -> list[Fact]:
     """VOCABULARY 4.1: recorded by then, and neither retracted nor replaced nor suspended by then."""
-    known = [fact for fact in facts if datetime.fromisoformat(fact["recordedat"]) <= known_at]
-
-    def log(fact: Fact) -> tuple[str, str]:
-        return fact["source"], fact["reportsource"]
+    known = _known(facts, known_at)
 
     def retracted(fact: Fact) -> bool:
         return any(
             other["type"].endswith(".report-retracted.v1")
-            and log(other) == log(fact)
+            and _log(other) == _log(fact)
             and other["data"]["report_id"] == fact["reportid"]
             for other in known
         )
@@ -85,7 +82,7 @@ def standing_at(facts: list[Fact], known_at: datetime) -> list[Fact]:
     def suspended(fact: Fact) -> bool:
         return any(
             other["type"].endswith(".report-suspended.v1")
-            and log(other) == log(fact)
+            and _log(other) == _log(fact)
             and other["data"]["report_id"] == fact["reportid"]
             and other["position"] > fact["position"]
             for other in known
@@ -93,7 +90,7 @@ def standing_at(facts: list[Fact], known_at: datetime) -> list[Fact]:
 
     def replaced(fact: Fact) -> bool:
         return any(
-            log(other) == log(fact) and other.get("corrects") == fact["reportid"] and not retracted(other)
+            _log(other) == _log(fact) and other.get("corrects") == fact["reportid"] and not retracted(other)
             for other in known
         )
 
@@ -103,8 +100,11 @@ def standing_at(facts: list[Fact], known_at: datetime) -> list[Fact]:
 class _Recount:
     """One indicator on one day, over the facts that stand."""
 
-    def __init__(self, plan: Plan, indicator: Indicator, period: str, day: date, standing: list[Fact]) -> None:
-        self.standing = standing
+    def __init__(
+        self, plan: Plan, indicator: Indicator, period: str, day: date, facts: list[Fact], known_at: datetime
+    ) -> None:
+        self.known = _known(facts, known_at)
+        self.standing = standing_at(facts, known_at)
         self.day = day
         self.districts = {district.code for district in plan.districts}
         if indicator.basis == "annual":
@@ -203,43 +203,66 @@ class _Recount:
         return found
 
     def _spans(self, selector: Selector) -> list[tuple[Fact, date | None]]:
-        """Pair every opening of a type with its first day out: C1, C3, E27."""
+        """Pair every opening of a type with its first day out: C1, C3, E27; an end stays with what it ended: B4."""
         dated = selector.dated
         openings = [
             fact | ({"dated": fact["data"][dated]} if dated else {})
             for fact in self.standing
             if _is(fact, selector.fact)
         ]
-        openings.sort(key=lambda fact: (happened_on(fact), fact["recordedat"]))
-        used: set[int] = set()
+        ended: dict[str, Fact] = {}
+        if selector.ended_by:
+            kind, same = selector.ended_by.fact, selector.ended_by.same
+            for end in sorted((fact for fact in self.standing if _is(fact, kind)), key=self._place):
+                open_then = [
+                    fact
+                    for fact in openings
+                    if fact["subject"] == end["subject"]
+                    and self._place(fact) < self._place(end)
+                    and fact["id"] not in ended
+                    and (same is None or _at(end["data"], same) == _at(fact["data"], same))
+                ]
+                if open_then:
+                    ended[max(open_then, key=self._place)["id"]] = end
         spans = []
         for fact in openings:
-            days = []
+            days = [happened_on(ended[fact["id"]])] if fact["id"] in ended else []
             if selector.until and fact["data"].get(selector.until):
                 days.append(date.fromisoformat(fact["data"][selector.until]) + timedelta(days=1))
-            if selector.ended_by:
-                same = selector.ended_by.same
-                ends = sorted(
-                    (
-                        other
-                        for other in self.standing
-                        if _is(other, selector.ended_by.fact)
-                        and other["subject"] == fact["subject"]
-                        and happened_on(other) >= happened_on(fact)
-                        and (same is None or _at(other["data"], same) == _at(fact["data"], same))
-                        and id(other) not in used
-                    ),
-                    key=lambda other: (happened_on(other), other["recordedat"]),
-                )
-                if ends:
-                    used.add(id(ends[0]))
-                    days.append(happened_on(ends[0]))
             if selector.undone_by and any(
                 _is(other, selector.undone_by) and other["subject"] == fact["subject"] for other in self.standing
             ):
                 continue
             spans.append((fact, min(days) if days else None))
         return spans
+
+    def _place(self, fact: Fact) -> tuple[int, int]:
+        """Where it stands in its log: a correction where its original does, unless it was decided again since."""
+
+        def alike(other: Fact, report: str) -> bool:
+            return _log(other) == _log(fact) and other["type"] == fact["type"] and other["reportid"] == report
+
+        def again(other: Fact) -> bool:
+            return any(
+                alike(before, other["reportid"]) and before["position"] < other["position"] for before in self.known
+            )
+
+        corrections = [f for f in self.known if alike(f, f["reportid"]) and f.get("corrects") == fact["reportid"]]
+        if latest := max((f["position"] for f in corrections if again(f)), default=0):
+            return latest, fact["position"]
+        originals = [f for f in self.known if alike(f, fact.get("corrects", "")) and f["position"] < fact["position"]]
+        if originals and not again(fact):
+            original = max(originals, key=lambda f: f["position"])
+            waited = any(
+                f["type"].endswith(".report-suspended.v1")
+                and _log(f) == _log(fact)
+                and f["data"]["report_id"] == original["reportid"]
+                and original["position"] < f["position"] < fact["position"]
+                for f in self.known
+            )
+            if not waited:
+                return self._place(original)[0], fact["position"]
+        return fact["position"], fact["position"]
 
     def _latest(self, selector: Selector) -> dict[str, Fact]:
         """E11: per subject the latest dated in the period up to the day; of one day the later recorded."""
@@ -248,6 +271,14 @@ class _Recount:
             if _is(fact, selector.fact) and self.first <= happened_on(fact) <= min(self.day, self.last):
                 latest[fact["subject"]] = fact
         return latest
+
+
+def _known(facts: list[Fact], known_at: datetime) -> list[Fact]:
+    return [fact for fact in facts if datetime.fromisoformat(fact["recordedat"]) <= known_at]
+
+
+def _log(fact: Fact) -> tuple[str, str]:
+    return fact["source"], fact["reportsource"]
 
 
 def _is(fact: Fact, kind: str) -> bool:

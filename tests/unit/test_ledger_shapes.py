@@ -366,3 +366,29 @@ def test_a_fact_dated_ahead_counts_from_its_date(logs: Logs) -> None:
     logs.add("recruitment.person-hired", "hire/1", hire(ANNA, "2025-12-31"))
     assert logs.value("4.1.b", period="2025", as_of=date(2025, 12, 30)) == 0
     assert logs.value("4.1.b", period="2025", as_of=date(2025, 12, 31)) == 1
+
+
+def test_a_correction_keeps_the_end_of_its_original_although_opened_anew_since(logs: Logs) -> None:
+    old, new = {"industry": "new-materials"}, {"industry": "modern-medicine"}
+    logs.add("enrollment.major-opened", "major/a", old, id="first", time="2024-03-01")
+    logs.add("enrollment.major-closed", "major/a", {}, time="2024-03-01")
+    logs.add("enrollment.major-opened", "major/a", new, time="2024-03-01")
+    logs.add(
+        "enrollment.major-opened",
+        "major/a",
+        {"industry": "electronic-information"},
+        time="2024-03-01",
+        corrects="first",
+    )
+    assert (logs.value("1.1.a"), logs.value("1.1.b"), logs.value("1.1.d")) == (0, 1, 0)
+
+
+def test_an_end_stays_with_what_it_ended_when_an_original_stands_again(logs: Logs) -> None:
+    major = {"industry": "new-materials"}
+    logs.add("enrollment.major-opened", "major/a", major, id="first", time="2024-05-01")
+    logs.add("enrollment.major-opened", "major/a", major, id="second", time="2024-01-01", corrects="first")
+    logs.add("enrollment.major-closed", "major/a", {}, time="2024-02-01")
+    assert logs.value("1.1.d", as_of=date(2024, 1, 31)) == 1
+    logs.take_back("enrollment", "major/a", "second")
+    # It would now end before it began: it counts on no day.
+    assert logs.value("1.1.d") == 0
