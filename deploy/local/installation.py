@@ -8,7 +8,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,18 @@ def held(state: Path) -> Iterator[None]:
                 f"另一个 make 正在使用 {state}。请等它结束,或用 STATE=<文件夹> 另起一套。",
                 f"Another make is at work on {state}. Wait until it is done, or use STATE=<folder> for a second one.",
             ) from error
+        yield
+
+
+@contextlib.contextmanager
+def choosing_ports(must_wait: Callable[[], None]) -> Iterator[None]:
+    """Choose ports and take them before another installation of this user chooses; it is told that it must wait."""
+    with (Path(tempfile.gettempdir()) / f"skillplan-ports-{os.getuid()}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            must_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -16,7 +16,7 @@ import httpx
 
 from deploy.local import children, progress, servers
 from deploy.local.console import say, show, step
-from deploy.local.installation import ROOT, Installation, check_room, held, load
+from deploy.local.installation import ROOT, Installation, check_room, choosing_ports, held, load
 from deploy.local.processes import (
     INFRASTRUCTURE_PORTS,
     PORTS,
@@ -51,34 +51,45 @@ def up(state: Path, wish: Wish) -> Installation:
         installation.kafka = os.environ.get("KAFKA_BOOTSTRAP") or None
         installation.superuser_dsn = os.environ.get("PG_DSN") or None
         supervisor = Supervisor(state)
-        if supervisor.pid() is None:
-            if children.left_over(supervisor.mark):
-                with step("结束上次遗留的进程", "Ending what an earlier run left over"):
-                    children.end(supervisor.mark, _LEFT_OVER_PATIENCE)
-            given = {"kafka", "kafka-controller"} if installation.kafka else set()
-            given |= {"postgres"} if installation.superuser_dsn else set()
-            wanted = {part: port for part, port in {**PORTS, **INFRASTRUCTURE_PORTS}.items() if part not in given}
-            for part, usual, found in installation.choose_ports(wanted):
-                say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
-        installation.make_secrets(services())
-        others = [] if wish.infrastructure_only else programs(installation)
-        supervisor.start(servers.prepare(installation), others)
-        with ThreadPoolExecutor(1) as beside:
-            migrated = beside.submit(
-                servers.databases_ready, installation, supervisor, migrate=not wish.infrastructure_only
-            )
-            servers.topics_ready(installation, supervisor)
-            with step("创建数据库与表", "Creating databases and tables"):
-                migrated.result()
-            installation.save()
-        if others:
-            supervisor.start_services()
-            with step("启动各服务", "Starting the services") as tell:
-                _wait(others, supervisor, tell, _READY_PATIENCE)
-            if wish.demo:
-                _demo(installation, supervisor)
+        with choosing_ports(_must_wait):
+            others = _start(installation, supervisor, wish)
+        if others and wish.demo:
+            _demo(installation, supervisor)
         installation.save()
     return installation
+
+
+def _must_wait() -> None:
+    say("另一个 make up 正在占用端口,等它就绪……", "Another make up is taking its ports; waiting until it is ready …")
+
+
+def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> list[Program]:
+    """Start servers and processes on ports of their own; return the processes once each is ready."""
+    if supervisor.pid() is None:
+        if children.left_over(supervisor.mark):
+            with step("结束上次遗留的进程", "Ending what an earlier run left over"):
+                children.end(supervisor.mark, _LEFT_OVER_PATIENCE)
+        given = {"kafka", "kafka-controller"} if installation.kafka else set()
+        given |= {"postgres"} if installation.superuser_dsn else set()
+        wanted = {part: port for part, port in {**PORTS, **INFRASTRUCTURE_PORTS}.items() if part not in given}
+        for part, usual, found in installation.choose_ports(wanted):
+            say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
+    installation.make_secrets(services())
+    others = [] if wish.infrastructure_only else programs(installation)
+    supervisor.start(servers.prepare(installation), others)
+    with ThreadPoolExecutor(1) as beside:
+        migrated = beside.submit(
+            servers.databases_ready, installation, supervisor, migrate=not wish.infrastructure_only
+        )
+        servers.topics_ready(installation, supervisor)
+        with step("创建数据库与表", "Creating databases and tables"):
+            migrated.result()
+        installation.save()
+    if others:
+        supervisor.start_services()
+        with step("启动各服务", "Starting the services") as tell:
+            _wait(others, supervisor, tell, _READY_PATIENCE)
+    return others
 
 
 def run(installation: Installation, service: str, *command: str) -> int:
