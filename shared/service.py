@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 import structlog
+import uvloop
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pydantic import Field, SecretStr
 from starlette.applications import Starlette
@@ -213,9 +214,9 @@ def main(service: Service) -> None:
                 folder = resources.files("shared") / "migrations"
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), folder, grants_to=name))
             case "api":
-                asyncio.run(_serve(service, settings))
+                uvloop.run(_serve(service, settings))
             case _:
-                asyncio.run(_work(service, settings))
+                uvloop.run(_work(service, settings))
     except (MigrationRefused, PlanError) as error:
         sys.exit(str(error))
 
