@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import resources
@@ -18,6 +18,7 @@ UNAVAILABLE: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says when a connection is lost between two of its own states
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -187,7 +188,8 @@ class EventStore:
 
     async def announce(self) -> None:
         """Tell the relay that something was recorded; after the commit, so that the lock is not held for it."""
-        await self.pool.execute("notify recorded")
+        with suppress(*UNAVAILABLE):  # it is recorded all the same, and the relay looks by itself
+            await self.pool.execute("notify recorded")
 
     async def receipt(self, source: str, id_: str) -> bytes | None:
         """Return the receipt of a report as it stands now (RULES A18)."""

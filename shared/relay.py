@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import aiokafka
@@ -11,12 +11,15 @@ import orjson
 import structlog
 from aiokafka.errors import KafkaError
 
+from shared.broker import ask_patiently
 from shared.event_store import UNAVAILABLE, read_queries
 from shared.events import show_instant
 from shared.health import Health
 
 _SQL: Final = read_queries("shared", "relay.sql")
 _PAGE: Final = 2000
+_SLOW_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 5.0
 _STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 _JSON: Final = [("content-type", b"application/json")]
 _log = structlog.get_logger()
@@ -33,6 +36,7 @@ class Relay:
         self._service = service
         self._health = health
         self._kafka_settings = kafka_settings
+        ask_patiently()  # the inbox's consumers, in the same process, too
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
             "receipts": self._receipt,
@@ -81,6 +85,7 @@ class Relay:
     async def _pump(self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer) -> None:
         recorded = asyncio.Event()
         await connection.add_listener("recorded", lambda *_: recorded.set())
+        looked = float("-inf")
         checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
         while True:
             recorded.clear()
@@ -89,20 +94,38 @@ class Relay:
                 rows = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
                 if not rows:
                     continue
-                acks = []
-                for row in rows:
-                    if (ready := message(row)) is not None:
-                        topic, key, value, headers = ready
-                        partition = 0 if outbox == "facts" else None
-                        acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
-                await asyncio.gather(*acks)
+                with self._patience():
+                    acks = []
+                    for row in rows:
+                        if (ready := message(row)) is not None:
+                            topic, key, value, headers = ready
+                            partition = 0 if outbox == "facts" else None
+                            acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
+                    await asyncio.gather(*acks)
                 await connection.execute(_SQL["move"], outbox, rows[-1][0])
                 checkpoints[outbox] = rows[-1][0]
                 sent += len(rows)
-            self._health.report("relay", None)
-            if not sent:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(recorded.wait(), 0.5)
+            if sent:
+                self._health.report("relay", None)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(recorded.wait(), 0.5)
+            # With nothing to send nobody else would notice that the broker is away.
+            if (now := asyncio.get_running_loop().time()) - looked > _LOOK_SECONDS:
+                looked = now
+                with self._patience():
+                    there = await producer.client.force_metadata_update()
+                self._health.report("relay", None if there else "kafka: not available")
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Say so when the broker acknowledges nothing for long: an idempotent producer tries for ever."""
+        slow = "kafka: nothing acknowledged"
+        alarm = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._health.report, "relay", slow)
+        try:
+            yield
+        finally:
+            alarm.cancel()
 
     def _fact(self, row: asyncpg.Record) -> Outgoing:
         return f"{self._service}.events", row["stream"].encode(), row["bytes"], _STRUCTURED
