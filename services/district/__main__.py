@@ -48,7 +48,7 @@ def demo(
     corrections: Annotated[bool, typer.Option(help="含更正与撤回 with corrections and retractions")] = True,
     patience: Annotated[
         float, typer.Option(min=0, help="等待受理目录与标准的秒数 seconds to wait until catalogue and standards are in")
-    ] = 15,
+    ] = 30,
 ) -> None:
     """经 Kafka 上报一批演示数据 Publish a demo feed, as the districts would."""
     _run(_demo(Settings(), feed(reports, seed, datetime.now(SHANGHAI).date(), corrections), reports, patience))

@@ -32,7 +32,7 @@ EITHER: Final = {
 Outcomes = defaultdict[tuple[str, str], list[str]]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 def test_the_services_answer_the_demo_feed_as_it_is_meant_and_again_change_nothing(running: System) -> None:
     told = list(feed(REPORTS))
     _demo(running)
@@ -89,7 +89,7 @@ def test_a_broker_that_is_away_and_a_file_that_is_missing_get_one_clear_sentence
 
 
 def _demo(running: System) -> None:
-    done = _run(running.kafka, "demo", "--reports", str(REPORTS))
+    done = _run(running.kafka, "demo", "--reports", str(REPORTS), "--patience", "90")
     assert done.returncode == 0, done.stderr
     assert f"{REPORTS} reports published" in done.stdout
     assert "no receipt" not in done.stdout, "the groundwork was decided before the rest was sent"
@@ -103,7 +103,7 @@ def _run(kafka: str, *command: str, told: str = "") -> subprocess.CompletedProce
         input=told,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
         check=False,
     )
 
