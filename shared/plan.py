@@ -108,11 +108,16 @@ class EndedBy(_Part):
 
 
 class Selector(_Part):
-    """Facts of one type whose data matches."""
+    """Facts of one type whose data matches.
+
+    Their date is that of RULES A1, unless `dated` names a field of theirs, or `dated_in` the fact of the same report
+    whose date they carry (a decision's cause, RULES E24).
+    """
 
     fact: FactType
     where: dict[FieldPath, Other | Scalars] = {}
     dated: FieldPath | None = None
+    dated_in: FactType | None = None
     until: FieldPath | None = None
     ended_by: Annotated[
         EndedBy | None,
@@ -124,9 +129,12 @@ class Selector(_Part):
 
     @model_validator(mode="after")
     def _of_one_log(self) -> Self:
-        ends = (self.ended_by.fact if self.ended_by else None, self.undone_by)
-        if any(end is not None and end.partition(".")[0] != self.fact.partition(".")[0] for end in ends):
-            _refuse("ended_by、undone_by 与 fact 属同一服务", "ended_by and undone_by of the same service as fact")
+        others = (self.ended_by.fact if self.ended_by else None, self.undone_by, self.dated_in)
+        if any(other is not None and other.partition(".")[0] != self.fact.partition(".")[0] for other in others):
+            _refuse(
+                "ended_by、undone_by、dated_in 与 fact 属同一服务",
+                "ended_by, undone_by and dated_in of the same service as fact",
+            )
         return self
 
 
@@ -182,10 +190,10 @@ class Latest(_Part):
 
     @model_validator(mode="after")
     def _plain(self) -> Self:
-        if self.of.ended_by or self.of.undone_by or self.of.until:
+        if self.of.ended_by or self.of.undone_by or self.of.until or self.of.dated_in:
             _refuse(
-                "latest 的事实没有 until、ended_by、undone_by",
-                "no until, ended_by or undone_by: a later one replaces it",
+                "latest 的事实没有 until、ended_by、undone_by、dated_in",
+                "no until, ended_by, undone_by or dated_in: a later one replaces it",
             )
         return self
 

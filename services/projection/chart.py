@@ -55,6 +55,7 @@ class Role(IntEnum):
     ENDS = 1
     UNDOES = 2
     NAMES = 3  # gives the other facts of its subject their member
+    DATES = 4  # gives the facts of its report their date
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,8 @@ class _Uses:
                 ends.setdefault((ended_by.fact, Role.ENDS, same), set()).add(use.number)
             if selector.undone_by:
                 ends.setdefault((selector.undone_by, Role.UNDOES, None), set()).add(use.number)
+            if selector.dated_in:
+                self.append(kind=selector.dated_in, role=Role.DATES, opening=frozenset({use.number}))
         for (kind, role, same), numbers in ends.items():
             self.append(kind=kind, role=role, covers=covers, same=same, opening=frozenset(numbers))
 

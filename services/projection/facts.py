@@ -8,7 +8,7 @@ import msgspec
 from shared.events import SHANGHAI, parse_instant
 
 # RULES A1: the field that says when it happened; a fact has at most one of them, else its `time` says it.
-_DATES: Final = (
+DATES: Final = (
     "starts_on", "completed_on", "held_on", "issued_on", "granted_on", "conferred_on", "applied_on", "hired_on",
     "joined_on", "claimed_on", "requested_on", "signed_on", "on", "withdrawn_on", "ended_on", "revoked_on", "closed_on",
 )  # fmt: skip
@@ -48,7 +48,7 @@ class Fact(msgspec.Struct, gc=False):
         """Return the date of the fact: that of the named field, else as RULES A1 says."""
         if field is not None:
             return date.fromisoformat(content[field])
-        for name in _DATES:
+        for name in DATES:
             if name in content:
                 return date.fromisoformat(content[name])
         at = parse_instant(self.time)

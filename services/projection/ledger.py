@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from services.projection.chart import Chart, Line, Shape, Standing
+from services.projection.chart import Chart, Line, Role, Shape, Standing
 from services.projection.facts import Fact
 from services.projection.timeline import Row, Timeline, timeline
 
@@ -181,7 +181,7 @@ class Batch:
         part, period, district, counted_on, effective_on, service, position = key
         cause, by = self._causes.get(at, _SUPERSEDED)
         if cause == "original":
-            if any(row.stood[0] == at and line.uses[row.use].opening for row in group):
+            if any(row.stood[0] == at and line.uses[row.use].role in _CLOSING for row in group):
                 cause = "end"
             elif by != (service, position):
                 cause = "supersede"
@@ -213,6 +213,7 @@ def _minus(left: Mapping[Row, int], right: Mapping[Row, int]) -> dict[Row, int]:
     return {row: delta for row, delta in rows.items() if delta}
 
 
+_CLOSING: Final = (Role.ENDS, Role.UNDOES)
 _SUPERSEDED: Final[tuple[Cause, tuple[str, int]]] = ("supersede", ("", 0))
 _RETRACTED: Final = "report-retracted"
 _SUSPENDED: Final = "report-suspended"

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
@@ -79,6 +80,7 @@ def _spans(line: Line, standing: Sequence[Standing]) -> list[_Span]:
                 continue
             if any(_undoes(line, other, fact) for other in facts):
                 continue
+            fact = _dated(line, fact, facts)  # noqa: PLW2901 - the same fact on another day
             limits = [day for day in (fact.stop, ends.get(number)) if day is not None]
             spans.append(_Span(fact, fact.member or _name(line, facts), min(limits, default=None)))
     return spans
@@ -86,6 +88,15 @@ def _spans(line: Line, standing: Sequence[Standing]) -> list[_Span]:
 
 def _name(line: Line, facts: Sequence[Standing]) -> str | None:
     return next((fact.member for fact in facts if line.uses[fact.use].role is Role.NAMES), None)
+
+
+def _dated(line: Line, fact: Standing, facts: Sequence[Standing]) -> Standing:
+    """Return a decision with the date of its cause (RULES E24), any other fact as it is."""
+    for other in facts:
+        use = line.uses[other.use]
+        if use.role is Role.DATES and fact.use in use.opening and other.report_id == fact.report_id:
+            return replace(fact, on=other.on)
+    return fact
 
 
 def _undoes(line: Line, other: Standing, opening: Standing) -> bool:

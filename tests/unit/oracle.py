@@ -204,12 +204,7 @@ class _Recount:
 
     def _spans(self, selector: Selector) -> list[tuple[Fact, date | None]]:
         """Pair every opening of a type with its first day out: C1, C3, E27; an end stays with what it ended: B4."""
-        dated = selector.dated
-        openings = [
-            fact | ({"dated": fact["data"][dated]} if dated else {})
-            for fact in self.standing
-            if _is(fact, selector.fact)
-        ]
+        openings = [self._on_its_day(fact, selector) for fact in self.standing if _is(fact, selector.fact)]
         ended: dict[str, Fact] = {}
         if selector.ended_by:
             kind, same = selector.ended_by.fact, selector.ended_by.same
@@ -235,6 +230,15 @@ class _Recount:
                 continue
             spans.append((fact, min(days) if days else None))
         return spans
+
+    def _on_its_day(self, fact: Fact, selector: Selector) -> Fact:
+        if selector.dated:
+            return fact | {"dated": fact["data"][selector.dated]}
+        for cause in self.standing if selector.dated_in else ():
+            same_report = (cause["reportsource"], cause["reportid"]) == (fact["reportsource"], fact["reportid"])
+            if _is(cause, selector.dated_in or "") and _log(cause) == _log(fact) and same_report:
+                return fact | {"dated": happened_on(cause).isoformat()}
+        return fact
 
     def _place(self, fact: Fact) -> tuple[int, int]:
         """Where it stands in its log: a correction where its original does, unless it was decided again since."""

@@ -334,11 +334,14 @@ def test_a_correction_takes_the_decision_of_its_original_along(logs: Logs) -> No
     def request(amount: int, id: str, corrects: str | None = None) -> None:
         data = {"person": ANNA, "amount_fen": amount, "requested_on": "2023-02-01"}
         logs.add("subsidy.credit-line-requested", "credit/1", data, id=id, corrects=corrects)
-        logs.add("subsidy.credit-line-granted", "credit/1", data, id=id, corrects=corrects)
+        granted = {"amount_fen": amount}
+        logs.add("subsidy.credit-line-granted", "credit/1", granted, id=id, corrects=corrects, time="2025-06-01")
 
     request(100, "one")
     request(30, "two", corrects="one")
     assert (logs.value("5.4.a"), logs.value("5.4.b")) == (1, 30)
+    assert logs.value("5.4.b", as_of=date(2023, 2, 1)) == 30  # a decision carries its cause's date (RULES E24)
+    assert logs.value("5.4.b", as_of=date(2023, 1, 31)) == 0
     logs.take_back("subsidy", "credit/1", "two")
     assert logs.value("5.4.b") == 100
 

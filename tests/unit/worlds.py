@@ -396,7 +396,13 @@ class World:
     def _publish(self, report: Report, data: Data) -> None:
         self._emit(report, report.kind.partition(".")[2], data, report.id, report.corrects)
         if decision := KINDS[report.kind].decision:
-            self._emit(report, decision.partition(".")[2], data, report.id, report.corrects)
+            # A decision has no date of its own: it carries its cause's (RULES E24).
+            undated = {name: value for name, value in data.items() if name != KINDS[report.kind].dated}
+            self._emit(report, decision.partition(".")[2], undated, report.id, report.corrects)
+
+    def _noted_on(self, report: Report) -> date:
+        """Where the data says when it happened, the envelope's time need not agree (RULES A1)."""
+        return self.rnd.choice(self.days) if KINDS[report.kind].dated else report.on
 
     def _emit(self, report: Report, name: str, data: Data, report_id: str, corrects: Report | None = None) -> None:
         service = report.kind.partition(".")[0]
@@ -411,7 +417,7 @@ class World:
             "source": f"/services/{service}",
             "type": f"skillplan.{service}.{name}.v1",
             "subject": report.subject,
-            "time": f"{report.on.isoformat()}T00:30:00+08:00",
+            "time": f"{self._noted_on(report).isoformat()}T00:30:00+08:00",
             "district": report.district,
             "position": position,
             "version": position,
