@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 from deploy.local.ports import any_free
 from tests.bench import feed
 from tests.bench.growth import seed
 from tests.bench.hops import Numbers, Sizes, head_of, new_run, wait_for, watch
-from tests.bench.meter import Section
+from tests.bench.meter import Meter
 from tests.bench.report import Row
 from tests.bench.stage import Stage, pid_of
 from tests.conftest import ROOT
@@ -82,15 +81,16 @@ def _measure_replay(stage: Stage, system: System, sizes: Sizes, projector: Proce
     stage.note_peaks(system)
     projector.kill(15)
     settings = {**os.environ, **projector.settings, "SKILLPLAN_PORT": str(any_free(1)[0])}
-    began = time.perf_counter()
+    meter = Meter(stage.parts)
     child = subprocess.Popen(
         [sys.executable, "-m", f"services.{_SERVICE}", "rebuild"], cwd=ROOT, env=settings, stdout=subprocess.DEVNULL
     )
     _, status, spent = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - began
     if status:
         raise RuntimeError(f"rebuild ended with {status}")
-    row.ours.append(Section(facts, seconds, {"rebuild": spent.ru_utime + spent.ru_stime}))
+    section = meter.section(facts)
+    section.cpu = {"rebuild": spent.ru_utime + spent.ru_stime} | section.cpu
+    row.ours.append(section)
     stage.peaks[f"{_SERVICE} rebuild"] = spent.ru_maxrss / 1024
     row.note = f"{facts:,} facts, the whole command"
     return row
