@@ -17,6 +17,7 @@ from services.projection.chart import Chart
 from services.projection.facts import decode
 from services.projection.ledger import Batch
 from services.projection.store import Checkpoint, Ledger
+from shared.broker import mend_clients
 from shared.events import SERVICES
 
 _WAIT_MS: Final = 500
@@ -110,6 +111,7 @@ class Follower:
     @contextlib.asynccontextmanager
     async def following(self, most: int) -> AsyncIterator["Follower"]:
         """Read from the checkpoints for a while."""
+        mend_clients()
         checkpoints = await self._ledger.checkpoints(SERVICES)
         self.logs = {service: _Log(service, checkpoints[service]) for service in SERVICES}
         consumer = aiokafka.AIOKafkaConsumer(

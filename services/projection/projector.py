@@ -90,9 +90,9 @@ class Projector:
             number = await store.create(connection, chart)
             await store.switch(connection, number)
             return number
-        if kept.digest != chart.digest:
-            _log.info("projector.plans-changed", generation=kept.number)
-            self._health.report("lines", "counting anew: the plans have changed")
+        if kept.digest != store.digest(chart):
+            _log.info("projector.counts-anew", generation=kept.number)
+            self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
             number = await rebuild(connection, self._kafka, chart, self._metrics, lambda *_: None)
             self._health.report("lines", None)
             return number

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib import resources
 from typing import Final
 
 import asyncpg
@@ -79,10 +80,27 @@ async def current(connection: asyncpg.Connection) -> Current | None:
     return Current(row["number"], row["digest"], row["revision"]) if row else None
 
 
+def digest(chart: Chart) -> str:
+    """Return a fingerprint of all that decides the numbers: what the plans count, and the code that counts it.
+
+    A rebuild too many costs minutes; one too few is a wrong number.
+    """
+    return hashlib.sha256(f"{chart.digest} {_counting()}".encode()).hexdigest()
+
+
+@cache
+def _counting() -> str:
+    folder = resources.files("services.projection")
+    texts = [
+        (folder / name).read_bytes() for name in ("chart.py", "facts.py", "generation.sql", "ledger.py", "timeline.py")
+    ]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+
 async def create(connection: asyncpg.Connection, chart: Chart) -> int:
     """Make the empty tables of a new generation and return its number."""
     async with connection.transaction():
-        number: int = await connection.fetchval(_SQL["begin"], chart.digest, _documents(chart))
+        number: int = await connection.fetchval(_SQL["begin"], digest(chart), _documents(chart))
         sql = of_generation(number)
         await connection.execute(sql["create"])
         lines = chart.lines
