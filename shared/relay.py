@@ -11,7 +11,7 @@ import orjson
 import structlog
 from aiokafka.errors import KafkaError
 
-from shared.broker import ask_patiently
+from shared.broker import mend_clients
 from shared.event_store import UNAVAILABLE, read_queries
 from shared.events import show_instant
 from shared.health import Health
@@ -36,7 +36,7 @@ class Relay:
         self._service = service
         self._health = health
         self._kafka_settings = kafka_settings
-        ask_patiently()  # the inbox's consumers, in the same process, too
+        mend_clients()  # those of the inbox, in the same process, too
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
             "receipts": self._receipt,

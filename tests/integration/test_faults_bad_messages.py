@@ -6,11 +6,15 @@ import itertools
 from collections import defaultdict
 from typing import Any
 
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
+
 from shared.sealing import Seal
-from tests.integration.bad_messages import Bad, every_kind
-from tests.integration.processes import SERVICE_KEY, System, eventually
+from tests.integration.bad_messages import INBOX, Bad, every_kind
+from tests.integration.processes import SERVICE_KEY, System, eventually, run
 from tests.integration.reports import person_hired
-from tests.integration.road import check_answered, publish, structured, whole
+from tests.integration.road import check_answered, publish, standing, structured, whole
 
 SERVICES = ("recruitment",)
 ROUNDS = 4  # over 500 by Kafka
@@ -19,7 +23,7 @@ Receipt = dict[str, Any]
 
 def test_every_kind_over_kafka(running: System) -> None:
     bad = [each for n in range(ROUNDS) for each in every_kind(1_000 * n)]
-    good = [person_hired(f"good-{n}") for n in range(len(bad))]
+    good = [person_hired(f"good-0-{n}") for n in range(len(bad))]
     # Good ones between them, on every partition: what stops at a bad one never comes to the next.
     mixed = itertools.chain.from_iterable(
         (each.message, structured(hire)) for each, hire in zip(bad, good, strict=True)
@@ -39,9 +43,39 @@ def test_every_kind_over_kafka(running: System) -> None:
 
 
 def check_answered_soon(system: System, good: list[dict[str, Any]]) -> None:
-    count = "select count(*) from receipt where id like 'hire-good-%'"
+    count = "select count(*) from receipt where id like 'hire-good-0-%'"
     eventually(lambda: system.query("recruitment", count)[0][0] == len(good))
     check_answered(system, "recruitment", good)
+
+
+class _Name(str):
+    """A header's name as clients in C may write it: in any encoding."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return super().encode("gb18030")
+
+
+@pytest.mark.parametrize("codec", [DefaultRecordBatch.CODEC_NONE, DefaultRecordBatch.CODEC_LZ4])
+def test_a_header_name_may_be_any_bytes(running: System, codec: int) -> None:
+    hires = [person_hired(f"good-name-{codec}-{n}") for n in range(20)]
+
+    async def send() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=running.kafka)
+        await producer.start()
+        batch = producer.create_batch()
+        # The one written in Python lets a name encode itself.
+        batch._builder = _DefaultRecordBatchBuilderPy(2, codec, False, -1, -1, -1, 1 << 20)
+        for hire in hires:
+            message = structured(hire)
+            headers = [(_Name("来源"), b"x"), *message.headers]
+            batch.append(key=message.key, value=message.value, timestamp=None, headers=headers)
+        await (await producer.send_batch(batch, INBOX, partition=0))
+        await producer.stop()
+
+    run(send())
+    publish(running.kafka, map(structured, after := [person_hired(f"good-after-{codec}-{n}") for n in range(20)]))
+    eventually(lambda: all(standing(running, "recruitment", [*hires, *after])))
+    check_answered(running, "recruitment", [*hires, *after])
 
 
 def _check(
