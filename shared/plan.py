@@ -458,17 +458,6 @@ def read_plan(text: str, name: str) -> Plan:
     return plan
 
 
-def governing(plans: Iterable[Plan], district: str, on: date) -> Plan | None:
-    """Return the plan whose parameters hold for a district on a day.
-
-    Outside all periods it is the nearest earlier plan of the district, else the nearest later one; None when no plan
-    names the district.
-    """
-    own = sorted((plan for plan in plans if district in plan.district_codes), key=lambda plan: plan.period.first)
-    begun = [plan for plan in own if plan.period.first <= on]
-    return begun[-1] if begun else own[0] if own else None
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong in a plan file."""

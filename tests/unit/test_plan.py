@@ -1,12 +1,11 @@
 """A plan file says what it may, and every fault in it is named by line, path and what was expected."""
 
 import re
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-from shared.plan import PlanError, governing, load_plan, load_plans, read_plan
+from shared.plan import PlanError, load_plan, load_plans, read_plan
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "plans" / "shaoxing-2023-2025.yaml"
@@ -84,14 +83,6 @@ def test_parameters_come_with_their_clause() -> None:
     assert parameters.credit_line.cap_fen == 150_000_000
     assert parameters.post_allowance.monthly_fen == {"2": 50_000, "1": 80_000, "special": 80_000, "chief": 80_000}
     assert parameters.waiting.days == 30
-
-
-def test_two_plans_stand_side_by_side_and_each_governs_its_districts() -> None:
-    plans = (PLAN, load_plan(OTHER))
-    assert governing(plans, "330602", date(2024, 5, 1)) is PLAN
-    assert governing(plans, "110101", date(2030, 1, 1)) is plans[1]
-    assert governing(plans, "330681", date(2023, 5, 1)) is PLAN
-    assert governing(plans, "999999", date(2024, 5, 1)) is None
 
 
 TEXT = OTHER.read_text(encoding="utf-8")
