@@ -18,6 +18,7 @@ from tests.integration.reports import (
     Report,
     certificate_issued,
     certificate_revoked,
+    organisation,
     person,
     report,
     standard_set,
@@ -306,6 +307,19 @@ def _check_one_grant(system: System, claims: Sequence[Report]) -> None:
     settle(system, "subsidy")
     kept = last_receipts(system, {"330681"})
     assert Counter(kept[c["source"], c["id"]]["status"] for c in claims) == {"accepted": 1, "refused": 49}
+
+
+def test_fifty_credit_lines_at_once_stay_under_the_cap(running: System) -> None:
+    who, bank = person("credit"), organisation(7)
+    honour = {"honour": "artisan", "rank": "city", "person": who, "conferred_on": "2024-01-05"}
+    told_subsidy(running, report("competition.honour-conferred", "honour-50", "honour/H-50", honour))
+    wanted = {"person": who, "bank": bank, "amount_fen": 4_000_000, "requested_on": "2024-03-01"}
+    lines = [report("subsidy.credit-line-requested", f"line-{n}", f"credit/L-{n}", wanted) for n in range(50)]
+    at_once(running, "subsidy", lines)
+    # 37 x 4,000,000 = 148,000,000 of 150,000,000 fen; one more would be over (RULES D12).
+    assert statuses(running, lines) == {"accepted": 37, "refused": 13}
+    refused = [r for r in road.standing(running, "subsidy", lines) if r and r["status"] == "refused"]
+    assert all(codes(receipt) == ["over-the-limit"] for receipt in refused)
 
 
 def test_one_report_sent_fifty_times_at_once_is_one_fact(running: System) -> None:
