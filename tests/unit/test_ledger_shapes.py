@@ -395,3 +395,28 @@ def test_an_end_stays_with_what_it_ended_when_an_original_stands_again(logs: Log
     logs.take_back("enrollment", "major/a", "second")
     # It would now end before it began: it counts on no day.
     assert logs.value("1.1.d") == 0
+
+
+def test_a_member_of_a_class_that_was_taken_back_counts_when_the_class_is_there_again(logs: Logs) -> None:
+    logs.add("recruitment.cooperation-class-opened", "class/1", {"kind": "named"}, id="class")
+    joined = {"class_no": "1", "person": ANNA, "joined_on": "2023-09-01"}
+    logs.add("recruitment.student-joined-class", "class-member/1/7", joined, id="joined")
+    logs.take_back("recruitment", "class/1", "class")
+    before = logs.take_back("recruitment", "class-member/1/7", "joined", "suspended")
+    assert (logs.value("4.2.a"), logs.value("4.2.c")) == (0, 0)
+    logs.add("recruitment.cooperation-class-opened", "class/1", {"kind": "order"}, id="anew")
+    logs.add("recruitment.student-joined-class", "class-member/1/7", joined, id="joined")
+    assert (logs.value("4.2.a"), logs.value("4.2.c")) == (1, 1)
+    assert logs.value("4.2.a", known_at=before) == 0
+    logs.take_back("recruitment", "class-member/1/7", "joined")
+    assert logs.value("4.2.a") == 0
+
+
+def test_a_match_of_a_demand_that_was_taken_back_does_not_count(logs: Logs) -> None:
+    logs.add("recruitment.demand-raised", "demand/1", {"persons": 5}, id="raised")
+    logs.add("recruitment.demand-matched", "demand/1", {"persons": 2}, id="first")
+    logs.add("recruitment.demand-matched", "demand/1", {"persons": 1}, id="second", corrects="first")
+    assert logs.value("4.3.b") == 1
+    logs.take_back("recruitment", "demand/1", "raised")
+    logs.take_back("recruitment", "demand/1", "second", "suspended")
+    assert (logs.value("4.3.a"), logs.value("4.3.b")) == (0, 0)
