@@ -253,10 +253,10 @@ async def _fetch(dsn: str, sql: str, *values: object) -> list[asyncpg.Record]:
 
 
 def topics_of(services: Sequence[str]) -> list[deploy_topics.Topic]:
-    """List the topics that some services read and write."""
+    """List the topics that some services read and write, and everything that the projection reads."""
     return [
         *(deploy_topics.reports(service, district) for service in services for district in DISTRICTS),
-        *(deploy_topics.events(service) for service in services),
+        *map(deploy_topics.events, deploy_topics.DOMAIN_SERVICES),
         *map(deploy_topics.receipts, DISTRICTS),
         deploy_topics.quarantine(),
     ]
