@@ -36,6 +36,7 @@ _TIME: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _ID: Final = re.compile(ID_FORM)
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,100})?")  # W3C Trace Context
 _PLACEHOLDER: Final = re.compile(r"<([a-z_.]+)>")
 _LONGEST_ATTRIBUTE: Final = 400
 _SHOWN_STEP: Final = re.compile(r"(?!.*[0-9]{5})[!-~]{1,40}")  # no telephone, no Chinese name
@@ -379,8 +380,8 @@ class Decoder:
             digest=self.keys.digest(compact),
             received_at=received_at,
             corrects=reader.corrects,
-            traceparent=reader.optional("traceparent"),
-            correlation_id=reader.optional("correlationid"),
+            traceparent=reader.optional("traceparent", _TRACE),
+            correlation_id=reader.optional("correlationid", _ID),
             personal=personal,
         )
 
@@ -446,10 +447,10 @@ class _Reader:
             return None
         return value
 
-    def optional(self, name: str) -> str | None:
+    def optional(self, name: str, form: re.Pattern[str]) -> str | None:
         """Return an attribute that is carried through, None when it is not fit to be."""
         value = self.envelope.get(name)
-        return value if isinstance(value, str) and _ID.fullmatch(value) and not holds_personal_number(value) else None
+        return value if isinstance(value, str) and form.fullmatch(value) and not holds_personal_number(value) else None
 
     def event_class(self) -> type[Event] | None:
         """Return the class that the type names; else note why there is none (RULES A11), and check the subject."""

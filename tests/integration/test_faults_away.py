@@ -142,6 +142,9 @@ def test_the_database_goes_away(own: Own, number: signal.Signals) -> None:
     assert own.api.alive
     assert own.worker.alive
     check_answered(own.system, "recruitment", [before, meanwhile, after, *queued])
+    said = own.database.log.read_text() + own.broker.log.read_text()
+    for report in (before, meanwhile, after, *queued):
+        assert not any(personal in said for personal in report["data"]["person"].values())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
