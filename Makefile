@@ -57,5 +57,5 @@ check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import cont
 test: check ## 全部测试;ARGS="-k 名字" 选择 Every test; ARGS="-k name" to choose
 	@.venv/bin/pytest $(ARGS)
 
-bench: venv-dev ## 逐段测速 Measure each hop beside its floor
-	@$(RUN) -m tests.bench
+bench: venv-dev ## 逐段测速;BENCH_SIZE=small 快速;ARGS="--json F" Measure each hop beside its floor
+	@$(RUN) -m tests.bench $(ARGS)

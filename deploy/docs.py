@@ -27,7 +27,8 @@ from services.subsidy import decider as _subsidy
 from services.subsidy.events import LANGUAGE as SUBSIDY
 from shared import rules
 from shared.events import Adds, Ends, Event, Language, Opens, Retracts, Stands
-from shared.plan import Indicator, Measure, Plan, load_plan
+from shared.plan import Indicator, Measure, Plan
+from shared.plan_file import load_plan
 from shared.rules import Rule
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -7,8 +7,9 @@ from typing import Any
 
 from shared.batch import Answer, Batch, decode_fact
 from shared.decider import Domain
+from shared.decoder import Decoder
 from shared.event_store import EventStore, Head, Transaction
-from shared.events import Decoder, Fact, Language, NotUnderstood, Report
+from shared.events import Fact, Language, NotUnderstood, Report
 from shared.sealing import Seal
 from shared.shapes import Person
 

@@ -16,8 +16,9 @@ from shared import rules
 from shared.batch import Answer
 from shared.bindings import BATCH, STRUCTURED, NotReadableError, from_http_headers, parse_array, parse_object
 from shared.command_handler import CommandHandler
+from shared.decoder import Door
 from shared.event_store import UNAVAILABLE
-from shared.events import Door, NotUnderstood, Report
+from shared.events import NotUnderstood, Report
 from shared.process import end_process_if_failed
 
 _LARGEST_EVENT: Final = 1024 * 1024

@@ -20,12 +20,14 @@ from shared.batch import Answer
 from shared.bindings import NotReadableError, from_kafka
 from shared.command_handler import CommandHandler, Unreadable
 from shared.decider import Domain
+from shared.decoder import Decoder, Door, Keys
 from shared.event_store import UNAVAILABLE, EventStore, open_pool
-from shared.events import Decoder, Door, Keys, Language, NotUnderstood, Report
+from shared.events import Language, NotUnderstood, Report
 from shared.health import Health
 from shared.inbox import Inbox, Message
 from shared.migrations import MigrationRefused, migrate
-from shared.plan import Plan, PlanError, load_plans
+from shared.plan import Plan
+from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
 from shared.relay import Relay
 from shared.sealing import Seal

@@ -18,7 +18,7 @@ from services.projection.projector import Projector
 from services.projection.rebuild import RebuildBehind, rebuild
 from shared.health import Health
 from shared.migrations import MigrationRefused, migrate
-from shared.plan import PlanError, load_plans
+from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, serve, until
 
 

@@ -16,7 +16,7 @@ from services.projection.rebuild import rebuild
 from services.projection.store import Ledger, OtherWriter, Switched
 from shared.event_store import UNAVAILABLE
 from shared.health import Health
-from shared.plan import load_plans
+from shared.plan_file import load_plans
 
 _MOST: Final = 2000
 _log = structlog.get_logger()

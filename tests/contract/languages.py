@@ -10,7 +10,8 @@ from services.competition.events import LANGUAGE as COMPETITION
 from services.enrollment.events import LANGUAGE as ENROLLMENT
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
-from shared.events import Decoder, Door, Event, Keys, Language, NotUnderstood, Report
+from shared.decoder import Decoder, Door, Keys
+from shared.events import Event, Language, NotUnderstood, Report
 
 LANGUAGES: Final = {language.service: language for language in (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY)}
 SAMPLES: Final = Path(__file__).with_name("samples")

@@ -20,7 +20,7 @@ from deploy.docs import (
     refusals,
     types,
 )
-from shared.plan import read_plan
+from shared.plan_file import read_plan
 from tests.contract.languages import faults, understood
 
 WRITTEN = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("decisions/*.md"), *ROOT.glob("plans/*.md")])

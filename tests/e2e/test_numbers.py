@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from services.projection.chart import Chart
-from shared.plan import Plan, load_plan
+from shared.plan import Plan
+from shared.plan_file import load_plan
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN, progress_of
 from tests.unit.oracle import recount, standing_at

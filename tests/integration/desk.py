@@ -24,10 +24,11 @@ from services.subsidy.policies import HEARS
 from shared.batch import decode_fact
 from shared.command_handler import CommandHandler
 from shared.decider import View
+from shared.decoder import Decoder, Door, Keys
 from shared.event_store import EventStore, open_pool
-from shared.events import Decoder, Door, Fact, Keys
+from shared.events import Fact
 from shared.http import create_app
-from shared.plan import load_plans
+from shared.plan_file import load_plans
 from shared.sealing import Seal
 from tests.contract.languages import DISTRICTS, LANGUAGES, sample
 from tests.contract.vocabulary import VOCABULARY

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from deploy import topics as deploy_topics
-from shared.plan import load_plan
+from shared.plan_file import load_plan
 from tests.conftest import ROOT, NewDatabase, NewTopics
 from tests.integration.processes import Process, System, eventually
 from tests.integration.reports import person_hired

@@ -17,7 +17,8 @@ from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
 from shared import receipts
 from shared.decider import Accept, Decision, Refuse, decide
-from shared.events import Decoder, Door, Keys, Language, NotUnderstood, Report
+from shared.decoder import Decoder, Door, Keys
+from shared.events import Language, NotUnderstood, Report
 from shared.shapes import holds_personal_number, is_credit_code
 from tests.unit import people
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.bindings import NotReadableError, from_kafka
-from shared.events import Decoder, Door, Keys, NotUnderstood, Report
+from shared.decoder import Decoder, Door, Keys
+from shared.events import NotUnderstood, Report
 from shared.receipts import not_decided
 from tests.contract.languages import DISTRICTS, LANGUAGES, every_type, sample
 from tests.unit.mutations import spoiled

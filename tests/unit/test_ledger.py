@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.projection.chart import Chart
 from services.projection.timeline import timeline
-from shared.plan import Plan, load_plan
+from shared.plan import Plan
+from shared.plan_file import load_plan
 from tests.unit.oracle import recount
 from tests.unit.shelf import Shelf
 from tests.unit.worlds import DISTRICTS, KINDS, Fact, World

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.projection.chart import Chart
-from shared.plan import load_plan
+from shared.plan_file import load_plan
 from tests.unit.shelf import Shelf
 from tests.unit.worlds import Fact
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.plan import PlanError, load_plan, load_plans, read_plan
+from shared.plan_file import PlanError, load_plan, load_plans, read_plan
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "plans" / "shaoxing-2023-2025.yaml"

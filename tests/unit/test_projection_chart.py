@@ -9,7 +9,7 @@ import pytest
 from services.projection.chart import Chart
 from services.projection.facts import DATES, kind_of
 from shared.events import SERVICES, Event
-from shared.plan import load_plans
+from shared.plan_file import load_plans
 
 ROOT = Path(__file__).parents[2]
 TYPES: dict[str, type[Event]] = {

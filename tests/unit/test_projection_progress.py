@@ -9,7 +9,7 @@ import pytest
 
 from services.projection.chart import WHOLE, Chart, Part
 from services.projection.read_models.target_progress import Asked, progress
-from shared.plan import load_plan
+from shared.plan_file import load_plan
 
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")

@@ -44,7 +44,7 @@ from services.subsidy.events import (
     SubsidyRefused,
 )
 from services.subsidy.policies import HEARS
-from shared.plan import load_plans
+from shared.plan_file import load_plans
 from shared.shapes import Industry, Level
 from tests.unit.given import Told, report, retraction, rules_of
 from tests.unit.people import organisation, someone
