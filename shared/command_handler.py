@@ -78,8 +78,8 @@ class CommandHandler:
     async def hear(self, service: str, facts: Sequence[tuple[int, dict[str, Any], bytes]]) -> int:
         """Take (position, envelope, bytes) of another service's log, in order, and decide what waited for them.
 
-        Positions heard before are skipped; returns the position up to which the log is heard now. Raises LookupError
-        at a hole: something is missing between what was heard and the next fact, and going on would lose it.
+        Positions heard before are skipped; returns the position up to which the log is heard now. What lies beyond a
+        hole is left out: the relay that could not send what is missing sends from there again.
         """
         language = self._languages[service]
         async with self.store.transaction() as transaction:
@@ -88,10 +88,8 @@ class CommandHandler:
             batch = self._batch(transaction, head)
             heard: list[tuple[Fact, bytes]] = []
             for at, envelope, raw in facts:
-                if at <= position:
-                    continue
                 if at != position + 1:
-                    raise LookupError(f"{service}: position {position + 1} is missing before {at}")
+                    continue
                 position = at
                 if language.find(envelope["type"]) is not None:
                     heard.append((decode_fact(self._languages, envelope, ()), raw))

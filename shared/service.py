@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Final
 
-import orjson
 import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,7 +16,7 @@ from pydantic import Field, SecretStr
 from starlette.applications import Starlette
 
 from shared.batch import Answer
-from shared.bindings import NotReadableError, from_kafka
+from shared.bindings import NotReadableError, from_kafka, parse_object
 from shared.command_handler import CommandHandler, Unreadable
 from shared.decider import Domain
 from shared.decoder import Decoder, Door, Keys
@@ -165,8 +164,19 @@ class Worker:
 
     def _hear(self, service: str) -> Callable[[Sequence[Message]], Awaitable[None]]:
         async def hear(messages: Sequence[Message]) -> None:
-            envelopes = [(orjson.loads(message.value or b""), message.value or b"") for message in messages]
-            await self._parts.handler.hear(service, [(env["position"], env, raw) for env, raw in envelopes])
+            facts = []
+            for message in messages:
+                try:
+                    envelope = parse_object(message.value)
+                    facts.append((int(envelope["position"]), envelope, message.value or b""))
+                except (NotReadableError, KeyError, TypeError, ValueError) as error:
+                    # It has no position; if it stood for a fact, the next one shows the hole.
+                    _log.error("hear.not-a-fact", of=service, offset=message.offset, error=type(error).__name__)
+            heard = await self._parts.handler.hear(service, facts)
+            hole = max((position for position, _, _ in facts), default=0) > heard
+            if hole:
+                _log.error("hear.hole", of=service, missing=heard + 1)
+            self._parts.health.report(f"{service}.events", f"position {heard + 1} is missing" if hole else None)
 
         return hear
 
