@@ -60,9 +60,9 @@ class Relay:
     async def _relay(self) -> None:
         connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
         try:
-            if not await connection.fetchval(_SQL["lock"]):
+            while not await connection.fetchval(_SQL["lock"]):
                 self._health.report("relay", None)  # a standby is well
-                return
+                await asyncio.sleep(1)
             producer = aiokafka.AIOKafkaProducer(
                 bootstrap_servers=self._kafka,
                 acks="all",

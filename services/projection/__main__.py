@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Final
 
 import asyncpg
+import uvloop
 from pydantic import Field
 from starlette.applications import Starlette
 
@@ -120,10 +121,10 @@ def main() -> None:
     try:
         match command:
             case "api":
-                asyncio.run(_serve(settings))
+                uvloop.run(_serve(settings))
             case "projector":
                 load_plans(settings.plans)
-                asyncio.run(_project(settings))
+                uvloop.run(_project(settings))
             case "migrate":
                 folder = resources.files("services.projection") / "migrations"
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), folder, grants_to="projection"))
