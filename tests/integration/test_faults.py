@@ -10,7 +10,7 @@ from tests.integration.reports import Report, person_hired
 from tests.integration.road import check_answered, publish, settle, structured, whole
 
 SERVICES = ("recruitment",)
-SECONDS = 12.0
+SECONDS = 8.0
 
 
 def hires(name: str, count: int) -> list[Report]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import shutil
 import signal
@@ -66,6 +67,20 @@ class Own:
     def worker(self) -> Process:
         return self.system.the("recruitment", "worker")
 
+    @property
+    def projector(self) -> Process:
+        return self.system.the("projection", "projector")
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return self.api, self.worker, self.projector
+
+    def all_counted(self) -> bool:
+        """Tell whether the projection has counted the whole log."""
+        position = self.system.query("recruitment", "select position from log_head")[0][0]
+        told = re.search(r'projection_position{service="recruitment"} (\S+)', self.projector.http.get("/metrics").text)
+        return told is not None and float(told[1]) == position
+
     def post(self, report: Report) -> int:
         return self.api.http.post("/v1/events", json=report).status_code
 
@@ -86,7 +101,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     cluster = postgres.prepare(folder / "postgres", password)
     broker = Server(command, folder / "kafka.log", lambda: kafka.is_up(bootstrap))
     database = Server(cluster.command(database_port, {}), folder / "postgres.log", lambda: postgres.is_up(superuser))
-    system = System(bootstrap, tmp_path_factory.mktemp("away"), lambda _: _database(superuser), superuser)
+    system = System(bootstrap, tmp_path_factory.mktemp("away"), lambda name: _database(superuser, name), superuser)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         for server in (broker, database):
@@ -95,17 +110,18 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
         stack.callback(system.close)
         run(deploy_topics.create(bootstrap, topics_of(["recruitment"])))
         system.start_services("recruitment")
+        system.start("projection", "projector")
         yield Own(system, database, broker)
 
 
-def _database(superuser: str) -> Database:
+def _database(superuser: str, service: str) -> Database:
     passwords = Passwords(secrets.token_hex(12), secrets.token_hex(12))
-    run(databases.ensure_roles(superuser, {"recruitment": passwords}))
-    run(databases.ensure_databases(superuser, ["recruitment"]))
-    owner = databases.address(superuser, "recruitment_owner", passwords.owner, "recruitment")
-    run(migrate(owner, ROOT / "shared" / "migrations", "recruitment"))
-    role = databases.address(superuser, "recruitment", passwords.role, "recruitment")
-    return Database("recruitment", "recruitment", owner, role)
+    run(databases.ensure_roles(superuser, {service: passwords}))
+    run(databases.ensure_databases(superuser, [service]))
+    owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
+    migrations = "services/projection/migrations" if service == "projection" else "shared/migrations"
+    run(migrate(owner, ROOT / migrations, service))
+    return Database(service, service, owner, databases.address(superuser, service, passwords.role, service))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -114,7 +130,7 @@ def test_the_database_goes_away(own: Own, number: signal.Signals) -> None:
     before, meanwhile, after = (person_hired(f"database-{name}-{when}") for when in ("before", "meanwhile", "after"))
     queued = [person_hired(f"database-{name}-queued-{n}") for n in range(50)]
     assert own.post(before) == 200
-    processes = [process.child for process in (own.api, own.worker)]
+    children = [process.child for process in own.processes]
     own.database.stop(number)
     try:
         answer = own.api.http.post("/v1/events", json=meanwhile)
@@ -127,7 +143,7 @@ def test_the_database_goes_away(own: Own, number: signal.Signals) -> None:
         for path in ("/v1/log", "/v1/log/head", "/v1/receipts?source=x&id=x"):
             assert own.api.http.get(path).status_code == 503
         publish(own.system.kafka, map(structured, queued))
-        for process in (own.api, own.worker):
+        for process in own.processes:
             assert "database" in eventually(process.problems)
             assert process.http.get("/livez").status_code == 200
         time.sleep(3)  # the worker has them in hand and cannot record them
@@ -136,11 +152,11 @@ def test_the_database_goes_away(own: Own, number: signal.Signals) -> None:
     eventually(lambda: own.post(meanwhile) == 200)
     assert own.post(after) == 200
     eventually(lambda: own.decided(queued))
-    for process in (own.api, own.worker):
+    eventually(own.all_counted)
+    for process in own.processes:
         process.wait_ready()
-    assert [process.child for process in (own.api, own.worker)] == processes
-    assert own.api.alive
-    assert own.worker.alive
+        assert process.alive
+    assert [process.child for process in own.processes] == children
     check_answered(own.system, "recruitment", [before, meanwhile, after, *queued])
     said = own.database.log.read_text() + own.broker.log.read_text()
     for report in (before, meanwhile, after, *queued):
@@ -154,18 +170,23 @@ def test_the_broker_goes_away(own: Own, number: signal.Signals) -> None:
     after = [person_hired(f"broker-{name}-a-{n}") for n in range(50)]
     publish(own.system.kafka, map(structured, before))
     with own.worker.watched() as ends:
-        said = len(own.worker.text())
+        said = len(own.worker.text()) + len(own.projector.text())
         own.broker.stop(number)
         try:
             assert {own.post(report) for report in meanwhile} == {200}, "deciding needs no broker"
             assert not own.api.problems()
-            eventually(lambda: "kafka" in str(own.worker.problems()))
-            assert len(own.worker.text()) - said < 1_000_000, "it says so without flooding its log"
+            for process in (own.worker, own.projector):
+                eventually(lambda process=process: "kafka" in str(process.problems()))  # type: ignore[misc]
+            said = len(own.worker.text()) + len(own.projector.text()) - said
+            assert said < 1_000_000, "they say so without flooding their logs"
         finally:
             own.broker.start()
         settle(own.system, "recruitment")
         publish(own.system.kafka, map(structured, after))
         eventually(lambda: own.decided([*before, *after]))
-        own.worker.wait_ready()
+        eventually(own.all_counted)
+        for process in own.processes:
+            process.wait_ready()
+            assert process.alive
         check_answered(own.system, "recruitment", [*before, *meanwhile, *after])
         assert not ends, "it needed no new start"

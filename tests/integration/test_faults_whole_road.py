@@ -16,7 +16,7 @@ from tests.integration.reports import Report, fair_held, organisation, person, p
 from tests.integration.road import check_answered, check_log
 
 SERVICES = ("recruitment",)
-SECONDS = 12.0
+SECONDS = 8.0
 PLAN = "shaoxing-2023-2025"
 DISTRICTS = ("330602", "330681", "330683")
 Fact = dict[str, Any]
