@@ -73,8 +73,8 @@ class Relay:
                 request_timeout_ms=20000,
                 **self._kafka_settings,
             )
-            await producer.start()
             try:
+                await producer.start()
                 await self._pump(connection, producer)
             finally:
                 await producer.stop()

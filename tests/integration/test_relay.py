@@ -43,7 +43,7 @@ def test_a_relay_killed_between_send_and_checkpoint_repeats_and_skips_nothing(ru
         worker.kill()
         running.cut_off(blocked)
     assert checkpoint(running, outbox) == checkpoint_before, "sent, and the checkpoint not moved"
-    worker.start()
+    worker.start(wait=False)
     settle(running, "recruitment")
     repeats = len(whole(running.kafka, topic)) - sent_before - 200
     assert repeats >= 200, "what was sent without a checkpoint is sent again"
@@ -60,7 +60,7 @@ def test_a_second_worker_stands_by_and_takes_over(running: System) -> None:
     post(running, "with-one", 100)
     settle(running, "recruitment", within=20)
     check_log(running, "recruitment")
-    first.start()
+    first.start(wait=False)
     second.kill()
     running.processes.remove(second)
     second.http.close()
