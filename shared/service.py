@@ -103,7 +103,7 @@ class _Parts:
 
     @property
     def districts(self) -> list[str]:
-        return sorted({district.code for plan in self.plans for district in plan.districts})
+        return sorted(self.handler.decoder.districts)
 
     async def check(self) -> None:
         """Ask the database how it is."""
