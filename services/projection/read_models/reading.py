@@ -9,8 +9,10 @@ import asyncpg
 
 from services.projection.chart import Chart
 from services.projection.store import of_generation, read_plans
+from services.projection.targets import Targets
 from shared.event_store import UNAVAILABLE
 from shared.http import Problem
+from shared.plan import Plan
 
 _CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
 _PLANS: Final = "select plans from generation where number = $1"
@@ -28,6 +30,10 @@ class View:
     def sql(self, file: str) -> Mapping[str, str]:
         """Return the queries of a read model's .sql file on this generation."""
         return of_generation(self.number, "services.projection.read_models", file)
+
+    async def targets(self, plan: Plan) -> Targets:
+        """Return a plan's targets with all that the plan office has decided on them."""
+        return Targets(plan)
 
 
 class NotCountedYet(Problem):
