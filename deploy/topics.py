@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,9 @@ from pathlib import Path
 
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pydantic import DirectoryPath, Field, ValidationError
+
+from shared.broker import Broker, BrokerSettings, wrong_settings
 
 DOMAIN_SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
 _WEEK = str(7 * 24 * 3600 * 1000)
@@ -69,12 +71,12 @@ def districts_of(plans: Path) -> list[str]:
     return sorted(codes)
 
 
-async def create(bootstrap: str, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
+async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
     """Make the topics that are missing, wait until the broker knows them, and return their names.
 
     What is there already stays as it is. More partitions, for one, would put later reports of a subject elsewhere.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
         there = set(await admin.list_topics())
@@ -101,18 +103,22 @@ async def create(bootstrap: str, topics: Sequence[Topic], *, replication: int = 
 _ALREADY_THERE = 36  # TopicAlreadyExists: somebody made it in the same moment
 
 
-def main() -> int:
-    """Create what is missing on SKILLPLAN_KAFKA for the plans in SKILLPLAN_PLANS."""
-    bootstrap = os.environ.get("SKILLPLAN_KAFKA")
-    if not bootstrap:
-        sys.stderr.write("请设置 SKILLPLAN_KAFKA=<主机:端口>。\nSet SKILLPLAN_KAFKA=<host:port>.\n")
-        return 2
-    replication = int(os.environ.get("SKILLPLAN_REPLICATION", "1"))
-    plans = Path(os.environ.get("SKILLPLAN_PLANS", "plans"))
-    made = asyncio.run(create(bootstrap, wanted(districts_of(plans)), replication=replication))
+class _Settings(BrokerSettings):
+    """What this command is told: the broker, whose districts, on how many brokers each topic is kept."""
+
+    plans: DirectoryPath = Field(Path("plans"), validate_default=True)
+    replication: int = Field(1, ge=1)
+
+
+async def _create(settings: _Settings) -> None:
+    if problem := await settings.broker.problem():
+        sys.exit(f"✗ {problem}")
+    made = await create(settings.broker, wanted(districts_of(settings.plans)), replication=settings.replication)
     sys.stdout.write(f"topics.created count={len(made)}\n")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        asyncio.run(_create(_Settings()))
+    except ValidationError as invalid:
+        sys.exit(wrong_settings(invalid))

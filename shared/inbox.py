@@ -1,10 +1,13 @@
 """Takes reports and other services' facts from Kafka: acknowledged only after the transaction; hides Faust."""
 
 import asyncio
+import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import faust
@@ -13,6 +16,7 @@ import stamina
 import structlog
 from faust.types import EventT
 
+from shared.broker import MECHANISM, Broker, mend_clients
 from shared.event_store import UNAVAILABLE
 from shared.health import Health
 
@@ -40,13 +44,18 @@ Handle = Callable[[Sequence[Message]], Awaitable[None]]
 class Inbox:
     """One Faust app of a service: each subscription is topics and the plain function that handles their messages."""
 
-    def __init__(self, group: str, kafka: str, health: Health, credentials: Any = None) -> None:
+    def __init__(self, group: str, broker: Broker, health: Health) -> None:
         self._health = health
+        self._broker = broker
+        self._topics: set[str] = set()
+        mend_clients()
         self._app = faust.App(
             group,
-            broker=[f"kafka://{server}" for server in kafka.split(",")],
-            broker_credentials=credentials,
+            broker=[f"kafka://{server}" for server in broker.servers.split(",")],
+            broker_credentials=_credentials(broker),
             store="memory://",
+            # It makes folders there and puts nothing in; by default in the checkout, or in a read-only image.
+            datadir=Path(tempfile.gettempdir(), f"{group}-{os.getuid()}"),
             web_enabled=False,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -70,6 +79,7 @@ class Inbox:
         A batch is acknowledged after the function returned. While the database is away the function is called again
         with the same batch; any other error ends the process, whose supervisor starts it again from the last commit.
         """
+        self._topics.update(topics)
         channel = self._app.topic(
             *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
         )
@@ -106,6 +116,9 @@ class Inbox:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`; returns after what was in work is committed, or ends the process when it hangs."""
+        await self._await_open(stop)
+        if stop.is_set():
+            return
         self._app.loop = asyncio.get_running_loop()
         self._app.finalize()
         await self._app.start()
@@ -115,6 +128,16 @@ class Inbox:
         watch.cancel()
         # Faust waits for empty streams without a limit of its own.
         await asyncio.wait_for(self._app.stop(), timeout=20)
+
+    async def _await_open(self, stop: asyncio.Event) -> None:
+        """Wait until the broker lets us in and has every topic: Faust would leave a missing one out, or die."""
+        pause = 0.2
+        while not stop.is_set() and (problem := await self._broker.problem(self._topics)) is not None:
+            self._health.report("kafka", problem)
+            _log.warning("inbox.paused", waiting_for="kafka", problem=problem)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+            pause = min(pause * 2, 5.0)
 
     async def _watch(self) -> None:
         """End the process when Faust has died silently (its #532), or messages lie there and nothing moves."""
@@ -130,6 +153,8 @@ class Inbox:
 
     def lag(self) -> int:
         """Return how many messages of the assigned partitions are not handled yet, as far as the broker told."""
+        if not self._app.started:
+            return 0
         consumer = self._app.consumer
         waiting = 0
         for partition in consumer.assignment():
@@ -137,6 +162,14 @@ class Inbox:
             done = self._handled.get((partition.topic, partition.partition))
             waiting += max(0, end - done) if end and done else 0
         return waiting
+
+
+def _credentials(broker: Broker) -> Any:
+    if broker.user:
+        return faust.SASLCredentials(
+            username=broker.user, password=broker.password, mechanism=MECHANISM, ssl_context=broker.trusted
+        )
+    return faust.SSLCredentials(broker.trusted) if broker.trusted else None
 
 
 def _message(event: EventT[bytes]) -> Message:

@@ -16,28 +16,22 @@ import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.broker import BrokerSettings, wrong_settings
 from shared.health import Health
 
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _log = structlog.get_logger()
 
 
-class Settings(BaseSettings):
-    """What a process is told from outside: `SKILLPLAN_…` in the environment, or files of that name, in lower case, in
-    the folder `SKILLPLAN_SECRETS`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
-    )
+class Settings(BrokerSettings):
+    """What every process is told from outside."""
 
     pg_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the service's own role")
     pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
-    kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
     plans: Path = Field(Path("plans"), description="Folder of the plan files")
@@ -58,8 +52,7 @@ def command_line(program: str, settings: type[S], needed: Mapping[str, Sequence[
     try:
         told = settings()
     except ValidationError as error:
-        wrong = (f"SKILLPLAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        sys.exit("; ".join(f"设置有误 wrong setting: {text}" for text in wrong))
+        sys.exit(wrong_settings(error))
     if command == "--show-settings":
         for name, info in settings.model_fields.items():
             sys.stdout.write(f"SKILLPLAN_{name.upper()}={getattr(told, name)}  # {info.description}\n")

@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import aiokafka
 import asyncpg
 import orjson
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from shared.broker import mend_clients
+from shared.broker import Broker
 from shared.event_store import UNAVAILABLE, read_queries
 from shared.events import show_instant
 from shared.health import Health
@@ -30,13 +30,12 @@ Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 class Relay:
     """Reads each outbox after its checkpoint, sends, and moves the checkpoint once the broker has acknowledged."""
 
-    def __init__(self, dsn: str, kafka: str, service: str, health: Health, kafka_settings: dict[str, Any]) -> None:
+    def __init__(self, dsn: str, broker: Broker, service: str, health: Health) -> None:
         self._dsn = dsn
-        self._kafka = kafka
+        self._broker = broker
+        self._topics = {f"{service}.events", "quarantine"}
         self._service = service
         self._health = health
-        self._kafka_settings = kafka_settings
-        mend_clients()  # those of the inbox, in the same process, too
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
             "receipts": self._receipt,
@@ -51,9 +50,11 @@ class Relay:
                 await self._relay()
                 pause = 0.2
             except (*UNAVAILABLE, KafkaError) as error:
-                where = "kafka" if isinstance(error, KafkaError) else "database"
-                self._health.report("relay", f"{where}: {type(error).__name__}")
-                _log.warning("relay.paused", waiting_for=where, error=type(error).__name__)
+                where, problem = "database", type(error).__name__
+                if isinstance(error, KafkaError):
+                    where, problem = "kafka", await self._broker.problem(self._topics) or problem
+                self._health.report("relay", f"{where}: {problem}")
+                _log.warning("relay.paused", waiting_for=where, problem=problem)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
@@ -63,15 +64,16 @@ class Relay:
             while not await connection.fetchval(_SQL["lock"]):
                 self._health.report("relay", None)  # a standby is well
                 await asyncio.sleep(1)
+            if (problem := await self._broker.problem(self._topics)) is not None:
+                raise KafkaConnectionError(problem)
             producer = aiokafka.AIOKafkaProducer(
-                bootstrap_servers=self._kafka,
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=2,
                 max_batch_size=131072,
                 compression_type="lz4",
                 request_timeout_ms=20000,
-                **self._kafka_settings,
+                **self._broker.client(),
             )
             try:
                 await producer.start()
@@ -99,6 +101,7 @@ class Relay:
                     for row in rows:
                         if (ready := message(row)) is not None:
                             topic, key, value, headers = ready
+                            self._topics.add(topic)
                             partition = 0 if outbox == "facts" else None
                             acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
                     await asyncio.gather(*acks)
@@ -115,7 +118,9 @@ class Relay:
                 looked = now
                 with self._patience():
                     there = await producer.client.force_metadata_update()
-                self._health.report("relay", None if there else "kafka: not available")
+                self._health.report(
+                    "relay", None if there else f"kafka: {await self._broker.problem() or 'not available'}"
+                )
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:

@@ -140,13 +140,13 @@ class Worker:
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
         settings, name = parts.settings, parts.name
-        self.inbox = Inbox(f"skillplan-{name}", settings.kafka, parts.health)
+        self.inbox = Inbox(f"skillplan-{name}", settings.broker, parts.health)
         self.inbox.subscribe(
             "reports", [f"{name}.reports.{district}" for district in parts.districts], self._take_reports
         )
         for language in parts.service.hears:
             self.inbox.subscribe(language.service, [f"{language.service}.events"], self._hear(language.service))
-        self.relay = Relay(settings.pg_dsn.get_secret_value(), settings.kafka, name, parts.health, {})
+        self.relay = Relay(settings.pg_dsn.get_secret_value(), settings.broker, name, parts.health)
 
     async def _take_reports(self, messages: Sequence[Message]) -> None:
         arrived, unreadable = [], []

@@ -24,6 +24,7 @@ from deploy.local import databases, pair
 from deploy.local.databases import Database, Passwords
 from deploy.local.processes import Supervisor
 from deploy.topics import Topic
+from shared.broker import Broker
 from shared.migrations import migrate as run_migrations
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +120,7 @@ def topics(kafka: str) -> Iterator[NewTopics]:
     def new(*wanted: Topic) -> list[str]:
         names = [topic.name for topic in wanted]
         _wait_for(_delete_topics(kafka, names))
-        _wait_for(deploy_topics.create(kafka, wanted))
+        _wait_for(deploy_topics.create(Broker(kafka), wanted))
         made.extend(names)
         return names
 

@@ -15,6 +15,7 @@ from deploy.local.console import step
 from deploy.local.installation import ROOT, Installation
 from deploy.local.processes import Supervisor, services, told
 from deploy.local.refusal import Refusal
+from shared.broker import Broker
 
 _PATIENCE = 60.0
 # A server that is there already answers at once or not at all.
@@ -54,7 +55,7 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
             raise _not_up("Kafka", supervisor, "kafka")
     with step("创建主题", "Creating topics"):
         wanted = topics.wanted(topics.districts_of(ROOT / "plans"))
-        asyncio.run(topics.create(installation.bootstrap, wanted))
+        asyncio.run(topics.create(Broker(installation.bootstrap), wanted))
 
 
 def databases_ready(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:

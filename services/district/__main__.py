@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -15,8 +14,7 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 from aiokafka.errors import KafkaError
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -24,21 +22,12 @@ from services.district.chronicle import CITY, Told
 from services.district.client import CannotPublishError, Client, Receipts
 from services.district.demo import DEFAULT_REPORTS, feed
 from services.district.sample import sample, types
+from shared.broker import Broker, BrokerSettings, wrong_settings
 from shared.events import SHANGHAI
 
 _REMINDER: Final = 2.0
 _CHUNK: Final = 65_536
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="区县一侧:参考客户端与演示数据 The district's side")
-
-
-class Settings(BaseSettings):
-    """What the command is told from outside, as every process of Skillplan."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
-    )
-
-    kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
 
 
 @app.command()
@@ -51,7 +40,7 @@ def demo(
     ] = 30,
 ) -> None:
     """经 Kafka 上报一批演示数据 Publish a demo feed, as the districts would."""
-    _run(_demo(Settings(), feed(reports, seed, datetime.now(SHANGHAI).date(), corrections), reports, patience))
+    _run(_demo(_broker(), feed(reports, seed, datetime.now(SHANGHAI).date(), corrections), reports, patience))
 
 
 @app.command()
@@ -59,7 +48,7 @@ def publish(
     file: Annotated[str, typer.Argument(help="NDJSON 文件,- 为标准输入 one CloudEvent a line; - is stdin")],
 ) -> None:
     """上报文件中的事件 Publish the events of a file."""
-    _run(_publish(Settings(), file))
+    _run(_publish(_broker(), file))
 
 
 @app.command("sample")
@@ -76,8 +65,8 @@ def show_sample(
     sys.stdout.write(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-async def _demo(settings: Settings, told: Iterator[Told], reports: int, patience: float) -> None:
-    async with Client(settings.kafka) as client, Receipts(settings.kafka, [CITY]) as receipts:
+async def _demo(broker: Broker, told: Iterator[Told], reports: int, patience: float) -> None:
+    async with Client(broker) as client, Receipts(broker, [CITY]) as receipts:
         with _progress("演示数据上报", "Publishing the demo feed", reports) as show:
             first: list[tuple[str, str]] = []
             for number, one in enumerate(told, 1):
@@ -109,9 +98,9 @@ async def _settle(client: Client, receipts: Receipts, first: list[tuple[str, str
         )
 
 
-async def _publish(settings: Settings, file: str) -> None:
+async def _publish(broker: Broker, file: str) -> None:
     wrong = 0
-    async with Client(settings.kafka) as client:
+    async with Client(broker) as client:
         with _progress("上报", "Publishing", None) as show:
             number = 0
             async for line in _lines(file):
@@ -184,6 +173,13 @@ def _say(zh: str, en: str) -> None:
 def _refuse(zh: str, en: str) -> None:
     sys.stderr.write(f"✗ {zh}\n  {en}\n")
     raise typer.Exit(1)
+
+
+def _broker() -> Broker:
+    try:
+        return BrokerSettings().broker
+    except ValidationError as error:
+        sys.exit(f"✗ {wrong_settings(error)}")
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

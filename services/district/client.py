@@ -12,6 +12,7 @@ import aiokafka
 import orjson
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from shared.broker import Broker
 from shared.events import SERVICES
 
 STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
@@ -42,21 +43,24 @@ def route(event: Mapping[str, Any]) -> tuple[str, bytes]:
 class Client:
     """Publishes reports in structured mode: acknowledged by every replica, never twice by a retry of its own."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self._producer = aiokafka.AIOKafkaProducer(
-            bootstrap_servers=kafka,
             acks="all",
             enable_idempotence=True,
             linger_ms=5,
             max_batch_size=131072,
             compression_type="lz4",
             request_timeout_ms=20000,
+            **broker.client(),
         )
         self._failed: BaseException | None = None
         self._topics: set[str] = set()
         self.acknowledged = 0
 
     async def __aenter__(self) -> Self:
+        if (problem := await self._broker.problem()) is not None:
+            raise CannotPublishError(problem)
         try:
             await self._producer.start()
         except BaseException:
@@ -79,7 +83,7 @@ class Client:
             # Asked rather than tried: the producer would wait until its time limit for a topic that is not there.
             self._topics = (await self._producer.client.fetch_all_metadata()).topics()
             if topic not in self._topics:
-                raise CannotPublishError(f"没有主题 {topic}  there is no topic {topic}")
+                raise CannotPublishError(await self._broker.problem([topic]) or f"没有主题 no topic: {topic}")
         try:
             sent = await self._producer.send(topic, orjson.dumps(event), key=key, headers=STRUCTURED)
         except MessageSizeTooLargeError:
@@ -106,12 +110,12 @@ class Client:
 class Receipts:
     """Hears the answers that districts get, from the moment it was opened."""
 
-    def __init__(self, kafka: str, districts: Iterable[str]) -> None:
+    def __init__(self, broker: Broker, districts: Iterable[str]) -> None:
         self._consumer = aiokafka.AIOKafkaConsumer(
             *(f"receipts.{district}" for district in districts),
-            bootstrap_servers=kafka,
             enable_auto_commit=False,
             auto_offset_reset="latest",
+            **broker.client(),
         )
 
     async def __aenter__(self) -> Self:

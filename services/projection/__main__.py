@@ -55,7 +55,7 @@ async def _project(settings: ProjectionSettings) -> None:
         """Keep what the projector reports as it goes."""
 
     add_probes(app, health, metrics.registry, known)
-    projector = Projector(settings.dsn, settings.kafka, settings.plans, health, metrics)
+    projector = Projector(settings.dsn, settings.broker, settings.plans, health, metrics)
 
     async def project(stop: asyncio.Event) -> None:
         # Whatever is no fault of database or broker ends the process, and its supervisor starts another.
@@ -71,6 +71,8 @@ async def _project(settings: ProjectionSettings) -> None:
 
 async def _rebuild(settings: ProjectionSettings) -> None:
     chart = Chart(load_plans(settings.plans))
+    if problem := await settings.broker.problem():
+        sys.exit(problem)
     began = asyncio.get_running_loop().time()
 
     def show(read: int, of: int) -> None:
@@ -78,7 +80,7 @@ async def _rebuild(settings: ProjectionSettings) -> None:
         print(f"重放 replayed {read:,} / {of:,} ({read / seconds:,.0f}/s)", flush=True)  # noqa: T201 - for a person
 
     async with store.connected(settings.dsn, "skillplan projection rebuild") as connection:
-        number = await rebuild(connection, settings.kafka, chart, Metrics(), show)
+        number = await rebuild(connection, settings.broker, chart, Metrics(), show)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
 
 

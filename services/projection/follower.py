@@ -17,7 +17,7 @@ from services.projection.chart import Chart
 from services.projection.facts import decode
 from services.projection.ledger import Batch
 from services.projection.store import Checkpoint, Ledger
-from shared.broker import mend_clients
+from shared.broker import Broker
 from shared.events import SERVICES
 
 _WAIT_MS: Final = 500
@@ -99,11 +99,11 @@ class _Log:
 class Follower:
     """Reads the logs of all services from the checkpoints of one generation, and counts them into it."""
 
-    def __init__(self, kafka: str, ledger: Ledger, chart: Chart, metrics: Metrics) -> None:
+    def __init__(self, broker: Broker, ledger: Ledger, chart: Chart, metrics: Metrics) -> None:
         self._ledger = ledger
         self._chart = chart
         self._metrics = metrics
-        self._kafka = kafka
+        self._broker = broker
         self.logs: dict[str, _Log] = {}
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
         self._counting: asyncio.Task[None] | None = None
@@ -111,17 +111,16 @@ class Follower:
     @contextlib.asynccontextmanager
     async def following(self, most: int) -> AsyncIterator["Follower"]:
         """Read from the checkpoints for a while."""
-        mend_clients()
         checkpoints = await self._ledger.checkpoints(SERVICES)
         self.logs = {service: _Log(service, checkpoints[service]) for service in SERVICES}
         consumer = aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=self._kafka,
             enable_auto_commit=False,
             auto_offset_reset="none",  # offsets of record are ours
             max_poll_records=most,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=_WAIT_MS,
             request_timeout_ms=20000,
+            **self._broker.client(),
         )
         await consumer.start()
         try:

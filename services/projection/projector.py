@@ -14,6 +14,7 @@ from services.projection.chart import Chart
 from services.projection.follower import Follower, Metrics, TopicsMissing
 from services.projection.rebuild import rebuild
 from services.projection.store import Ledger, OtherWriter, Switched
+from shared.broker import Broker
 from shared.event_store import UNAVAILABLE
 from shared.health import Health
 from shared.plan_file import load_plans
@@ -25,9 +26,9 @@ _log = structlog.get_logger()
 class Projector:
     """The process that writes the numbers; a second one waits until the first is gone."""
 
-    def __init__(self, dsn: str, kafka: str, plans: Path, health: Health, metrics: Metrics) -> None:
+    def __init__(self, dsn: str, broker: Broker, plans: Path, health: Health, metrics: Metrics) -> None:
         self._dsn = dsn
-        self._kafka = kafka
+        self._broker = broker
         self._plans = plans
         self._health = health
         self._metrics = metrics
@@ -45,9 +46,11 @@ class Projector:
                 self._health.report("kafka", f"missing topics: {error}")
                 _log.warning("projector.paused", waiting_for="topics", missing=str(error))
             except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
-                part = "kafka" if isinstance(error, KafkaError) else "database"
-                self._health.report(part, f"not available: {type(error).__name__}")
-                _log.warning("projector.paused", waiting_for=part, error=type(error).__name__)
+                part, problem = "database", f"not available: {type(error).__name__}"
+                if isinstance(error, KafkaError):
+                    part, problem = "kafka", await self._broker.problem() or f"not available: {type(error).__name__}"
+                self._health.report(part, problem)
+                _log.warning("projector.paused", waiting_for=part, problem=problem)
             self._metrics.active.set(0)
             if time.monotonic() - began > 10:  # noqa: PLR2004 - it was well for a while
                 pause = 0.2
@@ -61,7 +64,7 @@ class Projector:
             self._metrics.active.set(1)
             chart = Chart(load_plans(self._plans))
             number = await self._generation(connection, chart)
-            follower = Follower(self._kafka, Ledger(connection, number, chart), chart, self._metrics)
+            follower = Follower(self._broker, Ledger(connection, number, chart), chart, self._metrics)
             async with follower.following(_MOST):
                 _log.info("projector.follows", generation=number)
                 watching = asyncio.create_task(self._watch(follower))
@@ -93,7 +96,7 @@ class Projector:
         if kept.digest != store.digest(chart):
             _log.info("projector.counts-anew", generation=kept.number)
             self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
-            number = await rebuild(connection, self._kafka, chart, self._metrics, lambda *_: None)
+            number = await rebuild(connection, self._broker, chart, self._metrics, lambda *_: None)
             self._health.report("lines", None)
             return number
         await store.keep_plans(connection, kept.number, chart)
@@ -111,5 +114,5 @@ class Projector:
                 await follower.ahead()
                 self._health.report("kafka", None)
             except (KafkaError, TimeoutError) as error:
-                self._health.report("kafka", f"not available: {type(error).__name__}")
+                self._health.report("kafka", await self._broker.problem() or f"not available: {type(error).__name__}")
             await asyncio.sleep(2)

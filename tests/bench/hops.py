@@ -12,6 +12,7 @@ from itertools import count
 import asyncpg
 
 from deploy.topics import Topic, create
+from shared.broker import Broker
 from tests.bench import feed
 from tests.bench.meter import Meter, Section
 from tests.bench.report import Row
@@ -105,7 +106,7 @@ def measure_inbox_and_relay(stage: Stage, system: System, sizes: Sizes, numbers:
         floor = {"floor": "inbox", "run": new_run(), "reports": reports, "count": sizes.reports}
         inbox.floor.append(stage.run("floors", {**floor, "dsn": bare.owner_dsn, "pids": stage.parts}))
         topic = f"floor-{new_run()}"
-        run(create(stage.kafka, [Topic(topic, 1 + len(DISTRICTS))]))
+        run(create(Broker(stage.kafka), [Topic(topic, 1 + len(DISTRICTS))]))
         floor = {"floor": "relay", "topic": topic, "after_fact": before, "after_receipt": before}
         relay.floor.append(
             stage.run("floors", {**floor, "dsn": system.databases[feed.SERVICE].dsn, "pids": stage.parts})

@@ -22,6 +22,7 @@ from deploy import topics as deploy_topics
 from deploy.local import databases, jars, kafka, postgres
 from deploy.local.databases import Database, Passwords
 from deploy.local.ports import HOST, any_free
+from shared.broker import Broker
 from tests.bench.meter import Section, peak_mb
 from tests.conftest import ROOT
 from tests.integration.processes import DISTRICTS, Process, System
@@ -117,7 +118,7 @@ class Stage:
 
     def create_topics(self) -> None:
         """Make every topic of the plans."""
-        asyncio.run(deploy_topics.create(self.kafka, deploy_topics.wanted(DISTRICTS)))
+        asyncio.run(deploy_topics.create(Broker(self.kafka), deploy_topics.wanted(DISTRICTS)))
 
 
 def pid_of(process: Process) -> int:

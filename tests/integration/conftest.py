@@ -11,6 +11,7 @@ import pytest
 
 from deploy import topics as deploy_topics
 from deploy.local.databases import Database, Passwords
+from shared.broker import Broker
 from tests.conftest import NewDatabase, NewTopics, _addresses, _create, _delete_topics, _drop
 from tests.integration.processes import DISTRICTS, System, run, topics_of
 from tests.integration.road import check_log
@@ -55,7 +56,7 @@ def fresh_topics(kafka: str, services: tuple[str, ...]) -> Iterator[None]:
     wanted = topics_of(services)
     names = [topic.name for topic in wanted]
     run(_delete_topics(kafka, names))
-    run(deploy_topics.create(kafka, wanted))
+    run(deploy_topics.create(Broker(kafka), wanted))
     yield
     run(_delete_topics(kafka, names))
 

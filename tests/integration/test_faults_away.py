@@ -20,6 +20,7 @@ from deploy import topics as deploy_topics
 from deploy.local import databases, jars, kafka, postgres
 from deploy.local.databases import Database, Passwords
 from deploy.local.ports import HOST, any_free
+from shared.broker import Broker
 from shared.migrations import migrate
 from tests.conftest import ROOT
 from tests.integration.processes import Process, System, eventually, run, topics_of
@@ -108,7 +109,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
             server.start()
             stack.callback(server.stop)
         stack.callback(system.close)
-        run(deploy_topics.create(bootstrap, topics_of(["recruitment"])))
+        run(deploy_topics.create(Broker(bootstrap), topics_of(["recruitment"])))
         system.start_services("recruitment")
         system.start("projection", "projector")
         yield Own(system, database, broker)
