@@ -1,4 +1,4 @@
-"""The commands behind `make up`, `down`, `status`, `logs`, `demo`, `rebuild`, `recount`."""
+"""The commands behind `make up`, `down`, `status`, `logs`, `demo`, `rebuild`, `recount`, `reconcile`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
+from deploy import reconcile
 from deploy.local import console, status, up
 from deploy.local.installation import Installation, held, is_there, load
-from deploy.local.processes import Supervisor
+from deploy.local.processes import Supervisor, services
 from deploy.local.refusal import Refusal
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -67,6 +68,14 @@ def _logs(state: State = _DEFAULT, service: Annotated[str, typer.Option(envvar="
 def _run(context: typer.Context, service: str, state: State = _DEFAULT) -> None:
     """运行某服务的一个命令 Run a command of a service with this installation's settings."""
     raise typer.Exit(up.run(_running(_existing(state)), service, *context.args))
+
+
+@app.command("reconcile")
+def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="JSON")] = "") -> None:
+    """逐段逐位对账 Compare hop by hop and by position what became of every report."""
+    installation = _running(_existing(state))
+    places = reconcile.Places({name: installation.role_dsn(name) for name in services()}, installation.bootstrap)
+    raise typer.Exit(reconcile.run(places, json not in ("", "0")))
 
 
 def _existing(state: Path) -> Path:

@@ -58,6 +58,10 @@ class Installation:
         """The address of a service's database as the owner of its tables."""
         return databases.address(self.superuser, f"{service}_owner", self.passwords[service].owner, service)
 
+    def role_dsn(self, service: str) -> str:
+        """The address of a service's database as the role it works with."""
+        return databases.address(self.superuser, service, self.passwords[service].role, service)
+
     def secrets_folder(self, service: str) -> Path:
         """The folder of a service's settings that are nobody else's."""
         return self.state / "secrets" / service
@@ -85,8 +89,7 @@ class Installation:
             self.service_keys.setdefault(service, secrets.token_hex(32))
         self.save()
         for service in services:
-            dsn = databases.address(self.superuser, service, self.passwords[service].role, service)
-            _write_secret(self.secrets_folder(service) / "skillplan_pg_dsn", dsn)
+            _write_secret(self.secrets_folder(service) / "skillplan_pg_dsn", self.role_dsn(service))
             _write_secret(self.secrets_folder(service) / "skillplan_city_key", self.city_key)
             _write_secret(self.secrets_folder(service) / "skillplan_service_key", self.service_keys[service])
 

@@ -1,0 +1,99 @@
+"""`make reconcile` on a live system: equal while reports flow, and the first difference of each hop by its position."""
+
+from __future__ import annotations
+
+import json
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from deploy.reconcile import Compared, Places, compare, report
+from tests.integration.flow import flowing
+from tests.integration.processes import System, _fetch, eventually, run
+from tests.integration.reports import certificate_issued, person_hired, standard_set, subsidy_claimed
+from tests.integration.road import STRUCTURED, publish, settle, structured
+
+SERVICES = ("competition", "recruitment", "subsidy")
+CLAIMS = 5
+
+
+def places(system: System) -> Places:
+    return Places({name: database.dsn for name, database in system.databases.items()}, system.kafka)
+
+
+def compared(system: System) -> dict[str, Compared]:
+    found = run(compare(places(system)))
+    assert json.loads(report(found, 0))["equal"] == (not any(one.differences for one in found))
+    return {one.service: one for one in found}
+
+
+def differences(system: System) -> dict[tuple[str, str], int | None]:
+    return {
+        (service, hop): difference.position
+        for service, one in compared(system).items()
+        for hop, difference in one.differences.items()
+    }
+
+
+def test_reconcile_is_equal_beside_live_work_and_names_the_first_difference_of_each_hop(system: System) -> None:
+    system.start_services(*SERVICES)
+    system.start("projection", "projector")
+    first = [standard_set("r"), *(subsidy_claimed(f"r-{n}") for n in range(CLAIMS)), subsidy_claimed("never")]
+    first += [certificate_issued(f"r-{n}") for n in range(CLAIMS)]
+    publish(system.kafka, map(structured, first))
+    hires = [person_hired(f"r-{n}") for n in range(300)]
+    with flowing(system.the("recruitment", "api").url, system.kafka, hires[::2], hires[1::2], 4) as flow:
+        while not flow.ended:
+            assert differences(system) == {}
+    eventually(lambda: system.query("subsidy", "select position from log_head")[0][0] == 1 + 2 * CLAIMS)
+    for service in SERVICES:
+        settle(system, service)
+
+    def counted() -> bool:
+        told = compared(system)
+        facts = sum(told[service].counts["facts"] for service in SERVICES)
+        reached = _numbers(system, "select sum(position) as sum from g.checkpoint")[0]["sum"]
+        return told["subsidy"].counts["heard"] == CLAIMS + 300 and reached == facts
+
+    eventually(counted)
+    _spoil(system)
+    _numbers(system, "delete from g.standing where service = 'recruitment' and position = 250")
+    _numbers(system, "update g.cell set value = value + 1 where effective_on = '2024-03-01'")
+    assert differences(system) == {
+        ("competition", "receipts"): 3,
+        ("competition", "receipts ↔ log"): 3,
+        ("competition", "receipts → topic"): None,
+        ("competition", "log"): 2,
+        ("competition", "log → topic"): 2,
+        ("recruitment", "log → topic"): 301,
+        ("recruitment", "receipts → topic"): None,
+        ("recruitment", "topic → ledger"): 250,
+        ("subsidy", "recruitment.log → heard"): 100,
+        ("projection", "ledger ↔ cells"): None,
+    }
+
+
+def _numbers(system: System, sql: str) -> list[asyncpg.Record]:
+    """Ask the tables of the generation that is read; they belong to the role."""
+    number = system.query("projection", "select generation from head")[0][0]
+    return run(_fetch(system.databases["projection"].dsn, sql.replace(" g.", f" numbers.g{number}_")))
+
+
+def _spoil(system: System) -> None:
+    """Harm each hop at a place of its own."""
+    system.query("competition", "delete from receipt where number = 3")
+    system.query("competition", "update fact set sha256 = sha256('x') where position = 2")
+    system.query("subsidy", "delete from heard where service = 'recruitment' and position = 100")
+    last = system.query("recruitment", "select stream, bytes from fact where position = 300")[0]
+    receipt = system.query("recruitment", "select bytes from receipt where number = 1")[0]["bytes"]
+
+    async def send() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=system.kafka)
+        await producer.start()
+        beyond = last["bytes"].replace(b'"position":300', b'"position":301')
+        await producer.send_and_wait("recruitment.events", beyond, last["stream"].encode(), headers=list(STRUCTURED))
+        other = json.dumps(json.loads(receipt) | {"decided_at": "2024-01-01T00:00:00.000000Z"}).encode()
+        await producer.send_and_wait("receipts.330681", other, b"x")
+        await producer.stop()
+
+    run(send())
