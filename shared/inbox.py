@@ -72,6 +72,7 @@ class Inbox:
         self._handled: dict[tuple[str, int], int] = {}
         self._moved = time.monotonic()
         self._pausing = 0
+        self._consuming = False
 
     def subscribe(self, name: str, topics: Sequence[str], handle: Handle) -> None:
         """Hand the messages of some topics to a function, in batches, in order within a partition.
@@ -122,6 +123,7 @@ class Inbox:
         self._app.loop = asyncio.get_running_loop()
         self._app.finalize()
         await self._app.start()
+        self._consuming = True
         self._health.report("kafka", None)
         watch = asyncio.create_task(self._watch())
         await stop.wait()
@@ -153,7 +155,7 @@ class Inbox:
 
     def lag(self) -> int:
         """Return how many messages of the assigned partitions are not handled yet, as far as the broker told."""
-        if not self._app.started:
+        if not self._consuming:
             return 0
         consumer = self._app.consumer
         waiting = 0
