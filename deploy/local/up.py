@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from deploy import dashboard
 from deploy.local import children, progress, servers
 from deploy.local.console import say, show, step
 from deploy.local.installation import ROOT, Installation, check_room, choosing_ports, held, load
@@ -77,7 +78,9 @@ def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> li
     installation.make_secrets(services())
     others = [] if wish.infrastructure_only else programs(installation)
     supervisor.start(servers.prepare(installation), others)
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(2) as beside:
+        # It needs nothing of all the rest, which mostly waits.
+        built = beside.submit(dashboard.build, lambda _: None) if others else None
         migrated = beside.submit(
             servers.databases_ready, installation, supervisor, migrate=not wish.infrastructure_only
         )
@@ -85,11 +88,22 @@ def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> li
         with step("创建数据库与表", "Creating databases and tables"):
             migrated.result()
         installation.save()
+        if built is not None:
+            _await_dashboard(built)
     if others:
         supervisor.start_services()
         with step("启动各服务", "Starting the services") as tell:
             _wait(others, supervisor, tell, _READY_PATIENCE)
     return others
+
+
+def _await_dashboard(built: Future[bool]) -> None:
+    """Wait for the pages; without them everything else goes on."""
+    try:
+        with step("构建看板", "Building the dashboard"):
+            built.result()
+    except dashboard.NotBuilt as error:
+        say(f"! {error.zh}", error.en)
 
 
 def run(installation: Installation, service: str, *command: str) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import sys
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -27,6 +28,7 @@ class ProjectionSettings(Settings):
     """What the projection is told besides: whom to ask how far the logs are."""
 
     services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
+    outlines: Path | None = Field(None, description="GeoJSON of outlines, each with a `code`; else the sketch")
 
     @property
     def dsn(self) -> str:
@@ -42,7 +44,7 @@ async def _serve(settings: ProjectionSettings) -> None:
         server_settings={"application_name": "skillplan projection api", "jit": "off"},
     )  # fmt: skip
     try:
-        await serve(create_app(pool, settings.services), settings, until)
+        await serve(create_app(pool, settings.services, settings.outlines), settings, until)
     finally:
         pool.terminate()
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -11,7 +12,8 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.projection import receipts
+from services.projection import live, receipts
+from services.projection.pages import add_pages
 from services.projection.read_models import target_progress
 from services.projection.read_models.reading import Reader
 from services.projection.store import of_generation
@@ -19,7 +21,7 @@ from shared.event_store import UNAVAILABLE
 from shared.events import parse_instant
 from shared.health import Health
 from shared.http import answer_problems
-from shared.process import add_probes
+from shared.process import add_probes, end_process_if_failed
 
 _log = structlog.get_logger()
 
@@ -55,20 +57,27 @@ class LogHeads:
 
 
 def create_app(
-    pool: asyncpg.Pool, services: Mapping[str, str], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    pool: asyncpg.Pool,
+    services: Mapping[str, str],
+    outlines: Path | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
-    """Return the read API; `services` are the addresses of the domain services, by name."""
+    """Return the read API and the dashboard; `services` are the addresses of the domain services, by name."""
     heads = LogHeads(services)
     reader = Reader(pool)
+    pulse = live.Pulse(reader, heads, clock)
     health = Health("database")
     registry = CollectorRegistry()
     behind = Gauge("skillplan_projection_behind_events", "Facts not counted yet.", ["service"], registry=registry)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        asking = asyncio.create_task(heads.run())
+        running = [asyncio.create_task(heads.run()), asyncio.create_task(pulse.run())]
+        for task in running:
+            task.add_done_callback(end_process_if_failed)
         yield
-        asking.cancel()
+        for task in running:
+            task.cancel()
 
     async def check() -> None:
         try:
@@ -92,6 +101,8 @@ def create_app(
     )
     answer_problems(app)
     app.include_router(target_progress.routes(reader, heads, clock))
+    app.include_router(live.routes(reader, pulse))
     app.include_router(receipts.routes(services))
+    add_pages(app, outlines)
     add_probes(app, health, registry, check)
     return app

@@ -1,0 +1,86 @@
+// Decides how numbers, units and dates are written in each language; what is not there is a dash, never a 0.
+import type { Target } from "./answers";
+import { language, said, t } from "./language";
+import type { Bilingual } from "./api";
+
+const locale = (): string => (language() === "zh" ? "zh-CN" : "en-GB");
+const DASH = "–";
+const FEN = 100;
+const MANY_YUAN = 10_000;
+
+export function number(value: number | null | undefined, digits = 1): string {
+  if (value === null || value === undefined) return DASH;
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+}
+
+/** Money is in fen, and shown in yuan; large sums in ten thousands where Chinese counts so. */
+export function money(fen: number): string {
+  const yuan = fen / FEN;
+  if (language() === "zh" && Math.abs(yuan) >= MANY_YUAN) return `${number(yuan / MANY_YUAN, 2)} 万元`;
+  return `${language() === "zh" ? "" : "¥"}${number(yuan, 2)}${language() === "zh" ? " 元" : ""}`;
+}
+
+export function amount(value: number | null | undefined, unit: string): string {
+  if (value === null || value === undefined) return DASH;
+  if (unit === "fen") return money(value);
+  return unit === "%" ? `${number(value)}%` : number(value);
+}
+
+/** The unit to stand beside a number, where the number does not carry it already. */
+export function unitName(unit: string, units: Record<string, Bilingual>): string {
+  return unit === "%" || unit === "fen" ? "" : said(units[unit]);
+}
+
+export function signed(value: number, unit: string): string {
+  return (value > 0 ? "+" : value < 0 ? "−" : "±") + amount(Math.abs(value), unit);
+}
+
+export function percent(share: number | null | undefined): string {
+  if (share === null || share === undefined) return DASH;
+  return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
+}
+
+export function goal(target: Target | null, unit: string): string {
+  if (!target) return t("target.none");
+  const value = amount(target.value, unit);
+  switch (target.op) {
+    case "range":
+      return `${value}–${amount(target.upper, unit)}`;
+    case "all":
+      return t("target.all", { count: value });
+    case "=":
+      return `= ${value}`;
+    case ">":
+      return `> ${value}`;
+    default:
+      return `≥ ${value}`;
+  }
+}
+
+/** A date as `YYYY-MM-DD` says it, whatever zone the browser is in. */
+export function day(iso: string | null | undefined): string {
+  if (!iso) return DASH;
+  const style = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" } as const;
+  return new Intl.DateTimeFormat(locale(), style).format(new Date(`${iso}T00:00:00Z`));
+}
+
+export function month(iso: string): string {
+  const style = { year: "numeric", month: "short", timeZone: "UTC" } as const;
+  return new Intl.DateTimeFormat(locale(), style).format(new Date(`${iso}-01T00:00:00Z`));
+}
+
+/** An instant, in the city's time. */
+export function instant(iso: string | null | undefined): string {
+  if (!iso) return DASH;
+  const style = { dateStyle: "medium", timeStyle: "medium", timeZone: "Asia/Shanghai" } as const;
+  return new Intl.DateTimeFormat(locale(), style).format(new Date(iso));
+}
+
+export function clock(at: Date): string {
+  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium", timeZone: "Asia/Shanghai" }).format(at);
+}
+
+/** Today in the city. */
+export function today(): string {
+  return new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(new Date());
+}

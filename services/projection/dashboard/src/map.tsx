@@ -1,0 +1,130 @@
+// Hides how outlines become a picture: one SVG, each district a link, coloured by a share between 0 and 1.
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import type { District } from "./answers";
+import { useAnswer } from "./api";
+import { said, t } from "./language";
+
+interface Outlines {
+  features: {
+    properties: { code: string };
+    geometry: { type: "Polygon"; coordinates: number[][][] } | { type: "MultiPolygon"; coordinates: number[][][][] };
+  }[];
+}
+
+const WIDTH = 320;
+const SAMPLES = 24;
+const WIDE = 2;
+
+interface Shape {
+  code: string;
+  path: string;
+  at: [number, number];
+}
+
+function draw(outlines: Outlines): { shapes: Shape[]; height: number } {
+  const rings = outlines.features.map(({ properties, geometry }) => ({
+    code: properties.code,
+    rings: geometry.type === "Polygon" ? geometry.coordinates : geometry.coordinates.flat(),
+  }));
+  const points = rings.flatMap((one) => one.rings.flat());
+  const [west, east] = extent(points.map((point) => point[0]!));
+  const [south, north] = extent(points.map((point) => point[1]!));
+  // A degree of longitude is shorter than one of latitude by the cosine of the latitude.
+  const narrow = Math.cos((((south + north) / 2) * Math.PI) / 180);
+  const scale = WIDTH / ((east - west) * narrow);
+  const place = (point: number[]): [number, number] => [
+    (point[0]! - west) * narrow * scale,
+    (north - point[1]!) * scale,
+  ];
+  const shapes = rings.map((one) => {
+    const placed = one.rings.map((ring) => ring.map(place));
+    const largest = placed.reduce((a, b) => (b.length > a.length ? b : a));
+    return {
+      code: one.code,
+      path: placed.map((ring) => `M${ring.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}Z`).join(""),
+      at: roomiest(largest),
+    };
+  });
+  return { shapes, height: (north - south) * scale };
+}
+
+function extent(values: number[]): [number, number] {
+  return [Math.min(...values), Math.max(...values)];
+}
+
+/** Where a name has most room: of some points inside, the one farthest from the outline; names are wide, so height counts more. */
+function roomiest(ring: [number, number][]): [number, number] {
+  const [west, east] = extent(ring.map(([x]) => x));
+  const [north, south] = extent(ring.map(([, y]) => y));
+  let best: [number, number] = [(west + east) / 2, (north + south) / 2];
+  let most = -1;
+  for (let row = 1; row < SAMPLES; row += 1) {
+    for (let column = 1; column < SAMPLES; column += 1) {
+      const x = west + ((east - west) * column) / SAMPLES;
+      const y = north + ((south - north) * row) / SAMPLES;
+      if (!inside(ring, x, y)) continue;
+      const room = Math.min(...ring.map(([px, py]) => Math.hypot((px - x) / WIDE, py - y)));
+      if (room > most) {
+        most = room;
+        best = [x, y];
+      }
+    }
+  }
+  return best;
+}
+
+function inside(ring: [number, number][], x: number, y: number): boolean {
+  let odd = false;
+  ring.forEach(([x0, y0], index) => {
+    const [x1, y1] = ring[(index + 1) % ring.length]!;
+    if (y0 > y !== y1 > y && x < x0 + ((x1 - x0) * (y - y0)) / (y1 - y0)) odd = !odd;
+  });
+  return odd;
+}
+
+interface Props {
+  districts: District[];
+  chosen: string;
+  href: (code: string) => string;
+  shades?: Record<string, number>;
+  labels?: Record<string, string>;
+}
+
+export function DistrictMap({ districts, chosen, href, shades, labels }: Props): JSX.Element | null {
+  const { data } = useAnswer<Outlines>("./map.json");
+  const drawn = useMemo(() => (data ? draw(data) : null), [data]);
+  if (!drawn) return null;
+  const names = Object.fromEntries(districts.map((district) => [district.code, said(district.name)]));
+  return (
+    <figure class="map">
+      <svg viewBox={`-4 -4 ${WIDTH + 8} ${drawn.height + 8}`} role="group" aria-label={t("map.sketch")}>
+        {drawn.shapes
+          .filter((shape) => names[shape.code])
+          .map((shape) => (
+            <a
+              key={shape.code}
+              href={href(shape.code)}
+              aria-label={t("map.choose", { name: `${names[shape.code]} ${labels?.[shape.code] ?? ""}`.trim() })}
+              aria-current={chosen === shape.code ? "true" : undefined}
+            >
+              <path
+                d={shape.path}
+                class={chosen === shape.code ? "chosen" : undefined}
+                style={shades ? { fillOpacity: 0.12 + 0.78 * (shades[shape.code] ?? 0) } : undefined}
+              />
+              <text x={shape.at[0]} y={shape.at[1]} class={(shades?.[shape.code] ?? 0) > 0.55 ? "on-dark" : undefined}>
+                {names[shape.code]}
+              </text>
+              {labels?.[shape.code] && (
+                <text x={shape.at[0]} y={shape.at[1] + 15} class={(shades?.[shape.code] ?? 0) > 0.55 ? "on-dark n" : "n"}>
+                  {labels[shape.code]}
+                </text>
+              )}
+            </a>
+          ))}
+      </svg>
+      <figcaption>{t("map.sketch")}</figcaption>
+    </figure>
+  );
+}

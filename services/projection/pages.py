@@ -1,0 +1,65 @@
+"""Decides how the dashboard reaches a browser: built files, kept by their hashed names, nothing from outside."""
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+
+from shared.http import Problem
+
+STATIC: Final = Path(__file__).parent / "static"
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+_NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>Skillplan</title>
+<p>看板还没有构建(需要 Node 和 npm 源)。请在联网时再运行 <code>make up</code>;接口照常可用:<a href="openapi.json">openapi.json</a>。
+<p lang="en">The dashboard has not been built (that takes Node and the npm registry). Run <code>make up</code> again
+with a network; the API works all the same: <a href="openapi.json">openapi.json</a>.</html>"""
+
+
+class _Kept(StaticFiles):
+    """Files whose names change with their content."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (200, 206, 304):
+                kept = [pair for pair in message["headers"] if pair[0].lower() != b"cache-control"]
+                message["headers"] = [
+                    *kept,
+                    (b"cache-control", b"public, max-age=31536000, immutable"),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        await super().__call__(scope, receive, sending)
+
+
+def add_pages(app: FastAPI, outlines: Path | None, static: Path = STATIC) -> None:
+    """Serve the dashboard at `/`; without a built one `/` says so. `outlines`: another map than the built one."""
+
+    @app.get("/", include_in_schema=False)
+    async def get_page() -> Response:
+        index = static / "index.html"
+        if not index.is_file():
+            return HTMLResponse(_NOT_BUILT, headers=_HEADERS)
+        # Built anew while it runs: no old names of files.
+        return HTMLResponse(index.read_bytes(), headers=_HEADERS)
+
+    @app.get("/map.json", include_in_schema=False)
+    async def get_outlines() -> Response:
+        file = outlines or static / "map.json"
+        if not file.is_file():
+            raise Problem(404, "没有配置地图。", "There is no map.")
+        return FileResponse(file, media_type="application/geo+json", headers=_HEADERS)
+
+    app.mount("/assets", _Kept(directory=static / "assets", check_dir=False))
