@@ -22,7 +22,8 @@ _HEADERS: Final = {
     "Cache-Control": "no-cache",
 }
 _NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>Skillplan</title>
-<p>看板还没有构建(需要 Node 和 npm 源)。请在联网时再运行 <code>make up</code>;接口照常可用:<a href="openapi.json">openapi.json</a>。
+<p>看板还没有构建(需要 Node 和 npm 源)。请联网后再运行 <code>make up</code>;
+接口照常可用:<a href="openapi.json">openapi.json</a>。
 <p lang="en">The dashboard has not been built (that takes Node and the npm registry). Run <code>make up</code> again
 with a network; the API works all the same: <a href="openapi.json">openapi.json</a>.</html>"""
 

@@ -16,8 +16,8 @@ export function number(value: number | null | undefined, digits = 1): string {
 /** Money is in fen, and shown in yuan; large sums in ten thousands where Chinese counts so. */
 export function money(fen: number): string {
   const yuan = fen / FEN;
-  if (language() === "zh" && Math.abs(yuan) >= MANY_YUAN) return `${number(yuan / MANY_YUAN, 2)} 万元`;
-  return `${language() === "zh" ? "" : "¥"}${number(yuan, 2)}${language() === "zh" ? " 元" : ""}`;
+  if (language() === "zh" && Math.abs(yuan) >= MANY_YUAN) return t("money.many", { amount: number(yuan / MANY_YUAN, 2) });
+  return t("money.yuan", { amount: number(yuan, 2) });
 }
 
 export function amount(value: number | null | undefined, unit: string): string {
