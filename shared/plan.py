@@ -28,6 +28,7 @@ FieldPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-
 Scalar = StrictStr | StrictBool | StrictInt
 Natural = Annotated[StrictInt, Field(ge=0)]
 Percent = Annotated[StrictInt, Field(ge=0, le=1000)]
+OfExpected = Annotated[StrictInt, Field(gt=0, le=100)]
 
 
 def _as_list(given: object) -> object:
@@ -369,6 +370,20 @@ class Parameters(_Part):
     waiting: Waiting
 
 
+class Pace(_Part):
+    """Which share of what was expected is green, which amber, and how many full months a forecast looks at."""
+
+    green_percent: OfExpected = 100
+    amber_percent: OfExpected = 80
+    forecast_months: Annotated[StrictInt, Field(ge=2, le=36)] = 6
+
+    @model_validator(mode="after")
+    def _amber_below_green(self) -> Self:
+        if self.amber_percent > self.green_percent:
+            _refuse("amber_percent 不大于 green_percent", "an amber_percent that is not above green_percent")
+        return self
+
+
 class Plan(_Part):
     """A policy as data."""
 
@@ -381,6 +396,7 @@ class Plan(_Part):
     bodies: dict[Code, Name]
     units: dict[str, Name]
     month_weights: MonthWeights = (1,) * 12
+    pace: Pace = Pace()
     parameters: Parameters
     series: Annotated[tuple[Series, ...], Field(min_length=1)]
 

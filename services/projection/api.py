@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.projection import live, receipts
 from services.projection.pages import add_pages
-from services.projection.read_models import target_progress
+from services.projection.read_models import facts, plans, target_progress
+from services.projection.read_models.answers import Answers
 from services.projection.read_models.reading import Reader
 from services.projection.store import of_generation
 from shared.event_store import UNAVAILABLE
@@ -100,7 +101,10 @@ def create_app(
         lifespan=lifespan,
     )
     answer_problems(app)
-    app.include_router(target_progress.routes(reader, heads, clock))
+    answers = Answers(reader, heads, clock)
+    app.include_router(plans.routes(reader))
+    app.include_router(target_progress.routes(answers))
+    app.include_router(facts.routes(reader, clock))
     app.include_router(live.routes(reader, pulse))
     app.include_router(receipts.routes(services))
     add_pages(app, outlines)

@@ -11,8 +11,8 @@ import structlog
 from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from services.projection.read_models.answers import Heads, complete_to
 from services.projection.read_models.reading import Reader
-from services.projection.read_models.target_progress import Heads, complete_to
 from shared.events import SHANGHAI
 from shared.http import Problem
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from services.projection.chart import WHOLE, Chart, Part
-from services.projection.read_models.target_progress import Asked, progress
+from services.projection.judging import Asked, Ground
+from services.projection.read_models.target_progress import progress
+from services.projection.targets import Targets
+from services.projection.values import month_number
 from shared.plan_file import load_plan
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +32,10 @@ def ask(
     for (id_, part, period, code), value in sums.items():
         lines = CHART.of_indicator[plan, id_]
         line = next((line for line in lines if line.part is part), lines[0])
-        cells[line.number, int(part), period, code] = value
-    answer = progress(CHART.plans[plan], CHART, cells, Asked(as_of, NOW, district))
+        month = month_number(as_of) if period == WHOLE else 12 * period
+        cells[line.number, int(part), period, code] = ([month], [value])
+    ground = Ground(CHART.plans[plan], CHART, Targets(CHART.plans[plan]), cells, Asked(as_of, NOW, district))
+    answer = progress(ground)
     periods: list[dict[str, Any]] = next(one for one in answer if one["id"] == indicator)["periods"]
     return periods
 
@@ -55,23 +60,25 @@ def test_before_the_plan_no_year_has_begun_and_the_whole_is_empty() -> None:
 
 
 def test_an_answer_has_every_field_of_the_contract() -> None:
-    assert ask(hired(2023, 500), "4.1.b", as_of=date(2023, 5, 1)) == [
-        {
-            "period": "2023",
-            "from": "2023-01-01",
-            "to": "2023-12-31",
-            "value": 500,
-            "numerator": 500,
-            "denominator": None,
-            "target": {"op": ">=", "value": 1000, "upper": None},
-            "met": False,
-            "progress": 0.5,
-            "exceeds": False,
-            "expected": None,
-            "signal": "none",
-            "computable": True,
-        }
-    ]
+    (told,) = ask(hired(2023, 500), "4.1.b", as_of=date(2023, 5, 1))
+    pace = told.pop("pace")
+    assert told == {
+        "period": "2023",
+        "from": "2023-01-01",
+        "to": "2023-12-31",
+        "value": 500,
+        "numerator": 500,
+        "denominator": None,
+        "target": {"op": ">=", "value": 1000, "upper": None},
+        "met": False,
+        "progress": 0.5,
+        "exceeds": False,
+        "expected": pytest.approx(1000 * (4 + 1 / 31) / 12),
+        "signal": "green",
+        "computable": True,
+    }
+    assert (pace["rule"]["id"], pace["clause"], pace["thresholds"]["amber_percent"]) == ("on-pace", "4.1", 80)
+    assert pace["gap"] == pytest.approx(500 - told["expected"])
 
 
 def test_more_than_is_strict() -> None:

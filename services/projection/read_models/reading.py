@@ -1,7 +1,8 @@
 """Hides where an answer is read: the generation that is current, its plans, in one snapshot."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +17,8 @@ from shared.plan import Plan
 
 _CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
 _PLANS: Final = "select plans from generation where number = $1"
-_TRIES: Final = 3
+State = tuple[object, ...]
+_Connection = asyncpg.pool.PoolConnectionProxy
 
 
 @dataclass(slots=True)
@@ -59,11 +61,34 @@ class Reader:
 
     pool: asyncpg.Pool
     _charts: dict[tuple[int, int], Chart] = field(default_factory=dict)
+    _asking: asyncio.Task[State] | None = None
+    _next: asyncio.Task[State] | None = None
+
+    async def state(self) -> State:
+        """Return what all answers rest on: generation, plans and checkpoints, read after this was called.
+
+        Those that ask while another one's question is under way share the next.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._state_after(self._asking))
+        return await asyncio.shield(self._next)
+
+    async def state_in(self, view: View) -> State:
+        """Return the same as a view sees it."""
+        return await _state(view.connection)
+
+    async def _state_after(self, before: asyncio.Task[State] | None) -> State:
+        if before is not None:
+            await asyncio.wait([before])
+        self._asking, self._next = self._next, None
+        with _told():
+            async with self.pool.acquire(timeout=5) as connection:
+                return await _state(connection)
 
     @contextlib.asynccontextmanager
     async def view(self) -> AsyncIterator[View]:
         """Open a snapshot; raises Problem when there is nothing to read or the database is away."""
-        try:
+        with _told():
             async with (
                 self.pool.acquire(timeout=5) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
@@ -75,10 +100,24 @@ class Reader:
                 if key not in self._charts:
                     self._charts = {key: Chart(read_plans(await connection.fetchval(_PLANS, row["number"])))}
                 yield View(connection, row["number"], self._charts[key])
-        except asyncpg.UndefinedTableError:
-            # A rebuild has switched and dropped the tables between two statements.
-            raise Problem(
-                503, "数据正在切换,请重试。", "The numbers are being switched; try again.", retry_after="1"
-            ) from None
-        except (*UNAVAILABLE, TimeoutError):
-            raise _AWAY from None
+
+
+async def _state(connection: _Connection) -> State:
+    row = await connection.fetchrow(_CURRENT)
+    if row is None:
+        raise NotCountedYet
+    return (*row, *map(tuple, await connection.fetch(of_generation(row["number"])["checkpoints"])))
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say in both languages why nothing can be read."""
+    try:
+        yield
+    except asyncpg.UndefinedTableError:
+        # A rebuild has switched and dropped the tables between two statements.
+        raise Problem(
+            503, "数据正在切换,请重试。", "The numbers are being switched; try again.", retry_after="1"
+        ) from None
+    except (*UNAVAILABLE, TimeoutError):
+        raise _AWAY from None

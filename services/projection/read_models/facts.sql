@@ -1,18 +1,3 @@
--- name: now
--- The sums of all cells of a plan, from the cells.
-select line, part, period, district, sum(value) as value
-from g.cell where line = any($1::smallint[]) and effective_on <= $2
-group by line, part, period, district
-
--- name: as_known
--- The same as it was known at an instant, from the ledger.
-select line, part, period, district, sum(delta) as value
-from g.contribution where line = any($1::smallint[]) and effective_on <= $2 and recorded_at <= $3
-group by line, part, period, district
-
--- name: complete_to
-select service, position, recorded_at from g.checkpoint order by service
-
 -- name: facts
 -- The facts behind a cell: what each adds to it; their sum is the cell.
 select c.service, c.position, c.district, c.counted_on, c.num, c.den, s.event_id, s.type, s.subject, s.on_day,

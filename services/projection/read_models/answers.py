@@ -1,0 +1,160 @@
+"""Hides how an answer is made and kept: read in one snapshot, and given again while nothing it rests on has changed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+import asyncpg
+import orjson
+from fastapi import Response
+
+from services.projection.judging import Asked, Body, Ground
+from services.projection.read_models.asking import asked_of, plan_of, today
+from services.projection.read_models.reading import Reader, View
+from services.projection.values import Sums, month_number
+from shared.events import SERVICES, show_instant
+from shared.plan import Plan
+
+_FILE: Final = "sums.sql"
+_MOST_SUMS: Final = 32
+_MOST_BYTES: Final = 16_000_000
+_NOW: Final = "@now@"
+Make = Callable[[Ground, View], Awaitable[Body]]
+
+
+class Heads(Protocol):
+    """Knows where the services' logs stand; None for a service that does not answer."""
+
+    def head(self, service: str) -> tuple[int, datetime] | None:
+        """Return position and instant of the last fact of a log."""
+
+
+class Question(NamedTuple):
+    """What is asked, as it came: nothing of it is checked yet. `about` tells one question from another."""
+
+    about: tuple[str, ...]
+    plan: str
+    as_of: str | None
+    known_at: str | None
+    district: str | None = None
+
+
+class _Kept(NamedTuple):
+    """An answer; where it says when it was known, the instant goes between two parts."""
+
+    parts: tuple[bytes, ...]
+
+    def response(self, now: datetime) -> Response:
+        return Response(show_instant(now).encode().join(self.parts), media_type="application/json")
+
+
+class Answers:
+    """Answers questions; the bytes of an answer are kept until a checkpoint, a head, the plans or the targets change.
+
+    Every question first asks the database whether they have, so an answer is never older than the question. Those that
+    come together ask once.
+    """
+
+    def __init__(self, reader: Reader, heads: Heads, clock: Callable[[], datetime]) -> None:
+        self._reader, self._heads, self._clock = reader, heads, clock
+        self._sums = KeptSums()
+        self._state: object = None
+        self._answers: dict[object, _Kept] = {}
+        self._bytes = 0
+        self._making: dict[object, asyncio.Task[_Kept]] = {}
+
+    async def answer(self, question: Question, make: Make) -> Response:
+        """Return the answer that `make` gives; raises Problem."""
+        now = self._clock()
+        state = (await self._reader.state(), self._where_heads_are())
+        key = (question, today(now) if question.as_of is None else None)
+        if state == self._state and (kept := self._answers.get(key)) is not None:
+            return kept.response(now)
+        task = self._making.get((state, key))
+        if task is None:
+            task = self._making[state, key] = asyncio.create_task(self._make(question, key, make, now))
+            task.add_done_callback(lambda _: self._making.pop((state, key), None))
+        # Who goes away must not take the answer from the others who wait for it.
+        return (await asyncio.shield(task)).response(now)
+
+    async def _make(self, question: Question, key: object, make: Make, now: datetime) -> _Kept:
+        async with self._reader.view() as view:
+            plan = plan_of(view.chart, question.plan)
+            asked = asked_of(plan, question.as_of, question.known_at, question.district, now)
+            checkpoints = await view.connection.fetch(view.sql(_FILE)["complete_to"])
+            ground = Ground(
+                plan, view.chart, await view.targets(plan), await self._sums.read(view, plan, asked, checkpoints), asked
+            )
+            body = {"plan": plan.id} | asked.shown() | await make(ground, view)
+            read = await self._reader.state_in(view)
+        if question.known_at is None:
+            body["known_at"] = _NOW
+        state = (read, self._where_heads_are())
+        text = orjson.dumps(body | {"complete_to": complete_to(checkpoints, self._heads)})
+        kept = _Kept(tuple(text.split(_NOW.encode(), 1)) if question.known_at is None else (text,))
+        # With clocks that disagree, what is known now may change by time alone.
+        if all(row["recorded_at"] is None or row["recorded_at"] <= now for row in checkpoints):
+            self._keep(state, key, kept, len(text))
+        return kept
+
+    def _keep(self, state: object, key: object, kept: _Kept, size: int) -> None:
+        if state != self._state or self._bytes + size > _MOST_BYTES:
+            self._state, self._answers, self._bytes = state, {}, 0
+        self._answers[key] = kept
+        self._bytes += size
+
+    def _where_heads_are(self) -> tuple[tuple[int, datetime] | None, ...]:
+        return tuple(self._heads.head(service) for service in SERVICES)
+
+
+def complete_to(rows: Iterable[asyncpg.Record], heads: Heads) -> Body:
+    """Return up to what each log is counted, and how far behind it that is (RULES E19)."""
+    kept = {row["service"]: row for row in rows}
+    shown = {}
+    for service in SERVICES:
+        position = kept[service]["position"] if service in kept else 0
+        recorded_at = kept[service]["recorded_at"] if service in kept else None
+        behind = seconds = None
+        if (head := heads.head(service)) is not None:
+            behind = max(0, head[0] - position)
+            since = recorded_at or head[1]
+            seconds = max(0.0, (head[1] - since).total_seconds()) if behind else 0.0
+        shown[service] = {
+            "position": position,
+            "recorded_at": show_instant(recorded_at) if recorded_at else None,
+            "behind_events": behind,
+            "behind_seconds": seconds,
+        }
+    return shown
+
+
+class KeptSums:
+    """The sums of cells as last read: they only change when a checkpoint moves or a generation is switched."""
+
+    def __init__(self) -> None:
+        self._state: tuple[object, ...] = ()
+        self._sums: dict[tuple[str, date], Sums] = {}
+
+    async def read(self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record]) -> Sums:
+        """Return a plan's sums: from the cells, or from the ledger where more was recorded since `known_at`."""
+        if asked.as_of < plan.period.first:
+            return {}
+        numbers = [line.number for line in view.chart.lines if line.plan == plan.id]
+        as_of = min(asked.as_of, plan.period.last)
+        sql = view.sql(_FILE)
+        wanted: tuple[Any, ...] = (numbers, as_of, plan.period.first, month_number(plan.period.first) - 1)
+        if any(row["recorded_at"] is not None and row["recorded_at"] > asked.known_at for row in checkpoints):
+            return _sums(await view.connection.fetch(sql["as_known"], *wanted, asked.known_at))
+        state = (view.number, *(row["position"] for row in checkpoints))
+        if state != self._state or len(self._sums) >= _MOST_SUMS:
+            self._state, self._sums = state, {}
+        # What was asked while another snapshot was read is kept for that one's state only.
+        sums = self._sums
+        if (plan.id, as_of) not in sums:
+            sums[plan.id, as_of] = _sums(await view.connection.fetch(sql["now"], *wanted))
+        return sums[plan.id, as_of]
+
+
+def _sums(rows: Iterable[asyncpg.Record]) -> Sums:
+    return {(row["line"], row["part"], row["period"], row["district"]): (row["months"], row["amounts"]) for row in rows}

@@ -1,0 +1,46 @@
+"""Which plans are counted, and what each says, with every clause."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Response
+
+from services.projection.read_models.asking import RESPONSES, plan_of
+from services.projection.read_models.reading import Reader
+from shared.plan import Plan
+
+
+def routes(reader: Reader) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(prefix="/v1/plans", tags=["plans"])
+
+    @router.get("", summary="正在统计的计划 The plans that are counted", responses={503: RESPONSES[503]})
+    async def get_plans() -> Response:
+        async with reader.view() as view:
+            return _json({"plans": [_summary(plan) for plan in view.chart.plans.values()]})
+
+    @router.get("/{plan}", summary="计划全文及条文 A plan as its file says it, with every clause", responses=RESPONSES)
+    async def get_plan(plan: str) -> Response:
+        async with reader.view() as view:
+            return _json(plan_of(view.chart, plan).model_dump(mode="json", by_alias=True))
+
+    return router
+
+
+def _summary(plan: Plan) -> Mapping[str, Any]:
+    return {
+        "id": plan.id,
+        "title": plan.title.model_dump(),
+        "document_no": plan.document_no,
+        "from": plan.period.first.isoformat(),
+        "to": plan.period.last.isoformat(),
+        "districts": [
+            {"code": district.code, "name": district.name.model_dump(), "city": district.city}
+            for district in plan.districts
+        ],
+    }
+
+
+def _json(body: Mapping[str, Any]) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")

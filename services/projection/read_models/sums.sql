@@ -1,0 +1,30 @@
+-- name: now
+-- What each month adds to the cells of a plan, up to a day, from the cells; before the plan: month $4.
+select line, part, period, district, array_agg(month order by month) as months,
+    array_agg(value order by month) as amounts
+from (
+    select line, part, period, district,
+        case when effective_on < $3 then $4
+            else (extract(year from effective_on) * 12 + extract(month from effective_on) - 1)::int end as month,
+        sum(value)::bigint as value
+    from g.cell where line = any($1::smallint[]) and effective_on <= $2
+    group by 1, 2, 3, 4, 5
+) by_month
+group by 1, 2, 3, 4
+
+-- name: as_known
+-- The same as it was known at an instant, from the ledger.
+select line, part, period, district, array_agg(month order by month) as months,
+    array_agg(value order by month) as amounts
+from (
+    select line, part, period, district,
+        case when effective_on < $3 then $4
+            else (extract(year from effective_on) * 12 + extract(month from effective_on) - 1)::int end as month,
+        sum(delta)::bigint as value
+    from g.contribution where line = any($1::smallint[]) and effective_on <= $2 and recorded_at <= $5
+    group by 1, 2, 3, 4, 5
+) by_month
+group by 1, 2, 3, 4
+
+-- name: complete_to
+select service, position, recorded_at from g.checkpoint order by service
