@@ -212,6 +212,8 @@ def test_the_running_month_is_no_full_month_and_last_years_months_are_evidence()
     # 2023-09 至 2024-02:(4 × 100 + 2 × 40) / 6 = 80 人/月;三月还剩 21/31,另有九个整月
     assert (shown["months"], shown["per_month"]) == (6, 80)
     assert shown["value"] == pytest.approx(95 + 80 * (9 + 21 / 31))
+    left = 9 + 21 / 31
+    assert shown["high"] - shown["value"] == pytest.approx(sqrt(960) * sqrt(left + left**2 / 6))  # docs/pace.md
     assert shown["state"] == "short"
 
 
