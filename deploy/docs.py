@@ -25,7 +25,7 @@ from services.recruitment import decider as _recruitment
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy import decider as _subsidy
 from services.subsidy.events import LANGUAGE as SUBSIDY
-from shared import rules
+from shared import fixes, rules
 from shared.events import Adds, Ends, Event, Language, Opens, Retracts, Stands
 from shared.plan import Indicator, Measure, Plan
 from shared.plan_file import load_plan
@@ -86,7 +86,7 @@ class Catalogue:
             # What it lists is gone through by tests of the same folder.
             "tests/contract/test_vocabulary.py": (folder / "contract" / "vocabulary.py").read_text(encoding="utf-8")
         }
-        self._fixes: Mapping[str, Mapping[str, Any]] = yaml.safe_load((DOCS / "fixes.yaml").read_text(encoding="utf-8"))
+        self._fixes = fixes.written()
         self.words: Mapping[str, dict[str, str]] = yaml.safe_load((DOCS / "words.yaml").read_text(encoding="utf-8"))
 
     @cached_property

@@ -18,6 +18,7 @@ from services.projection.chart import Chart
 from services.projection.follower import Metrics, TopicsMissing
 from services.projection.projector import Projector
 from services.projection.rebuild import RebuildBehind, rebuild
+from services.projection.receipt_follower import ReceiptFollower
 from shared.health import Health
 from shared.migrations import MigrationRefused, migrate
 from shared.plan_file import PlanError, load_plans
@@ -50,7 +51,7 @@ async def _serve(settings: ProjectionSettings) -> None:
 
 
 async def _project(settings: ProjectionSettings) -> None:
-    health, metrics = Health("database", "kafka", "lines"), Metrics()
+    health, metrics = Health("database", "kafka", "lines", "receipts"), Metrics()
     app = Starlette()
 
     async def known() -> None:
@@ -58,15 +59,20 @@ async def _project(settings: ProjectionSettings) -> None:
 
     add_probes(app, health, metrics.registry, known)
     projector = Projector(settings.dsn, settings.broker, settings.plans, health, metrics)
+    districts = sorted({code for plan in load_plans(settings.plans) for code in plan.district_codes})
+    receipts = ReceiptFollower(settings.dsn, settings.broker, districts, health)
 
     async def project(stop: asyncio.Event) -> None:
         # Whatever is no fault of database or broker ends the process, and its supervisor starts another.
-        projecting, stopping = asyncio.create_task(projector.run()), asyncio.create_task(stop.wait())
-        await asyncio.wait([projecting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping = asyncio.create_task(stop.wait())
+        following = [asyncio.create_task(work) for work in (projector.run(), receipts.run())]
+        await asyncio.wait([*following, stopping], return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
-            projecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await projecting
+            for task in following:
+                task.cancel()
+        for task in sorted(following, key=lambda task: not task.done()):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     await serve(app, settings, project)
 

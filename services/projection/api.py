@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from services.projection import live, receipts
 from services.projection.pages import add_pages
 from services.projection.read_models import facts, plans, target_progress
+from services.projection.read_models import receipts as district_receipts
 from services.projection.read_models.answers import Answers
 from services.projection.read_models.reading import Reader
 from services.projection.store import of_generation
@@ -107,6 +108,7 @@ def create_app(
     app.include_router(facts.routes(reader, clock))
     app.include_router(live.routes(reader, pulse))
     app.include_router(receipts.routes(services))
+    app.include_router(district_receipts.routes(reader))
     add_pages(app, outlines)
     add_probes(app, health, registry, check)
     return app

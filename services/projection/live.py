@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.projection.read_models.answers import Heads, complete_to
 from services.projection.read_models.reading import Reader
+from services.projection.read_models.receipts import heard
 from shared.events import SHANGHAI
 from shared.http import Problem
 
@@ -61,9 +62,10 @@ class Pulse:
     async def _look(self) -> Beat:
         async with self._reader.view() as view:
             rows = await view.connection.fetch(view.sql("live.sql")["checkpoints"])
+            receipts = await heard(view.connection)
         behind = [one["behind_events"] for one in complete_to(rows, self._heads).values()]
         return Beat(
-            (view.number, *((row["service"], row["position"]) for row in rows)),
+            (view.number, receipts, *((row["service"], row["position"]) for row in rows)),
             frozenset(view.chart.plans),
             self._clock().astimezone(SHANGHAI).date().isoformat(),
             None if None in behind else sum(behind),

@@ -1,0 +1,115 @@
+"""Of all answers to a report one is kept, the one that holds, and the counts follow it (RULES A3, A6)."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import orjson
+
+from services.projection.read_models.receipts import counted, shown
+from services.projection.receipt_follower import Heard, Kept, Key, Tally, fold, read
+
+SOURCE = "/districts/330681/certificates"
+
+
+def receipt(
+    id_: str | None = "r1", status: str = "accepted", at: str = "03", code: str = "", **more: Any
+) -> Heard | None:
+    body = {
+        "source": SOURCE, "id": id_, "type": "skillplan.recruitment.person-hired.v1", "district": "330681",
+        "service": "recruitment", "status": status, "flags": [],
+        "reasons": [{"code": code, "zh": "因", "en": "why"}] if code else [],
+        "received_at": "2024-05-31T16:30:00Z", "decided_at": f"2024-06-01T00:00:{at}Z",
+    } | more  # fmt: skip
+    undecided = " undecided" if status in ("invalid", "misdirected", "duplicate") else ""
+    key = "" if id_ is None else f"{SOURCE} {id_}{undecided}"
+    return read(key.encode(), orjson.dumps({name: value for name, value in body.items() if value is not None}), "@t/7")
+
+
+def statuses(*heard: Heard | None, known: dict[Key, Kept] | None = None) -> tuple[list[str], Counter[Tally]]:
+    kept, counts = fold([one for one in heard if one is not None], known or {})
+    return [one.tally[3] for one in kept], counts
+
+
+def test_a_later_decision_takes_the_place_of_an_earlier_one() -> None:
+    kept, counts = statuses(receipt(status="waiting", at="01"), receipt(status="accepted", at="02"))
+    assert kept == ["accepted"]
+    assert [tally[3] for tally in counts.elements()] == ["accepted"]
+
+
+def test_an_earlier_decision_that_is_sent_again_changes_nothing() -> None:
+    assert statuses(receipt(status="accepted", at="02"), receipt(status="waiting", at="01"))[0] == ["accepted"]
+
+
+def test_what_decides_nothing_displaces_no_decision_but_a_decision_displaces_it() -> None:
+    refused, invalid = receipt(status="refused", at="01", code="x"), receipt(status="invalid", at="02", code="y")
+    assert statuses(refused, invalid)[0] == ["refused"]
+    assert statuses(invalid, refused)[0] == ["refused"]
+
+
+def test_a_repetition_of_a_first_receipt_is_passed_over() -> None:
+    assert receipt(status="duplicate", first={"status": "accepted"}) is None
+
+
+def test_a_report_without_an_id_is_kept_by_its_place() -> None:
+    heard = receipt(id_=None, status="invalid", code="missing-attribute")
+    assert heard is not None
+    assert heard.key == ("recruitment", "@t/7")
+    assert not heard.bound
+
+
+def test_what_is_no_receipt_is_passed_over() -> None:
+    for value in (b"", b"[]", b'"x"', b"{}", b'{"reasons": 3}', None):
+        assert read(b"", value, "@t/1") is None
+
+
+def test_the_day_is_that_of_the_city() -> None:
+    heard = receipt()
+    assert heard is not None
+    assert heard.tally[1] == date(2024, 6, 1)  # half past four in the afternoon in Greenwich the day before
+
+
+def test_the_counts_are_those_of_what_is_kept_however_it_is_cut_into_batches() -> None:
+    chance = random.Random(7)  # noqa: S311 - chance, no secret
+    for _ in range(200):
+        sent = [
+            receipt(id_=f"r{chance.randrange(6)}", status=status, at=f"{chance.randrange(60):02}")
+            for status in chance.choices(["accepted", "waiting", "refused", "invalid"], k=30)
+        ]
+        heard = [one for one in sent if one is not None]
+        known: dict[Key, Heard] = {}
+        counts: Counter[Tally] = Counter()
+        while heard:
+            cut = chance.randrange(1, len(heard) + 1)
+            kept, moved = fold(heard[:cut], known)
+            known |= {one.key: one for one in kept}
+            counts.update(moved)
+            heard = heard[cut:]
+        assert +counts == Counter(one.tally for one in known.values())
+        assert all(number >= 0 for number in counts.values())
+
+
+def test_counts_are_told_by_day_type_and_status_and_each_reason_has_its_fix() -> None:
+    rows = [
+        {"day": date(2024, 6, day), "type": "t", "status": status, "code": code, "reports": number}
+        for day, status, code, number in ((1, "accepted", "", 5), (1, "invalid", "bad-date", 2), (2, "accepted", "", 1))
+    ]
+    told = counted(rows)
+    assert told["statuses"] == {"accepted": 6, "invalid": 2}
+    assert told["days"] == [
+        {"day": "2024-06-02", "statuses": {"accepted": 1}},
+        {"day": "2024-06-01", "statuses": {"accepted": 5, "invalid": 2}},
+    ]
+    (reason,) = told["reasons"]
+    assert (reason["code"], reason["reports"]) == ("bad-date", 2)
+    assert reason["fix"]["zh"]
+    assert reason["fix"]["en"]
+
+
+def test_each_reason_of_a_receipt_has_its_fix_also_where_its_code_names_a_service() -> None:
+    heard = receipt(status="misdirected", code="send-to-subsidy")
+    assert heard is not None
+    assert shown(heard.body)["reasons"][0]["fix"]["en"]
