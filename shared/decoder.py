@@ -46,11 +46,13 @@ class Door:
     """Through which a report came in and for whom its sender may speak (RULES A10).
 
     `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
-    None while no keys are set.
+    None while no keys are set. `role`: what the HTTP key is for (`shared.keys.Role`), None over Kafka and while no keys
+    are set.
     """
 
     district: str | None = None
     prefixes: tuple[str, ...] | None = None
+    role: str | None = None
 
     def admits(self, source: str, district: str) -> bool:
         """Tell whether the sender may speak for a source."""

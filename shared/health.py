@@ -1,6 +1,10 @@
 """Says what is wrong with a process right now; `/readyz` shows it."""
 
 
+class Refused(Exception):
+    """What an operator must put right before a process can work; one sentence in both languages."""
+
+
 class Health:
     """The parts of a process and, for each that is not well, why. A part that never reported is not well yet."""
 

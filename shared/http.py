@@ -11,14 +11,16 @@ import structlog
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared import rules
 from shared.batch import Answer
 from shared.bindings import BATCH, STRUCTURED, NotReadableError, from_http_headers, parse_array, parse_object
 from shared.command_handler import CommandHandler
-from shared.decoder import Door
 from shared.event_store import UNAVAILABLE
 from shared.events import NotUnderstood, Report
+from shared.gate import Caller, Problem, caller_of, problem_of
+from shared.keys import Role
 from shared.process import end_process_if_failed
 
 _LARGEST_EVENT: Final = 1024 * 1024
@@ -30,23 +32,9 @@ _BODIES: Final = {STRUCTURED: {"schema": _EVENT}, BATCH: {"schema": {"type": "ar
 _STATUS: Final = {"accepted": 200, "duplicate": 200, "waiting": 202}
 _log = structlog.get_logger()
 
+__all__ = ["AWAY", "GroupCommit", "Problem", "answer_problems", "create_app"]
 Arrived = Report | NotUnderstood
 T = TypeVar("T")
-
-
-class Problem(Exception):
-    """An error that is not about one event, answered as problem+json."""
-
-    def __init__(self, status: int, zh: str, en: str, **headers: str) -> None:
-        super().__init__(en)
-        self.status, self.zh, self.en = status, zh, en
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-    def response(self) -> Response:
-        """Return it as RFC 9457 wants it, with both languages."""
-        body = {"type": "about:blank", "status": self.status, "title": self.en, "detail": self.en, "zh": self.zh,
-                "en": self.en}  # fmt: skip
-        return Response(orjson.dumps(body), self.status, self.headers, "application/problem+json")
 
 
 AWAY: Final = Problem(
@@ -111,8 +99,11 @@ def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
         future.set_exception(error)
 
 
-def create_app(handler: CommandHandler) -> FastAPI:
-    """Return the HTTP side of a domain service: `/v1/events`, `/v1/receipts`, `/v1/log`, `/v1/log/head`."""
+def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({Role.DISTRICT})) -> FastAPI:
+    """Return the HTTP side of a domain service: `/v1/events`, `/v1/receipts`, `/v1/log`, `/v1/log/head`.
+
+    `reporters`: whose keys may report here.
+    """
     group, decoder, store, service = GroupCommit(handler), handler.decoder, handler.store, handler.service
 
     @contextlib.asynccontextmanager
@@ -122,7 +113,11 @@ def create_app(handler: CommandHandler) -> FastAPI:
         yield
         committing.cancel()
 
-    app = FastAPI(title=f"Skillplan {service}", version="1", lifespan=lifespan)
+    # Its pages of documentation would have scripts fetched from elsewhere.
+    app = FastAPI(
+        title=f"Skillplan {service}", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
     answer_problems(app)
 
     @app.post(
@@ -133,19 +128,23 @@ def create_app(handler: CommandHandler) -> FastAPI:
             200: {"description": "Accepted, or a duplicate; for a batch: the receipts in the order sent"},
             202: {"description": "Waiting for something not reported yet"},
             400: {"description": "No JSON"},
+            401: {"description": "No key, or none that is valid"},
+            403: {"description": "The role of the key does not allow this"},
+            408: {"description": "The request did not arrive in time"},
             413: {"description": "Too large, or too many events"},
             415: {"description": "Another content type"},
             422: {"description": "Refused, invalid or misdirected: the receipt says why"},
+            429: {"description": "More than the key's rate allows; send it again after Retry-After"},
             503: {"description": "The service cannot decide now; send it again after Retry-After"},
         },
     )
     async def post_events(request: Request) -> Response:
+        caller = caller_of(request).being(reporters)
         mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         received_at = datetime.now(UTC)
-        door = Door()
         if mode == BATCH:
             raw = await _read(request, _LARGEST_BATCH)
-            return await batch(_readable(lambda: parse_array(raw)), door, received_at)
+            return await batch(_readable(lambda: parse_array(raw)), caller, received_at)
         if mode not in (STRUCTURED, "application/json"):
             raise Problem(
                 415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
@@ -154,15 +153,17 @@ def create_app(handler: CommandHandler) -> FastAPI:
         if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
             envelope = _readable(lambda: from_http_headers(request.headers, raw))
         elif mode == "application/json" and raw.lstrip()[:1] == b"[":
-            return await batch(_readable(lambda: parse_array(raw)), door, received_at)
+            return await batch(_readable(lambda: parse_array(raw)), caller, received_at)
         else:
             envelope = _readable(lambda: parse_object(raw))
-        answer = (await _submit([decoder.decode(envelope, door, received_at)]))[0]
+        answer = (await _submit([decoder.decode(envelope, caller.door(), received_at)]))[0]
         return Response(answer.receipt, _STATUS.get(answer.status, 422), media_type="application/json")
 
-    async def batch(elements: list[Any], door: Door, received_at: datetime) -> Response:
+    async def batch(elements: list[Any], caller: Caller, received_at: datetime) -> Response:
         if len(elements) > _MOST_EVENTS:
             raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")
+        caller.spend(max(len(elements) - 1, 0))  # one was counted at the gate
+        door = caller.door()
         arrived = [
             decoder.decode(element, door, received_at)
             if isinstance(element, dict)
@@ -186,7 +187,8 @@ def create_app(handler: CommandHandler) -> FastAPI:
             raise AWAY from None
 
     @app.get("/v1/receipts", summary="The receipt of a report as it stands now (RULES A18)")
-    async def get_receipt(source: str, id: str) -> Response:
+    async def get_receipt(request: Request, source: str, id: str) -> Response:
+        caller_of(request).must_cover(source)
         receipt = None if "\x00" in source + id else await ask(store.receipt(source, id))
         if receipt is None:
             raise Problem(404, "没有收到过这个编号的报告。", "No report of this source and id was received here.")
@@ -222,14 +224,15 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> Response:
-        texts = {404: ("没有这个地址。", "There is nothing at this address."),
-                 405: ("这个地址不支持该方法。", "This address does not take this method.")}  # fmt: skip
-        zh, en = texts.get(error.status_code, ("请求无法处理。", "The request cannot be handled."))
-        return Problem(error.status_code, zh, en, **dict(error.headers or {})).response()
+        return problem_of(error.status_code, **dict(error.headers or {})).response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return problem_of(408).response()  # nobody is there to read it
 
     @app.exception_handler(Exception)
     async def failed(_request: Request, _error: Exception) -> Response:
-        return Problem(500, "服务内部错误,已记录。", "An error of ours; it has been logged.").response()
+        return problem_of(500).response()
 
 
 def _readable(parse: Callable[[], T]) -> T:

@@ -11,6 +11,8 @@ from typing import Final
 
 import asyncpg
 
+from shared.health import Refused
+
 _NAME: Final = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
 _ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 # One lock for all migrations of a database; the number only has to be the same in every process.
@@ -20,7 +22,7 @@ _TABLE: Final = """create table if not exists migration (
 )"""
 
 
-class MigrationRefused(Exception):
+class MigrationRefused(Refused):
     """The files and the database disagree; going on would leave the tables in a state nobody wrote down."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import re
@@ -21,7 +22,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.broker import BrokerSettings, wrong_settings
-from shared.health import Health
+from shared.gate import Gate
+from shared.health import Health, Refused
+from shared.keys import KeyRing
+from shared.listener import Configuration, Limits
 
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _log = structlog.get_logger()
@@ -35,6 +39,16 @@ class Settings(BrokerSettings):
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
     plans: Path = Field(Path("plans"), description="Folder of the plan files")
+    keys: Path | None = Field(None, description="Key file; without it everybody is let in, on loopback only")
+    key_pepper: SecretStr = Field(SecretStr(""), description="What keys are hashed with, hex, 32 bytes")
+    open: bool = Field(False, description="Without keys, listen beyond loopback all the same: something else guards")
+    api_key: SecretStr = Field(SecretStr(""), description="The key shown to other services, of role service")
+    rate: int = Field(2000, ge=1, description="Events a second that one key may report to one process, and requests")
+    request_seconds: float = Field(30, gt=0, description="Time for a request to arrive, or an answer to be read on")
+    connections: int = Field(1000, ge=1, description="Connections at once; more are answered 503")
+    tls_cert: Path | None = Field(None, description="Certificate chain, PEM; with it every HTTP listener speaks TLS")
+    tls_key: Path | None = Field(None, description="Its private key, PEM, without a password")
+    ca: Path | None = Field(None, description="Authorities that other services' certificates are checked by, PEM")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
 
 
@@ -127,25 +141,49 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Starlette, settings: Settings, beside: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+async def serve(
+    app: Starlette, settings: Settings, beside: Callable[[asyncio.Event], Awaitable[None]], health: Health
+) -> None:
     """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` is given the event that says stop.
 
-    When either ends with an error the whole process does, and its supervisor starts another.
+    Raises Refused when keys or certificates cannot be used. When either ends with an error the whole process does, and
+    its supervisor starts another.
     """
+    ring = KeyRing(settings.keys, settings.key_pepper.get_secret_value())
+    if not ring.closed:
+        _open(settings)
+    gate = Gate(app, ring, settings.rate, health)
+    limits = Limits(settings.request_seconds, settings.connections)
+    server = _Server(Configuration(gate, settings.host, settings.port, limits, settings.tls_cert, settings.tls_key))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # An open stream must not hold up the stop.
-    config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, timeout_graceful_shutdown=3
-    )
-    server = _Server(config)
     serving = asyncio.create_task(server.serve())
     serving.add_done_callback(end_process_if_failed)
     await beside(stop)
     server.should_exit = True
     await asyncio.wait([serving], timeout=10)
+
+
+def _open(settings: Settings) -> None:
+    """Say that everybody is let in; refuse it where the address reaches further than this machine (RULES A10)."""
+    if not settings.open and not _is_loopback(settings.host):
+        raise Refused(
+            f"未设密钥(SKILLPLAN_KEYS),不得监听 {settings.host}:任何人都能以任何 source 报告。"
+            "请先建密钥,或只监听 127.0.0.1;若由别处把守(例如容器端口只发布在 127.0.0.1),设 SKILLPLAN_OPEN=true。"
+            f" No keys are set (SKILLPLAN_KEYS): listening on {settings.host} would let anybody report for any source. "
+            "Make keys first, or listen on 127.0.0.1; where something else guards, such as container ports published "
+            "on 127.0.0.1 only, set SKILLPLAN_OPEN=true."
+        )
+    _log.warning("http.open", note="no keys are set: every source is accepted; reachable from 127.0.0.1 only")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def until(stop: asyncio.Event) -> None:

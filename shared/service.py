@@ -22,9 +22,10 @@ from shared.decider import Domain
 from shared.decoder import Decoder, Door, Keys
 from shared.event_store import UNAVAILABLE, EventStore, open_pool
 from shared.events import Language, NotUnderstood, Report
-from shared.health import Health
+from shared.health import Health, Refused
 from shared.inbox import Inbox, Message
-from shared.migrations import MigrationRefused, migrate
+from shared.keys import Role
+from shared.migrations import migrate
 from shared.plan import Plan
 from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
@@ -45,12 +46,14 @@ class ServiceSettings(Settings):
 class Service:
     """What makes one domain service: its language, its rules, and the services it hears.
 
-    `hears`: the languages (subsets of other services' events) that decisions here rest on.
+    `hears`: the languages (subsets of other services' events) that decisions here rest on. `reporters`: whose keys may
+    report here over HTTP.
     """
 
     language: Language
     domain: Callable[[Sequence[Plan]], Domain]
     hears: tuple[Language, ...] = ()
+    reporters: frozenset[Role] = frozenset({Role.DISTRICT})
 
 
 class _Metrics:
@@ -184,7 +187,7 @@ class Worker:
         """Work, and answer probes, until SIGTERM or SIGINT."""
         app = Starlette()
         add_probes(app, self._parts.health, self._parts.metrics.registry, self._check)
-        await serve(app, self._parts.settings, self._work)
+        await serve(app, self._parts.settings, self._work, self._parts.health)
 
     async def _work(self, stop: asyncio.Event) -> None:
         beside = [asyncio.create_task(work) for work in (self.relay.run(), self._expire())]
@@ -234,7 +237,7 @@ def main(service: Service) -> None:
                 uvloop.run(_serve(service, settings))
             case _:
                 uvloop.run(_work(service, settings))
-    except (MigrationRefused, PlanError) as error:
+    except (Refused, PlanError) as error:
         sys.exit(str(error))
 
 
@@ -242,10 +245,9 @@ async def _serve(service: Service, settings: ServiceSettings) -> None:
     from shared.http import create_app  # noqa: PLC0415 - FastAPI costs a worker half a second to start
 
     parts = await _open(service, settings, "api", Health("database"))
-    app = create_app(parts.handler)
+    app = create_app(parts.handler, service.reporters)
     add_probes(app, parts.health, parts.metrics.registry, parts.check)
-    _log.warning("http.open", note="no keys are set: every source is accepted; listen on 127.0.0.1 only")
-    await serve(app, settings, until)
+    await serve(app, settings, until, parts.health)
 
 
 async def _work(service: Service, settings: ServiceSettings) -> None:

@@ -19,8 +19,9 @@ from services.projection.follower import Metrics, TopicsMissing
 from services.projection.projector import Projector
 from services.projection.rebuild import RebuildBehind, rebuild
 from services.projection.receipt_follower import ReceiptFollower
-from shared.health import Health
-from shared.migrations import MigrationRefused, migrate
+from shared import outgoing
+from shared.health import Health, Refused
+from shared.migrations import migrate
 from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, serve, until
 
@@ -40,12 +41,15 @@ class ProjectionSettings(Settings):
 async def _serve(settings: ProjectionSettings) -> None:
     from services.projection.api import create_app  # noqa: PLC0415 - FastAPI costs the projector half a second to start
 
+    health = Health("database")
     pool = await asyncpg.create_pool(
         settings.dsn, min_size=0, max_size=8, command_timeout=30,
         server_settings={"application_name": "skillplan projection api", "jit": "off"},
     )  # fmt: skip
     try:
-        await serve(create_app(pool, settings.services, settings.outlines), settings, until)
+        async with outgoing.client(settings, 5) as client:
+            app = create_app(pool, settings.services, client, health, settings.outlines)
+            await serve(app, settings, until, health)
     finally:
         pool.terminate()
 
@@ -74,7 +78,7 @@ async def _project(settings: ProjectionSettings) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    await serve(app, settings, project)
+    await serve(app, settings, project, health)
 
 
 async def _rebuild(settings: ProjectionSettings) -> None:
@@ -142,7 +146,7 @@ def main() -> None:
                 asyncio.run(_rebuild(settings))
             case _:
                 sys.exit(asyncio.run(_recount(settings)))
-    except (MigrationRefused, PlanError, RebuildBehind, TopicsMissing) as error:
+    except (Refused, PlanError, RebuildBehind, TopicsMissing) as error:
         sys.exit(str(error))
 
 

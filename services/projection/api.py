@@ -31,8 +31,9 @@ _log = structlog.get_logger()
 class LogHeads:
     """Asks each service once a second where its log stands; remembers nothing of one that does not answer."""
 
-    def __init__(self, services: Mapping[str, str]) -> None:
+    def __init__(self, services: Mapping[str, str], client: httpx.AsyncClient) -> None:
         self._services = dict(services)
+        self._client = client
         self._heads: dict[str, tuple[int, datetime]] = {}
 
     def head(self, service: str) -> tuple[int, datetime] | None:
@@ -41,14 +42,13 @@ class LogHeads:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
-            while True:
-                await asyncio.gather(*(self._ask(client, service, url) for service, url in self._services.items()))
-                await asyncio.sleep(1)
+        while True:
+            await asyncio.gather(*(self._ask(service, url) for service, url in self._services.items()))
+            await asyncio.sleep(1)
 
-    async def _ask(self, client: httpx.AsyncClient, service: str, url: str) -> None:
+    async def _ask(self, service: str, url: str) -> None:
         try:
-            answer = await client.get(f"{url}/v1/log/head")
+            answer = await self._client.get(f"{url}/v1/log/head", timeout=2)
             answer.raise_for_status()
             head = answer.json()
             at = parse_instant(head["recorded_at"])
@@ -61,14 +61,16 @@ class LogHeads:
 def create_app(
     pool: asyncpg.Pool,
     services: Mapping[str, str],
+    client: httpx.AsyncClient,
+    health: Health,
     outlines: Path | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
-    """Return the read API and the dashboard; `services` are the addresses of the domain services, by name."""
-    heads = LogHeads(services)
+    """Return the read API and the dashboard; `services` are the addresses of the domain services, by name, `client`
+    asks them."""
+    heads = LogHeads(services, client)
     reader = Reader(pool)
     pulse = live.Pulse(reader, heads, clock)
-    health = Health("database")
     registry = CollectorRegistry()
     behind = Gauge("skillplan_projection_behind_events", "Facts not counted yet.", ["service"], registry=registry)
 
@@ -100,6 +102,9 @@ def create_app(
         version="1",
         summary="进度查询 Progress of plans, as of a day, as known at an instant",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     answer_problems(app)
     answers = Answers(reader, heads, clock)
@@ -107,7 +112,7 @@ def create_app(
     app.include_router(target_progress.routes(answers))
     app.include_router(facts.routes(reader, clock))
     app.include_router(live.routes(reader, pulse))
-    app.include_router(receipts.routes(services))
+    app.include_router(receipts.routes(services, client))
     app.include_router(district_receipts.routes(reader))
     add_pages(app, outlines)
     add_probes(app, health, registry, check)

@@ -5,22 +5,22 @@ from collections.abc import Mapping
 
 import httpx
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from shared.http import Problem
+from shared.gate import Problem, caller_of
 
 
-def routes(services: Mapping[str, str]) -> APIRouter:
+def routes(services: Mapping[str, str], client: httpx.AsyncClient) -> APIRouter:
     """Return `GET /v1/receipts`, which asks the domain services at these addresses; each keeps its own receipts."""
     router = APIRouter(prefix="/v1", tags=["receipts"])
 
     @router.get("/receipts", summary="The receipts of a report as they stand now, from every service that knows it")
-    async def get_receipts(source: str, id: str) -> Response:
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-            answers = await asyncio.gather(
-                *(client.get(f"{url}/v1/receipts", params={"source": source, "id": id}) for url in services.values()),
-                return_exceptions=True,
-            )
+    async def get_receipts(request: Request, source: str, id: str) -> Response:
+        caller_of(request).must_cover(source)
+        answers = await asyncio.gather(
+            *(client.get(f"{url}/v1/receipts", params={"source": source, "id": id}) for url in services.values()),
+            return_exceptions=True,
+        )
         known = [answer.content for answer in answers if not isinstance(answer, BaseException) and answer.is_success]
         away = [
             service

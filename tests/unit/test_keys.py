@@ -1,0 +1,203 @@
+"""Keys: kept as HMACs in a file that is replaced whole, and found by their secrets only (RULES A10)."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.decoder import Door
+from shared.gate import MAY, Bucket, Caller, Problem
+from shared.keys import KeyFile, KeyFileError, KeyRing, Role
+
+PEPPER = "5e" * 32
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ZHUJI = ("/districts/330681/",)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.json"
+    KeyFile(path, PEPPER).create()
+    return path
+
+
+def found(file: Path, shown: str, now: datetime = NOW) -> bool:
+    return KeyRing(file, PEPPER).find(shown, now) is not None
+
+
+def test_a_secret_is_shown_once_and_kept_as_an_hmac(file: Path) -> None:
+    key, shown = KeyFile(file, PEPPER).add(Role.DISTRICT, ZHUJI, "诸暨市证书系统")
+    secret = shown.removeprefix(f"sk_{key.id}_")
+    assert len(secret) == 43  # 32 bytes
+    assert secret not in file.read_text()
+    assert key.secrets[0].mac in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert found(file, shown)
+
+
+def test_only_the_whole_secret_of_the_same_key_is_taken(file: Path) -> None:
+    keys = KeyFile(file, PEPPER)
+    one, shown = keys.add(Role.READER)
+    other, of_other = keys.add(Role.READER)
+    swapped = of_other.replace(other.id, one.id)
+    for wrong in (swapped, shown[:-1], shown + "A", shown.upper(), f" {shown}", "", "sk__", f"sk_00000000_{'A' * 43}"):
+        assert not found(file, wrong)
+    assert found(file, shown)
+    assert found(file, of_other)
+
+
+def test_another_pepper_opens_nothing_and_says_so(file: Path) -> None:
+    KeyFile(file, PEPPER).add(Role.READER)
+    with pytest.raises(KeyFileError, match="KEY_PEPPER"):
+        KeyRing(file, "ab" * 32)
+    with pytest.raises(KeyFileError, match="32 bytes in hex"):
+        KeyRing(file, "")
+
+
+def test_a_rotated_key_takes_both_secrets_until_the_overlap_ends(file: Path) -> None:
+    keys = KeyFile(file, PEPPER)
+    key, old = keys.add(Role.READER, now=NOW)
+    _, new = keys.rotate(key.id, timedelta(days=7), now=NOW)
+    last = NOW + timedelta(days=7) - timedelta(microseconds=1)
+    assert found(file, old, last)
+    assert not found(file, old, NOW + timedelta(days=7))
+    assert found(file, new, NOW + timedelta(days=70))
+
+
+def test_a_second_rotation_does_not_lengthen_the_first_secrets_life(file: Path) -> None:
+    keys = KeyFile(file, PEPPER)
+    key, first = keys.add(Role.READER, now=NOW)
+    _, second = keys.rotate(key.id, timedelta(days=1), now=NOW)
+    keys.rotate(key.id, timedelta(days=30), now=NOW + timedelta(hours=1))
+    assert not found(file, first, NOW + timedelta(days=2))
+    assert found(file, second, NOW + timedelta(days=2))
+    keys.rotate(key.id, timedelta(0), now=NOW + timedelta(days=3))
+    assert not found(file, second, NOW + timedelta(days=3))
+
+
+def test_a_revoked_key_stays_in_the_file_and_keeps_the_doors_closed(file: Path) -> None:
+    keys = KeyFile(file, PEPPER)
+    key, shown = keys.add(Role.READER, now=NOW)
+    assert keys.revoke(key.id, now=NOW).state(NOW) == "revoked"
+    ring = KeyRing(file, PEPPER)
+    assert ring.closed
+    revoked = ring.find(shown, NOW)
+    assert revoked is not None
+    assert revoked.state(NOW) == "revoked"
+    for wrong in (lambda: keys.revoke(key.id), lambda: keys.rotate(key.id, timedelta(1))):
+        with pytest.raises(KeyFileError, match="revoked"):
+            wrong()
+
+
+def test_an_expired_key_says_so(file: Path) -> None:
+    key, _ = KeyFile(file, PEPPER).add(Role.READER, expires_at=NOW + timedelta(days=1), now=NOW)
+    assert [key.state(NOW + timedelta(hours=hours)) for hours in (23, 24)] == ["valid", "expired"]
+
+
+@pytest.mark.parametrize(
+    ("role", "prefixes"),
+    [
+        (Role.DISTRICT, ()),
+        (Role.PLANNER, ()),
+        (Role.READER, ZHUJI),
+        (Role.DISTRICT, ("/districts/33/",)),
+        (Role.DISTRICT, ("/districts/330681/a b",)),
+        (Role.DISTRICT, ("",)),
+    ],
+)
+def test_a_prefix_is_a_districts_and_has_its_form(file: Path, role: Role, prefixes: tuple[str, ...]) -> None:
+    before = file.read_bytes()
+    with pytest.raises(KeyFileError, match="source prefixes"):
+        KeyFile(file, PEPPER).add(role, prefixes)
+    assert file.read_bytes() == before
+
+
+def test_the_doors_stay_open_until_the_first_key_that_is_no_services(file: Path) -> None:
+    """RULES A10; the installation's own processes have keys from the first hour."""
+    keys = KeyFile(file, PEPPER)
+    assert not KeyRing(None, "").closed
+    assert not KeyRing(file, PEPPER).closed
+    keys.add(Role.SERVICE)
+    assert not KeyRing(file, PEPPER).closed
+    keys.add(Role.READER)
+    assert KeyRing(file, PEPPER).closed
+
+
+@pytest.mark.parametrize("harm", ["deleted", "garbled", "cut off", "other pepper", "emptied of keys"])
+def test_a_harmed_file_opens_no_door(file: Path, tmp_path: Path, harm: str) -> None:
+    _, shown = KeyFile(file, PEPPER).add(Role.READER)
+    ring, good = KeyRing(file, PEPPER), file.read_text()
+    if harm == "deleted":
+        file.unlink()
+    elif harm == "other pepper":
+        KeyFile(tmp_path / "other", "ab" * 32).create()
+        os.replace(tmp_path / "other", file)
+    else:
+        file.write_text({"garbled": "{]", "cut off": good[:-9]}.get(harm, json.dumps(json.loads(good) | {"keys": []})))
+    ring.refresh()
+    assert ring.closed
+    if harm == "emptied of keys":  # a good file, of which nobody is let in
+        assert (ring.problem, ring.find(shown, NOW)) == (None, None)
+    else:
+        assert ring.find(shown, NOW) is not None
+        assert ring.problem is not None
+        assert shown not in ring.problem
+        with pytest.raises(KeyFileError):
+            KeyRing(file, PEPPER)
+    file.write_text(good)
+    ring.refresh()
+    assert ring.problem is None
+    assert ring.find(shown, NOW) is not None
+
+
+def test_nothing_is_made_over_a_file_that_is_there(file: Path) -> None:
+    KeyFile(file, PEPPER).add(Role.READER)
+    before = file.read_bytes()
+    with pytest.raises(KeyFileError, match="already"):
+        KeyFile(file, PEPPER).create()
+    assert file.read_bytes() == before
+
+
+def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
+    bucket = Bucket(rate=10, burst=100, now=0)
+    assert bucket.take(100, 0) == 0
+    assert bucket.take(1, 0) == pytest.approx(0.1)
+    assert bucket.take(10, 1) == 0
+    assert bucket.take(30, 2) == pytest.approx(2)  # 10 are there, and are left there
+    assert bucket.take(10, 2) == 0
+    assert bucket.take(100, 1000) == 0
+    assert bucket.take(1, 1000) == pytest.approx(0.1)  # kept up to the burst, no more
+
+
+def test_a_clock_that_goes_back_gives_nothing() -> None:
+    bucket = Bucket(rate=10, burst=10, now=100)
+    assert bucket.take(10, 100) == 0
+    assert bucket.take(1, 50) == pytest.approx(0.1)
+
+
+def test_a_caller_speaks_for_its_prefixes_in_its_role(file: Path) -> None:
+    key, _ = KeyFile(file, PEPPER).add(Role.DISTRICT, ("/districts/330681/", "/districts/330602/hr"))
+    caller = Caller(key)
+    assert caller.door() == Door(prefixes=key.prefixes, role="district")
+    assert Caller().door() == Door()
+    for source in ("/districts/330681/any", "/districts/330602/hr"):
+        caller.must_cover(source)
+    for source in ("/districts/330602/hrm", "/districts/330683/any", "", "/districts/3306810/x"):
+        with pytest.raises(Problem):
+            caller.must_cover(source)
+    auditor, _ = KeyFile(file, PEPPER).add(Role.AUDITOR)
+    Caller(auditor).must_cover("/districts/330683/any")
+    Caller().must_cover("/districts/330683/any")
+
+
+def test_every_role_is_good_for_something_and_only_two_may_write() -> None:
+    assert set(Role) == MAY["GET", ""]
+    assert {role for (method, _), roles in MAY.items() if method != "GET" for role in roles} == {
+        Role.DISTRICT,
+        Role.PLANNER,
+    }
