@@ -23,7 +23,10 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Health is for whoever watches; it says nothing of a report or a person.
-OPEN: Final = frozenset({"/livez", "/readyz", "/metrics"})
+PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+# Pages and the description of the API are the same for everybody; what they show is asked for with a key.
+_OPEN: Final = PROBES | {"/", "/map.json", "/openapi.json"}
+_OPEN_BELOW: Final = "/assets/"
 # What each role may, by method and beginning of the path; the longest that fits decides, what none fits is nobody's.
 # Which sources a district or a planner speaks for is decided report by report (RULES A10).
 MAY: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
@@ -35,7 +38,7 @@ MAY: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
 }
 _CALLER: Final = "skillplan.caller"
 _BURST: Final = 1000  # a whole batch (RULES A16)
-# The pages need their own scripts and nothing from anywhere else; nobody may frame them.
+# An answer is data unless it says otherwise itself, as the pages do.
 _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -43,8 +46,7 @@ _HEADERS: Final = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (
         b"content-security-policy",
-        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; object-src 'none'; "
-        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 ]
 _log = structlog.get_logger()
@@ -173,7 +175,7 @@ class Gate:
 
     def _admit(self, scope: Scope) -> Caller:
         path = scope["path"]
-        if not self._ring.closed or path in OPEN:
+        if not self._ring.closed or path in _OPEN or path.startswith(_OPEN_BELOW):
             return _ANYBODY
         key = self._key(scope)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.broker import BrokerSettings, wrong_settings
-from shared.gate import OPEN, Gate
+from shared.gate import PROBES, Gate
 from shared.health import Health, Refused
 from shared.keys import KeyRing
 from shared.listener import Configuration, Limits
@@ -151,7 +151,7 @@ async def serve(
     """
     ring = KeyRing(settings.keys, settings.key_pepper.get_secret_value())
     # Probes alone have nothing to guard.
-    if not ring.closed and any(getattr(route, "path", "") not in OPEN for route in app.routes):
+    if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
     gate = Gate(app, ring, settings.rate, health)
     limits = Limits(settings.request_seconds, settings.connections)
