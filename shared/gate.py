@@ -33,6 +33,7 @@ MAY: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/v1/events"): frozenset({Role.DISTRICT, Role.PLANNER}),
     ("POST", "/v1/plans"): frozenset({Role.PLANNER}),
     ("GET", "/v1/receipts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
+    ("GET", "/v1/districts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR}),
     ("GET", "/v1/log"): frozenset({Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
     ("GET", ""): frozenset(Role),
 }
