@@ -51,7 +51,7 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
             asked = asked_of(found, as_of, known_at, district, clock())
             wanted = indicator_of(found, indicator)
             number = period_of(found, wanted, period, asked.as_of)
-            facts = await _facts(view, found, wanted, number, days_of(wanted, month), asked)
+            facts = await facts_of(view, found, wanted, number, days_of(wanted, month), asked)
             answer = {"plan": found.id, "indicator": indicator, "period": show_period(number)}
             sums = {
                 "numerator": sum(fact["numerator"] for fact in facts),
@@ -63,9 +63,10 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
     return router
 
 
-async def _facts(
+async def facts_of(
     view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
 ) -> list[Body]:
+    """Return what each fact adds to a cell, in the order of the days it counts from."""
     if asked.as_of < plan.period.first:
         return []
     rows = await view.connection.fetch(

@@ -1,0 +1,64 @@
+"""The monthly briefing of a running stack: its workbook is opened, and its totals equal the API's."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import httpx
+import openpyxl
+import pytest
+
+from tests.e2e.conftest import PLAN, progress_of
+
+MONTH, LAST_DAY = "2025-06", "2025-06-30"
+
+
+def _briefing(addresses: dict[str, str], **asked: str) -> httpx.Response:
+    url = f"{addresses['projection']}/v1/plans/{PLAN}/briefing"
+    answer = httpx.get(url, params={"month": MONTH, **asked}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def test_the_workbook_of_a_month_holds_the_numbers_of_the_api(addresses: dict[str, str]) -> None:
+    content = _briefing(addresses, format="xlsx", facts="true").content
+    progress = progress_of(addresses, as_of=LAST_DAY)
+    wanted = {one["id"]: one["periods"][-1]["value"] for one in progress["indicators"]}
+    book = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
+    sheets: list[list[tuple[Any, ...]]] = [list(sheet.iter_rows(min_row=2, values_only=True)) for sheet in book]
+    series = {row[4]: row[9] for sheet in sheets[1:-2] for row in sheet}
+    assert series == {id_: pytest.approx(value) for id_, value in wanted.items()}
+    # The districts add up to the whole wherever something is added up.
+    matrix = {row[0]: row[2:] for row in sheets[-2]}
+    adding = [one["id"] for one in progress["indicators"] if one["kind"] in ("count", "distinct", "sum")]
+    assert {id_: matrix[id_][0] for id_ in adding} == {id_: sum(matrix[id_][1:]) for id_ in adding}
+    assert any(wanted[id_] for id_ in adding)
+    # The month's facts add up to what the month brought.
+    brought: dict[str, int] = {}
+    for row in sheets[-1]:
+        brought[row[0]] = brought.get(row[0], 0) + row[8]
+    shown = _briefing(addresses, format="json").json()
+    rows = [row for one in shown["series"] for measure in one["measures"] for row in measure["indicators"]]
+    changes = {row["id"]: row["change"] for row in rows if row["id"] in adding and row["basis"] != "level"}
+    assert {id_: brought.get(id_, 0) for id_ in changes} == changes
+    assert any(changes.values())
+
+
+def test_the_page_is_in_the_language_asked_for_and_needs_nothing_else(addresses: dict[str, str]) -> None:
+    for language, word in (("zh", "月度通报"), ("en", "Monthly briefing")):
+        page = _briefing(addresses, lang=language)
+        assert page.headers["content-type"].startswith("text/html")
+        assert word in page.text
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert "http" not in page.text.replace("http-equiv", "")
+
+
+def test_a_wrong_month_is_told_in_both_languages(addresses: dict[str, str]) -> None:
+    url = f"{addresses['projection']}/v1/plans/{PLAN}/briefing"
+    for month, word in (("2025-13", "month"), ("2022-12", "before"), ("2026-01", "after"), ("x", "month")):
+        told = httpx.get(url, params={"month": month}, timeout=10)
+        assert told.status_code == 422
+        assert told.headers["content-type"] == "application/problem+json"
+        assert word in told.json()["en"]
+        assert "month" in told.json()["zh"]

@@ -1,0 +1,174 @@
+"""The monthly briefing: its months, what moved, and that no name becomes a formula or a tag."""
+
+import asyncio
+import csv
+import io
+import zipfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from services.projection.chart import WHOLE, Chart, Part
+from services.projection.judging import Asked, Ground
+from services.projection.printing import TEXTS, page
+from services.projection.read_models.asking import language_of
+from services.projection.read_models.briefing import briefing
+from services.projection.sheets import csv_parts, workbook
+from services.projection.targets import Targets
+from services.projection.values import month_number
+from shared.plan_file import load_plan
+
+PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
+CHART = Chart([PLAN])
+COMPLETE = {"complete_to": {"recruitment": {"behind_events": 0}}}
+EVIL = '=HYPERLINK("//x","<b>&")'
+
+
+def body_of(
+    sums: Mapping[tuple[str, int, str], Mapping[str, int]], as_of: date, district: str | None = None
+) -> dict[str, Any]:
+    """Return the briefing of what each month (YYYY-MM) added to a cell."""
+    cells = {}
+    for (id_, period, code), months in sums.items():
+        line = next(line for line in CHART.of_indicator[PLAN.id, id_] if line.part is Part.NUM)
+        numbers = [month_number(date.fromisoformat(f"{month}-01")) for month in months]
+        cells[line.number, int(Part.NUM), period, code] = (numbers, list(months.values()))
+    asked = Asked(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
+    ground = Ground(PLAN, CHART, Targets(PLAN), cells, asked)
+    return {"plan": PLAN.id} | asked.shown() | briefing(ground, as_of.replace(day=1)) | COMPLETE
+
+
+def row_of(body: Mapping[str, Any], indicator: str) -> dict[str, Any]:
+    """Return the row of an indicator."""
+    found: dict[str, Any] = next(
+        row
+        for one in body["series"]
+        for measure in one["measures"]
+        for row in measure["indicators"]
+        if row["id"] == indicator
+    )
+    return found
+
+
+def test_a_row_says_what_came_since_the_month_before_in_the_whole_and_in_each_district() -> None:
+    body = body_of(
+        {("4.1.b", 2025, "330602"): {"2025-04": 300, "2025-05": 60}, ("4.1.b", 2025, "330681"): {"2025-05": 5}},
+        date(2025, 5, 31),
+    )
+    row = row_of(body, "4.1.b")
+    assert (row["value"], row["change"], row["before"]["value"]) == (365, 65, 300)
+    assert row["districts"]["330602"] == {"value": 360, "signal": "none", "change": 60}
+    assert row["districts"]["330681"]["change"] == 5
+    assert sum(there["value"] for there in row["districts"].values()) == row["value"]
+
+
+def test_in_the_first_month_of_a_year_all_of_it_came_in_that_month() -> None:
+    row = row_of(body_of({("4.1.b", 2025, "330602"): {"2025-01": 90}}, date(2025, 1, 31)), "4.1.b")
+    assert (row["value"], row["change"], row["before"]) == (90, 90, None)
+
+
+def test_a_signal_that_changed_is_told_with_the_one_before() -> None:
+    # 1,000 a year: by the end of April 333 are due, by the end of May 414 (RULES E18).
+    body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 100, "2025-05": 400}}, date(2025, 5, 31))
+    assert "4.1.b" in body["turned"]
+    row = row_of(body, "4.1.b")
+    assert (row["before"]["signal"], row["signal"]) == ("red", "green")
+    assert sum(body["summary"].values()) == len([*PLAN.indicators])
+
+
+def test_a_district_has_no_signal_without_a_target_of_its_own() -> None:
+    body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 100}}, date(2025, 5, 31), "330602")
+    row = row_of(body, "4.1.b")
+    assert (row["value"], row["target"], row["signal"]) == (100, None, "none")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_page_is_whole_and_shows_every_text_in_one_language(language: Any) -> None:
+    body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1234}}, date(2025, 5, 31))
+    shown = page(body, language)
+    assert shown.startswith("<!doctype html>")
+    assert shown.count("<tr>") == shown.count("</tr>")
+    assert "1,234" in shown
+    for measure in PLAN.measures:
+        assert measure.text[:20] in shown  # the clause word for word
+    other = "en" if language == "zh" else "zh"
+    assert TEXTS["turned"][language] in shown
+    assert TEXTS["turned"][other] not in shown  # type: ignore[index]
+
+
+def test_a_name_with_markup_stays_text_on_the_page() -> None:
+    body = body_of({}, date(2025, 5, 31))
+    row_of(body, "4.1.b")["name"] = {"zh": "<script>x</script>", "en": "x"}
+    shown = page(body, "zh")
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+
+
+def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
+    body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 300, "2025-05": 60}}, date(2025, 5, 31))
+    row_of(body, "4.1.b")["name"] = {"zh": EVIL, "en": EVIL}
+
+    async def facts() -> AsyncIterator[Sequence[dict[str, Any]]]:
+        yield [
+            {
+                "indicator": "4.1.b", "counted_on": "2025-05-02", "district": "330602", "type": "t", "subject": EVIL,
+                "report_source": "+1", "report_id": "@x", "recorded_at": "2025-05-03T00:00:00Z", "numerator": 1,
+            }
+        ]  # fmt: skip
+
+    async def written() -> bytes:
+        with await workbook(body, "zh", facts()) as file:
+            return file.read()
+
+    content = asyncio.run(written())
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        for name in parts.namelist():
+            assert b"<f>" not in parts.read(name), name
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    assert len(book.sheetnames) == 1 + len(PLAN.series) + 2
+    series = next(sheet for sheet in book if sheet.title.startswith("4"))
+    found = next(row for row in series.iter_rows(values_only=True) if row[4] == "4.1.b")
+    assert found[5] == EVIL
+    assert 360 in found
+    assert next(iter(book[TEXTS["facts"]["zh"]].iter_rows(min_row=2, values_only=True)))[4:7] == (EVIL, "+1", "@x")
+
+
+def test_csv_opens_in_a_spreadsheet_as_it_stands() -> None:
+    rows = [
+        {"id": "1", "name": {"zh": "越城", "en": EVIL}, "value": -3, "target": None, "met": True},
+        {"id": "+2", "name": {"zh": "\t=1", "en": ""}, "value": 0.5, "target": {"op": ">=", "value": 2}, "met": None},
+    ]
+    content = b"".join(csv_parts(rows))
+    assert content.startswith(b"\xef\xbb\xbf")
+    read = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    assert read[0] == {
+        "id": "1", "name.zh": "越城", "name.en": "'" + EVIL, "value": "-3", "target.op": "", "target.value": "",
+        "met": "true",
+    }  # fmt: skip
+    assert (read[1]["id"], read[1]["name.zh"], read[1]["target.value"]) == ("'+2", "'\t=1", "2")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        (None, "zh"),
+        ("", "zh"),
+        ("en-GB,en;q=0.9", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en;q=0.2, zh;q=0.7", "zh"),
+        ("fr,de;q=0.9,en;q=0.1", "en"),
+        ("*;q=0.1", "zh"),
+        ("en;q=x", "zh"),
+    ],
+)
+def test_the_language_is_the_best_liked_of_the_two(accepted: str | None, language: str) -> None:
+    assert language_of(accepted) == language
+
+
+def test_whole_periods_are_shown_as_the_plan() -> None:
+    body = body_of({("1.1.a", WHOLE, "330602"): {"2023-05": 2}}, date(2025, 5, 31))
+    assert (row_of(body, "1.1.a")["period"], row_of(body, "1.1.a")["change"]) == ("plan", 0)
