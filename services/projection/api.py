@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.projection import live, receipts
 from services.projection.pages import add_pages
-from services.projection.read_models import briefing, facts, plans, target_progress
+from services.projection.read_models import briefing, changes, facts, plans, target_progress
 from services.projection.read_models import receipts as district_receipts
 from services.projection.read_models.answers import Answers
 from services.projection.read_models.reading import Reader
@@ -112,6 +112,7 @@ def create_app(
     app.include_router(target_progress.routes(answers))
     app.include_router(facts.routes(reader, clock))
     app.include_router(briefing.routes(answers, reader, clock))
+    app.include_router(changes.routes(reader, clock))
     app.include_router(live.routes(reader, pulse))
     app.include_router(receipts.routes(services, client))
     app.include_router(district_receipts.routes(reader))

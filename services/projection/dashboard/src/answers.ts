@@ -27,7 +27,133 @@ export interface Period {
 }
 
 export interface Pace {
-  [name: string]: unknown;
+  rule: { id: string; zh: string; en: string };
+  clause: string | null;
+  revision: { effective_from: string; why: string | null } | null;
+  elapsed: number;
+  baseline: number | null;
+  expected: number | null;
+  ratio: number | null;
+  gap: number | null;
+  thresholds: { green_percent: number; amber_percent: number };
+  months_left: number;
+  needed_per_month: number | null;
+  forecast: {
+    state: string;
+    value: number | null;
+    low: number | null;
+    high: number | null;
+    per_month: number | null;
+    months: number;
+    reached_on: string | null;
+  } | null;
+}
+
+export interface MonthRow {
+  month: string;
+  complete: boolean;
+  value: number | null;
+  numerator: number;
+  denominator: number | null;
+  cumulative: number | null;
+  expected: number | null;
+  signal: Signal;
+  signal_then: Signal;
+}
+
+export interface Months extends Period {
+  indicator: { id: string; unit: string; basis: string; name: Bilingual };
+  months: MonthRow[];
+}
+
+export interface DistrictRow extends Period {
+  rank: number | null;
+  code: string;
+  name: Bilingual;
+  city: boolean;
+  share_of_whole: number | null;
+  change: { value: number | null; rank: number | null };
+}
+
+export interface Ranking {
+  ranked_by: "progress" | "value";
+  districts: DistrictRow[];
+}
+
+export interface Fact {
+  service: string;
+  position: number;
+  id: string;
+  type: string;
+  subject: string;
+  on: string;
+  district: string;
+  counted_on: string | null;
+  recorded_at: string;
+  report_source: string;
+  report_id: string;
+  numerator: number;
+  denominator: number;
+}
+
+export interface Facts {
+  indicator: string;
+  period: string;
+  month: string | null;
+  numerator: number;
+  denominator: number | null;
+  facts: Fact[];
+}
+
+export interface Move {
+  service: string;
+  position: number;
+  subject: string;
+  type: string;
+  district: string;
+  effective_on: string;
+  recorded_at: string;
+  cause: string;
+  numerator: number;
+  denominator: number;
+  report_source: string;
+  report_id: string;
+}
+
+export interface Changes {
+  changes: Move[];
+  next: string | null;
+}
+
+export interface Fix {
+  zh: string;
+  en: string;
+}
+
+export interface Receipt {
+  source?: string;
+  id?: string;
+  type?: string;
+  subject?: string;
+  service: string;
+  status: string;
+  reasons: { code: string; zh: string; en: string; pointer?: string; fix: Fix | null }[];
+  waits_for?: string;
+  flags: string[];
+  received_at: string;
+  decided_at: string;
+}
+
+export interface Receipts {
+  district: string;
+  counts: {
+    statuses: Record<string, number>;
+    days: { day: string; statuses: Record<string, number> }[];
+    types: { type: string | null; statuses: Record<string, number> }[];
+    reasons: { code: string; reports: number; fix: Fix | null }[];
+  };
+  receipts: Receipt[];
+  next: string | null;
 }
 
 export interface Indicator {

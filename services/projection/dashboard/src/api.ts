@@ -44,6 +44,33 @@ export async function ask(path: string, signal?: AbortSignal): Promise<Response>
   throw new Problem(answer.status, said?.zh && said.en ? { zh: said.zh, en: said.en } : null);
 }
 
+const asking = new Map<string, Promise<unknown>>();
+
+/** What several parts of a page want to know at once is asked once. */
+function together(path: string): Promise<unknown> {
+  const already = asking.get(path);
+  if (already) return already;
+  const asked = ask(path)
+    .then((answer) => answer.json() as Promise<unknown>)
+    .finally(() => asking.get(path) === asked && asking.delete(path));
+  asking.set(path, asked);
+  return asked;
+}
+
+/** Begin to ask what a page is about to want. */
+export function askAhead(path: string): void {
+  together(path).then(
+    (data) => keep(path, data),
+    () => undefined, // whoever wants it asks again and is told
+  );
+}
+
+function keep(path: string, data: unknown): void {
+  kept.delete(path);
+  kept.set(path, data);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value as string);
+}
+
 export interface Answer<T> {
   data: T | undefined;
   problem: Problem | undefined;
@@ -65,6 +92,7 @@ export function onRefused(act: () => void): void {
 /** Every question that is shown is asked again. */
 export function askAgain(): void {
   moved += 1;
+  asking.clear(); // what was asked before may be answered from before
   for (const listener of listeners) listener();
 }
 
@@ -77,18 +105,15 @@ export function useAnswer<T>(path: string | null): Answer<T> {
     let stopped = false;
     let running = false;
     let asked = -1;
-    const abort = new AbortController();
     const run = async (): Promise<void> => {
       if (running) return; // it looks again when it is done
       running = true;
       while (!stopped && asked !== moved) {
         asked = moved;
         try {
-          const data: unknown = await (await ask(path, abort.signal)).json();
+          const data = await together(path);
           if (stopped) break;
-          kept.delete(path);
-          kept.set(path, data);
-          if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value as string);
+          keep(path, data);
           setProblem(undefined);
           redraw((count) => count + 1);
         } catch (error) {
@@ -106,7 +131,6 @@ export function useAnswer<T>(path: string | null): Answer<T> {
     return () => {
       stopped = true;
       listeners.delete(listener);
-      abort.abort();
     };
   }, [path]);
   const data = path === null ? undefined : (kept.get(path) as T | undefined);

@@ -1,12 +1,17 @@
 // Puts the page together: what is asked (address), in which language and light, and whether it is live.
 import { type JSX, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { type Address, asking, type Page, read, to, write } from "./address";
+import { type Address, asking, type Page, query, read, to, write } from "./address";
 import type { Plan, Plans } from "./answers";
-import { askAgain, type Connection, follow, onRefused, useAnswer, keepKey } from "./api";
-import { clock, today } from "./format";
+import { askAgain, askAhead, type Connection, follow, onRefused, useAnswer, keepKey } from "./api";
+import { clock, instant, today } from "./format";
 import { type Key, language, said, show, speak, t } from "./language";
+import { DistrictPage, DistrictsPage } from "./districts";
+import { FactsPage } from "./facts";
+import { HealthPage } from "./health";
+import { MeasurePage } from "./measure";
 import { Overview } from "./overview";
+import { ReceiptsPage } from "./receipts";
 import { Failed, Note, Skeleton } from "./parts";
 import "./style.css";
 
@@ -23,6 +28,9 @@ interface Beat {
 
 const NAVIGATION: [Page, Key][] = [
   ["overview", "nav.overview"],
+  ["districts", "nav.districts"],
+  ["receipts", "nav.receipts"],
+  ["health", "nav.health"],
 ];
 const THEMES = ["system", "light", "dark"] as const;
 type Theme = (typeof THEMES)[number];
@@ -195,6 +203,18 @@ function Whole({ view, plans, again }: { view: View; plans: Plans; again: () => 
 
 function Shell({ view }: { view: View }): JSX.Element {
   switch (view.address.page) {
+    case "measure":
+      return <MeasurePage view={view} />;
+    case "districts":
+      return <DistrictsPage view={view} />;
+    case "district":
+      return <DistrictPage view={view} />;
+    case "facts":
+      return <FactsPage view={view} />;
+    case "receipts":
+      return <ReceiptsPage view={view} />;
+    case "health":
+      return <HealthPage view={view} />;
     default:
       return <Overview view={view} />;
   }
@@ -297,6 +317,11 @@ function Controls({ view, plans }: { view: View; plans: Plans }): JSX.Element {
           {t("asked.today")}
         </a>
       </span>
+      {address.asked["known_at"] && (
+        <p class="filter">
+          {t("asked.known_at", { at: instant(address.asked["known_at"]) })} <a href={asking(address, { known_at: "" })}>{t("asked.known_now")}</a>
+        </p>
+      )}
     </form>
   );
 }
@@ -327,6 +352,12 @@ function AskKey({ done }: { done: () => void }): JSX.Element {
   );
 }
 
+// The numbers are asked for at once, not only when plan and page are known to exist.
+const opened = read(location.hash);
+if (opened.plan && opened.asked["as_of"] && ["overview", "measure"].includes(opened.page)) {
+  askAhead(`./v1/plans/${encodeURIComponent(opened.plan)}`);
+  askAhead(`./v1/plans/${encodeURIComponent(opened.plan)}/progress${query(opened, "as_of", "known_at", "district")}`);
+}
 show();
 dress();
 render(<App />, document.getElementById("app")!);

@@ -1,0 +1,179 @@
+// Decides how the facts behind a number are shown: each with what it adds and when it was known, and what moved it since.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { asking, query, to } from "./address";
+import type { Changes, Fact, Facts, Move } from "./answers";
+import { useAnswer } from "./api";
+import { amount, day, instant, number, signed } from "./format";
+import { type Key, said, t } from "./language";
+import type { View } from "./main";
+import { Note, Shown } from "./parts";
+
+const AT_ONCE = 100;
+const CAUSES: Record<string, Key> = {
+  correction: "cause.correction",
+  retraction: "cause.retraction",
+  supersede: "cause.supersede",
+  end: "cause.end",
+};
+
+export function FactsPage({ view }: { view: View }): JSX.Element {
+  const { plan, address } = view;
+  const found = plan.series.flatMap((s) => s.measures).flatMap((m) => m.indicators.map((one) => ({ measure: m, indicator: one })));
+  const chosen = found.find((one) => one.indicator.id === address.id);
+  const base = `./v1/plans/${plan.id}/indicators/${encodeURIComponent(address.id)}`;
+  const facts = useAnswer<Facts>(chosen ? `${base}/facts${query(address, "as_of", "known_at", "district", "period", "month")}` : null);
+  const changes = useAnswer<Changes>(chosen ? `${base}/changes${query(address, "as_of", "known_at", "district", "period")}` : null);
+  if (!chosen) return <Note>{t("measure.unknown")}</Note>;
+  const { indicator, measure } = chosen;
+  const district = plan.districts.find((one) => one.code === address.asked["district"]);
+  return (
+    <>
+      <header class="head">
+        <p>
+          <a href={to(address, "measure", measure.id, { indicator: indicator.id, period: address.asked["period"] ?? "" })}>
+            {t("facts.back", { name: said(measure.name) })}
+          </a>
+        </p>
+        <h2>
+          <i>{indicator.id}</i> {said(indicator.name)}
+        </h2>
+        <p class="hint">
+          {[
+            address.asked["period"] && address.asked["period"] !== "plan" ? t("asked.year", { year: address.asked["period"] }) : t("asked.whole_plan"),
+            address.asked["month"],
+            district ? said(district.name) : t("asked.whole"),
+            t("facts.as_of", { day: day(view.asOf) }),
+          ]
+            .filter(Boolean)
+            .join(" · ")}
+        </p>
+      </header>
+      <div class="stack">
+        <section class="card">
+          <h2>{t("facts.title")}</h2>
+          <Shown of={facts}>{(data) => <FactTable view={view} data={data} unit={indicator.unit} />}</Shown>
+        </section>
+        <section class="card">
+          <h2>{t("facts.changes")}</h2>
+          <p class="hint">{t("facts.changes.hint")}</p>
+          <Shown of={changes}>{(data) => <ChangeTable view={view} changes={data.changes} unit={indicator.unit} more={data.next !== null} />}</Shown>
+        </section>
+      </div>
+    </>
+  );
+}
+
+function adds(one: Fact | Move, ratio: boolean, unit: string): string {
+  if (ratio) return [one.numerator, one.denominator].map((value) => (value ? signed(value, "") : "0")).join(" / ");
+  return signed(one.numerator, unit);
+}
+
+function FactTable({ view, data, unit }: { view: View; data: Facts; unit: string }): JSX.Element {
+  const [most, setMost] = useState(AT_ONCE);
+  const names = Object.fromEntries(view.plan.districts.map((one) => [one.code, said(one.name)]));
+  const ratio = data.denominator !== null;
+  if (!data.facts.length) return <p class="hint">{t("facts.none")}</p>;
+  return (
+    <>
+      <p>
+        {t("facts.sum", {
+          count: number(data.facts.length),
+          sum: ratio ? t("value.parts", { numerator: number(data.numerator), denominator: number(data.denominator) }) : amount(data.numerator, unit),
+        })}
+      </p>
+      <div class="scroll" tabIndex={0} role="region" aria-label={t("facts.title")}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t("facts.on")}</th>
+              <th scope="col">{t("asked.district")}</th>
+              <th scope="col">{t("facts.what")}</th>
+              <th scope="col" class="n">{ratio ? t("facts.adds.ratio") : t("facts.adds")}</th>
+              <th scope="col">{t("facts.known")}</th>
+              <th scope="col">{t("facts.report")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.facts.slice(-most).reverse().map((fact) => (
+              <tr key={`${fact.service} ${fact.position} ${fact.district} ${fact.counted_on}`}>
+                <td>{day(fact.on)}</td>
+                <td>{names[fact.district] ?? fact.district}</td>
+                <td>
+                  <code>{fact.subject}</code>
+                  <small> {shortType(fact.type)}</small>
+                </td>
+                <td class="n">{adds(fact, ratio, unit)}</td>
+                <td>{known(view, fact.recorded_at)}</td>
+                <td>
+                  <code>{fact.report_id}</code>
+                  <small> {fact.report_source}</small>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {data.facts.length > most && (
+        <p class="pages">
+          <button type="button" onClick={() => setMost(most + AT_ONCE * 5)}>
+            {t("facts.more", { count: number(data.facts.length - most) })}
+          </button>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** The instant, and a way to see the number as it was known then. */
+function known(view: View, at: string): JSX.Element {
+  return (
+    <a href={asking(view.address, { known_at: at })} title={t("facts.as_known")}>
+      {instant(at)}
+    </a>
+  );
+}
+
+export function shortType(type: string | null | undefined): string {
+  return (type ?? "").replace(/^skillplan\./, "").replace(/\.v\d+$/, "");
+}
+
+function ChangeTable({ view, changes, unit, more }: { view: View; changes: Move[]; unit: string; more: boolean }): JSX.Element {
+  const names = Object.fromEntries(view.plan.districts.map((one) => [one.code, said(one.name)]));
+  const ratio = unit === "%" || unit === "per 10,000";
+  if (!changes.length) return <p>{t("facts.changes.none")}</p>;
+  return (
+    <>
+      <div class="scroll" tabIndex={0} role="region" aria-label={t("facts.changes")}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t("facts.known")}</th>
+              <th scope="col">{t("facts.cause")}</th>
+              <th scope="col">{t("asked.district")}</th>
+              <th scope="col">{t("facts.what")}</th>
+              <th scope="col" class="n">{ratio ? t("facts.adds.ratio") : t("facts.adds")}</th>
+              <th scope="col">{t("facts.effective")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {changes.map((change, index) => (
+              <tr key={index}>
+                <td>{known(view, change.recorded_at)}</td>
+                <td>{CAUSES[change.cause] ? t(CAUSES[change.cause]!) : change.cause}</td>
+                <td>{names[change.district] ?? change.district}</td>
+                <td>
+                  <code>{change.subject}</code>
+                  <small> {shortType(change.type)}</small>
+                </td>
+                <td class="n">{adds(change, ratio, unit)}</td>
+                <td>{day(change.effective_on)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {more && <p class="hint">{t("facts.changes.more", { count: number(changes.length) })}</p>}
+    </>
+  );
+}

@@ -1,0 +1,168 @@
+// Decides how the course of a number is drawn: months as bars, the sum as a line, beside it what was expected and what comes.
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { MonthRow, Months } from "./answers";
+import type { Drawn } from "./chart";
+import { amount, month, number } from "./format";
+import { t } from "./language";
+import { SignalPill } from "./parts";
+
+/** Money is drawn in yuan: fen would make the axis unreadable. */
+const FEN = 100;
+
+function tone(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function monthsUntil(last: string, end: string): string[] {
+  const found: string[] = [];
+  let [year, at] = last.split("-").map(Number) as [number, number];
+  const stop = end.slice(0, 7);
+  for (;;) {
+    [year, at] = at === 12 ? [year + 1, 1] : [year, at + 1];
+    const name = `${year}-${String(at).padStart(2, "0")}`;
+    if (name > stop) return found;
+    found.push(name);
+  }
+}
+
+function option(data: Months): Record<string, unknown> {
+  const { months, indicator, pace, target } = data;
+  const scale = indicator.unit === "fen" ? FEN : 1;
+  const of = (value: number | null): number | null => (value === null ? null : value / scale);
+  const last = months.at(-1);
+  const ahead = last && data.to ? monthsUntil(last.month, data.to) : [];
+  const names = [...months.map((row) => row.month), ...ahead];
+  const forecast = pace?.forecast;
+  const carried = Boolean(forecast && forecast.value !== null && ahead.length && last?.cumulative !== null);
+  const tail = (value: number | null): (number | null)[] => [
+    ...months.slice(0, -1).map(() => null),
+    of(last?.cumulative ?? null),
+    ...ahead.slice(0, -1).map(() => null),
+    of(value),
+  ];
+  const [ink, soft, line, accent, amber] = ["--ink", "--soft", "--line", "--accent", "--amber"].map(tone) as [string, string, string, string, string];
+  const shades = tone("--accent-soft");
+  const write = (value: unknown): string => (typeof value === "number" ? amount(value * scale, indicator.unit) : "–");
+  const isLevel = indicator.basis === "level";
+  return {
+    grid: { left: 8, right: 14, top: 40, bottom: 4, containLabel: true },
+    textStyle: { color: ink, fontFamily: "inherit" },
+    legend: { top: 0, left: 0, textStyle: { color: soft }, itemWidth: 18, itemHeight: 8 },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      backgroundColor: tone("--card"),
+      borderColor: line,
+      textStyle: { color: ink },
+      valueFormatter: write,
+    },
+    xAxis: {
+      type: "category",
+      data: names,
+      axisLine: { lineStyle: { color: line } },
+      axisTick: { show: false },
+      axisLabel: { color: soft, hideOverlap: true, formatter: (name: string) => (months.length + ahead.length > 14 ? month(name) : month(name)) },
+    },
+    yAxis: {
+      type: "value",
+      axisLabel: { color: soft, formatter: (value: number) => number(value) },
+      splitLine: { lineStyle: { color: line } },
+    },
+    series: [
+      ...(isLevel
+        ? []
+        : [{ name: t("trend.month"), type: "bar", data: months.map((row) => of(row.value)), itemStyle: { color: shades, borderColor: accent, borderRadius: [3, 3, 0, 0] }, barMaxWidth: 26 }]),
+      {
+        name: isLevel ? t("trend.level") : t("trend.cumulative"),
+        type: "line",
+        data: months.map((row) => of(row.cumulative)),
+        symbolSize: 6,
+        lineStyle: { width: 2.5, color: accent },
+        itemStyle: { color: accent },
+        ...(target?.value != null
+          ? {
+              markLine: {
+                symbol: "none",
+                silent: true,
+                data: [{ yAxis: of(target.value) }],
+                lineStyle: { color: ink, type: "solid", width: 1 },
+                label: { formatter: `${t("value.target")} ${write(of(target.value))}`, position: "insideEndTop", color: ink },
+              },
+            }
+          : {}),
+      },
+      ...(months.some((row) => row.expected !== null)
+        ? [{ name: t("value.expected"), type: "line", data: months.map((row) => of(row.expected)), symbol: "none", lineStyle: { width: 2, type: "dashed", color: amber }, itemStyle: { color: amber } }]
+        : []),
+      ...(carried
+        ? [
+            { name: t("trend.forecast"), type: "line", data: tail(forecast!.value), connectNulls: true, symbol: "none", lineStyle: { width: 2, type: "dotted", color: accent }, itemStyle: { color: accent } },
+            { name: t("trend.low"), type: "line", data: tail(forecast!.low), connectNulls: true, symbol: "none", lineStyle: { width: 1, type: "dotted", color: soft }, itemStyle: { color: soft } },
+            { name: t("trend.high"), type: "line", data: tail(forecast!.high), connectNulls: true, symbol: "none", lineStyle: { width: 1, type: "dotted", color: soft }, itemStyle: { color: soft } },
+          ]
+        : []),
+    ],
+  };
+}
+
+export function Trend({ data }: { data: Months }): JSX.Element {
+  const place = useRef<HTMLDivElement>(null);
+  const drawn = useRef<Drawn | undefined>(undefined);
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    let stopped = false;
+    void import("./chart").then(({ draw }) => {
+      if (stopped || !place.current) return;
+      drawn.current = draw(place.current, !matchMedia("(prefers-reduced-motion: reduce)").matches);
+      setReady(true);
+    });
+    return () => {
+      stopped = true;
+      drawn.current?.end();
+    };
+  }, []);
+  // Drawn anew with every answer, language and light.
+  useEffect(() => drawn.current?.set(option(data)));
+  return (
+    <>
+      <div ref={place} class="chart" role="img" aria-label={t("trend.label")} data-ready={ready} />
+      <details class="table">
+        <summary>{t("trend.table")}</summary>
+        <MonthTable rows={data.months} unit={data.indicator.unit} isLevel={data.indicator.basis === "level"} />
+      </details>
+    </>
+  );
+}
+
+function MonthTable({ rows, unit, isLevel }: { rows: MonthRow[]; unit: string; isLevel: boolean }): JSX.Element {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={t("trend.table")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("trend.name")}</th>
+            {!isLevel && <th scope="col" class="n">{t("trend.month")}</th>}
+            <th scope="col" class="n">{isLevel ? t("trend.level") : t("trend.cumulative")}</th>
+            <th scope="col" class="n">{t("value.expected")}</th>
+            <th scope="col">{t("value.signal")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.month}>
+              <th scope="row">
+                {month(row.month)}
+                {!row.complete && <small> {t("trend.running")}</small>}
+              </th>
+              {!isLevel && <td class="n">{amount(row.value, unit)}</td>}
+              <td class="n">{amount(row.cumulative, unit)}</td>
+              <td class="n">{amount(row.expected, unit)}</td>
+              <td>{row.signal !== "none" && <SignalPill signal={row.signal} />}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
