@@ -14,7 +14,18 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.projection import live, receipts
 from services.projection.pages import add_pages
-from services.projection.read_models import briefing, changes, facts, plans, target_progress
+from services.projection.read_models import (
+    briefing,
+    changes,
+    facts,
+    measures,
+    months,
+    outlook,
+    plans,
+    ranking,
+    target_progress,
+    who_is_behind,
+)
 from services.projection.read_models import receipts as district_receipts
 from services.projection.read_models.answers import Answers
 from services.projection.read_models.reading import Reader
@@ -109,7 +120,8 @@ def create_app(
     answer_problems(app)
     answers = Answers(reader, heads, clock)
     app.include_router(plans.routes(reader))
-    app.include_router(target_progress.routes(answers))
+    for question in (target_progress, months, ranking, who_is_behind, outlook, measures):
+        app.include_router(question.routes(answers))
     app.include_router(facts.routes(reader, clock))
     app.include_router(briefing.routes(answers, reader, clock))
     app.include_router(changes.routes(reader, clock))

@@ -1,10 +1,10 @@
 """Decides how each number of a plan stands on a day: value, target in force, expected, signal, outlook: pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from services.projection.chart import WHOLE, Chart
 from services.projection.pace import (
@@ -15,6 +15,7 @@ from services.projection.pace import (
     Signal,
     course_of,
     forecast,
+    full_months,
     length_of,
     made_up,
     months_between,
@@ -31,12 +32,13 @@ from services.projection.values import (
     goal_of,
     kind_of,
     month_number,
-    periods_of,
+    running_period,
 )
 from shared.events import show_instant
-from shared.plan import Indicator, Plan
+from shared.plan import Indicator, Measure, Plan
 
 Body = dict[str, Any]
+WORST_FIRST: Final[tuple[Signal, ...]] = ("red", "amber", "green", "met", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,10 @@ class Ground:
 
     def standing(self, indicator: Indicator, period: int, district: str | None) -> Standing:
         """Judge one cell on the day."""
-        _, last = bounds(self.plan, period)
         day = self.asked.as_of
         cell = self.cell(indicator, period, district)
         worth = cell.at()
-        target = self.targets.target(indicator.id, district, period, min(day, last), self.asked.known_at)
+        target = self._target(indicator, period, district)
         course = self._course(indicator, period, target)
         if target is None:
             return Standing(
@@ -139,16 +140,21 @@ class Ground:
             goal.expected(course, day), signal, rule,
         )  # fmt: skip
 
-    def standings(self, district: str | None) -> Iterator[Standing]:
-        """Judge every indicator in each period that has begun."""
-        for _, indicator in self.plan.indicators.values():
-            for period in periods_of(self.plan, indicator, self.asked.as_of):
-                yield self.standing(indicator, period, district)
+    def running(self, indicator: Indicator, district: str | None, aimed: bool = False) -> Standing | None:
+        """Judge an indicator in the period that runs on the day, else in the last before it.
 
-    def running(self, indicator: Indicator, district: str | None) -> Standing | None:
-        """Judge an indicator in the period that runs on the day, else in the last before it."""
-        begun = periods_of(self.plan, indicator, self.asked.as_of)
-        return self.standing(indicator, begun[-1], district) if begun else None
+        None before the first; `aimed`: and where there is no target.
+        """
+        period = running_period(self.plan, indicator, self.asked.as_of)
+        if period is None or (aimed and self._target(indicator, period, district) is None):
+            return None
+        return self.standing(indicator, period, district)
+
+    def all_running(self, district: str | None, aimed: bool = False) -> Iterator[tuple[Measure, Standing]]:
+        """Judge every indicator so."""
+        for measure, indicator in self.plan.indicators.values():
+            if (standing := self.running(indicator, district, aimed)) is not None:
+                yield measure, standing
 
     def forecast(self, standing: Standing) -> Forecast:
         """Carry a cell on to the end of its period."""
@@ -186,14 +192,9 @@ class Ground:
         if standing.day >= last:
             return []
         adds = kind_of(indicator).adds
-        whole = plan.period.first if adds else first
-        full = [
-            (begin, end)
-            for begin, end in months_between(whole, min(standing.day, plan.period.last))
-            if end <= standing.day and (end.day == length_of(end) or end == plan.period.last)
-        ]
+        full = full_months(plan.period.first if adds else first, plan.period.last, standing.day)
         done = []
-        for begin, _ in full[-plan.pace.forecast_months :]:
+        for begin in full[-plan.pace.forecast_months :]:
             month = month_number(begin)
             if adds:
                 period = begin.year if indicator.basis == "annual" else WHOLE
@@ -207,9 +208,13 @@ class Ground:
                 done.append(Done(now - before, Fraction(1)))
         return done
 
+    def _target(self, indicator: Indicator, period: int, district: str | None) -> TargetInForce | None:
+        last = bounds(self.plan, period)[1]
+        return self.targets.target(indicator.id, district, period, min(self.asked.as_of, last), self.asked.known_at)
+
     def _course(self, indicator: Indicator, period: int, target: TargetInForce | None) -> Course:
         weights = target.weights if target else weights_of(self.plan, indicator, period)
-        return course_of(*bounds(self.plan, period), tuple(map(Fraction, weights)))
+        return course_of(*bounds(self.plan, period), weights)
 
 
 def show_pace(ground: Ground, standing: Standing) -> Body | None:
@@ -225,7 +230,7 @@ def show_pace(ground: Ground, standing: Standing) -> Body | None:
         "clause": target.clause,
         "revision": None if target.revised_by is None else target.revised_by.report_id,
         "elapsed": number(standing.course.share(standing.day)),
-        "weights": [number(weight) for weight in target.weights],
+        "weights": [number(month.weight) for month in standing.course.months],
         "baseline": number(goal.baseline) if goal.kind.level else None,
         "expected": number(expected),
         "ratio": number(ratio),
@@ -254,7 +259,7 @@ def number(value: Fraction | Any | None) -> float | int | None:
     """Return a number for JSON: an integer where it is one, else the nearest double."""
     if value is None:
         return None
-    exact = Fraction(value)
+    exact = value if isinstance(value, Fraction) else Fraction(value)
     return exact.numerator if exact.denominator == 1 else float(exact)
 
 
@@ -269,3 +274,45 @@ def show_target(indicator: Indicator, target: TargetInForce | None) -> Body | No
         return None
     one = target.target
     return {"op": one.op, "value": number(goal_of(indicator, one).value), "upper": number(one.upper)}
+
+
+def show_indicator(measure: Measure, indicator: Indicator) -> Body:
+    """Return what an indicator is, as answers show it."""
+    return {
+        "id": indicator.id,
+        "measure": measure.id,
+        "name": {"zh": indicator.name.zh, "en": indicator.name.en},
+        "unit": indicator.unit,
+        "kind": indicator.value.kind,
+        "basis": indicator.basis,
+    }
+
+
+def show_standing(standing: Standing) -> Body:
+    """Return how a cell stands, in the fields of the contract."""
+    indicator, worth, target = standing.indicator, standing.worth, standing.target
+    first, last = bounds(standing.plan, standing.period)
+    upper = target.target.upper if target else None
+    return {
+        "period": show_period(standing.period),
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "value": number(worth.value),
+        "numerator": worth.numerator,
+        "denominator": worth.denominator if indicator.is_ratio else None,
+        "target": show_target(indicator, target),
+        "met": standing.met,
+        "progress": number(standing.progress),
+        "exceeds": upper is not None and worth.value is not None and worth.value > upper,
+        "expected": number(standing.expected),
+        "signal": standing.signal,
+        "computable": worth.value is not None,
+    }
+
+
+def count_signals(standings: Iterable[Standing]) -> dict[Signal, int]:
+    """Return how many there are of each signal."""
+    counts: dict[Signal, int] = dict.fromkeys(WORST_FIRST, 0)
+    for standing in standings:
+        counts[standing.signal] += 1
+    return counts

@@ -7,8 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
 from shared.plan import Name, Pace
@@ -16,7 +18,7 @@ from shared.plan import Name, Pace
 Op = Literal[">=", ">", "=", "range", "all"]
 Signal = Literal["met", "green", "amber", "red", "none"]
 State = Literal["reached", "on-course", "short", "not-enough-data"]
-Weight = int | Fraction
+Weight = int | Decimal | Fraction
 _DAY: Final = timedelta(days=1)
 _LEAST_MONTHS: Final = 2  # a spread takes two
 
@@ -51,11 +53,19 @@ class Course:
             Month(begin, end, length_of(begin), Fraction(weight))
             for (begin, end), weight in zip(bounds, weights, strict=True)
         )
-        self.total = sum((month.load for month in self.months), Fraction())
+        self._gone = list(accumulate((month.load for month in self.months), initial=Fraction()))
+        self._passed = list(accumulate((month.until(last) for month in self.months), initial=Fraction()))
+        self.total = self._gone[-1]
+
+    def at(self, day: date) -> int:
+        """Return the place among the months of a day's month, within the period."""
+        day = min(max(day, self.first), self.last)
+        return (day.year - self.first.year) * 12 + day.month - self.first.month
 
     def gone(self, day: date) -> Fraction:
         """Return what the full months weigh, and of the running month its days up to the day, that one included."""
-        return sum((month.weight * month.until(day) for month in self.months if month.first <= day), Fraction())
+        at = self.at(day)
+        return self._gone[at] + self.months[at].weight * self.months[at].until(day)
 
     def share(self, day: date) -> Fraction:
         """Return the share of the period that is gone: 0 before its first day, 1 from its last day on."""
@@ -63,8 +73,8 @@ class Course:
 
     def months_left(self, day: date) -> Fraction:
         """Return how many months are left after a day, the rest of the running one by its days."""
-        whole = sum((month.until(self.last) for month in self.months), Fraction())
-        return whole - sum((month.until(day) for month in self.months if month.first <= day), Fraction())
+        at = self.at(day)
+        return self._passed[-1] - self._passed[at] - self.months[at].until(day)
 
     def day_when(self, after: date, gone: Fraction) -> date | None:
         """Return the first day after another on which as much more is gone; None when the period ends before."""
@@ -93,6 +103,13 @@ def months_between(first: date, last: date) -> list[tuple[date, date]]:
 def length_of(day: date) -> int:
     """Return how many days the month of a day has."""
     return ((day.replace(day=28) + timedelta(days=4)).replace(day=1) - _DAY).day
+
+
+@lru_cache(maxsize=128)
+def full_months(first: date, last: date, day: date) -> tuple[date, ...]:
+    """Return the first days of the months of a period that are over on a day."""
+    months = months_between(first, min(last, day))
+    return tuple(begin for begin, end in months if end == last or end.day == length_of(end))
 
 
 @lru_cache(maxsize=512)
@@ -277,10 +294,10 @@ def forecast(
     rate = amount / weighed
     way = course if kind.adds else straight(course.first, course.last)
     end_value = value + rate * (way.total - way.gone(day))
-    squares = sum(((month.amount - rate * month.load) ** 2 for month in done), Fraction()) / (len(done) - 1)
+    off = [float(month.amount) - float(rate) * float(month.load) for month in done]
     left = float(way.months_left(day))
     # The mean of a few months is itself uncertain: the second term.
-    spread = math.sqrt(squares) * math.sqrt(left + left * left / len(done))
+    spread = math.sqrt(sum(one * one for one in off) / (len(done) - 1)) * math.sqrt(left + left * left / len(done))
     low, high = float(end_value) - spread, float(end_value) + spread
     if all(month.amount >= 0 for month in done) and kind.adds:
         low = max(low, float(value))  # what is there does not go away

@@ -1,7 +1,6 @@
 """Decides what the sums of a cell come to, month by month: a value, or that none can be computed: pure."""
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -14,9 +13,11 @@ from services.projection.pace import Goal, Kind
 from shared.plan import Amount, Coverage, Distinct, Indicator, Latest, Milestones, Plan, Ratio, Selector, Sum, Target
 from shared.plan import Count as CountOf
 
-Key = tuple[int, int, int, str]  # (line, part, period, district)
+WHOLE_CITY: Final = ""  # stands for the district where all of them are meant
+Key = tuple[int, int, int, str]  # (line, part, period, district or the whole)
 Sums = Mapping[Key, tuple[Sequence[int], Sequence[int]]]  # months by number, rising, and what each of them adds
-_LATER: Final = 10**6
+_Running = tuple[Sequence[int], Sequence[int]]
+_NOTHING: Final[_Running] = ((), (0,))
 
 
 class Worth(NamedTuple):
@@ -34,23 +35,20 @@ class Cell:
         self, plan: Plan, chart: Chart, indicator: Indicator, period: int, district: str | None, sums: Sums
     ) -> None:
         self._indicator = indicator
-        codes = [district] if district else [one.code for one in plan.districts]
         of_city = {one.code for one in plan.districts if one.city}
         self._computable = not indicator.is_ratio or district not in of_city
-        needed = [code for code in codes if code not in of_city] if _needs_each(indicator) else []
-        parts: dict[Part, dict[int, int]] = {part: defaultdict(int) for part in Part}
-        each: dict[str, dict[int, int]] = {code: defaultdict(int) for code in needed}
-        for line in chart.of_indicator[plan.id, indicator.id]:
+        self._parts = [_NOTHING, _NOTHING]
+        self._each: list[_Running] = []
+        lines = chart.of_indicator[plan.id, indicator.id]
+        for line in lines:
             for part in Part:
-                for code in codes:
-                    for month, amount in zip(*sums.get((line.number, part, period, code), ((), ())), strict=True):
-                        parts[part][month] += amount
-                        if part is Part.DEN and code in each:
-                            each[code][month] += amount
-        self._parts = {part: _running(parts[part]) for part in Part}
-        self._each = [_running(amounts) for amounts in each.values()]
+                if own := sums.get((line.number, part, period, district or WHOLE_CITY)):
+                    self._parts[part] = _running(own)
+        if _needs_each(indicator):
+            codes = [district] if district else [one.code for one in plan.districts if not one.city]
+            self._each = [_running(sums.get((lines[-1].number, Part.DEN, period, code), ((), ()))) for code in codes]
 
-    def at(self, month: int = _LATER) -> Worth:
+    def at(self, month: int | None = None) -> Worth:
         """Return what it is worth at the end of a month by its number; left out: on the day that was asked for."""
         numerator = _until(self._parts[Part.NUM], month)
         if not self._indicator.is_ratio:
@@ -61,13 +59,13 @@ class Cell:
         return Worth(numerator, denominator, value)
 
 
-def _running(amounts: Mapping[int, int]) -> tuple[list[int], list[int]]:
-    months = sorted(amounts)
-    return months, list(accumulate((amounts[month] for month in months), initial=0))
+def _running(own: tuple[Sequence[int], Sequence[int]]) -> _Running:
+    return own[0], list(accumulate(own[1], initial=0))
 
 
-def _until(running: tuple[list[int], list[int]], month: int) -> int:
-    return running[1][bisect_right(running[0], month)]
+def _until(running: _Running, month: int | None) -> int:
+    months, totals = running
+    return totals[-1] if month is None else totals[bisect_right(months, month)]
 
 
 def _needs_each(indicator: Indicator) -> bool:

@@ -388,6 +388,13 @@ def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection)
         f"/v1/plans/{PLAN}/indicators/4.1.b/facts?month=2024-13": 422,
         f"/v1/plans/{PLAN}/indicators/1.4.a/facts?month=2024-12": 422,
         f"/v1/plans/{PLAN}/indicators/1.4.a/facts?period=2024": 422,
+        f"/v1/plans/{PLAN}/indicators/9.9.z/months": 404,
+        f"/v1/plans/{PLAN}/indicators/4.1.b/months?period=2031": 422,
+        f"/v1/plans/{PLAN}/indicators/1.1.e/districts?period=2024": 422,
+        f"/v1/plans/{PLAN}/indicators/4.1.b/districts?as_of=yesterday": 422,
+        f"/v1/plans/{PLAN}/behind?district=000000": 422,
+        f"/v1/plans/{PLAN}/outlook?known_at=now": 422,
+        "/v1/plans/nowhere/measures": 404,
         "/v1/plans/%00/progress": 404,
     }
     for path, status in wrong.items():
@@ -400,6 +407,98 @@ def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection)
     assert len(projection.get(f"/v1/plans/{PLAN}")["series"]) == 5
     asked = projection.get(f"/v1/plans/{PLAN}/progress", as_of="2024-02-29", known_at="2024-03-01T08:00:00+08:00")
     assert (asked["as_of"], asked["known_at"], asked["district"]) == ("2024-02-29", "2024-03-01T00:00:00.000000Z", None)
+
+
+def test_the_questions_of_a_plan_office_agree_with_the_progress(projection: Projection) -> None:
+    """Months, districts, behind, outlook and measures of a random world say what the progress says: E17, E18, E26."""
+    rnd = Random(20)  # noqa: S311
+    world = World(rnd)
+    while len(world.facts) < 150:
+        world.step()
+    projection.projector().start()
+    projection.publish(*sorted(world.facts, key=_place))
+    logs = groupby(sorted(world.facts, key=_place), lambda f: f["source"])
+    projection.wait_for(**{source.removeprefix("/services/"): len(list(facts)) for source, facts in logs})
+    middle = datetime.fromisoformat(rnd.choice(world.facts)["recordedat"])
+    for as_of, known_at in ((date(2025, 3, 17), LATEST), (date(2024, 8, 31), middle)):
+        asked: dict[str, Any] = {"as_of": as_of, "known_at": known_at.isoformat()}
+        whole = projection.progress(**asked)
+        for id_ in ("1.1.a", "1.1.e", "2.3.a", "4.1.b", "3.3.a", "2.2.a"):
+            assert_months_agree(projection, id_, whole, asked)
+            assert_districts_agree(projection, id_, whole, asked)
+        running = {id_: one for (id_, _), one in whole.items()}  # the last period that has begun is listed last
+        behind = projection.get(f"/v1/plans/{PLAN}/behind", **asked)
+        late = {id_ for id_, one in running.items() if one["signal"] in ("amber", "red")}
+        assert {one["id"] for one in behind["behind"] if one["district"] is None} == late
+        ratios = [one["value"] / one["expected"] for one in behind["behind"]]
+        assert ratios == sorted(ratios)
+        outlook = projection.get(f"/v1/plans/{PLAN}/outlook", **asked)
+        for one in outlook["indicators"]:
+            pace = running[one["id"]]["pace"]
+            assert one["forecast"] == (pace or one)["forecast"]
+        measures = projection.get(f"/v1/plans/{PLAN}/measures", **asked)
+        signals = {
+            at["id"]: at["signal"] for body in measures["bodies"] for m in body["measures"] for at in m["indicators"]
+        }
+        assert signals == {id_: one["signal"] for id_, one in running.items()}
+        assert measures["bodies"][0]["worst"] == "red"
+
+
+def assert_months_agree(
+    projection: Projection, id_: str, whole: dict[tuple[str, str], dict[str, Any]], asked: dict[str, Any]
+) -> None:
+    for period in [period for indicator, period in whole if indicator == id_]:
+        path = f"/v1/plans/{PLAN}/indicators/{id_}"
+        told = projection.get(f"{path}/months", period=period, **asked)
+        shown = whole[id_, period]
+        assert {name: told[name] for name in shown} == shown
+        assert told["months"][-1]["cumulative"] == shown["value"]
+        if shown["expected"] is not None:
+            assert told["months"][-1]["expected"] == shown["expected"]
+            assert told["months"][-1]["signal_then"] == shown["signal"]
+        if told["indicator"]["basis"] == "level":
+            continue
+        assert sum(month["numerator"] for month in told["months"]) == shown["numerator"]
+        parts = [projection.get(f"{path}/months", period=period, district=d, **asked)["months"] for d in DISTRICTS[:3]]
+        month = told["months"][len(told["months"]) // 2]
+        facts = projection.get(f"{path}/facts", period=period, month=month["month"], **asked)
+        assert facts["numerator"] == month["numerator"], (id_, month)
+        for at, one in enumerate(told["months"]):
+            assert sum(part[at]["numerator"] for part in parts) == one["numerator"]
+
+
+def assert_districts_agree(
+    projection: Projection, id_: str, whole: dict[tuple[str, str], dict[str, Any]], asked: dict[str, Any]
+) -> None:
+    told = projection.get(f"/v1/plans/{PLAN}/indicators/{id_}/districts", **asked)
+    period = told["whole"]["period"]
+    assert sum(one["numerator"] for one in told["districts"]) == whole[id_, period]["numerator"]
+    ranked = [one for one in told["districts"] if one["rank"] is not None]
+    assert [one["rank"] for one in ranked] == [1 + sum(o["value"] > one["value"] for o in ranked) for one in ranked]
+    assert [one["code"] for one in told["districts"] if one["city"]] == ["330600"]
+    own = projection.progress(district=ranked[0]["code"], **asked)[id_, period] if ranked else {}
+    assert all(ranked[0][name] == value for name, value in own.items() if name != "pace")
+
+
+def test_a_kept_answer_is_given_again_and_never_after_a_change(projection: Projection) -> None:
+    """Issue 7: from cache, and correct within one batch of a change; E19: the instant is that of each answer."""
+    projection.projector().start()
+    projection.publish(*hires(1, 5))
+    projection.wait_for(recruitment=5)
+    path = f"/v1/plans/{PLAN}/progress"
+    first, second = (projection.get(path, as_of="2024-12-31") for _ in range(2))
+    assert first.pop("known_at") < second.pop("known_at")
+    assert first == second
+    old = projection.get(path, as_of="2024-12-31", known_at="2025-01-01T00:00:00Z")
+    assert old["known_at"] == "2025-01-01T00:00:00.000000Z"
+    assert old["indicators"] != first["indicators"]
+    for position in range(6, 26):
+        projection.publish(hire(position))
+
+        projection.wait_for(recruitment=position)
+        answer = projection.get(path, as_of="2024-12-31")
+        (hired,) = [one for one in answer["indicators"] if one["id"] == "4.1.b"]
+        assert hired["periods"][1]["value"] == position
 
 
 def test_a_hire_reported_at_the_door_reaches_the_number(kafka: str, system: System) -> None:

@@ -21,6 +21,7 @@ from services.projection.sheets import csv_parts, workbook
 from services.projection.targets import Targets
 from services.projection.values import month_number
 from shared.plan_file import load_plan
+from tests.unit.cells import with_whole
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
 CHART = Chart([PLAN])
@@ -38,7 +39,7 @@ def body_of(
         numbers = [month_number(date.fromisoformat(f"{month}-01")) for month in months]
         cells[line.number, int(Part.NUM), period, code] = (numbers, list(months.values()))
     asked = Asked(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
-    ground = Ground(PLAN, CHART, Targets(PLAN), cells, asked)
+    ground = Ground(PLAN, CHART, Targets(PLAN), with_whole(cells), asked)
     return {"plan": PLAN.id} | asked.shown() | briefing(ground, as_of.replace(day=1)) | COMPLETE
 
 

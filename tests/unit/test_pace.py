@@ -14,7 +14,7 @@ from services.projection.chart import WHOLE, Chart, Part
 from services.projection.judging import Asked, Ground, Standing, show_pace
 from services.projection.pace import RULES, Course, Goal, Kind, Op, Signal, made_up, months_between, signal_of
 from services.projection.targets import Targets
-from services.projection.values import month_number, running_period
+from services.projection.values import WHOLE_CITY, month_number, running_period
 from shared.plan import Pace
 from shared.plan_file import load_plan
 from tests.conftest import ROOT
@@ -39,7 +39,7 @@ def stand(
     """Judge an indicator: what came in each month (or altogether), of how many where it is a ratio."""
     found, day = CHART.plans[plan], date.fromisoformat(as_of)
     one = found.indicators[indicator][1]
-    code = district or found.districts[1].code
+    code = district or WHOLE_CITY
     by_month = amounts if isinstance(amounts, Mapping) else {as_of[:7]: amounts}
     sums: dict[tuple[int, int, int, str], tuple[list[int], list[int]]] = {}
     period: int | None

@@ -1,6 +1,7 @@
 -- name: now
--- What each month adds to the cells of a plan, up to a day, from the cells; before the plan: month $4.
-select line, part, period, district, array_agg(month order by month) as months,
+-- What each month adds to the cells of a plan, by district and to the whole (''), up to a day, from the cells; before
+-- the plan: month $4.
+select line, part, period, coalesce(district, '') as district, array_agg(month order by month) as months,
     array_agg(value order by month) as amounts
 from (
     select line, part, period, district,
@@ -8,13 +9,13 @@ from (
             else (extract(year from effective_on) * 12 + extract(month from effective_on) - 1)::int end as month,
         sum(value)::bigint as value
     from g.cell where line = any($1::smallint[]) and effective_on <= $2
-    group by 1, 2, 3, 4, 5
+    group by grouping sets ((1, 2, 3, 4, 5), (1, 2, 3, 5))
 ) by_month
 group by 1, 2, 3, 4
 
 -- name: as_known
 -- The same as it was known at an instant, from the ledger.
-select line, part, period, district, array_agg(month order by month) as months,
+select line, part, period, coalesce(district, '') as district, array_agg(month order by month) as months,
     array_agg(value order by month) as amounts
 from (
     select line, part, period, district,
@@ -22,7 +23,7 @@ from (
             else (extract(year from effective_on) * 12 + extract(month from effective_on) - 1)::int end as month,
         sum(delta)::bigint as value
     from g.contribution where line = any($1::smallint[]) and effective_on <= $2 and recorded_at <= $5
-    group by 1, 2, 3, 4, 5
+    group by grouping sets ((1, 2, 3, 4, 5), (1, 2, 3, 5))
 ) by_month
 group by 1, 2, 3, 4
 
