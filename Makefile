@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild recount reconcile docs check test bench venv-local venv-dev
+.PHONY: help up down status logs demo rebuild recount reconcile keys docs check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -46,6 +46,9 @@ recount: venv-local ## 由明细重算并与读模型核对 Recount and compare 
 
 reconcile: venv-local ## 逐段逐位对账;JSON=1 供程序读取 Compare receipts, logs, topics and ledger by position
 	@$(LOCAL) reconcile
+
+keys: venv-local ## HTTP 密钥;ARGS="add|list|rotate|revoke …" Keys for HTTP; alone it explains itself
+	@$(LOCAL) keys -- $(ARGS)
 
 docs: venv-dev ## 由代码与计划生成文档 Write the pages that follow from code and plan
 	@$(RUN) -m tests.contract.catalogue

@@ -78,6 +78,12 @@ def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar
     raise typer.Exit(reconcile.run(places, json not in ("", "0")))
 
 
+@app.command("keys", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def _keys(context: typer.Context, state: State = _DEFAULT) -> None:
+    """新建、列出、轮换、撤销 HTTP 密钥 Make, list, rotate, revoke HTTP keys."""
+    raise typer.Exit(up.keys(load(_existing(state)), *context.args))
+
+
 def _existing(state: Path) -> Path:
     folder = state.resolve()
     if not is_there(folder):

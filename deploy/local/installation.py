@@ -18,6 +18,8 @@ from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import Refusal
+from shared.health import Refused
+from shared.keys import KeyFile, Role
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOM_NEEDED = 1024**3
@@ -37,6 +39,8 @@ class Installation:
     superuser_dsn: str | None = None
     superuser_password: str = ""
     city_key: str = ""
+    key_pepper: str = ""
+    api_key: str = ""  # of role service: the services', and our own to show how things stand
     passwords: dict[str, Passwords] = field(default_factory=dict)
     service_keys: dict[str, str] = field(default_factory=dict)
 
@@ -66,6 +70,16 @@ class Installation:
         """The folder of a service's settings that are nobody else's."""
         return self.state / "secrets" / service
 
+    @property
+    def key_file(self) -> Path:
+        """The file of the keys that HTTP callers have."""
+        return self.state / "secrets" / "keys.json"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The header with which we ask our own services."""
+        return {"authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
     def choose_ports(self, usual: dict[str, int]) -> list[tuple[str, int, int]]:
         """Give every part a port that is free now, the one it had if possible; list the moves (part, from, to)."""
         moved = []
@@ -87,11 +101,33 @@ class Installation:
         for service in services:
             self.passwords.setdefault(service, Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24)))
             self.service_keys.setdefault(service, secrets.token_hex(32))
+        self._make_keys()
         self.save()
         for service in services:
             _write_secret(self.secrets_folder(service) / "skillplan_pg_dsn", self.role_dsn(service))
             _write_secret(self.secrets_folder(service) / "skillplan_city_key", self.city_key)
             _write_secret(self.secrets_folder(service) / "skillplan_service_key", self.service_keys[service])
+            _write_secret(self.secrets_folder(service) / "skillplan_key_pepper", self.key_pepper)
+            _write_secret(self.secrets_folder(service) / "skillplan_api_key", self.api_key)
+
+    def _make_keys(self) -> None:
+        """Make the key file with the services' own key in it; refuse to go on with one that was lost or damaged."""
+        try:
+            if self.key_pepper:
+                KeyFile(self.key_file, self.key_pepper).keys()
+                return
+            pepper = secrets.token_hex(32)
+            self.key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.key_file.unlink(missing_ok=True)  # nobody kept its pepper: no key in it is good
+            keys = KeyFile(self.key_file, pepper)
+            keys.create()
+            _, self.api_key = keys.add(Role.SERVICE, label="make up")
+            self.key_pepper = pepper
+        except Refused as refused:
+            raise Refusal(
+                str(refused),
+                "Without its keys it would be open to anybody: bring the file back, or use STATE=<new folder>.",
+            ) from None
 
     def save(self) -> None:
         """Write what is to be kept."""
@@ -101,6 +137,8 @@ class Installation:
             "superuser_dsn": self.superuser_dsn,
             "superuser_password": self.superuser_password,
             "city_key": self.city_key,
+            "key_pepper": self.key_pepper,
+            "api_key": self.api_key,
             "passwords": {service: [one.owner, one.role] for service, one in self.passwords.items()},
             "service_keys": self.service_keys,
         }

@@ -80,6 +80,7 @@ def environment(installation: Installation, service: str, port: int | None = Non
     }
     if service in installation.passwords:  # the district's side has none
         told["SKILLPLAN_SECRETS"] = str(installation.secrets_folder(service))
+        told["SKILLPLAN_KEYS"] = str(installation.key_file)
     if service == "projection":
         others = {name: installation.url(name) for name in services() if name != "projection"}
         told["SKILLPLAN_SERVICES"] = json.dumps(others)

@@ -23,6 +23,7 @@ from deploy.local.processes import (
     PORTS,
     Program,
     Supervisor,
+    inherited,
     programs,
     services,
     told,
@@ -117,6 +118,13 @@ def run(installation: Installation, service: str, *command: str) -> int:
     return done.returncode
 
 
+def keys(installation: Installation, *words: str) -> int:
+    """Run a command on the key file; nothing need run for that."""
+    settings = {"SKILLPLAN_KEYS": str(installation.key_file), "SKILLPLAN_KEY_PEPPER": installation.key_pepper}
+    command = [sys.executable, "-m", "deploy.keys", *(words or ("--help",))]
+    return subprocess.run(command, cwd=ROOT, env=inherited() | settings, check=False).returncode
+
+
 def _wait(wanted: list[Program], supervisor: Supervisor, tell: Callable[[str], None], seconds: float) -> None:
     limit = time.monotonic() + seconds
     with httpx.Client(timeout=3, trust_env=False) as client:
@@ -195,7 +203,7 @@ class _Behind:
 
 def _behind(installation: Installation) -> _Behind:
     behind = 0
-    with httpx.Client(timeout=5, trust_env=False) as client:
+    with httpx.Client(timeout=5, trust_env=False, headers=installation.credentials) as client:
         for service in services():
             if service != "projection":
                 metrics = client.get(f"http://127.0.0.1:{installation.ports[service] + 100}/metrics").text
@@ -211,6 +219,6 @@ def summary(installation: Installation) -> None:
     """Print what answers where, and today's progress."""
     show(progress.addresses(installation, services()))
     if "projection" in services():
-        with httpx.Client(timeout=10, trust_env=False) as client:
+        with httpx.Client(timeout=10, trust_env=False, headers=installation.credentials) as client:
             for table in progress.tables(client, installation.url("projection")):
                 show(table)
