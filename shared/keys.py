@@ -265,7 +265,7 @@ class KeyFile:
     def _editing(self) -> Iterator[dict[str, Key]]:
         """Read, let change, write; one at a time."""
         try:
-            lock = self._file.with_name(self._file.name + ".lock").open("w")
+            lock = open(os.open(f"{self._file}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w")  # noqa: SIM115
         except OSError as error:
             raise _not_written(self._file, error) from None
         with lock:

@@ -49,9 +49,23 @@ def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         "skillplan_pg_dsn",
         "skillplan_city_key",
         "skillplan_service_key",
+        "skillplan_key_pepper",
+        "skillplan_api_key",
+        "keys.json",
+        "keys.json.lock",
     }
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert one.superuser_password not in (tmp_path / "installation.json").read_text()
+
+
+def test_a_lost_key_file_is_not_made_anew(tmp_path: Path) -> None:
+    """Made anew it would open the doors that an operator has closed."""
+    one = Installation(tmp_path, ports={"postgres": 5432})
+    one.make_secrets([])
+    one.key_file.unlink()
+    with pytest.raises(Refusal, match="SKILLPLAN_KEYS"):
+        one.make_secrets([])
+    assert not one.key_file.exists()
 
 
 def test_keys_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
