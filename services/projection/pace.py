@@ -77,7 +77,7 @@ class Course:
         return self._passed[-1] - self._passed[at] - self.months[at].until(day)
 
     def day_when(self, after: date, gone: Fraction) -> date | None:
-        """Return the first day after another on which as much more (above 0) is gone; None when the period ends before."""
+        """Return the first day after another on which as much more (not 0) is gone; None when that is too much."""
         for month in self.months:
             if month.last <= after or not month.weight:
                 continue
