@@ -41,6 +41,7 @@ def parse_array(raw: bytes) -> list[Any]:
 def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> dict[str, Any]:
     """Return the envelope of a Kafka message: structured, or binary with `ce_` headers (CloudEvents Kafka binding)."""
     attributes: dict[str, Any] = {}
+    trace: dict[str, Any] = {}
     structured = False
     for name, given in headers:
         # A Kafka header may have no value at all.
@@ -50,9 +51,11 @@ def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]])
             attributes["datacontenttype"] = _text(text)
         elif shown.startswith("ce_") and given is not None:
             attributes[shown[3:]] = _text(text)
+        elif shown == "traceparent":
+            trace[shown] = _text(text)  # the message's own, where the event has none
     if structured or not ("id" in attributes or "specversion" in attributes):
-        return parse_object(value)
-    return attributes | {"data": parse_object(value)}
+        return trace | parse_object(value)
+    return trace | attributes | {"data": parse_object(value)}
 
 
 def _text(raw: bytes) -> str | bytes:

@@ -1,17 +1,22 @@
 """Receive → decide → append: the one road from a report to a fact, for HTTP and Kafka alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from shared.batch import Answer, Batch, decode_fact
 from shared.decider import Domain
 from shared.decoder import Decoder
-from shared.event_store import EventStore, Head, Transaction
+from shared.event_store import UNAVAILABLE, EventStore, Head, Transaction
 from shared.events import Fact, Language, NotUnderstood, Report
 from shared.sealing import Seal
 from shared.shapes import Person
+from shared.tracing import Tracing, trace_id
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class CommandHandler:
         store: EventStore,
         seal: Seal,
         hears: Sequence[Language] = (),
+        tracing: Tracing | None = None,
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.decoder = decoder
         self.language = decoder.language
@@ -48,6 +55,8 @@ class CommandHandler:
         self.domain = domain
         self.store = store
         self.seal = seal
+        self.tracing = tracing or Tracing()
+        self._waited = waited  # for the lock, in seconds
         self._languages = {language.service: language for language in (decoder.language, *hears)}
 
     async def handle(
@@ -69,11 +78,28 @@ class CommandHandler:
                     ]
                 )  # fmt: skip
             batch = self._batch(transaction, await transaction.lock())
+            began = self.tracing.now()
             await batch.prepare(reports)
-            answers = [await batch.decide(item) if isinstance(item, Report) else batch.answer(item) for item in arrived]
+            answers = [
+                await self._decide(batch, item) if isinstance(item, Report) else batch.answer(item) for item in arrived
+            ]
+            decided = self.tracing.now()
             await transaction.append(batch.recorded, batch.head)
+        self._waited(transaction.waited)
+        self.tracing.hop("decide", (report.traceparent for report in reports), began, decided, service=self.service)
+        self.tracing.hop("append", (fact.traceparent for fact in batch.recorded.facts), decided, service=self.service)
         await self.store.announce()
         return answers
+
+    async def _decide(self, batch: Batch, report: Report) -> Answer:
+        try:
+            return await batch.decide(report)
+        except UNAVAILABLE:
+            raise
+        except Exception:
+            trace = trace_id(report.traceparent)
+            _log.exception("decide.failed", type=report.type, correlation_id=report.correlation_id, trace_id=trace)
+            raise
 
     async def hear(self, service: str, facts: Sequence[tuple[int, dict[str, Any], bytes]]) -> int:
         """Take (position, envelope, bytes) of another service's log, in order, and decide what waited for them.
@@ -82,6 +108,7 @@ class CommandHandler:
         hole is left out: the relay that could not send what is missing sends from there again.
         """
         language = self._languages[service]
+        began = self.tracing.now()
         async with self.store.transaction() as transaction:
             head = await transaction.lock()
             position = await transaction.subscription(service)
@@ -98,6 +125,8 @@ class CommandHandler:
             if batch.recorded.receipts or batch.recorded.facts:
                 await transaction.append(batch.recorded, batch.head)
             await transaction.move_subscription(service, position)
+        self._waited(transaction.waited)
+        self.tracing.hop("append", (fact.traceparent for fact in batch.recorded.facts), began, service=self.service)
         await self.store.announce()
         return position
 

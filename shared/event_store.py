@@ -1,6 +1,7 @@
 """The log of one service in PostgreSQL: dense positions in commit order, exact bytes, receipts with the facts."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class Transaction:
 
     def __init__(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
         self._connection = connection
+        self.waited = 0.0  # for the lock, in seconds
 
     async def lock(self) -> Head:
         """Take the lock that serialises decisions, and read the head."""
@@ -95,7 +97,9 @@ class Transaction:
         return Head(row["position"], max(row["now"] - _TICK, row["recorded_at"]), row["receipts"], row["waiting"])
 
     async def _lock(self) -> asyncpg.Record:
+        asked = time.perf_counter()
         row = await self._connection.fetchrow(_SQL["lock"])
+        self.waited += time.perf_counter() - asked
         if row is None:
             raise LookupError("log_head is empty")
         return row
@@ -202,6 +206,13 @@ class EventStore:
         if row is None:
             raise LookupError("log_head is empty")
         return dict(row) | ({} if row["position"] else {"recorded_at": None})
+
+    async def watch(self) -> asyncpg.Record:
+        """Return where everything stands, and for how long the oldest of what is still to do has stood there."""
+        row = await self.pool.fetchrow(_SQL["watch"])
+        if row is None:
+            raise LookupError("log_head is empty")
+        return row
 
     async def log(self, after: int, limit: int) -> list[bytes]:
         """Return the exact bytes of up to `limit` facts after a position."""

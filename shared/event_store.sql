@@ -88,6 +88,35 @@ update log_head set quarantined = quarantined + (select count(*) from new)
 -- name: head
 select position, recorded_at, receipts, waiting from log_head
 
+-- name: watch
+-- Where everything stands. Ages are in seconds, 0 where nothing is left to do. Of other roles' transactions, the owner's
+-- and the superuser's, PostgreSQL does not tell this role.
+with head as (
+    select h.*,
+        max(number) filter (where outbox = 'facts') as facts_sent,
+        max(number) filter (where outbox = 'receipts') as receipts_sent,
+        max(number) filter (where outbox = 'quarantine') as quarantine_sent
+    from log_head h, relayed group by h.one
+)
+select position, receipts, waiting, quarantined,
+    position - facts_sent as facts_left,
+    receipts - receipts_sent as receipts_left,
+    quarantined - quarantine_sent as quarantine_left,
+    extract(epoch from clock_timestamp() - (select recorded_at from fact f where f.position = facts_sent + 1))::float8
+        as facts_age,
+    extract(epoch from clock_timestamp() - (
+        select (convert_from(bytes, 'UTF8')::json ->> 'decided_at')::timestamptz from receipt
+        where number = receipts_sent + 1
+    ))::float8 as receipts_age,
+    extract(epoch from clock_timestamp() - (select at from quarantine where number = quarantine_sent + 1))::float8
+        as quarantine_age,
+    extract(epoch from clock_timestamp() - (select min(since) from waiting))::float8 as waiting_age,
+    extract(epoch from clock_timestamp() - (
+        select min(xact_start) from pg_stat_activity
+        where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+    ))::float8 as transaction_age
+from head
+
 -- name: log
 -- A page of the log after a position, for reconciling and repair.
 select bytes from fact where position > $1 order by position limit $2

@@ -22,6 +22,7 @@ from shared.events import NotUnderstood, Report
 from shared.gate import Caller, Problem, caller_of, problem_of
 from shared.keys import Role
 from shared.process import end_process_if_failed
+from shared.tracing import HEADER
 
 _LARGEST_EVENT: Final = 1024 * 1024
 _LARGEST_BATCH: Final = 4 * 1024 * 1024
@@ -141,10 +142,12 @@ def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({
     async def post_events(request: Request) -> Response:
         caller = caller_of(request).being(reporters)
         mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        received_at = datetime.now(UTC)
+        received_at, began = datetime.now(UTC), handler.tracing.now()
+        # The request's own trace, where the event has none.
+        trace = {HEADER: request.headers[HEADER]} if HEADER in request.headers else {}
         if mode == BATCH:
             raw = await _read(request, _LARGEST_BATCH)
-            return await batch(_readable(lambda: parse_array(raw)), caller, received_at)
+            return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
         if mode not in (STRUCTURED, "application/json"):
             raise Problem(
                 415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
@@ -153,50 +156,47 @@ def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({
         if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
             envelope = _readable(lambda: from_http_headers(request.headers, raw))
         elif mode == "application/json" and raw.lstrip()[:1] == b"[":
-            return await batch(_readable(lambda: parse_array(raw)), caller, received_at)
+            return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
         else:
             envelope = _readable(lambda: parse_object(raw))
-        answer = (await _submit([decoder.decode(envelope, caller.door(), received_at)]))[0]
+        answer = (await _submit([decoder.decode(trace | envelope, caller.door(), received_at)], began))[0]
         return Response(answer.receipt, _STATUS.get(answer.status, 422), media_type="application/json")
 
-    async def batch(elements: list[Any], caller: Caller, received_at: datetime) -> Response:
+    async def batch(
+        elements: list[Any], caller: Caller, received_at: datetime, trace: dict[str, str], began: int
+    ) -> Response:
         if len(elements) > _MOST_EVENTS:
             raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")
         caller.spend(max(len(elements) - 1, 0))  # one was counted at the gate
         door = caller.door()
         arrived = [
-            decoder.decode(element, door, received_at)
+            decoder.decode(trace | element, door, received_at)
             if isinstance(element, dict)
             else NotUnderstood("invalid", (rules.NotAnEvent(f"/{index}"),), received_at)
             for index, element in enumerate(elements)
         ]
-        answers = await _submit(arrived) if arrived else []
+        answers = await _submit(arrived, began) if arrived else []
         body = b'{"results":[' + b",".join(answer.receipt for answer in answers) + b"]}"
         return Response(body, media_type="application/json")
 
-    async def _submit(arrived: Sequence[Arrived]) -> list[Answer]:
+    async def _submit(arrived: Sequence[Arrived], began: int) -> list[Answer]:
+        handler.tracing.receive((item for item in arrived if isinstance(item, Report)), began)
         try:
             return await group.submit(arrived)
-        except UNAVAILABLE:
-            raise AWAY from None
-
-    async def ask(query: Awaitable[T]) -> T:
-        try:
-            return await query
         except UNAVAILABLE:
             raise AWAY from None
 
     @app.get("/v1/receipts", summary="The receipt of a report as it stands now (RULES A18)")
     async def get_receipt(request: Request, source: str, id: str) -> Response:
         caller_of(request).must_cover(source)
-        receipt = None if "\x00" in source + id else await ask(store.receipt(source, id))
+        receipt = None if "\x00" in source + id else await _ask(store.receipt(source, id))
         if receipt is None:
             raise Problem(404, "没有收到过这个编号的报告。", "No report of this source and id was received here.")
         return Response(receipt, media_type="application/json")
 
     @app.get("/v1/log/head", summary="Where this service's log stands")
     async def get_head() -> Response:
-        head = await ask(store.head())
+        head = await _ask(store.head())
         shown = {"service": service, "position": head["position"], "recorded_at": head["recorded_at"]}
         return Response(orjson.dumps(shown), media_type="application/json")
 
@@ -204,7 +204,7 @@ def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({
     async def get_log(
         after: Annotated[int, Query(ge=0, le=2**62)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
     ) -> Response:
-        facts = await ask(store.log(after, limit))
+        facts = await _ask(store.log(after, limit))
         return Response(b'{"facts":[' + b",".join(facts) + b"]}", media_type="application/json")
 
     return app
@@ -233,6 +233,13 @@ def answer_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(_request: Request, _error: Exception) -> Response:
         return problem_of(500).response()
+
+
+async def _ask(query: Awaitable[T]) -> T:
+    try:
+        return await query
+    except UNAVAILABLE:
+        raise AWAY from None
 
 
 def _readable(parse: Callable[[], T]) -> T:

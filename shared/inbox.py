@@ -19,9 +19,11 @@ from faust.types import EventT
 from shared.broker import MECHANISM, Broker, mend_clients
 from shared.event_store import UNAVAILABLE
 from shared.health import Health
+from shared.process import end_process_if_failed
 
 _BATCH: Final = 500
 _STALLED_SECONDS: Final = 60
+_GOOD_FOR: Final = 10.0
 _log = structlog.get_logger()
 
 
@@ -73,6 +75,7 @@ class Inbox:
         self._moved = time.monotonic()
         self._pausing = 0
         self._consuming = False
+        self._assigned = time.monotonic()
 
     def subscribe(self, name: str, topics: Sequence[str], handle: Handle) -> None:
         """Hand the messages of some topics to a function, in batches, in order within a partition.
@@ -89,6 +92,9 @@ class Inbox:
             try:
                 # noack_take: Faust acknowledges a failed event in every other form of consuming.
                 async for events in stream.noack_take(_BATCH, within=0.01):
+                    for event in events:
+                        # Until the first is handled: from here on nothing is.
+                        self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)
                     await self._retry(name, handle, [_message(event) for event in events])
                     for event in events:
                         await stream.ack(event)
@@ -124,8 +130,8 @@ class Inbox:
         self._app.finalize()
         await self._app.start()
         self._consuming = True
-        self._health.report("kafka", None)
         watch = asyncio.create_task(self._watch())
+        watch.add_done_callback(end_process_if_failed)
         await stop.wait()
         watch.cancel()
         # Faust waits for empty streams without a limit of its own.
@@ -149,6 +155,10 @@ class Inbox:
                 _log.error("inbox.crashed", reason=repr(self._app.crash_reason))
                 os._exit(70)
             lag = self.lag()
+            if self.partitions():
+                self._assigned = time.monotonic()
+            alone = time.monotonic() - self._assigned > _STALLED_SECONDS
+            self._health.report("kafka", "no partition to consume" if alone else None, _GOOD_FOR)
             if lag > 0 and not self._pausing and time.monotonic() - self._moved > _STALLED_SECONDS:
                 _log.error("inbox.stalled", lag=lag)
                 os._exit(70)
@@ -157,13 +167,21 @@ class Inbox:
         """Return how many messages of the assigned partitions are not handled yet, as far as the broker told."""
         if not self._consuming:
             return 0
-        consumer = self._app.consumer
+        consumer: Any = self._app.consumer
         waiting = 0
         for partition in consumer.assignment():
             end = consumer.highwater(partition)
-            done = self._handled.get((partition.topic, partition.partition))
-            waiting += max(0, end - done) if end and done else 0
+            known = (
+                self._handled.get((partition.topic, partition.partition)),
+                consumer._committed_offset.get(partition),  # by whoever had it before
+            )
+            done = max((offset for offset in known if offset is not None), default=None)
+            waiting += max(0, end - done) if end is not None and done is not None else 0
         return waiting
+
+    def partitions(self) -> int:
+        """Return how many partitions this process consumes."""
+        return len(self._app.consumer.assignment()) if self._consuming else 0
 
 
 def _credentials(broker: Broker) -> Any:

@@ -8,26 +8,35 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import orjson
 import structlog
+import uuid_utils
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field, SecretStr, ValidationError
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.broker import BrokerSettings, wrong_settings
 from shared.gate import PROBES, Gate
-from shared.health import Health, Refused
+from shared.health import Refused
 from shared.keys import KeyRing
 from shared.listener import Configuration, Limits
+from shared.metrics import Metrics
+from shared.shapes import holds_personal_number
+from shared.tracing import HEADER, trace_id
 
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _log = structlog.get_logger()
 
 
@@ -49,6 +58,7 @@ class Settings(BrokerSettings):
     tls_cert: Path | None = Field(None, description="Certificate chain, PEM; with it every HTTP listener speaks TLS")
     tls_key: Path | None = Field(None, description="Its private key, PEM, without a password")
     ca: Path | None = Field(None, description="Authorities that other services' certificates are checked by, PEM")
+    otlp: str = Field("", description="OpenTelemetry collector, http://…/v1/traces; none: no traces are made")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
 
 
@@ -111,26 +121,69 @@ def _configure_logs(level: str) -> None:
         logging.getLogger(noisy).setLevel(max(logging.getLevelName(level), logging.WARNING))
 
 
-def add_probes(
-    app: Starlette, health: Health, registry: CollectorRegistry, check: Callable[[], Awaitable[None]]
-) -> None:
-    """Add `/livez`, `/readyz` (which names what is wrong) and `/metrics`; `check` brings the health up to date."""
+def add_probes(app: Starlette, metrics: Metrics) -> None:
+    """Add `/livez`, `/readyz` (which names what is wrong) and `/metrics`; none of them waits for anything."""
 
     async def live(_request: Request) -> Response:
         return Response(b'{"status":"live"}', media_type="application/json")
 
     async def ready(_request: Request) -> Response:
-        await check()
-        problems = health.problems
+        problems = metrics.health.problems
         body = {"status": "ready" if not problems else "not-ready", "problems": problems}
+        if warnings := metrics.health.warnings:
+            body["warnings"] = warnings
         return Response(orjson.dumps(body), 200 if not problems else 503, media_type="application/json")
 
-    async def metrics(_request: Request) -> Response:
-        await check()
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    async def numbers(_request: Request) -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    for path, answer in (("/livez", live), ("/readyz", ready), ("/metrics", metrics)):
+    for path, answer in (("/livez", live), ("/readyz", ready), ("/metrics", numbers)):
         app.add_route(path, answer, include_in_schema=False)
+
+
+class _Watched:
+    """An app whose requests are counted, timed and named: in the log, and to who asked."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+        headers = Headers(scope=scope)
+        asked = headers.get("x-request-id", "")
+        shown = {"x-request-id": asked if _fit(_REQUEST_ID, asked) else uuid_utils.uuid7().hex}
+        trace = headers.get(HEADER, "")
+        if _fit(_TRACE, trace):
+            shown[HEADER] = trace
+        # Of this request's own task: nothing has to be taken back.
+        structlog.contextvars.bind_contextvars(request_id=shown["x-request-id"], trace_id=trace_id(shown.get(HEADER)))
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).update(shown)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            # Addresses that nothing answers are one: each would be a series of its own.
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(route, _known(scope["method"]), status).inc()
+            self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
+
+
+def _fit(form: re.Pattern[str], text: str) -> bool:
+    return form.fullmatch(text) is not None and not holds_personal_number(text)
+
+
+def _known(method: str) -> str:
+    return method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
 
 
 class _Server(uvicorn.Server):
@@ -142,7 +195,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: Starlette, settings: Settings, beside: Callable[[asyncio.Event], Awaitable[None]], health: Health
+    app: Starlette, settings: Settings, beside: Callable[[asyncio.Event], Awaitable[None]], metrics: Metrics
 ) -> None:
     """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` is given the event that says stop.
 
@@ -153,7 +206,7 @@ async def serve(
     # Probes alone have nothing to guard.
     if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
-    gate = Gate(app, ring, settings.rate, health)
+    gate = _Watched(Gate(app, ring, settings.rate, metrics.health), metrics)
     limits = Limits(settings.request_seconds, settings.connections)
     server = _Server(Configuration(gate, settings.host, settings.port, limits, settings.tls_cert, settings.tls_key))
     stop = asyncio.Event()
@@ -161,8 +214,11 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve())
-    serving.add_done_callback(end_process_if_failed)
+    asking = asyncio.create_task(metrics.run())
+    for task in (serving, asking):
+        task.add_done_callback(end_process_if_failed)
     await beside(stop)
+    asking.cancel()
     server.should_exit = True
     await asyncio.wait([serving], timeout=10)
 

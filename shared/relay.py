@@ -11,6 +11,7 @@ import orjson
 import structlog
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from shared import tracing
 from shared.broker import Broker
 from shared.event_store import UNAVAILABLE, read_queries
 from shared.events import show_instant
@@ -22,6 +23,8 @@ _SLOW_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 5.0
 _STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 _JSON: Final = [("content-type", b"application/json")]
+# It says so every half second, unless it waits for an answer.
+_GOOD_FOR: Final = 15.0
 _log = structlog.get_logger()
 
 Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
@@ -30,12 +33,15 @@ Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 class Relay:
     """Reads each outbox after its checkpoint, sends, and moves the checkpoint once the broker has acknowledged."""
 
-    def __init__(self, dsn: str, broker: Broker, service: str, health: Health) -> None:
+    def __init__(
+        self, dsn: str, broker: Broker, service: str, health: Health, traces: tracing.Tracing | None = None
+    ) -> None:
         self._dsn = dsn
         self._broker = broker
         self._topics = {f"{service}.events", "quarantine"}
         self._service = service
         self._health = health
+        self._tracing = traces or tracing.Tracing()
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
             "receipts": self._receipt,
@@ -62,7 +68,7 @@ class Relay:
         connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
         try:
             while not await connection.fetchval(_SQL["lock"]):
-                self._health.report("relay", None)  # a standby is well
+                self._health.report("relay", None, _GOOD_FOR)  # a standby is well
                 await asyncio.sleep(1)
             if (problem := await self._broker.problem(self._topics)) is not None:
                 raise KafkaConnectionError(problem)
@@ -96,6 +102,7 @@ class Relay:
                 rows = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
                 if not rows:
                     continue
+                began = self._tracing.now()
                 with self._patience():
                     acks = []
                     for row in rows:
@@ -108,8 +115,11 @@ class Relay:
                 await connection.execute(_SQL["move"], outbox, rows[-1][0])
                 checkpoints[outbox] = rows[-1][0]
                 sent += len(rows)
+                if outbox == "facts" and self._tracing.on:
+                    traces = (tracing.of_fact(row["bytes"]) for row in rows)
+                    self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)
             if sent:
-                self._health.report("relay", None)
+                self._health.report("relay", None, _GOOD_FOR)
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(recorded.wait(), 0.5)
@@ -118,9 +128,8 @@ class Relay:
                 looked = now
                 with self._patience():
                     there = await producer.client.force_metadata_update()
-                self._health.report(
-                    "relay", None if there else f"kafka: {await self._broker.problem() or 'not available'}"
-                )
+                problem = None if there else f"kafka: {await self._broker.problem() or 'not available'}"
+                self._health.report("relay", problem, _GOOD_FOR)
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:
@@ -133,7 +142,10 @@ class Relay:
             alarm.cancel()
 
     def _fact(self, row: asyncpg.Record) -> Outgoing:
-        return f"{self._service}.events", row["stream"].encode(), row["bytes"], _STRUCTURED
+        raw = row["bytes"]
+        trace = tracing.of_fact(raw)
+        headers = [*_STRUCTURED, (tracing.HEADER, trace)] if trace else _STRUCTURED
+        return f"{self._service}.events", row["stream"].encode(), raw, headers
 
     def _receipt(self, row: asyncpg.Record) -> Outgoing | None:
         """The topic is compacted: an answer that decides nothing must not displace a decision, so its key differs."""

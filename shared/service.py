@@ -4,14 +4,14 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Final
 
 import structlog
 import uvloop
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 from pydantic import Field, SecretStr
 from starlette.applications import Starlette
 
@@ -25,14 +25,19 @@ from shared.events import Language, NotUnderstood, Report
 from shared.health import Health, Refused
 from shared.inbox import Inbox, Message
 from shared.keys import Role
+from shared.metrics import Metrics, Reading
 from shared.migrations import migrate
 from shared.plan import Plan
 from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
 from shared.relay import Relay
 from shared.sealing import Seal
+from shared.tracing import Tracing
 
 _log = structlog.get_logger()
+
+
+STATUSES: Final = ("accepted", "duplicate", "waiting", "refused", "invalid", "misdirected")
 
 
 class ServiceSettings(Settings):
@@ -56,35 +61,34 @@ class Service:
     reporters: frozenset[Role] = frozenset({Role.DISTRICT})
 
 
-class _Metrics:
-    """Counts and times of one process, for Prometheus."""
+class _Deciding:
+    """Counts and times of deciding, for Prometheus."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.reports = Counter(
-            "skillplan_reports_total", "Reports answered, by status.", ["service", "status"], registry=self.registry
-        )
-        self.decision = Histogram(
-            "skillplan_decision_seconds", "Time from taking a batch to its commit.", ["service"], registry=self.registry
-        )
-        self.position = Gauge("skillplan_log_position", "Last position.", ["service"], registry=self.registry)
-        self.waiting = Gauge("skillplan_waiting_reports", "Reports that wait.", ["service"], registry=self.registry)
-        self.lag = Gauge("skillplan_inbox_lag", "Messages not handled yet.", ["service"], registry=self.registry)
+    def __init__(self, metrics: Metrics) -> None:
+        registry, name = metrics.registry, metrics.service
+        reports = Counter("skillplan_reports_total", "Reports answered.", ["service", "status"], registry=registry)
+        self.count = {status: reports.labels(name, status) for status in STATUSES}
+        self.seconds = Histogram(
+            "skillplan_decision_seconds", "Time from taking a batch to its commit.", ["service"], registry=registry
+        ).labels(name)
+        self.waited = Histogram(
+            "skillplan_lock_wait_seconds", "Time a batch waited for the log's lock.", ["service"], registry=registry
+        ).labels(name)
 
 
 class _CountedHandler(CommandHandler):
     """The command handler with its numbers taken."""
 
-    metrics: _Metrics
+    deciding: _Deciding
 
     async def handle(
         self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable] = ()
     ) -> list[Answer]:
         """Decide as the command handler does, counting answers and time."""
-        with self.metrics.decision.labels(self.service).time():
+        with self.deciding.seconds.time():
             answers = await super().handle(arrived, unreadable)
         for answer in answers:
-            self.metrics.reports.labels(self.service, answer.status).inc()
+            self.deciding.count[answer.status].inc()
         return answers
 
 
@@ -97,8 +101,8 @@ class _Parts:
     plans: Sequence[Plan]
     store: EventStore
     handler: _CountedHandler
-    health: Health
-    metrics: _Metrics = field(default_factory=_Metrics)
+    metrics: Metrics
+    tracing: Tracing
 
     @property
     def name(self) -> str:
@@ -108,20 +112,29 @@ class _Parts:
     def districts(self) -> list[str]:
         return sorted(self.handler.decoder.districts)
 
-    async def check(self) -> None:
-        """Ask the database how it is."""
-        try:
-            head = await asyncio.wait_for(self.store.head(), 3)
-        except (*UNAVAILABLE, TimeoutError) as error:
-            self.health.report("database", f"not available: {type(error).__name__}")
-        else:
-            self.health.report("database", None)
-            self.metrics.position.labels(self.name).set(head["position"])
-            self.metrics.waiting.labels(self.name).set(head["waiting"])
+    async def ask(self) -> list[Reading]:
+        """Ask the database how everything stands."""
+        found, own = await self.store.watch(), (self.name,)
+        left = [
+            Reading(f"skillplan_relay_{what}", max(0.0, found[f"{outbox}_{column}"] or 0), (*own, outbox))
+            for outbox in ("facts", "receipts", "quarantine")
+            for what, column in (("lag", "left"), ("age_seconds", "age"))
+        ]
+        return [
+            Reading("skillplan_log_position", found["position"], own),
+            Reading("skillplan_receipts_recorded", found["receipts"], own),
+            Reading("skillplan_waiting_reports", found["waiting"], own),
+            Reading("skillplan_waiting_oldest_seconds", max(0.0, found["waiting_age"] or 0), own),
+            Reading("skillplan_quarantined", found["quarantined"], own),
+            Reading("skillplan_oldest_transaction_seconds", max(0.0, found["transaction_age"] or 0), own),
+            *left,
+        ]
 
 
 async def _open(service: Service, settings: ServiceSettings, process: str, health: Health) -> _Parts:
     name = service.language.service
+    metrics, tracing = Metrics(name, process, health), Tracing(settings.otlp, name, process)
+    deciding = _Deciding(metrics)
     plans = load_plans(settings.plans)
     store = EventStore(await open_pool(settings.pg_dsn.get_secret_value(), f"skillplan {name} {process}"))
     districts = {district.code for plan in plans for district in plan.districts}
@@ -131,9 +144,12 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
         store,
         Seal(bytes.fromhex(settings.service_key.get_secret_value())),
         service.hears,
+        tracing,
+        deciding.waited.observe,
     )
-    parts = _Parts(settings, service, plans, store, handler, health)
-    handler.metrics = parts.metrics
+    handler.deciding = deciding
+    parts = _Parts(settings, service, plans, store, handler, metrics, tracing)
+    metrics.ask("database", parts.ask)
     return parts
 
 
@@ -143,16 +159,21 @@ class Worker:
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
         settings, name = parts.settings, parts.name
-        self.inbox = Inbox(f"skillplan-{name}", settings.broker, parts.health)
+        health = parts.metrics.health
+        self.inbox = Inbox(f"skillplan-{name}", settings.broker, health)
+        self._holes = dict.fromkeys((f"{language.service}.events" for language in parts.service.hears), False)
         self.inbox.subscribe(
             "reports", [f"{name}.reports.{district}" for district in parts.districts], self._take_reports
         )
         for language in parts.service.hears:
             self.inbox.subscribe(language.service, [f"{language.service}.events"], self._hear(language.service))
-        self.relay = Relay(settings.pg_dsn.get_secret_value(), settings.broker, name, parts.health)
+        self.relay = Relay(settings.pg_dsn.get_secret_value(), settings.broker, name, health, parts.tracing)
+        parts.metrics.read(self._read)
 
     async def _take_reports(self, messages: Sequence[Message]) -> None:
-        arrived, unreadable = [], []
+        arrived: list[Report | NotUnderstood] = []
+        unreadable = []
+        began = self._parts.tracing.now()
         for message in messages:
             at = datetime.fromtimestamp(message.at, UTC)
             try:
@@ -163,6 +184,7 @@ class Worker:
             else:
                 door = Door(district=message.topic.rpartition(".")[2])
                 arrived.append(self._parts.handler.decoder.decode(envelope, door, at))
+        self._parts.tracing.receive((report for report in arrived if isinstance(report, Report)), began)
         await self._parts.handler.handle(arrived, unreadable)
 
     def _hear(self, service: str) -> Callable[[Sequence[Message]], Awaitable[None]]:
@@ -179,15 +201,17 @@ class Worker:
             hole = max((position for position, _, _ in facts), default=0) > heard
             if hole:
                 _log.error("hear.hole", of=service, missing=heard + 1)
-            self._parts.health.report(f"{service}.events", f"position {heard + 1} is missing" if hole else None)
+            self._holes[f"{service}.events"] = hole
+            problem = f"position {heard + 1} is missing" if hole else None
+            self._parts.metrics.health.report(f"{service}.events", problem)
 
         return hear
 
     async def run(self) -> None:
         """Work, and answer probes, until SIGTERM or SIGINT."""
         app = Starlette()
-        add_probes(app, self._parts.health, self._parts.metrics.registry, self._check)
-        await serve(app, self._parts.settings, self._work, self._parts.health)
+        add_probes(app, self._parts.metrics)
+        await serve(app, self._parts.settings, self._work, self._parts.metrics)
 
     async def _work(self, stop: asyncio.Event) -> None:
         beside = [asyncio.create_task(work) for work in (self.relay.run(), self._expire())]
@@ -208,9 +232,13 @@ class Worker:
                 _log.warning("expiry.paused", waiting_for="database")
             await asyncio.sleep(60)
 
-    async def _check(self) -> None:
-        await self._parts.check()
-        self._parts.metrics.lag.labels(self._parts.name).set(self.inbox.lag())
+    def _read(self) -> list[Reading]:
+        own = (self._parts.name,)
+        return [
+            Reading("skillplan_inbox_lag", self.inbox.lag(), own),
+            Reading("skillplan_inbox_partitions", self.inbox.partitions(), own),
+            *(Reading("skillplan_parked", hole, (*own, line)) for line, hole in self._holes.items()),
+        ]
 
 
 _NEEDED: Final = {
@@ -246,10 +274,12 @@ async def _serve(service: Service, settings: ServiceSettings) -> None:
 
     parts = await _open(service, settings, "api", Health("database"))
     app = create_app(parts.handler, service.reporters)
-    add_probes(app, parts.health, parts.metrics.registry, parts.check)
-    await serve(app, settings, until, parts.health)
+    add_probes(app, parts.metrics)
+    await serve(app, settings, until, parts.metrics)
+    parts.tracing.close()
 
 
 async def _work(service: Service, settings: ServiceSettings) -> None:
     parts = await _open(service, settings, "worker", Health("database", "kafka", "relay"))
     await Worker(parts).run()
+    parts.tracing.close()

@@ -15,15 +15,17 @@ from starlette.applications import Starlette
 
 from services.projection import store
 from services.projection.chart import Chart
-from services.projection.follower import Metrics, TopicsMissing
+from services.projection.follower import Counting, TopicsMissing
 from services.projection.projector import Projector
 from services.projection.rebuild import RebuildBehind, rebuild
 from services.projection.receipt_follower import ReceiptFollower
 from shared import outgoing
 from shared.health import Health, Refused
+from shared.metrics import Metrics
 from shared.migrations import migrate
 from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, serve, until
+from shared.tracing import Tracing
 
 
 class ProjectionSettings(Settings):
@@ -41,30 +43,27 @@ class ProjectionSettings(Settings):
 async def _serve(settings: ProjectionSettings) -> None:
     from services.projection.api import create_app  # noqa: PLC0415 - FastAPI costs the projector half a second to start
 
-    health = Health("database")
     pool = await asyncpg.create_pool(
         settings.dsn, min_size=0, max_size=8, command_timeout=30,
         server_settings={"application_name": "skillplan projection api", "jit": "off"},
     )  # fmt: skip
+    metrics = Metrics("projection", "api", Health("database"))
     try:
         async with outgoing.client(settings, 5) as client:
-            app = create_app(pool, settings.services, client, health, settings.outlines)
-            await serve(app, settings, until, health)
+            app = create_app(pool, settings.services, client, metrics, settings.outlines)
+            await serve(app, settings, until, metrics)
     finally:
         pool.terminate()
 
 
 async def _project(settings: ProjectionSettings) -> None:
-    health, metrics = Health("database", "kafka", "lines", "receipts"), Metrics()
+    metrics = Metrics("projection", "projector", Health("database", "kafka", "lines", "receipts"))
+    tracing = Tracing(settings.otlp, "projection", "projector")
     app = Starlette()
-
-    async def known() -> None:
-        """Keep what the projector reports as it goes."""
-
-    add_probes(app, health, metrics.registry, known)
-    projector = Projector(settings.dsn, settings.broker, settings.plans, health, metrics)
+    add_probes(app, metrics)
+    projector = Projector(settings.dsn, settings.broker, settings.plans, metrics, tracing)
     districts = sorted({code for plan in load_plans(settings.plans) for code in plan.district_codes})
-    receipts = ReceiptFollower(settings.dsn, settings.broker, districts, health)
+    receipts = ReceiptFollower(settings.dsn, settings.broker, districts, metrics.health)
 
     async def project(stop: asyncio.Event) -> None:
         # Whatever is no fault of database or broker ends the process, and its supervisor starts another.
@@ -78,7 +77,8 @@ async def _project(settings: ProjectionSettings) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    await serve(app, settings, project, health)
+    await serve(app, settings, project, metrics)
+    tracing.close()
 
 
 async def _rebuild(settings: ProjectionSettings) -> None:
@@ -92,7 +92,7 @@ async def _rebuild(settings: ProjectionSettings) -> None:
         print(f"重放 replayed {read:,} / {of:,} ({read / seconds:,.0f}/s)", flush=True)  # noqa: T201 - for a person
 
     async with store.connected(settings.dsn, "skillplan projection rebuild") as connection:
-        number = await rebuild(connection, settings.broker, chart, Metrics(), show)
+        number = await rebuild(connection, settings.broker, chart, Counting(), show)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
 
 

@@ -10,7 +10,6 @@ import asyncpg
 import httpx
 import structlog
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, Gauge
 
 from services.projection import live, receipts
 from services.projection.pages import add_pages
@@ -30,22 +29,27 @@ from services.projection.read_models import receipts as district_receipts
 from services.projection.read_models.answers import Answers
 from services.projection.read_models.reading import Reader
 from services.projection.store import of_generation
-from shared.event_store import UNAVAILABLE
 from shared.events import parse_instant
 from shared.health import Health
 from shared.http import answer_problems
+from shared.metrics import Metrics, NotWell, Reading, Since
 from shared.process import add_probes, end_process_if_failed
 
+_LATE_SECONDS = 60.0
 _log = structlog.get_logger()
 
 
 class LogHeads:
     """Asks each service once a second where its log stands; remembers nothing of one that does not answer."""
 
-    def __init__(self, services: Mapping[str, str], client: httpx.AsyncClient) -> None:
+    def __init__(self, services: Mapping[str, str], client: httpx.AsyncClient, health: Health) -> None:
         self._services = dict(services)
         self._client = client
+        self._health = health
         self._heads: dict[str, tuple[int, datetime]] = {}
+        self._since = {service: Since() for service in services}
+        self._behind: dict[str, tuple[int, float]] = {}
+        self.counted: dict[str, int] = {}  # the position counted of each log, as the database said last
 
     def head(self, service: str) -> tuple[int, datetime] | None:
         """Return position and instant of the last fact of a log, None when the service did not answer last time."""
@@ -58,6 +62,7 @@ class LogHeads:
             await asyncio.sleep(1)
 
     async def _ask(self, service: str, url: str) -> None:
+        counted = self.counted.get(service)  # before the head is asked for, so that it is never ahead by itself
         try:
             answer = await self._client.get(f"{url}/v1/log/head", timeout=2)
             answer.raise_for_status()
@@ -65,25 +70,46 @@ class LogHeads:
             at = parse_instant(head["recorded_at"])
             self._heads[service] = (int(head["position"]), at or datetime.now(UTC))
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            self._behind.pop(service, None)
+            self._health.warn(service, "no answer: how far behind its numbers are is not known")
             if self._heads.pop(service, None) is not None:
                 _log.warning("heads.no-answer", service=service, error=type(error).__name__)
+        else:
+            self._compare(service, counted)
+
+    def _compare(self, service: str, counted: int | None) -> None:
+        head = self._heads[service][0]
+        self._since[service].note(head)
+        if counted is None:
+            self._behind.pop(service, None)
+            return
+        events, seconds = head - counted, self._since[service].seconds(counted)
+        self._behind[service] = events, seconds
+        late = seconds > _LATE_SECONDS
+        self._health.warn(service, f"{events} facts not counted yet, for {seconds:.0f} s" if late else None)
+
+    def read(self) -> list[Reading]:
+        """Return how far the numbers are behind each log that answers."""
+        return [
+            Reading(f"skillplan_projection_behind_{what}", value, (service,))
+            for service, behind in self._behind.items()
+            for what, value in zip(("events", "seconds"), behind, strict=True)
+        ]
 
 
 def create_app(
     pool: asyncpg.Pool,
     services: Mapping[str, str],
     client: httpx.AsyncClient,
-    health: Health,
+    metrics: Metrics,
     outlines: Path | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """Return the read API and the dashboard; `services` are the addresses of the domain services, by name, `client`
     asks them."""
-    heads = LogHeads(services, client)
+    heads = LogHeads(services, client, metrics.health)
     reader = Reader(pool)
     pulse = live.Pulse(reader, heads, clock)
-    registry = CollectorRegistry()
-    behind = Gauge("skillplan_projection_behind_events", "Facts not counted yet.", ["service"], registry=registry)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -94,19 +120,16 @@ def create_app(
         for task in running:
             task.cancel()
 
-    async def check() -> None:
-        try:
-            async with pool.acquire(timeout=3) as connection:
-                number = await connection.fetchval("select generation from head", timeout=3)
-                if number is not None:
-                    rows = await connection.fetch(of_generation(number)["checkpoints"])
-                    for row in rows:
-                        if (head := heads.head(row["service"])) is not None:
-                            behind.labels(row["service"]).set(max(0, head[0] - row["position"]))
-        except (*UNAVAILABLE, TimeoutError, asyncpg.UndefinedTableError) as error:
-            health.report("database", f"not available: {type(error).__name__}")
-        else:
-            health.report("database", None if number is not None else "no numbers yet: the projector has not started")
+    async def look() -> list[Reading]:
+        heads.counted = {}
+        async with pool.acquire(timeout=3) as connection:
+            number = await connection.fetchval("select generation from head")
+            if number is None:
+                raise NotWell("no numbers yet: the projector has not started")
+            with contextlib.suppress(asyncpg.UndefinedTableError):  # a switch came between
+                rows = await connection.fetch(of_generation(number)["checkpoints"])
+                heads.counted = {row["service"]: row["position"] for row in rows}
+        return []
 
     app = FastAPI(
         title="Skillplan projection",
@@ -129,5 +152,7 @@ def create_app(
     app.include_router(receipts.routes(services, client))
     app.include_router(district_receipts.routes(reader))
     add_pages(app, outlines)
-    add_probes(app, health, registry, check)
+    metrics.ask("database", look)
+    metrics.read(heads.read)
+    add_probes(app, metrics)
     return app

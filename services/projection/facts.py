@@ -29,6 +29,7 @@ class Fact(msgspec.Struct, gc=False):
     reportid: str
     data: msgspec.Raw = msgspec.Raw(b"{}")
     corrects: str | None = None
+    traceparent: str | None = None
 
     @property
     def service(self) -> str:

@@ -11,7 +11,7 @@ import aiokafka
 import msgspec
 import structlog
 from aiokafka.errors import OffsetOutOfRangeError
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.projection.chart import Chart
 from services.projection.facts import decode
@@ -19,25 +19,23 @@ from services.projection.ledger import Batch
 from services.projection.store import Checkpoint, Ledger
 from shared.broker import Broker
 from shared.events import SERVICES
+from shared.tracing import Tracing
 
 _WAIT_MS: Final = 500
 _BREATH: Final = 250
 _log = structlog.get_logger()
 
 
-class Metrics:
-    """What the projector counts, for Prometheus."""
+class Counting:
+    """What the projector counts, for Prometheus, and where it stands."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.facts = Counter("skillplan_facts_counted_total", "Facts counted.", ["service"], registry=self.registry)
-        self.contributions = Counter("skillplan_contributions_total", "Rows of the ledger.", registry=self.registry)
-        self.batch = Histogram(
-            "skillplan_projection_batch_seconds", "From a read to its commit.", registry=self.registry
-        )
-        self.position = Gauge("skillplan_projection_position", "Position counted.", ["service"], registry=self.registry)
-        self.lag = Gauge("skillplan_projection_lag", "Messages not read yet.", ["service"], registry=self.registry)
-        self.active = Gauge("skillplan_projection_active", "1 in the process that writes.", registry=self.registry)
+    def __init__(self, registry: CollectorRegistry | None = None, tracing: Tracing | None = None) -> None:
+        self.facts = Counter("skillplan_facts_counted_total", "Facts counted.", ["service"], registry=registry)
+        self.contributions = Counter("skillplan_contributions_total", "Rows of the ledger.", registry=registry)
+        self.batch = Histogram("skillplan_projection_batch_seconds", "From a read to its commit.", registry=registry)
+        self.tracing = tracing or Tracing()
+        self.lag: dict[str, int] = {}
+        self.last_facts: dict[tuple[str, str], float] = {}  # by service and district, when it was recorded
 
 
 class _Log:
@@ -49,6 +47,8 @@ class _Log:
         self.asked = checkpoint  # on its way there
         self.reached = checkpoint  # read
         self.problem: str | None = None
+        self.districts: dict[str, float] = {}  # when the last fact of each was recorded
+        self.traces: list[str] = []  # of what was read and is not counted yet
 
     def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: Batch) -> None:
         """Take a message into the batch if it is the fact expected next.
@@ -84,6 +84,9 @@ class _Log:
             _log.info("projector.line-goes-on", service=self.service, position=fact.position)
             self.problem = None
         self._move(fact.position, fact.recordedat, offset)
+        self.districts[fact.district] = fact.recordedat.timestamp()
+        if fact.traceparent is not None:
+            self.traces.append(fact.traceparent)
 
     def _move(self, position: int, recorded_at: datetime | None, offset: int) -> None:
         """Note how far it is read; the offset of a line that stands still stays, to read again from there."""
@@ -99,10 +102,10 @@ class _Log:
 class Follower:
     """Reads the logs of all services from the checkpoints of one generation, and counts them into it."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, chart: Chart, metrics: Metrics) -> None:
+    def __init__(self, broker: Broker, ledger: Ledger, chart: Chart, counting: Counting) -> None:
         self._ledger = ledger
         self._chart = chart
-        self._metrics = metrics
+        self._counted = counting
         self._broker = broker
         self.logs: dict[str, _Log] = {}
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
@@ -174,7 +177,10 @@ class Follower:
         if moves:
             for log in self.logs.values():
                 log.asked = log.reached
-            self._counting = asyncio.create_task(self._count(batch, moves, must_be_current))
+            traces = [trace for log in self.logs.values() for trace in log.traces]
+            for log in self.logs.values():
+                log.traces.clear()
+            self._counting = asyncio.create_task(self._count(batch, moves, must_be_current, traces))
         return read
 
     async def settle(self) -> None:
@@ -184,16 +190,23 @@ class Follower:
             await counting
 
     async def _count(
-        self, batch: Batch, moves: dict[str, tuple[Checkpoint, Checkpoint]], must_be_current: bool
+        self,
+        batch: Batch,
+        moves: dict[str, tuple[Checkpoint, Checkpoint]],
+        must_be_current: bool,
+        traces: Sequence[str],
     ) -> None:
-        started = time.perf_counter()
+        started, began = time.perf_counter(), self._counted.tracing.now()
         posting = await self._ledger.count(batch, moves, must_be_current)
         for service, (old, new) in moves.items():
             self.logs[service].kept = new
-            self._metrics.facts.labels(service).inc(new.position - old.position)
-            self._metrics.position.labels(service).set(new.position)
-        self._metrics.contributions.inc(len(posting.contributions))
-        self._metrics.batch.observe(time.perf_counter() - started)
+            self._counted.facts.labels(service).inc(new.position - old.position)
+            told = self.logs[service].districts.items()
+            self._counted.last_facts |= {(service, district): at for district, at in told}
+        self._counted.contributions.inc(len(posting.contributions))
+        self._counted.batch.observe(time.perf_counter() - started)
+        if must_be_current:  # a rebuild counts again what was shown before
+            self._counted.tracing.hop("project", traces, began)
 
     async def ahead(self) -> dict[str, int]:
         """Return for each service how many messages of its topic were not read yet."""
@@ -205,7 +218,7 @@ class Follower:
         for partition in partitions:
             log = self.logs[partition.topic.removesuffix(".events")]
             found[log.service] = max(0, ends[partition] - log.kept.next_offset)
-            self._metrics.lag.labels(log.service).set(found[log.service])
+        self._counted.lag = found
         return found
 
 

@@ -140,6 +140,10 @@ insert into g.cell as c
 select * from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::date[], $6::bigint[])
 on conflict (line, part, period, district, effective_on) do update set value = c.value + excluded.value
 
+-- name: last_facts
+-- When the last fact of each service and district was recorded, of those that count somewhere.
+select service, district, max(recorded_at) as at from g.standing group by 1, 2
+
 -- name: differences
 -- Where cells and the ledger do not agree; none, or the ledger is broken.
 select line, part, period, district, effective_on, coalesce(c.value, 0) as cell, coalesce(l.value, 0) as ledger

@@ -11,27 +11,36 @@ from aiokafka.errors import KafkaError
 
 from services.projection import store
 from services.projection.chart import Chart
-from services.projection.follower import Follower, Metrics, TopicsMissing
+from services.projection.follower import Counting, Follower, TopicsMissing
 from services.projection.rebuild import rebuild
-from services.projection.store import Ledger, OtherWriter, Switched
+from services.projection.store import Ledger, OtherWriter, Switched, of_generation
 from shared.broker import Broker
 from shared.event_store import UNAVAILABLE
-from shared.health import Health
+from shared.metrics import Metrics, Reading
 from shared.plan_file import load_plans
+from shared.process import end_process_if_failed
+from shared.tracing import Tracing
 
 _MOST: Final = 2000
+# Every part of it says so at least every two seconds, unless it waits for an answer.
+_GOOD_FOR: Final = 15.0
+# Comparing the numbers with their ledger may take this part of the database's time.
+_COMPARING: Final = 1 / 20
 _log = structlog.get_logger()
 
 
 class Projector:
     """The process that writes the numbers; a second one waits until the first is gone."""
 
-    def __init__(self, dsn: str, broker: Broker, plans: Path, health: Health, metrics: Metrics) -> None:
+    def __init__(self, dsn: str, broker: Broker, plans: Path, metrics: Metrics, tracing: Tracing) -> None:
         self._dsn = dsn
         self._broker = broker
         self._plans = plans
-        self._health = health
-        self._metrics = metrics
+        self._health = metrics.health
+        self._counted = Counting(metrics.registry, tracing)
+        self._follower: Follower | None = None  # while this is the process that writes
+        self._compared: list[Reading] = []
+        metrics.read(self._read)
 
     async def run(self) -> None:
         """Project until cancelled; when the database or the broker is away, pause and start again from what is kept."""
@@ -51,7 +60,6 @@ class Projector:
                     part, problem = "kafka", await self._broker.problem() or f"not available: {type(error).__name__}"
                 self._health.report(part, problem)
                 _log.warning("projector.paused", waiting_for=part, problem=problem)
-            self._metrics.active.set(0)
             if time.monotonic() - began > 10:  # noqa: PLR2004 - it was well for a while
                 pause = 0.2
             await asyncio.sleep(pause)
@@ -61,13 +69,15 @@ class Projector:
         async with store.connected(self._dsn, "skillplan projection projector") as connection:
             if not await self._lock(connection):
                 return
-            self._metrics.active.set(1)
             chart = Chart(load_plans(self._plans))
             number = await self._generation(connection, chart)
-            follower = Follower(self._broker, Ledger(connection, number, chart), chart, self._metrics)
+            follower = Follower(self._broker, Ledger(connection, number, chart), chart, self._counted)
             async with follower.following(_MOST):
                 _log.info("projector.follows", generation=number)
-                watching = asyncio.create_task(self._watch(follower))
+                self._follower = follower
+                beside = [asyncio.create_task(work) for work in (self._watch(follower), self._compare(number))]
+                for task in beside:
+                    task.add_done_callback(end_process_if_failed)
                 try:
                     while True:
                         if not await follower.step(must_be_current=True):
@@ -75,14 +85,16 @@ class Projector:
                             await connection.execute("select 1")  # an idle connection does not tell that it is broken
                         self._report(follower)
                 finally:
-                    watching.cancel()
+                    self._follower = None
+                    self._compared = []
+                    for task in beside:
+                        task.cancel()
 
     async def _lock(self, connection: asyncpg.Connection) -> bool:
         """Wait until no other process writes; a standby is well, and says what it is."""
         while not await store.lock(connection, store.WRITER_LOCK):
-            self._health.report("database", None)
-            self._health.report("kafka", None)
-            self._health.report("lines", None)
+            for part in ("database", "kafka", "lines"):
+                self._health.report(part, None, _GOOD_FOR)
             await asyncio.sleep(1)
         return True
 
@@ -96,7 +108,7 @@ class Projector:
         if kept.digest != store.digest(chart):
             _log.info("projector.counts-anew", generation=kept.number)
             self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
-            number = await rebuild(connection, self._broker, chart, self._metrics, lambda *_: None)
+            number = await rebuild(connection, self._broker, chart, self._counted, lambda *_: None)
             self._health.report("lines", None)
             return number
         await store.keep_plans(connection, kept.number, chart)
@@ -104,15 +116,61 @@ class Projector:
 
     def _report(self, follower: Follower) -> None:
         problems = "; ".join(log.problem for log in follower.logs.values() if log.problem)
-        self._health.report("database", None)
-        self._health.report("lines", problems or None)
+        self._health.report("database", None, _GOOD_FOR)
+        self._health.report("lines", problems or None, _GOOD_FOR)
 
     async def _watch(self, follower: Follower) -> None:
         """Ask the broker now and then how far ahead the logs are, and so whether it is there."""
         while True:
             try:
                 await follower.ahead()
-                self._health.report("kafka", None)
+                self._health.report("kafka", None, _GOOD_FOR)
             except (KafkaError, TimeoutError) as error:
                 self._health.report("kafka", await self._broker.problem() or f"not available: {type(error).__name__}")
             await asyncio.sleep(2)
+
+    async def _compare(self, number: int) -> None:
+        """Compare the numbers with their ledger again and again, at leisure: what differs is told by a metric."""
+        sql = of_generation(number)
+        while True:
+            try:
+                # Plans of its own: whole tables are read here.
+                connection = await asyncpg.connect(
+                    self._dsn, timeout=5, command_timeout=60,
+                    server_settings={"application_name": "skillplan projection compare", "jit": "off"},
+                )  # fmt: skip
+                try:
+                    known = await connection.fetch(sql["last_facts"])
+                    last = {(row["service"], row["district"]): row["at"].timestamp() for row in known}
+                    self._counted.last_facts = last | self._counted.last_facts
+                    while True:
+                        began = time.monotonic()
+                        wrong = len(await connection.fetch(sql["differences"]))
+                        self._compared = [
+                            Reading("skillplan_recount_differences", wrong),
+                            Reading("skillplan_recount_timestamp_seconds", time.time()),
+                        ]
+                        if wrong:
+                            _log.error("projector.differs", cells=wrong)
+                        await asyncio.sleep(max(1.0, (time.monotonic() - began) / _COMPARING))
+                finally:
+                    connection.terminate()
+            except (*UNAVAILABLE, asyncpg.UndefinedTableError) as error:
+                self._compared = []
+                _log.warning("projector.compares-later", error=type(error).__name__)
+                await asyncio.sleep(5)
+
+    def _read(self) -> list[Reading]:
+        follower = self._follower
+        found = [Reading("skillplan_projection_active", follower is not None), *self._compared]
+        for service, log in follower.logs.items() if follower is not None else ():
+            found += [
+                Reading("skillplan_projection_position", log.kept.position, (service,)),
+                Reading("skillplan_parked", log.problem is not None, ("projection", f"{service}.events")),
+            ]
+            if service in self._counted.lag:
+                found.append(Reading("skillplan_projection_lag", self._counted.lag[service], (service,)))
+        return found + [
+            Reading("skillplan_last_fact_timestamp_seconds", at, place)
+            for place, at in self._counted.last_facts.items()
+        ]

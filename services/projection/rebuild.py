@@ -9,7 +9,7 @@ import asyncpg
 
 from services.projection import store
 from services.projection.chart import Chart
-from services.projection.follower import Follower, Metrics
+from services.projection.follower import Counting, Follower
 from services.projection.store import Ledger, of_generation
 from shared.broker import Broker
 
@@ -21,7 +21,7 @@ class RebuildBehind(Exception):
     """The topics hold less than what is counted already; switching would lose numbers."""
 
 
-async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, metrics: Metrics, show: Show) -> int:
+async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, counting: Counting, show: Show) -> int:
     """Count all facts from the start into a new generation, switch to it, and return its number.
 
     `show(read, of)` is called now and then. The process that writes goes on with the old generation until the switch,
@@ -32,7 +32,7 @@ async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, 
     try:
         number = await store.create(connection, chart)
         try:
-            await _replay(connection, number, broker, chart, metrics, show)
+            await _replay(connection, number, broker, chart, counting, show)
         except RebuildBehind:
             await store.discard(connection, number)
             raise
@@ -44,13 +44,13 @@ async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, 
 
 
 async def _replay(
-    connection: asyncpg.Connection, number: int, broker: Broker, chart: Chart, metrics: Metrics, show: Show
+    connection: asyncpg.Connection, number: int, broker: Broker, chart: Chart, counting: Counting, show: Show
 ) -> None:
     kept = await store.current(connection)
     counted = await store.positions(connection, kept.number) if kept else {}
     # What is lost in a crash is made again from the start anyway.
     await connection.execute("set synchronous_commit = off")
-    follower = Follower(broker, Ledger(connection, number, chart), chart, metrics)
+    follower = Follower(broker, Ledger(connection, number, chart), chart, counting)
     async with follower.following(_MOST):
         read, shown_at = 0, time.monotonic()
         ahead = sum((await follower.ahead()).values())

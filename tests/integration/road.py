@@ -167,7 +167,8 @@ def _check_events(system: System, service: str, log: Sequence[tuple[bytes, bytes
         reached = max(reached, position)
         if position <= len(log):
             assert (stored.key, stored.value) == log[position - 1], "the topic has the very bytes of the log"
-            assert stored.headers == STRUCTURED
+            trace = stored.json.get("traceparent")
+            assert stored.headers == (*STRUCTURED, *([("traceparent", trace.encode())] if trace else [])), "and its trace"
     assert reached >= len(log)
 
 
