@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild recount reconcile keys docs check test bench venv-local venv-dev
+.PHONY: help up down status logs demo rebuild sql recount reconcile keys docs check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -40,6 +40,9 @@ demo: venv-local ## 再报一批演示数据;REPORTS=1000 SEED=2 Report another 
 
 rebuild: venv-local ## 由日志重放重建读模型 Rebuild the read models by replay
 	@$(LOCAL) run projection rebuild
+
+sql: venv-local ## 在某服务的库中查询;SERVICE=subsidy SQL='…' Ask a service's database
+	@$(LOCAL) sql
 
 recount: venv-local ## 由明细重算并与读模型核对 Recount and compare with the read models
 	@$(LOCAL) run projection recount

@@ -79,6 +79,9 @@ class Metrics(Collector):
         self.request_seconds = Histogram(
             "skillplan_http_request_seconds", "From a request to its answer.", ["route"], registry=self.registry
         )
+        self.failures = Counter(
+            "skillplan_http_failures_total", "Requests that met a defect of ours, answered 500.", registry=self.registry
+        )
         self._takes: list[Take] = [self._problems]
         self._asks: list[tuple[str, Ask]] = []
         self._asked: dict[str, tuple[float, list[Reading]]] = {}

@@ -175,6 +175,8 @@ class _Watched:
             # Addresses that nothing answers are one: each would be a series of its own.
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, _known(scope["method"]), status).inc()
+            if status == 500:  # noqa: PLR2004 - 503 is no defect
+                self._metrics.failures.inc()
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
 
 

@@ -70,6 +70,20 @@ def _run(context: typer.Context, service: str, state: State = _DEFAULT) -> None:
     raise typer.Exit(up.run(_running(_existing(state)), service, *context.args))
 
 
+@app.command("sql")
+def _sql(
+    state: State = _DEFAULT,
+    service: Annotated[str, typer.Option(envvar="SERVICE")] = "",
+    statement: Annotated[str, typer.Option(envvar="SQL")] = "",
+) -> None:
+    """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
+    installation = _running(_existing(state))
+    if service not in services() or not statement:
+        names = "|".join(services())
+        raise Refusal(f"用法:make sql SERVICE={names} SQL='…'", f"Usage: make sql SERVICE={names} SQL='…'")
+    status.show_rows(installation.role_dsn(service), statement)
+
+
 @app.command("reconcile")
 def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="JSON")] = "") -> None:
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+import asyncpg
 import httpx
 from rich.table import Table
 
 from deploy.local import console, databases
 from deploy.local.installation import Installation
 from deploy.local.processes import Supervisor, programs, services
+from deploy.local.refusal import Refusal
 
 _OK = 200
 
@@ -18,6 +21,26 @@ def as_json(installation: Installation) -> str:
     """Write the addresses as one JSON object: each service's URL, `kafka`, `postgres` (as superuser, with password)."""
     places = {name: installation.url(name) for name in sorted(services())}
     return json.dumps({**places, "kafka": installation.bootstrap, "postgres": installation.superuser})
+
+
+def show_rows(dsn: str, statement: str) -> None:
+    """Run one statement and print what it returns."""
+
+    async def ask() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(dsn, timeout=5)
+        try:
+            return await connection.fetch(statement)
+        finally:
+            await connection.close()
+
+    try:
+        rows = asyncio.run(ask())
+    except asyncpg.PostgresError as error:
+        raise Refusal(f"数据库拒绝了这条语句:{error}", f"The database refused the statement: {error}") from error
+    table = Table(*(rows[0] if rows else {}).keys())
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    console.show(table)
 
 
 def show(installation: Installation, supervisor: Supervisor) -> bool:

@@ -38,7 +38,7 @@ def run(work: Coroutine[object, object, T]) -> T:
         return apart.submit(asyncio.run, work).result()
 
 
-def eventually(ask: Callable[[], T], within: float = 60.0) -> T:
+def eventually(ask: Callable[[], T], within: float = 60.0, pause: float = 0.05) -> T:
     """Return the first answer that is true; fail with the last one when none came in time."""
     end = time.monotonic() + within
     while True:
@@ -52,7 +52,7 @@ def eventually(ask: Callable[[], T], within: float = 60.0) -> T:
             return answer
         if time.monotonic() > end:
             raise AssertionError(f"not within {within} s; last: {last}")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 @dataclass
@@ -218,12 +218,13 @@ class System:
         run(_fetch(self.superuser, "select pg_terminate_backend(pid, 5000) from unnest($1::int[]) as pid", pids))
 
     @contextlib.contextmanager
-    def holding(self, service: str, sql: str) -> Iterator[None]:
+    def holding(self, service: str, sql: str, as_role: bool = False) -> Iterator[None]:
         """Hold the locks that a statement takes, in a transaction of its own, while the block runs."""
+        database = self.databases[service]
         held, release = threading.Event(), threading.Event()
 
         async def hold() -> None:
-            connection = await asyncpg.connect(self.databases[service].owner_dsn)
+            connection = await asyncpg.connect(database.dsn if as_role else database.owner_dsn)
             try:
                 async with connection.transaction():
                     await connection.fetch(sql)
