@@ -43,7 +43,7 @@ def build(tell: Callable[[str], None], static: Path = STATIC) -> bool:
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
             return False
         fresh = static.with_name(f"{static.name}.new")
-        environment = {**os.environ, "PATH": _path_with_node(), "SKILLPLAN_STATIC": str(fresh)}
+        environment = {**os.environ, "PATH": path_with_node(), "SKILLPLAN_STATIC": str(fresh)}
         tell("npm ci")
         _run(["npm", "ci", "--no-audit", "--no-fund", "--no-progress"], environment)
         tell("npm run build")
@@ -99,7 +99,7 @@ def _digest() -> str:
     return found.hexdigest()
 
 
-def _path_with_node() -> str:
+def path_with_node() -> str:
     """Return a PATH whose Node is new enough: the machine's own, else the wheel's."""
     own = os.environ.get("PATH", "")
     if shutil.which("npm") and _version(shutil.which("node")) >= _LEAST_NODE:

@@ -1,0 +1,185 @@
+// Drives a real browser against a running installation, one errand a run; what it saw is printed as JSON.
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { gzipSync } from "node:zlib";
+
+const [errand, told] = [process.argv[2], JSON.parse(process.argv[3])];
+const require = createRequire(told.packages);
+const { chromium } = require("playwright-core");
+const { base, plan, shots } = told;
+const PATIENCE = 30_000;
+const WIDTHS = [1280, 768, 360];
+
+const browser = await chromium.launch({
+  executablePath: told.chromium,
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+  ],
+});
+
+async function open({ language = "zh", theme = "light", width = 1280 } = {}) {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, reducedMotion: "reduce" });
+  await context.addInitScript(([l, t]) => {
+    localStorage.setItem("skillplan-language", l);
+    localStorage.setItem("skillplan-theme", t);
+  }, [language, theme]);
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const seen = { complaints: [], hosts: new Set(), scripts: 0 };
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && seen.complaints.push(message.text()));
+  page.on("pageerror", (error) => seen.complaints.push(error.message));
+  page.on("request", (request) => seen.hosts.add(new URL(request.url()).host));
+  page.on("response", async (response) => {
+    if (response.url().endsWith(".js")) seen.scripts += gzipSync(await response.body()).length;
+  });
+  return { page, seen };
+}
+
+const there = (page) =>
+  page.waitForFunction(() => document.querySelector("main h2, main .state") && !document.querySelector(".skeleton")
+    && [...document.querySelectorAll(".chart")].every((chart) => chart.dataset.ready === "true"));
+
+const go = async (page, hash) => {
+  await page.evaluate((to) => { location.hash = to; }, hash);
+  await page.waitForTimeout(50);
+  await there(page);
+};
+
+const valueOf = (page, indicator) =>
+  page.locator(`[data-indicator="${indicator}"] .value b`).first().innerText().then((text) => Number(text.replace(/[^0-9.]/g, "")));
+
+const live = (page) => page.waitForSelector('.fresh[data-connection="live"]');
+
+const errands = {
+  /** A hire moves the number of an open page; how long after the API showed it. */
+  async journey() {
+    const { page, seen } = await open();
+    await page.goto(`${base}/#/${plan}/measure/4.1?as_of=2024-12-31&indicator=4.1.b`);
+    await there(page);
+    await live(page);
+    await page.evaluate(() => { window.sameDocument = true; });
+    const asked = `${base}/v1/plans/${plan}/progress?as_of=2024-12-31`;
+    const told_ = async () => (await (await fetch(asked)).json()).indicators.find((one) => one.id === "4.1.b").periods.at(-1).value;
+    const lags = [];
+    for (const report of told.reports) {
+      const before = await valueOf(page, "4.1.b");
+      const answer = await fetch(`${told.recruitment}/v1/events`, {
+        method: "POST",
+        headers: { "content-type": "application/cloudevents+json" },
+        body: JSON.stringify(report),
+      });
+      if (answer.status !== 200) throw new Error(await answer.text());
+      const deadline = Date.now() + PATIENCE;
+      while ((await told_()) !== before + 1) if (Date.now() > deadline) throw new Error("the API did not move");
+      const moved = Date.now();
+      while ((await valueOf(page, "4.1.b")) !== before + 1) {
+        if (Date.now() > deadline) throw new Error("the page did not move");
+        await page.waitForTimeout(20);
+      }
+      lags.push((Date.now() - moved) / 1000);
+      if (lags.at(-1) < 2) break;
+    }
+    return { lags, sameDocument: await page.evaluate(() => window.sameDocument === true), complaints: seen.complaints };
+  },
+
+  /** Every page, both languages, both themes, three widths, and paper. */
+  async pages() {
+    mkdirSync(shots, { recursive: true });
+    const axe = require.resolve("axe-core/axe.min.js");
+    const found = { complaints: [], hosts: [], wide: [], failed: [], axe: [], untranslated: [], scripts: 0, shown: 0 };
+    const hosts = new Set();
+    for (const language of ["zh", "en"]) {
+      for (const theme of ["light", "dark"]) {
+        const { page, seen } = await open({ language, theme });
+        await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
+        await there(page);
+        await live(page);
+        found.scripts = Math.max(found.scripts, seen.scripts);
+        for (const [name, hash] of Object.entries(told.pages)) {
+          const what = `${name} ${language} ${theme}`;
+          await page.setViewportSize({ width: 1280, height: 900 });
+          await go(page, hash);
+          if (await page.locator(".failed").count()) found.failed.push(`${what}: ${await page.locator(".failed").first().innerText()}`);
+          if (language === "en" && (await page.locator("h2, h3, th, dt, button, label").allInnerTexts()).some((text) => /[一-鿿]/.test(text.replace("中文", ""))))
+            found.untranslated.push(what);
+          const narrow = language === "en" && theme === "dark";
+          for (const width of WIDTHS) {
+            await page.setViewportSize({ width, height: 900 });
+            await page.waitForTimeout(30);
+            const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            if (over > 0) found.wide.push(`${what} at ${width}: ${over} px`);
+            found.shown += 1;
+            if ((width === 1280 && !narrow && (language === "zh" || theme === "light")) || (width === 360 && narrow)) {
+              await page.screenshot({ path: `${shots}/${name}-${language}-${theme}-${width}.png` });
+            }
+            if ((width === 1280 && language === "zh") || (width === 360 && narrow)) {
+              await page.evaluate(() => document.getElementById("axe") ?? null);
+              if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(axe, "utf8"));
+              const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+              for (const one of violations) {
+                if (["serious", "critical"].includes(one.impact)) found.axe.push(`${what} at ${width}: ${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`);
+              }
+            }
+          }
+          if (language === "zh" && theme === "light") {
+            await page.emulateMedia({ media: "print" });
+            await page.setViewportSize({ width: 688, height: 1000 }); // A4 without its margins
+            const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+            if (over > 0) found.wide.push(`${what} on paper: ${over} px`);
+            if (name === "overview") await page.screenshot({ path: `${shots}/overview-print.png` });
+            await page.emulateMedia({ media: null });
+          }
+        }
+        found.complaints.push(...seen.complaints);
+        for (const host of seen.hosts) hosts.add(host);
+        await page.context().close();
+      }
+    }
+    found.hosts = [...hosts];
+    return found;
+  },
+
+  /** The API goes away and comes back while a page is open. */
+  async reconnect() {
+    const { page } = await open();
+    await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
+    await there(page);
+    await live(page);
+    process.kill(told.pid, "SIGTERM");
+    await page.waitForSelector('.fresh[data-connection="lost"]');
+    const lost = await page.locator(".fresh").innerText();
+    const kept = await valueOf(page, "4.1.a");
+    await live(page);
+    return { lost, kept, failed: await page.locator(".failed").count() };
+  },
+
+  /** What is shown when there is nothing to show, and when what is asked is wrong or slow. */
+  async states() {
+    const { page } = await open({ width: 360 });
+    await page.route("**/progress?as_of=2025-06-30", async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      await route.continue();
+    });
+    await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
+    await page.waitForSelector("main .skeleton");
+    await there(page);
+    await go(page, `#/${plan}?as_of=2022-06-30`);
+    const before = await page.locator("main .state").innerText();
+    await go(page, `#/${plan}?as_of=2025-06-30&known_at=never`);
+    const wrong = await page.locator("main .failed p").innerText();
+    await go(page, `#/${plan}/measure/2.4?as_of=2023-01-01&indicator=2.4.c&district=330600`);
+    const none = await page.locator("main .no-data").first().innerText();
+    await go(page, `#/${plan}?as_of=2025-06-30`);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    const focused = await page.evaluate(() => document.activeElement?.id);
+    return { before, wrong, none, focused, address: page.url() };
+  },
+};
+
+try {
+  console.log(JSON.stringify(await errands[errand]()));
+} finally {
+  await browser.close();
+}

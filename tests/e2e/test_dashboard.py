@@ -1,0 +1,158 @@
+"""The dashboard in a real browser, against the processes of `make up` with the demo feed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from deploy.dashboard import path_with_node
+from deploy.local.processes import Supervisor
+from tests.conftest import ROOT
+from tests.e2e.conftest import PLAN
+from tests.integration.processes import eventually
+from tests.integration.reports import person_hired
+
+CHROMIUM: Final = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+SHOTS: Final = Path(os.environ.get("SCREENSHOTS") or ROOT / ".cache" / "screenshots")
+_PAGES: Final = {
+    "overview": f"#/{PLAN}?as_of=2025-06-30",
+    "overview-district": f"#/{PLAN}?as_of=2025-06-30&district=330681",
+    "measure": f"#/{PLAN}/measure/4.1?as_of=2025-06-30&indicator=4.1.a",
+    "measure-level": f"#/{PLAN}/measure/2.4?as_of=2025-06-30&indicator=2.4.c",
+    "districts": f"#/{PLAN}/districts?as_of=2025-06-30",
+    "district": f"#/{PLAN}/district/330681?as_of=2025-06-30",
+    "facts": f"#/{PLAN}/facts/2.4.a?as_of=2025-06-30&period=2025",
+    "receipts": f"#/{PLAN}/receipts/330681?as_of=2025-06-30",
+    "health": f"#/{PLAN}/health?as_of=2025-06-30",
+}
+Browser = Callable[..., dict[str, Any]]
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium, or CHROMIUM=<path>"),
+    pytest.mark.timeout(300),
+]
+
+
+@pytest.fixture
+def browser(addresses: dict[str, str]) -> Browser:
+    """Run one errand of browser.mjs and return what it saw."""
+
+    def run(errand: str, **told: Any) -> dict[str, Any]:
+        given = {
+            "base": addresses["projection"], "recruitment": addresses["recruitment"], "plan": PLAN,
+            "chromium": CHROMIUM, "shots": str(SHOTS),
+            "packages": str(ROOT / "services" / "projection" / "dashboard" / "package.json"), **told,
+        }  # fmt: skip
+        done = subprocess.run(
+            ["node", str(Path(__file__).with_name("browser.mjs")), errand, json.dumps(given)],
+            capture_output=True, text=True, timeout=280, check=False, env={**os.environ, "PATH": path_with_node()},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        seen: dict[str, Any] = json.loads(done.stdout)
+        return seen
+
+    return run
+
+
+def test_a_reported_hire_moves_the_number_on_an_open_page_within_two_seconds(browser: Browser) -> None:
+    # On a machine that does three other things a single look may come late; that none of three does is a fault.
+    seen = browser("journey", reports=[person_hired(f"dashboard-{number}") for number in range(3)])
+    assert seen["sameDocument"]
+    assert min(seen["lags"]) < 2, seen["lags"]
+    assert seen["complaints"] == []
+
+
+def test_every_page_is_whole_in_both_languages_and_lights_at_every_width(
+    browser: Browser, addresses: dict[str, str]
+) -> None:
+    seen = browser("pages", pages=_PAGES)
+    assert seen["shown"] == len(_PAGES) * 12
+    assert seen["complaints"] == []
+    assert seen["failed"] == []
+    assert seen["wide"] == []
+    assert seen["untranslated"] == []
+    assert seen["axe"] == []
+    assert seen["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
+    assert 0 < seen["scripts"] <= 260 * 1024
+
+
+def test_a_lost_connection_is_shown_and_mended(browser: Browser, state: Path) -> None:
+    pid = Supervisor(state).states()["projection-api"]["pid"]
+    seen = browser("reconnect", pid=pid)
+    assert "断开" in seen["lost"]
+    assert seen["kept"] > 0
+    assert seen["failed"] == 0
+
+
+def test_nothing_to_show_and_wrong_questions_are_said_in_words_and_nothing_is_no_zero(browser: Browser) -> None:
+    seen = browser("states")
+    assert "计划自" in seen["before"]
+    assert "known_at" in seen["wrong"]
+    assert seen["none"] == "暂无数据"
+    assert seen["focused"] == "main"
+
+
+def test_the_page_is_never_stale_its_files_are_kept_and_nothing_from_outside_is_let_in(
+    addresses: dict[str, str],
+) -> None:
+    page = httpx.get(f"{addresses['projection']}/", timeout=10)
+    assert page.headers["cache-control"] == "no-cache"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    names = [name for name in page.text.split('"') if name.startswith("./assets/")]
+    assert names
+    for name in names:
+        file = httpx.get(f"{addresses['projection']}/{name}", timeout=10)
+        assert file.status_code == 200
+        assert "immutable" in file.headers["cache-control"]
+    outlines = httpx.get(f"{addresses['projection']}/map.json", timeout=10).json()
+    assert len(outlines["features"]) == 6
+
+
+def test_a_district_finds_its_wrong_report_with_the_reason_and_the_fix(addresses: dict[str, str]) -> None:
+    wrong = person_hired("dashboard-wrong")
+    wrong["data"]["hired_on"] = "2024-02-30"
+    assert httpx.post(f"{addresses['recruitment']}/v1/events", json=wrong, timeout=10).status_code == 422
+    district = wrong["district"]
+    asked = {"status": "invalid", "type": wrong["type"], "limit": "1"}
+
+    def found() -> Any:
+        answer = httpx.get(f"{addresses['projection']}/v1/districts/{district}/receipts", params=asked, timeout=10)
+        assert answer.status_code == 200, answer.text
+        shown = answer.json()
+        return shown if any(one["id"] == wrong["id"] for one in shown["receipts"]) else None
+
+    shown = eventually(found, within=20)
+    (receipt,) = shown["receipts"]
+    (reason,) = receipt["reasons"]
+    assert (reason["code"], reason["pointer"]) == ("bad-date", "/data/hired_on")
+    assert reason["fix"]["zh"]
+    assert reason["fix"]["en"]
+    assert shown["counts"]["statuses"] == {
+        "invalid": sum(day["statuses"]["invalid"] for day in shown["counts"]["days"])
+    }
+
+
+def test_pages_of_receipts_go_on_where_the_one_before_ended(addresses: dict[str, str]) -> None:
+    url = f"{addresses['projection']}/v1/districts/330681/receipts"
+    whole = httpx.get(url, params={"limit": "40"}, timeout=10).json()["receipts"]
+    parts, after = [], ""
+    for _ in range(4):
+        answer = httpx.get(url, params={"limit": "10"} | ({"after": after} if after else {}), timeout=10).json()
+        parts += answer["receipts"]
+        after = answer["next"]
+    assert parts == whole
+    for params in ({"after": "x"}, {"day": "yesterday"}, {"status": "lost"}):
+        wrong = httpx.get(url, params=params, timeout=10)
+        assert wrong.status_code == 422
+        assert wrong.json()["zh"]
+    assert httpx.get(f"{addresses['projection']}/v1/districts/110000/receipts", timeout=10).status_code == 404
