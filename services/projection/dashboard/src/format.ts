@@ -61,7 +61,7 @@ export function goal(target: Target | null, unit: string): string {
 export function day(iso: string | null | undefined): string {
   if (!iso) return DASH;
   const style = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" } as const;
-  return new Intl.DateTimeFormat(locale(), style).format(new Date(`${iso}T00:00:00Z`));
+  return written(new Date(`${iso}T00:00:00Z`), style);
 }
 
 export function month(iso: string): string {
@@ -73,7 +73,12 @@ export function month(iso: string): string {
 export function instant(iso: string | null | undefined): string {
   if (!iso) return DASH;
   const style = { dateStyle: "medium", timeStyle: "medium", timeZone: "Asia/Shanghai" } as const;
-  return new Intl.DateTimeFormat(locale(), style).format(new Date(iso));
+  return written(new Date(iso), style);
+}
+
+/** An address may hold any text for a date: the API says what is wrong with it, the page must not break. */
+function written(date: Date, style: Intl.DateTimeFormatOptions): string {
+  return Number.isNaN(date.getTime()) ? DASH : new Intl.DateTimeFormat(locale(), style).format(date);
 }
 
 export function clock(at: Date): string {

@@ -105,7 +105,6 @@ export function DistrictMap({ districts, chosen, href, shades, labels }: Props):
             <a
               key={shape.code}
               href={href(shape.code)}
-              aria-label={t("map.choose", { name: `${names[shape.code]} ${labels?.[shape.code] ?? ""}`.trim() })}
               aria-current={chosen === shape.code ? "true" : undefined}
             >
               <path

@@ -22,10 +22,14 @@ export function MeasurePage({ view }: { view: View }): JSX.Element {
         <h2>
           <i>{measure.id}</i> {said(measure.name)}
         </h2>
-        <Clause text={measure.text} />
         <p class="hint">
           {t("measure.lead")} {lead(plan, measure)}
         </p>
+        {/* On a phone the numbers come first. */}
+        <details open={matchMedia("(min-width: 641px)").matches}>
+          <summary>{t("measure.clause")}</summary>
+          <Clause text={measure.text} />
+        </details>
       </header>
       <Shown of={progress}>{(data) => <OfMeasure view={view} measure={measure} progress={data} />}</Shown>
     </>

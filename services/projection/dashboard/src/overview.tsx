@@ -10,6 +10,12 @@ import type { View } from "./main";
 import { Mark, Meter, Note, Parts, Shown, SIGNAL_TEXT, SignalPill, SIGNALS, signalLong, Value } from "./parts";
 
 const MOST_SHOWN = 6;
+/** Both signals that call for somebody. */
+const LATE = "late";
+
+function isLate(period: Period): boolean {
+  return period.signal === "red" || period.signal === "amber";
+}
 
 /** The period that an overview speaks of: the latest that has begun. */
 export function latest(indicator: Indicator): Period | undefined {
@@ -32,12 +38,14 @@ function Board({ view, progress }: { view: View; progress: Progress }): JSX.Elem
     const period = latest(indicator);
     return period ? [{ indicator, period }] : [];
   });
-  if (!shown.length) return <Note>{t("state.before", { day: day(plan.period.from) })}</Note>;
+  if (view.asOf < plan.period.from || !shown.length) return <Note>{t("state.before", { day: day(plan.period.from) })}</Note>;
   const only = SIGNALS.find((signal) => signal === address.asked["signal"]);
+  const late = address.asked["signal"] === LATE;
+  const fits = (period: Period): boolean => (late ? isLate(period) : !only || period.signal === only);
   const counts = new Map<Signal, number>(SIGNALS.map((signal) => [signal, 0]));
   for (const { period } of shown) counts.set(period.signal, counts.get(period.signal)! + 1);
   const worst = shown
-    .filter(({ period }) => period.signal === "red" || period.signal === "amber")
+    .filter(({ period }) => isLate(period))
     .sort((a, b) => shortfall(a.period) - shortfall(b.period));
   const empty = Object.values(progress.complete_to).every((log) => log.position === 0);
   const of = new Map(shown.map((one) => [one.indicator.id, one]));
@@ -85,7 +93,7 @@ function Board({ view, progress }: { view: View; progress: Progress }): JSX.Elem
               ))}
             </ol>
             {worst.length > MOST_SHOWN && (
-              <a class="more" href={asking(address, { signal: "red" })}>
+              <a class="more" href={asking(address, { signal: LATE })}>
                 {t("overview.attention.all", { count: worst.length })}
               </a>
             )}
@@ -100,16 +108,16 @@ function Board({ view, progress }: { view: View; progress: Progress }): JSX.Elem
           </div>
         </div>
       </section>
-      {only && (
+      {(only || late) && (
         <p class="filter">
-          {t("overview.only", { signal: t(SIGNAL_TEXT[only]) })} <a href={asking(address, { signal: "" })}>{t("overview.show_all")}</a>
+          {t("overview.only", { signal: only ? t(SIGNAL_TEXT[only]) : t("overview.late") })} <a href={asking(address, { signal: "" })}>{t("overview.show_all")}</a>
         </p>
       )}
       {plan.series.map((series) => {
         const measures = series.measures
           .map((measure) => ({
             measure,
-            rows: measure.indicators.flatMap((one) => of.get(one.id) ?? []).filter((one) => !only || one.period.signal === only),
+            rows: measure.indicators.flatMap((one) => of.get(one.id) ?? []).filter((one) => fits(one.period)),
           }))
           .filter(({ rows }) => rows.length);
         if (!measures.length) return null;

@@ -4,9 +4,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { MonthRow, Months } from "./answers";
 import type { Drawn } from "./chart";
 import { amount, month, number } from "./format";
-import { t } from "./language";
+import { type Key, t } from "./language";
 import { SignalPill } from "./parts";
 
+const LEGEND: Key[] = ["trend.month", "trend.level", "trend.cumulative", "value.expected", "trend.forecast"];
 /** Money is drawn in yuan: fen would make the axis unreadable. */
 const FEN = 100;
 
@@ -48,7 +49,7 @@ function option(data: Months): Record<string, unknown> {
   return {
     grid: { left: 8, right: 14, top: 40, bottom: 4, containLabel: true },
     textStyle: { color: ink, fontFamily: "inherit" },
-    legend: { top: 0, left: 0, textStyle: { color: soft }, itemWidth: 18, itemHeight: 8 },
+    legend: { data: LEGEND.map((key) => t(key)), top: 0, left: 0, textStyle: { color: soft }, itemWidth: 18, itemHeight: 8 },
     tooltip: {
       trigger: "axis",
       confine: true,
@@ -62,7 +63,7 @@ function option(data: Months): Record<string, unknown> {
       data: names,
       axisLine: { lineStyle: { color: line } },
       axisTick: { show: false },
-      axisLabel: { color: soft, hideOverlap: true, formatter: (name: string) => (months.length + ahead.length > 14 ? month(name) : month(name)) },
+      axisLabel: { color: soft, hideOverlap: true, formatter: month },
     },
     yAxis: {
       type: "value",
@@ -87,7 +88,7 @@ function option(data: Months): Record<string, unknown> {
                 silent: true,
                 data: [{ yAxis: of(target.value) }],
                 lineStyle: { color: ink, type: "solid", width: 1 },
-                label: { formatter: `${t("value.target")} ${write(of(target.value))}`, position: "insideEndTop", color: ink },
+                label: { formatter: `${t("value.target")} ${write(of(target.value))}`, position: "insideStartTop", color: ink },
               },
             }
           : {}),
