@@ -139,9 +139,10 @@ class Broker:
             return f"{server} 拒绝用户 {self.user}:用户名或密码不对 it refused user {self.user}: wrong user or password"
         except UnsupportedSaslMechanismError:
             return f"{server} 不接受 {MECHANISM} it does not take {MECHANISM}"
-        except KafkaError:
+        except (KafkaError, ConnectionResetError, ConnectionAbortedError):
             return (
-                f"{server} 断开了连接,可能要求 TLS 或密码 it closed the connection; it may want TLS or a password"
+                f"{server} 断开了连接,该端口对 TLS 或密码的要求可能不同"
+                " it closed the connection; this port may want TLS, a password, or neither"
                 " (SKILLPLAN_KAFKA_CA, SKILLPLAN_KAFKA_USER)"
             )
         except (OSError, TimeoutError):

@@ -40,6 +40,18 @@ async def ensure_roles(superuser_dsn: str, passwords: dict[str, Passwords]) -> N
         await connection.close()
 
 
+async def ensure_watcher(superuser_dsn: str, role: str, password: str) -> None:
+    """Make a role that may read the server's statistics and no table. Repeating it is harmless."""
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        there = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
+        quoted = await connection.fetchval("SELECT quote_literal($1::text)", password)
+        await connection.execute(f"{'ALTER' if there else 'CREATE'} ROLE {_name(role)} LOGIN PASSWORD {quoted}")
+        await connection.execute(f"GRANT pg_monitor TO {_name(role)}")
+    finally:
+        await connection.close()
+
+
 async def ensure_databases(superuser_dsn: str, services: list[str]) -> list[str]:
     """Make the databases that are not there yet and name them. Nobody but the service's roles may enter one."""
     connection = await asyncpg.connect(superuser_dsn)

@@ -87,13 +87,19 @@ def _java_version(java: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def prepare(folder: Path, port: int, controller_port: int, *, class_path: str, java: str) -> list[str]:
-    """Write the configuration, format the log folder once, return the command that runs it in the foreground."""
+def prepare(
+    folder: Path, port: int, controller_port: int, *, class_path: str, java: str, besides: str = ""
+) -> list[str]:
+    """Write the configuration, format the log folder once, return the command that runs it in the foreground.
+
+    `besides`: further properties; they win.
+    """
     log_dir = folder / "log"
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
     properties.write_text(
-        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=escaped(str(log_dir))),
+        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=escaped(str(log_dir)))
+        + besides,
         encoding="ascii",
     )
     # The locale is what Java reads and writes file names in.

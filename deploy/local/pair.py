@@ -45,10 +45,10 @@ def running(*, with_kafka: bool = True, with_postgres: bool = True) -> Iterator[
             command = kafka.prepare(
                 folder / "kafka", broker_port, controller_port, class_path=jars.classpath(), java=kafka.find_java()
             )
-            broker = stack.enter_context(_child(command, folder / "kafka.log"))
+            broker = stack.enter_context(child(command, folder / "kafka.log"))
         if with_postgres:
             cluster = postgres.prepare(folder / "postgres", password)
-            database = stack.enter_context(_child(cluster.command(database_port, _FORGETFUL), folder / "postgres.log"))
+            database = stack.enter_context(child(cluster.command(database_port, _FORGETFUL), folder / "postgres.log"))
         if database and not postgres.wait_up(address, _PATIENCE, alive=lambda: database.poll() is None):
             raise RuntimeError(
                 f"PostgreSQL did not start: {(folder / 'postgres.log').read_text(errors='replace')[-2000:]}"
@@ -59,7 +59,7 @@ def running(*, with_kafka: bool = True, with_postgres: bool = True) -> Iterator[
 
 
 @contextlib.contextmanager
-def _child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
         # Its own session: Ctrl-C in the terminal is for us, and we stop it then.
         child = subprocess.Popen(

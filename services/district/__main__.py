@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services.district.chronicle import CITY, Told
-from services.district.client import CannotPublishError, Client, Receipts
+from services.district.client import CannotPublishError, Client, Clients, DistrictSettings, Receipts
 from services.district.demo import DEFAULT_REPORTS, feed
 from services.district.sample import sample, types
-from shared.broker import Broker, BrokerSettings, wrong_settings
+from shared.broker import Broker, wrong_settings
 from shared.events import SHANGHAI
 
 _REMINDER: Final = 2.0
@@ -40,7 +40,7 @@ def demo(
     ] = 30,
 ) -> None:
     """经 Kafka 上报一批演示数据 Publish a demo feed, as the districts would."""
-    _run(_demo(_broker(), feed(reports, seed, datetime.now(SHANGHAI).date(), corrections), reports, patience))
+    _run(_demo(_settings(), feed(reports, seed, datetime.now(SHANGHAI).date(), corrections), reports, patience))
 
 
 @app.command()
@@ -48,7 +48,7 @@ def publish(
     file: Annotated[str, typer.Argument(help="NDJSON 文件,- 为标准输入 one CloudEvent a line; - is stdin")],
 ) -> None:
     """上报文件中的事件 Publish the events of a file."""
-    _run(_publish(_broker(), file))
+    _run(_publish(_settings().broker, file))
 
 
 @app.command("sample")
@@ -65,8 +65,8 @@ def show_sample(
     sys.stdout.write(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-async def _demo(broker: Broker, told: Iterator[Told], reports: int, patience: float) -> None:
-    async with Client(broker) as client, Receipts(broker, [CITY]) as receipts:
+async def _demo(settings: DistrictSettings, told: Iterator[Told], reports: int, patience: float) -> None:
+    async with Clients(settings) as client, Receipts(settings.broker_of(CITY), [CITY]) as receipts:
         with _progress("演示数据上报", "Publishing the demo feed", reports) as show:
             first: list[tuple[str, str]] = []
             for number, one in enumerate(told, 1):
@@ -81,7 +81,7 @@ async def _demo(broker: Broker, told: Iterator[Told], reports: int, patience: fl
     _say(f"✓ 已上报 {client.acknowledged} 份", f"{client.acknowledged} reports published")
 
 
-async def _settle(client: Client, receipts: Receipts, first: list[tuple[str, str]], patience: float) -> None:
+async def _settle(client: Clients, receipts: Receipts, first: list[tuple[str, str]], patience: float) -> None:
     """Wait until what the rest depends on is decided: between subjects a service keeps no order (RULES A17)."""
     await client.flush()
     if not patience:
@@ -175,9 +175,9 @@ def _refuse(zh: str, en: str) -> None:
     raise typer.Exit(1)
 
 
-def _broker() -> Broker:
+def _settings() -> DistrictSettings:
     try:
-        return BrokerSettings().broker
+        return DistrictSettings()
     except ValidationError as error:
         sys.exit(f"✗ {wrong_settings(error)}")
 

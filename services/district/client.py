@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -11,14 +13,34 @@ from typing import Any, Final, Self
 import aiokafka
 import orjson
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from pydantic import DirectoryPath, Field
 
-from shared.broker import Broker
+from shared.broker import Broker, BrokerSettings
 from shared.events import SERVICES
 
 STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
 _TYPE: Final = re.compile(rf"skillplan\.({'|'.join(SERVICES)})\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
 _SOURCE: Final = re.compile(r"/districts/([0-9]{6})/[A-Za-z0-9._-]{1,40}")
+
+
+class DistrictSettings(BrokerSettings):
+    """What the district's side is told from outside."""
+
+    kafka_passwords: DirectoryPath | None = Field(
+        None, description="Folder with the password of district-<code> in a file of that name, to report as several"
+    )
+
+    def broker_of(self, district: str) -> Broker:
+        """Return the broker as this district sees it."""
+        if self.kafka_passwords is None:
+            return self.broker
+        user = f"district-{district}"
+        try:
+            password = (self.kafka_passwords / user).read_text(encoding="utf-8").strip()
+        except OSError:
+            raise CannotPublishError(f"没有 {user} 的密码文件  there is no password file of {user}") from None
+        return dataclasses.replace(self.broker, user=user, password=password)
 
 
 class CannotPublishError(ValueError):
@@ -105,6 +127,42 @@ class Client:
             self.acknowledged += 1
         elif self._failed is None:
             self._failed = error if isinstance(error, KafkaError) else RuntimeError(repr(error))
+
+
+class Clients:
+    """Publishes reports of several districts, each under its own name where there are names."""
+
+    def __init__(self, settings: DistrictSettings) -> None:
+        self._settings = settings
+        self._opened = contextlib.AsyncExitStack()
+        self._clients: dict[str, Client] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._opened.aclose()
+
+    async def publish(self, event: Mapping[str, Any]) -> None:
+        """Hand a report to its district's producer."""
+        district = route(event)[0].rpartition(".")[2]
+        name = district if self._settings.kafka_passwords else ""
+        if name not in self._clients:
+            client = Client(self._settings.broker_of(district))
+            self._clients[name] = await self._opened.enter_async_context(client)
+        await self._clients[name].publish(event)
+
+    async def flush(self) -> None:
+        """Wait until the broker has everything that was published."""
+        for client in self._clients.values():
+            await client.flush()
+
+    @property
+    def acknowledged(self) -> int:
+        """How many reports the broker has."""
+        return sum(client.acknowledged for client in self._clients.values())
 
 
 class Receipts:

@@ -1,0 +1,310 @@
+"""The broker asks for names: as the compose file sets it up, on a broker of its own with TLS from a CA made here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+from pydantic import SecretStr
+
+from deploy import access, certificates, topics
+from deploy.local import jars, kafka, pair
+from deploy.local.ports import HOST, any_free
+from shared.broker import Broker, BrokerSettings
+from tests.conftest import ROOT, NewDatabase
+from tests.integration.processes import DISTRICTS, Process, System, eventually, run
+from tests.integration.reports import person_hired
+
+NAMED = ("SKILLPLAN_KAFKA_USER", "SKILLPLAN_KAFKA_PASSWORD")
+# Whoever may write nothing at all does not even get a producer's number.
+NO_RIGHT = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
+MINE, OTHERS = "330681", "330602"
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A broker that asks for names: where, whom it trusts, and everybody's password."""
+
+    admin: str
+    outside: str
+    ca: Path
+    passwords: dict[str, str]
+    folder: Path
+
+    def as_user(self, user: str, password: str | None = None) -> dict[str, str]:
+        return {
+            "SKILLPLAN_KAFKA": self.outside,
+            "SKILLPLAN_KAFKA_USER": user,
+            "SKILLPLAN_KAFKA_PASSWORD": password or self.passwords[user],
+            "SKILLPLAN_KAFKA_CA": str(self.ca),
+        }
+
+    def broker(self, user: str) -> Broker:
+        settings = BrokerSettings(
+            kafka=self.outside, kafka_user=user, kafka_password=SecretStr(self.passwords[user]), kafka_ca=self.ca
+        )
+        return settings.broker
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """Set a broker up as `docker compose` does, its own part apart: the same file of properties, the same commands."""
+    folder = tmp_path_factory.mktemp("secured")
+    made = certificates.make([HOST, "localhost"])
+    (folder / "ca.pem").write_bytes(made.ca)
+    (folder / "broker.pem").write_bytes(made.broker)
+    admin, outside, inside, controller = any_free(4)
+    properties = (ROOT / "deploy/kafka/server.properties").read_text(encoding="utf-8")
+    own = (
+        f"controller.quorum.voters=1@{HOST}:{controller}\n"
+        f"listeners=INSIDE://{HOST}:{inside},OUTSIDE://{HOST}:{outside},ADMIN://{HOST}:{admin},"
+        f"CONTROLLER://{HOST}:{controller}\n"
+        f"advertised.listeners=INSIDE://{HOST}:{inside},OUTSIDE://{HOST}:{outside},ADMIN://{HOST}:{admin}\n"
+        f"ssl.keystore.location={folder / 'broker.pem'}\nlog.dirs={folder / 'kafka' / 'log'}\n"
+    )
+    command = kafka.prepare(
+        folder / "kafka",
+        admin,
+        controller,
+        class_path=jars.classpath(),
+        java=kafka.find_java(),
+        besides=properties + own,
+    )
+    passwords = {user: secrets.token_urlsafe(18) for user in access.users(DISTRICTS)}
+    kept = folder / "passwords"
+    kept.mkdir()
+    for user, password in passwords.items():
+        (kept / user).write_text(password + "\n", encoding="utf-8")
+    at = f"{HOST}:{admin}"
+    with pair.child(command, folder / "kafka.log") as broker:
+        assert kafka.wait_up(at, 60, alive=lambda: broker.poll() is None), (folder / "kafka.log").read_text()
+        for _ in range(2):  # repeating is harmless
+            for module in ("deploy.topics", "deploy.access"):
+                told = {"SKILLPLAN_KAFKA": at, "SKILLPLAN_KAFKA_PASSWORDS": str(kept)}
+                done = _command([module], told)
+                assert done.returncode == 0, done.stderr
+        yield Secured(at, f"{HOST}:{outside}", folder / "ca.pem", passwords, folder)
+    shutil.rmtree(folder)
+
+
+def _command(words: list[str], told: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        env={**os.environ, **told},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def system(secured: Secured, postgres: str, database: NewDatabase, tmp_path: Path) -> Iterator[System]:
+    made = System(secured.outside, tmp_path, database, postgres)
+    yield made
+    made.close()
+
+
+def _service(system: System, secured: Secured, service: str, command: str, **told: str) -> Process:
+    return system.process(service, command, **{**secured.as_user(service), **told})
+
+
+async def _write(broker: Broker, topic: str) -> None:
+    producer = AIOKafkaProducer(enable_idempotence=True, request_timeout_ms=20000, **broker.client())
+    try:
+        await producer.start()
+        await producer.send_and_wait(topic, b"{}")
+    finally:
+        await producer.stop()
+
+
+async def _read(broker: Broker, topic: str, group: str | None = None) -> None:
+    consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **broker.client())
+    try:
+        await consumer.start()
+        if group is None:
+            await consumer._client._wait_on_metadata(topic)  # a consumer itself keeps silent of what it may not see
+            consumer.assign([TopicPartition(topic, 0)])
+            consumer.seek(TopicPartition(topic, 0), 0)
+        else:
+            consumer.subscribe([topic])
+        await asyncio.wait_for(consumer.getmany(timeout_ms=3000), 30)
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.timeout(240)
+def test_a_district_reports_with_its_own_name_and_the_number_moves(system: System, secured: Secured) -> None:
+    """RULES A10: over TLS, by a district's user, decided and counted by services with users of their own."""
+    for command in ("api", "worker"):
+        _service(system, secured, "recruitment", command).start()
+    projector = _service(system, secured, "projection", "projector").start()
+    report = person_hired("secured")
+    report["source"], report["district"] = f"/districts/{MINE}/hr", MINE
+    file = system.folder / "reports.ndjson"
+    file.write_bytes(orjson.dumps(report))
+    sent = _command(["services.district", "publish", str(file)], secured.as_user(f"district-{MINE}"))
+    assert sent.returncode == 0, sent.stderr
+    eventually(
+        lambda: 'skillplan_facts_counted_total{service="recruitment"} 1.0' in projector.http.get("/metrics").text
+    )
+    eventually(lambda: _answered(secured), within=30)
+    refused = _command(["services.district", "publish", str(file)], secured.as_user(f"district-{OTHERS}"))
+    assert refused.returncode == 1
+    assert f"district-{OTHERS} may not use these topics: recruitment.reports.{MINE}" in refused.stderr
+
+
+def _answered(secured: Secured) -> bool:
+    async def look() -> bool:
+        consumer = AIOKafkaConsumer(
+            f"receipts.{MINE}",
+            group_id=f"district-{MINE}-looks",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            **secured.broker(f"district-{MINE}").client(),
+        )
+        await consumer.start()
+        try:
+            return bool(await consumer.getmany(timeout_ms=3000))
+        finally:
+            await consumer.stop()
+
+    return run(look())
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [
+        (f"district-{MINE}", f"recruitment.reports.{OTHERS}"),
+        (f"district-{MINE}", "recruitment.events"),
+        (f"district-{MINE}", f"receipts.{MINE}"),
+        (f"district-{MINE}", "quarantine"),
+        ("recruitment", "subsidy.events"),
+        ("recruitment", f"recruitment.reports.{MINE}"),
+        ("projection", "recruitment.events"),
+        ("projection", f"receipts.{MINE}"),
+    ],
+)
+async def test_nobody_writes_where_it_is_not_his_to_write(secured: Secured, user: str, topic: str) -> None:
+    with pytest.raises(NO_RIGHT):
+        await _write(secured.broker(user), topic)
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [
+        (f"district-{MINE}", f"receipts.{OTHERS}"),
+        (f"district-{MINE}", "recruitment.events"),
+        (f"district-{MINE}", f"recruitment.reports.{MINE}"),
+        (f"district-{MINE}", "quarantine"),
+        ("recruitment", "competition.events"),
+        ("recruitment", f"competition.reports.{MINE}"),
+        ("projection", f"recruitment.reports.{MINE}"),
+    ],
+)
+async def test_nobody_reads_what_is_not_for_him(secured: Secured, user: str, topic: str) -> None:
+    with pytest.raises(TopicAuthorizationFailedError):
+        await _read(secured.broker(user), topic)
+
+
+async def test_a_district_joins_no_consumer_group_but_its_own(secured: Secured) -> None:
+    with pytest.raises(GroupAuthorizationFailedError):
+        await _read(secured.broker(f"district-{MINE}"), f"receipts.{MINE}", "skillplan-recruitment")
+
+
+async def test_what_is_no_longer_allowed_is_taken_back(secured: Secured) -> None:
+    wanted = access.rights(DISTRICTS)
+    extra = access.Right("district-330000", 4, 2, "recruitment.events")
+    passwords = {"district-330000": secured.passwords.setdefault("district-330000", "of-a-district-that-left")}
+    await access.ensure(Broker(secured.admin), passwords, wanted | {extra})
+    await _write(secured.broker("district-330000"), "recruitment.events")
+    await access.ensure(Broker(secured.admin), passwords, wanted)
+    with pytest.raises(NO_RIGHT):
+        await _write(secured.broker("district-330000"), "recruitment.events")
+
+
+@pytest.mark.timeout(240)
+def test_readiness_names_a_wrong_password_an_unknown_ca_and_a_closed_topic(system: System, secured: Secured) -> None:
+    """Each in one sentence, while the process lives on, without a flood of logs."""
+    stranger = secured.folder / "stranger.pem"
+    stranger.write_bytes(certificates.make([HOST]).ca)
+    wrong = {
+        "wrong user or password": {"SKILLPLAN_KAFKA_PASSWORD": "wrong"},
+        "not trusted by SKILLPLAN_KAFKA_CA": {"SKILLPLAN_KAFKA_CA": str(stranger)},
+        "may not use these topics": secured.as_user(f"district-{MINE}"),
+        "may want TLS, a password, or neither": {"SKILLPLAN_KAFKA": secured.admin},
+    }
+    processes = {
+        said: (
+            _service(system, secured, "recruitment", "worker", **told).start(wait=False),
+            _service(system, secured, "projection", "projector", **told).start(wait=False),
+        )
+        for said, told in wrong.items()
+    }
+    for said, (worker, projector) in processes.items():
+        eventually(lambda said=said, worker=worker: said in worker.problems().get("kafka", ""))  # type: ignore[misc]
+        if "topics" not in said:  # one projector writes at a time; the others stand by, and are well
+            eventually(
+                lambda said=said, worker=worker: said in worker.problems().get("relay", said)  # type: ignore[misc]
+            )
+        for process in (worker, projector):
+            assert process.alive
+            assert "Traceback" not in process.text()
+            assert len(process.text()) < 60_000
+    assert any("kafka" in projector.problems() for _, projector in processes.values())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("wrong user or password", {"SKILLPLAN_KAFKA_PASSWORD": "wrong"}),
+        ("no usable CA certificate", {"SKILLPLAN_KAFKA_CA": __file__}),
+        ("SKILLPLAN_KAFKA_CA", {"SKILLPLAN_KAFKA_CA": "/no/such/file"}),
+        ("user and password go together", {"SKILLPLAN_KAFKA_USER": ""}),
+        ("may want TLS, a password, or neither", dict.fromkeys(("SKILLPLAN_KAFKA_CA", *NAMED), "")),
+    ],
+)
+def test_a_command_ends_with_one_sentence_when_the_broker_refuses_it(
+    secured: Secured, said: str, told: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {**secured.as_user(f"district-{MINE}"), **told}
+    environment = {name: value for name, value in environment.items() if value}
+    for words in (["deploy.topics"], ["services.district", "publish", "/dev/null"]):
+        done = _command(words, environment)
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr) < 1500
+
+
+async def test_only_the_administrator_gives_rights(secured: Secured) -> None:
+    with pytest.raises(access.RefusedError):
+        await access.ensure(secured.broker("recruitment"), {"recruitment": "x"}, set())
+
+
+def test_an_empty_or_missing_password_file_is_named_and_changes_nothing(secured: Secured, tmp_path: Path) -> None:
+    told = {"SKILLPLAN_KAFKA": secured.admin, "SKILLPLAN_KAFKA_PASSWORDS": str(tmp_path)}
+    missing = _command(["deploy.access"], told)
+    for user in secured.passwords:
+        (tmp_path / user).write_text("")
+    empty = _command(["deploy.access"], told)
+    assert (missing.returncode, empty.returncode) == (1, 1)
+    assert "cannot read the password file" in missing.stderr
+    assert "the password file is empty" in empty.stderr
+    assert topics.DOMAIN_SERVICES[0] in empty.stderr
