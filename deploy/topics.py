@@ -14,7 +14,7 @@ from pydantic import DirectoryPath, Field, ValidationError
 
 from shared.broker import Broker, BrokerSettings, wrong_settings
 
-DOMAIN_SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
+DOMAIN_SERVICES = ("enrollment", "competition", "recruitment", "subsidy", "planning")
 _WEEK = str(7 * 24 * 3600 * 1000)
 _PARTITIONS_OF_REPORTS = 3
 # How long a new topic may take until every broker knows it.

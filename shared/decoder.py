@@ -270,6 +270,8 @@ class _Reader:
         """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""
         if self.district is None or self.district != self.source_district:
             return rules.WrongDistrict
+        if event.office and not self.district.endswith(_CITY):
+            return rules.OnlyTheCity
         return rules.NotOfTheCity if self.district.endswith(_CITY) and not event.from_the_city else None
 
     def may_report(self, door: Door) -> bool:

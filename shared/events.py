@@ -86,7 +86,8 @@ class Event(Shape):
     Declared by class arguments: `subject`, a template in which `<path>` names the field that must agree with the part
     (or, where the data has no such field, only its form); `role`; `dated`, the field with the fact's date (RULES A1;
     none: the date of `time`); `ordered`, pairs of date fields (earlier, later) of RULES C6; `decision`: recorded by
-    the service itself, never reported; `from_the_city`: whether it may count for the city itself (RULES E11).
+    the service itself, never reported; `from_the_city`: whether it may count for the city itself (RULES E11);
+    `office`: only the city's own office may report it.
     """
 
     type_name: ClassVar[str]
@@ -96,6 +97,7 @@ class Event(Shape):
     ordered: ClassVar[tuple[tuple[str, str], ...]]
     decision: ClassVar[bool]
     from_the_city: ClassVar[bool]
+    office: ClassVar[bool]
     has_person: ClassVar[bool]
     subject_form: ClassVar[re.Pattern[str]]
     subject_paths: ClassVar[tuple[str, ...]]
@@ -113,12 +115,13 @@ class Event(Shape):
         ordered: tuple[tuple[str, str], ...] = (),
         decision: bool = False,
         from_the_city: bool = True,
+        office: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.subject, cls.role, cls.dated, cls.ordered, cls.decision = subject, role or Adds(), dated, ordered, decision
-        cls.from_the_city = from_the_city
+        cls.from_the_city, cls.office = from_the_city, office
         cls.has_person = "person" in cls.model_fields
         cls.subject_paths = tuple(PLACEHOLDER.findall(subject))
         cls.subject_form = re.compile(

@@ -59,6 +59,23 @@ def read_plan(text: str, name: str) -> Plan:
     return plan
 
 
+def check_plan(document: object) -> Plan:
+    """Return the plan that a document already read says; raises PlanError, which then knows no lines."""
+    try:
+        plan = Plan.model_validate(document)
+    except ValidationError as error:
+        raise PlanError(
+            [Fault("", 0, _shown(e["loc"]), "有效内容", "what may stand there") for e in error.errors()]
+        ) from None
+    if faults := [Fault("", 0, _shown(path), zh, en) for path, zh, en in _contradictions(plan)]:
+        raise PlanError(faults)
+    return plan
+
+
+def _shown(path: Iterable[str | int]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong in a plan file."""
@@ -162,8 +179,7 @@ class _Source:
         known = path
         while known not in self.lines:
             known = known[:-1]
-        shown = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-        return Fault(self.name, self.lines[known], shown.removeprefix("."), zh, en)
+        return Fault(self.name, self.lines[known], _shown(path), zh, en)
 
     def locate_all(self, errors: Iterable[ErrorDetails]) -> Iterator[Fault]:
         """Yield a fault for each thing that pydantic found."""

@@ -128,6 +128,18 @@ class NotOfTheCity(Rule):
         return WrongDistrict.code
 
 
+class OnlyTheCity(Rule):
+    """A wrong district too: only the city's own office may report the type."""
+
+    zh, en = (
+        "这一类型只由市计划办公室报告,district 须为市本级代码。",
+        "Only the city's plan office reports this type; the district must be the city's own code.",
+    )
+
+    def code_of(self) -> str:
+        return WrongDistrict.code
+
+
 class NotYourSource(Rule):
     zh, en = "您的凭据不能代表这个 source 报告。", "Your credentials do not cover this source."
 

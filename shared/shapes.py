@@ -129,6 +129,7 @@ ID_FORM: Final = r"[^\s\x00-\x1f\x7f]{1,200}"
 NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 _OCCUPATION: Final = r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}"
+_MONTH: Final = r"[0-9]{4}-(0[1-9]|1[0-2])"
 _TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT})
 
 SealedText = Annotated[str, AfterValidator(_text), _TEXT]
@@ -148,6 +149,10 @@ Year = Annotated[int, Field(ge=1, le=9999)]
 OccupationCode = Annotated[str, _form(_OCCUPATION, "d-dd-dd-dd"), _described(_OCCUPATION)]
 MajorCode = Annotated[str, _form(r"[0-9]{6}", "6 位数字 six digits"), _described(r"[0-9]{6}")]
 Province = Annotated[str, _form(r"[0-9]{2}", "2 位数字 two digits"), _described(r"[0-9]{2}")]
+Month = Annotated[str, _form(_MONTH, "YYYY-MM"), _described(_MONTH)]
+DistrictCode = Annotated[str, _form(r"[0-9]{6}", "6 位数字 six digits"), _described(r"[0-9]{6}")]
+Sha256 = Annotated[str, _form(r"[0-9a-f]{64}", "64 位十六进制 64 hex digits"), _described(r"[0-9a-f]{64}")]
+Quantity = Annotated[int | float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
 CreditCode = Annotated[str, AfterValidator(_credit_code), _described(_CREDIT.pattern)]
 Level = Literal["apprentice", "5", "4", "3", "2", "1", "special", "chief"]
 Rank = Literal["district", "city", "province", "national"]

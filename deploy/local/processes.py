@@ -26,7 +26,14 @@ from deploy.local.ports import HOST
 from deploy.local.refusal import Refusal
 
 # The process table: service → its usual port, and its commands, the second of which has only probes.
-PORTS = {"projection": 8000, "enrollment": 8001, "competition": 8002, "recruitment": 8003, "subsidy": 8004}
+PORTS = {
+    "projection": 8000,
+    "enrollment": 8001,
+    "competition": 8002,
+    "recruitment": 8003,
+    "subsidy": 8004,
+    "planning": 8005,
+}
 INFRASTRUCTURE_PORTS = {"kafka": 9092, "kafka-controller": 9093, "postgres": 5432}
 _GROUP = "skillplan"
 _SOCKET_PATH_LIMIT = 100
@@ -84,6 +91,8 @@ def environment(installation: Installation, service: str, port: int | None = Non
     if service == "projection":
         others = {name: installation.url(name) for name in services() if name != "projection"}
         told["SKILLPLAN_SERVICES"] = json.dumps(others)
+    if service == "planning":
+        told["SKILLPLAN_PROJECTION"] = installation.url("projection")
     return told
 
 

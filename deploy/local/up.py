@@ -67,15 +67,17 @@ def _must_wait() -> None:
 
 def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> list[Program]:
     """Start servers and processes on ports of their own; return the processes once each is ready."""
-    if supervisor.pid() is None:
-        if children.left_over(supervisor.mark):
-            with step("结束上次遗留的进程", "Ending what an earlier run left over"):
-                children.end(supervisor.mark, _LEFT_OVER_PATIENCE)
-        given = {"kafka", "kafka-controller"} if installation.kafka else set()
-        given |= {"postgres"} if installation.superuser_dsn else set()
-        wanted = {part: port for part, port in {**PORTS, **INFRASTRUCTURE_PORTS}.items() if part not in given}
-        for part, usual, found in installation.choose_ports(wanted):
-            say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
+    running = supervisor.pid() is not None
+    if not running and children.left_over(supervisor.mark):
+        with step("结束上次遗留的进程", "Ending what an earlier run left over"):
+            children.end(supervisor.mark, _LEFT_OVER_PATIENCE)
+    given = {"kafka", "kafka-controller"} if installation.kafka else set()
+    given |= {"postgres"} if installation.superuser_dsn else set()
+    # What runs keeps its port; a service that is new since it was started gets one.
+    given |= installation.ports.keys() if running else set()
+    wanted = {part: port for part, port in {**PORTS, **INFRASTRUCTURE_PORTS}.items() if part not in given}
+    for part, usual, found in installation.choose_ports(wanted):
+        say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
     installation.make_secrets(services())
     others = [] if wish.infrastructure_only else programs(installation)
     supervisor.start(servers.prepare(installation), others)

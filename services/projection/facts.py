@@ -5,7 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.events import SHANGHAI, parse_instant
+from shared.events import SERVICES, SHANGHAI, parse_instant
+
+# The logs that are followed: those whose facts are counted, and what the plan office decides on targets and months.
+LOGS: Final = (*SERVICES, "planning")
 
 # RULES A1: the field that says when it happened; a fact has at most one of them, else its `time` says it.
 DATES: Final = (

@@ -14,15 +14,15 @@ from aiokafka.errors import OffsetOutOfRangeError
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.projection.chart import Chart
-from services.projection.facts import decode
+from services.projection.facts import LOGS, decode
 from services.projection.ledger import Batch
 from services.projection.store import Checkpoint, Ledger
 from shared.broker import Broker
-from shared.events import SERVICES
 from shared.tracing import Tracing
 
 _WAIT_MS: Final = 500
 _BREATH: Final = 250
+_JUDGES: Final = "planning"
 _log = structlog.get_logger()
 
 
@@ -76,7 +76,10 @@ class _Log:
             )
             return
         try:
-            batch.add(fact)
+            if self.service == _JUDGES:
+                batch.keep(fact, message.value or b"")
+            else:
+                batch.add(fact)
         except ValueError as error:
             self._stop(f"{self.service}.events: position {fact.position} cannot be counted: {error}")
             return
@@ -114,8 +117,8 @@ class Follower:
     @contextlib.asynccontextmanager
     async def following(self, most: int) -> AsyncIterator["Follower"]:
         """Read from the checkpoints for a while."""
-        checkpoints = await self._ledger.checkpoints(SERVICES)
-        self.logs = {service: _Log(service, checkpoints[service]) for service in SERVICES}
+        checkpoints = await self._ledger.checkpoints(LOGS)
+        self.logs = {service: _Log(service, checkpoints[service]) for service in LOGS}
         consumer = aiokafka.AIOKafkaConsumer(
             enable_auto_commit=False,
             auto_offset_reset="none",  # offsets of record are ours
@@ -127,7 +130,7 @@ class Follower:
         )
         await consumer.start()
         try:
-            partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in SERVICES]
+            partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in LOGS]
             await self._await_topics(consumer, partitions)
             consumer.assign(partitions)
             for partition, log in zip(partitions, self.logs.values(), strict=True):

@@ -62,6 +62,11 @@ create table g.cell (
     value bigint not null,
     primary key (line, part, period, district, effective_on)
 ) with (fillfactor = 50);
+create table g.planning (                        -- what the plan office decided, as it was sent
+    position bigint primary key,
+    recorded_at timestamptz not null,
+    bytes bytea not null
+);
 create table g.checkpoint (
     service text primary key,
     position bigint not null,
@@ -83,7 +88,7 @@ insert into g.line select * from unnest($1::smallint[], $2::text[], $3::text[], 
 
 -- name: drop
 drop view if exists g.ledger;
-drop table if exists g.line, g.standing, g.contribution, g.cell, g.checkpoint
+drop table if exists g.line, g.standing, g.contribution, g.cell, g.checkpoint, g.planning
 
 -- name: analyze
 analyze g.standing, g.contribution, g.cell
@@ -93,6 +98,12 @@ select service, position, recorded_at, next_offset from g.checkpoint
 
 -- name: begin_checkpoints
 insert into g.checkpoint select service, 0, null, 0 from unnest($1::text[]) service on conflict do nothing
+
+-- name: planning_position
+select position from g.checkpoint where service = 'planning'
+
+-- name: planning
+select bytes from g.planning where position > $1 order by position
 
 -- name: move_checkpoint
 -- Guards against a second writer: it moves from where this one left it, or the transaction fails.

@@ -63,6 +63,7 @@ class Batch:
         self._causes: dict[datetime, tuple[Cause, tuple[str, int]]] = {}
         self._loaded: dict[tuple[int, int, str, int], Standing] = {}
         self.reports: set[ReportKey] = set()
+        self.decided: list[tuple[int, datetime, bytes]] = []
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -77,6 +78,10 @@ class Batch:
             self.reports.add((fact.service, fact.reportsource, fact.reportid))
         if rows or takes_back is not None:
             self._facts.append((fact, rows))
+
+    def keep(self, fact: Fact, raw: bytes) -> None:
+        """Take a fact that counts nowhere but says how numbers are judged: it is kept as it was sent."""
+        self.decided.append((fact.position, fact.recordedat, raw))
 
     def take_reports(self, rows: Iterable[Standing]) -> None:
         """Take the rows kept for `reports`: those of the report, and those a correction of that id replaced."""

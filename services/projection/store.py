@@ -193,6 +193,10 @@ class Ledger:
             if must_be_current and await self._connection.fetchval(_SQL["hold"]) != self.number:
                 raise Switched
             posting = await self._post(batch) if len(batch) else Posting()
+            if batch.decided:
+                await self._connection.copy_records_to_table(
+                    f"g{self.number}_planning", schema_name="numbers", records=batch.decided
+                )
             for service, (old, new) in moves.items():
                 done = await self._connection.execute(
                     self._sql["move_checkpoint"], service, old.position, new.position, new.recorded_at, new.next_offset

@@ -1,12 +1,22 @@
 """Decides which target, with which weights, holds for an indicator on a day, as known at an instant: pure."""
 
-from collections.abc import Mapping
+import bisect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
+from services.planning.events import PlanAdopted, TargetRevised, TargetSplit
+from services.planning.targets import WHOLE as WHOLE_PERIOD
+from services.planning.targets import History
+from services.planning.targets import weights_of as _weights_of
 from services.projection.chart import WHOLE
+from shared.decider import View
+from shared.events import Fact
 from shared.plan import Indicator, Plan, Target
+
+_MOST_KEPT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +52,21 @@ class TargetInForce:
 class Targets:
     """The targets of one plan with their history; cheap to ask."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, decided: Sequence[Fact] = ()) -> None:
+        """Take what the plan office decided, in the order of its log."""
         self._plan = plan
+        self._decided = decided
+        self._recorded = [fact.recorded_at for fact in decided]
+        self._known: dict[int, History] = {}
+
+    def as_known(self, known_at: datetime) -> History:
+        """Return all that was decided on the targets, as known at an instant."""
+        count = bisect.bisect_right(self._recorded, known_at)
+        if count not in self._known:
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            self._known[count] = History(self._plan, View(self._decided[:count]))
+        return self._known[count]
 
     def target(
         self, indicator: str, district: str | None, period: int, on: date, known_at: datetime
@@ -52,29 +75,26 @@ class Targets:
 
         `period`: a year, or `WHOLE`; a day after its end asks for its last day. None: nothing was set, it is monitored.
         """
-        measure, found = self._plan.indicators[indicator]
-        target = found.target if district is None else found.district_targets.get(district)
-        if target is None:
+        found = self.as_known(known_at).target(indicator, district, _shown(period), on)
+        if found is None:
             return None
-        return TargetInForce(target, weights_of(self._plan, found, period), measure.id)
-
-
-def months_of(plan: Plan, period: int) -> list[date]:
-    """Return the first day of each month that a period touches, in order."""
-    first, last = plan.period.first, plan.period.last
-    if period != WHOLE:
-        first, last = max(first, date(period, 1, 1)), min(last, date(period, 12, 31))
-    return [
-        date(month // 12, month % 12 + 1, 1)
-        for month in range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
-    ]
+        return TargetInForce(found.target, found.weights, found.clause, _revision(found.revised_by), found.months)
 
 
 def weights_of(plan: Plan, indicator: Indicator, period: int) -> tuple[Decimal, ...]:
     """Return what the plan file lets each month of a period weigh."""
-    weights = indicator.month_weights or plan.month_weights
-    january = plan.years[0] * 12
-    return tuple(
-        Decimal(weights[(month.year * 12 + month.month - 1 - january) % len(weights)])
-        for month in months_of(plan, period)
-    )
+    return _weights_of(plan, indicator, _shown(period))
+
+
+def _shown(period: int) -> str:
+    return WHOLE_PERIOD if period == WHOLE else str(period)
+
+
+def _revision(fact: Fact | None) -> Revision | None:
+    if fact is None or not isinstance(fact.event, PlanAdopted | TargetRevised | TargetSplit):
+        return None
+    event = fact.event
+    return Revision(
+        fact.event.type_name, fact.position, fact.report_source, fact.report_id, event.effective_from, fact.recorded_at,
+        event.by, event.why,
+    )  # fmt: skip

@@ -39,9 +39,9 @@ def report(
     return Told(subject, event, _noon(day), _noon(received), district, corrects)
 
 
-def retraction(subject: str, report_id: str) -> Told:
+def retraction(subject: str, report_id: str, district: str = "330681") -> Told:
     """Tell that a report is taken back."""
-    return report(subject, ReportRetracted(report_id=report_id, reason="误报"))
+    return report(subject, ReportRetracted(report_id=report_id, reason="误报"), district=district)
 
 
 def _noon(day: str) -> datetime:

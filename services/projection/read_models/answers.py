@@ -9,11 +9,12 @@ import asyncpg
 import orjson
 from fastapi import Response
 
+from services.projection.facts import LOGS
 from services.projection.judging import Asked, Body, Ground
 from services.projection.read_models.asking import asked_of, plan_of, today
 from services.projection.read_models.reading import Reader, View
 from services.projection.values import Sums, month_number
-from shared.events import SERVICES, show_instant
+from shared.events import show_instant
 from shared.plan import Plan
 
 _FILE: Final = "sums.sql"
@@ -105,14 +106,14 @@ class Answers:
         self._bytes += size
 
     def _where_heads_are(self) -> tuple[tuple[int, datetime] | None, ...]:
-        return tuple(self._heads.head(service) for service in SERVICES)
+        return tuple(self._heads.head(service) for service in LOGS)
 
 
 def complete_to(rows: Iterable[asyncpg.Record], heads: Heads) -> Body:
     """Return up to what each log is counted, and how far behind it that is (RULES E19)."""
     kept = {row["service"]: row for row in rows}
     shown = {}
-    for service in SERVICES:
+    for service in LOGS:
         position = kept[service]["position"] if service in kept else 0
         recorded_at = kept[service]["recorded_at"] if service in kept else None
         behind = seconds = None

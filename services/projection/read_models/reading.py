@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
+import orjson
 
+from services.planning.events import LANGUAGE
 from services.projection.chart import Chart
 from services.projection.store import of_generation, read_plans
 from services.projection.targets import Targets
+from shared.batch import decode_fact
 from shared.event_store import UNAVAILABLE
+from shared.events import Fact
 from shared.http import Problem
 from shared.plan import Plan
 
@@ -22,12 +26,22 @@ _Connection = asyncpg.pool.PoolConnectionProxy
 
 
 @dataclass(slots=True)
+class _Kept:
+    """What the plan office has decided, as last read of one generation and its plans."""
+
+    position: int = 0
+    decided: Sequence[Fact] = ()
+    targets: dict[str, Targets] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class View:
     """One snapshot of one generation: what is read with it fits together."""
 
     connection: asyncpg.pool.PoolConnectionProxy
     number: int
     chart: Chart
+    kept: _Kept
 
     def sql(self, file: str) -> Mapping[str, str]:
         """Return the queries of a read model's .sql file on this generation."""
@@ -35,7 +49,20 @@ class View:
 
     async def targets(self, plan: Plan) -> Targets:
         """Return a plan's targets with all that the plan office has decided on them."""
-        return Targets(plan)
+        decided = await self.decided()
+        if plan.id not in self.kept.targets:
+            self.kept.targets[plan.id] = Targets(plan, decided)
+        return self.kept.targets[plan.id]
+
+    async def decided(self) -> Sequence[Fact]:
+        """Return all that the plan office has decided, in the order of its log."""
+        sql = of_generation(self.number)
+        position = await self.connection.fetchval(sql["planning_position"]) or 0
+        if position != self.kept.position:
+            rows = await self.connection.fetch(sql["planning"], 0)
+            facts = [decode_fact({LANGUAGE.service: LANGUAGE}, orjson.loads(row["bytes"]), ()) for row in rows]
+            self.kept.position, self.kept.decided, self.kept.targets = position, facts, {}
+        return self.kept.decided
 
 
 class NotCountedYet(Problem):
@@ -60,7 +87,7 @@ class Reader:
     """Opens views; the plans are read again only when they have changed."""
 
     pool: asyncpg.Pool
-    _charts: dict[tuple[int, int], Chart] = field(default_factory=dict)
+    _charts: dict[tuple[int, int], tuple[Chart, _Kept]] = field(default_factory=dict)
     _asking: asyncio.Task[State] | None = None
     _next: asyncio.Task[State] | None = None
 
@@ -98,8 +125,9 @@ class Reader:
                     raise NotCountedYet
                 key = (row["number"], row["revision"])
                 if key not in self._charts:
-                    self._charts = {key: Chart(read_plans(await connection.fetchval(_PLANS, row["number"])))}
-                yield View(connection, row["number"], self._charts[key])
+                    chart = Chart(read_plans(await connection.fetchval(_PLANS, row["number"])))
+                    self._charts = {key: (chart, _Kept())}
+                yield View(connection, row["number"], *self._charts[key])
 
 
 async def _state(connection: _Connection) -> State:

@@ -1,0 +1,372 @@
+"""Decides planning's reports: what may be adopted, revised, split, submitted, closed: pure, no I/O, no clock."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import assert_never, cast
+
+from services.planning.events import (
+    CloseOverridden,
+    PeriodApproved,
+    PeriodClosed,
+    PeriodRestated,
+    PeriodReturned,
+    PeriodSubmitted,
+    PlanAdopted,
+    PlanningEvent,
+    RestatementRequested,
+    TargetRevised,
+    TargetSplit,
+    digest_of,
+)
+from services.planning.months import Month, days_of, is_of, month_of, today_of
+from services.planning.targets import (
+    History,
+    decimal,
+    goal_of,
+    last_day,
+    months_of,
+    periods_of,
+    plan_of,
+    target_of,
+)
+from shared.decider import Accept, Decision, Domain, Refuse, View
+from shared.events import Event, Fact, Report, parse_instant
+from shared.plan import Indicator, Milestones, Plan, Target
+from shared.plan_file import PlanError
+from shared.rules import Rule
+
+
+class UnknownPlan(Rule):
+    zh, en = (
+        "没有这个计划;先把计划文件放入计划文件夹。",
+        "There is no such plan; put its file into the folder of plans first.",
+    )
+
+
+class UnknownIndicator(Rule):
+    zh, en = "该计划没有这个指标。", "This plan has no such indicator."
+
+
+class UnknownDistrict(Rule):
+    zh, en = "不是该计划的区划代码。", "This is none of the plan's districts."
+
+
+class UnknownPeriod(Rule):
+    zh, en = "不在该计划(或该指标)的期间之内。", "This lies outside the periods of the plan or of this indicator."
+
+
+class PlanNotValid(Rule):
+    zh = "计划文件有 {count} 处错误;用 skillplan plan diff 查看各处的行号。"
+    en = "The plan file has {count} faults; skillplan plan diff shows the line of each."
+
+
+class WrongDigest(Rule):
+    zh = "SHA-256 与内容不符;请重新取得内容,不要手工改动。"
+    en = "The SHA-256 is not that of the content; fetch it again rather than change it by hand."
+
+
+class AdoptedSince(Rule):
+    zh = "比较之后又采用过别的文件;请重新比较(diff)再采用。"
+    en = "Another file was adopted since this was compared; compare (diff) and adopt again."
+
+
+class NothingChanged(Rule):
+    zh, en = "与现行内容相同,没有改变。", "This is what is in force already; nothing would change."
+
+
+class BadTarget(Rule):
+    zh = "比较方式与数值不配:range 须有不小于 value 的 upper,all 只用于里程碑且没有 value,其余只有 value。"
+    en = (
+        "Comparator and numbers do not fit: range needs an upper that is not below value, all is for milestones and "
+        "has no value, the others have value alone."
+    )
+
+
+class CannotBeSplit(Rule):
+    zh = "比率、“全部”和无目标的指标不能按份相加;水平指标没有月份。各区、县(市)的目标请逐个调整(revise --district)。"
+    en = (
+        "A ratio, an all, and what has no target have no parts that add up, and a level has no months. Set the target "
+        "of each district by a revision of its own (revise --district)."
+    )
+
+
+class PartsDoNotAddUp(Rule):
+    zh = "各部分合计 {sum},目标为 {whole},相差 {gap};请改正,或在 difference 中写明这一差额。"
+    en = "The parts come to {sum}, the target is {whole}: a gap of {gap}. Correct them, or state the gap in difference."
+
+
+class ReasonNeeded(Rule):
+    zh = "生效日期早于已关账月份({month})的月末,须写明理由(why)。"
+    en = "This takes effect within a closed month ({month}): say why."
+
+
+class MonthNotOver(Rule):
+    zh, en = "这个月还没有结束。", "The month is not over yet."
+
+
+class MonthClosed(Rule):
+    zh = "这个月已经关账;之后的变动请申请重述(restatement)。"
+    en = "The month is closed; ask for a restatement for what came after."
+
+
+class NotClosed(Rule):
+    zh, en = "这个月还没有关账。", "The month is not closed."
+
+
+class AlreadySubmitted(Rule):
+    zh, en = "本区、县(市)这个月已经提交。", "The district has submitted this month already."
+
+
+class NotSubmitted(Rule):
+    zh, en = "该区、县(市)这个月没有待处理的提交。", "The district has no submission of this month to decide on."
+
+
+class NotApproved(Rule):
+    zh = "下列区、县(市)尚未核准:{districts}。请先核准,或由负责人作出破例决定(override)并写明理由。"
+    en = "Not approved: {districts}. Approve them first, or let somebody answer for it by an override with a reason."
+
+
+class NothingToOverride(Rule):
+    zh, en = "所列区、县(市)均已核准,无需破例。", "Each of these districts is approved; there is nothing to override."
+
+
+class BadKnownAt(Rule):
+    zh = "known_at 须在月末之后,不早于上次公布所依时刻,也不在未来。"
+    en = "known_at must lie after the month's end, not before that of the last publication, and not ahead."
+
+
+class NotRequested(Rule):
+    zh, en = (
+        "没有这个编号的重述申请,或它已经办结。",
+        "No restatement of this number was asked for, or it was made already.",
+    )
+
+
+class OwnRequest(Rule):
+    zh, en = "重述须由申请人以外的人核准。", "A restatement is approved by somebody else than who asked for it."
+
+
+class AlreadyPublished(Rule):
+    zh, en = (
+        "已公布的数据不能撤回或更正,只能重述。",
+        "What was published is not taken back or corrected, only restated.",
+    )
+
+
+def tags(event: Event) -> Iterable[str]:
+    """Name what later decisions look a fact up by: all that was decided on a plan's targets, or of one month."""
+    match event:
+        case PlanAdopted() | TargetRevised() | TargetSplit():
+            yield f"targets:{event.plan}"
+        case (
+            PeriodSubmitted() | PeriodReturned() | PeriodApproved() | CloseOverridden() | PeriodClosed()
+            | RestatementRequested() | PeriodRestated()
+        ):  # fmt: skip
+            yield f"month:{event.plan}:{event.month}"
+
+
+def _needs(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
+    kind, plan, *rest = report.subject.split("/")
+    if kind in ("month", "restatement"):
+        yield f"month:{plan}:{rest[0]}"
+        return
+    yield f"targets:{plan}"
+    if plan in plans and isinstance(report.event, PlanAdopted | TargetRevised | TargetSplit):
+        for month in months_of(plans[plan], "plan"):
+            if days_of(f"{month:%Y-%m}")[1] >= report.event.effective_from:
+                yield f"month/{plan}/{month:%Y-%m}"
+
+
+def _on_targets(event: PlanAdopted | TargetRevised | TargetSplit, plan: Plan, view: View) -> Rule | None:
+    history = History(plan, view)
+    if isinstance(event, PlanAdopted):
+        rule = _on_adoption(event, plan, history)
+    elif (found := history.plan.indicators.get(event.indicator)) is None or event.indicator not in plan.indicators:
+        rule = UnknownIndicator("/data/indicator")
+    elif isinstance(event, TargetRevised):
+        rule = _on_revision(event, plan, found[1], history)
+    else:
+        rule = _on_split(event, plan, found[1], history)
+    if rule is not None:
+        return rule
+    if event.effective_from > plan.period.last:
+        return UnknownPeriod("/data/effective_from")
+    reaches = [closed.month for closed, _ in view.of(PeriodClosed) if days_of(closed.month)[1] >= event.effective_from]
+    return ReasonNeeded("/data/why", month=max(reaches)) if reaches and event.why is None else None
+
+
+def _on_adoption(event: PlanAdopted, plan: Plan, history: History) -> Rule | None:
+    try:
+        adopted = plan_of(event)
+    except PlanError as error:
+        return PlanNotValid("/data/document", count=len(error.faults))
+    if adopted.id != plan.id:
+        return UnknownPlan("/data/document/id")
+    if adopted.digest != event.sha256:
+        return WrongDigest("/data/sha256")
+    last = history.adopted.digest if history.adopted else None
+    if event.against != last:
+        return AdoptedSince("/data/against")
+    return NothingChanged("/data/document") if adopted.digest == last else None
+
+
+def _on_revision(event: TargetRevised, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
+    if event.district is not None and event.district not in plan.district_codes:
+        return UnknownDistrict("/data/district")
+    try:
+        target = target_of(event)
+    except ValueError:
+        return BadTarget("/data/op")
+    if target.op == "all" and not isinstance(indicator.value, Milestones):
+        return BadTarget("/data/op")
+    in_force = [
+        history.target(event.indicator, event.district, period, event.effective_from)
+        for period in periods_of(plan, indicator)
+        if last_day(plan, period) >= event.effective_from
+    ]
+    if in_force and all(one is not None and one.target == target for one in in_force):
+        return NothingChanged("/data/value")
+    return None
+
+
+def _on_split(event: TargetSplit, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
+    if event.period not in periods_of(plan, indicator):
+        return UnknownPeriod("/data/period")
+    in_force = history.target(event.indicator, None, event.period, event.effective_from)
+    if in_force is None or indicator.is_ratio or in_force.target.op == "all":
+        return CannotBeSplit("/data/indicator")
+    if event.over == "months":
+        if indicator.basis == "level":
+            return CannotBeSplit("/data/over")
+        if not event.parts.keys() <= {f"{month:%Y-%m}" for month in months_of(plan, event.period)}:
+            return UnknownPeriod("/data/parts")
+    elif not event.parts.keys() <= plan.district_codes:
+        return UnknownDistrict("/data/parts")
+    return _adds_up(event, indicator, in_force.target)
+
+
+def _adds_up(event: TargetSplit, indicator: Indicator, target: Target) -> Rule | None:
+    whole = goal_of(indicator, target)
+    parts = sum(map(decimal, event.parts.values()), Decimal(0))
+    stated = decimal(event.difference) if event.difference is not None else Decimal(0)
+    if whole - parts != stated:
+        return PartsDoNotAddUp("/data/parts", sum=f"{parts:f}", whole=f"{whole:f}", gap=f"{whole - parts:f}")
+    return None
+
+
+_OfMonth = (
+    PeriodSubmitted
+    | PeriodReturned
+    | PeriodApproved
+    | CloseOverridden
+    | PeriodClosed
+    | RestatementRequested
+    | PeriodRestated
+)
+
+
+def _on_month(event: _OfMonth, plan: Plan, report: Report, view: View) -> Rule | None:
+    if not is_of(plan, event.month):
+        return UnknownPeriod("/data/month")
+    month = month_of(plan, event.month, view)
+    after = isinstance(event, RestatementRequested | PeriodRestated)
+    if after and not month.closed:
+        return NotClosed("/data/month")
+    if not after and month.closed:
+        return MonthClosed("/data/month")
+    if not month.over(today_of(report.received_at)):
+        return MonthNotOver("/data/month")
+    match event:
+        case PeriodSubmitted():
+            done = month.districts[report.district].status in ("submitted", "approved")
+            return AlreadySubmitted() if done else None
+        case PeriodReturned() | PeriodApproved():
+            return _on_submission(event, month)
+        case CloseOverridden():
+            return _on_override(event, month)
+        case RestatementRequested():
+            return None
+        case PeriodClosed() | PeriodRestated():
+            return _on_publication(event, month, report)
+        case _:
+            assert_never(event)
+
+
+def _on_publication(event: PeriodClosed | PeriodRestated, month: Month, report: Report) -> Rule | None:
+    if isinstance(event, PeriodClosed):
+        if missing := month.missing:
+            return NotApproved(districts=", ".join(missing))
+    elif event.request_no not in month.open_requests:
+        return NotRequested("/data/request_no")
+    else:
+        asked = month.requests[event.request_no].event
+        if isinstance(asked, RestatementRequested) and asked.by == event.by:
+            return OwnRequest("/data/by")
+    return _on_figures(event, month, report)
+
+
+def _on_submission(event: PeriodReturned | PeriodApproved, month: Month) -> Rule | None:
+    if event.submitted_by not in month.districts:
+        return UnknownDistrict("/data/submitted_by")
+    status = month.districts[event.submitted_by].status
+    if status == "submitted" or (status == "approved" and isinstance(event, PeriodReturned)):
+        return None
+    return NotSubmitted("/data/submitted_by")
+
+
+def _on_override(event: CloseOverridden, month: Month) -> Rule | None:
+    if not month.districts.keys() >= set(event.districts):
+        return UnknownDistrict("/data/districts")
+    return None if set(event.districts) & set(month.missing) else NothingToOverride("/data/districts")
+
+
+def _on_figures(event: PeriodClosed | PeriodRestated, month: Month, report: Report) -> Rule | None:
+    known_at = parse_instant(event.known_at)
+    earliest = max((one.known_at for one in month.published), default=None)
+    if (
+        known_at is None
+        or today_of(known_at) <= month.last
+        or known_at > report.received_at
+        or (earliest is not None and known_at < earliest)
+    ):
+        return BadKnownAt("/data/known_at")
+    return None if digest_of(event.figures) == event.sha256 else WrongDigest("/data/sha256")
+
+
+def _may_retract(fact: Fact, view: View, plans: Mapping[str, Plan]) -> Rule | None:
+    """What was published stays; of a closed month nothing is taken back that led to its close."""
+    match fact.event:
+        case PeriodClosed() | PeriodRestated():
+            return AlreadyPublished()
+        case PeriodSubmitted() | PeriodReturned() | PeriodApproved() | CloseOverridden() as event:
+            plan = plans.get(event.plan)
+            return MonthClosed() if plan is not None and month_of(plan, event.month, view).closed else None
+        case _:
+            return None
+
+
+def domain(plans: Sequence[Plan]) -> Domain:
+    """Return planning's rules over the plans that are counted."""
+    known = {plan.id: plan for plan in plans}
+
+    def needs(report: Report, _view: View) -> Iterable[str]:
+        return _needs(report, known)
+
+    def decide(report: Report, view: View) -> Decision:
+        event = cast("PlanningEvent", report.event)
+        plan = known.get(event.plan)
+        rule: Rule | None
+        if plan is None:
+            rule = UnknownPlan("/data/plan")
+        elif isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
+            rule = _on_targets(event, plan, view)
+        elif report.corrects is not None and isinstance(event, PeriodClosed | PeriodRestated):
+            rule = AlreadyPublished("/corrects")
+        else:
+            rule = _on_month(event, plan, report, view)
+        return Refuse(rule) if rule else Accept()
+
+    def may_retract(fact: Fact, view: View) -> Rule | None:
+        return _may_retract(fact, view, known)
+
+    return Domain(tags, needs, decide, may_retract=may_retract)

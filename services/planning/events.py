@@ -1,0 +1,197 @@
+"""The published language of planning: what the plan office decides on targets, and how a month's figures are closed."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import AfterValidator, Field, JsonValue
+from pydantic_core import PydanticCustomError
+
+from shared.events import Event, Language, Opens, parse_instant
+from shared.shapes import (
+    LARGEST,
+    Date,
+    DistrictCode,
+    Month,
+    No,
+    Quantity,
+    Sha256,
+    Shape,
+    Text,
+    holds_personal_number,
+)
+
+
+def _instant(value: str) -> str:
+    if parse_instant(value) is None:
+        raise PydanticCustomError("bad-value", "wrong", {"expected": "带时区的时刻 an instant with offset (RFC 3339)"})
+    return value
+
+
+def _impersonal(document: dict[str, Any]) -> dict[str, Any]:
+    if holds_personal_number(orjson.dumps(document).decode()):
+        raise PydanticCustomError("personal-number", "wrong", {})
+    return document
+
+
+Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"format": "date-time"})]
+Gap = Annotated[int | float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+
+
+class Figure(Shape):
+    """One number of a month as it is published: of an indicator, for a district or (without one) the whole."""
+
+    indicator: No
+    district: DistrictCode | None = None
+    period: No
+    numerator: int
+    denominator: int | None = None
+    value: int | float | None = None
+    goal: int | float | None = None
+    met: bool | None = None
+
+
+Figures = Annotated[list[Figure], Field(min_length=1)]
+
+
+def digest_of(figures: Sequence[Figure]) -> str:
+    """Return the SHA-256 of figures in their canonical form: JSON, keys sorted, no spaces, what is absent left out."""
+    shown = [figure.model_dump(mode="json", exclude_none=True) for figure in figures]
+    return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class PlanAdopted(Event, subject="plan/<plan>", office=True):
+    """采用计划文件: A plan file is adopted; from its day on its targets hold.
+
+    A line that says what the last adoption said undoes no revision. `against`: the digest of the adoption it was
+    compared with, none for the first.
+    """
+
+    plan: No
+    document: Annotated[dict[str, JsonValue], AfterValidator(_impersonal)]
+    sha256: Sha256
+    against: Sha256 | None = None
+    effective_from: Date
+    by: Text
+    why: Text | None = None
+
+
+class TargetRevised(Event, subject="target/<plan>/<indicator>", office=True):
+    """调整目标: A target is another from a day on, for the whole or for one district."""
+
+    plan: No
+    indicator: No
+    district: DistrictCode | None = None
+    op: Literal[">=", ">", "=", "range", "all"]
+    value: Quantity | None = None
+    upper: Quantity | None = None
+    baseline: Quantity | None = None
+    clause: Text | None = None
+    effective_from: Date
+    by: Text
+    why: Text | None = None
+
+
+class TargetSplit(Event, subject="split/<plan>/<indicator>/<period>/<over>", office=True):
+    """分解目标: A target of a period is parted over districts or over months; the parts add up, or the gap is stated.
+
+    `parts`: by district code, or by month (YYYY-MM). `difference`: the target less the sum of its parts.
+    """
+
+    plan: No
+    indicator: No
+    period: No
+    over: Literal["districts", "months"]
+    parts: Annotated[dict[No, Quantity], Field(min_length=1)]
+    difference: Gap | None = None
+    effective_from: Date
+    by: Text
+    why: Text | None = None
+
+
+class PeriodSubmitted(Event, subject="month/<plan>/<month>/<district>"):
+    """提交月度数据: A district says that what it has reported for a month is whole."""
+
+    plan: No
+    month: Month
+    by: Text
+    note: Text | None = None
+
+
+class PeriodReturned(Event, subject="month/<plan>/<month>/<submitted_by>", office=True):
+    """退回月度数据: The plan office sends a district's month back, with what is to be seen to."""
+
+    plan: No
+    month: Month
+    submitted_by: DistrictCode
+    items: Annotated[list[Text], Field(min_length=1)]
+    message: Text
+    by: Text
+
+
+class PeriodApproved(Event, subject="month/<plan>/<month>/<submitted_by>", office=True):
+    """核准月度数据: The plan office agrees with what a district submitted."""
+
+    plan: No
+    month: Month
+    submitted_by: DistrictCode
+    by: Text
+    note: Text | None = None
+
+
+class CloseOverridden(Event, subject="month/<plan>/<month>", office=True):
+    """破例关账: Somebody answers for closing a month although these districts are not approved."""
+
+    plan: No
+    month: Month
+    districts: Annotated[list[DistrictCode], Field(min_length=1)]
+    by: Text
+    why: Text
+
+
+class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), office=True):
+    """月度关账: A month's figures are published, as they were known at an instant."""
+
+    plan: No
+    month: Month
+    known_at: Instant
+    figures: Figures
+    sha256: Sha256
+    by: Text
+
+
+class RestatementRequested(Event, subject="restatement/<plan>/<month>/<no>", role=Opens()):
+    """申请重述: Somebody asks that a closed month be published anew with what became known since."""
+
+    plan: No
+    month: Month
+    by: Text
+    why: Text
+
+
+class PeriodRestated(Event, subject="month/<plan>/<month>", office=True):
+    """重述月度数据: A request is approved: the month's figures are published anew."""
+
+    plan: No
+    month: Month
+    request_no: No
+    known_at: Instant
+    figures: Figures
+    sha256: Sha256
+    by: Text
+
+
+PlanningEvent = (
+    PlanAdopted
+    | TargetRevised
+    | TargetSplit
+    | PeriodSubmitted
+    | PeriodReturned
+    | PeriodApproved
+    | CloseOverridden
+    | PeriodClosed
+    | RestatementRequested
+    | PeriodRestated
+)
+LANGUAGE = Language("planning", PlanningEvent)

@@ -1,0 +1,564 @@
+"""Planning's own rules: what may be adopted, revised, split, submitted, closed; each once accepted, once refused."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from services.planning.decider import (
+    AdoptedSince,
+    AlreadyPublished,
+    AlreadySubmitted,
+    BadKnownAt,
+    BadTarget,
+    CannotBeSplit,
+    MonthClosed,
+    MonthNotOver,
+    NotApproved,
+    NotClosed,
+    NothingChanged,
+    NothingToOverride,
+    NotRequested,
+    NotSubmitted,
+    OwnRequest,
+    PartsDoNotAddUp,
+    PlanNotValid,
+    ReasonNeeded,
+    UnknownDistrict,
+    UnknownIndicator,
+    UnknownPeriod,
+    UnknownPlan,
+    WrongDigest,
+    domain,
+)
+from services.planning.events import (
+    LANGUAGE,
+    CloseOverridden,
+    Figure,
+    PeriodApproved,
+    PeriodClosed,
+    PeriodRestated,
+    PeriodReturned,
+    PeriodSubmitted,
+    PlanAdopted,
+    RestatementRequested,
+    TargetRevised,
+    TargetSplit,
+    digest_of,
+)
+from services.planning.months import month_of
+from services.planning.targets import History, differences, document_of, plan_of
+from services.projection.chart import WHOLE
+from services.projection.targets import Targets
+from shared.decider import View
+from shared.events import Event
+from shared.plan import Plan
+from shared.plan_file import load_plan, read_plan
+from shared.rules import AlreadyOpen
+from tests.unit.given import Situation, Told, report, retraction, rules_of
+
+FILE = Path(__file__).resolve().parents[2] / "plans" / "shaoxing-2023-2025.yaml"
+PLAN = load_plan(FILE)
+ID = PLAN.id
+given = rules_of(domain([PLAN]), LANGUAGE)
+CITY = "330600"
+SIX = sorted(one.code for one in PLAN.districts if not one.city)
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+BY = "计划科"
+
+
+@cache
+def changed(old: str = "", new: str = "") -> Plan:
+    """Return the plan with one text of its file replaced."""
+    text = FILE.read_text(encoding="utf-8")
+    assert old in text
+    return read_plan(text.replace(old, new, 1), "changed.yaml")
+
+
+RAISED = ('target: {op: ">=", value: 3000}', 'target: {op: ">=", value: 3600}')  # 1.3.a
+
+
+def adopt(plan: Plan, on: str = "2024-01-01", against: str | None = None, named: str = ID, **other: Any) -> Told:
+    event = PlanAdopted.model_validate(
+        {"plan": named, "document": document_of(plan), "sha256": plan.digest, "against": against,
+           "effective_from": date.fromisoformat(on), "by": BY} | other
+    )  # fmt: skip
+    return report(f"plan/{event.plan}", event, district=CITY)
+
+
+def revise(on: str = "2024-07-01", **other: Any) -> Told:
+    event = TargetRevised.model_validate(
+        {"plan": ID, "indicator": "1.3.a", "op": ">=", "value": 3600, "effective_from": date.fromisoformat(on),
+           "by": BY, "why": "中期评估"} | other
+    )  # fmt: skip
+    return report(f"target/{event.plan}/{event.indicator}", event, district=CITY)
+
+
+def split(parts: Mapping[str, float], over: str = "districts", on: str = "2024-01-01", **other: Any) -> Told:
+    event = TargetSplit.model_validate(
+        {"plan": ID, "indicator": "1.3.a", "period": "2024", "over": over, "parts": parts,
+           "effective_from": date.fromisoformat(on), "by": BY} | other
+    )  # fmt: skip
+    return report(f"split/{event.plan}/{event.indicator}/{event.period}/{event.over}", event, district=CITY)
+
+
+def submit(district: str = "330681", month: str = "2024-03", **when: str) -> Told:
+    event = PeriodSubmitted(plan=ID, month=month, by="统计科")
+    return report(f"month/{ID}/{month}/{district}", event, district=district, **when)
+
+
+def approve(district: str = "330681", month: str = "2024-03") -> Told:
+    event = PeriodApproved(plan=ID, month=month, submitted_by=district, by=BY)
+    return report(f"month/{ID}/{month}/{district}", event, district=CITY)
+
+
+def send_back(district: str = "330681", month: str = "2024-03") -> Told:
+    event = PeriodReturned(plan=ID, month=month, submitted_by=district, items=["1.3.a"], message="请核对", by=BY)
+    return report(f"month/{ID}/{month}/{district}", event, district=CITY)
+
+
+def override(*districts: str, month: str = "2024-03") -> Told:
+    event = CloseOverridden(plan=ID, month=month, districts=list(districts), by="分管领导", why="该县系统故障")
+    return report(f"month/{ID}/{month}", event, district=CITY)
+
+
+FIGURES = [Figure(indicator="1.3.a", period="2024", numerator=120, value=120, goal=3000, met=False)]
+
+
+def close(month: str = "2024-03", **other: Any) -> Told:
+    event = PeriodClosed.model_validate(
+        {"plan": ID, "month": month, "known_at": "2024-12-02T09:00:00+08:00", "figures": FIGURES,
+           "sha256": digest_of(FIGURES), "by": BY} | other
+    )  # fmt: skip
+    return report(f"month/{ID}/{month}", event, district=CITY)
+
+
+def ask(number: str = "R-1", by: str = "诸暨市统计科", month: str = "2024-03") -> Told:
+    event = RestatementRequested(plan=ID, month=month, by=by, why="补报 12 人")
+    return report(f"restatement/{ID}/{month}/{number}", event)
+
+
+def restate(number: str = "R-1", **other: Any) -> Told:
+    event = PeriodRestated.model_validate(
+        {"plan": ID, "month": "2024-03", "request_no": number, "known_at": "2024-12-20T09:00:00+08:00",
+           "figures": FIGURES, "sha256": digest_of(FIGURES), "by": BY} | other
+    )  # fmt: skip
+    return report(f"month/{ID}/2024-03", event, district=CITY)
+
+
+ALL_APPROVED = tuple(told for code in SIX for told in (submit(code), approve(code)))
+
+
+def test_a_first_adoption_is_compared_with_nothing() -> None:
+    given().when(adopt(PLAN)).then_accepted()
+
+
+def test_a_plan_that_is_not_counted_is_not_adopted() -> None:
+    given().when(adopt(PLAN, named="hangzhou-2023-2025")).then_refused(UnknownPlan, "/data/plan")
+
+
+def test_a_document_of_another_plan_is_not_adopted() -> None:
+    other = document_of(PLAN) | {"id": "other-plan"}
+    given().when(adopt(PLAN, document=other)).then_refused(UnknownPlan, "/data/document/id")
+
+
+def test_a_document_with_a_typo_is_not_adopted() -> None:
+    wrong = document_of(PLAN)
+    wrong["seires"] = wrong.pop("series")
+    given().when(adopt(PLAN, document=wrong)).then_refused(PlanNotValid, "/data/document")
+
+
+def test_a_document_that_contradicts_itself_is_not_adopted() -> None:
+    wrong = document_of(PLAN) | {"month_weights": [1] * 13}
+    given().when(adopt(PLAN, document=wrong)).then_refused(PlanNotValid, "/data/document")
+
+
+def test_a_document_agrees_with_its_digest() -> None:
+    given().when(adopt(PLAN, sha256="0" * 64)).then_refused(WrongDigest, "/data/sha256")
+
+
+def test_what_was_adopted_since_must_be_compared_first() -> None:
+    raised = changed(*RAISED)
+    given(adopt(PLAN)).when(adopt(raised)).then_refused(AdoptedSince, "/data/against")
+    given(adopt(PLAN)).when(adopt(raised, "2024-06-01", PLAN.digest)).then_accepted()
+
+
+def test_adopting_the_same_again_changes_nothing() -> None:
+    given(adopt(PLAN)).when(adopt(PLAN, "2024-06-01", PLAN.digest)).then_refused(NothingChanged)
+
+
+def test_a_retracted_adoption_is_compared_with_no_more() -> None:
+    given(adopt(PLAN), retraction(f"plan/{ID}", "report-1", CITY)).when(adopt(PLAN, "2024-06-01")).then_accepted()
+
+
+def test_a_target_is_revised_with_number_comparator_and_clause() -> None:
+    given().when(revise(clause="绍市人社〔2024〕9 号")).then_accepted()
+    given().when(revise(op="range", value=3000, upper=3500)).then_accepted()
+    given().when(revise(district="330681", value=600)).then_accepted()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule", "pointer"),
+    [
+        ({"plan": "no-such-plan"}, UnknownPlan, "/data/plan"),
+        ({"indicator": "9.9.z"}, UnknownIndicator, "/data/indicator"),
+        ({"district": "330682"}, UnknownDistrict, "/data/district"),
+        ({"value": None}, BadTarget, "/data/op"),
+        ({"op": "range", "upper": 3000}, BadTarget, "/data/op"),
+        ({"op": "range"}, BadTarget, "/data/op"),
+        ({"op": "all", "value": None}, BadTarget, "/data/op"),
+        ({"value": 3000}, NothingChanged, "/data/value"),
+        ({"on": "2204-07-01"}, UnknownPeriod, "/data/effective_from"),
+    ],
+)
+def test_a_wrong_revision_is_refused(wrong: dict[str, Any], rule: Any, pointer: str) -> None:
+    given().when(revise(**wrong)).then_refused(rule, pointer)
+
+
+def test_an_all_is_revised_for_milestones() -> None:
+    given(revise(indicator="1.2.b", value=3)).when(
+        revise("2024-09-01", indicator="1.2.b", op="all", value=None)
+    ).then_accepted()
+
+
+def test_a_revision_within_a_closed_month_needs_a_reason() -> None:
+    closed = given(*ALL_APPROVED, close())
+    rule = closed.when(revise("2024-03-31", why=None)).then_refused(ReasonNeeded, "/data/why")
+    assert "2024-03" in rule.reason()["en"]
+    closed.when(revise("2024-03-31", why="目标录入有误")).then_accepted()
+    closed.when(revise("2024-04-01", why=None)).then_accepted()
+
+
+def test_an_adoption_and_a_split_within_a_closed_month_need_a_reason_too() -> None:
+    closed = given(*ALL_APPROVED, close())
+    closed.when(adopt(PLAN)).then_refused(ReasonNeeded, "/data/why")
+    closed.when(split(parts_of(3000))).then_refused(ReasonNeeded, "/data/why")
+
+
+def parts_of(whole: int) -> dict[str, float]:
+    return dict.fromkeys(SIX, whole // 6)
+
+
+def test_parts_that_add_up_are_a_split() -> None:
+    given().when(split(parts_of(3000))).then_accepted()
+    given().when(split({"330681": 2900.5, "330683": 99.5})).then_accepted()
+
+
+def test_parts_that_do_not_add_up_need_the_gap_stated() -> None:
+    rule = given().when(split(parts_of(2400))).then_refused(PartsDoNotAddUp, "/data/parts")
+    assert {"2400", "3000", "600"} <= set(
+        rule.reason()["en"].replace(",", " ").replace(".", " ").replace(":", " ").split()
+    )
+    given().when(split(parts_of(2400), difference=500)).then_refused(PartsDoNotAddUp)
+    given().when(split(parts_of(2400), difference=600)).then_accepted()
+    given().when(split(parts_of(3600), difference=-600)).then_accepted()
+
+
+def test_a_split_adds_up_to_the_target_in_force_on_its_day() -> None:
+    given(revise("2024-07-01")).when(split(parts_of(3600), on="2024-07-01")).then_accepted()
+    given(revise("2024-07-01")).when(split(parts_of(3600), on="2024-06-30")).then_refused(PartsDoNotAddUp)
+
+
+def test_a_range_is_split_by_its_lower_bound() -> None:
+    given().when(split({"330681": 1, "330602": 1}, indicator="2.3.a", period="plan")).then_accepted()
+
+
+def test_months_of_a_year_add_up() -> None:
+    months = {f"2024-{month:02}": 250 for month in range(1, 13)}
+    given().when(split(months, over="months")).then_accepted()
+    given().when(split(months | {"2024-12": 251}, over="months")).then_refused(PartsDoNotAddUp)
+    given().when(split({"2025-01": 3000}, over="months")).then_refused(UnknownPeriod, "/data/parts")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule", "pointer"),
+    [
+        ({"plan": "no-such-plan"}, UnknownPlan, "/data/plan"),
+        ({"indicator": "9.9.z"}, UnknownIndicator, "/data/indicator"),
+        ({"period": "plan"}, UnknownPeriod, "/data/period"),
+        ({"period": "2026"}, UnknownPeriod, "/data/period"),
+        ({"parts": {"330682": 3000}}, UnknownDistrict, "/data/parts"),
+        ({"indicator": "1.1.e", "period": "plan"}, CannotBeSplit, "/data/indicator"),  # a share
+        ({"indicator": "1.2.b", "period": "plan"}, CannotBeSplit, "/data/indicator"),  # all
+        ({"indicator": "1.4.a", "period": "plan"}, CannotBeSplit, "/data/indicator"),  # monitored
+    ],
+)
+def test_a_wrong_split_is_refused(wrong: dict[str, Any], rule: Any, pointer: str) -> None:
+    given().when(split(**({"parts": parts_of(3000)} | wrong))).then_refused(rule, pointer)
+
+
+def test_a_month_is_submitted_once() -> None:
+    given().when(submit()).then_accepted()
+    given(submit()).when(submit()).then_refused(AlreadySubmitted)
+    given(submit()).when(submit("330683")).then_accepted()
+    given(submit(), approve()).when(submit()).then_refused(AlreadySubmitted)
+
+
+def test_a_month_that_is_not_over_is_not_submitted() -> None:
+    given().when(submit(month="2024-12", received="2024-12-31")).then_refused(MonthNotOver, "/data/month")
+    given().when(submit(month="2024-12", received="2025-01-01")).then_accepted()
+
+
+def test_a_month_outside_the_plan_is_not_submitted() -> None:
+    given().when(submit(month="2022-12")).then_refused(UnknownPeriod, "/data/month")
+    given().when(submit(month="0000-01")).then_refused(UnknownPeriod, "/data/month")
+
+
+def test_what_was_returned_is_submitted_again() -> None:
+    given(submit()).when(send_back()).then_accepted()
+    given(submit(), send_back()).when(submit()).then_accepted()
+    given(submit(), approve()).when(send_back()).then_accepted()
+
+
+def test_only_what_was_submitted_is_returned_or_approved() -> None:
+    given().when(approve()).then_refused(NotSubmitted, "/data/submitted_by")
+    given().when(send_back()).then_refused(NotSubmitted, "/data/submitted_by")
+    given(submit(), send_back()).when(approve()).then_refused(NotSubmitted)
+    given(submit(), send_back()).when(send_back()).then_refused(NotSubmitted)
+    given(submit()).when(approve("330699")).then_refused(UnknownDistrict, "/data/submitted_by")
+    given(submit()).when(approve()).then_accepted()
+
+
+def test_a_withdrawn_submission_is_none() -> None:
+    withdrawn = retraction(f"month/{ID}/2024-03/330681", "report-1")
+    given(submit(), withdrawn).when(approve()).then_refused(NotSubmitted)
+    given(submit()).when(withdrawn).then_accepted()
+
+
+def test_a_month_closes_once_every_district_is_approved() -> None:
+    given(*ALL_APPROVED).when(close()).then_accepted()
+    rule = given(*ALL_APPROVED[:-1]).when(close()).then_refused(NotApproved)
+    assert SIX[-1] in rule.reason()["zh"]
+
+
+def test_somebody_answers_for_closing_without_a_district() -> None:
+    given(*ALL_APPROVED[:-1]).when(override(SIX[-1])).then_accepted()
+    given(*ALL_APPROVED[:-1], override(SIX[-1])).when(close()).then_accepted()
+    given(*ALL_APPROVED[:-1], override(SIX[0])).when(close()).then_refused(NotApproved)
+
+
+def test_there_is_nothing_to_override_where_all_are_approved() -> None:
+    given(*ALL_APPROVED).when(override(SIX[0])).then_refused(NothingToOverride, "/data/districts")
+    given().when(override("330699")).then_refused(UnknownDistrict, "/data/districts")
+
+
+def test_a_month_closes_once() -> None:
+    given(*ALL_APPROVED, close()).when(close()).then_refused(AlreadyOpen)
+
+
+def test_a_closed_month_takes_nothing_more() -> None:
+    closed = given(*ALL_APPROVED, close())
+    for told in (submit(), approve(), send_back(), override(SIX[0])):
+        closed.when(told).then_refused(MonthClosed, "/data/month")
+
+
+def test_what_led_to_a_close_and_the_close_are_not_taken_back() -> None:
+    closed = given(*ALL_APPROVED, close())
+    closed.when(retraction(f"month/{ID}/2024-03", "report-13", CITY)).then_refused(AlreadyPublished)
+    closed.when(retraction(f"month/{ID}/2024-03/{SIX[0]}", "report-1", SIX[0])).then_refused(MonthClosed)
+    again = report(f"month/{ID}/2024-03", close().event, district=CITY, corrects="report-13")
+    closed.when(again).then_refused(AlreadyPublished, "/corrects")
+
+
+def test_figures_agree_with_their_digest() -> None:
+    given(*ALL_APPROVED).when(close(sha256="0" * 64)).then_refused(WrongDigest, "/data/sha256")
+
+
+@pytest.mark.parametrize("known_at", ["2024-03-31T23:59:00+08:00", "2025-01-01T00:00:00+08:00"])
+def test_figures_are_known_after_the_month_and_not_ahead(known_at: str) -> None:
+    given(*ALL_APPROVED).when(close(known_at=known_at)).then_refused(BadKnownAt, "/data/known_at")
+
+
+def test_a_restatement_is_asked_for_and_approved_by_another() -> None:
+    closed = (*ALL_APPROVED, close())
+    given(*closed).when(ask()).then_accepted()
+    given(*closed).when(restate()).then_refused(NotRequested, "/data/request_no")
+    given(*closed, ask()).when(restate()).then_accepted()
+    given(*closed, ask(by=BY)).when(restate()).then_refused(OwnRequest, "/data/by")
+    given(*closed, ask(), restate()).when(restate()).then_refused(NotRequested)
+    given(*closed, ask()).when(restate(known_at="2024-12-01T09:00:00+08:00")).then_refused(BadKnownAt)
+
+
+def test_only_a_closed_month_is_restated() -> None:
+    given().when(ask()).then_refused(NotClosed, "/data/month")
+    given().when(restate()).then_refused(NotClosed, "/data/month")
+
+
+# --- which target holds ----------------------------------------------------------------------------------------------
+
+
+def targets(*told: Told) -> Targets:
+    return Targets(PLAN, given(*told).facts)
+
+
+def goal(
+    known: Targets, on: str, district: str | None = None, period: int = 2024, at: datetime = NOW
+) -> Decimal | None:
+    found = known.target("1.3.a", district, period, date.fromisoformat(on), at)
+    return found.target.value if found else None
+
+
+def test_before_anything_is_adopted_the_plan_file_holds() -> None:
+    found = targets().target("1.3.a", None, 2024, date(2024, 5, 1), NOW)
+    assert found is not None
+    assert (found.target.value, found.clause, found.revised_by) == (Decimal(3000), "1.3", None)
+    assert found.weights == (Decimal(1),) * 12
+    assert targets().target("1.3.a", "330681", 2024, date(2024, 5, 1), NOW) is None
+    assert targets().target("1.4.a", None, WHOLE, date(2024, 5, 1), NOW) is None
+
+
+def test_a_revision_counts_from_its_day_and_an_older_view_sees_the_older_target() -> None:
+    known = targets(revise("2024-07-01"))
+    assert [goal(known, on) for on in ("2024-06-30", "2024-07-01", "2024-12-31")] == [3000, 3600, 3600]
+    assert goal(known, "2024-12-31", at=datetime(2024, 12, 30, tzinfo=UTC)) == 3000
+
+
+def test_an_annual_period_has_the_target_in_force_on_its_last_day() -> None:
+    known = targets(revise("2025-02-01"))
+    assert goal(known, "2025-06-30", period=2024) == 3000
+    assert goal(known, "2025-06-30", period=2025) == 3600
+
+
+def test_of_two_revisions_the_later_day_wins_and_on_one_day_the_later_recorded() -> None:
+    known = targets(revise("2024-09-01", value=4000), revise("2024-07-01"), revise("2024-07-01", value=3500))
+    assert [goal(known, on) for on in ("2024-08-01", "2024-09-01")] == [3500, 4000]
+
+
+def test_withdrawing_a_revision_restores_the_earlier_target() -> None:
+    known = targets(revise("2024-07-01"), retraction(f"target/{ID}/1.3.a", "report-1", CITY))
+    assert goal(known, "2024-12-31") == 3000
+
+
+def test_a_revision_says_who_why_and_since_when() -> None:
+    found = targets(revise(clause="第 9 号文")).target("1.3.a", None, 2024, date(2024, 8, 1), NOW)
+    assert found is not None
+    assert found.revised_by is not None
+    assert found.clause == "第 9 号文"
+    told = found.revised_by
+    assert (told.type, told.by, told.why, told.effective_from) == ("target-revised", BY, "中期评估", date(2024, 7, 1))
+
+
+def test_an_adoption_changes_what_it_changes_and_undoes_no_revision() -> None:
+    other = changed('target: {op: ">", value: 2000}', 'target: {op: ">", value: 2500}')  # 1.3.b
+    known = targets(adopt(PLAN), revise("2024-03-01"), adopt(other, "2024-07-01", PLAN.digest))
+    assert goal(known, "2024-08-01") == 3600
+    second = known.target("1.3.b", None, 2024, date(2024, 8, 1), NOW)
+    before = known.target("1.3.b", None, 2024, date(2024, 6, 30), NOW)
+    assert second is not None
+    assert before is not None
+    assert [before.target.value, second.target.value] == [2000, 2500]
+
+
+def test_an_adopted_target_holds_although_the_file_says_another() -> None:
+    raised = changed(*RAISED)
+    known = Targets(raised, given(adopt(PLAN)).facts)
+    assert goal(known, "2024-05-01") == 3000
+    assert goal(known, "2023-05-01", period=2023) == 3000, "the first adoption holds for the days before it"
+
+
+def test_districts_have_the_targets_they_were_given() -> None:
+    known = targets(split(parts_of(3000)), revise(district="330681", value=700))
+    assert goal(known, "2024-05-01", "330681") == 500
+    assert goal(known, "2024-08-01", "330681") == 700
+    assert goal(known, "2024-08-01", "330683") == 500
+    assert goal(known, "2025-08-01", "330683", period=2025) is None
+
+
+def test_a_part_is_compared_as_the_whole_is() -> None:
+    known = targets(split({"330681": 2000}, indicator="1.3.b"))
+    found = known.target("1.3.b", "330681", 2024, date(2024, 5, 1), NOW)
+    assert found is not None
+    assert found.target.op == ">"
+
+
+def test_months_that_were_set_weigh_what_they_say() -> None:
+    months = {"2024-01": 1000, "2024-12": 2000}
+    found = targets(split(months, over="months")).target("1.3.a", None, 2024, date(2024, 5, 1), NOW)
+    assert found is not None
+    assert found.weights == (1000, *[0] * 10, 2000)
+    assert found.months == {"2024-01": Decimal(1000), "2024-12": Decimal(2000)}
+
+
+def test_what_a_file_would_change_is_named() -> None:
+    assert differences(PLAN, PLAN) == []
+    (only,) = differences(PLAN, changed(*RAISED))
+    assert (only.indicator, only.what, only.before, only.after) == ("1.3.a", "target", ">= 3000", ">= 3600")
+    assert len(differences(None, PLAN)) == len(PLAN.indicators)
+
+
+def test_a_document_says_what_its_file_says() -> None:
+    event = adopt(PLAN).event
+    assert isinstance(event, PlanAdopted)
+    assert plan_of(event) == PLAN
+
+
+# --- properties ------------------------------------------------------------------------------------------------------
+
+DAYS = st.dates(date(2023, 1, 1), date(2025, 12, 31))
+REVISIONS = st.lists(st.tuples(DAYS, st.integers(1, 9000), st.sampled_from([None, *SIX])), min_size=1, max_size=6)
+
+
+def told_of(revisions: list[tuple[date, int, str | None]]) -> list[Told]:
+    return [revise(str(on), value=value, district=district) for on, value, district in revisions]
+
+
+def answers(history: History) -> list[object]:
+    """Return the targets of 1.3.a that hold on some days, for the whole and each district."""
+    days = [date(year, month, 1) for year in (2023, 2024, 2025) for month in (1, 6, 12)]
+    found = [history.target("1.3.a", district, str(day.year), day) for day in days for district in (None, *SIX)]
+    return [one.target if one else None for one in found]
+
+
+@settings(max_examples=60, deadline=None)
+@for_all(REVISIONS, st.data())
+def test_replay_in_any_chunks_gives_the_same_targets_and_a_withdrawn_revision_is_as_never_made(
+    revisions: list[tuple[date, int, str | None]], data: st.DataObject
+) -> None:
+    told = told_of(revisions)
+    which = data.draw(st.integers(0, len(told) - 1))
+    event: Event = told[which].event
+    assert isinstance(event, TargetRevised)
+    facts = given(*told, retraction(f"target/{ID}/1.3.a", f"report-{which + 1}", CITY)).facts
+    history = History(PLAN, View(facts))
+    assert answers(history) == answers(History(PLAN, View(reversed(facts))))
+    without = History(PLAN, View(given(*told[:which], *told[which + 1 :]).facts))
+    assert answers(history) == answers(without)
+
+
+@settings(max_examples=60, deadline=None)
+@for_all(st.dictionaries(st.sampled_from(SIX), st.integers(0, 2000), min_size=1), st.integers(-50, 50))
+def test_a_split_that_is_accepted_adds_up_with_its_difference(parts: dict[str, float], off: int) -> None:
+    gap = 3000 - sum(parts.values())
+    given().when(split(parts, difference=gap)).then_accepted()
+    if off:
+        given().when(split(parts, difference=gap + off)).then_refused(PartsDoNotAddUp)
+    known = targets(split(parts, difference=gap))
+    found = [known.target("1.3.a", code, 2024, date(2024, 5, 1), NOW) for code in SIX]
+    assert sum(one.target.value or 0 for one in found if one) + gap == 3000  # type: ignore[operator]
+
+
+# --- what may be done ------------------------------------------------------------------------------------------------
+
+
+def may(situation: Situation, office: bool = False, *districts: str, today: date = date(2024, 12, 31)) -> list[str]:
+    return month_of(PLAN, "2024-03", View(situation.facts)).may(office, districts, today)
+
+
+def test_what_may_be_done_follows_from_who_asks_and_how_the_month_stands() -> None:
+    assert may(given(), False, "330681") == ["submit"]
+    assert may(given(), False, "330681", today=date(2024, 3, 31)) == []
+    assert may(given(submit()), False, "330681") == []
+    assert may(given(submit(), send_back()), False, "330681") == ["submit"]
+    assert may(given(submit()), True) == ["approve", "return", "override"]
+    assert may(given(*ALL_APPROVED), True) == ["return", "close"]
+    assert may(given(*ALL_APPROVED, close()), True) == ["request-restatement"]
+    assert may(given(*ALL_APPROVED, close(), ask()), True) == ["restate", "request-restatement"]
+    assert may(given(*ALL_APPROVED, close()), False, "330681") == ["request-restatement"]
+    assert may(given(*ALL_APPROVED, close())) == []
