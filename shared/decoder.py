@@ -37,6 +37,7 @@ _MOST_REASONS: Final = 50
 # What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
 _LARGEST_CONTENT: Final = 1_000_000
 _SHOWN_TYPE: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_OFFICE: Final = "planner"  # the role of the city's plan office (`shared.keys.Role`)
 _CITY: Final = "00"  # how the code of a city itself ends, its districts' do not (GB/T 2260)
 _persons: Final = TypeAdapter(IdentifiedPerson)
 
@@ -122,6 +123,8 @@ class Decoder:
             return reject("refused", misplaced("/district"))
         if not reader.may_report(door):
             return reject("refused", rules.NotYourSource("/source"))
+        if event.office and door.role not in (None, _OFFICE):
+            return reject("refused", rules.NotYourSource("/type"))
         content = reader.data(event)
         if content is None or reader.faults:
             return reject("invalid", *reader.faults)

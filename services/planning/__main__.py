@@ -2,6 +2,7 @@
 
 from services.planning.decider import domain
 from services.planning.events import LANGUAGE
+from shared.keys import Role
 from shared.service import Service, main
 
-main(Service(LANGUAGE, domain))
+main(Service(LANGUAGE, domain, reporters=frozenset({Role.DISTRICT, Role.PLANNER})))

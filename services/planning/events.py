@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import AfterValidator, Field, JsonValue
@@ -29,12 +29,18 @@ def _instant(value: str) -> str:
     return value
 
 
-def _impersonal(document: dict[str, Any]) -> dict[str, Any]:
+def _document(document: dict[str, Any]) -> dict[str, Any]:
+    if missing := [key for key in _KEYS if key not in document]:
+        raise PydanticCustomError(
+            "bad-value", "wrong", {"expected": f"计划文件的内容 a plan with {', '.join(missing)}"}
+        )
     if holds_personal_number(orjson.dumps(document).decode()):
         raise PydanticCustomError("personal-number", "wrong", {})
     return document
 
 
+_KEYS: Final = ("id", "title", "period", "districts", "series")
+Document = Annotated[dict[str, JsonValue], AfterValidator(_document), Field(json_schema_extra={"required": [*_KEYS]})]
 Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"format": "date-time"})]
 Gap = Annotated[int | float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
@@ -69,7 +75,7 @@ class PlanAdopted(Event, subject="plan/<plan>", office=True):
     """
 
     plan: No
-    document: Annotated[dict[str, JsonValue], AfterValidator(_impersonal)]
+    document: Document
     sha256: Sha256
     against: Sha256 | None = None
     effective_from: Date

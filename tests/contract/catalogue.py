@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from shared.events import Event, Language, Retracts
 from shared.shapes import ID_FORM, IdentifiedPerson
-from tests.contract.languages import every_type
+from tests.contract.languages import ALL, every_type
 
 Schema = dict[str, Any]
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "events"
@@ -24,7 +24,7 @@ _UPPER: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 def catalogue() -> dict[str, Schema]:
     """Return the schema of every type by the name of its file."""
     return {
-        f"{language.service}.{event.type_name}.v1.json": schema(language, event) for language, event in every_type()
+        f"{language.service}.{event.type_name}.v1.json": schema(language, event) for language, event in every_type(ALL)
     }
 
 

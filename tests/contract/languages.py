@@ -1,27 +1,29 @@
-"""The four languages, and the stored sample of each of their types: the first that was ever sent of it."""
+"""The languages of districts and of the plan office, and the stored sample of each type: the first ever sent of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from services.competition.events import LANGUAGE as COMPETITION
 from services.enrollment.events import LANGUAGE as ENROLLMENT
+from services.planning.events import LANGUAGE as PLANNING
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
 from shared.decoder import Decoder, Door, Keys
 from shared.events import Event, Language, NotUnderstood, Report
 
 LANGUAGES: Final = {language.service: language for language in (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY)}
+ALL: Final = LANGUAGES | {PLANNING.service: PLANNING}
 SAMPLES: Final = Path(__file__).with_name("samples")
 DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
 RECEIVED: Final = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def every_type() -> Iterator[tuple[Language, type[Event]]]:
-    """Yield every type with its language."""
-    for language in LANGUAGES.values():
+def every_type(languages: Mapping[str, Language] = LANGUAGES) -> Iterator[tuple[Language, type[Event]]]:
+    """Yield every type with its language; those of districts, unless told."""
+    for language in languages.values():
         for event in language.events:
             yield language, event
 
@@ -34,7 +36,7 @@ def sample(service: str, name: str) -> dict[str, Any]:
 
 def decode(service: str, envelope: dict[str, Any]) -> Report | NotUnderstood:
     """Decode an envelope as its service does."""
-    return Decoder(LANGUAGES[service], DISTRICTS, Keys(b"k" * 32)).decode(envelope, Door(), RECEIVED)
+    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32)).decode(envelope, Door(), RECEIVED)
 
 
 def understood(service: str, envelope: dict[str, Any]) -> Report:

@@ -10,11 +10,11 @@ import pytest
 from shared.batch import decode_fact
 from shared.decider import values
 from tests.contract.catalogue import FOLDER, Schema, breaks, catalogue, stored, text
-from tests.contract.languages import LANGUAGES, SAMPLES, every_type, sample
+from tests.contract.languages import ALL, SAMPLES, every_type, sample
 
 NOW: Final = catalogue()
-REPORTED: Final = [(language.service, event.type_name) for language, event in every_type() if not event.decision]
-DECIDED: Final = [(language.service, event.type_name) for language, event in every_type() if event.decision]
+REPORTED: Final = [(language.service, event.type_name) for language, event in every_type(ALL) if not event.decision]
+DECIDED: Final = [(language.service, event.type_name) for language, event in every_type(ALL) if event.decision]
 
 
 @pytest.mark.parametrize("name", sorted(NOW))
@@ -44,7 +44,7 @@ def test_a_schema_is_a_schema_and_the_stored_sample_agrees_with_it(name: str) ->
 @pytest.mark.parametrize(("service", "name"), DECIDED)
 def test_the_stored_sample_of_a_decision_is_a_fact_of_its_type(service: str, name: str) -> None:
     stored_fact = sample(service, name)
-    fact = decode_fact(LANGUAGES, stored_fact, ())
+    fact = decode_fact(ALL, stored_fact, ())
     assert (fact.event.type_name, fact.service, fact.report_id) == (name, service, stored_fact["reportid"])
     assert values(fact.event) == stored_fact["data"]
 

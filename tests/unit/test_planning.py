@@ -171,7 +171,7 @@ def test_a_document_of_another_plan_is_not_adopted() -> None:
 
 def test_a_document_with_a_typo_is_not_adopted() -> None:
     wrong = document_of(PLAN)
-    wrong["seires"] = wrong.pop("series")
+    wrong["bodeis"] = wrong.pop("bodies")
     given().when(adopt(PLAN, document=wrong)).then_refused(PlanNotValid, "/data/document")
 
 
