@@ -95,7 +95,8 @@ def message(fact: Fact) -> Message:
 def projection(
     kafka: str, postgres: str, database: NewDatabase, topics: NewTopics, tmp_path: Path
 ) -> Iterator[Projection]:
-    topics(*map(deploy_topics.events, deploy_topics.DOMAIN_SERVICES))
+    districts = {one.code for file in (SHAOXING, LAKESIDE) for one in load_plan(file).districts}
+    topics(*map(deploy_topics.events, deploy_topics.DOMAIN_SERVICES), *map(deploy_topics.receipts, sorted(districts)))
     system = System(kafka, tmp_path, database, postgres)
     try:
         yield Projection(system, tmp_path)
