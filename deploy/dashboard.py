@@ -24,6 +24,8 @@ PLANS: Final = ROOT / "plans"
 _LEAST_NODE: Final = (20, 19)
 _STAMP: Final = ".built-from"
 _PATIENCE: Final = 300.0
+# Without a network npm would try for more than a minute.
+_IMPATIENT: Final = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000")
 
 
 class NotBuilt(Exception):
@@ -45,7 +47,7 @@ def build(tell: Callable[[str], None], static: Path = STATIC) -> bool:
         fresh = static.with_name(f"{static.name}.new")
         environment = {**os.environ, "PATH": path_with_node(), "SKILLPLAN_STATIC": str(fresh)}
         tell("npm ci")
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--no-progress"], environment)
+        _run(["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--prefer-offline", *_IMPATIENT], environment)
         tell("npm run build")
         _run(["npm", "run", "build"], environment)
         write_outlines(fresh / "map.json")

@@ -154,6 +154,28 @@ const errands = {
     return { lost, kept, failed: await page.locator(".failed").count() };
   },
 
+  /** Where keys are set the page asks for one, once a session, and keeps it to itself. */
+  async keyed() {
+    const { page } = await open();
+    await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
+    await page.fill("input[name=key]", "sk_wrong_wrong");
+    await page.keyboard.press("Enter");
+    const refused = await page.locator("[role=alert]").innerText();
+    await page.fill("input[name=key]", told.key);
+    await page.keyboard.press("Enter");
+    await there(page);
+    await live(page);
+    await page.reload();
+    await there(page);
+    await live(page);
+    const value = await valueOf(page, "4.1.a");
+    const kept = await page.evaluate(() => JSON.stringify(localStorage) + location.href + document.cookie);
+    const other = await (await browser.newContext()).newPage();
+    await other.goto(`${base}/#/${plan}?as_of=2025-06-30`);
+    await other.waitForSelector("input[name=key]");
+    return { refused, value, leaked: kept.includes(told.key) };
+  },
+
   /** What is shown when there is nothing to show, and when what is asked is wrong or slow. */
   async states() {
     const { page } = await open({ width: 360 });

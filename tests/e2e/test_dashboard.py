@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,10 @@ import httpx
 import pytest
 
 from deploy.dashboard import path_with_node
-from deploy.local.processes import Supervisor
+from deploy.local.installation import load
+from deploy.local.ports import any_free
+from deploy.local.processes import Supervisor, environment, inherited
+from shared.keys import KeyFile, Role
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN
 from tests.integration.processes import eventually
@@ -90,6 +95,42 @@ def test_a_lost_connection_is_shown_and_mended(browser: Browser, state: Path) ->
     assert "断开" in seen["lost"]
     assert seen["kept"] > 0
     assert seen["failed"] == 0
+
+
+@pytest.fixture
+def keyed(state: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A second API of the projection, beside the first, where keys are set; its address and a reader's key."""
+    pepper, port = secrets.token_hex(32), any_free(1)[0]
+    file = KeyFile(tmp_path / "keys.json", pepper)
+    file.create()
+    _, key = file.add(Role.READER, (), "director", None)
+    settings = {"SKILLPLAN_KEYS": str(tmp_path / "keys.json"), "SKILLPLAN_KEY_PEPPER": pepper}
+    with (tmp_path / "log").open("wb") as log:
+        api = subprocess.Popen(
+            [sys.executable, "-m", "services.projection", "api"],
+            cwd=ROOT,
+            env=inherited() | dict(environment(load(state), "projection", port)) | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: httpx.get(f"{url}/readyz", timeout=5).status_code == 200)
+        yield url, key
+    finally:
+        api.kill()
+        api.wait(10)
+
+
+def test_where_keys_are_set_the_page_asks_for_one_and_keeps_it_for_the_session(
+    browser: Browser, keyed: tuple[str, str]
+) -> None:
+    base, key = keyed
+    seen = browser("keyed", base=base, key=key)
+    assert "密钥" in seen["refused"]
+    assert seen["value"] > 0
+    assert not seen["leaked"]
 
 
 def test_nothing_to_show_and_wrong_questions_are_said_in_words_and_nothing_is_no_zero(browser: Browser) -> None:

@@ -1,0 +1,68 @@
+"""The dashboard is built once a change; where it cannot be, `/` and `make up` say so and all else goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from deploy import dashboard
+from services.projection.pages import add_pages
+from shared.plan_file import load_plan
+from tests.conftest import ROOT
+
+
+async def _get(app: FastAPI, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        return await client.get(path)
+
+
+async def test_without_a_built_dashboard_the_page_says_so_in_both_languages(tmp_path: Path) -> None:
+    app = FastAPI()
+    add_pages(app, None, tmp_path / "none")
+    page = await _get(app, "/")
+    assert page.status_code == 200
+    assert "看板还没有构建" in page.text
+    assert "has not been built" in page.text
+
+
+async def test_the_map_is_the_one_that_is_set_else_the_built_one(tmp_path: Path) -> None:
+    (tmp_path / "map.json").write_text('{"features":["built"]}')
+    own = tmp_path / "own.json"
+    own.write_text('{"features":["own"]}')
+    for outlines, features in ((None, ["built"]), (own, ["own"])):
+        app = FastAPI()
+        add_pages(app, outlines, tmp_path)
+        assert (await _get(app, "/map.json")).json()["features"] == features
+
+
+def test_the_outlines_are_those_of_the_plans_districts(tmp_path: Path) -> None:
+    dashboard.write_outlines(tmp_path / "map.json", ROOT / "plans")
+    shown = json.loads((tmp_path / "map.json").read_text())
+    plan = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
+    assert {one["properties"]["code"] for one in shown["features"]} == {
+        one.code for one in plan.districts if not one.city
+    }
+    assert (tmp_path / "map.json").stat().st_size < 20_000
+
+
+def test_without_npm_it_is_said_in_one_sentence_and_what_was_built_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    npm = programs / "npm"
+    npm.write_text("#!/bin/sh\necho 'npm error network no registry' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(dashboard, "path_with_node", lambda: f"{programs}:/usr/bin:/bin")
+    static = tmp_path / "static"
+    static.mkdir()
+    (static / "index.html").write_text("before")
+    with pytest.raises(dashboard.NotBuilt) as told:
+        dashboard.build(lambda _: None, static)
+    assert "npm ci" in told.value.zh
+    assert "npm ci" in told.value.en
+    assert (static / "index.html").read_text() == "before"
