@@ -48,6 +48,12 @@ async def open_pool(dsn: str, name: str, most: int = 4) -> asyncpg.Pool:
     return await asyncpg.create_pool(dsn, min_size=0, max_size=most, command_timeout=30, server_settings=settings)
 
 
+async def foreign_keys(connection: asyncpg.Connection, keys: Mapping[str, bytes]) -> list[str]:
+    """Return the names of the keys that are not those this log was begun with; the first ones asked for are kept."""
+    rows = await connection.fetch(_SQL["key_check"], list(keys), list(keys.values()))
+    return sorted(row["name"] for row in rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """The decision in force of one (source, id)."""

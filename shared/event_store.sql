@@ -120,3 +120,12 @@ from head
 -- name: log
 -- A page of the log after a position, for reconciling and repair.
 select bytes from fact where position > $1 order by position limit $2
+
+-- name: key_check
+-- The keys, of those given, that are not the ones this log was begun with; a key asked for the first time is kept.
+with given as (
+    select * from unnest($1::text[], $2::bytea[]) as given(name, digest)
+), kept as (
+    insert into key_check select name, digest from given on conflict do nothing
+)
+select name from given join key_check using (name) where key_check.digest <> given.digest

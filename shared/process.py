@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import difflib
 import ipaddress
 import logging
 import os
@@ -62,6 +63,15 @@ class Settings(BrokerSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
 
 
+# Settings of other processes, which may stand in one environment file with ours; a test holds this list to the tree.
+_NAMES: Final = (
+    "ALERTMANAGER_PORT", "BIND", "CITY_KEY", "COMPETITION_PORT", "DATABASES", "ENROLLMENT_PORT", "JOURNAL",
+    "KAFKA_BIND", "KAFKA_HOST", "KAFKA_NAMES", "KAFKA_PASSWORDS", "KAFKA_PORT", "KEY", "LANG", "OUTLINES", "OWN",
+    "OWN_SECRETS", "PLANNING_PORT", "POSTGRES_PORT", "PROJECTION", "PROJECTION_PORT", "PROMETHEUS_PORT",
+    "RECRUITMENT_PORT", "REPLICATION", "SECRETS", "SERVICES", "SERVICE_KEY", "STATE", "STATIC", "SUBSIDY_PORT",
+    "VERSION",
+)  # fmt: skip
+ELSEWHERE: Final = frozenset(f"SKILLPLAN_{name}" for name in _NAMES)
 S = TypeVar("S", bound=Settings)
 
 
@@ -73,6 +83,8 @@ def command_line(program: str, settings: type[S], needed: Mapping[str, Sequence[
     command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004
     if command not in (*needed, "--show-settings"):
         sys.exit(f"用法 usage: python -m {program} {'|'.join((*needed, '--show-settings'))}")
+    if unknown := _unknown(settings):
+        sys.exit("; ".join(unknown))
     try:
         told = settings()
     except ValidationError as error:
@@ -90,6 +102,21 @@ def command_line(program: str, settings: type[S], needed: Mapping[str, Sequence[
             sys.exit(f"设置有误 wrong setting: {shown}: 应为 32 字节的十六进制 must be 32 bytes in hex")
     _configure_logs(told.log_level)
     return command, told
+
+
+def _unknown(settings: type[Settings]) -> list[str]:
+    """Say of each setting that nobody knows which one may be meant: misspelt it would be passed over in silence."""
+    known = {f"SKILLPLAN_{name.upper()}" for name in settings.model_fields}
+    given = {name for name in os.environ if name.startswith("SKILLPLAN_")}
+    if folder := os.environ.get("SKILLPLAN_SECRETS"):
+        with contextlib.suppress(OSError):
+            given |= {name.upper() for name in os.listdir(folder) if name.lower().startswith("skillplan_")}
+    said = []
+    for name in sorted(given - known - ELSEWHERE):
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f"是否为 {near[0]}? Is {near[0]} meant?" if near else ""
+        said.append(f"没有这个设置 unknown setting: {name}. {meant}".rstrip())
+    return said
 
 
 def _configure_logs(level: str) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import hmac
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -20,13 +21,13 @@ from shared.bindings import NotReadableError, from_kafka, parse_object
 from shared.command_handler import CommandHandler, Unreadable
 from shared.decider import Domain
 from shared.decoder import Decoder, Door, Keys
-from shared.event_store import UNAVAILABLE, EventStore, open_pool
+from shared.event_store import UNAVAILABLE, EventStore, foreign_keys, open_pool
 from shared.events import Language, NotUnderstood, Report
 from shared.health import Health, Refused
 from shared.inbox import Inbox, Message
 from shared.keys import Role
 from shared.metrics import Metrics, Reading
-from shared.migrations import migrate
+from shared.migrations import check, connect, migrate
 from shared.plan import Plan
 from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
@@ -34,6 +35,7 @@ from shared.relay import Relay
 from shared.sealing import Seal
 from shared.tracing import Tracing
 
+_MIGRATIONS: Final = resources.files("shared") / "migrations"
 _log = structlog.get_logger()
 
 
@@ -131,18 +133,46 @@ class _Parts:
         ]
 
 
+async def _check_database(service: str, dsn: str, keys: Mapping[str, bytes]) -> None:
+    """Refuse tables of another version, and keys other than those the log was begun with.
+
+    With another city key a person known already would be counted a second time, and nobody would notice. A database
+    that is away is waited for, as at any other time.
+    """
+    try:
+        connection = await connect(dsn, "SKILLPLAN_PG_DSN")
+        try:
+            await check(connection, _MIGRATIONS, service)
+            digests = {name: hmac.digest(key, b"skillplan key check", "sha256")[:16] for name, key in keys.items()}
+            wrong = await foreign_keys(connection, digests)
+        finally:
+            await connection.close()
+    except (*UNAVAILABLE, TimeoutError) as error:
+        _log.warning("database.away", error=type(error).__name__)
+        return
+    if wrong:
+        names = ", ".join(f"SKILLPLAN_{name.upper()}" for name in wrong)
+        raise Refused(
+            f"{names} 不是这个数据库一直使用的密钥:同一个人会被当作另一个人。请用原来的密钥。"
+            f" {names}: not what this database was begun with; the same person would become another. Use the old one."
+        )
+
+
 async def _open(service: Service, settings: ServiceSettings, process: str, health: Health) -> _Parts:
     name = service.language.service
     metrics, tracing = Metrics(name, process, health), Tracing(settings.otlp, name, process)
     deciding = _Deciding(metrics)
     plans = load_plans(settings.plans)
-    store = EventStore(await open_pool(settings.pg_dsn.get_secret_value(), f"skillplan {name} {process}"))
+    dsn = settings.pg_dsn.get_secret_value()
+    keys = {key: bytes.fromhex(getattr(settings, key).get_secret_value()) for key in ("city_key", "service_key")}
+    await _check_database(name, dsn, keys)
+    store = EventStore(await open_pool(dsn, f"skillplan {name} {process}"))
     districts = {district.code for plan in plans for district in plan.districts}
     handler = _CountedHandler(
-        Decoder(service.language, districts, Keys(bytes.fromhex(settings.city_key.get_secret_value()))),
+        Decoder(service.language, districts, Keys(keys["city_key"])),
         service.domain(plans),
         store,
-        Seal(bytes.fromhex(settings.service_key.get_secret_value())),
+        Seal(keys["service_key"]),
         service.hears,
         tracing,
         deciding.waited.observe,
@@ -259,8 +289,7 @@ def main(service: Service) -> None:
     try:
         match command:
             case "migrate":
-                folder = resources.files("shared") / "migrations"
-                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), folder, grants_to=name))
+                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to=name))
             case "api":
                 uvloop.run(_serve(service, settings))
             case _:

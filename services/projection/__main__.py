@@ -20,9 +20,10 @@ from services.projection.projector import Projector
 from services.projection.rebuild import RebuildBehind, rebuild
 from services.projection.receipt_follower import ReceiptFollower
 from shared import outgoing
+from shared.event_store import UNAVAILABLE
 from shared.health import Health, Refused
 from shared.metrics import Metrics
-from shared.migrations import migrate
+from shared.migrations import check, connect, migrate, unreachable
 from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, serve, until
 from shared.tracing import Tracing
@@ -122,7 +123,21 @@ async def _recount(settings: ProjectionSettings) -> int:
     return 1 if wrong else 0
 
 
+_MIGRATIONS: Final = resources.files("services.projection") / "migrations"
 _NEEDED: Final = dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)) | {"migrate": ("pg_owner_dsn",)}
+
+
+async def _check_database(settings: ProjectionSettings, *, waits: bool) -> None:
+    """Refuse tables of another version; a process waits for a database that is away, a command does not."""
+    try:
+        connection = await connect(settings.dsn, "SKILLPLAN_PG_DSN")
+        try:
+            await check(connection, _MIGRATIONS, "projection")
+        finally:
+            await connection.close()
+    except (*UNAVAILABLE, TimeoutError) as error:
+        if not waits:
+            raise unreachable("SKILLPLAN_PG_DSN", error) from None
 
 
 def main() -> None:
@@ -133,6 +148,8 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     try:
+        if command != "migrate":
+            asyncio.run(_check_database(settings, waits=command in ("api", "projector")))
         match command:
             case "api":
                 uvloop.run(_serve(settings))
@@ -140,8 +157,7 @@ def main() -> None:
                 load_plans(settings.plans)
                 uvloop.run(_project(settings))
             case "migrate":
-                folder = resources.files("services.projection") / "migrations"
-                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), folder, grants_to="projection"))
+                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to="projection"))
             case "rebuild":
                 asyncio.run(_rebuild(settings))
             case _:

@@ -1,0 +1,93 @@
+"""What an operator sets wrongly is one sentence at start and a non-zero exit, and nothing was changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import asyncpg
+import pytest
+
+from deploy.local.databases import Database
+from tests.conftest import ROOT, NewDatabase
+from tests.integration.processes import CITY_KEY, SERVICE_KEY, run
+
+
+def starts(service: str, command: str, database: Database, **settings: str) -> str:
+    """Start a process that is to refuse; return the one sentence it says."""
+    told = {
+        "SKILLPLAN_PG_DSN": database.dsn,
+        "SKILLPLAN_PG_OWNER_DSN": database.owner_dsn,
+        "SKILLPLAN_CITY_KEY": CITY_KEY,
+        "SKILLPLAN_SERVICE_KEY": SERVICE_KEY,
+        "SKILLPLAN_KAFKA": "127.0.0.1:1",
+        **settings,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", f"services.{service}", command],
+        cwd=ROOT, env=os.environ | told, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    said = done.stderr.strip()
+    assert done.returncode != 0
+    assert len(said.splitlines()) == 1, said
+    for secret in (CITY_KEY, SERVICE_KEY, database.dsn.partition("@")[0].rpartition(":")[2]):
+        assert secret not in said
+    return said
+
+
+def execute(database: Database, sql: str) -> list[asyncpg.Record]:
+    async def work() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(database.owner_dsn)
+        try:
+            return await connection.fetch(sql)
+        finally:
+            await connection.close()
+
+    return run(work())
+
+
+@pytest.mark.parametrize(("service", "command"), [("recruitment", "worker"), ("projection", "api")])
+def test_a_database_of_another_version_is_named_with_what_to_do(
+    database: NewDatabase, service: str, command: str
+) -> None:
+    place = database(service)
+    execute(place, "insert into migration values ('999_later.sql', 'x')")
+    assert "999_later.sql" in starts(service, command, place)
+    execute(place, "delete from migration")
+    assert f"python -m services.{service} migrate" in starts(service, command, place)
+    execute(place, "drop table migration")
+    assert f"python -m services.{service} migrate" in starts(service, command, place)
+
+
+@pytest.mark.parametrize("name", ["city_key", "service_key"])
+def test_a_key_other_than_the_one_the_log_was_begun_with_is_refused(database: NewDatabase, name: str) -> None:
+    """The city's key twice different would count a person twice, without anybody noticing."""
+    place = database("recruitment")
+    begun = "insert into key_check values ('city_key', 'x'), ('service_key', 'x')"
+    ours = "select name, digest from key_check order by name"
+    setting = f"SKILLPLAN_{name.upper()}"
+    execute(place, begun.replace(f"'{name}', 'x'", f"'{name}', 'other'"))
+    before = execute(place, ours)
+    assert setting in starts("recruitment", "api", place)
+    assert execute(place, ours) == before
+
+
+def test_a_wrong_password_database_or_address_is_told_from_one_that_is_away(database: NewDatabase) -> None:
+    place = database("recruitment")
+    wrong = {
+        "password": place.dsn.replace("recruitment:", "recruitment:no", 1),
+        "such database": place.dsn + "x",
+        "address": "127.0.0.1",
+    }
+    for says, dsn in wrong.items():
+        assert says in starts("recruitment", "api", place, SKILLPLAN_PG_DSN=dsn)
+    away = "postgresql://a:b@127.0.0.1:1/x"
+    assert "nothing was changed" in starts("recruitment", "migrate", place, SKILLPLAN_PG_OWNER_DSN=away)
+    assert "nothing was changed" in starts("projection", "recount", place, SKILLPLAN_PG_DSN=away)
+
+
+def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(database: NewDatabase) -> None:
+    said = starts("recruitment", "migrate", database("recruitment"), SKILLPLAN_KAFKA_USR="x")
+    assert "SKILLPLAN_KAFKA_USR" in said
+    assert "SKILLPLAN_KAFKA_USER" in said
