@@ -1,33 +1,247 @@
-"""The district's command line: `python -m services.district demo | publish | sample`."""
+"""The district's command line: validate, publish, receipts, statement, sample; and the demo feed.
+
+Exit codes: 0 all well; 1 something was refused, invalid or left out; 2 the command, a file or a setting is wrong;
+3 the service or broker is away (the same command goes on later); 4 not everything was answered in time; 130 stopped.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import os
+import re
+import signal
+import sqlite3
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from datetime import datetime
-from typing import Annotated, Any, Final
+from collections.abc import Coroutine, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 import typer
 from aiokafka.errors import KafkaError
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from pydantic import Field, FilePath, SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
+from services.district import sample as samples
+from services.district.check import Checker, Fault, Item, Opened, districts_of, fix_of
 from services.district.chronicle import CITY, Told
 from services.district.client import CannotPublishError, Client, Clients, DistrictSettings, Receipts
+from services.district.console import AWAY, SOME_WRONG, STOPPED, UNANSWERED, USAGE, Output, Refusal, text
 from services.district.demo import DEFAULT_REPORTS, feed
-from services.district.sample import sample, types
-from shared.broker import Broker, wrong_settings
-from shared.events import SHANGHAI
+from services.district.forms import ROOT
+from services.district.journal import Journal, default_place
+from services.district.sending import Summary, send_file
+from services.district.web import WebClient
+from shared.broker import wrong_settings
+from shared.events import SERVICES, SHANGHAI, parse_instant
 
 _REMINDER: Final = 2.0
-_CHUNK: Final = 65_536
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="区县一侧:参考客户端与演示数据 The district's side")
+_FAULTS_SHOWN: Final = 20
+_ASKED_AT_ONCE: Final = 10_000
+_SPANS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+T = TypeVar("T")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    help="区县一侧:核对、报送、回执、对账 The district's side: validate, publish, receipts, statement",
+    epilog="退出码 exit codes: 0 全部正常 all well · 1 有误或被拒 something wrong or refused · "
+    "2 用法、文件或设置有误 usage · 3 服务不可用 service away · 4 未全部答复 not all answered · 130 中断 stopped",
+)  # fmt: skip
+
+
+class Settings(DistrictSettings):
+    """What the command is told from outside, as every process of Skillplan."""
+
+    services: dict[str, str] = Field(
+        {name: f"http://127.0.0.1:{8001 + at}" for at, name in enumerate(SERVICES)},
+        description='Addresses of the services for --http, {"enrollment": "http://…", …}',
+    )
+    key: SecretStr = Field(SecretStr(""), description="HTTP key of the district")
+    ca: FilePath | None = Field(None, description="File of the CA that signed the services' certificates")
+    plans: Path = Field(ROOT / "plans", description="Folder of the plan files")
+    journal: Path = Field(default_factory=default_place, description="Where it is kept what was sent")
+
+
+File = Annotated[str, typer.Argument(help="NDJSON、CSV 或 XLSX;- 为标准输入(NDJSON) or - for stdin (NDJSON)")]
+Mapping_ = Annotated[Path | None, typer.Option("--mapping", "-m", help="表格的映射文件 YAML: how rows become reports")]
+Encoding = Annotated[str | None, typer.Option(help="CSV 编码,不写则自动识别 encoding of a CSV file; found by itself")]
+Sheet = Annotated[str | None, typer.Option(help="工作表,默认第一张 sheet of a workbook; the first")]
+District = Annotated[str | None, typer.Option(help="区划代码 district code")]
+Json = Annotated[bool, typer.Option("--json", help="每行一个 JSON 对象,供程序读取 one JSON object a line")]
+Http = Annotated[bool, typer.Option("--http", help="经 HTTP(默认经 Kafka) by HTTP rather than Kafka")]
+Key = Annotated[str | None, typer.Option(help="HTTP 密钥,或 SKILLPLAN_KEY key, or SKILLPLAN_KEY")]
+JournalFile = Annotated[Path | None, typer.Option("--journal", help="发送记录 where it is kept what was sent")]
+Limit = Annotated[int, typer.Option(min=0, help="最多显示几处错误 how many faults to show")]
+
+
+@app.command()
+def validate(
+    file: File,
+    mapping: Mapping_ = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    district: District = None,
+    limit: Limit = _FAULTS_SHOWN,
+    json: Json = False,
+) -> None:
+    """核对文件,不发送 Check a file without sending it."""
+    out = Output(json)
+    with _speaking(out) as settings:
+        opened = Opened(file, mapping, encoding, sheet, Checker(districts_of(settings.plans), district))
+        show = _Faults(out, limit)
+        reports = wrong = 0
+        with out.progress("核对", "Checking", opened.total) as progress:
+            for item in opened.items():
+                if item is None:
+                    continue
+                reports += 1
+                wrong += bool(item.faults)
+                for fault in item.faults:
+                    show(fault)
+                progress(opened.progress.read, reports)
+        show.rest()
+        out.tell({"summary": {"reports": reports, "right": reports - wrong, "wrong": wrong}})
+        out.say(
+            f"{'✗' if wrong else '✓'} 共 {reports} 份,正确 {reports - wrong},有误 {wrong}",
+            f"{reports} reports, {reports - wrong} right, {wrong} wrong",
+        )
+        raise typer.Exit(SOME_WRONG if wrong else 0)
+
+
+@app.command()
+def publish(
+    file: File,
+    mapping: Mapping_ = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    http: Http = False,
+    key: Key = None,
+    wait: Annotated[bool, typer.Option("--wait", help="等到全部有回执 wait until everything is answered")] = False,
+    patience: Annotated[
+        float, typer.Option(min=0, help="至多等几秒 seconds to wait for a service or for answers")
+    ] = 60,
+    again: Annotated[bool, typer.Option("--again", help="已发送的也重发 send again what was sent before")] = False,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="不先核对 do not check before sending")] = False,
+    journal: JournalFile = None,
+    limit: Limit = _FAULTS_SHOWN,
+    json: Json = False,
+) -> None:
+    """报送文件;中断后再运行会接着发 Publish a file; after a break the same command goes on."""
+    out = Output(json)
+    with _speaking(out) as settings:
+        opened = Opened(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)))
+        summary = Summary()
+        shown = _Faults(out, limit, sys.stderr)
+        doing = _Publishing(settings, out, opened, shown, summary, again, unchecked)
+        left, began = 0, datetime.now(UTC)
+        with Journal(journal or settings.journal, _target(settings, http)) as kept:
+            try:
+                _run(doing.by_http(kept, _key(settings, key), patience) if http else doing.by_kafka(kept))
+                if wait and not http:
+                    left = _run(_await_answers(settings, kept, began, patience))
+                    summary.by_status, summary.rejected = kept.answers_since(began)
+            finally:
+                shown.rest()
+                doing.summarise()
+        if left:
+            raise Refusal(
+                f"{patience:.0f} 秒内还有 {left} 份没有回执。稍后用 skillplan statement 查看。",
+                f"{left} reports had no receipt in {patience:.0f} s. See `skillplan statement` later.",
+                "unanswered",
+                UNANSWERED,
+            )
+        raise typer.Exit(SOME_WRONG if summary.left_out or summary.rejected else 0)
+
+
+@app.command()
+def receipts(
+    district: District = None,
+    status: Annotated[str | None, typer.Option(help="只看 refused、waiting 等 only this status")] = None,
+    source: Annotated[str | None, typer.Option(help="只看某系统 only of this source")] = None,
+    since: Annotated[str, typer.Option(help="最近多久,如 30m、24h、7d how far back")] = "24h",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="持续显示 go on showing")] = False,
+    json: Json = False,
+) -> None:
+    """查看回执 Show the answers to reports."""
+    out = Output(json)
+    with _speaking(out) as settings:
+        back = _span(since)
+        districts = [district] if district else districts_of(settings.plans)
+
+        def wanted(receipt: Mapping[str, Any]) -> bool:
+            return (status is None or receipt.get("status") == status) and (
+                source is None or receipt.get("source") == source
+            )
+
+        _run(_receipts(settings, out, districts, datetime.now(UTC) - back, wanted, follow))
+
+
+@app.command()
+def statement(
+    district: District = None,
+    source: Annotated[str | None, typer.Option(help="只看某系统 only of this source")] = None,
+    since: Annotated[str | None, typer.Option(help="从哪一天起 YYYY-MM-DD from which day on")] = None,
+    http: Http = False,
+    key: Key = None,
+    patience: Annotated[float, typer.Option(min=0, help="至多等几秒 seconds to wait for a service")] = 30,
+    journal: JournalFile = None,
+    json: Json = False,
+) -> None:
+    """对账单:每日每类已报、受理、等待、拒绝、无回执 Sent, accepted, waiting, refused, unanswered by day and type."""
+    out = Output(json)
+    with _speaking(out) as settings:
+        if since is not None:
+            _day(since)
+        with Journal(journal or settings.journal, _target(settings, http)) as kept:
+            if http:
+                _run(_ask_again(settings, kept, _key(settings, key), patience))
+            else:
+                _run(_catch_up(settings, kept, [district] if district else kept.districts()))
+            names = ("sent", "accepted", "waiting", "refused", "invalid", "no_answer")
+            rows, total = [], [0] * len(names)
+            for day, type_, counts in kept.statement(district, source, since):
+                out.tell({"day": day, "type": type_, **dict(zip(names, counts, strict=True))})
+                rows.append([day, type_.removeprefix("skillplan."), *map(str, counts)])
+                total = [one + more for one, more in zip(total, counts, strict=True)]
+            out.tell({"total": dict(zip(names, total, strict=True))})
+            heads = [("日期", "Day"), ("类型", "Type"), ("已报", "Sent"), ("受理", "Accepted"), ("等待", "Waiting"),
+                     ("拒绝", "Refused"), ("有误", "Invalid"), ("无回执", "No answer")]  # fmt: skip
+            out.table(heads, [*rows, [text("合计", "Total"), "", *map(str, total)]])
+
+
+@app.command("sample")
+def show_sample(
+    type_: Annotated[str, typer.Argument(metavar="[TYPE]", help="事件类型 the event type; none: list them")] = "",
+    csv: Annotated[bool, typer.Option("--csv", help="CSV 模板 a template")] = False,
+    xlsx: Annotated[Path | None, typer.Option("--xlsx", help="把 Excel 模板写到此文件 write a template there")] = None,
+    mapping: Annotated[bool, typer.Option("--mapping", help="映射文件样例 a mapping to start from")] = False,
+    json: Json = False,
+) -> None:
+    """打印某类型的有效事件或模板 Print a valid event of a type, or a template to fill in."""
+    out = Output(json)
+    with _speaking(out):
+        if not type_:
+            if json:
+                out.tell({"types": samples.types()})
+            else:
+                sys.stdout.write("\n".join(samples.types()) + "\n")
+            return
+        event = samples.sample(type_)
+        if event is None:
+            raise Refusal(
+                "没有这种类型;不带参数可列出全部类型。", "There is no such type; without an argument all are listed."
+            )
+        if mapping:
+            sys.stdout.write(samples.mapping(type_))
+        elif csv:
+            sys.stdout.write("\ufeff" + samples.template(type_))
+        elif xlsx is not None:
+            samples.write_workbook(type_, xlsx)
+            out.say(f"✓ 已写入 {xlsx.name}", f"{xlsx.name} written")
+        else:
+            sys.stdout.write(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 @app.command()
@@ -38,164 +252,260 @@ def demo(
     patience: Annotated[
         float, typer.Option(min=0, help="等待受理目录与标准的秒数 seconds to wait until catalogue and standards are in")
     ] = 30,
+    json: Json = False,
 ) -> None:
     """经 Kafka 上报一批演示数据 Publish a demo feed, as the districts would."""
-    _run(_demo(_settings(), feed(reports, seed, datetime.now(SHANGHAI).date(), corrections), reports, patience))
+    out = Output(json)
+    with _speaking(out) as settings:
+        told = feed(reports, seed, datetime.now(SHANGHAI).date(), corrections)
+        _run(_demo(settings, out, told, reports, patience))
 
 
-@app.command()
-def publish(
-    file: Annotated[str, typer.Argument(help="NDJSON 文件,- 为标准输入 one CloudEvent a line; - is stdin")],
-) -> None:
-    """上报文件中的事件 Publish the events of a file."""
-    _run(_publish(_settings().broker, file))
-
-
-@app.command("sample")
-def show_sample(
-    type_: Annotated[str, typer.Argument(metavar="[TYPE]", help="事件类型 the event type; none: list them")] = "",
-) -> None:
-    """打印某类型的一个有效事件 Print one valid event of a type."""
-    if not type_:
-        sys.stdout.write("\n".join(types()) + "\n")
-        return
-    event = sample(type_)
-    if event is None:
-        _refuse("没有这种类型;不带参数可列出全部类型。", "There is no such type; without an argument all are listed.")
-    sys.stdout.write(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-async def _demo(settings: DistrictSettings, told: Iterator[Told], reports: int, patience: float) -> None:
+async def _demo(settings: Settings, out: Output, told: Iterator[Told], reports: int, patience: float) -> None:
     async with Clients(settings) as client, Receipts(settings.broker_of(CITY), [CITY]) as receipts:
-        with _progress("演示数据上报", "Publishing the demo feed", reports) as show:
+        with out.progress("演示数据上报", "Publishing the demo feed", reports) as show:
             first: list[tuple[str, str]] = []
             for number, one in enumerate(told, 1):
                 if first and one.due > 0:
-                    await _settle(client, receipts, first, patience)
+                    await _settle(client, receipts, out, first, patience)
                     first = []
                 if one.due == 0:
                     first.append((one.envelope["source"], one.envelope["id"]))
                 await client.publish(one.envelope)
-                show(number)
+                if number % 50 == 0 or number == reports:
+                    show(number, number)
             await client.flush()
-    _say(f"✓ 已上报 {client.acknowledged} 份", f"{client.acknowledged} reports published")
+    out.tell({"summary": {"sent": client.acknowledged}})
+    out.say(f"✓ 已上报 {client.acknowledged} 份", f"{client.acknowledged} reports published")
 
 
-async def _settle(client: Clients, receipts: Receipts, first: list[tuple[str, str]], patience: float) -> None:
+async def _settle(
+    client: Clients, receipts: Receipts, out: Output, first: list[tuple[str, str]], patience: float
+) -> None:
     """Wait until what the rest depends on is decided: between subjects a service keeps no order (RULES A17)."""
     await client.flush()
     if not patience:
         return
     missing = await receipts.await_answers(first, min(patience, _REMINDER))
     if missing and patience > _REMINDER:
-        _say("… 等待市级目录与标准受理", "Waiting for the city's catalogues and standards to be decided")
+        out.say("… 等待市级目录与标准受理", "Waiting for the city's catalogues and standards to be decided")
         missing = await receipts.await_answers(missing, patience - _REMINDER)
     if missing:
-        _say(
+        out.say(
             f"… {patience:.0f} 秒内有 {len(missing)} 份目录、标准未获回执(服务未运行?),继续上报,部分申领可能被拒",
             f"{len(missing)} of {len(first)} first reports had no receipt in {patience:.0f} s (is the service up?); "
             "going on, some claims may be refused",
         )
 
 
-async def _publish(broker: Broker, file: str) -> None:
-    wrong = 0
-    async with Client(broker) as client:
-        with _progress("上报", "Publishing", None) as show:
-            number = 0
-            async for line in _lines(file):
-                number += 1
-                if not line.strip():
-                    continue
-                try:
-                    await client.publish(_event(line))
-                except CannotPublishError as error:
-                    wrong += 1
-                    sys.stderr.write(f"第 {number} 行 line {number}: {error}\n")
-                show(number)
-            await client.flush()
-    _say(
-        f"✓ 已上报 {client.acknowledged} 份,{wrong} 行有误未报",
-        f"{client.acknowledged} reports published, {wrong} lines left out",
-    )
-    if wrong:
-        raise typer.Exit(1)
+class _Faults:
+    """Shows what is wrong, to people at most so much."""
+
+    def __init__(self, out: Output, limit: int, stream: Any = None) -> None:
+        self._out, self._limit, self._stream = out, limit, stream or sys.stdout
+        self._count = 0
+
+    def __call__(self, fault: Fault) -> None:
+        self._count += 1
+        if self._out.json:
+            self._out.tell(fault.as_json())
+        elif self._count <= self._limit:
+            self._stream.write(fault.as_text() + "\n")
+
+    def rest(self) -> None:
+        """Say how many were not shown."""
+        if not self._out.json and (more := self._count - self._limit) > 0:
+            self._stream.write(text(f"… 另有 {more} 处(--limit 可多显示)", f"{more} more (--limit shows more)") + "\n")
 
 
-def _event(line: bytes) -> dict[str, Any]:
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        raise CannotPublishError("不是 JSON  no JSON") from None
-    if not isinstance(event, dict):
-        raise CannotPublishError("不是 JSON 对象  no JSON object")
-    return event
+class _Publishing:
+    """One run of `publish`, by whichever way."""
 
+    def __init__(
+        self,
+        settings: Settings,
+        out: Output,
+        opened: Opened,
+        shown: _Faults,
+        summary: Summary,
+        again: bool,
+        unchecked: bool,
+    ) -> None:
+        self._settings, self._out, self._opened, self._shown = settings, out, opened, shown
+        self._summary, self._again, self._unchecked = summary, again, unchecked
 
-async def _lines(file: str) -> AsyncIterator[bytes]:
-    """Yield the lines of a file as they come: a pipe that pauses must not hold up what was read already."""
-    with open(sys.stdin.fileno() if file == "-" else file, "rb", closefd=file != "-") as stream:  # noqa: ASYNC230
-        rest = b""
-        while chunk := await asyncio.to_thread(stream.read1, _CHUNK):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield line
-        if rest:
-            yield rest
+    async def by_kafka(self, journal: Journal) -> None:
+        async with Client(self._settings.broker) as client:
+            await self._send(client, journal)
 
+    async def by_http(self, journal: Journal, key: str | None, patience: float) -> None:
+        async with WebClient(self._settings.services, key, patience, self._settings.ca) as client:
+            await self._send(client, journal)
 
-@contextlib.contextmanager
-def _progress(zh: str, en: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how far it is: a bar on a terminal, else a line every so often."""
-    console = Console(highlight=False)
-    if console.is_terminal:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn()
-        with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-            task = bar.add_task(f"{zh}  {en}", total=total)
-            yield lambda done: bar.update(task, completed=done) if done % 50 == 0 or done == total else None
-        return
-    shown = time.monotonic()
+    async def _send(self, client: Client | WebClient, journal: Journal) -> None:
+        # Ctrl-C must get through while a pipe is read, where asyncio's own handler would wait for the next line.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with self._out.progress("报送", "Publishing", self._opened.total) as progress:
+            await send_file(
+                self._opened, client, journal, self._shown, self._answered, progress, self._summary,
+                again=self._again, unchecked=self._unchecked,
+            )  # fmt: skip
 
-    def tell(done: int) -> None:
-        nonlocal shown
-        if time.monotonic() - shown > _REMINDER:
-            shown = time.monotonic()
-            _say(f"… {zh} {done}{f'/{total}' if total else ''}", en)
+    def _answered(self, item: Item, receipt: Mapping[str, Any]) -> None:
+        for reason in (receipt.get("first") or receipt).get("reasons", ()):
+            self._shown(Fault(item.line, reason["code"], reason["zh"], reason["en"], reason.get("pointer")))
 
-    yield tell
-
-
-def _say(zh: str, en: str) -> None:
-    sys.stdout.write(f"{zh}  {en}\n")
-    sys.stdout.flush()
-
-
-def _refuse(zh: str, en: str) -> None:
-    sys.stderr.write(f"✗ {zh}\n  {en}\n")
-    raise typer.Exit(1)
-
-
-def _settings() -> DistrictSettings:
-    try:
-        return DistrictSettings()
-    except ValidationError as error:
-        sys.exit(f"✗ {wrong_settings(error)}")
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it is said below
-    try:
-        asyncio.run(work)
-    except FileNotFoundError:
-        _refuse("没有这个文件。", "There is no such file.")
-    except (KafkaError, CannotPublishError) as error:
-        what = str(error) if isinstance(error, CannotPublishError) else type(error).__name__
-        _refuse(
-            f"Kafka 没有收下({what})。请核对 SKILLPLAN_KAFKA;主题由 python -m deploy.topics 创建。修好后重报即可。",
-            f"Kafka did not take it ({what}). Check SKILLPLAN_KAFKA; python -m deploy.topics creates the topics. Once "
-            "repaired, publish the same again: what arrived already is answered as a duplicate.",
+    def summarise(self) -> None:
+        """Say what became of the file, also when it ended in between."""
+        summary, out = self._summary, self._out
+        out.tell({"summary": summary.as_json()})
+        statuses = ", ".join(f"{status} {count}" for status, count in sorted(summary.by_status.items()))
+        shown = f" ({statuses})" if statuses else ""
+        before = (f",以前已送达 {summary.before}", f", {summary.before} arrived before") if summary.before else ("", "")
+        out.say(
+            f"{'✗' if summary.left_out or summary.rejected else '✓'} 已报送 {summary.sent}{shown}{before[0]},"
+            f"有误未报 {summary.left_out}",
+            f"{summary.sent} published{shown}{before[1]}, {summary.left_out} left out",
         )
 
 
+async def _receipts(
+    settings: Settings, out: Output, districts: list[str], since: datetime, wanted: Any, follow: bool
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    async with Receipts(settings.broker, districts, since) as heard:
+        if follow:
+            async for receipt in heard.follow():
+                if wanted(receipt):
+                    _show(out, receipt)
+            return
+        async for _topic, found, _next in heard.up_to_now(None):
+            for receipt in filter(wanted, found):
+                _show(out, receipt)
+
+
+def _show(out: Output, receipt: Mapping[str, Any]) -> None:
+    out.tell(receipt)
+    at = parse_instant(receipt.get("decided_at"))
+    when = at.astimezone(SHANGHAI).strftime("%m-%d %H:%M:%S") if at else ""
+    flags = f" [{', '.join(receipt['flags'])}]" if receipt.get("flags") else ""
+    type_ = str(receipt.get("type", "")).removeprefix("skillplan.")
+    out.line(
+        f"{when} {receipt.get('status', ''):<11} {type_} {receipt.get('source', '')} {receipt.get('id', '')}{flags}"
+    )
+    if waits := receipt.get("waits_for"):
+        out.line(f"    {text('等待', 'waits for', ' ')} {waits}")
+    for reason in receipt.get("reasons", ()):
+        fix = fix_of(reason["code"])
+        out.line(f"    {reason['code']} {reason.get('pointer', '')}: {text(reason['zh'], reason['en'])}")
+        if fix:
+            out.line(f"    → {text(fix['zh'], fix['en'])}")
+
+
+async def _await_answers(settings: Settings, journal: Journal, began: datetime, patience: float) -> int:
+    """Follow the receipts until everything sent since then has one; return how many have none when patience is over."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + patience
+    async with Receipts(settings.broker, journal.districts()) as heard:
+        while True:
+            await _hear(heard, journal)
+            left = journal.unanswered_since(began)
+            if not left or loop.time() > end:
+                return left
+            await asyncio.sleep(0.3)
+
+
+async def _catch_up(settings: Settings, journal: Journal, districts: list[str]) -> None:
+    if districts:
+        async with Receipts(settings.broker, districts) as heard:
+            await _hear(heard, journal)
+
+
+async def _hear(heard: Receipts, journal: Journal) -> None:
+    """Read into the journal what the receipts topics have beyond it."""
+    async for topic, found, following in heard.up_to_now({topic: journal.place(topic) for topic in heard.topics}):
+        journal.heard(found, topic, following)
+
+
+async def _ask_again(settings: Settings, journal: Journal, key: str | None, patience: float) -> None:
+    """Ask the services for what has no answer yet or waits."""
+    async with WebClient(settings.services, key, patience, settings.ca) as client:
+        for source, id_, type_ in journal.unanswered(_ASKED_AT_ONCE, also_waiting=True):
+            receipt = await client.receipt(type_.split(".")[1], source, id_)
+            if receipt is not None:
+                journal.acknowledged([{"source": source, "id": id_}], [receipt])
+
+
+@contextlib.contextmanager
+def _speaking(out: Output) -> Iterator[Settings]:
+    """Yield the settings; whatever ends the command is said in one sentence and becomes its exit code."""
+    try:
+        yield _settings()
+    except Refusal as refusal:
+        out.refuse(refusal)
+        raise typer.Exit(refusal.exit_code) from None
+    except (KafkaError, CannotPublishError) as error:
+        what = str(error) if isinstance(error, CannotPublishError) else type(error).__name__
+        out.refuse(
+            Refusal(
+                f"Kafka 没有收下({what})。请核对 SKILLPLAN_KAFKA;主题由 python -m deploy.topics 创建。修好后重新运行。",
+                f"Kafka did not take it ({what}). Check SKILLPLAN_KAFKA; python -m deploy.topics creates the topics. "
+                "Once repaired, run the same again: what arrived already is not counted twice.",
+                "kafka-away",
+            )
+        )
+        raise typer.Exit(AWAY) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
+        raise typer.Exit(SOME_WRONG) from None
+    except (OSError, sqlite3.Error) as error:
+        what = type(error).__name__
+        out.refuse(Refusal(f"文件无法读写({what})。", f"A file cannot be read or written ({what}).", "no-access"))
+        raise typer.Exit(USAGE) from None
+    except KeyboardInterrupt:
+        out.refuse(Refusal("已中断;重新运行会接着发。", "Stopped; the same command goes on from here.", "stopped"))
+        raise typer.Exit(STOPPED) from None
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except SettingsError:
+        raise Refusal(
+            "设置有误:SKILLPLAN_SERVICES 应为 JSON。", "Wrong setting: SKILLPLAN_SERVICES must be JSON."
+        ) from None
+    except ValidationError as error:
+        said = wrong_settings(error)
+        raise Refusal(said, said) from None
+
+
+def _target(settings: Settings, http: bool) -> str:
+    """Name where things go; what another place acknowledged says nothing about this one."""
+    return "http:" + ",".join(sorted(settings.services.values())) if http else f"kafka:{settings.kafka}"
+
+
+def _key(settings: Settings, given: str | None) -> str | None:
+    return given or settings.key.get_secret_value() or None
+
+
+def _span(shown: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]{1,5})([smhd])", shown)
+    if found is None:
+        raise Refusal("--since 应为 30m、24h、7d 这样的时长。", "--since is a span such as 30m, 24h, 7d.")
+    return timedelta(**{_SPANS[found[2]]: int(found[1])})
+
+
+def _day(shown: str) -> None:
+    try:
+        date.fromisoformat(shown)
+    except ValueError:
+        raise Refusal("--since 应为 YYYY-MM-DD。", "--since is a day, YYYY-MM-DD.") from None
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it is said by the command
+    return asyncio.run(work)
+
+
 if __name__ == "__main__":
-    app()
+    app(prog_name="skillplan")

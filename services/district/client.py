@@ -1,4 +1,4 @@
-"""How a district reports: topic and key of a report, when the broker has it for certain, and the receipts to it."""
+"""How a district reports over Kafka: topic and key, when the broker has it for certain, and the receipts to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -112,6 +113,19 @@ class Client:
             raise CannotPublishError("超过 1 MB  larger than 1 MB") from None
         sent.add_done_callback(self._note)
 
+    async def send(self, events: Sequence[Mapping[str, Any]]) -> list[CannotPublishError | None]:
+        """Publish reports and wait until the broker has them; of each None, or why it alone could not be sent."""
+        outcomes: list[CannotPublishError | None] = []
+        for event in events:
+            try:
+                await self.publish(event)
+            except CannotPublishError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(None)
+        await self.flush()
+        return outcomes
+
     async def flush(self) -> None:
         """Wait until the broker has everything that was published. Raises KafkaError when it refused something."""
         await self._producer.flush()
@@ -166,21 +180,25 @@ class Clients:
 
 
 class Receipts:
-    """Hears the answers that districts get, from the moment it was opened."""
+    """Hears the answers that districts get: from the moment it was opened, or from an earlier one on."""
 
-    def __init__(self, broker: Broker, districts: Iterable[str]) -> None:
+    def __init__(self, broker: Broker, districts: Iterable[str], since: datetime | None = None) -> None:
+        self.topics = [f"receipts.{district}" for district in districts]
+        self._since = since
+        self._broker = broker
         self._consumer = aiokafka.AIOKafkaConsumer(
-            *(f"receipts.{district}" for district in districts),
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            **broker.client(),
+            *self.topics, enable_auto_commit=False, auto_offset_reset="latest", **broker.client()
         )
 
     async def __aenter__(self) -> Self:
+        if (problem := await self._broker.problem(self.topics)) is not None:
+            raise CannotPublishError(problem)
         try:
             await self._consumer.start()
             for partition in self._consumer.assignment():  # settled now, so that nothing sent from here on is missed
                 await self._consumer.position(partition)
+            if self._since is not None:
+                await self._go_back(self._since)
         except BaseException:
             await self._consumer.stop()
             raise
@@ -191,6 +209,37 @@ class Receipts:
     ) -> None:
         await self._consumer.stop()
 
+    async def _go_back(self, since: datetime) -> None:
+        at = int(since.timestamp() * 1000)
+        found = await self._consumer.offsets_for_times(dict.fromkeys(self._consumer.assignment(), at))
+        for partition, place in found.items():
+            if place is not None:
+                self._consumer.seek(partition, place.offset)
+
+    async def up_to_now(
+        self, places: Mapping[str, int | None] | None
+    ) -> AsyncIterator[tuple[str, list[dict[str, Any]], int]]:
+        """Yield (topic, receipts, next place) up to where the topics end now: from these places on (of a topic None:
+        its beginning), or from where this stands."""
+        partitions = list(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(partitions)
+        begins = await self._consumer.beginning_offsets(partitions)
+        for partition in partitions if places is not None else ():
+            place = (places or {}).get(partition.topic)
+            # A topic made anew is shorter than what was read of the old one.
+            start = begins[partition] if place is None or place > ends[partition] else max(place, begins[partition])
+            self._consumer.seek(partition, start)
+        while behind := [one for one in partitions if await self._consumer.position(one) < ends[one]]:
+            for partition, messages in (await self._consumer.getmany(*behind, timeout_ms=1000)).items():
+                yield partition.topic, list(map(_receipt, messages)), messages[-1].offset + 1
+
+    async def follow(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield receipts as they come, for ever."""
+        while True:
+            for messages in (await self._consumer.getmany(timeout_ms=500)).values():
+                for message in messages:
+                    yield _receipt(message)
+
     async def await_answers(self, keys: Iterable[tuple[str, str]], seconds: float) -> set[tuple[str, str]]:
         """Wait until each report, by source and id, has an answer of whatever kind; return those that have none yet."""
         missing = set(keys)
@@ -199,8 +248,13 @@ class Receipts:
                 while missing:
                     for messages in (await self._consumer.getmany(timeout_ms=200)).values():
                         for message in messages:
-                            receipt = orjson.loads(message.value)
+                            receipt = _receipt(message)
                             missing.discard((receipt.get("source"), receipt.get("id")))
         except TimeoutError:
             pass
         return missing
+
+
+def _receipt(message: Any) -> dict[str, Any]:
+    receipt: dict[str, Any] = orjson.loads(message.value)
+    return receipt

@@ -1,17 +1,22 @@
 """A district reports through Kafka with the reference client, and the services answer the demo feed as it is meant."""
 
+import contextlib
 import json
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from services.district.chronicle import Told
 from services.district.demo import feed
+from services.district.invented import Invented
 from services.district.sample import sample
 from tests.conftest import ROOT
 from tests.integration.processes import System, eventually
@@ -19,6 +24,7 @@ from tests.integration.road import check_log, whole
 
 SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy")
 REPORTS: Final = 1_500
+ROWS: Final = 2_000
 # These bind no id, or repeat one: their receipts stand beside the one in force.
 BESIDE: Final = {
     "bad-checksum", "bad-value", "unknown-field", "missing-field", "bad-date", "wrong-district", "duplicate",
@@ -51,26 +57,26 @@ def test_the_services_answer_the_demo_feed_as_it_is_meant_and_again_change_nothi
         assert len(check_log(running, service)) == len(logs[service]), "a feed published again changes nothing"
 
 
-def test_a_file_is_published_and_its_wrong_lines_are_named(running: System) -> None:
+def test_a_file_is_published_and_its_wrong_lines_are_named(running: System, tmp_path: Path) -> None:
     hire = sample("skillplan.recruitment.person-hired.v1")
     assert hire is not None
     elsewhere = {**hire, "source": "/districts/110101/employment"}
-    large = {**hire, "data": {"project": "x" * 2_000_000}}
+    large = {**hire, "id": "sample-large", "traceparent": "x" * 2_000_000}
     lines = [
         "{",
         "",
         "[]",
         *map(json.dumps, (hire, {**hire, "type": "hired"}, elsewhere, large, {**hire, "id": "sample-0002"})),
     ]
-    done = _run(running.kafka, "publish", "-", told="\n".join(lines))
+    done = _run(running.kafka, tmp_path, "publish", "-", told="\n".join(lines))
     assert done.returncode == 1
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
-        f"第 {number} 行 line {number}" for number in (1, 3, 5, 6, 7)
-    ]
-    assert "2 reports published, 5 lines left out" in done.stdout
+    named = re.findall(r"^第 ([0-9]+) 行 row \1", done.stderr, re.MULTILINE)
+    assert list(dict.fromkeys(named)) == ["1", "3", "5", "6", "7"]
+    assert "2 published, 5 left out" in done.stdout
     stored = [
-        message for message in whole(running.kafka, "recruitment.reports.330681") if b"sample" in (message.value or b"")
-    ]
+        message for message in whole(running.kafka, "recruitment.reports.330681")
+        if b'"sample-000' in (message.value or b"")
+    ]  # fmt: skip
     assert [message.json["id"] for message in stored] == ["sample-0001", "sample-0002"]
     assert {message.key for message in stored} == {hire["subject"].encode()}
     assert {message.headers for message in stored} == {
@@ -78,34 +84,174 @@ def test_a_file_is_published_and_its_wrong_lines_are_named(running: System) -> N
     }
 
 
-def test_a_broker_that_is_away_and_a_file_that_is_missing_get_one_clear_sentence(running: System) -> None:
-    away = _run("127.0.0.1:1", "demo", "--reports", "10")
-    assert away.returncode == 1
-    assert "Kafka did not take it" in away.stderr
-    assert "Traceback" not in away.stderr
-    missing = _run(running.kafka, "publish", "no-such-file")
-    assert missing.returncode == 1
-    assert "no such file" in missing.stderr
+def test_a_broken_off_publication_goes_on_where_it_was_with_nothing_lost_and_nothing_twice(
+    running: System, tmp_path: Path
+) -> None:
+    hires = _hires(ROWS, "kill")
+    file = tmp_path / "hires.ndjson"
+    file.write_bytes(b"".join(json.dumps(hire).encode() + b"\n" for hire in hires))
+    with _started(running.kafka, tmp_path, "publish", "-") as sender:
+        assert sender.stdin is not None
+        lines = file.read_bytes().splitlines(keepends=True)
+        sender.stdin.write(b"".join(lines[: ROWS // 3]))
+        sender.stdin.flush()
+        eventually(lambda: _acknowledged(tmp_path) == ROWS // 3, 30)
+        sender.stdin.write(b"".join(lines[ROWS // 3 : ROWS // 2]))
+        sender.stdin.flush()
+        sender.kill()
+    under_way = ROWS // 2 - _acknowledged(tmp_path)
+
+    # The other half comes as a table: the content counts, not the form of the file.
+    table = tmp_path / "hires.csv"
+    table.write_text(_table(hires), encoding="gb18030")
+    done = _run(running.kafka, tmp_path, "publish", str(table), "--wait", "--json", "--patience", "60")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])["summary"]
+    assert told["sent"] + told["sent_before"] == ROWS
+    assert told["sent_before"] >= ROWS // 3
+
+    ids = Counter(
+        message.json["id"] for message in whole(running.kafka, "recruitment.reports.330604")
+        if b"sample-kill" in (message.value or b"")
+    )  # fmt: skip
+    assert ids.keys() == {hire["id"] for hire in hires}, "nothing is lost"
+    assert ids.total() - ROWS <= under_way, "at most what nobody had acknowledged went out twice"
+    facts = running.query("recruitment", "select count(*) from fact where report_id like 'sample-kill-%'")
+    assert facts[0][0] == ROWS, "and counts once"
+
+    again = _run(running.kafka, tmp_path, "publish", str(file), "--json")
+    assert json.loads(again.stdout.splitlines()[-1])["summary"]["sent"] == 0
+    said = _run(running.kafka, tmp_path, "statement", "--source", "/districts/330604/kill", "--json")
+    total = json.loads(said.stdout.splitlines()[-1])["total"]
+    assert total == {"sent": ROWS, "accepted": ROWS, "waiting": 0, "refused": 0, "invalid": 0, "no_answer": 0}
+
+
+def test_a_table_goes_out_by_http_and_each_answer_is_named_by_its_row(running: System, tmp_path: Path) -> None:
+    hires = _hires(30, "http", "330603")
+    hires[20] = {**hires[20], "subject": hires[3]["subject"]}  # open already when its turn comes
+    table = tmp_path / "hires.csv"
+    table.write_text(_table(hires), encoding="utf-8-sig")
+    done = _run(running.kafka, tmp_path, "publish", str(table), "--http", **_addresses_of(running))
+    assert done.returncode == 1, done.stderr
+    assert "第 22 行 row 22 /subject: already-open" in done.stderr
+    assert "30 published (accepted 29, refused 1), 0 left out" in done.stdout
+    said = _run(
+        running.kafka, tmp_path, "statement", "--http", "--district", "330603", "--json", **_addresses_of(running)
+    )
+    total = json.loads(said.stdout.splitlines()[-1])["total"]
+    assert (total["sent"], total["accepted"], total["refused"]) == (30, 29, 1)
+    asked = ["receipts", "--district", "330603", "--status", "refused"]
+    shown = eventually(lambda: _run(running.kafka, tmp_path, *asked).stdout)
+    assert "already-open" in shown
+    assert "→" in shown, "with what to do about it"
+
+
+def test_what_is_away_and_what_is_missing_get_one_clear_sentence(running: System, tmp_path: Path) -> None:
+    hires = tmp_path / "hires.ndjson"
+    hires.write_text(json.dumps(_hires(1, "away")[0]), encoding="utf-8")
+    nobody = {"SKILLPLAN_SERVICES": json.dumps({"recruitment": "http://127.0.0.1:1"})}
+    for command, told, code, said in (
+        (["demo", "--reports", "10"], {}, 3, "Kafka did not take it"),
+        (["publish", str(hires)], {}, 3, "Kafka did not take it"),
+        (["publish", str(hires), "--http", "--patience", "0.5"], nobody, 3, "does not answer"),
+        (["publish", str(hires), "--http"], {"SKILLPLAN_SERVICES": "{}"}, 2, "no address"),
+        (["publish", "no-such-file"], {}, 2, "no such file"),
+        (["validate", str(tmp_path)], {}, 2, "a folder"),
+        (["receipts", "--since", "long"], {}, 2, "--since"),
+    ):
+        away = _run("127.0.0.1:1", tmp_path, *command, **told)
+        assert away.returncode == code, (command, away.stderr)
+        assert said in away.stderr
+        assert "Traceback" not in away.stderr
+    # What nobody took is sent in the next run.
+    done = _run(running.kafka, tmp_path, "publish", str(hires))
+    assert "1 published, 0 left out" in done.stdout
+
+
+def _hires(count: int, mark: str, district: str = "330604") -> list[dict[str, Any]]:
+    invented = Invented(f"cli {mark}")
+    company = invented.organisation("enterprise", district, 1)
+    return [
+        {
+            "specversion": "1.0",
+            "type": "skillplan.recruitment.person-hired.v1",
+            "data": {
+                "person": invented.person(at), "enterprise": company, "channel": "other",
+                "occupation_code": "6-18-01-01", "hired_on": "2024-05-06",
+            },
+            "id": f"sample-{mark}-{at}",
+            "source": f"/districts/{district}/{mark}",
+            "subject": f"hire/{mark}-{at}",
+            "time": "2024-05-06T09:30:00+08:00",
+            "district": district,
+        }
+        for at in range(count)
+    ]  # fmt: skip
+
+
+def _table(hires: list[dict[str, Any]]) -> str:
+    heads = ["type", "id", "source", "subject", "time", "district", "data.person.id_number", "data.person.name",
+             "data.person.phone", "data.enterprise.credit_code", "data.enterprise.name", "data.channel",
+             "data.occupation_code", "data.hired_on"]  # fmt: skip
+    rows = [heads]
+    for hire in hires:
+        row = []
+        for head in heads:
+            value: Any = hire
+            for step in head.split("."):
+                value = value[step]
+            row.append(str(value))
+        rows.append(row)
+    return "".join(",".join(row) + "\r\n" for row in rows)
+
+
+def _acknowledged(folder: Path) -> int:
+    file = folder / "journal.sqlite"
+    if not file.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(file, timeout=10)) as database:
+        try:
+            return int(database.execute("select count(acknowledged_at) from sent").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # its tables are being made
+
+
+def _addresses_of(running: System) -> dict[str, str]:
+    return {"SKILLPLAN_SERVICES": json.dumps({service: running.the(service, "api").url for service in SERVICES})}
 
 
 def _demo(running: System) -> None:
-    done = _run(running.kafka, "demo", "--reports", str(REPORTS), "--patience", "90")
+    done = _run(running.kafka, running.folder, "demo", "--reports", str(REPORTS), "--patience", "90")
     assert done.returncode == 0, done.stderr
     assert f"{REPORTS} reports published" in done.stdout
     assert "no receipt" not in done.stdout, "the groundwork was decided before the rest was sent"
 
 
-def _run(kafka: str, *command: str, told: str = "") -> subprocess.CompletedProcess[str]:
+def _run(kafka: str, folder: Path, *command: str, told: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "services.district", *command],
         cwd=ROOT,
-        env={**os.environ, "SKILLPLAN_KAFKA": kafka},
+        env=_told(kafka, folder) | settings,
         input=told,
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
+
+
+def _started(kafka: str, folder: Path, *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "services.district", *command],
+        cwd=ROOT,
+        env=_told(kafka, folder),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _told(kafka: str, folder: Path) -> dict[str, str]:
+    return {**os.environ, "SKILLPLAN_KAFKA": kafka, "SKILLPLAN_JOURNAL": str(folder / "journal.sqlite")}
 
 
 def _key(event: dict[str, Any]) -> tuple[str, str]:

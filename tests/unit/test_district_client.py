@@ -68,5 +68,5 @@ def test_the_command_line_prints_a_sample_and_lists_the_types() -> None:
     assert json.loads(printed.stdout)["type"] == HIRE["type"]
     assert runner.invoke(app, ["sample"]).stdout.split() == types()
     unknown = runner.invoke(app, ["sample", "skillplan.x.y.v1"])
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == 2
     assert "no such type" in unknown.stderr
