@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from services.projection import live, receipts
+from services.projection.contract import add_contract
 from services.projection.pages import add_pages
 from services.projection.read_models import (
     briefing,
@@ -152,6 +153,7 @@ def create_app(
     app.include_router(receipts.routes(services, client))
     app.include_router(district_receipts.routes(reader))
     add_pages(app, outlines)
+    add_contract(app)
     metrics.ask("database", look)
     metrics.read(heads.read)
     add_probes(app, metrics)

@@ -1,0 +1,43 @@
+"""Serves the contract to machines: the AsyncAPI document and the JSON Schema of every report and fact."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import orjson
+from fastapi import FastAPI
+from starlette.responses import FileResponse, Response
+
+from shared.gate import Problem
+
+DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+_SCHEMA: Final = re.compile(r"[a-z]+\.[a-z0-9-]+\.v[1-9][0-9]*\.json")
+
+
+def add_contract(app: FastAPI, docs: Path = DOCS) -> None:
+    """Add `/asyncapi.yaml`, `/schemas` and `/schemas/<service>.<name>.v<n>.json`; open to everybody, as the API's own
+    description is."""
+
+    @app.get("/asyncapi.yaml", tags=["contract"], summary="各主题与消息 Topics and messages, as AsyncAPI 3")
+    async def get_asyncapi() -> Response:
+        return _file(docs / "asyncapi.yaml", "application/yaml")
+
+    @app.get("/schemas", tags=["contract"], summary="全部 JSON Schema 的名称 The names of all JSON Schemas")
+    async def get_schemas() -> Response:
+        names = sorted(file.name for file in (docs / "events").glob("*.json"))
+        return Response(orjson.dumps({"schemas": names}), media_type="application/json")
+
+    @app.get("/schemas/{name}", tags=["contract"], summary="一种报告或事实的 JSON Schema of one type")
+    async def get_schema(name: str) -> Response:
+        if not _SCHEMA.fullmatch(name):
+            raise _NOTHING
+        return _file(docs / "events" / name, "application/schema+json")
+
+
+_NOTHING: Final = Problem(404, "没有这个文件。", "There is no such file.")
+
+
+def _file(file: Path, media_type: str) -> Response:
+    if not file.is_file():
+        raise _NOTHING
+    return FileResponse(file, media_type=media_type, headers={"Cache-Control": "no-cache"})

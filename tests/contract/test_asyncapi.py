@@ -1,0 +1,125 @@
+"""The AsyncAPI document: as the code is, valid by the specification's parser, true of topics, reports, receipts."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+
+from deploy import topics
+from deploy.asyncapi import FILE, document, page
+from deploy.dashboard import _path_with_node
+from deploy.docs import LANGUAGES
+from services.projection.contract import add_contract
+from shared import receipts
+from shared.events import Fact, NotUnderstood
+from shared.http import answer_problems
+from tests.conftest import ROOT
+from tests.contract.languages import DISTRICTS, RECEIVED, SAMPLES, decode, understood
+
+CHECK: Final = ROOT / "tests" / "contract" / "asyncapi"
+SAMPLED: Final = sorted(SAMPLES.glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    return document()
+
+
+def valid(shown: dict[str, Any], message: str, payload: Any) -> None:
+    """Fail with the first fault of a payload by the schema of a message."""
+    reference = f"#/components/messages/{message}/payload"
+    Draft202012Validator({"components": shown["components"], "$ref": reference}).validate(payload)
+
+
+def test_the_document_is_up_to_date() -> None:
+    assert FILE.read_text(encoding="utf-8") == page(), "run `make docs`"
+
+
+@pytest.mark.timeout(300)
+def test_the_document_is_valid_by_the_specification_s_own_parser(tmp_path: Path) -> None:
+    for name in ("package.json", "package-lock.json", "check.mjs"):
+        shutil.copy(CHECK / name, tmp_path)
+    install = ["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--ignore-scripts"]
+    node = {**os.environ, "PATH": _path_with_node()}
+    done = subprocess.run(install, cwd=tmp_path, env=node, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = subprocess.run(
+        ["node", "check.mjs", str(FILE)], cwd=tmp_path, env=node, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert re.fullmatch(r"channels=\d+ messages=\d+\n", told.stdout), "neither errors nor warnings"
+
+    (tmp_path / "wrong.yaml").write_text(page().replace("action: receive", "action: take", 1), encoding="utf-8")
+    wrong = subprocess.run(
+        ["node", "check.mjs", "wrong.yaml"], cwd=tmp_path, env=node, capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 1, "the check can fail"
+
+
+def test_every_topic_stands_in_it_with_its_partitions(shown: dict[str, Any]) -> None:
+    told = {
+        channel["address"].replace("{district}", district): channel["bindings"]["kafka"]["partitions"]
+        for channel in shown["channels"].values()
+        for district in DISTRICTS
+    }
+    assert told == {topic.name: topic.partitions for topic in topics.wanted(DISTRICTS)}
+
+
+def test_every_type_is_a_message_of_its_service_and_decisions_are_never_reported(shown: dict[str, Any]) -> None:
+    for language in LANGUAGES:
+        every = {f"{language.service}.{event.type_name}.v1": event for event in language.events}
+        assert shown["channels"][f"{language.service}.events"]["messages"].keys() == every.keys()
+        reported = {name for name, event in every.items() if not event.decision}
+        assert shown["channels"][f"{language.service}.reports"]["messages"].keys() == reported
+
+
+@pytest.mark.parametrize("file", SAMPLED, ids=lambda file: file.stem)
+def test_reports_facts_and_receipts_are_as_it_says(file: Path, shown: dict[str, Any]) -> None:
+    service = file.name.partition(".")[0]
+    envelope = json.loads(file.read_text(encoding="utf-8"))
+    if f"report.{file.stem}" not in shown["components"]["messages"]:
+        return  # a decision: the service's own
+    valid(shown, f"report.{file.stem}", envelope)
+    report = understood(service, envelope)
+    if report.personal:
+        report.body["person"]["sealed"] = "sealed"
+    fact = Fact(
+        service, 7, 1, "019a", report.type, report.subject, report.district, report.at, report.time, RECEIVED,
+        report.source, report.id, report.event, report.body, correlation_id="c", causation_id="c",
+    )  # fmt: skip
+    valid(shown, f"fact.{file.stem}", json.loads(fact.encode()))
+    for receipt in (
+        receipts.decided(report, service, RECEIVED, fact),
+        receipts.decided(report, service, RECEIVED, None, waits_for="certificate/1"),
+        receipts.repeated(report, service, RECEIVED, receipts.decided(report, service, RECEIVED, fact), same=True),
+    ):
+        valid(shown, "receipt", json.loads(receipt))
+
+
+def test_the_receipt_of_what_was_not_understood_is_as_it_says(shown: dict[str, Any]) -> None:
+    for envelope in ({}, {"specversion": "1.0", "type": "skillplan.subsidy.subsidy-paid.v1"}):
+        answer = decode("recruitment", envelope)
+        assert isinstance(answer, NotUnderstood)
+        valid(shown, "receipt", json.loads(receipts.not_decided(answer, "recruitment", datetime.now(UTC))))
+
+
+async def test_it_is_served_with_every_schema_and_nothing_else() -> None:
+    app = FastAPI()
+    answer_problems(app)
+    add_contract(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        assert (await client.get("/asyncapi.yaml")).text == page()
+        names = (await client.get("/schemas")).json()["schemas"]
+        assert names == sorted(file.name for file in (ROOT / "docs" / "events").glob("*.json"))
+        assert (await client.get(f"/schemas/{names[0]}")).json()["$id"].startswith("urn:skillplan:")
+        for wrong in ("fixes.yaml", "..%2Ffixes.yaml", "recruitment.nothing.v1.json"):
+            assert (await client.get(f"/schemas/{wrong}")).status_code == 404
