@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild sql recount reconcile keys docs check test bench venv-local venv-dev
+.PHONY: help up down status logs demo rebuild sql recount reconcile keys docs site check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -56,6 +56,10 @@ keys: venv-local ## HTTP 密钥;ARGS="add|list|rotate|revoke …" Keys for HTTP;
 docs: venv-dev ## 由代码与计划生成文档 Write the pages that follow from code and plan
 	@$(RUN) -m tests.contract.catalogue
 	@$(RUN) -m deploy.docs
+	@$(RUN) -m deploy.asyncapi
+
+site: venv-dev ## 由 docs/ 生成文档网站到 .site/ Build the documentation site
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import contracts
 	@.venv/bin/ruff check .

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from deploy.docs import (
     DOCS,
@@ -20,6 +21,8 @@ from deploy.docs import (
     refusals,
     types,
 )
+from services.district.__main__ import app
+from services.district.mapping import read_mapping
 from shared.plan_file import read_plan
 from tests.contract.languages import faults, understood
 
@@ -155,6 +158,20 @@ def test_the_hire_of_the_readme_is_understood_and_the_wrong_one_gets_what_it_say
     shown = readme[readme.index('"status":"invalid"') :].partition("\n]")[0]
     told = set(re.findall(r'"code":"([a-z-]+)".*?"pointer":"([^"]+)"', shown))
     assert told == faults("recruitment", wrong)
+
+
+def test_the_mapping_of_the_districts_guide_is_one(tmp_path: Path) -> None:
+    guide = (DOCS / "for-districts.md").read_text(encoding="utf-8")
+    (mapping,) = re.findall(r"^```yaml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mapping.yaml").write_text(mapping, encoding="utf-8")
+    assert read_mapping(tmp_path / "mapping.yaml").columns.keys() == {"身份证号", "渠道", "录用日期"}
+
+
+def test_every_command_of_the_districts_guide_exists() -> None:
+    guide = (DOCS / "for-districts.md").read_text(encoding="utf-8") + (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"skillplan (?!plan\b)([a-z]+)\b", guide))
+    assert named <= get_command(app).commands.keys()  # type: ignore[attr-defined]
+    assert named >= {"validate", "publish", "receipts", "statement", "sample"}
 
 
 def test_the_reports_of_the_districts_guide_are_understood() -> None:
