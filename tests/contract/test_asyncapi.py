@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from deploy import topics
 from deploy.asyncapi import FILE, document, page
-from deploy.dashboard import _path_with_node
+from deploy.dashboard import path_with_node
 from deploy.docs import LANGUAGES
 from services.projection.contract import add_contract
 from shared import receipts
@@ -49,7 +49,7 @@ def test_the_document_is_valid_by_the_specification_s_own_parser(tmp_path: Path)
     for name in ("package.json", "package-lock.json", "check.mjs"):
         shutil.copy(CHECK / name, tmp_path)
     install = ["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--ignore-scripts"]
-    node = {**os.environ, "PATH": _path_with_node()}
+    node = {**os.environ, "PATH": path_with_node()}
     done = subprocess.run(install, cwd=tmp_path, env=node, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = subprocess.run(
