@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from shared.gate import MAY
+from shared.keys import Role
 from shared.process import ELSEWHERE, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,3 +22,16 @@ def test_every_setting_named_in_the_tree_is_known_to_every_process() -> None:
             named |= set(re.findall(r"SKILLPLAN_[A-Z][A-Z_]*[A-Z]", file.read_text(encoding="utf-8", errors="ignore")))
     known = {f"SKILLPLAN_{name.upper()}" for name in Settings.model_fields} | ELSEWHERE
     assert sorted(named - known - MADE_UP) == []
+
+
+def test_the_page_says_of_each_role_what_the_gate_does() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = page[page.index("| 请求 request |") :].split("\n\n")[0].splitlines()
+    roles = [Role(cell.strip()) for cell in table[0].split("|")[2:-1]]
+    told = {}
+    for row in table[2:]:
+        request, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+        method, path = request.split("`")[1].split(" ")
+        may = frozenset(role for role, cell in zip(roles, cells, strict=True) if cell.startswith("✓"))
+        told[method, path.removesuffix("…").rstrip("/")] = may
+    assert told == MAY
