@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 import structlog
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -100,12 +101,42 @@ def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
         future.set_exception(error)
 
 
-def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({Role.DISTRICT})) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where reports are decided that came over HTTP; a service's own routes work with it, too."""
+
+    handler: CommandHandler
+    group: GroupCommit
+
+    async def report(self, envelope: Mapping[str, Any], caller: Caller, received_at: datetime, began: int) -> Response:
+        """Decide one report; the answer is its receipt."""
+        arrived = self.handler.decoder.decode(envelope, caller.door(), received_at)
+        answer = (await self.submit([arrived], began))[0]
+        return Response(answer.receipt, _STATUS.get(answer.status, 422), media_type="application/json")
+
+    async def submit(self, arrived: Sequence[Arrived], began: int) -> list[Answer]:
+        """Decide what arrived, in order; raises Problem while the database is away."""
+        self.handler.tracing.receive((item for item in arrived if isinstance(item, Report)), began)
+        try:
+            return await self.group.submit(arrived)
+        except UNAVAILABLE:
+            raise AWAY from None
+
+
+Routes = Callable[[Desk], APIRouter]
+
+
+def create_app(
+    handler: CommandHandler,
+    reporters: frozenset[Role] = frozenset({Role.DISTRICT}),
+    routes: Routes | None = None,
+) -> FastAPI:
     """Return the HTTP side of a domain service: `/v1/events`, `/v1/receipts`, `/v1/log`, `/v1/log/head`.
 
-    `reporters`: whose keys may report here.
+    `reporters`: whose keys may report here. `routes`: what the service answers besides.
     """
     group, decoder, store, service = GroupCommit(handler), handler.decoder, handler.store, handler.service
+    desk = Desk(handler, group)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -159,8 +190,7 @@ def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({
             return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
         else:
             envelope = _readable(lambda: parse_object(raw))
-        answer = (await _submit([decoder.decode(trace | envelope, caller.door(), received_at)], began))[0]
-        return Response(answer.receipt, _STATUS.get(answer.status, 422), media_type="application/json")
+        return await desk.report(trace | envelope, caller, received_at, began)
 
     async def batch(
         elements: list[Any], caller: Caller, received_at: datetime, trace: dict[str, str], began: int
@@ -175,16 +205,9 @@ def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({
             else NotUnderstood("invalid", (rules.NotAnEvent(f"/{index}"),), received_at)
             for index, element in enumerate(elements)
         ]
-        answers = await _submit(arrived, began) if arrived else []
+        answers = await desk.submit(arrived, began) if arrived else []
         body = b'{"results":[' + b",".join(answer.receipt for answer in answers) + b"]}"
         return Response(body, media_type="application/json")
-
-    async def _submit(arrived: Sequence[Arrived], began: int) -> list[Answer]:
-        handler.tracing.receive((item for item in arrived if isinstance(item, Report)), began)
-        try:
-            return await group.submit(arrived)
-        except UNAVAILABLE:
-            raise AWAY from None
 
     @app.get("/v1/receipts", summary="The receipt of a report as it stands now (RULES A18)")
     async def get_receipt(request: Request, source: str, id: str) -> Response:
@@ -207,6 +230,8 @@ def create_app(handler: CommandHandler, reporters: frozenset[Role] = frozenset({
         facts = await _ask(store.log(after, limit))
         return Response(b'{"facts":[' + b",".join(facts) + b"]}", media_type="application/json")
 
+    if routes is not None:
+        app.include_router(routes(desk))
     return app
 
 

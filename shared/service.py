@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import uvloop
@@ -35,6 +35,9 @@ from shared.relay import Relay
 from shared.sealing import Seal
 from shared.tracing import Tracing
 
+if TYPE_CHECKING:
+    from shared.http import Routes
+
 _MIGRATIONS: Final = resources.files("shared") / "migrations"
 _log = structlog.get_logger()
 
@@ -54,13 +57,15 @@ class Service:
     """What makes one domain service: its language, its rules, and the services it hears.
 
     `hears`: the languages (subsets of other services' events) that decisions here rest on. `reporters`: whose keys may
-    report here over HTTP.
+    report here over HTTP. `routes`: what its HTTP process answers besides, given its `settings`.
     """
 
     language: Language
     domain: Callable[[Sequence[Plan]], Domain]
     hears: tuple[Language, ...] = ()
     reporters: frozenset[Role] = frozenset({Role.DISTRICT})
+    settings: type[ServiceSettings] = ServiceSettings
+    routes: Callable[[Any], "Routes"] | None = None
 
 
 class _Deciding:
@@ -281,7 +286,7 @@ _NEEDED: Final = {
 def main(service: Service) -> None:
     """Run one of a service's processes: `api`, `worker` or `migrate`."""
     name = service.language.service
-    command, settings = command_line(f"services.{name}", ServiceSettings, _NEEDED)
+    command, settings = command_line(f"services.{name}", service.settings, _NEEDED)
     # What a batch makes dies with it by itself; at its usual pace the collector takes a tenth of the worker's time, and
     # a quarter of the api's, to find nothing.
     gc.freeze()
@@ -302,7 +307,7 @@ async def _serve(service: Service, settings: ServiceSettings) -> None:
     from shared.http import create_app  # noqa: PLC0415 - FastAPI costs a worker half a second to start
 
     parts = await _open(service, settings, "api", Health("database"))
-    app = create_app(parts.handler, service.reporters)
+    app = create_app(parts.handler, service.reporters, service.routes(settings) if service.routes else None)
     add_probes(app, parts.metrics)
     await serve(app, settings, until, parts.metrics)
     parts.tracing.close()

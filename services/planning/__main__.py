@@ -1,8 +1,36 @@
 """Composition root of the planning service."""
 
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
 from services.planning.decider import domain
 from services.planning.events import LANGUAGE
 from shared.keys import Role
-from shared.service import Service, main
+from shared.service import Service, ServiceSettings, main
 
-main(Service(LANGUAGE, domain, reporters=frozenset({Role.DISTRICT, Role.PLANNER})))
+if TYPE_CHECKING:
+    from shared.http import Routes
+
+
+class PlanningSettings(ServiceSettings):
+    """What planning is told besides: whom to ask for a month's figures."""
+
+    projection: str = Field("", description="Address of the projection, http://…")
+
+
+def _routes(settings: PlanningSettings) -> "Routes":
+    from services.planning.api import routes  # noqa: PLC0415 - FastAPI costs a worker half a second to start
+
+    return routes(settings, settings.projection)
+
+
+main(
+    Service(
+        LANGUAGE,
+        domain,
+        reporters=frozenset({Role.DISTRICT, Role.PLANNER}),
+        settings=PlanningSettings,
+        routes=_routes,
+    )
+)

@@ -17,6 +17,7 @@ from services.projection.pages import add_pages
 from services.projection.read_models import (
     briefing,
     changes,
+    closings,
     facts,
     measures,
     months,
@@ -59,8 +60,13 @@ class LogHeads:
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            await asyncio.gather(*(self._ask(service, url) for service, url in self._services.items()))
+            await self.ask()
             await asyncio.sleep(1)
+
+    async def ask(self) -> tuple[str, ...]:
+        """Ask every service now; return which ones there are."""
+        await asyncio.gather(*(self._ask(service, url) for service, url in self._services.items()))
+        return tuple(self._services)
 
     async def _ask(self, service: str, url: str) -> None:
         counted = self.counted.get(service)  # before the head is asked for, so that it is never ahead by itself
@@ -148,6 +154,7 @@ def create_app(
         app.include_router(question.routes(answers))
     app.include_router(facts.routes(reader, clock))
     app.include_router(briefing.routes(answers, reader, clock))
+    app.include_router(closings.routes(reader, heads, heads.ask, clock))
     app.include_router(changes.routes(reader, clock))
     app.include_router(live.routes(reader, pulse))
     app.include_router(receipts.routes(services, client))

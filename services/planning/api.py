@@ -1,0 +1,370 @@
+"""Answers over HTTP what the plan office has decided; closes a month with the projection's figures; decides nothing."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import httpx
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from services.planning.events import LANGUAGE, PlanAdopted, TargetRevised, TargetSplit
+from services.planning.months import DistrictMonth, Month, is_of, month_of, today_of
+from services.planning.targets import (
+    Change,
+    History,
+    InForce,
+    decimal,
+    differences,
+    document_of,
+    goal_of,
+    last_day,
+    periods_of,
+)
+from shared import outgoing
+from shared.batch import decode_fact
+from shared.decider import View
+from shared.event_store import UNAVAILABLE
+from shared.events import Fact, show_instant
+from shared.gate import Caller, caller_of
+from shared.http import AWAY, Desk, Problem, Routes
+from shared.keys import Role
+from shared.plan import Indicator, Plan, Target
+from shared.plan_file import PlanError, load_plans, read_plan
+from shared.process import Settings
+
+Body = dict[str, Any]
+_LARGEST: Final = 1024 * 1024
+_PAGE: Final = 1000
+_OFFICE: Final = "plan-office"
+_PATIENCE: Final = 90.0  # the projection itself waits until all is counted
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+_NO_PLAN: Final = Problem(404, "没有这个计划。", "There is no such plan.")
+
+
+@dataclass(slots=True)
+class _Decided:
+    """All facts of the log so far; only what is new is read."""
+
+    desk: Desk
+    facts: list[Fact] = field(default_factory=list)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def view(self) -> View:
+        """Return what stands now."""
+        async with self._lock:
+            while True:
+                try:
+                    page = await self.desk.handler.store.log(len(self.facts), _PAGE)
+                except UNAVAILABLE:
+                    raise AWAY from None
+                self.facts += [decode_fact({LANGUAGE.service: LANGUAGE}, orjson.loads(raw), ()) for raw in page]
+                if len(page) < _PAGE:
+                    return View(self.facts)
+
+
+def routes(settings: Settings, projection: str) -> Routes:
+    """Return what planning's HTTP process answers besides taking reports; `projection`: who has the figures."""
+
+    def at(desk: Desk) -> APIRouter:
+        return _Planning(desk, settings, projection).router()
+
+    return at
+
+
+class _Planning:
+    def __init__(self, desk: Desk, settings: Settings, projection: str) -> None:
+        self._desk, self._settings, self._projection = desk, settings, projection
+        self._plans = {plan.id: plan for plan in load_plans(settings.plans)}
+        self._decided = _Decided(desk)
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/v1/plans", tags=["planning"])
+
+        @router.get("", summary="各计划及其采用情况 The plans, and what of them is adopted")
+        async def get_plans() -> Response:
+            view = await self._decided.view()
+            return _json({"plans": [_adoption(plan, History(plan, view)) for plan in self._plans.values()]})
+
+        @router.get("/{plan}", summary="现行目标及其沿革 The targets in force, and how they came to be")
+        async def get_plan(plan: str, on: date | None = None) -> Response:
+            found = self._plan(plan)
+            history = History(found, await self._decided.view())
+            return _json(_plan(found, history, on or today_of(datetime.now(UTC))))
+
+        @router.post("/{plan}/diff", summary="采用此文件会改变什么 What adopting this file would change")
+        async def post_diff(plan: str, request: Request) -> Response:
+            found = self._plan(plan)
+            text = await _text(request)
+            try:
+                given = read_plan(text, "plan")
+            except PlanError as error:
+                return _faults(error)
+            if given.id != found.id:
+                raise Problem(422, "文件是另一个计划的。", "The file is of another plan.")
+            history = History(found, await self._decided.view())
+            changes = [asdict(one) for one in differences(history.adopted, given)]
+            against = history.adopted.digest if history.adopted else None
+            return _json(
+                {"plan": found.id, "sha256": given.digest, "against": against, "changes": changes,
+                 "document": document_of(given)}
+            )  # fmt: skip
+
+        @router.get("/{plan}/months/{month}", summary="月份状态及可办事项 How a month stands, what you may do")
+        async def get_month(plan: str, month: str, request: Request) -> Response:
+            return _json(_month(await self._month(plan, month), self._plan(plan), caller_of(request)))
+
+        @router.post("/{plan}/months/{month}/close", summary="关账:取数并公布 Close: take the figures and publish them")
+        async def post_close(plan: str, month: str, request: Request) -> Response:
+            return await self._publish(plan, month, request, "period-closed")
+
+        @router.post("/{plan}/months/{month}/restate", summary="核准重述 Approve a restatement: the figures anew")
+        async def post_restate(plan: str, month: str, request: Request) -> Response:
+            return await self._publish(plan, month, request, "period-restated")
+
+        return router
+
+    def _plan(self, plan: str) -> Plan:
+        if plan not in self._plans:
+            raise _NO_PLAN
+        return self._plans[plan]
+
+    async def _month(self, plan: str, month: str) -> Month:
+        found = self._plan(plan)
+        if not _MONTH.fullmatch(month) or not is_of(found, month):
+            raise Problem(422, "月份应为计划期内的 YYYY-MM。", "The month must be YYYY-MM within the plan.")
+        return month_of(found, month, await self._decided.view())
+
+    async def _publish(self, plan: str, month: str, request: Request, type_name: str) -> Response:
+        """Fetch the figures of a month and report them as the plan office; the receipt is the answer."""
+        found, asked = self._plan(plan), _object(await _text(request))
+        await self._month(plan, month)
+        city = next((one.code for one in found.districts if one.city), found.districts[0].code)
+        source = asked.pop("source", None) or f"/districts/{city}/{_OFFICE}"
+        id_ = asked.pop("id", None) or f"{type_name}-{month}-{secrets.token_hex(6)}"
+        if not isinstance(source, str) or not isinstance(id_, str) or not _ID.fullmatch(id_):
+            raise Problem(422, "source、id 应为不含空白的文本。", "source and id must be texts without spaces.")
+        try:
+            if (known := await self._desk.handler.store.receipt(source, id_)) is not None:
+                return Response(known, media_type="application/json")  # sent again after an answer was lost
+        except UNAVAILABLE:
+            raise AWAY from None
+        figures = await self._figures(plan, month, asked.pop("known_at", None))
+        data = {"plan": plan, "month": month, **asked}
+        data |= {key: figures[key] for key in ("known_at", "figures", "sha256")}
+        envelope = {
+            "specversion": "1.0",
+            "id": id_,
+            "source": source,
+            "type": f"skillplan.planning.{type_name}.v1",
+            "subject": f"month/{plan}/{month}",
+            "time": show_instant(datetime.now(UTC)),
+            "district": city,
+            "data": data,
+        }
+        began = self._desk.handler.tracing.now()
+        return await self._desk.report(envelope, caller_of(request), datetime.now(UTC), began)
+
+    async def _figures(self, plan: str, month: str, known_at: object) -> Body:
+        if not self._projection:
+            raise Problem(503, "未设置 SKILLPLAN_PROJECTION,无法取数。", "SKILLPLAN_PROJECTION is not set: no figures.")
+        asked = {"month": month} | ({"known_at": str(known_at)} if known_at is not None else {})
+        async with outgoing.client(self._settings, _PATIENCE) as client:
+            try:
+                answer = await client.get(f"{self._projection}/v1/plans/{plan}/figures", params=asked)
+                body = answer.json()
+            except (httpx.HTTPError, ValueError):
+                raise Problem(
+                    503, "暂时取不到数据(projection 没有应答)。", "No figures now: the projection does not answer.",
+                    retry_after="5",
+                ) from None  # fmt: skip
+        if answer.is_success:
+            found: Body = body
+            return found
+        status = answer.status_code if answer.status_code in (404, 422) else 503
+        raise Problem(status, body.get("zh", "暂时取不到数据。"), body.get("en", "No figures now."))
+
+
+async def _text(request: Request) -> str:
+    raw = await request.body()
+    if len(raw) > _LARGEST:
+        raise Problem(413, f"请求体超过 {_LARGEST} 字节。", f"The body is larger than {_LARGEST} bytes.")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem(400, "请求体不是 UTF-8。", "The body is no UTF-8.") from None
+
+
+def _object(text: str) -> Body:
+    try:
+        found = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise Problem(400, "请求体应为一个 JSON 对象。", "The body must be one JSON object.")
+    return found
+
+
+def _faults(error: PlanError) -> Response:
+    faults = [{"line": one.line, "path": one.path, "zh": one.zh, "en": one.en} for one in error.faults]
+    zh, en = f"计划文件有 {len(faults)} 处错误。", f"The plan file has {len(faults)} faults."
+    body = {"type": "about:blank", "status": 422, "title": en, "detail": en, "zh": zh, "en": en, "faults": faults}
+    return Response(orjson.dumps(body), 422, media_type="application/problem+json")
+
+
+def _adoption(plan: Plan, history: History) -> Body:
+    last = history.adoptions[-1] if history.adoptions else None
+    adopted = history.adopted
+    return {
+        "plan": plan.id,
+        "title": plan.title.model_dump(),
+        "file": {"sha256": plan.digest, "differs": adopted is not None and adopted.digest != plan.digest},
+        "adopted": None if last is None or adopted is None else {"sha256": adopted.digest} | _said(last),
+    }
+
+
+def _plan(plan: Plan, history: History, on: date) -> Body:
+    shown = _adoption(plan, history) | {"on": on.isoformat()}
+    return shown | {
+        "indicators": [
+            {
+                "id": indicator.id,
+                "measure": measure.id,
+                "name": indicator.name.model_dump(),
+                "unit": indicator.unit,
+                "basis": indicator.basis,
+                "periods": [_period(history, plan, indicator, period, on) for period in periods_of(plan, indicator)],
+                "history": [
+                    {"district": district} | _change(change)
+                    for district in (None, *sorted(plan.district_codes))
+                    for change in history.changes(indicator.id, district)
+                    if change.fact is not None
+                ],
+            }
+            for measure, indicator in history.plan.indicators.values()
+        ]
+    }
+
+
+def _period(history: History, plan: Plan, indicator: Indicator, period: str, on: date) -> Body:
+    day = min(on, last_day(plan, period))
+    whole = history.target(indicator.id, None, period, day)
+    parts = {
+        code: found
+        for code in sorted(plan.district_codes)
+        if (found := history.target(indicator.id, code, period, day)) is not None
+    }
+    together = sum((goal_of(indicator, one.target) for one in parts.values()), Decimal(0))
+    adds = whole is not None and parts and not indicator.is_ratio
+    return {
+        "period": period,
+        "target": None if whole is None else _in_force(whole),
+        "districts": {code: _in_force(one) for code, one in parts.items()},
+        "sum_of_districts": _number(together) if adds else None,
+        "difference": _number(goal_of(indicator, whole.target) - together) if adds and whole else None,
+        "split_by": [_said(fact) for fact in history.splits(indicator.id, period, day)],
+    }
+
+
+def _in_force(found: InForce) -> Body:
+    return _target(found.target) | {
+        "clause": found.clause,
+        "weights": [_number(weight) for weight in found.weights],
+        "months": None if found.months is None else {month: _number(part) for month, part in found.months.items()},
+        "set_by": None if found.revised_by is None else _said(found.revised_by),
+    }
+
+
+def _target(target: Target | None) -> Body:
+    names = ("value", "upper", "baseline")
+    return {"op": target.op if target else None} | {name: _number(getattr(target, name, None)) for name in names}
+
+
+def _change(change: Change) -> Body:
+    assert change.fact is not None  # noqa: S101 - asked only for what a fact changed
+    return {"period": change.period, "target": _target(change.target)} | _said(change.fact)
+
+
+def _said(fact: Fact) -> Body:
+    """Return who said it, when, from when on, and why."""
+    event = fact.event
+    told = {
+        "type": event.type_name,
+        "position": fact.position,
+        "source": fact.report_source,
+        "id": fact.report_id,
+        "recorded_at": show_instant(fact.recorded_at),
+        "by": getattr(event, "by", None),
+        "why": getattr(event, "why", None),
+    }
+    if isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
+        told["effective_from"] = event.effective_from.isoformat()
+    if isinstance(event, TargetSplit):
+        told["over"] = event.over
+        told["difference"] = None if event.difference is None else _number(decimal(event.difference))
+    return told
+
+
+def _number(value: Decimal | None) -> int | float | None:
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _month(month: Month, plan: Plan, caller: Caller) -> Body:
+    office = caller.key is None or caller.key.role is Role.PLANNER
+    own = [code for code in sorted(plan.district_codes) if caller.door().admits(f"/districts/{code}/any", code)]
+    if caller.key is not None and not caller.key.role.speaks_for_sources:
+        own = []
+    if caller.key is not None and caller.key.role is Role.DISTRICT:
+        own = _covered(caller.key.prefixes, own, plan.district_codes)
+    return {
+        "plan": month.plan,
+        "month": month.name,
+        "from": month.first.isoformat(),
+        "to": month.last.isoformat(),
+        "state": "closed" if month.closed else "open",
+        "missing": [] if month.closed else month.missing,
+        "districts": [_district(plan, code, one) for code, one in month.districts.items()],
+        "overrides": _said_once(month.overridden.values()),
+        "published": [
+            {"known_at": show_instant(one.known_at), "sha256": one.sha256, "figures": len(one.figures),
+             "request_no": one.request} | _said(one.fact)
+            for one in month.published
+        ],
+        "requests": [{"request_no": number} | _said(fact) for number, fact in month.requests.items()],
+        "may": month.may(office, own, today_of(datetime.now(UTC))),
+    }  # fmt: skip
+
+
+def _covered(prefixes: Sequence[str], own: list[str], codes: Iterable[str]) -> list[str]:
+    """Return the districts that a key speaks for, be it for one system of theirs only."""
+    return sorted({*own, *(prefix.split("/")[2] for prefix in prefixes)} & set(codes))
+
+
+def _district(plan: Plan, code: str, one: DistrictMonth) -> Body:
+    last = one.facts[-1] if one.facts else None
+    shown: Body = {"district": code, "state": one.status, "needed": not _is_city(plan, code)}
+    if last is not None:
+        event = last.event
+        shown |= _said(last) | {"items": getattr(event, "items", None), "message": getattr(event, "message", None)}
+    return shown
+
+
+def _is_city(plan: Plan, code: str) -> bool:
+    return any(one.city for one in plan.districts if one.code == code)
+
+
+def _said_once(facts: Iterable[Fact]) -> list[Body]:
+    found: Mapping[int, Fact] = {fact.position: fact for fact in facts}
+    return [_said(fact) | {"districts": getattr(fact.event, "districts", [])} for fact in found.values()]
+
+
+def _json(body: Body) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")

@@ -1,0 +1,258 @@
+"""The plan office's months and targets on real parts: adopt, revise, split, submit, close, what came after, restate."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from deploy.local.installation import ROOT
+from shared.plan_file import load_plan
+from tests.integration.processes import System, eventually
+from tests.integration.reports import organisation, person
+from tests.integration.reports import report as envelope
+from tests.integration.road import check_log
+
+FILE: Final = ROOT / "plans" / "shaoxing-2023-2025.yaml"
+PLAN: Final = load_plan(FILE)
+OFFICE: Final = "330600"
+SIX: Final = sorted(one.code for one in PLAN.districts if not one.city)
+MONTH: Final = "2024-03"
+STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
+
+
+class Office:
+    """The plan office and a district, at their desks."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        for service in ("recruitment", "planning"):
+            for command in ("api", "worker"):
+                system.process(service, command).start(wait=False)
+        system.process("projection", "projector").start(wait=False)
+        addresses = {name: system.the(name, "api").url for name in ("recruitment", "planning")}
+        reading = system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(addresses))
+        reading.start(wait=False)
+        for process in system.processes:
+            process.wait_ready(120)
+        planning = system.the("planning", "api")
+        planning.kill(15)
+        planning.settings["SKILLPLAN_PROJECTION"] = reading.url
+        self.planning, self.projection = planning.start().http, reading.http
+        self.recruitment = system.the("recruitment", "api").http
+        self._count = 0
+
+    def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:
+        self._count += 1
+        sent = envelope(f"planning.{name}", f"p-{self._count}", subject, data, district=district)
+        sent["time"] = datetime.now(UTC).isoformat()
+        answer = self.planning.post("/v1/events", json=sent, headers=STRUCTURED)
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def hire(self, n: int, on: str) -> None:
+        data = {"person": person(n), "enterprise": organisation(n), "channel": "gold-blue-collar",
+                "occupation_code": "6-18-01-01", "hired_on": on}  # fmt: skip
+        sent = envelope("recruitment.person-hired", f"h-{n}", f"hire/C-{n}", data)
+        sent["time"] = f"{on}T10:00:00+08:00"
+        answer = self.recruitment.post("/v1/events", json=sent, headers=STRUCTURED).json()
+        assert answer["status"] == "accepted", answer
+
+    def submit(self, district: str) -> dict[str, Any]:
+        return self.tell(
+            "period-submitted", f"month/{PLAN.id}/{MONTH}/{district}", district=district, plan=PLAN.id, month=MONTH,
+            by="统计科",
+        )  # fmt: skip
+
+    def answer(self, name: str, district: str, **data: Any) -> dict[str, Any]:
+        return self.tell(
+            name, f"month/{PLAN.id}/{MONTH}/{district}", plan=PLAN.id, month=MONTH, submitted_by=district, by="计划科",
+            **data,
+        )  # fmt: skip
+
+    def month(self) -> dict[str, Any]:
+        shown: dict[str, Any] = self.planning.get(f"/v1/plans/{PLAN.id}/months/{MONTH}").json()
+        return shown
+
+    def cell(self, indicator: str, period: str = "2024", **asked: str) -> dict[str, Any]:
+        told = self.projection.get(f"/v1/plans/{PLAN.id}/progress", params=asked).json()
+        found = next(one for one in told["indicators"] if one["id"] == indicator)
+        cell: dict[str, Any] = next(one for one in found["periods"] if one["period"] == period)
+        return cell
+
+    def head(self) -> int:
+        position: int = self.planning.get("/v1/log/head").json()["position"]
+        return position
+
+    def counted(self) -> None:
+        def reached() -> bool:
+            told = self.projection.get(f"/v1/plans/{PLAN.id}/progress").json()["complete_to"]
+            heads = {"planning": self.head(), "recruitment": self.recruitment.get("/v1/log/head").json()["position"]}
+            return all(told[service]["position"] >= position for service, position in heads.items())
+
+        eventually(reached, 60)
+
+
+@pytest.fixture
+def office(system: System) -> Office:
+    return Office(system)
+
+
+def refused(answer: dict[str, Any], code: str) -> None:
+    assert answer["status"] == "refused", answer
+    (reason,) = answer["reasons"]
+    assert reason["code"] == code
+    assert reason["zh"] != reason["en"]
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    told: dict[str, Any] = answer.json()
+    assert told["zh"] != told["en"]
+    return told
+
+
+@pytest.mark.timeout(400)
+def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restatement(office: Office) -> None:
+    targets_have_a_history(office)
+    wrong_input_changes_nothing(office)
+    a_month_is_closed_and_restated(office)
+    check_log(office.system, "planning")
+
+
+def targets_have_a_history(office: Office) -> None:
+    """Adopt, revise, split: an older view shows the older target, a district its own (E2, F2 to F4)."""
+    shown = office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes()).json()
+    assert (shown["against"], len(shown["changes"])) == (None, len(PLAN.indicators))
+    adopted = office.tell(
+        "plan-adopted", f"plan/{PLAN.id}", plan=PLAN.id, document=shown["document"], sha256=shown["sha256"],
+        effective_from="2023-01-01", by="计划科",
+    )  # fmt: skip
+    assert adopted["status"] == "accepted", adopted
+    office.counted()
+    before = datetime.now(UTC).isoformat()
+    revised = office.tell(
+        "target-revised", f"target/{PLAN.id}/4.1.b", plan=PLAN.id, indicator="4.1.b", op=">=", value=1200,
+        effective_from="2024-07-01", by="计划科", why="中期评估", clause="第 9 号文",
+    )  # fmt: skip
+    parts = dict.fromkeys(SIX, 200)
+    split = office.tell(
+        "target-split", f"split/{PLAN.id}/4.1.b/2024/districts", plan=PLAN.id, indicator="4.1.b", period="2024",
+        over="districts", parts=parts, effective_from="2024-07-01", by="计划科",
+    )  # fmt: skip
+    assert (revised["status"], split["status"]) == ("accepted", "accepted"), (revised, split)
+    office.counted()
+    old = PLAN.indicators["4.1.b"][1].target
+    assert old is not None
+    assert office.cell("4.1.b", as_of="2024-06-30")["target"] == {
+        "op": old.op,
+        "value": int(old.value or 0),
+        "upper": None,
+    }
+    assert office.cell("4.1.b", as_of="2024-07-01")["target"]["value"] == 1200
+    assert office.cell("4.1.b", as_of="2024-07-01", known_at=before)["target"]["value"] == int(old.value or 0)
+    own = office.cell("4.1.b", as_of="2024-12-31", district="330681")
+    assert (own["target"]["value"], own["met"], own["signal"]) == (200, False, "red")
+    assert office.cell("4.1.b", as_of="2024-06-30", district="330681")["target"] is None
+    told = office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2024-12-31"}).json()
+    found = next(one for one in told["indicators"] if one["id"] == "4.1.b")
+    period = next(one for one in found["periods"] if one["period"] == "2024")
+    assert (period["target"]["value"], period["target"]["clause"], period["difference"]) == (1200, "第 9 号文", 0)
+    assert [one["why"] for one in found["history"] if one["type"] == "target-revised"] == ["中期评估"]
+    withdrawn = office.tell("report-retracted", f"target/{PLAN.id}/4.1.b", report_id=revised["id"], reason="暂缓")
+    assert withdrawn["status"] == "accepted", withdrawn
+    office.counted()
+    assert office.cell("4.1.b", as_of="2024-07-01")["target"]["value"] == int(old.value or 0)
+
+
+def wrong_input_changes_nothing(office: Office) -> None:
+    """A typo, a split that does not add up, what is unknown: one clear answer in both languages, and no fact."""
+    head = office.head()
+    typo = FILE.read_text(encoding="utf-8").replace("baseline:", "baselime:", 1)
+    told = problem(office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=typo.encode()), 422)
+    (fault,) = told["faults"]
+    assert fault["line"] > 100
+    assert "baselime" in fault["path"]
+    refused(
+        office.tell(
+            "target-split", f"split/{PLAN.id}/1.3.a/2024/districts", plan=PLAN.id, indicator="1.3.a", period="2024",
+            over="districts", parts={"330681": 1}, effective_from="2024-01-01", by="计划科",
+        ), "parts-do-not-add-up",
+    )  # fmt: skip
+    refused(
+        office.tell(
+            "target-revised", f"target/{PLAN.id}/9.9.z", plan=PLAN.id, indicator="9.9.z", op=">=", value=1,
+            effective_from="2024-07-01", by="计划科",
+        ), "unknown-indicator",
+    )  # fmt: skip
+    refused(
+        office.tell(
+            "target-revised", f"target/{PLAN.id}/1.3.a", district="330681", plan=PLAN.id, indicator="1.3.a", op=">=",
+            value=1, effective_from="2024-07-01", by="某县",
+        ), "wrong-district",
+    )  # fmt: skip
+    wrong = {"/v1/plans/nowhere": 404, f"/v1/plans/{PLAN.id}/months/2022-01": 422, f"/v1/plans/{PLAN.id}/months/x": 422}
+    for path, status in wrong.items():
+        problem(office.planning.get(path), status)
+    problem(office.planning.post(f"/v1/plans/{PLAN.id}/months/{MONTH}/close", content=b"[]"), 400)
+    assert office.head() == head
+
+
+def a_month_is_closed_and_restated(office: Office) -> None:
+    """Submit, return, submit, approve, close; a late hire shows as after the close; a restatement publishes it."""
+    office.hire(1, "2024-03-05")
+    close = f"/v1/plans/{PLAN.id}/months/{MONTH}/close"
+    refused(office.planning.post(close, json={"by": "计划科"}).json(), "not-approved")
+    assert office.submit(SIX[0])["status"] == "accepted"
+    returned = office.answer("period-returned", SIX[0], items=["4.1.b"], message="请核对")
+    assert returned["status"] == "accepted", returned
+    assert "submit" in office.month()["may"]
+    for code in SIX[:-1]:
+        assert office.submit(code)["status"] == "accepted"
+        assert office.answer("period-approved", code)["status"] == "accepted"
+    assert office.month()["missing"] == [SIX[-1]]
+    overridden = office.tell(
+        "close-overridden", f"month/{PLAN.id}/{MONTH}", plan=PLAN.id, month=MONTH, districts=[SIX[-1]],
+        by="分管领导", why="系统故障",
+    )  # fmt: skip
+    assert overridden["status"] == "accepted", overridden
+    assert office.month()["may"][-1] == "close"
+    closed = office.planning.post(close, json={"by": "计划科", "id": "close-1"})
+    assert closed.json()["status"] == "accepted", closed.text
+    assert office.planning.post(close, json={"by": "计划科", "id": "close-1"}).json() == closed.json()
+    office.hire(2, "2024-03-20")
+    office.counted()
+    closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{MONTH}").json()
+    assert closing["verified"] is True
+    assert [one["why"] for one in closing["overrides"]] == ["系统故障"]
+    moved = next(one for one in closing["figures"] if one["indicator"] == "4.1.b")
+    assert (moved["numerator"], moved["live"]["numerator"]) == (1, 2)
+    assert (moved["after_close"]["more"], moved["after_close"]["less"]) == (1, 0)
+    (fact,) = moved["after_close"]["facts"]
+    assert (fact["report_id"], fact["cause"], fact["district"]) == ("h-2", "original", "330681")
+    refused(
+        office.tell(
+            "target-revised", f"target/{PLAN.id}/1.3.a", plan=PLAN.id, indicator="1.3.a", op=">=", value=3300,
+            effective_from="2024-01-01", by="计划科",
+        ), "reason-needed",
+    )  # fmt: skip
+    restate = f"/v1/plans/{PLAN.id}/months/{MONTH}/restate"
+    refused(office.planning.post(restate, json={"by": "计划科", "request_no": "R-1"}).json(), "not-requested")
+    asked = office.tell(
+        "restatement-requested", f"restatement/{PLAN.id}/{MONTH}/R-1", district="330681", plan=PLAN.id, month=MONTH,
+        by="诸暨市统计科", why="补报",
+    )  # fmt: skip
+    assert asked["status"] == "accepted", asked
+    assert office.month()["may"] == ["restate", "request-restatement"]
+    restated = office.planning.post(restate, json={"by": "计划科", "request_no": "R-1"}).json()
+    assert restated["status"] == "accepted", restated
+    office.counted()
+    closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{MONTH}").json()
+    moved = next(one for one in closing["figures"] if one["indicator"] == "4.1.b")
+    assert (moved["numerator"], moved["after_close"]["more"]) == (2, 0)
+    assert [one["why"] for one in closing["published"]] == [None, "补报"]
+    (listed,) = office.projection.get(f"/v1/plans/{PLAN.id}/closings").json()["months"]
+    assert listed["sha256"] == closing["sha256"]
