@@ -21,7 +21,7 @@ USAGE: Final = 2
 AWAY: Final = 3
 UNANSWERED: Final = 4
 STOPPED: Final = 130
-_REMINDER: Final = 2.0
+_REMINDER: Final = 5.0  # in a log; more often would hide the rest
 
 
 class Refusal(Exception):
