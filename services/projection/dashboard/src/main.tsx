@@ -6,6 +6,7 @@ import type { Plan, Plans } from "./answers";
 import { askAgain, askAhead, type Connection, follow, onRefused, useAnswer, keepKey } from "./api";
 import { clock, instant, today } from "./format";
 import { type Key, language, said, show, speak, t } from "./language";
+import { ClosingsPage } from "./closings";
 import { DistrictPage, DistrictsPage } from "./districts";
 import { FactsPage } from "./facts";
 import { HealthPage } from "./health";
@@ -30,6 +31,7 @@ const NAVIGATION: [Page, Key][] = [
   ["overview", "nav.overview"],
   ["districts", "nav.districts"],
   ["receipts", "nav.receipts"],
+  ["closings", "nav.closings"],
   ["health", "nav.health"],
 ];
 const THEMES = ["system", "light", "dark"] as const;
@@ -213,6 +215,8 @@ function Shell({ view }: { view: View }): JSX.Element {
       return <FactsPage view={view} />;
     case "receipts":
       return <ReceiptsPage view={view} />;
+    case "closings":
+      return <ClosingsPage view={view} />;
     case "health":
       return <HealthPage view={view} />;
     default:
