@@ -174,6 +174,13 @@ export interface Closing extends ClosedMonth {
   figures: ClosingFigure[];
 }
 
+/** Where it is said what the types of reports are called. */
+export const TYPE_NAMES = "./v1/types";
+
+export interface TypeNames {
+  types: Record<string, Bilingual>;
+}
+
 export interface Fix {
   zh: string;
   en: string;

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { query, to } from "./address";
 import type { Closing, Closings, ClosingFigure, Publication } from "./answers";
 import { useAnswer } from "./api";
-import { causeText, shortType } from "./facts";
+import { causeText, typeName } from "./facts";
 import { amount, day, instant, month, number } from "./format";
 import { said, t } from "./language";
 import type { View } from "./main";
@@ -173,7 +173,7 @@ function After({ one, unit }: { one: ClosingFigure; unit: string }): JSX.Element
                 {amount(Math.abs(fact.delta), plain)}
               </b>
               <span>{causeText(fact.cause)}</span>
-              <span>{shortType(fact.type)}</span>
+              <span>{typeName(fact.type)}</span>
               <code>{fact.subject}</code>
               <small>
                 {t("closings.fact", { on: day(fact.counted_on), at: instant(fact.recorded_at) })} · {fact.report_id}

@@ -2,8 +2,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { asking, query, to } from "./address";
-import type { Changes, Fact, Facts, Move } from "./answers";
-import { useAnswer } from "./api";
+import { type Changes, type Fact, type Facts, type Move, TYPE_NAMES, type TypeNames } from "./answers";
+import { peek, useAnswer } from "./api";
 import { amount, day, instant, number, signed } from "./format";
 import { type Key, said, t } from "./language";
 import type { View } from "./main";
@@ -102,7 +102,7 @@ function FactTable({ view, data, unit }: { view: View; data: Facts; unit: string
                 <td class="keep">{names[fact.district] ?? fact.district}</td>
                 <td>
                   <code>{fact.subject}</code>
-                  <small> {shortType(fact.type)}</small>
+                  <small> {typeName(fact.type)}</small>
                 </td>
                 <td class="n">{adds(fact, ratio, unit)}</td>
                 <td class="keep">{known(view, fact.recorded_at)}</td>
@@ -140,8 +140,10 @@ export function causeText(cause: string): string {
   return CAUSES[cause] ? t(CAUSES[cause]!) : cause;
 }
 
-export function shortType(type: string | null | undefined): string {
-  return (type ?? "").replace(/^skillplan\./, "").replace(/\.v\d+$/, "");
+/** What a type is called, once the names are there; else its own name. */
+export function typeName(type: string | null | undefined): string {
+  const short = (type ?? "").replace(/^skillplan\./, "").replace(/\.v\d+$/, "");
+  return said(peek<TypeNames>(TYPE_NAMES)?.types[type ?? ""]) || short;
 }
 
 function ChangeTable({ view, changes, unit, more }: { view: View; changes: Move[]; unit: string; more: boolean }): JSX.Element {
@@ -170,7 +172,7 @@ function ChangeTable({ view, changes, unit, more }: { view: View; changes: Move[
                 <td class="keep">{names[change.district] ?? change.district}</td>
                 <td>
                   <code>{change.subject}</code>
-                  <small> {shortType(change.type)}</small>
+                  <small> {typeName(change.type)}</small>
                 </td>
                 <td class="n">{adds(change, ratio, unit)}</td>
                 <td class="keep">{day(change.effective_on)}</td>

@@ -92,7 +92,7 @@ interface Props {
 }
 
 export function DistrictMap({ districts, chosen, href, shades, labels }: Props): JSX.Element | null {
-  const { data } = useAnswer<Outlines>("./map.json");
+  const { data } = useAnswer<Outlines>("./map.json", true);
   const drawn = useMemo(() => (data ? draw(data) : null), [data]);
   if (!drawn) return null;
   const names = Object.fromEntries(districts.map((district) => [district.code, said(district.name)]));
