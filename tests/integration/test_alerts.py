@@ -54,7 +54,9 @@ SOONER: Final = {
     "SkillplanMemory": ("> 400e6", "> 20e6"),
     "SkillplanDistrictSilent": ("> 7 * 86400", "> 6"),
 }
-PATIENCE: Final = 60.0
+PATIENCE: Final = 90.0
+# On a machine that is busy with other things a stack of its own takes long to come up.
+pytestmark = pytest.mark.timeout(400)
 
 
 def sooner(text: str) -> str:
@@ -391,27 +393,28 @@ def test_a_broker_that_hangs_is_told(watch: Watch) -> None:
 def test_a_database_that_hangs_wakes_somebody_once(watch: Watch) -> None:
     watch.told.clear()
     with stopped(watch.database):
+        watch.publish_hires(3)
         for process in watch.system.processes:
             eventually(lambda process=process: "database" in process.problems())  # type: ignore[misc]
             assert process.http.get("/metrics").elapsed.total_seconds() < 5, "asking for numbers waits for nobody"
         watch.fires("SkillplanDatabaseDown", service="recruitment")
         watch.fires("SkillplanDatabaseDown", service="projection")
-        eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "firing"))
-        watch.fires("SkillplanNoWriter")
+        eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "firing"), PATIENCE)
+        watch.fires("SkillplanHeadStill")
 
         def kept_back() -> bool:
             alerts = watch.http.get(f"{watch.alertmanager}/api/v2/alerts").json()
             return any(
-                alert["labels"]["alertname"] == "SkillplanNoWriter" and alert["status"]["inhibitedBy"]
+                alert["labels"]["alertname"] == "SkillplanHeadStill" and alert["status"]["inhibitedBy"]
                 for alert in alerts
             )
 
-        eventually(kept_back)
-        assert "SkillplanNoWriter" not in names(watch.told, "firing")
+        eventually(kept_back, PATIENCE)
+        assert "SkillplanHeadStill" not in names(watch.told, "firing")
     for process in watch.system.processes:
         process.wait_ready()
-    eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "resolved"))
-    for alert in ("SkillplanDatabaseDown", "SkillplanNoWriter"):
+    eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "resolved"), PATIENCE)
+    for alert in ("SkillplanDatabaseDown", "SkillplanHeadStill"):
         watch.rests(alert)
     summary = next(group for group in watch.told if "SkillplanDatabaseDown" in names([group], "firing"))["alerts"][0]
     assert set(summary["annotations"]) == {"summary_zh", "summary_en", "runbook_url"}
@@ -432,6 +435,17 @@ def test_rules_routes_and_configuration_are_sound(tools: dict[str, Path], tmp_pa
     ):
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_process_of_the_composed_stack_is_scraped() -> None:
+    composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    ours = {
+        f"{name}:{parts['environment']['SKILLPLAN_PORT']}": name
+        for name, parts in composed.items()
+        if re.fullmatch(r"\w+-(api|worker|projector)", name)
+    }
+    scraped = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))["scrape_configs"][0]["static_configs"]
+    assert {target: one["labels"]["program"] for one in scraped for target in one["targets"]} == ours
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
