@@ -393,28 +393,27 @@ def test_a_broker_that_hangs_is_told(watch: Watch) -> None:
 def test_a_database_that_hangs_wakes_somebody_once(watch: Watch) -> None:
     watch.told.clear()
     with stopped(watch.database):
-        watch.publish_hires(3)
         for process in watch.system.processes:
             eventually(lambda process=process: "database" in process.problems())  # type: ignore[misc]
             assert process.http.get("/metrics").elapsed.total_seconds() < 5, "asking for numbers waits for nobody"
         watch.fires("SkillplanDatabaseDown", service="recruitment")
         watch.fires("SkillplanDatabaseDown", service="projection")
         eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "firing"), PATIENCE)
-        watch.fires("SkillplanHeadStill")
+        watch.fires("SkillplanNoWriter")
 
         def kept_back() -> bool:
             alerts = watch.http.get(f"{watch.alertmanager}/api/v2/alerts").json()
             return any(
-                alert["labels"]["alertname"] == "SkillplanHeadStill" and alert["status"]["inhibitedBy"]
+                alert["labels"]["alertname"] == "SkillplanNoWriter" and alert["status"]["inhibitedBy"]
                 for alert in alerts
             )
 
         eventually(kept_back, PATIENCE)
-        assert "SkillplanHeadStill" not in names(watch.told, "firing")
+        assert "SkillplanNoWriter" not in names(watch.told, "firing")
     for process in watch.system.processes:
         process.wait_ready()
     eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "resolved"), PATIENCE)
-    for alert in ("SkillplanDatabaseDown", "SkillplanHeadStill"):
+    for alert in ("SkillplanDatabaseDown", "SkillplanNoWriter"):
         watch.rests(alert)
     summary = next(group for group in watch.told if "SkillplanDatabaseDown" in names([group], "firing"))["alerts"][0]
     assert set(summary["annotations"]) == {"summary_zh", "summary_en", "runbook_url"}
