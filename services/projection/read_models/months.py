@@ -69,7 +69,7 @@ def routes(answers: Answers) -> APIRouter:
                 "months": await _months(ground, view, standing),
             }
 
-        question = Question(("months", indicator, period or ""), plan, as_of, known_at, district)
+        question = Question(("months", indicator, period or ""), plan, as_of, known_at, district, indicator)
         return await answers.answer(question, make)
 
     return router

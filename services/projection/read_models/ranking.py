@@ -41,7 +41,8 @@ def routes(answers: Answers) -> APIRouter:
                 **_rank(ground, whole),
             }
 
-        return await answers.answer(Question(("districts", indicator, period or ""), plan, as_of, known_at), make)
+        question = Question(("districts", indicator, period or ""), plan, as_of, known_at, None, indicator)
+        return await answers.answer(question, make)
 
     return router
 
