@@ -22,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field, SecretStr, ValidationError
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -58,6 +59,11 @@ class Settings(BrokerSettings):
     connections: int = Field(1000, ge=1, description="Connections at once; more are answered 503")
     tls_cert: Path | None = Field(None, description="Certificate chain, PEM; with it every HTTP listener speaks TLS")
     tls_key: Path | None = Field(None, description="Its private key, PEM, without a password")
+    cors: str = Field(
+        "",
+        pattern=r"^(\s*https?://[A-Za-z0-9.:\[\]-]+)*\s*$",
+        description="Pages of other origins that may ask, https://…, separated by spaces; none unless named",
+    )
     ca: Path | None = Field(None, description="Authorities that other services' certificates are checked by, PEM")
     otlp: str = Field("", description="OpenTelemetry collector, http://…/v1/traces; none: no traces are made")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
@@ -235,7 +241,16 @@ async def serve(
     # Probes alone have nothing to guard.
     if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
-    gate = _Watched(Gate(app, ring, settings.rate, metrics.health), metrics)
+    gate: ASGIApp = _Watched(Gate(app, ring, settings.rate, metrics.health), metrics)
+    if origins := settings.cors.split():
+        # Before the gate: a browser asks what it may without showing a key.
+        gate = CORSMiddleware(
+            gate,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "traceparent"],
+            expose_headers=["ETag", "Retry-After", "Content-Disposition"],
+        )
     limits = Limits(settings.request_seconds, settings.connections)
     server = _Server(Configuration(gate, settings.host, settings.port, limits, settings.tls_cert, settings.tls_key))
     stop = asyncio.Event()

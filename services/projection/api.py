@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import structlog
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 
 from services.projection import live, receipts
 from services.projection.contract import add_contract
@@ -148,6 +149,7 @@ def create_app(
         redirect_slashes=False,
     )
     answer_problems(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     answers = Answers(reader, heads, clock)
     app.include_router(plans.routes(reader))
     for question in (target_progress, months, ranking, who_is_behind, outlook, measures):

@@ -185,16 +185,25 @@ class _Book:
         self._row += 1
 
 
-def csv_parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Yield rows as CSV in UTF-8 with BOM, their members flattened to dotted columns, which the first row names."""
+def csv_headers(name: str) -> dict[str, str]:
+    """Return what a CSV file is sent with."""
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
+
+
+def csv_lines(rows: Sequence[Mapping[str, Any]], titled: bool = True) -> Iterator[bytes]:
+    """Yield rows as CSV in UTF-8, their members flattened to dotted columns; `titled`: with BOM and the columns' names.
+
+    Rows of several calls must have the same members.
+    """
     flat = [dict(_flat(row)) for row in rows]
     columns = list(dict.fromkeys(name for row in flat for name in row))
     # What is null in one row and has members in another is not a column of its own.
     columns = [name for name in columns if not any(other.startswith(f"{name}.") for other in columns)]
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(columns)
-    yield b"\xef\xbb\xbf"
+    if titled:
+        yield b"\xef\xbb\xbf"
+        writer.writerow(columns)
     for row in flat:
         writer.writerow([_safe(row.get(column)) for column in columns])
         if out.tell() > _CHUNK:
@@ -202,6 +211,21 @@ def csv_parts(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
             out.seek(0)
             out.truncate()
     yield out.getvalue().encode()
+
+
+def rows_at(body: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
+    """Return the rows of a table in an answer: `indicators.periods` is a row a period, with its indicator's members."""
+    step, _, rest = path.partition(".")
+    rows: list[Mapping[str, Any]] = []
+    for row in body[step]:
+        if not rest:
+            rows.append(row)
+            continue
+        inner = rest.partition(".")[0]
+        for found in rows_at(row, rest):
+            own = {f"{step}.{name}" if name in found else name: row[name] for name in row if name != inner}
+            rows.append({**own, **found})
+    return rows
 
 
 def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ from services.projection.judging import Asked, Ground
 from services.projection.printing import TEXTS, page
 from services.projection.read_models.asking import language_of
 from services.projection.read_models.briefing import briefing
-from services.projection.sheets import csv_parts, workbook
+from services.projection.sheets import csv_lines, workbook
 from services.projection.targets import Targets
 from services.projection.values import month_number
 from shared.plan_file import load_plan
@@ -143,7 +143,7 @@ def test_csv_opens_in_a_spreadsheet_as_it_stands() -> None:
         {"id": "1", "name": {"zh": "越城", "en": EVIL}, "value": -3, "target": None, "met": True},
         {"id": "+2", "name": {"zh": "\t=1", "en": ""}, "value": 0.5, "target": {"op": ">=", "value": 2}, "met": None},
     ]
-    content = b"".join(csv_parts(rows))
+    content = b"".join(csv_lines(rows))
     assert content.startswith(b"\xef\xbb\xbf")
     read = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert read[0] == {

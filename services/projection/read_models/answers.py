@@ -1,18 +1,23 @@
 """Hides how an answer is made and kept: read in one snapshot, and given again while nothing it rests on has changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import asyncpg
 import orjson
-from fastapi import Response
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.responses import StreamingResponse
+from starlette.status import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
 from services.projection.facts import LOGS
 from services.projection.judging import Asked, Body, Ground
 from services.projection.read_models.asking import asked_of, plan_of, today
 from services.projection.read_models.reading import Reader, View
+from services.projection.sheets import csv_headers, csv_lines, rows_at
 from services.projection.values import Sums, month_number
 from shared.events import show_instant
 from shared.plan import Plan
@@ -32,26 +37,52 @@ class Heads(Protocol):
 
 
 class Question(NamedTuple):
-    """What is asked, as it came: nothing of it is checked yet. `about` tells one question from another.
-
-    `indicator`: the only one that the answer needs the sums of; None for all of the plan.
-    """
+    """What is asked, as it came: nothing of it is checked yet. `about` tells one question from another."""
 
     about: tuple[str, ...]
     plan: str
     as_of: str | None
     known_at: str | None
     district: str | None = None
-    indicator: str | None = None
 
 
 class _Kept(NamedTuple):
-    """An answer; where it says when it was known, the instant goes between two parts."""
+    """An answer; where it says when it was known, the instant goes between two parts.
+
+    `tag`: weak, since answers that differ in that instant alone say the same (RFC 9110, 8.8.1).
+    """
 
     parts: tuple[bytes, ...]
+    tag: str
 
     def response(self, now: datetime) -> Response:
-        return Response(show_instant(now).encode().join(self.parts), media_type="application/json")
+        body = show_instant(now).encode().join(self.parts)
+        # Kept by the browser, asked about each time: 304 while nothing has changed.
+        headers = {"ETag": self.tag, "Cache-Control": "private, no-cache"}
+        return Response(body, media_type="application/json", headers=headers)
+
+
+class Conditional(APIRoute):
+    """A route whose answer need not be sent again to who has it already (If-None-Match)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            response = await handle(request)
+            tag = response.headers.get("etag")
+            known = request.headers.get("if-none-match")
+            if tag is None or known is None or response.status_code != HTTP_200_OK:
+                return response
+            if tag not in (one.strip() for one in known.split(",")) and known.strip() != "*":
+                return response
+            headers = {
+                name: response.headers[name] for name in ("etag", "cache-control", "vary") if name in response.headers
+            }
+            return Response(status_code=HTTP_304_NOT_MODIFIED, headers=headers)
+
+        return answer
 
 
 class Answers:
@@ -68,6 +99,19 @@ class Answers:
         self._answers: dict[object, _Kept] = {}
         self._bytes = 0
         self._making: dict[object, asyncio.Task[_Kept]] = {}
+
+    async def table(self, question: Question, make: Make, form: Literal["json", "csv"], rows: str) -> Response:
+        """Return the answer that `make` gives, or the table in it at a path as CSV; raises Problem."""
+        answer = await self.answer(question, make)
+        if form == "json":
+            return answer
+        body = orjson.loads(answer.body)
+        name = "-".join(
+            (body["plan"], *filter(None, question.about), *filter(None, (body["district"],)), body["as_of"])
+        )
+        return StreamingResponse(
+            csv_lines(rows_at(body, rows)), headers=csv_headers(f"{name}.csv"), media_type="text/csv"
+        )
 
     async def answer(self, question: Question, make: Make) -> Response:
         """Return the answer that `make` gives; raises Problem."""
@@ -89,11 +133,7 @@ class Answers:
             asked = asked_of(plan, question.as_of, question.known_at, question.district, now)
             checkpoints = await view.connection.fetch(view.sql(_FILE)["complete_to"])
             ground = Ground(
-                plan,
-                view.chart,
-                await view.targets(plan),
-                await self._sums.read(view, plan, asked, checkpoints, question.indicator),
-                asked,
+                plan, view.chart, await view.targets(plan), await self._sums.read(view, plan, asked, checkpoints), asked
             )
             body = {"plan": plan.id} | asked.shown() | await make(ground, view)
             read = await self._reader.state_in(view)
@@ -101,7 +141,8 @@ class Answers:
             body["known_at"] = _NOW
         state = (read, self._where_heads_are())
         text = orjson.dumps(body | {"complete_to": complete_to(checkpoints, self._heads)})
-        kept = _Kept(tuple(text.split(_NOW.encode(), 1)) if question.known_at is None else (text,))
+        parts = tuple(text.split(_NOW.encode(), 1)) if question.known_at is None else (text,)
+        kept = _Kept(parts, f'W/"{hashlib.sha256(text).hexdigest()[:32]}"')
         # With clocks that disagree, what is known now may change by time alone.
         if all(row["recorded_at"] is None or row["recorded_at"] <= now for row in checkpoints):
             self._keep(state, key, kept, len(text))
@@ -143,20 +184,13 @@ class KeptSums:
 
     def __init__(self) -> None:
         self._state: tuple[object, ...] = ()
-        self._sums: dict[tuple[str, str | None, date], Sums] = {}
+        self._sums: dict[tuple[str, date], Sums] = {}
 
-    async def read(
-        self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record], indicator: str | None = None
-    ) -> Sums:
-        """Return the sums of a plan, or of one indicator of it.
-
-        From the cells, or from the ledger where more was recorded since `known_at`.
-        """
+    async def read(self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record]) -> Sums:
+        """Return a plan's sums: from the cells, or from the ledger where more was recorded since `known_at`."""
         if asked.as_of < plan.period.first:
             return {}
-        numbers = [
-            line.number for line in view.chart.lines if line.plan == plan.id and indicator in (None, line.indicator)
-        ]
+        numbers = [line.number for line in view.chart.lines if line.plan == plan.id]
         as_of = min(asked.as_of, plan.period.last)
         sql = view.sql(_FILE)
         wanted: tuple[Any, ...] = (numbers, as_of, plan.period.first, month_number(plan.period.first) - 1)
@@ -167,12 +201,9 @@ class KeptSums:
             self._state, self._sums = state, {}
         # What was asked while another snapshot was read is kept for that one's state only.
         sums = self._sums
-        if (all_ := sums.get((plan.id, None, as_of))) is not None:
-            return all_
-        key = (plan.id, indicator, as_of)
-        if key not in sums:
-            sums[key] = _sums(await view.connection.fetch(sql["now"], *wanted))
-        return sums[key]
+        if (plan.id, as_of) not in sums:
+            sums[plan.id, as_of] = _sums(await view.connection.fetch(sql["now"], *wanted))
+        return sums[plan.id, as_of]
 
 
 def _sums(rows: Iterable[asyncpg.Record]) -> Sums:

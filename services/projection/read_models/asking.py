@@ -20,6 +20,9 @@ PeriodAsked = Annotated[
     str | None, Query(alias="period", description="年份或 plan a year, or plan; the running one when left out")
 ]
 MonthAsked = Annotated[str | None, Query(alias="month", description="月份 a month, YYYY-MM")]
+FormAsked = Annotated[
+    Literal["json", "csv"], Query(alias="format", description="csv 供电子表格打开 for a spreadsheet; json for programs")
+]
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "没有这个计划或指标 No such plan or indicator"},
     422: {"description": "参数不正确 A parameter is wrong"},

@@ -212,5 +212,5 @@ async def _facts(reader: Reader, body: Body, first: date) -> AsyncIterator[Seque
         for _, indicator in plan.indicators.values():
             period = running_period(plan, indicator, as_of)
             if period is not None and indicator.basis != "level":
-                found = await facts_of(view, plan, indicator, period, (first, as_of), asked)
-                yield [{"indicator": indicator.id} | fact for fact in found]
+                async for found in facts_of(view, plan, indicator, period, (first, as_of), asked):
+                    yield [{"indicator": indicator.id} | fact for fact in found]

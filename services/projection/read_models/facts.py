@@ -1,17 +1,21 @@
 """Which facts is a number made of: their sum is the cell, or a month of it."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
-from typing import Final
+from typing import Annotated, Any, Final
 
+import asyncpg
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
+from starlette.responses import StreamingResponse
 
 from services.projection.judging import Asked, Body, show_period
 from services.projection.read_models.asking import (
     RESPONSES,
     AsOf,
     District,
+    FormAsked,
     KnownAt,
     MonthAsked,
     PeriodAsked,
@@ -22,10 +26,12 @@ from services.projection.read_models.asking import (
     plan_of,
 )
 from services.projection.read_models.reading import Reader, View
+from services.projection.sheets import csv_headers, csv_lines
 from shared.events import show_instant
 from shared.plan import Indicator, Plan
 
 _FILE: Final = "facts.sql"
+_CHUNK: Final = 2000
 
 
 def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
@@ -35,6 +41,11 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
     @router.get(
         "/{plan}/indicators/{indicator}/facts",
         summary="数字背后的事实 The facts behind a number; their sum is it",
+        description=(
+            "不给 `limit` 时列出全部;给了则分页:固定 `known_at`,把 `next` 作为 `after`。分子、分母总是全部之和。\n\n"
+            "All of them, unless `limit` asks for a page; for the next one pin `known_at` and give `next` as `after`."
+            " Numerator and denominator are always those of all."
+        ),
         responses=RESPONSES,
     )
     async def get_facts(
@@ -45,54 +56,115 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
         month: MonthAsked = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
+        after: Annotated[int, Query(ge=0, le=10**9)] = 0,
+        limit: Annotated[int | None, Query(ge=1, le=5000)] = None,
+        form: FormAsked = "json",
     ) -> Response:
-        async with reader.view() as view:
+        async with contextlib.AsyncExitStack() as stack:
+            view = await stack.enter_async_context(reader.view())
             found = plan_of(view.chart, plan)
             asked = asked_of(found, as_of, known_at, district, clock())
             wanted = indicator_of(found, indicator)
             number = period_of(found, wanted, period, asked.as_of)
-            facts = await facts_of(view, found, wanted, number, days_of(wanted, month), asked)
-            answer = {"plan": found.id, "indicator": indicator, "period": show_period(number)}
-            sums = {
-                "numerator": sum(fact["numerator"] for fact in facts),
-                "denominator": sum(fact["denominator"] for fact in facts) if wanted.is_ratio else None,
+            days = days_of(wanted, month)
+            rows = _rows(view, found, wanted, number, days, asked, after, limit)
+            sums = await _sums(view, found, wanted, number, days, asked)
+            # Sent while they are read: a cell may be made of a million.
+            held = stack.pop_all()
+            if form == "csv":
+                name = f"{found.id}-{indicator}-facts-{asked.as_of}.csv"
+                return StreamingResponse(_csv(held, rows), headers=csv_headers(name), media_type="text/csv")
+            head = {
+                "plan": found.id,
+                "indicator": indicator,
+                "period": show_period(number),
+                "month": month,
+                **asked.shown(),
+                "numerator": int(sums["num"]),
+                "denominator": int(sums["den"]) if wanted.is_ratio else None,
             }
-            body = answer | {"month": month} | asked.shown() | sums | {"facts": facts}
-            return Response(orjson.dumps(body), media_type="application/json")
+            more = None if limit is None or sums["facts"] <= after + limit else str(after + limit)
+            return StreamingResponse(_json(held, head, rows, more), media_type="application/json")
 
     return router
 
 
 async def facts_of(
     view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
-) -> list[Body]:
-    """Return what each fact adds to a cell, in the order of the days it counts from."""
-    if asked.as_of < plan.period.first:
-        return []
-    rows = await view.connection.fetch(
-        view.sql(_FILE)["facts"],
-        [line.number for line in view.chart.of_indicator[plan.id, indicator.id]],
-        period,
-        min(asked.as_of, plan.period.last),
-        asked.known_at,
-        *days,
-        asked.district,
-    )
-    return [
-        {
-            "service": row["service"],
-            "position": row["position"],
-            "id": row["event_id"],
-            "type": row["type"],
-            "subject": row["subject"],
-            "on": row["on_day"].isoformat(),
-            "district": row["district"],
-            "counted_on": row["counted_on"].isoformat() if row["counted_on"] else None,
-            "recorded_at": show_instant(row["recorded_at"]),
-            "report_source": row["report_source"],
-            "report_id": row["report_id"],
-            "numerator": int(row["num"]),
-            "denominator": int(row["den"]),
-        }
-        for row in rows
-    ]
+) -> AsyncIterator[list[Body]]:
+    """Yield what each fact adds to a cell, in the order of the days it counts from, some at a time."""
+    async for rows in _rows(view, plan, indicator, period, days, asked, 0, None):
+        yield rows
+
+
+def _arguments(
+    view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
+) -> tuple[Any, ...]:
+    # Before the plan nothing counts, in levels neither (RULES E13).
+    lines = view.chart.of_indicator[plan.id, indicator.id] if asked.as_of >= plan.period.first else ()
+    as_of = min(asked.as_of, plan.period.last)
+    return [line.number for line in lines], period, as_of, asked.known_at, *days, asked.district
+
+
+async def _sums(
+    view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
+) -> asyncpg.Record:
+    rows = await view.connection.fetch(view.sql(_FILE)["sums"], *_arguments(view, plan, indicator, period, days, asked))
+    return rows[0]
+
+
+async def _rows(
+    view: View,
+    plan: Plan,
+    indicator: Indicator,
+    period: int,
+    days: tuple[date, date],
+    asked: Asked,
+    after: int,
+    limit: int | None,
+) -> AsyncIterator[list[Body]]:
+    arguments = _arguments(view, plan, indicator, period, days, asked)
+    cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *arguments, after, limit)
+    while rows := await cursor.fetch(_CHUNK):
+        yield [_fact(row) for row in rows]
+
+
+def _fact(row: asyncpg.Record) -> Body:
+    return {
+        "service": row["service"],
+        "position": row["position"],
+        "id": row["event_id"],
+        "type": row["type"],
+        "subject": row["subject"],
+        "on": row["on_day"].isoformat(),
+        "district": row["district"],
+        "counted_on": row["counted_on"].isoformat() if row["counted_on"] else None,
+        "recorded_at": show_instant(row["recorded_at"]),
+        "report_source": row["report_source"],
+        "report_id": row["report_id"],
+        "numerator": int(row["num"]),
+        "denominator": int(row["den"]),
+    }
+
+
+async def _json(
+    held: contextlib.AsyncExitStack, head: Body, rows: AsyncIterator[list[Body]], more: str | None
+) -> AsyncIterator[bytes]:
+    async with held:
+        yield orjson.dumps(head)[:-1] + b',"facts":['
+        between = b""
+        async for facts in rows:
+            yield between + orjson.dumps(facts)[1:-1]
+            between = b","
+        yield b'],"next":' + orjson.dumps(more) + b"}"
+
+
+async def _csv(held: contextlib.AsyncExitStack, rows: AsyncIterator[list[Body]]) -> AsyncIterator[bytes]:
+    async with held:
+        begun = False
+        async for facts in rows:
+            for part in csv_lines(facts, titled=not begun):
+                yield part
+            begun = True
+        if not begun:
+            yield b"\xef\xbb\xbf"

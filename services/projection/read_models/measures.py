@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Response
 
 from services.projection.judging import WORST_FIRST, Body, Ground, Standing, count_signals
-from services.projection.read_models.answers import Answers, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, KnownAt
+from services.projection.read_models.answers import Answers, Conditional, Question
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
 from services.projection.read_models.reading import View
 from shared.plan import Measure
 
 
 def routes(answers: Answers) -> APIRouter:
     """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["pace"])
+    router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
     async def make(ground: Ground, _view: View) -> Body:
         of_measure: dict[str, list[Standing]] = {measure.id: [] for measure in ground.plan.measures}
@@ -46,9 +46,11 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_measures(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None
+        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
     ) -> Response:
-        return await answers.answer(Question(("measures",), plan, as_of, known_at, district), make)
+        return await answers.table(
+            Question(("measures",), plan, as_of, known_at, district), make, form, "bodies.measures"
+        )
 
     return router
 

@@ -17,11 +17,12 @@ from services.projection.judging import (
     show_standing,
 )
 from services.projection.pace import Kind
-from services.projection.read_models.answers import Answers, Question
+from services.projection.read_models.answers import Answers, Conditional, Question
 from services.projection.read_models.asking import (
     RESPONSES,
     AsOf,
     District,
+    FormAsked,
     KnownAt,
     PeriodAsked,
     indicator_of,
@@ -37,7 +38,7 @@ _Counted = dict[tuple[int, int], int]  # (part, month) → what is first counted
 
 def routes(answers: Answers) -> APIRouter:
     """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["pace"])
+    router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
     @router.get(
         "/{plan}/indicators/{indicator}/months",
@@ -58,6 +59,7 @@ def routes(answers: Answers) -> APIRouter:
         district: District = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
+        form: FormAsked = "json",
     ) -> Response:
         async def make(ground: Ground, view: View) -> Body:
             found = indicator_of(ground.plan, indicator)
@@ -69,8 +71,8 @@ def routes(answers: Answers) -> APIRouter:
                 "months": await _months(ground, view, standing),
             }
 
-        question = Question(("months", indicator, period or ""), plan, as_of, known_at, district, indicator)
-        return await answers.answer(question, make)
+        question = Question(("months", indicator, period or ""), plan, as_of, known_at, district)
+        return await answers.table(question, make, form, "months")
 
     return router
 

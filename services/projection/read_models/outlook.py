@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 
 from services.projection.judging import Body, Ground, number, show_forecast, show_indicator, show_standing
 from services.projection.pace import still_needed
-from services.projection.read_models.answers import Answers, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, KnownAt
+from services.projection.read_models.answers import Answers, Conditional, Question
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
 from services.projection.read_models.reading import View
 
 _STATES: Final = ("reached", "on-course", "short", "not-enough-data")
@@ -16,7 +16,7 @@ _STATES: Final = ("reached", "on-course", "short", "not-enough-data")
 
 def routes(answers: Answers) -> APIRouter:
     """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["pace"])
+    router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
     async def make(ground: Ground, _view: View) -> Body:
         rows, states = [], Counter[str]()
@@ -49,8 +49,8 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_outlook(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None
+        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
     ) -> Response:
-        return await answers.answer(Question(("outlook",), plan, as_of, known_at, district), make)
+        return await answers.table(Question(("outlook",), plan, as_of, known_at, district), make, form, "indicators")
 
     return router

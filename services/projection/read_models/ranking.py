@@ -6,8 +6,16 @@ from fractions import Fraction
 from fastapi import APIRouter, Response
 
 from services.projection.judging import Body, Ground, Standing, number, show_indicator, show_standing
-from services.projection.read_models.answers import Answers, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, KnownAt, PeriodAsked, indicator_of, period_of
+from services.projection.read_models.answers import Answers, Conditional, Question
+from services.projection.read_models.asking import (
+    RESPONSES,
+    AsOf,
+    FormAsked,
+    KnownAt,
+    PeriodAsked,
+    indicator_of,
+    period_of,
+)
 from services.projection.read_models.reading import View
 from services.projection.values import kind_of, month_number
 from shared.plan import District
@@ -15,7 +23,7 @@ from shared.plan import District
 
 def routes(answers: Answers) -> APIRouter:
     """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["pace"])
+    router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
     @router.get(
         "/{plan}/indicators/{indicator}/districts",
@@ -29,7 +37,12 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_districts(
-        plan: str, indicator: str, period: PeriodAsked = None, as_of: AsOf = None, known_at: KnownAt = None
+        plan: str,
+        indicator: str,
+        period: PeriodAsked = None,
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        form: FormAsked = "json",
     ) -> Response:
         async def make(ground: Ground, _view: View) -> Body:
             found = indicator_of(ground.plan, indicator)
@@ -41,8 +54,9 @@ def routes(answers: Answers) -> APIRouter:
                 **_rank(ground, whole),
             }
 
-        question = Question(("districts", indicator, period or ""), plan, as_of, known_at, None, indicator)
-        return await answers.answer(question, make)
+        return await answers.table(
+            Question(("districts", indicator, period or ""), plan, as_of, known_at), make, form, "districts"
+        )
 
     return router
 

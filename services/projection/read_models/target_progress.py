@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 
 from services.projection.judging import Body, Ground, show_indicator, show_pace, show_standing
-from services.projection.read_models.answers import Answers, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, KnownAt
+from services.projection.read_models.answers import Answers, Conditional, Question
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
 from services.projection.read_models.reading import View
 from services.projection.values import periods_of
 
@@ -27,7 +27,7 @@ def progress(ground: Ground) -> list[Body]:
 
 def routes(answers: Answers) -> APIRouter:
     """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["progress"])
+    router = APIRouter(prefix="/v1/plans", tags=["progress"], route_class=Conditional)
 
     async def make(ground: Ground, _view: View) -> Body:
         return {"indicators": progress(ground)}
@@ -36,8 +36,10 @@ def routes(answers: Answers) -> APIRouter:
         "/{plan}/progress", summary="各项目标的进度与信号 How far each target is, and its signal", responses=RESPONSES
     )
     async def get_progress(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None
+        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
     ) -> Response:
-        return await answers.answer(Question(("progress",), plan, as_of, known_at, district), make)
+        return await answers.table(
+            Question(("progress",), plan, as_of, known_at, district), make, form, "indicators.periods"
+        )
 
     return router

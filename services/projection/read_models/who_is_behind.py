@@ -6,15 +6,15 @@ from fastapi import APIRouter, Response
 
 from services.projection.judging import Body, Ground, Standing, count_signals, number, show_indicator, show_standing
 from services.projection.pace import still_needed
-from services.projection.read_models.answers import Answers, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, KnownAt
+from services.projection.read_models.answers import Answers, Conditional, Question
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
 from services.projection.read_models.reading import View
 from shared.plan import Measure
 
 
 def routes(answers: Answers) -> APIRouter:
     """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["pace"])
+    router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
     async def make(ground: Ground, _view: View) -> Body:
         asked = ground.asked.district
@@ -39,9 +39,9 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_behind(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None
+        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
     ) -> Response:
-        return await answers.answer(Question(("behind",), plan, as_of, known_at, district), make)
+        return await answers.table(Question(("behind",), plan, as_of, known_at, district), make, form, "behind")
 
     return router
 

@@ -1,0 +1,90 @@
+"""The read API as its users expect it: kept answers, tables as CSV, pages, packed, in their language."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import PLAN
+
+AS_OF = "2025-06-30"
+TABLES = ("progress", "behind", "outlook", "measures", "indicators/4.1.b/months", "indicators/4.1.b/districts")
+
+
+def _get(addresses: dict[str, str], path: str, headers: dict[str, str] | None = None, **asked: str) -> httpx.Response:
+    return httpx.get(
+        f"{addresses['projection']}/v1/plans/{PLAN}/{path}",
+        params={"as_of": AS_OF, **asked},
+        headers=headers,
+        timeout=30,
+    )
+
+
+def _rows(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+@pytest.mark.parametrize("path", TABLES)
+def test_an_answer_that_has_not_changed_is_not_sent_again(addresses: dict[str, str], path: str) -> None:
+    first = _get(addresses, path)
+    again = _get(addresses, path, {"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = _get(addresses, path, {"If-None-Match": first.headers["etag"]}, as_of="2025-05-31")
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize("path", TABLES)
+def test_every_table_is_to_be_had_as_csv(addresses: dict[str, str], path: str) -> None:
+    answer = _get(addresses, path, format="csv")
+    assert answer.status_code == 200
+    assert "attachment" in answer.headers["content-disposition"]
+    for row in _rows(answer):
+        assert None not in row.values()
+
+
+def test_the_csv_of_progress_holds_what_its_json_holds(addresses: dict[str, str]) -> None:
+    shown: dict[str, Any] = _get(addresses, "progress").json()
+    wanted = [
+        (one["id"], period["period"], "" if period["value"] is None else str(period["value"]), period["signal"])
+        for one in shown["indicators"]
+        for period in one["periods"]
+    ]
+    rows = _rows(_get(addresses, "progress", format="csv"))
+    assert [(row["id"], row["period"], row["value"], row["signal"]) for row in rows] == wanted
+
+
+def test_facts_come_page_by_page_or_whole_and_their_sum_is_the_cell(addresses: dict[str, str]) -> None:
+    path = "indicators/4.1.b/facts"
+    whole = _get(addresses, path, period="2024").json()
+    assert sum(fact["numerator"] for fact in whole["facts"]) == whole["numerator"] > 10
+    assert whole["next"] is None
+    pages: list[Any] = []
+    after: str | None = "0"
+    while after is not None:
+        page = _get(addresses, path, period="2024", known_at=whole["known_at"], limit="7", after=after).json()
+        assert page["numerator"] == whole["numerator"]
+        pages += page["facts"]
+        after = page["next"]
+    assert pages == whole["facts"]
+    rows = _rows(_get(addresses, path, period="2024", known_at=whole["known_at"], format="csv"))
+    assert [row["id"] for row in rows] == [fact["id"] for fact in pages]
+
+
+def test_a_long_answer_comes_packed_to_who_takes_it(addresses: dict[str, str]) -> None:
+    packed = _get(addresses, "progress", {"Accept-Encoding": "gzip"})
+    plain = _get(addresses, "progress", {"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json()["indicators"] == plain.json()["indicators"]
+    assert int(packed.headers["content-length"]) * 4 < len(plain.content)
+
+
+def test_pages_of_other_origins_are_not_let_in_unless_named(addresses: dict[str, str]) -> None:
+    answer = _get(addresses, "progress", {"Origin": "https://elsewhere.example"})
+    assert "access-control-allow-origin" not in answer.headers
