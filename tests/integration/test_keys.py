@@ -34,6 +34,7 @@ from tests.integration.reports import person_hired
 PEPPER = "5e" * 32
 BATCH = "application/cloudevents-batch+json"
 ZHUJI, YUECHENG = "/districts/330681/tests", "/districts/330602/tests"
+NAMED_ORIGIN = "https://meeting.shaoxing.example"
 SECRET_WORD = "9135ZZTOP"  # sent where a wrong answer might quote it
 
 
@@ -82,6 +83,7 @@ def city(postgres: str, _template: Template, tmp_path_factory: pytest.TempPathFa
         "SKILLPLAN_KEYS": str(folder / "keys.json"),
         "SKILLPLAN_KEY_PEPPER": PEPPER,
         "SKILLPLAN_API_KEY": keys["service"],
+        "SKILLPLAN_CORS": f"{NAMED_ORIGIN} http://127.0.0.1:5173",
     }
     with fresh_databases(postgres, _template) as new_database:
         system = System("127.0.0.1:1", folder, new_database, postgres)
@@ -451,3 +453,15 @@ def check_problem(answer: httpx.Response, status: int | None = None) -> None:
     assert told["zh"]
     assert told["en"]
     assert "Traceback" not in answer.text
+
+
+def test_a_page_of_another_origin_may_ask_when_it_is_named_and_shows_a_key(city: City) -> None:
+    asked = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    for origin, admitted in ((NAMED_ORIGIN, True), ("https://elsewhere.example", False)):
+        # The browser asks first, and shows no key.
+        before = city.ask(city.projection, "OPTIONS", "/v1/plans", None, headers={"origin": origin, **asked})
+        assert (before.status_code == 200) is admitted
+        for key in ("reader", None):
+            answer = city.ask(city.projection, "GET", "/v1/plans", key and city.keys[key], headers={"origin": origin})
+            assert (answer.headers.get("access-control-allow-origin") == origin) is admitted
+            assert (answer.status_code == 401) is (key is None)
