@@ -26,6 +26,7 @@ _POSTGRES: Final = "postgres:5432"
 _KAFKA: Final = "kafka:9092"
 _SERVICES: Final = (*topics.DOMAIN_SERVICES, "projection")
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
+_ASKS_OTHERS: Final = ("projection", "planning")
 # Who reads a volume of secrets: the users of the public images, else ours.
 _OURS: Final = 10001
 _READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534}
@@ -115,7 +116,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
         }
         if service in topics.DOMAIN_SERVICES:
             told |= {"skillplan_city_key": city_key, "skillplan_service_key": store.take(f"{service}.key", _key, _KEY)}
-        if service == "projection":
+        if service in _ASKS_OTHERS:
             told["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
         handed[service] = told
     made = certificates.make(names)
@@ -156,7 +157,7 @@ def _api_key(pepper: str) -> str:
     keys = KeyFile(_KEYS, pepper)
     if not _KEYS.exists():
         keys.create()
-    _, shown = keys.add(Role.SERVICE, label="projection")
+    _, shown = keys.add(Role.SERVICE, label="compose")
     os.chown(_KEYS.parent, _OURS, _OURS)
     for file in _KEYS.parent.iterdir():
         os.chown(file, _OURS, _OURS)
