@@ -33,7 +33,7 @@ _PAUSE_SECONDS: Final = 0.2
 _MAGIC_OFFSET: Final = 16
 _WITH_HEADERS: Final = 2
 MECHANISM: Final = "SCRAM-SHA-512"
-_LOOK_MS: Final = 5_000
+_LOOK_MS: Final = 10_000
 
 _ask: Final[Any] = AIOKafkaClient._metadata_update
 
@@ -127,7 +127,8 @@ class Broker:
             try:
                 answer = await connection.send(MetadataRequest(sorted(topics)))
             finally:
-                connection.close()
+                # What is not waited for would be closed by nobody where the loop ends next.
+                await asyncio.wait([connection.close()], timeout=1)
         except ssl.SSLCertVerificationError as error:
             return (
                 f"{server} 的证书未获 SKILLPLAN_KAFKA_CA 信任 its certificate is not trusted by SKILLPLAN_KAFKA_CA:"

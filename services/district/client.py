@@ -83,6 +83,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         if (problem := await self._broker.problem()) is not None:
+            await self._producer.stop()
             raise CannotPublishError(problem)
         try:
             await self._producer.start()
@@ -192,6 +193,7 @@ class Receipts:
 
     async def __aenter__(self) -> Self:
         if (problem := await self._broker.problem(self.topics)) is not None:
+            await self._consumer.stop()
             raise CannotPublishError(problem)
         try:
             await self._consumer.start()
