@@ -110,15 +110,16 @@ class Inbox:
         self._app.agent(channel, name=name, concurrency=1)(agent)
 
     async def _retry(self, name: str, handle: Handle, messages: Sequence[Message]) -> None:
-        async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=5.0):
-            with attempt:
-                if attempt.num > 1:
-                    self._health.report(f"inbox.{name}", "database: not available, messages wait")
-                self._pausing += 1
-                try:
+        self._pausing += 1  # between the attempts, too: waiting for the database is no stall
+        try:
+            async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=5.0):
+                with attempt:
+                    if attempt.num > 1:
+                        self._health.report(f"inbox.{name}", "database: not available, messages wait")
                     await handle(messages)
-                finally:
-                    self._pausing -= 1
+        finally:
+            self._pausing -= 1
+            self._moved = time.monotonic()
         self._health.report(f"inbox.{name}", None)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -105,19 +105,23 @@ class Metrics(Collector):
 
     async def _ask(self, part: str, ask: Ask) -> None:
         while True:
-            try:
-                async with asyncio.timeout(_WITHIN):
-                    readings = list(await ask())
-            except TimeoutError:
-                self._fail(part, f"no answer within {_WITHIN:.0f} s")
-            except UNAVAILABLE as error:
-                self._fail(part, f"not available: {type(error).__name__}")
-            except NotWell as error:
-                self._fail(part, str(error))
-            else:
-                self._asked[part] = (time.monotonic(), readings)
-                self.health.report(part, None, _GOOD_FOR)
+            await self.look(part, ask)
             await asyncio.sleep(_EVERY)
+
+    async def look(self, part: str, ask: Ask) -> None:
+        """Ask once."""
+        try:
+            async with asyncio.timeout(_WITHIN):
+                readings = list(await ask())
+        except TimeoutError:
+            self._fail(part, f"no answer within {_WITHIN:.0f} s")
+        except UNAVAILABLE as error:
+            self._fail(part, f"not available: {type(error).__name__}")
+        except NotWell as error:
+            self._fail(part, str(error))
+        else:
+            self._asked[part] = (time.monotonic(), readings)
+            self.health.report(part, None, _GOOD_FOR)
 
     def _fail(self, part: str, problem: str) -> None:
         self._asked.pop(part, None)

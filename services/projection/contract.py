@@ -1,10 +1,12 @@
 """Serves the contract to machines: the AsyncAPI document and the JSON Schema of every report and fact."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import orjson
+import yaml
 from fastapi import FastAPI
 from starlette.responses import FileResponse, Response
 
@@ -22,6 +24,10 @@ def add_contract(app: FastAPI, docs: Path = DOCS) -> None:
     async def get_asyncapi() -> Response:
         return _file(docs / "asyncapi.yaml", "application/yaml")
 
+    @app.get("/v1/types", tags=["contract"], summary="各类报告与事实的名称 What each type of report and fact is called")
+    async def get_types() -> Response:
+        return Response(orjson.dumps({"types": _names(docs)}), media_type="application/json")
+
     @app.get("/schemas", tags=["contract"], summary="全部 JSON Schema 的名称 The names of all JSON Schemas")
     async def get_schemas() -> Response:
         names = sorted(file.name for file in (docs / "events").glob("*.json"))
@@ -32,6 +38,23 @@ def add_contract(app: FastAPI, docs: Path = DOCS) -> None:
         if not _SCHEMA.fullmatch(name):
             raise _NOTHING
         return _file(docs / "events" / name, "application/schema+json")
+
+
+@cache
+def _names(docs: Path) -> dict[str, dict[str, str]]:
+    """Return what each type is called: its description's first word in Chinese, else what docs/words.yaml says."""
+    file = docs / "words.yaml"
+    words = yaml.safe_load(file.read_text(encoding="utf-8"))["types"] if file.is_file() else {}
+    names = {}
+    for schema in sorted((docs / "events").glob("*.json")):
+        told = orjson.loads(schema.read_bytes())
+        short = schema.name.rsplit(".", 2)[0]
+        plain = short.partition(".")[2]
+        called = str(told.get("description", "")).partition(": ")[0]
+        if called.isascii() or "\n" in called:
+            called = words.get(short) or words.get(plain) or short
+        names[str(told["title"])] = {"zh": called, "en": plain.replace("-", " ").capitalize()}
+    return names
 
 
 _NOTHING: Final = Problem(404, "没有这个文件。", "There is no such file.")

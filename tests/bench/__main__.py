@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.growth import measure_growth
 from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
+from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import Row, memory, table
 from tests.bench.stage import Stage, open_stage
@@ -51,7 +52,12 @@ def _road(stage: Stage, sizes: Sizes) -> list[Row]:
         return [*first, *measure_read_side(stage, system, sizes, numbers)]
 
 
-_PARTS: dict[str, Callable[[Stage, Sizes], list[Row]]] = {"append": _append, "road": _road, "growth": measure_growth}
+_PARTS: dict[str, Callable[[Stage, Sizes], list[Row]]] = {
+    "append": _append,
+    "road": _road,
+    "growth": measure_growth,
+    "questions": measure_questions,
+}
 
 
 def _say(text: str) -> None:

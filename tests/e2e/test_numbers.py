@@ -13,7 +13,7 @@ from shared.plan import Plan
 from shared.plan_file import load_plan
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN, progress_of
-from tests.unit.oracle import recount, standing_at
+from tests.unit.oracle import due, recount, standing_at
 
 SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
 
@@ -30,6 +30,18 @@ def _log(address: str) -> list[dict[str, Any]]:
 
 def _kinds(chart: Chart, plan: Plan, indicator: str) -> set[str]:
     return {use.kind for line in chart.of_indicator[plan.id, indicator] for use in line.uses}
+
+
+def _signals(period: dict[str, Any]) -> set[str]:
+    """Return the signals that VOCABULARY 5 allows a value; a level is met for good only at the plan's end (E17)."""
+    value, expected = period["value"], period["expected"]
+    if value is None or expected is None:
+        return {"none"}
+    if period["met"]:
+        return {"met", "green"}
+    if value >= expected:
+        return {"green"} if expected < period["target"]["value"] else {"amber"}
+    return {"amber"} if value >= 0.8 * expected else {"red"}
 
 
 @pytest.mark.timeout(600)
@@ -56,6 +68,9 @@ def test_every_number_equals_a_plain_recount_of_the_logs(addresses: dict[str, st
                         district=district, period=period["period"], as_of=as_of, known_at=instant,
                     )  # fmt: skip
                     compared += 1
+                    owed = due(plan, plan.indicators[shown["id"]][1], district, period["period"], as_of)
+                    assert period["expected"] == (None if owed is None else float(owed)), (shown["id"], asked)
+                    assert period["signal"] in _signals(period), (shown["id"], asked)
                     if (period["numerator"], period["denominator"]) != (numerator, denominator):
                         wrong.append((shown["id"], period["period"], asked, period["numerator"], numerator))
     assert not wrong, wrong[:10]

@@ -204,9 +204,10 @@ class System:
                     process.child.kill()
                 process.child.wait(10)
 
-    def query(self, service: str, sql: str, *values: object) -> list[asyncpg.Record]:
-        """Ask a service's database, as the owner of its tables."""
-        return run(_fetch(self.databases[service].owner_dsn, sql, *values))
+    def query(self, service: str, sql: str, *values: object, as_role: bool = False) -> list[asyncpg.Record]:
+        """Ask a service's database, as the owner of its tables or as the service's role."""
+        database = self.databases[service]
+        return run(_fetch(database.dsn if as_role else database.owner_dsn, sql, *values))
 
     def blocked(self, service: str) -> list[int]:
         """Return the database's own processes that wait for a lock in a service's database."""

@@ -23,7 +23,7 @@ from tests.conftest import ROOT, NewDatabase, NewTopics
 from tests.integration.processes import Process, System, eventually
 from tests.integration.reports import person_hired
 from tests.integration.road import Message, publish
-from tests.unit.oracle import recount
+from tests.unit.oracle import due, recount
 from tests.unit.worlds import DISTRICTS, Fact, World, encode
 
 SHAOXING = ROOT / "plans" / "shaoxing-2023-2025.yaml"
@@ -168,6 +168,8 @@ def test_every_number_equals_the_plain_recount(projection: Projection, seed: int
                             known_at=known_at,
                         )  # fmt: skip
                         assert (one["numerator"], one["denominator"]) == expected, (id_, period, district, query)
+                        owed = due(plan, plan.indicators[id_][1], district, period, as_of)
+                        assert one["expected"] == (None if owed is None else float(owed)), (id_, period, query)
     assert_facts_add_up(projection, rnd.choice(world.days))
     assert projector.problems() == {}
     projection.assert_recount_equal()

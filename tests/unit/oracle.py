@@ -3,8 +3,10 @@
 Slow on purpose: it knows no ledger, no batches and no order of arrival. A fact is its CloudEvents envelope as a dict.
 """
 
+import calendar
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -55,6 +57,31 @@ def recount(
     if isinstance(value, Ratio):
         return recount_one.total(value.numerator, here), recount_one.total(value.denominator, here)
     return recount_one.total(value, here), None
+
+
+def due(plan: Plan, indicator: Indicator, district: str | None, period: str, as_of: date) -> Fraction | None:
+    """RULES E18 day by day: what was to be expected, None without a target."""
+    target = indicator.target if district is None else indicator.district_targets.get(district)
+    if target is None:
+        return None
+    first, last = plan.period.first, plan.period.last
+    if indicator.basis == "annual":
+        first, last = max(first, date(int(period), 1, 1)), min(last, date(int(period), 12, 31))
+    weights = indicator.month_weights or plan.month_weights
+    gone = whole = Fraction(0)
+    day = first
+    while day <= last:
+        weight = 1
+        if indicator.basis != "level":
+            months = (day.year - plan.period.first.year) * 12 + day.month - 1
+            weight = weights[months % len(weights)]
+        share = Fraction(weight, calendar.monthrange(day.year, day.month)[1])
+        whole += share
+        gone += share if day <= as_of else 0
+        day += timedelta(days=1)
+    value = Fraction(target.value) if target.value is not None else Fraction(len(indicator.value.each))  # type: ignore[union-attr]
+    start = Fraction(target.baseline or 0) if indicator.basis == "level" else Fraction(0)
+    return start + (value - start) * gone / whole
 
 
 def happened_on(fact: Fact) -> date:

@@ -14,10 +14,11 @@ from services.projection.chart import WHOLE, Chart, Part
 from services.projection.judging import Asked, Ground, Standing, show_pace
 from services.projection.pace import RULES, Course, Goal, Kind, Op, Signal, made_up, months_between, signal_of
 from services.projection.targets import Targets
-from services.projection.values import WHOLE_CITY, month_number, running_period
-from shared.plan import Pace
+from services.projection.values import WHOLE_CITY, month_number, periods_of, running_period
+from shared.plan import Pace, Plan
 from shared.plan_file import load_plan
 from tests.conftest import ROOT
+from tests.unit.oracle import due
 
 SHAOXING = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
 LAKESIDE = load_plan(ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml")
@@ -328,6 +329,18 @@ def test_the_day_by_which_so_much_is_gone_is_the_first_one(weights: list[int], d
         assert course.gone(found) - course.gone(day) >= more
         before = found - timedelta(days=1)
         assert before <= day or course.gone(before) - course.gone(day) < more
+
+
+@pytest.mark.parametrize("plan", [SHAOXING, LAKESIDE], ids=lambda plan: str(plan.id))
+def test_expected_is_what_a_count_day_by_day_says(plan: Plan) -> None:
+    for number in range(0, 1200, 171):
+        day = plan.period.first + timedelta(days=number)
+        ground = Ground(plan, CHART, Targets(plan), {}, Asked(day, NOW))
+        for _, indicator in plan.indicators.values():
+            for period in periods_of(plan, indicator, day):
+                for district in (None, *indicator.district_targets):
+                    expected = ground.standing(indicator, period, district).expected
+                    assert expected == due(plan, indicator, district, str(period), day), (indicator.id, day)
 
 
 @given(DAYS, DAYS)

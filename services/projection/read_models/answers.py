@@ -37,13 +37,17 @@ class Heads(Protocol):
 
 
 class Question(NamedTuple):
-    """What is asked, as it came: nothing of it is checked yet. `about` tells one question from another."""
+    """What is asked, as it came: nothing of it is checked yet. `about` tells one question from another.
+
+    `indicator`: the only one that the answer needs the sums of; None for all of the plan.
+    """
 
     about: tuple[str, ...]
     plan: str
     as_of: str | None
     known_at: str | None
     district: str | None = None
+    indicator: str | None = None
 
 
 class _Kept(NamedTuple):
@@ -133,7 +137,11 @@ class Answers:
             asked = asked_of(plan, question.as_of, question.known_at, question.district, now)
             checkpoints = await view.connection.fetch(view.sql(_FILE)["complete_to"])
             ground = Ground(
-                plan, view.chart, await view.targets(plan), await self._sums.read(view, plan, asked, checkpoints), asked
+                plan,
+                view.chart,
+                await view.targets(plan),
+                await self._sums.read(view, plan, asked, checkpoints, question.indicator),
+                asked,
             )
             body = {"plan": plan.id} | asked.shown() | await make(ground, view)
             read = await self._reader.state_in(view)
@@ -184,13 +192,20 @@ class KeptSums:
 
     def __init__(self) -> None:
         self._state: tuple[object, ...] = ()
-        self._sums: dict[tuple[str, date], Sums] = {}
+        self._sums: dict[tuple[str, str | None, date], Sums] = {}
 
-    async def read(self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record]) -> Sums:
-        """Return a plan's sums: from the cells, or from the ledger where more was recorded since `known_at`."""
+    async def read(
+        self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record], indicator: str | None = None
+    ) -> Sums:
+        """Return the sums of a plan, or of one indicator of it.
+
+        From the cells, or from the ledger where more was recorded since `known_at`.
+        """
         if asked.as_of < plan.period.first:
             return {}
-        numbers = [line.number for line in view.chart.lines if line.plan == plan.id]
+        numbers = [
+            line.number for line in view.chart.lines if line.plan == plan.id and indicator in (None, line.indicator)
+        ]
         as_of = min(asked.as_of, plan.period.last)
         sql = view.sql(_FILE)
         wanted: tuple[Any, ...] = (numbers, as_of, plan.period.first, month_number(plan.period.first) - 1)
@@ -201,9 +216,12 @@ class KeptSums:
             self._state, self._sums = state, {}
         # What was asked while another snapshot was read is kept for that one's state only.
         sums = self._sums
-        if (plan.id, as_of) not in sums:
-            sums[plan.id, as_of] = _sums(await view.connection.fetch(sql["now"], *wanted))
-        return sums[plan.id, as_of]
+        if (all_ := sums.get((plan.id, None, as_of))) is not None:
+            return all_
+        key = (plan.id, indicator, as_of)
+        if key not in sums:
+            sums[key] = _sums(await view.connection.fetch(sql["now"], *wanted))
+        return sums[key]
 
 
 def _sums(rows: Iterable[asyncpg.Record]) -> Sums:

@@ -71,7 +71,7 @@ def routes(answers: Answers) -> APIRouter:
                 "months": await _months(ground, view, standing),
             }
 
-        question = Question(("months", indicator, period or ""), plan, as_of, known_at, district)
+        question = Question(("months", indicator, period or ""), plan, as_of, known_at, district, indicator)
         return await answers.table(question, make, form, "months")
 
     return router

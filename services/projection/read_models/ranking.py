@@ -54,9 +54,8 @@ def routes(answers: Answers) -> APIRouter:
                 **_rank(ground, whole),
             }
 
-        return await answers.table(
-            Question(("districts", indicator, period or ""), plan, as_of, known_at), make, form, "districts"
-        )
+        question = Question(("districts", indicator, period or ""), plan, as_of, known_at, None, indicator)
+        return await answers.table(question, make, form, "districts")
 
     return router
 

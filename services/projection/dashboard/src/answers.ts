@@ -125,6 +125,62 @@ export interface Changes {
   next: string | null;
 }
 
+export interface Publication {
+  known_at: string;
+  recorded_at: string;
+  by: string;
+  sha256: string;
+  request_no: string | null;
+  why: string | null;
+}
+
+interface ClosedMonth {
+  month: string;
+  as_of: string;
+  published: Publication[];
+  overrides: { districts: string[]; by: string; why: string }[];
+}
+
+export interface Closings {
+  months: ClosedMonth[];
+}
+
+export interface ClosingFigure {
+  indicator: string;
+  period: string;
+  value?: number | null;
+  numerator: number;
+  live: { numerator: number; denominator: number | null; value: number | null } | null;
+  after_close: {
+    more: number;
+    less: number;
+    by_cause: Record<string, { more: number; less: number }>;
+    facts: {
+      cause: string;
+      part: string;
+      delta: number;
+      district: string;
+      type: string;
+      subject: string;
+      report_id: string;
+      counted_on: string;
+      recorded_at: string;
+    }[];
+  };
+}
+
+export interface Closing extends ClosedMonth {
+  verified: boolean;
+  figures: ClosingFigure[];
+}
+
+/** Where it is said what the types of reports are called. */
+export const TYPE_NAMES = "./v1/types";
+
+export interface TypeNames {
+  types: Record<string, Bilingual>;
+}
+
 export interface Fix {
   zh: string;
   en: string;

@@ -96,8 +96,8 @@ export function askAgain(): void {
   for (const listener of listeners) listener();
 }
 
-/** The answer of a route, asked again whenever numbers have moved; `null` asks nothing. */
-export function useAnswer<T>(path: string | null): Answer<T> {
+/** The answer of a route, asked again whenever numbers have moved, or had `once`; `null` asks nothing. */
+export function useAnswer<T>(path: string | null, once = false): Answer<T> {
   const [, redraw] = useState(0);
   const [problem, setProblem] = useState<[string, Problem] | undefined>();
   useEffect(() => {
@@ -108,7 +108,7 @@ export function useAnswer<T>(path: string | null): Answer<T> {
     const run = async (): Promise<void> => {
       if (running) return; // it looks again when it is done
       running = true;
-      while (!stopped && asked !== moved) {
+      while (!stopped && asked !== moved && !(once && kept.has(path))) {
         asked = moved;
         try {
           const data = await together(path);
@@ -132,10 +132,15 @@ export function useAnswer<T>(path: string | null): Answer<T> {
       stopped = true;
       listeners.delete(listener);
     };
-  }, [path]);
+  }, [path, once]);
   const data = path === null ? undefined : (kept.get(path) as T | undefined);
   const own = problem !== undefined && problem[0] === path ? problem[1] : undefined;
   return { data, problem: own, waiting: path !== null && data === undefined && own === undefined };
+}
+
+/** What was answered last, without asking. */
+export function peek<T>(path: string): T | undefined {
+  return kept.get(path) as T | undefined;
 }
 
 export type Connection = "connecting" | "live" | "lost";

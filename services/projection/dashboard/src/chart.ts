@@ -1,10 +1,10 @@
 // Hides the chart library: only what the trend needs of it, loaded when a page shows one.
-import { BarChart, CustomChart, LineChart } from "echarts/charts";
-import { GridComponent, LegendComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { BarChart, LineChart } from "echarts/charts";
+import { GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 
-use([BarChart, LineChart, CustomChart, GridComponent, LegendComponent, MarkLineComponent, TooltipComponent, SVGRenderer]);
+use([BarChart, LineChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
 
 export interface Drawn {
   set(option: EChartsCoreOption): void;
@@ -13,10 +13,15 @@ export interface Drawn {
 
 export function draw(element: HTMLElement, moving: boolean): Drawn {
   const chart = init(element, null, { renderer: "svg" });
+  let first = true;
   const resized = new ResizeObserver(() => chart.resize());
   resized.observe(element);
   return {
-    set: (option) => chart.setOption({ animation: moving, ...option }, { notMerge: true }),
+    // It grows into view once; what moves later moves without a show.
+    set: (option) => {
+      chart.setOption({ animation: moving && first, ...option }, { notMerge: true });
+      first = false;
+    },
     end: () => {
       resized.disconnect();
       chart.dispose();

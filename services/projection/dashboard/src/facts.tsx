@@ -2,8 +2,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { asking, query, to } from "./address";
-import type { Changes, Fact, Facts, Move } from "./answers";
-import { useAnswer } from "./api";
+import { type Changes, type Fact, type Facts, type Move, TYPE_NAMES, type TypeNames } from "./answers";
+import { peek, useAnswer } from "./api";
 import { amount, day, instant, number, signed } from "./format";
 import { type Key, said, t } from "./language";
 import type { View } from "./main";
@@ -11,6 +11,7 @@ import { Note, Shown } from "./parts";
 
 const AT_ONCE = 100;
 const CAUSES: Record<string, Key> = {
+  original: "cause.original",
   correction: "cause.correction",
   retraction: "cause.retraction",
   supersede: "cause.supersede",
@@ -97,14 +98,14 @@ function FactTable({ view, data, unit }: { view: View; data: Facts; unit: string
           <tbody>
             {data.facts.slice(-most).reverse().map((fact) => (
               <tr key={`${fact.service} ${fact.position} ${fact.district} ${fact.counted_on}`}>
-                <td>{day(fact.on)}</td>
-                <td>{names[fact.district] ?? fact.district}</td>
+                <td class="keep">{day(fact.on)}</td>
+                <td class="keep">{names[fact.district] ?? fact.district}</td>
                 <td>
                   <code>{fact.subject}</code>
-                  <small> {shortType(fact.type)}</small>
+                  <small> {typeName(fact.type)}</small>
                 </td>
                 <td class="n">{adds(fact, ratio, unit)}</td>
-                <td>{known(view, fact.recorded_at)}</td>
+                <td class="keep">{known(view, fact.recorded_at)}</td>
                 <td>
                   <code>{fact.report_id}</code>
                   <small> {fact.report_source}</small>
@@ -134,8 +135,15 @@ function known(view: View, at: string): JSX.Element {
   );
 }
 
-export function shortType(type: string | null | undefined): string {
-  return (type ?? "").replace(/^skillplan\./, "").replace(/\.v\d+$/, "");
+/** Why a row of the ledger is there. */
+export function causeText(cause: string): string {
+  return CAUSES[cause] ? t(CAUSES[cause]!) : cause;
+}
+
+/** What a type is called, once the names are there; else its own name. */
+export function typeName(type: string | null | undefined): string {
+  const short = (type ?? "").replace(/^skillplan\./, "").replace(/\.v\d+$/, "");
+  return said(peek<TypeNames>(TYPE_NAMES)?.types[type ?? ""]) || short;
 }
 
 function ChangeTable({ view, changes, unit, more }: { view: View; changes: Move[]; unit: string; more: boolean }): JSX.Element {
@@ -159,15 +167,15 @@ function ChangeTable({ view, changes, unit, more }: { view: View; changes: Move[
           <tbody>
             {changes.map((change, index) => (
               <tr key={index}>
-                <td>{known(view, change.recorded_at)}</td>
-                <td>{CAUSES[change.cause] ? t(CAUSES[change.cause]!) : change.cause}</td>
-                <td>{names[change.district] ?? change.district}</td>
+                <td class="keep">{known(view, change.recorded_at)}</td>
+                <td class="keep">{causeText(change.cause)}</td>
+                <td class="keep">{names[change.district] ?? change.district}</td>
                 <td>
                   <code>{change.subject}</code>
-                  <small> {shortType(change.type)}</small>
+                  <small> {typeName(change.type)}</small>
                 </td>
                 <td class="n">{adds(change, ratio, unit)}</td>
-                <td>{day(change.effective_on)}</td>
+                <td class="keep">{day(change.effective_on)}</td>
               </tr>
             ))}
           </tbody>

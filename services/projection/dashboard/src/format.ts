@@ -72,7 +72,7 @@ export function month(iso: string): string {
 /** An instant, in the city's time. */
 export function instant(iso: string | null | undefined): string {
   if (!iso) return DASH;
-  const style = { dateStyle: "medium", timeStyle: "medium", timeZone: "Asia/Shanghai" } as const;
+  const style = { dateStyle: "short", timeStyle: "medium", timeZone: "Asia/Shanghai" } as const;
   return written(new Date(iso), style);
 }
 

@@ -2,10 +2,11 @@
 import { type JSX, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { type Address, asking, type Page, query, read, to, write } from "./address";
-import type { Plan, Plans } from "./answers";
+import { type Plan, type Plans, TYPE_NAMES, type TypeNames } from "./answers";
 import { askAgain, askAhead, type Connection, follow, onRefused, useAnswer, keepKey } from "./api";
 import { clock, instant, today } from "./format";
 import { type Key, language, said, show, speak, t } from "./language";
+import { ClosingsPage } from "./closings";
 import { DistrictPage, DistrictsPage } from "./districts";
 import { FactsPage } from "./facts";
 import { HealthPage } from "./health";
@@ -30,6 +31,7 @@ const NAVIGATION: [Page, Key][] = [
   ["overview", "nav.overview"],
   ["districts", "nav.districts"],
   ["receipts", "nav.receipts"],
+  ["closings", "nav.closings"],
   ["health", "nav.health"],
 ];
 const THEMES = ["system", "light", "dark"] as const;
@@ -65,11 +67,11 @@ function App(): JSX.Element {
     onRefused(() => setRefused(true));
     return () => window.removeEventListener("hashchange", moved);
   }, []);
-  const plans = useAnswer<Plans>("./v1/plans");
+  const plans = useAnswer<Plans>("./v1/plans", true);
   const first = plans.data?.plans[0]?.id ?? "";
   const known = plans.data?.plans.some((plan) => plan.id === address.plan);
   const asked = known ? address.plan : first;
-  const plan = useAnswer<Plan>(asked ? `./v1/plans/${encodeURIComponent(asked)}` : null);
+  const plan = useAnswer<Plan>(asked ? `./v1/plans/${encodeURIComponent(asked)}` : null, true);
 
   // Every view has its plan and its day in the address, so that what is sent to somebody shows him the same.
   const settled = known === true && Boolean(address.asked["as_of"]);
@@ -202,6 +204,7 @@ function Whole({ view, plans, again }: { view: View; plans: Plans; again: () => 
 }
 
 function Shell({ view }: { view: View }): JSX.Element {
+  useAnswer<TypeNames>(["facts", "receipts", "closings"].includes(view.address.page) ? TYPE_NAMES : null, true);
   switch (view.address.page) {
     case "measure":
       return <MeasurePage view={view} />;
@@ -213,6 +216,8 @@ function Shell({ view }: { view: View }): JSX.Element {
       return <FactsPage view={view} />;
     case "receipts":
       return <ReceiptsPage view={view} />;
+    case "closings":
+      return <ClosingsPage view={view} />;
     case "health":
       return <HealthPage view={view} />;
     default:

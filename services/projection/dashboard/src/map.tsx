@@ -92,7 +92,7 @@ interface Props {
 }
 
 export function DistrictMap({ districts, chosen, href, shades, labels }: Props): JSX.Element | null {
-  const { data } = useAnswer<Outlines>("./map.json");
+  const { data } = useAnswer<Outlines>("./map.json", true);
   const drawn = useMemo(() => (data ? draw(data) : null), [data]);
   if (!drawn) return null;
   const names = Object.fromEntries(districts.map((district) => [district.code, said(district.name)]));
@@ -110,13 +110,13 @@ export function DistrictMap({ districts, chosen, href, shades, labels }: Props):
               <path
                 d={shape.path}
                 class={chosen === shape.code ? "chosen" : undefined}
-                style={shades ? { fillOpacity: 0.12 + 0.78 * (shades[shape.code] ?? 0) } : undefined}
+                style={shades ? { fillOpacity: 0.1 + 0.55 * (shades[shape.code] ?? 0) } : undefined}
               />
-              <text x={shape.at[0]} y={shape.at[1]} class={(shades?.[shape.code] ?? 0) > 0.55 ? "on-dark" : undefined}>
+              <text x={shape.at[0]} y={shape.at[1]}>
                 {names[shape.code]}
               </text>
               {labels?.[shape.code] && (
-                <text x={shape.at[0]} y={shape.at[1] + 15} class={(shades?.[shape.code] ?? 0) > 0.55 ? "on-dark n" : "n"}>
+                <text x={shape.at[0]} y={shape.at[1] + 15} class="n">
                   {labels[shape.code]}
                 </text>
               )}

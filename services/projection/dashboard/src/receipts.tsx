@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { asking, query, to } from "./address";
 import type { Receipt, Receipts } from "./answers";
 import { useAnswer } from "./api";
-import { shortType } from "./facts";
+import { typeName } from "./facts";
 import { day, instant, number } from "./format";
 import { type Key, said, t } from "./language";
 import type { View } from "./main";
@@ -83,7 +83,7 @@ function Desk({ view, data }: { view: View; data: Receipts }): JSX.Element {
       {filtered && (
         <p class="filter">
           {FILTERS.filter((name) => address.asked[name])
-            .map((name) => (name === "status" ? statusText(address.asked[name]!) : name === "type" ? shortType(address.asked[name]) : name === "day" ? day(address.asked[name]) : address.asked[name]))
+            .map((name) => (name === "status" ? statusText(address.asked[name]!) : name === "type" ? typeName(address.asked[name]) : name === "day" ? day(address.asked[name]) : address.asked[name]))
             .join(" · ")}{" "}
           <a href={go({ status: "", type: "", day: "", code: "" })}>{t("overview.show_all")}</a>
         </p>
@@ -118,7 +118,7 @@ function Desk({ view, data }: { view: View; data: Receipts }): JSX.Element {
           <h2>{t("receipts.types")}</h2>
           <Table
             rows={counts.types.slice(0, 14).map((row) => ({
-              name: row.type ? shortType(row.type) : t("receipts.no_type"),
+              name: row.type ? typeName(row.type) : t("receipts.no_type"),
               href: row.type ? go({ type: row.type }) : "",
               statuses: row.statuses,
             }))}
@@ -191,7 +191,7 @@ function OneReceipt({ receipt }: { receipt: Receipt }): JSX.Element {
       <div class="what">
         <span class={`status ${TONES[receipt.status] ?? "none"}`}>{statusText(receipt.status)}</span>
         <code>{receipt.id ?? t("receipts.no_id")}</code>
-        <span>{shortType(receipt.type)}</span>
+        <span>{typeName(receipt.type)}</span>
         {receipt.subject && <code>{receipt.subject}</code>}
         <small>
           {receipt.source} · {instant(receipt.received_at)}

@@ -7,7 +7,9 @@ import { amount, month, number } from "./format";
 import { type Key, t } from "./language";
 import { SignalPill } from "./parts";
 
-const LEGEND: Key[] = ["trend.month", "trend.level", "trend.cumulative", "value.expected", "trend.forecast"];
+const LEGEND: Key[] = ["trend.month", "trend.level", "trend.cumulative", "value.expected", "value.target", "trend.forecast"];
+/** The legend takes two lines there. */
+const NARROW = 560;
 /** Money is drawn in yuan: fen would make the axis unreadable. */
 const FEN = 100;
 
@@ -47,7 +49,7 @@ function option(data: Months): Record<string, unknown> {
   const write = (value: unknown): string => (typeof value === "number" ? amount(value * scale, indicator.unit) : "–");
   const isLevel = indicator.basis === "level";
   return {
-    grid: { left: 8, right: 14, top: 40, bottom: 4, containLabel: true },
+    grid: { left: 8, right: 14, top: innerWidth < NARROW ? 68 : 40, bottom: 4, containLabel: true },
     textStyle: { color: ink, fontFamily: "inherit" },
     legend: { data: LEGEND.map((key) => t(key)), top: 0, left: 0, textStyle: { color: soft }, itemWidth: 18, itemHeight: 8 },
     tooltip: {
@@ -81,18 +83,11 @@ function option(data: Months): Record<string, unknown> {
         symbolSize: 6,
         lineStyle: { width: 2.5, color: accent },
         itemStyle: { color: accent },
-        ...(target?.value != null
-          ? {
-              markLine: {
-                symbol: "none",
-                silent: true,
-                data: [{ yAxis: of(target.value) }],
-                lineStyle: { color: ink, type: "solid", width: 1 },
-                label: { formatter: `${t("value.target")} ${write(of(target.value))}`, position: "insideStartTop", color: ink },
-              },
-            }
-          : {}),
       },
+      // A line of its own and no mark, so that it is in the picture however far it is.
+      ...(target?.value != null
+        ? [{ name: t("value.target"), type: "line", data: names.map(() => of(target.value)), symbol: "none", silent: true, lineStyle: { width: 1.5, color: ink }, itemStyle: { color: ink } }]
+        : []),
       ...(months.some((row) => row.expected !== null)
         ? [{ name: t("value.expected"), type: "line", data: months.map((row) => of(row.expected)), symbol: "none", lineStyle: { width: 2, type: "dashed", color: amber }, itemStyle: { color: amber } }]
         : []),

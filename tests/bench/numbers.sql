@@ -1,0 +1,23 @@
+-- name: contributions
+-- $1 facts in the ledger, spread evenly over the lines ($2, of which those of $3 count by year, and those of $4 are
+-- denominators), the districts ($5) and a thousand days.
+insert into g.contribution
+select line, part, case when annual then extract(year from day)::smallint else 0 end, district, day, day,
+    timestamptz '2025-10-01' + n * interval '1 second', 1 + 2 * part, 'original', 'recruitment', n
+from (
+    select n, ($2::smallint[])[at] as line, ($3::bool[])[at] as annual, ($4::smallint[])[at] as part,
+        ($5::text[])[1 + (n / cardinality($2::smallint[])) % cardinality($5::text[])] as district,
+        date '2023-01-01' + ((n * 7919) % 1000)::int as day
+    from generate_series(1, $1::bigint) n, lateral (select 1 + (n % cardinality($2::smallint[]))::int as at) place
+) made
+
+-- name: cells
+insert into g.cell
+select line, part, period, district, effective_on, sum(delta) from g.contribution group by 1, 2, 3, 4, 5
+
+-- name: checkpoint
+insert into g.checkpoint values ('recruitment', $1::bigint, timestamptz '2025-10-01' + $1 * interval '1 second', $1)
+
+-- name: moved
+-- As a projector does with each batch: what is kept of answers no longer holds.
+update g.checkpoint set position = position + 1, next_offset = next_offset + 1

@@ -1,0 +1,490 @@
+"""Each alert is provoked on running processes, seen by a real Prometheus, and rests again; Alertmanager tells of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy import topics as deploy_topics
+from deploy.local import databases, jars, kafka, postgres, prometheus
+from deploy.local.databases import Database, Passwords
+from deploy.local.ports import HOST, any_free
+from shared.broker import Broker
+from shared.metrics import READINGS
+from shared.migrations import migrate
+from tests.conftest import ROOT
+from tests.integration.processes import Process, System, eventually, run, topics_of
+from tests.integration.reports import hire_ended, person_hired
+from tests.integration.road import Message, publish, structured
+
+RULES: Final = ROOT / "deploy" / "prometheus" / "rules" / "skillplan.yml"
+RULE_TESTS: Final = ROOT / "deploy" / "prometheus" / "tests" / "skillplan.yml"
+CONFIGURATION: Final = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+ROUTES: Final = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
+DASHBOARD: Final = ROOT / "deploy" / "grafana" / "skillplan.json"
+OPERATIONS: Final = ROOT / "docs" / "operations.md"
+ALERTS: Final[list[dict[str, Any]]] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
+# What is too much in production is too much to wait for here.
+SOONER: Final = {
+    "SkillplanRestarts": ("> 2", "> 0"),
+    "SkillplanInboxBehind": ("> 1000", "> 1"),
+    "SkillplanRelayBehind": ("> 60", "> 2"),
+    "SkillplanProjectionBehind": ("> 60", "> 2"),
+    "SkillplanWaitingMany": ("> 1000", "> 3"),
+    "SkillplanWaitingOld": ("> 25 * 86400", "> 1"),
+    "SkillplanTransactionOld": ("> 60", "> 2"),
+    "SkillplanMemory": ("> 400e6", "> 20e6"),
+    "SkillplanDistrictSilent": ("> 7 * 86400", "> 6"),
+}
+PATIENCE: Final = 90.0
+# On a machine that is busy with other things a stack of its own takes long to come up.
+pytestmark = pytest.mark.timeout(400)
+
+
+def sooner(text: str) -> str:
+    """Return the rules with short times and small thresholds; what they look at stays as it is."""
+    document = yaml.safe_load(text)
+    for rule in document["groups"][0]["rules"]:
+        old, new = SOONER.get(rule["alert"], ("", ""))
+        assert old in rule["expr"], rule["alert"]
+        rule["expr"] = re.sub(r"\[\d+m\]", "[8s]", rule["expr"].replace(old, new) if old else rule["expr"])
+        rule["for"] = "1s"
+    shown: str = yaml.safe_dump(document, allow_unicode=True)
+    return shown
+
+
+@dataclass
+class Watch:
+    """Processes of ours on a pair of their own, watched by Prometheus and Alertmanager."""
+
+    system: System
+    broker: subprocess.Popen[bytes]
+    database: subprocess.Popen[bytes]
+    prometheus: str
+    alertmanager: str
+    told: list[dict[str, Any]] = field(default_factory=list)
+    _number: int = 0
+    # One client: making one costs more than what it is asked.
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=10, verify=False))  # noqa: S501 - no TLS
+
+    def the(self, service: str, command: str) -> Process:
+        return self.system.the(service, command)
+
+    def firing(self) -> list[dict[str, str]]:
+        """Return the labels of what fires."""
+        answer = self.http.get(f"{self.prometheus}/api/v1/alerts").json()
+        return [alert["labels"] for alert in answer["data"]["alerts"] if alert["state"] == "firing"]
+
+    def _has(self, alert: str, labels: dict[str, str]) -> bool:
+        wanted = {"alertname": alert, **labels}.items()
+        return any(wanted <= found.items() for found in self.firing())
+
+    def fires(self, alert: str, **labels: str) -> None:
+        eventually(lambda: self._has(alert, labels), PATIENCE, 0.3)
+
+    def rests(self, alert: str, **labels: str) -> None:
+        eventually(lambda: not self._has(alert, labels), PATIENCE, 0.3)
+
+    def hire(self) -> int:
+        """Report a hire nobody has reported, and return the status of the answer."""
+        self._number += 1
+        report = person_hired(f"alert-{secrets.token_hex(4)}-{self._number}")
+        return self.the("recruitment", "api").http.post("/v1/events", json=report).status_code
+
+    def publish_hires(self, count: int) -> None:
+        publish(self.system.kafka, [structured(person_hired(f"alert-{secrets.token_hex(4)}")) for _ in range(count)])
+
+
+@pytest.fixture(scope="module")
+def tools() -> dict[str, Path]:
+    return prometheus.programs()
+
+
+@pytest.fixture(scope="module")
+def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    folder = Path(tempfile.mkdtemp(prefix="skillplan-alerts-"))
+    folder.chmod(0o711)  # the database runs as another user when we are root
+    broker_port, controller_port, database_port, *ports = any_free(5)
+    bootstrap, password = f"{HOST}:{broker_port}", secrets.token_urlsafe(18)
+    superuser = postgres.dsn(database_port, password)
+    brokers = kafka.prepare(
+        folder / "kafka", broker_port, controller_port, class_path=jars.classpath(), java=kafka.find_java()
+    )
+    cluster = postgres.prepare(folder / "postgres", password)
+    system = System(bootstrap, tmp_path_factory.mktemp("alerts"), lambda name: _database(superuser, name), superuser)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        broker = stack.enter_context(_child(brokers, folder / "kafka.log"))
+        server = cluster.command(database_port, {"fsync": "off"})
+        database = stack.enter_context(_child(server, folder / "postgres.log"))
+        assert postgres.wait_up(superuser, PATIENCE)
+        assert kafka.wait_up(bootstrap, PATIENCE)
+        stack.callback(system.close)
+        run(deploy_topics.create(Broker(bootstrap), topics_of(["recruitment"])))
+        told: list[dict[str, Any]] = []
+        webhook = stack.enter_context(_webhook(told))
+        for command in ("api", "worker"):
+            system.process("recruitment", command).start(wait=False)
+        services = json.dumps({"recruitment": system.the("recruitment", "api").url})
+        system.process("projection", "projector").start(wait=False)
+        system.process("projection", "api", SKILLPLAN_SERVICES=services).start(wait=False)
+        for process in system.processes:
+            process.wait_ready()
+        watching = _prometheus(tools, folder, ports, system.processes, webhook)
+        for name, started in watching.items():
+            stack.enter_context(_child(started, folder / f"{name}.log", prometheus.home(tools[name])))
+        first, second = (f"http://{HOST}:{port}" for port in ports)
+        made = Watch(system, broker, database, first, second, told)
+        for url in (made.prometheus, made.alertmanager):
+            eventually(lambda url=url: made.http.get(f"{url}/-/ready").is_success, PATIENCE)  # type: ignore[misc]
+        assert made.hire() == 200
+        # What changes now must differ from something.
+        settled = {"query": 'count(count_over_time(up{job="skillplan"}[8s]) > 4)'}
+        wanted = str(len(system.processes))
+        eventually(lambda: f'"{wanted}"' in made.http.get(f"{made.prometheus}/api/v1/query", params=settled).text)
+        yield made
+        made.http.close()
+
+
+def _prometheus(
+    tools: dict[str, Path], folder: Path, ports: list[int], processes: list[Process], webhook: str
+) -> dict[str, list[str]]:
+    """Write the committed configuration with our addresses and short times, and return the commands."""
+    configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+    ours = configuration["scrape_configs"][0]
+    by_program = {f"{process.service}-{process.command}": process.port for process in processes}
+    ours["static_configs"] = [
+        {"targets": [f"{HOST}:{by_program[target['labels']['program']]}"], "labels": target["labels"]}
+        for target in ours["static_configs"]
+        if target["labels"]["program"] in by_program
+    ]
+    assert len(ours["static_configs"]) == len(processes)
+    configuration["scrape_configs"] = [ours]
+    configuration["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    configuration["rule_files"] = ["rules.yml"]
+    configuration["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"{HOST}:{ports[1]}"]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    (folder / "rules.yml").write_text(sooner(RULES.read_text(encoding="utf-8")), encoding="utf-8")
+    text = re.sub(r"group_wait: \w+", "group_wait: 0s", routes(webhook)).replace("interval: 1m", "interval: 1s")
+    (folder / "alertmanager.yml").write_text(text, encoding="utf-8")
+    return {
+        "prometheus": [
+            str(tools["prometheus"]), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
+            f"--web.listen-address={HOST}:{ports[0]}",
+        ],
+        "alertmanager": [
+            str(tools["alertmanager"]), f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/told",
+            f"--web.listen-address={HOST}:{ports[1]}", "--cluster.listen-address=",
+        ],
+    }  # fmt: skip
+
+
+def routes(webhook: str) -> str:
+    """Return Alertmanager's configuration with the address itself: it reads it from a file from 0.26 on only, and
+    Debian 12 has 0.25."""
+    text = ROUTES.read_text(encoding="utf-8")
+    assert text.count("url_file: /run/secrets/alert_webhook") == 1
+    return text.replace("url_file: /run/secrets/alert_webhook", f"url: {webhook}")
+
+
+@contextlib.contextmanager
+def _child(command: list[str], log: Path, cwd: Path = Path("/")) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd, start_new_session=True
+        )
+    try:
+        yield child
+    finally:
+        child.send_signal(signal.SIGINT)
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@contextlib.contextmanager
+def _webhook(told: list[dict[str, Any]]) -> Iterator[str]:
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer((HOST, 0), Receiver)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    try:
+        yield f"http://{HOST}:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join()
+
+
+def _database(superuser: str, service: str) -> Database:
+    passwords = Passwords(secrets.token_hex(12), secrets.token_hex(12))
+    run(databases.ensure_roles(superuser, {service: passwords}))
+    run(databases.ensure_databases(superuser, [service]))
+    owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
+    migrations = "services/projection/migrations" if service == "projection" else "shared/migrations"
+    run(migrate(owner, ROOT / migrations, service))
+    return Database(service, service, owner, databases.address(superuser, service, passwords.role, service))
+
+
+@contextlib.contextmanager
+def stopped(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let a server and all its processes stand still, as a hanging machine does: connections stay, nothing answers."""
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+    for one in family:
+        one.suspend()
+    try:
+        yield
+    finally:
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.resume()
+
+
+def test_garbage_and_a_flood_of_invalid_reports_are_told(watch: Watch) -> None:
+    publish(watch.system.kafka, [Message("recruitment.reports.330681", b"x", b"\xff\xfe")])
+    watch.fires("SkillplanQuarantine", service="recruitment")
+    wrong = [{**person_hired(f"wrong-{n}"), "specversion": "0.3"} for n in range(60)]
+    batch = {"content-type": "application/cloudevents-batch+json"}
+    assert watch.the("recruitment", "api").http.post("/v1/events", json=wrong, headers=batch).status_code == 200
+    watch.fires("SkillplanManyInvalid", service="recruitment")
+    watch.rests("SkillplanManyInvalid")
+    watch.rests("SkillplanQuarantine")
+
+
+def test_reports_that_wait_are_told_until_what_they_wait_for_has_come(watch: Watch) -> None:
+    names = [f"waits-{n}" for n in range(5)]
+    api = watch.the("recruitment", "api").http
+    assert {api.post("/v1/events", json=hire_ended(name)).status_code for name in names} == {202}
+    watch.fires("SkillplanWaitingMany", service="recruitment")
+    watch.fires("SkillplanWaitingOld", service="recruitment")
+    assert {api.post("/v1/events", json=person_hired(name)).status_code for name in names} == {200}
+    watch.rests("SkillplanWaitingMany")
+    watch.rests("SkillplanWaitingOld")
+
+
+def test_a_number_that_was_tampered_with_is_told(watch: Watch) -> None:
+    assert watch.hire() == 200
+
+    number = watch.system.query("projection", "select generation from head")[0][0]
+    change = f"update numbers.g{number}_cell set value = value + $1 returning 1"  # noqa: S608 - a number of our own
+    assert eventually(lambda: watch.system.query("projection", change, 1, as_role=True))
+    watch.fires("SkillplanRecountDiffers")
+    watch.system.query("projection", change, -1, as_role=True)
+    watch.rests("SkillplanRecountDiffers")
+
+
+def test_a_log_that_went_back_behind_what_is_counted_is_told(watch: Watch) -> None:
+    watch.hire()
+    watch.system.query("recruitment", "update log_head set position = position - 1")
+    watch.fires("SkillplanProjectionAhead", service="recruitment")
+    watch.system.query("recruitment", "update log_head set position = position + 1")
+    watch.rests("SkillplanProjectionAhead")
+
+
+def test_a_head_that_does_not_move_while_reports_arrive_is_told(watch: Watch) -> None:
+    with watch.system.holding("recruitment", "select * from log_head for update", as_role=True):
+        watch.publish_hires(20)
+        watch.fires("SkillplanHeadStill", service="recruitment")
+        watch.fires("SkillplanInboxBehind", service="recruitment")
+        watch.fires("SkillplanTransactionOld", service="recruitment")
+    watch.fires("SkillplanDecisionsSlow", service="recruitment")
+    for alert in ("SkillplanHeadStill", "SkillplanInboxBehind", "SkillplanTransactionOld", "SkillplanDecisionsSlow"):
+        watch.rests(alert)
+
+
+def test_what_our_code_fails_on_is_told(watch: Watch) -> None:
+    with watch.the("recruitment", "worker").watched():
+        watch.system.query("recruitment", 'revoke insert on fact from "recruitment"')
+        assert watch.hire() == 500
+        watch.publish_hires(1)
+        watch.fires("SkillplanErrors", program="recruitment-api")
+        watch.fires("SkillplanRestarts", program="recruitment-worker")
+        watch.system.query("recruitment", 'grant insert on fact to "recruitment"')
+        watch.rests("SkillplanRestarts")
+        watch.rests("SkillplanErrors")
+        watch.the("recruitment", "worker").wait_ready()
+
+
+def test_a_hole_is_told_until_the_missing_fact_comes(watch: Watch) -> None:
+    assert watch.hire() == 200
+    last = watch.the("recruitment", "api").http.get("/v1/log/head").json()["position"]
+    fact = watch.the("recruitment", "api").http.get(f"/v1/log?after={last - 1}").json()["facts"][0]
+    beyond = json.dumps({**fact, "position": last + 2}).encode()
+    eventually(lambda: f" {last}.0" in watch.the("projection", "projector").http.get("/metrics").text)
+    publish(watch.system.kafka, [Message("recruitment.events", b"x", beyond)])
+    watch.fires("SkillplanLineParked", line="recruitment.events")
+    watch.fires("SkillplanNotReady", part="lines")
+    assert watch.hire() == 200
+    watch.rests("SkillplanLineParked")
+    watch.rests("SkillplanNotReady", part="lines")
+
+
+def test_a_process_that_is_gone_and_what_follows_is_told(watch: Watch) -> None:
+    worker, projector = watch.the("recruitment", "worker"), watch.the("projection", "projector")
+    watch.fires("SkillplanMemory", program="recruitment-worker")
+    for process in (worker, projector):
+        process.kill()
+    assert watch.hire() == 200
+    watch.fires("SkillplanDown", program="recruitment-worker")
+    watch.fires("SkillplanRelayBehind", service="recruitment", outbox="facts")
+    watch.fires("SkillplanProjectionBehind", service="recruitment")
+    watch.fires("SkillplanNoWriter")
+    watch.rests("SkillplanMemory", program="recruitment-worker")
+    for process in (worker, projector):
+        process.start(wait=False)
+    for alert in ("SkillplanDown", "SkillplanRelayBehind", "SkillplanProjectionBehind", "SkillplanNoWriter"):
+        watch.rests(alert)
+
+
+def test_a_district_from_which_nothing_comes_is_told(watch: Watch) -> None:
+    assert watch.hire() == 200
+    watch.fires("SkillplanDistrictSilent", district="330681")
+    assert watch.hire() == 200
+    watch.rests("SkillplanDistrictSilent", district="330681")
+
+
+def test_numbers_whose_log_does_not_answer_are_told(watch: Watch) -> None:
+    api = watch.the("recruitment", "api")
+    api.kill()
+    watch.fires("SkillplanProjectionUnknown", service="recruitment")
+    told = watch.the("projection", "api").http.get("/readyz")
+    assert (told.status_code, list(told.json()["warnings"])) == (200, ["recruitment"]), "numbers can still be read"
+    api.start()
+    watch.rests("SkillplanProjectionUnknown")
+    watch.rests("SkillplanDown", program="recruitment-api")
+
+
+def test_a_broker_that_hangs_is_told(watch: Watch) -> None:
+    with stopped(watch.broker):
+        watch.fires("SkillplanKafkaDown", service="recruitment")
+        watch.fires("SkillplanKafkaDown", service="projection")
+        assert watch.hire() == 200, "deciding needs no broker"
+    watch.rests("SkillplanKafkaDown")
+
+
+def test_a_database_that_hangs_wakes_somebody_once(watch: Watch) -> None:
+    watch.told.clear()
+    with stopped(watch.database):
+        for process in watch.system.processes:
+            eventually(lambda process=process: "database" in process.problems())  # type: ignore[misc]
+            assert process.http.get("/metrics").elapsed.total_seconds() < 5, "asking for numbers waits for nobody"
+        watch.fires("SkillplanDatabaseDown", service="recruitment")
+        watch.fires("SkillplanDatabaseDown", service="projection")
+        eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "firing"), PATIENCE)
+        watch.fires("SkillplanNoWriter")
+
+        def kept_back() -> bool:
+            alerts = watch.http.get(f"{watch.alertmanager}/api/v2/alerts").json()
+            return any(
+                alert["labels"]["alertname"] == "SkillplanNoWriter" and alert["status"]["inhibitedBy"]
+                for alert in alerts
+            )
+
+        eventually(kept_back, PATIENCE)
+        assert "SkillplanNoWriter" not in names(watch.told, "firing")
+    for process in watch.system.processes:
+        process.wait_ready()
+    eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "resolved"), PATIENCE)
+    for alert in ("SkillplanDatabaseDown", "SkillplanNoWriter"):
+        watch.rests(alert)
+    summary = next(group for group in watch.told if "SkillplanDatabaseDown" in names([group], "firing"))["alerts"][0]
+    assert set(summary["annotations"]) == {"summary_zh", "summary_en", "runbook_url"}
+
+
+def names(told: list[dict[str, Any]], status: str) -> set[str]:
+    return {alert["labels"]["alertname"] for group in told for alert in group["alerts"] if alert["status"] == status}
+
+
+def test_rules_routes_and_configuration_are_sound(tools: dict[str, Path], tmp_path: Path) -> None:
+    alertmanager = tmp_path / "alertmanager.yml"
+    alertmanager.write_text(routes("http://127.0.0.1:9/"), encoding="utf-8")
+    for command in (
+        [tools["promtool"], "check", "rules", RULES],
+        [tools["promtool"], "check", "config", CONFIGURATION],
+        [tools["promtool"], "test", "rules", RULE_TESTS],
+        [tools["amtool"], "check-config", alertmanager],
+    ):
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_process_of_the_composed_stack_is_scraped() -> None:
+    composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    ours = {
+        f"{name}:{parts['environment']['SKILLPLAN_PORT']}": name
+        for name, parts in composed.items()
+        if re.fullmatch(r"\w+-(api|worker|projector)", name)
+    }
+    scraped = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))["scrape_configs"][0]["static_configs"]
+    assert {target: one["labels"]["program"] for one in scraped for target in one["targets"]} == ours
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_says_in_both_languages_what_is_wrong_and_where_it_says_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in ("critical", "warning", "info")
+    told = rule["annotations"]
+    assert re.search(r"[\u4e00-\u9fff]", told["summary_zh"])
+    assert not re.search(r"[\u4e00-\u9fff]", told["summary_en"])
+    assert told["runbook_url"] == f"docs/operations.md#{rule['alert'].lower()}"
+    assert f"### {rule['alert']}\n" in OPERATIONS.read_text(encoding="utf-8")
+    own = Path(__file__).read_text(encoding="utf-8")
+    assert re.search(rf'fires\("{rule["alert"]}"', own), "it is provoked above"
+    assert f"name: {rule['alert']}" in RULE_TESTS.read_text(encoding="utf-8")
+
+
+def expressions() -> list[str]:
+    """Return every expression of the rules and the dashboard."""
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    shown = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    assert len(shown) > 20
+    return [*(rule["expr"] for rule in ALERTS), *shown]
+
+
+def test_every_metric_and_label_of_rules_and_dashboard_exists(watch: Watch) -> None:
+    labels: dict[str, set[str]] = {name: set(of) for name, (_, of) in READINGS.items() if name == "skillplan_problem"}
+    assert watch.hire() == 200
+
+    def gathered() -> bool:
+        for process in watch.system.processes:
+            for family in text_string_to_metric_families(process.http.get("/metrics").text):
+                for sample in family.samples:
+                    labels.setdefault(sample.name, set()).update(sample.labels)
+        return named <= set(labels)
+
+    named = {name for text in expressions() for name in re.findall(r"\b(?:skillplan|process)_\w+", text)}
+    eventually(gathered)
+    for text in expressions():
+        for metric, selected in re.findall(r"\b((?:skillplan|process)_\w+)\{([^}]*)\}", text):
+            asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selected))
+            assert asked <= labels[metric] | {"job", "program"}, text
+        asked = {name.strip() for found in re.findall(r"\bby \(([^)]*)\)", text) for name in found.split(",")}
+        known = {label for metric in re.findall(r"\b(?:skillplan|process)_\w+", text) for label in labels[metric]}
+        assert asked <= known | {"job", "program", "le"}, text
