@@ -281,6 +281,8 @@ function Controls({ view, plans }: { view: View; plans: Plans }): JSX.Element {
   const years: string[] = [];
   for (let year = Number(plan.period.from.slice(0, 4)); year <= Number(plan.period.to.slice(0, 4)); year += 1) years.push(String(year));
   const now = today();
+  // What districts were told, what was published and how the system is has no day to choose.
+  const dated = !["receipts", "closings", "health"].includes(address.page);
   return (
     <form class="controls" onSubmit={(event) => event.preventDefault()}>
       {plans.plans.length > 1 && (
@@ -295,7 +297,7 @@ function Controls({ view, plans }: { view: View; plans: Plans }): JSX.Element {
           </select>
         </label>
       )}
-      <label>
+      {(dated || address.page === "closings") && <label>
         <span>{t("asked.district")}</span>
         <select value={address.asked["district"] ?? ""} onChange={(event) => go({ district: event.currentTarget.value })}>
           <option value="">{t("asked.whole")}</option>
@@ -305,12 +307,12 @@ function Controls({ view, plans }: { view: View; plans: Plans }): JSX.Element {
             </option>
           ))}
         </select>
-      </label>
-      <label>
+      </label>}
+      {dated && <label>
         <span>{t("asked.as_of")}</span>
         <input type="date" value={asOf} onChange={(event) => event.currentTarget.value && go({ as_of: event.currentTarget.value })} />
-      </label>
-      <span class="days">
+      </label>}
+      {dated && <span class="days">
         {years
           .filter((year) => `${year}-12-31` < now)
           .map((year) => (
@@ -321,8 +323,8 @@ function Controls({ view, plans }: { view: View; plans: Plans }): JSX.Element {
         <a href={asking(address, { as_of: now })} aria-current={asOf === now ? "true" : undefined}>
           {t("asked.today")}
         </a>
-      </span>
-      {address.asked["known_at"] && (
+      </span>}
+      {dated && address.asked["known_at"] && (
         <p class="filter">
           {t("asked.known_at", { at: instant(address.asked["known_at"]) })} <a href={asking(address, { known_at: "" })}>{t("asked.known_now")}</a>
         </p>
