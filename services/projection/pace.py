@@ -128,7 +128,7 @@ class Kind(NamedTuple):
     """What kind of number it is.
 
     `level`: a state on a day. `counted`: whole things, so that more than 2,000 begins at 2,001; else a ratio. `keeps`:
-    time alone takes nothing away again. `most`: what the value cannot pass, 100 for a share.
+    time alone takes nothing away again. `most`: what the value cannot pass, 100 for a share, all of the milestones.
     """
 
     level: bool = False
@@ -192,10 +192,6 @@ RULES: Final = {
     "behind": Name(
         zh="实际值低于时序应达值的 {amber}%。", en="The value is below {amber} % of what was expected by the day."
     ),
-    "over-and-not-met": Name(
-        zh="期限已到而目标未达到,数值不低于应达值的 {green}%。",
-        en="The period is over and the target is not met; the value is at least {green} % of it.",
-    ),
 }
 
 
@@ -207,20 +203,19 @@ def rule_text(rule: str, thresholds: Pace) -> dict[str, str]:
 
 
 def signal_of(goal: Goal, value: Fraction | None, course: Course, day: date, thresholds: Pace) -> tuple[Signal, str]:
-    """Return the signal of a value on a day, and the rule that gives it.
+    """Return the signal of a value on a day, and the rule that gives it (VOCABULARY 5: green at or above expected).
 
-    Once the period is over nothing is green that is not met: 2,000 is no green end for more than 2,000.
+    So a year that ends with 2,000 of more than 2,000 is green and not met: the answer says both.
     """
     if day < course.first:
         return "none", "not-begun"
     if value is None:
         return "none", "not-computable"
-    over = day >= course.last
-    if goal.kept_by(value, over):
+    if goal.kept_by(value, day >= course.last):
         return "met", "met-for-good"
     expected = goal.expected(course, day)
     if value * 100 >= expected * thresholds.green_percent:
-        return ("amber", "over-and-not-met") if over else ("green", "on-pace")
+        return "green", "on-pace"
     if value * 100 >= expected * thresholds.amber_percent:
         return "amber", "slightly-behind"
     return "red", "behind"

