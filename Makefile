@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild sql recount reconcile keys docs site check test bench venv-local venv-dev
+.PHONY: help up down status logs demo rebuild sql recount reconcile keys plan docs site check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -52,6 +52,9 @@ reconcile: venv-local ## 逐段逐位对账;JSON=1 供程序读取 Compare recei
 
 keys: venv-local ## HTTP 密钥;ARGS="add|list|rotate|revoke …" Keys for HTTP; alone it explains itself
 	@$(LOCAL) keys -- $(ARGS)
+
+plan: venv-local ## 计划办公室;ARGS="diff|adopt|revise|split|show|close …" The plan office: targets and months
+	@$(LOCAL) plan -- $(ARGS)
 
 docs: venv-dev ## 由代码与计划生成文档 Write the pages that follow from code and plan
 	@$(RUN) -m tests.contract.catalogue

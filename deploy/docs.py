@@ -46,8 +46,8 @@ _STATUSES: Final = {
     "refused": ("违反规则", "understood, and against a rule; final, so report again under a new id"),
 }
 _INTRODUCTIONS: Final = {
-    "planning": "\n计划办公室的语言,与各区、县(市)上报的事实分开;见 [contract.md](contract.md#f-planning)。 "
-    "The plan office's own language, apart from what districts report; see [contract.md](contract.md#f-planning).\n",
+    "planning": "\n计划办公室的语言,与各区、县(市)上报的事实分开;见 [planning.md](planning.md)。 "
+    "The plan office's own language, apart from what districts report; see [planning.md](planning.md).\n",
 }
 _BASES: Final = {"annual": "每年 annual", "cumulative": "累计 cumulative", "level": "时点 level"}
 _INDICATOR_IDS: Final = re.compile(r"(?<![0-9.])[0-9]+\.[0-9]+\.[a-z](?![a-z0-9.])")

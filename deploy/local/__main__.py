@@ -92,6 +92,14 @@ def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar
     raise typer.Exit(reconcile.run(places, json not in ("", "0")))
 
 
+@app.command("plan", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def _plan(context: typer.Context, state: State = _DEFAULT) -> None:
+    """计划办公室的命令行 The plan office's command line on this installation."""
+    told = {**os.environ, "SKILLPLAN_PLANNING": _running(_existing(state)).url("planning")}
+    command = [sys.executable, "-m", "services.planning.cli", *context.args]
+    os.execve(sys.executable, command, told)  # noqa: S606 - nothing of ours is left to do
+
+
 @app.command("keys", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def _keys(context: typer.Context, state: State = _DEFAULT) -> None:
     """新建、列出、轮换、撤销 HTTP 密钥 Make, list, rotate, revoke HTTP keys."""

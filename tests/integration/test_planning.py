@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -44,6 +47,12 @@ class Office:
         self.planning, self.projection = planning.start().http, reading.http
         self.recruitment = system.the("recruitment", "api").http
         self._count = 0
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the plan office's command line."""
+        told = {**os.environ, "SKILLPLAN_PLANNING": str(self.planning.base_url)}
+        command = [sys.executable, "-m", "services.planning.cli", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=200)
 
     def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:
         self._count += 1
@@ -127,17 +136,17 @@ def targets_have_a_history(office: Office) -> None:
     """Adopt, revise, split: an older view shows the older target, a district its own (E2, F2 to F4)."""
     shown = office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes()).json()
     assert (shown["against"], len(shown["changes"])) == (None, len(PLAN.indicators))
-    adopted = office.tell(
-        "plan-adopted", f"plan/{PLAN.id}", plan=PLAN.id, document=shown["document"], sha256=shown["sha256"],
-        effective_from="2023-01-01", by="计划科",
-    )  # fmt: skip
-    assert adopted["status"] == "accepted", adopted
+    adopted = office.run("adopt", str(FILE), "--yes", "--from", "2023-01-01")
+    assert adopted.returncode == 0, adopted.stderr
+    assert office.run("diff", str(FILE)).returncode == 0
+    assert office.run("adopt", str(FILE), "--yes").returncode == 1
     office.counted()
     before = datetime.now(UTC).isoformat()
-    revised = office.tell(
-        "target-revised", f"target/{PLAN.id}/4.1.b", plan=PLAN.id, indicator="4.1.b", op=">=", value=1200,
-        effective_from="2024-07-01", by="计划科", why="中期评估", clause="第 9 号文",
-    )  # fmt: skip
+    done = office.run(
+        "--json", "revise", "4.1.b", ">=1200", "--from", "2024-07-01", "--why", "中期评估", "--clause", "第 9 号文"
+    )
+    assert done.returncode == 0, done.stderr
+    revised = json.loads(done.stdout)
     parts = dict.fromkeys(SIX, 200)
     split = office.tell(
         "target-split", f"split/{PLAN.id}/4.1.b/2024/districts", plan=PLAN.id, indicator="4.1.b", period="2024",
@@ -162,8 +171,9 @@ def targets_have_a_history(office: Office) -> None:
     period = next(one for one in found["periods"] if one["period"] == "2024")
     assert (period["target"]["value"], period["target"]["clause"], period["difference"]) == (1200, "第 9 号文", 0)
     assert [one["why"] for one in found["history"] if one["type"] == "target-revised"] == ["中期评估"]
-    withdrawn = office.tell("report-retracted", f"target/{PLAN.id}/4.1.b", report_id=revised["id"], reason="暂缓")
-    assert withdrawn["status"] == "accepted", withdrawn
+    withdrawn = office.run("withdraw", f"target/{PLAN.id}/4.1.b", revised["id"], "--why", "暂缓")
+    assert withdrawn.returncode == 0, withdrawn.stderr
+    assert "accepted" in withdrawn.stdout
     office.counted()
     assert office.cell("4.1.b", as_of="2024-07-01")["target"]["value"] == int(old.value or 0)
 
@@ -174,6 +184,17 @@ def wrong_input_changes_nothing(office: Office) -> None:
     typo = FILE.read_text(encoding="utf-8").replace("baseline:", "baselime:", 1)
     told = problem(office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=typo.encode()), 422)
     (fault,) = told["faults"]
+    away = office.run("--url", "http://127.0.0.1:1", "show")
+    assert (away.returncode, "cannot be reached" in away.stderr, "无法连接" in away.stderr) == (3, True, True)
+    for wrong_command, code in (
+        (("revise", "9.9.z", ">=1"), 1),
+        (("revise", "1.3.a", "many"), 2),
+        (("diff", "no.yaml"), 2),
+    ):
+        ended = office.run(*wrong_command)
+        assert ended.returncode == code, ended.stderr
+        assert "✗" in ended.stderr
+        assert ended.stdout == ""
     assert fault["line"] > 100
     assert "baselime" in fault["path"]
     refused(
