@@ -165,8 +165,10 @@ def test_a_district_reports_with_its_own_name_and_the_number_moves(system: Syste
         lambda: 'skillplan_facts_counted_total{service="recruitment"} 1.0' in projector.http.get("/metrics").text
     )
     eventually(lambda: _answered(secured), within=30)
-    refused = _command(["services.district", "publish", str(file)], secured.as_user(f"district-{OTHERS}"))
-    assert refused.returncode == 1
+    again = file.with_name("again.ndjson")  # what was sent from a file once is not sent again
+    again.write_bytes(file.read_bytes())
+    refused = _command(["services.district", "publish", str(again)], secured.as_user(f"district-{OTHERS}"))
+    assert refused.returncode != 0
     assert f"district-{OTHERS} may not use these topics: recruitment.reports.{MINE}" in refused.stderr
 
 
@@ -288,7 +290,7 @@ def test_a_command_ends_with_one_sentence_when_the_broker_refuses_it(
     environment = {name: value for name, value in environment.items() if value}
     for words in (["deploy.topics"], ["services.district", "publish", "/dev/null"]):
         done = _command(words, environment)
-        assert done.returncode == 1
+        assert done.returncode != 0
         assert said in done.stderr
         assert "Traceback" not in done.stderr
         assert len(done.stderr) < 1500
