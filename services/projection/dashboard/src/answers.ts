@@ -103,6 +103,7 @@ export interface Facts {
   numerator: number;
   denominator: number | null;
   facts: Fact[];
+  next: string | null;
 }
 
 export interface Move {

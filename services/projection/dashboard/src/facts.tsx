@@ -10,6 +10,7 @@ import type { View } from "./main";
 import { Note, Shown } from "./parts";
 
 const AT_ONCE = 100;
+const A_PAGE = 500;
 const CAUSES: Record<string, Key> = {
   original: "cause.original",
   correction: "cause.correction",
@@ -23,7 +24,9 @@ export function FactsPage({ view }: { view: View }): JSX.Element {
   const found = plan.series.flatMap((s) => s.measures).flatMap((m) => m.indicators.map((one) => ({ measure: m, indicator: one })));
   const chosen = found.find((one) => one.indicator.id === address.id);
   const base = `./v1/plans/${plan.id}/indicators/${encodeURIComponent(address.id)}`;
-  const facts = useAnswer<Facts>(chosen ? `${base}/facts${query(address, "as_of", "known_at", "district", "period", "month")}` : null);
+  // A cell may be made of a million facts; a page of them is read at a time.
+  const paged = { ...address, asked: { ...address.asked, limit: String(A_PAGE) } };
+  const facts = useAnswer<Facts>(chosen ? `${base}/facts${query(paged, "as_of", "known_at", "district", "period", "month", "after", "limit")}` : null);
   const changes = useAnswer<Changes>(chosen ? `${base}/changes${query(address, "as_of", "known_at", "district", "period")}` : null);
   if (!chosen) return <Note>{t("measure.unknown")}</Note>;
   const { indicator, measure } = chosen;
@@ -74,12 +77,14 @@ function FactTable({ view, data, unit }: { view: View; data: Facts; unit: string
   const [most, setMost] = useState(AT_ONCE);
   const names = Object.fromEntries(view.plan.districts.map((one) => [one.code, said(one.name)]));
   const ratio = data.denominator !== null;
+  const after = view.address.asked["after"];
+  // What is all there is shown from its latest; pages go on from the earliest.
+  const one = !after && !data.next;
   if (!data.facts.length) return <p class="hint">{t("facts.none")}</p>;
   return (
     <>
       <p>
         {t("facts.sum", {
-          count: number(data.facts.length),
           sum: ratio ? t("value.parts", { numerator: number(data.numerator), denominator: number(data.denominator) }) : amount(data.numerator, unit),
         })}
       </p>
@@ -96,7 +101,7 @@ function FactTable({ view, data, unit }: { view: View; data: Facts; unit: string
             </tr>
           </thead>
           <tbody>
-            {data.facts.slice(-most).reverse().map((fact) => (
+            {(one ? data.facts.slice(-most).reverse() : data.facts.slice(0, most)).map((fact) => (
               <tr key={`${fact.service} ${fact.position} ${fact.district} ${fact.counted_on}`}>
                 <td class="keep">{day(fact.on)}</td>
                 <td class="keep">{names[fact.district] ?? fact.district}</td>
@@ -115,13 +120,24 @@ function FactTable({ view, data, unit }: { view: View; data: Facts; unit: string
           </tbody>
         </table>
       </div>
-      {data.facts.length > most && (
-        <p class="pages">
-          <button type="button" onClick={() => setMost(most + AT_ONCE * 5)}>
+      <p class="pages">
+        {data.facts.length > most ? (
+          <button type="button" onClick={() => setMost(A_PAGE)}>
             {t("facts.more", { count: number(data.facts.length - most) })}
           </button>
-        </p>
-      )}
+        ) : (
+          data.next && (
+            <a class="button" href={asking(view.address, { after: data.next })}>
+              {t("facts.next")}
+            </a>
+          )
+        )}
+        {after && (
+          <a class="button" href={asking(view.address, { after: "" })}>
+            {t("facts.first")}
+          </a>
+        )}
+      </p>
     </>
   );
 }
