@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild sql recount reconcile keys plan docs site check test bench venv-local venv-dev
+.PHONY: help up down status logs demo rebuild sql recount reconcile backup restore keys plan docs site check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -46,6 +46,12 @@ sql: venv-local ## 在某服务的库中查询;SERVICE=subsidy SQL='…' Ask a s
 
 recount: venv-local ## 由明细重算并与读模型核对 Recount and compare with the read models
 	@$(LOCAL) run projection recount
+
+backup: venv-local ## 备份各库,密钥另存;TO= KEYS= 指明去处 Back up the databases, keys apart from them
+	@$(LOCAL) backup
+
+restore: venv-local ## 由备份恢复;FROM=<文件夹> SERVICE= Restore a backup, take back what came after it
+	@$(LOCAL) restore
 
 reconcile: venv-local ## 逐段逐位对账;JSON=1 供程序读取 Compare receipts, logs, topics and ledger by position
 	@$(LOCAL) reconcile

@@ -18,17 +18,19 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
+from pydantic import ValidationError
 
 from deploy.topics import DOMAIN_SERVICES
 from services.projection import store
 from services.projection.chart import Chart
 from services.projection.facts import Fact, decode
+from shared.broker import Broker, BrokerSettings, wrong_settings
 from shared.event_store import UNAVAILABLE, read_queries
 
 _SQL: Final = read_queries("deploy", "reconcile.sql")
@@ -67,8 +69,7 @@ class Places:
     """Where everything is: each service's database, as its role, and the broker."""
 
     databases: Mapping[str, str]
-    kafka: str
-    kafka_settings: Mapping[str, Any] = field(default_factory=dict)
+    broker: Broker
 
 
 @dataclass
@@ -109,11 +110,10 @@ async def compare(places: Places) -> list[Compared]:
             relayed[service] = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["relayed"])}
         listeners = [await _listener(service, connections[service], found[service]) for service in services]
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=places.kafka,
             enable_auto_commit=False,
             max_poll_records=_MOST,
             fetch_max_wait_ms=50,  # a fetch of the topic before holds up the next one
-            **places.kafka_settings,
+            **places.broker.client(),
         )
         await consumer.start()
         stack.push_async_callback(consumer.stop)
@@ -455,7 +455,12 @@ def main() -> int:
             "SKILLPLAN_KAFKA.\n"
         )
         return 2
-    return run(Places(databases, os.environ.get("SKILLPLAN_KAFKA", "127.0.0.1:9092")), "--json" in sys.argv[1:])
+    try:
+        broker = BrokerSettings().broker
+    except ValidationError as error:
+        sys.stderr.write(wrong_settings(error) + "\n")
+        return 2
+    return run(Places(databases, broker), "--json" in sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ _MAGIC_OFFSET: Final = 16
 _WITH_HEADERS: Final = 2
 MECHANISM: Final = "SCRAM-SHA-512"
 _LOOK_MS: Final = 10_000
+MISSING_TOPICS: Final = "缺少主题 missing topics"
 
 _ask: Final[Any] = AIOKafkaClient._metadata_update
 
@@ -152,7 +153,7 @@ class Broker:
         missing = [name for name, code in errors.items() if code == UnknownTopicOrPartitionError.errno]
         closed = [name for name, code in errors.items() if code == TopicAuthorizationFailedError.errno]
         if missing:
-            return f"缺少主题 missing topics: {', '.join(missing)} (python -m deploy.topics)"
+            return f"{MISSING_TOPICS}: {', '.join(missing)} (python -m deploy.topics)"
         if closed:
             return f"用户 {self.user} 无权访问主题 user {self.user} may not use these topics: {', '.join(closed)}"
         return None

@@ -14,9 +14,16 @@ import asyncpg
 from shared.events import Fact, ReportKey
 
 _TICK: Final = timedelta(microseconds=1)
+
+
+class NotCompared(Exception):
+    """The log was not compared with its topic since the database was restored or started: decide nothing (0020)."""
+
+
 # What tells that the database is away, not that a statement is wrong: pause, answer 503, try again.
 UNAVAILABLE: Final = (
     OSError,
+    NotCompared,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what asyncpg says when a connection is lost between two of its own states
@@ -108,6 +115,8 @@ class Transaction:
         self.waited += time.perf_counter() - asked
         if row is None:
             raise LookupError("log_head is empty")
+        if not row["compared"]:
+            raise NotCompared
         return row
 
     async def load(self, keys: Iterable[str]) -> list[tuple[tuple[str, ...], bytes]]:
@@ -206,8 +215,13 @@ class EventStore:
         receipt: bytes | None = await self.pool.fetchval(_SQL["receipt"], source, id_)
         return receipt
 
+    async def subscription(self, service: str) -> int:
+        """Return the position up to which another service's log was heard."""
+        return await self.pool.fetchval(_SQL["subscription"], service) or 0
+
     async def head(self) -> dict[str, Any]:
-        """Return position, recorded_at (None on an empty log), receipts and waiting."""
+        """Return position, recorded_at (None on an empty log), receipts and waiting; whether the log was compared with
+        its topic, and where that stands if it was found ahead."""
         row = await self.pool.fetchrow(_SQL["head"])
         if row is None:
             raise LookupError("log_head is empty")

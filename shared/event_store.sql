@@ -1,6 +1,8 @@
 -- name: lock
 -- The transaction's first statement: serialises the decisions of a service.
-select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() as now from log_head for update
+select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() as now,
+    compared is not distinct from log_life() as compared
+from log_head for update
 
 -- name: load
 -- Every fact, own and heard, whose stream or tag is among the keys.
@@ -86,7 +88,9 @@ with new as (
 update log_head set quarantined = quarantined + (select count(*) from new)
 
 -- name: head
-select position, recorded_at, receipts, waiting from log_head
+select position, recorded_at, receipts, waiting, compared is not distinct from log_life() as compared,
+    substring(compared from '^ahead:(.*)')::bigint as topic
+from log_head
 
 -- name: watch
 -- Where everything stands. Ages are in seconds, 0 where nothing is left to do. Of other roles' transactions, the owner's

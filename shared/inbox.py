@@ -16,7 +16,7 @@ import stamina
 import structlog
 from faust.types import EventT
 
-from shared.broker import MECHANISM, Broker, mend_clients
+from shared.broker import MECHANISM, MISSING_TOPICS, Broker, mend_clients
 from shared.event_store import UNAVAILABLE
 from shared.health import Health
 from shared.process import end_process_if_failed
@@ -150,11 +150,15 @@ class Inbox:
 
     async def _watch(self) -> None:
         """End the process when Faust has died silently (its #532), or messages lie there and nothing moves."""
+        looking = asyncio.create_task(self._watch_topics())
+        looking.add_done_callback(end_process_if_failed)
         while True:
             await asyncio.sleep(1)
             if self._app.crashed:
                 _log.error("inbox.crashed", reason=repr(self._app.crash_reason))
                 os._exit(70)
+            for partition in self._app.consumer.assignment():
+                await self._follow_anew(partition)
             lag = self.lag()
             if self.partitions():
                 self._assigned = time.monotonic()
@@ -163,6 +167,44 @@ class Inbox:
             if lag > 0 and not self._pausing and time.monotonic() - self._moved > _STALLED_SECONDS:
                 _log.error("inbox.stalled", lag=lag)
                 os._exit(70)
+
+    async def _watch_topics(self) -> None:
+        """End the process when a topic was gone and is there again: Faust leaves it out from then on."""
+        gone = False
+        while True:
+            problem = await self._broker.problem(self._topics)
+            if problem is not None and MISSING_TOPICS in problem:
+                gone = True
+                self._health.report("topics", problem)
+            elif problem is None and gone:
+                _log.error("inbox.topic-made-anew")
+                os._exit(70)
+            await asyncio.sleep(2)
+
+    async def _follow_anew(self, partition: Any) -> None:
+        """Read a partition from its start when its topic was made anew: Faust drops what is below the last offset."""
+        consumer: Any = self._app.consumer
+        end, read = consumer.highwater(partition), consumer._read_offset.get(partition)
+        if end is not None and read is not None and read > end:
+            await self._read_again(partition)
+
+    async def read_again(self, topic: str) -> None:
+        """Read a topic from its start, once one of its partitions is ours."""
+        while not (found := [p for p in self._own() if p.topic == topic]):  # noqa: ASYNC110 - Faust tells nobody
+            await asyncio.sleep(0.2)
+        for partition in found:
+            await self._read_again(partition)
+
+    def _own(self) -> list[Any]:
+        return list(self._app.consumer.assignment()) if self._consuming else []
+
+    async def _read_again(self, partition: Any) -> None:
+        _log.warning("inbox.from-the-start", topic=partition.topic, partition=partition.partition)
+        consumer = self._app.consumer
+        for kept in ("_read_offset", "_committed_offset", "_acked", "_acked_index", "_gap"):
+            getattr(consumer, kept).pop(partition, None)
+        self._handled.pop((partition.topic, partition.partition), None)
+        await consumer.seek(partition, 0)
 
     def lag(self) -> int:
         """Return how many messages of the assigned partitions are not handled yet, as far as the broker told."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import aiokafka
@@ -16,6 +17,7 @@ from shared.broker import Broker
 from shared.event_store import UNAVAILABLE, read_queries
 from shared.events import show_instant
 from shared.health import Health
+from shared.published import Published
 
 _SQL: Final = read_queries("shared", "relay.sql")
 _PAGE: Final = 2000
@@ -30,11 +32,21 @@ _log = structlog.get_logger()
 Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 
 
+class TopicAhead(Exception):
+    """The topic has what the log has not: nothing may be decided or sent until that is taken back (decision 0020)."""
+
+
 class Relay:
     """Reads each outbox after its checkpoint, sends, and moves the checkpoint once the broker has acknowledged."""
 
     def __init__(
-        self, dsn: str, broker: Broker, service: str, health: Health, traces: tracing.Tracing | None = None
+        self,
+        dsn: str,
+        broker: Broker,
+        service: str,
+        health: Health,
+        on_compared: Callable[[], Awaitable[None]],
+        traces: tracing.Tracing | None = None,
     ) -> None:
         self._dsn = dsn
         self._broker = broker
@@ -42,6 +54,7 @@ class Relay:
         self._service = service
         self._health = health
         self._tracing = traces or tracing.Tracing()
+        self._on_compared = on_compared
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
             "receipts": self._receipt,
@@ -55,6 +68,9 @@ class Relay:
             try:
                 await self._relay()
                 pause = 0.2
+            except TopicAhead as error:
+                self._health.report("relay", str(error))
+                _log.error("relay.topic-ahead", problem=str(error))
             except (*UNAVAILABLE, KafkaError) as error:
                 where, problem = "database", type(error).__name__
                 if isinstance(error, KafkaError):
@@ -65,13 +81,16 @@ class Relay:
             pause = min(pause * 2, 5.0)
 
     async def _relay(self) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
+            stack.push_async_callback(_close, connection)
             while not await connection.fetchval(_SQL["lock"]):
                 self._health.report("relay", None, _GOOD_FOR)  # a standby is well
                 await asyncio.sleep(1)
             if (problem := await self._broker.problem(self._topics)) is not None:
                 raise KafkaConnectionError(problem)
+            published = await stack.enter_async_context(Published(self._broker, self._service))
+            await self._compare(connection, published)
             producer = aiokafka.AIOKafkaProducer(
                 acks="all",
                 enable_idempotence=True,
@@ -81,19 +100,36 @@ class Relay:
                 request_timeout_ms=20000,
                 **self._broker.client(),
             )
-            try:
-                await producer.start()
-                await self._pump(connection, producer)
-            finally:
-                await producer.stop()
-        finally:
-            with contextlib.suppress(*UNAVAILABLE, TimeoutError):
-                await connection.close(timeout=2)
+            stack.push_async_callback(producer.stop)
+            await producer.start()
+            await self._pump(connection, producer, published)
 
-    async def _pump(self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer) -> None:
+    async def _compare(self, connection: asyncpg.Connection, published: Published) -> None:
+        """Compare the log with its topic, and let the service decide when the log is no shorter (decision 0020).
+
+        Where the topic is shorter than what was sent, it was lost and made anew: it gets what is missing again.
+        """
+        position, raw = await published.last()
+        head = await connection.fetchrow(_SQL["head"])
+        if head is None:
+            raise LookupError("log_head is empty")
+        if position > head["position"]:
+            await connection.execute(_SQL["ahead"], position)
+            raise TopicAhead(f"{self._service}.events is at {position}, the log at {head['position']}")
+        if position and await connection.fetchval(_SQL["digest"], position) != hashlib.sha256(raw).digest():
+            raise TopicAhead(f"{self._service}.events has other bytes than the log at {position}")
+        if position < head["relayed"]:
+            _log.warning("relay.sends-again", after=position, sent=head["relayed"])
+            await connection.execute(_SQL["move"], "facts", position)
+        await self._on_compared()
+        await connection.execute(_SQL["compared"])
+
+    async def _pump(
+        self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer, published: Published
+    ) -> None:
         recorded = asyncio.Event()
         await connection.add_listener("recorded", lambda *_: recorded.set())
-        looked = float("-inf")
+        looked, end = float("-inf"), await published.end()
         checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
         while True:
             recorded.clear()
@@ -111,7 +147,9 @@ class Relay:
                             self._topics.add(topic)
                             partition = 0 if outbox == "facts" else None
                             acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
-                    await asyncio.gather(*acks)
+                    acknowledged = await asyncio.gather(*acks)
+                if outbox == "facts":
+                    end = self._follow(end, acknowledged[0].offset, acknowledged[-1].offset + 1)
                 await connection.execute(_SQL["move"], outbox, rows[-1][0])
                 checkpoints[outbox] = rows[-1][0]
                 sent += len(rows)
@@ -130,6 +168,14 @@ class Relay:
                     there = await producer.client.force_metadata_update()
                 problem = None if there else f"kafka: {await self._broker.problem() or 'not available'}"
                 self._health.report("relay", problem, _GOOD_FOR)
+                if there:
+                    end = self._follow(end, at := await published.end(), at)
+
+    def _follow(self, end: int, first: int, new: int) -> int:
+        """Return where the topic of facts ends now; raises KafkaError when it was made anew meanwhile."""
+        if first < end:
+            raise KafkaConnectionError(f"{self._service}.events was made anew")
+        return new
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:
@@ -153,7 +199,9 @@ class Relay:
             return None
         known = row["source"] is not None and row["id"] is not None
         key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
-        return f"receipts.{row['district']}", key.encode(), row["bytes"], _JSON
+        # For whoever takes it back into a restored database: repeats are known by it, and it betrays nothing (A4).
+        digest = [("digest", row["digest"].encode())] if row["digest"] else []
+        return f"receipts.{row['district']}", key.encode(), row["bytes"], [*_JSON, *digest]
 
     def _quarantined(self, row: asyncpg.Record) -> Outgoing:
         number, topic, partition, offset, reason, size, digest, at = row
@@ -169,3 +217,8 @@ class Relay:
             "at": show_instant(at),
         }
         return "quarantine", f"{self._service} {number}".encode(), orjson.dumps(value), _JSON
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    with contextlib.suppress(*UNAVAILABLE, TimeoutError):
+        await connection.close(timeout=2)

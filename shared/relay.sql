@@ -2,6 +2,19 @@
 -- One relay a service: the lock lives as long as the connection that reads and checkpoints.
 select pg_try_advisory_lock(hashtext('skillplan.relay'))
 
+-- name: head
+select position, (select number from relayed where outbox = 'facts') as relayed from log_head
+
+-- name: digest
+select sha256 from fact where position = $1
+
+-- name: compared
+-- In this life of the database the log was found to be no shorter than its topic: decide.
+update log_head set compared = log_life()
+
+-- name: ahead
+update log_head set compared = 'ahead:' || $1::bigint
+
 -- name: checkpoints
 select outbox, number from relayed
 
@@ -12,7 +25,7 @@ update relayed set number = $2 where outbox = $1
 select position, stream, null, null, bytes from fact where position > $1 order by position limit $2
 
 -- name: receipts
-select number, source, id, decision, bytes, district from receipt where number > $1 order by number limit $2
+select number, source, id, decision, bytes, district, encode(digest, 'hex') as digest from receipt where number > $1 order by number limit $2
 
 -- name: quarantine
 select number, topic, partition, "offset", reason, size, encode(digest, 'hex'), at

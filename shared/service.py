@@ -31,6 +31,8 @@ from shared.migrations import check, connect, migrate
 from shared.plan import Plan
 from shared.plan_file import PlanError, load_plans
 from shared.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
+from shared.published import Published
+from shared.recovery import CannotRecover, recover
 from shared.relay import Relay
 from shared.sealing import Seal
 from shared.tracing import Tracing
@@ -122,6 +124,7 @@ class _Parts:
     async def ask(self) -> list[Reading]:
         """Ask the database how everything stands."""
         found, own = await self.store.watch(), (self.name,)
+        self.metrics.health.report("log", _not_compared(self.name, await self.store.head()))
         left = [
             Reading(f"skillplan_relay_{what}", max(0.0, found[f"{outbox}_{column}"] or 0), (*own, outbox))
             for outbox in ("facts", "receipts", "quarantine")
@@ -163,6 +166,18 @@ async def _check_database(service: str, dsn: str, keys: Mapping[str, bytes]) -> 
         )
 
 
+def _not_compared(service: str, head: Mapping[str, Any]) -> str | None:
+    """Say why nothing is decided although the database is there; None when it is."""
+    if head["compared"]:
+        return None
+    if head["topic"] is None:
+        return "not compared with its topic yet: the worker does it"
+    return (
+        f"{service}.events is at {head['topic']}, the log at {head['position']}: a database restored from a backup?"
+        f" Stop the worker and run `recover` (docs/operations.md)"
+    )
+
+
 async def _open(service: Service, settings: ServiceSettings, process: str, health: Health) -> _Parts:
     name = service.language.service
     metrics, tracing = Metrics(name, process, health), Tracing(settings.otlp, name, process)
@@ -194,16 +209,21 @@ class Worker:
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
         settings, name = parts.settings, parts.name
+        self._group = f"skillplan-{name}"
         health = parts.metrics.health
-        self.inbox = Inbox(f"skillplan-{name}", settings.broker, health)
+        self.inbox = Inbox(self._group, settings.broker, health)
         self._holes = dict.fromkeys((f"{language.service}.events" for language in parts.service.hears), False)
         self.inbox.subscribe(
             "reports", [f"{name}.reports.{district}" for district in parts.districts], self._take_reports
         )
         for language in parts.service.hears:
             self.inbox.subscribe(language.service, [f"{language.service}.events"], self._hear(language.service))
-        self.relay = Relay(settings.pg_dsn.get_secret_value(), settings.broker, name, health, parts.tracing)
+        self.relay = Relay(
+            settings.pg_dsn.get_secret_value(), settings.broker, name, health, self._hear_again, parts.tracing
+        )
         parts.metrics.read(self._read)
+        self._read_again: dict[str, int] = {}
+        self._reading: set[asyncio.Task[None]] = set()
 
     async def _take_reports(self, messages: Sequence[Message]) -> None:
         arrived: list[Report | NotUnderstood] = []
@@ -235,12 +255,31 @@ class Worker:
             heard = await self._parts.handler.hear(service, facts)
             hole = max((position for position, _, _ in facts), default=0) > heard
             if hole:
+                if self._read_again.get(service) != heard + 1:  # the topic may have been made anew, or we restored
+                    self._from_the_start(service, heard + 1)
                 _log.error("hear.hole", of=service, missing=heard + 1)
             self._holes[f"{service}.events"] = hole
             problem = f"position {heard + 1} is missing" if hole else None
             self._parts.metrics.health.report(f"{service}.events", problem)
 
         return hear
+
+    def _from_the_start(self, service: str, missing: int) -> None:
+        """Let a log be heard again from its start; what was heard is known by its position."""
+        self._read_again[service] = missing
+        reading = asyncio.create_task(self.inbox.read_again(f"{service}.events"))
+        self._reading.add(reading)
+        reading.add_done_callback(self._reading.discard)
+
+    async def _hear_again(self) -> None:
+        """Hear a log again when less is to come than is missing: the database is older than what was acknowledged."""
+        for language in self._parts.service.hears:
+            service = language.service
+            async with Published(self._parts.settings.broker, service, self._group) as published:
+                (position, _), to_come = await published.last(), await published.to_come()
+            heard = await self._parts.store.subscription(service)
+            if position - heard > to_come:
+                self._from_the_start(service, heard + 1)
 
     async def run(self) -> None:
         """Work, and answer probes, until SIGTERM or SIGINT."""
@@ -280,11 +319,12 @@ _NEEDED: Final = {
     "api": ("pg_dsn", "city_key", "service_key"),
     "worker": ("pg_dsn", "city_key", "service_key"),
     "migrate": ("pg_owner_dsn",),
+    "recover": ("pg_dsn",),
 }
 
 
 def main(service: Service) -> None:
-    """Run one of a service's processes: `api`, `worker` or `migrate`."""
+    """Run one of a service's processes: `api`, `worker`, `migrate`, or `recover` after a restored backup."""
     name = service.language.service
     command, settings = command_line(f"services.{name}", service.settings, _NEEDED)
     # What a batch makes dies with it by itself; at its usual pace the collector takes a tenth of the worker's time, and
@@ -295,12 +335,23 @@ def main(service: Service) -> None:
         match command:
             case "migrate":
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to=name))
+            case "recover":
+                asyncio.run(_recover(service, settings))
             case "api":
                 uvloop.run(_serve(service, settings))
             case _:
                 uvloop.run(_work(service, settings))
-    except (Refused, PlanError) as error:
+    except (Refused, PlanError, CannotRecover) as error:
         sys.exit(str(error))
+
+
+async def _recover(service: Service, settings: ServiceSettings) -> None:
+    name, plans = service.language.service, load_plans(settings.plans)
+    districts = sorted({district.code for plan in plans for district in plan.districts})
+    heard = [language.service for language in service.hears]
+    dsn = settings.pg_dsn.get_secret_value()
+    taken = await recover(dsn, settings.broker, service.language, service.domain(plans), districts, heard)
+    sys.stdout.write(taken.tell(name) + "\n")
 
 
 async def _serve(service: Service, settings: ServiceSettings) -> None:

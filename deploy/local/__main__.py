@@ -1,4 +1,4 @@
-"""The commands behind `make up`, `down`, `status`, `logs`, `demo`, `rebuild`, `recount`, `reconcile`."""
+"""The commands behind the targets of the Makefile that start, look at and mend an installation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Annotated
 import typer
 
 from deploy import reconcile
-from deploy.local import console, status, up
+from deploy.local import backup, console, status, up
 from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor, services
 from deploy.local.refusal import Refusal
+from shared.broker import Broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 State = Annotated[Path, typer.Option(envvar="STATE", help="状态文件夹 the state folder")]
@@ -88,7 +89,9 @@ def _sql(
 def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="JSON")] = "") -> None:
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = _running(_existing(state))
-    places = reconcile.Places({name: installation.role_dsn(name) for name in services()}, installation.bootstrap)
+    places = reconcile.Places(
+        {name: installation.role_dsn(name) for name in services()}, Broker(installation.bootstrap)
+    )
     raise typer.Exit(reconcile.run(places, json not in ("", "0")))
 
 
@@ -104,6 +107,40 @@ def _plan(context: typer.Context, state: State = _DEFAULT) -> None:
 def _keys(context: typer.Context, state: State = _DEFAULT) -> None:
     """新建、列出、轮换、撤销 HTTP 密钥 Make, list, rotate, revoke HTTP keys."""
     raise typer.Exit(up.keys(load(_existing(state)), *context.args))
+
+
+@app.command("backup")
+def _backup(
+    state: State = _DEFAULT,
+    to: Annotated[Path | None, typer.Option(envvar="TO")] = None,
+    keys: Annotated[Path | None, typer.Option(envvar="KEYS")] = None,
+) -> None:
+    """备份各库与密钥 Back up every database, and the keys apart from them."""
+    backup.back_up(_running(_existing(state)), to, keys)
+
+
+@app.command("restore")
+def _restore(
+    state: State = _DEFAULT,
+    backed_up: Annotated[Path | None, typer.Option("--from", envvar="FROM")] = None,
+    service: Annotated[str, typer.Option(envvar="SERVICE")] = "",
+    keys: Annotated[Path | None, typer.Option(envvar="KEYS")] = None,
+) -> None:
+    """由备份恢复,再从主题取回其后的 Restore a backup, then take back what came after it from the topics."""
+    if backed_up is None:
+        raise Refusal("请指明备份:make restore FROM=<文件夹>。", "Name the backup: make restore FROM=<folder>.")
+    folder = _existing(state)
+    installation, supervisor = _running(folder), Supervisor(folder)
+    wanted = service.split(",") if service else services()
+    with held(folder):
+        backup.check(installation, backed_up, wanted, keys)
+        with console.step("停止相关进程", "Stopping the processes concerned"):
+            supervisor.stop_services(wanted)
+        try:
+            backup.restore(installation, backed_up, wanted)
+            backup.recover(installation, wanted)
+        finally:
+            supervisor.start_services()
 
 
 def _existing(state: Path) -> Path:

@@ -182,6 +182,13 @@ class Supervisor:
             if one["group"] == _GROUP:
                 self._ensure_started(f"{_GROUP}:{one['name']}")
 
+    def stop_services(self, wanted: Iterable[str]) -> None:
+        """Stop both processes of some services, and wait for it."""
+        for service in wanted:
+            for command in commands(service):
+                with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
+                    self._ask("stopProcess", f"{_GROUP}:{service}-{command}", True)
+
     def states(self) -> dict[str, dict[str, Any]]:
         """Return supervisor's word on each process, by name: statename, pid, description."""
         return {one["name"]: one for one in self._ask("getAllProcessInfo")}

@@ -49,6 +49,18 @@ class _Log:
         self.problem: str | None = None
         self.districts: dict[str, float] = {}  # when the last fact of each was recorded
         self.traces: list[str] = []  # of what was read and is not counted yet
+        self._missing = 0  # the position for which the whole topic was looked through
+
+    def looks_back(self) -> bool:
+        """Tell whether to look for what is missing in the topic from its start, once for each.
+
+        It stands there when the topic was made anew: its offsets are others then, and ours led beyond.
+        """
+        missing = self.reached.position + 1
+        if self.problem is None or self._missing == missing:
+            return False
+        self._missing = missing
+        return True
 
     def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: Batch) -> None:
         """Take a message into the batch if it is the fact expected next.
@@ -175,6 +187,9 @@ class Follower:
                 read += 1
                 if read % _BREATH == 0:
                     await asyncio.sleep(0)  # the batch before is being written, and probes want an answer
+            if log.looks_back():
+                _log.warning("projector.from-the-start", topic=partition.topic)
+                await consumer.seek_to_beginning(partition)
         await self.settle()
         moves = {log.service: (log.asked, log.reached) for log in self.logs.values() if log.asked != log.reached}
         if moves:

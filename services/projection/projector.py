@@ -16,6 +16,7 @@ from services.projection.rebuild import rebuild
 from services.projection.store import Ledger, OtherWriter, Switched, of_generation
 from shared.broker import Broker
 from shared.event_store import UNAVAILABLE
+from shared.events import SERVICES
 from shared.metrics import Metrics, Reading
 from shared.plan_file import load_plans
 from shared.process import end_process_if_failed
@@ -26,6 +27,7 @@ _MOST: Final = 2000
 _GOOD_FOR: Final = 15.0
 # Comparing the numbers with their ledger may take this part of the database's time.
 _COMPARING: Final = 1 / 20
+_TOPICS: Final = {f"{service}.events" for service in SERVICES}
 _log = structlog.get_logger()
 
 
@@ -57,7 +59,10 @@ class Projector:
             except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
                 part, problem = "database", f"not available: {type(error).__name__}"
                 if isinstance(error, KafkaError):
-                    part, problem = "kafka", await self._broker.problem() or f"not available: {type(error).__name__}"
+                    part, problem = (
+                        "kafka",
+                        await self._broker.problem(_TOPICS) or f"not available: {type(error).__name__}",
+                    )
                 self._health.report(part, problem)
                 _log.warning("projector.paused", waiting_for=part, problem=problem)
             if time.monotonic() - began > 10:  # noqa: PLR2004 - it was well for a while
@@ -126,7 +131,9 @@ class Projector:
                 await follower.ahead()
                 self._health.report("kafka", None, _GOOD_FOR)
             except (KafkaError, TimeoutError) as error:
-                self._health.report("kafka", await self._broker.problem() or f"not available: {type(error).__name__}")
+                self._health.report(
+                    "kafka", await self._broker.problem(_TOPICS) or f"not available: {type(error).__name__}"
+                )
             await asyncio.sleep(2)
 
     async def _compare(self, number: int) -> None:

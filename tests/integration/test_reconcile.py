@@ -8,6 +8,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from deploy.reconcile import Compared, Places, compare, report
+from shared.broker import Broker
 from tests.integration.flow import flowing
 from tests.integration.processes import System, _fetch, eventually, run
 from tests.integration.reports import certificate_issued, person_hired, standard_set, subsidy_claimed
@@ -18,7 +19,7 @@ CLAIMS = 5
 
 
 def places(system: System) -> Places:
-    return Places({name: database.dsn for name, database in system.databases.items()}, system.kafka)
+    return Places({name: database.dsn for name, database in system.databases.items()}, Broker(system.kafka))
 
 
 def compared(system: System) -> dict[str, Compared]:
