@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild sql recount reconcile backup restore keys plan docs site check test bench venv-local venv-dev
+.PHONY: help up down status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -78,6 +78,9 @@ check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import cont
 
 test: check ## 全部测试;ARGS="-k 名字" 选择 Every test; ARGS="-k name" to choose
 	@.venv/bin/pytest $(ARGS)
+
+faults: venv-dev ## 故障表;ARGS="--only broker --write" Every fault for real, and what became of the reports
+	@$(RUN) -m tests.faults $(ARGS)
 
 bench: venv-dev ## 逐段测速;BENCH_SIZE=small 快速;ARGS="--json F" Measure each hop beside its floor
 	@$(RUN) -m tests.bench $(ARGS)

@@ -141,6 +141,7 @@ def _restore(
             backup.recover(installation, wanted)
         finally:
             supervisor.start_services()
+    up.up(folder, up.Wish(demo=False))  # what was started is waited for
 
 
 def _existing(state: Path) -> Path:

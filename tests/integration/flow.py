@@ -60,7 +60,12 @@ class Flow:
 
 @contextlib.contextmanager
 def flowing(
-    address: str, kafka: str, by_http: Sequence[Report], by_kafka: Sequence[Report], seconds: float
+    address: str,
+    kafka: str,
+    by_http: Sequence[Report],
+    by_kafka: Sequence[Report],
+    seconds: float,
+    patience: float = 60.0,
 ) -> Iterator[Flow]:
     """Send all of it within about so many seconds while the block runs; at its end, wait until all is sent."""
     flow = Flow(by_http, by_kafka)
@@ -74,7 +79,7 @@ def flowing(
     with ThreadPoolExecutor(1) as apart:
         sending = apart.submit(asyncio.run, send())
         yield flow
-        sending.result(timeout=60)
+        sending.result(timeout=patience)
 
 
 def moments(flow: Flow, count: int, seconds: float) -> Iterator[int]:

@@ -2,127 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import secrets
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from deploy import topics as deploy_topics
-from deploy.local import databases, jars, kafka, postgres
-from deploy.local.databases import Database, Passwords
-from deploy.local.ports import HOST, any_free
-from shared.broker import Broker
-from shared.migrations import migrate
-from tests.conftest import ROOT
-from tests.integration.processes import Process, System, eventually, run, topics_of
-from tests.integration.reports import Report, person_hired
-from tests.integration.road import check_answered, publish, settle, standing, structured
-
-PATIENCE = 60.0
-
-
-@dataclass
-class Server:
-    """A database or a broker that is stopped and started again on the same data and port."""
-
-    command: list[str]
-    log: Path
-    answers: Callable[[], bool]
-    child: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True
-            )
-        eventually(self.answers, PATIENCE)
-
-    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        assert self.child is not None
-        self.child.send_signal(number)
-        self.child.wait(30)
-
-
-@dataclass
-class Own:
-    """A pair of our own with recruitment on it."""
-
-    system: System
-    database: Server
-    broker: Server
-
-    @property
-    def api(self) -> Process:
-        return self.system.the("recruitment", "api")
-
-    @property
-    def worker(self) -> Process:
-        return self.system.the("recruitment", "worker")
-
-    @property
-    def projector(self) -> Process:
-        return self.system.the("projection", "projector")
-
-    @property
-    def processes(self) -> tuple[Process, ...]:
-        return self.api, self.worker, self.projector
-
-    def all_counted(self) -> bool:
-        """Tell whether the projection has counted the whole log."""
-        position = self.system.query("recruitment", "select position from log_head")[0][0]
-        told = re.search(r'projection_position{service="recruitment"} (\S+)', self.projector.http.get("/metrics").text)
-        return told is not None and float(told[1]) == position
-
-    def post(self, report: Report) -> int:
-        return self.api.http.post("/v1/events", json=report).status_code
-
-    def decided(self, reports: list[Report]) -> bool:
-        return all(receipt is not None for receipt in standing(self.system, "recruitment", reports))
+from tests.faults.ground import Own, own_installation
+from tests.faults.table import FAULTS, Fault, suffer
+from tests.integration.processes import eventually
+from tests.integration.reports import person_hired
+from tests.integration.road import check_answered, publish, settle, structured
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    folder = Path(tempfile.mkdtemp(prefix="skillplan-away-"))
-    folder.chmod(0o711)  # the database runs as another user when we are root
-    broker_port, controller_port, database_port = any_free(3)
-    bootstrap, password = f"{HOST}:{broker_port}", secrets.token_urlsafe(18)
-    superuser = postgres.dsn(database_port, password)
-    command = kafka.prepare(
-        folder / "kafka", broker_port, controller_port, class_path=jars.classpath(), java=kafka.find_java()
-    )
-    cluster = postgres.prepare(folder / "postgres", password)
-    broker = Server(command, folder / "kafka.log", lambda: kafka.is_up(bootstrap))
-    database = Server(cluster.command(database_port, {}), folder / "postgres.log", lambda: postgres.is_up(superuser))
-    system = System(bootstrap, tmp_path_factory.mktemp("away"), lambda name: _database(superuser, name), superuser)
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        for server in (broker, database):
-            server.start()
-            stack.callback(server.stop)
-        stack.callback(system.close)
-        run(deploy_topics.create(Broker(bootstrap), topics_of(["recruitment"])))
-        system.start_services("recruitment")
-        system.start("projection", "projector")
-        yield Own(system, database, broker)
-
-
-def _database(superuser: str, service: str) -> Database:
-    passwords = Passwords(secrets.token_hex(12), secrets.token_hex(12))
-    run(databases.ensure_roles(superuser, {service: passwords}))
-    run(databases.ensure_databases(superuser, [service]))
-    owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
-    migrations = "services/projection/migrations" if service == "projection" else "shared/migrations"
-    run(migrate(owner, ROOT / migrations, service))
-    return Database(service, service, owner, databases.address(superuser, service, passwords.role, service))
+    with own_installation(tmp_path_factory.mktemp("away")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -191,3 +87,13 @@ def test_the_broker_goes_away(own: Own, number: signal.Signals) -> None:
             assert process.alive
         check_answered(own.system, "recruitment", [*before, *meanwhile, *after])
         assert not ends, "it needed no new start"
+
+
+SHORT = ("connections cut", "late network", "reset connections", "half-open connections", "full disk")
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.en in SHORT], ids=lambda fault: fault.en)
+def test_every_report_is_decided_and_counted_once_through(own: Own, fault: Fault) -> None:
+    row = suffer(own, fault, reports=120, seconds=4.0, held=2.0)
+    assert (row.lost, row.twice, row.recount) == (0, 0, 0)
+    assert row.sent == row.accepted

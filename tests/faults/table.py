@@ -1,0 +1,226 @@
+"""The faults, what is asked of each, and the road that reports take through them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.conftest import ROOT
+from tests.faults.ground import Own
+from tests.integration.flow import flowing
+from tests.integration.processes import _fetch as fetch
+from tests.integration.processes import eventually, run
+from tests.integration.reports import Report, person_hired
+from tests.integration.road import check_log, last_receipts
+
+PATIENCE = 180.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done: a block that lasts as long as it is told."""
+
+    zh: str
+    en: str
+    done: Callable[[Own, float], None]
+
+
+@dataclass
+class Row:
+    """What became of the reports that were sent meanwhile."""
+
+    fault: Fault
+    seconds: float
+    sent: int
+    accepted: int
+    lost: int
+    twice: int
+    recount: int
+    lag_gone: float
+    ready_said: set[str] = field(default_factory=set)
+
+
+def _broker(number: signal.Signals) -> Callable[[Own, float], None]:
+    def stop(own: Own, held: float) -> None:
+        own.broker.stop(number)
+        time.sleep(held)
+        own.broker.start()
+
+    return stop
+
+
+def _database(number: signal.Signals) -> Callable[[Own, float], None]:
+    def stop(own: Own, held: float) -> None:
+        own.database.stop(number)
+        time.sleep(held)
+        own.database.start()
+
+    return stop
+
+
+def _cut(own: Own, held: float) -> None:
+    """End every connection of the database, again and again."""
+    sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename in ('recruitment', 'projection')"
+    end = time.monotonic() + held
+    while time.monotonic() < end:
+        run(fetch(own.system.superuser, sql))
+        time.sleep(0.5)
+
+
+def _late(own: Own, held: float) -> None:
+    for network in (own.to_broker, own.to_database):
+        network.latency = 0.1
+    time.sleep(held)
+    for network in (own.to_broker, own.to_database):
+        network.latency = 0.0
+
+
+def _reset(own: Own, held: float) -> None:
+    end = time.monotonic() + held
+    while time.monotonic() < end:
+        own.to_broker.reset()
+        own.to_database.reset()
+        time.sleep(0.5)
+
+
+def _half_open(own: Own, held: float) -> None:
+    """Connections stand and nothing gets through; then they turn out to be dead."""
+    for network in (own.to_broker, own.to_database):
+        network.silent = True
+    time.sleep(held)
+    for network in (own.to_broker, own.to_database):
+        network.reset()
+        network.silent = False
+
+
+def _full_disk(own: Own, held: float) -> None:
+    """Let the database write no further: its own limit of what one file may hold, as a full disk ends a write.
+
+    A file system of its own would need root and a mount; the server is told by the kernel, too, this way.
+    """
+    assert own.database.child is not None
+    servers = _family(own.database.child.pid)
+    before = {pid: _limit(pid, "8192") for pid in servers}
+    end = time.monotonic() + held
+    while time.monotonic() < end:
+        for pid in _family(own.database.child.pid):  # new connections are new processes, with the parent's limit
+            if pid not in before:
+                before[pid] = _limit(pid, "8192")
+        time.sleep(0.2)
+    for pid in _family(own.database.child.pid):
+        _limit(pid, "unlimited")
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+def _limit(pid: int, size: str) -> int:
+    return subprocess.run(["prlimit", f"--fsize={size}:", f"--pid={pid}"], capture_output=True, check=False).returncode
+
+
+def _kills(which: str) -> Callable[[Own, float], None]:
+    def kill(own: Own, held: float) -> None:
+        process = {"api": own.api, "worker": own.worker, "projector": own.projector}[which]
+        chance = random.Random(which)  # noqa: S311 - the same moments each time
+        times = max(2, int(held / 3))
+        for _ in range(times):
+            time.sleep(chance.uniform(0.5, 2) * held / times / 1.25)
+            if process.child is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.child.send_signal(signal.SIGKILL)
+
+    return kill
+
+
+FAULTS = (
+    Fault("Kafka 有序停止", "broker stopped", _broker(signal.SIGTERM)),
+    Fault("Kafka 被杀", "broker killed", _broker(signal.SIGKILL)),
+    Fault("PostgreSQL 有序停止", "database stopped", _database(signal.SIGINT)),
+    Fault("PostgreSQL 被杀", "database killed", _database(signal.SIGKILL)),
+    Fault("数据库连接被切断", "connections cut", _cut),
+    Fault("数据库磁盘写满", "full disk", _full_disk),
+    Fault("网络迟缓(每向 100 毫秒)", "late network", _late),
+    Fault("连接被重置", "reset connections", _reset),
+    Fault("半开连接", "half-open connections", _half_open),
+    Fault("HTTP 进程被杀", "api killed", _kills("api")),
+    Fault("worker 被杀", "worker killed", _kills("worker")),
+    Fault("投影器被杀", "projector killed", _kills("projector")),
+)
+
+
+def suffer(own: Own, fault: Fault, reports: int, seconds: float, held: float) -> Row:
+    """Send reports by both doors while the fault holds; return what became of them."""
+    mark = f"{fault.en.replace(' ', '-')}-{time.monotonic_ns()}"
+    sent = [person_hired(f"{mark}-{n}") for n in range(reports)]
+    said: set[str] = set()
+    with contextlib.ExitStack() as watched:
+        for process in own.processes:
+            watched.enter_context(process.watched())
+        with _listening(own, said), flowing(own.api.url, own.system.kafka, sent[::2], sent[1::2], seconds, PATIENCE):
+            time.sleep(min(1.0, seconds / 4))
+            fault.done(own, held)
+        over = time.monotonic()
+        eventually(lambda: own.decided(sent), PATIENCE)
+        eventually(own.all_counted, PATIENCE)
+        for process in own.processes:
+            process.wait_ready(PATIENCE)
+        lag_gone = time.monotonic() - over
+    made = Counter((fact["reportsource"], fact["reportid"]) for fact in check_log(own.system, "recruitment"))
+    return Row(
+        fault, held, len(sent), _accepted(own, sent),
+        sum(not made[report["source"], report["id"]] for report in sent),
+        sum(made[report["source"], report["id"]] > 1 for report in sent),
+        _recount(own), lag_gone, said,
+    )  # fmt: skip
+
+
+def _accepted(own: Own, sent: list[Report]) -> int:
+    told = last_receipts(own.system, {report["district"] for report in sent})
+    return sum(told[report["source"], report["id"]]["status"] == "accepted" for report in sent)
+
+
+def _recount(own: Own) -> int:
+    """Let the projection recount its ledger; 0 when it is equal."""
+    done = subprocess.run(
+        [sys.executable, "-m", "services.projection", "recount"],
+        cwd=ROOT, env={**os.environ, **own.projector.settings}, capture_output=True, check=False, timeout=PATIENCE,
+    )  # fmt: skip
+    return done.returncode
+
+
+@contextlib.contextmanager
+def _listening(own: Own, said: set[str]) -> Iterator[None]:
+    """Gather what `/readyz` of every process says meanwhile."""
+    stop = threading.Event()
+
+    def listen() -> None:
+        with httpx.Client(timeout=5, trust_env=False) as client:
+            while not stop.wait(0.5):
+                for process in own.processes:
+                    try:
+                        problems = client.get(f"{process.url}/readyz").json()["problems"]
+                    except (httpx.HTTPError, ValueError):
+                        problems = {"-": "no answer"}
+                    said.update(f"{process.command}: {part}: {text[:70]}" for part, text in problems.items())
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        listening.join(30)
