@@ -77,6 +77,9 @@ def rights(districts: Iterable[str]) -> set[Right]:
             Right(service, _READ, _TOPIC, f"{service}.reports.", _PREFIXED),
             Right(service, _READ, _GROUP, f"skillplan-{service}", _PREFIXED),
             Right(service, _WRITE, _TOPIC, topics.events(service).name),
+            # It compares its log with what it published, and takes that back after a restore (decision 0020).
+            Right(service, _READ, _TOPIC, topics.events(service).name),
+            Right(service, _READ, _TOPIC, "receipts.", _PREFIXED),
             Right(service, _WRITE, _TOPIC, "receipts.", _PREFIXED),
             Right(service, _WRITE, _TOPIC, topics.quarantine().name),
             Right("projection", _READ, _TOPIC, topics.events(service).name),
