@@ -1,4 +1,4 @@
-"""Gives every test a real broker and a real database: the environment's, else an embedded pair of its own."""
+"""Gives every test a real broker and a real database: the environment's, else Docker's, else an embedded pair."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ from deploy.local.processes import Supervisor
 from deploy.topics import Topic
 from shared.broker import Broker
 from shared.migrations import migrate as run_migrations
+from tests import containers
 
 ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
+_NOT_STARTED: list[str] = []
 
 
 class NewDatabase(Protocol):
@@ -46,6 +48,42 @@ class NewTopics(Protocol):
         """Return their names."""
 
 
+def pytest_report_header() -> list[str]:
+    """Say where broker and database come from, and whether the composed stack can be driven, and why not."""
+    compose = containers.compose_missing()
+    return [
+        f"kafka: {_origin('KAFKA_BOOTSTRAP', containers.KAFKA)}",
+        f"postgres: {_origin('PG_DSN', containers.POSTGRES)}",
+        f"compose tests: {'run' if compose is None else f'not run: {compose}'}",
+    ]
+
+
+def _origin(variable: str, image: str) -> str:
+    if os.environ.get(variable):
+        return f"{variable} of the environment"
+    missing = containers.pair_missing()
+    return f"Docker, {image}" if missing is None else f"embedded ({missing})"
+
+
+def _of_docker(stack: contextlib.ExitStack, running: contextlib.AbstractContextManager[str]) -> str | None:
+    """Start a server in Docker; None where that cannot be, or did not succeed, which the summary says."""
+    if containers.pair_missing() is not None:
+        return None
+    try:
+        return stack.enter_context(running)
+    except containers.DidNotStart as error:
+        _NOT_STARTED.append(str(error))
+        return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat at the end what Docker could not show."""
+    for problem in _NOT_STARTED:
+        terminalreporter.write_line(f"Docker was there and an embedded server was taken: {problem}")
+    if (missing := containers.compose_missing()) is not None:
+        terminalreporter.write_line(f"compose tests: not run: {missing}")
+
+
 def _wait_for(work: Coroutine[object, object, T]) -> T:
     """Run it in a loop of its own, from a test that may itself run in one."""
     with ThreadPoolExecutor(1) as apart:
@@ -59,8 +97,10 @@ def kafka() -> Iterator[str]:
     if given:
         yield given
         return
-    with pair.running(with_postgres=False) as own:
-        yield own.kafka
+    with contextlib.ExitStack() as stack:
+        if (address := _of_docker(stack, containers.running_kafka())) is None:
+            address = stack.enter_context(pair.running(with_postgres=False)).kafka
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +110,10 @@ def postgres() -> Iterator[str]:
     if given:
         yield given
         return
-    with pair.running(with_kafka=False) as own:
-        yield own.postgres
+    with contextlib.ExitStack() as stack:
+        if (address := _of_docker(stack, containers.running_postgres())) is None:
+            address = stack.enter_context(pair.running(with_kafka=False)).postgres
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -97,11 +97,7 @@ def prepare(
     log_dir = folder / "log"
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
-    properties.write_text(
-        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=escaped(str(log_dir)))
-        + besides,
-        encoding="ascii",
-    )
+    properties.write_text(broker_properties(port, controller_port, log_dir) + besides, encoding="ascii")
     # The locale is what Java reads and writes file names in.
     start = ["env", "LC_ALL=C.UTF-8", java, *_LOGGING]
     if not (log_dir / "meta.properties").exists():
@@ -123,6 +119,11 @@ def prepare(
             )
     memory = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
     return dies_with_parent([*start, *memory, "-cp", class_path, "kafka.Kafka", str(properties)])
+
+
+def broker_properties(port: int, controller_port: int, log_dir: Path) -> str:
+    """Write the properties of one broker that is its own controller."""
+    return _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log_dir=escaped(str(log_dir)))
 
 
 def new_cluster_id() -> str:

@@ -16,7 +16,7 @@ from deploy.local import jars, kafka, postgres
 from deploy.local.ports import HOST, any_free
 
 # Nothing here outlives the process, so nothing has to reach the disk.
-_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _PATIENCE = 60.0
 
 
@@ -48,7 +48,7 @@ def running(*, with_kafka: bool = True, with_postgres: bool = True) -> Iterator[
             broker = stack.enter_context(child(command, folder / "kafka.log"))
         if with_postgres:
             cluster = postgres.prepare(folder / "postgres", password)
-            database = stack.enter_context(child(cluster.command(database_port, _FORGETFUL), folder / "postgres.log"))
+            database = stack.enter_context(child(cluster.command(database_port, FORGETFUL), folder / "postgres.log"))
         if database and not postgres.wait_up(address, _PATIENCE, alive=lambda: database.poll() is None):
             raise RuntimeError(
                 f"PostgreSQL did not start: {(folder / 'postgres.log').read_text(errors='replace')[-2000:]}"

@@ -24,7 +24,7 @@ from deploy.local.refusal import Refusal
 SUPERUSER = "postgres"
 _OLDEST = 15
 # Names for what a server is started with; where a value could lose data it stays at the server's default.
-_OPTIONS = {
+OPTIONS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "200",
@@ -56,7 +56,7 @@ class Cluster:
 
     def command(self, port: int, options: Mapping[str, str] | None = None) -> list[str]:
         """Return the command that runs the server in the foreground."""
-        settings = {**_OPTIONS, **(options or {}), "port": str(port)}
+        settings = {**OPTIONS, **(options or {}), "port": str(port)}
         switches = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return _as_user(self.user, [str(self.binaries.folder / "postgres"), "-D", str(self.data), *switches])
 
