@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy import topics as deploy_topics
 from deploy.local import databases, pair
@@ -46,6 +47,19 @@ class NewTopics(Protocol):
 
     def __call__(self, *topics: Topic) -> list[str]:
         """Return their names."""
+
+
+class _FileByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """A file's tests stay together, since they share what they started; so do those that share one `make up`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        return "tests/e2e" if file.startswith("tests/e2e/") and "compose" not in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FileByFile:
+    """Give each process of a parallel run whole files; each has a broker and a database of its own."""
+    return _FileByFile(config, log)
 
 
 def pytest_report_header() -> list[str]:
