@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from deploy.local import postgres
 from tests.conftest import ROOT
 from tests.faults.ground import Own
 from tests.integration.flow import flowing
@@ -106,30 +108,40 @@ def _half_open(own: Own, held: float) -> None:
 
 
 def _full_disk(own: Own, held: float) -> None:
-    """Let the database write no further: its own limit of what one file may hold, as a full disk ends a write.
+    """Let the database write nothing more: the kernel refuses each write past a limit, as it does on a full disk.
 
-    A file system of its own would need root and a mount; the server is told by the kernel, too, this way.
+    A small file system of its own would need a mount. The server ends when it cannot write its log; it is started
+    again as its supervisor does.
     """
-    assert own.database.child is not None
-    servers = _family(own.database.child.pid)
-    before = {pid: _limit(pid, "8192") for pid in servers}
     end = time.monotonic() + held
+    refused = 0
     while time.monotonic() < end:
-        for pid in _family(own.database.child.pid):  # new connections are new processes, with the parent's limit
-            if pid not in before:
-                before[pid] = _limit(pid, "8192")
+        assert own.database.child is not None
+        if own.database.child.poll() is None:
+            refused += _limit(own.database.child.pid, "0")  # connections made meanwhile are new processes
         time.sleep(0.2)
-    for pid in _family(own.database.child.pid):
-        _limit(pid, "unlimited")
+    assert refused, "the limit could not be set: nothing was tried"
+    if own.database.child is not None and own.database.child.poll() is None:
+        _limit(own.database.child.pid, "unlimited")
+        time.sleep(1)
+    if own.database.child is None or own.database.child.poll() is not None:
+        own.database.start()
 
 
-def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
-
-
-def _limit(pid: int, size: str) -> int:
-    return subprocess.run(["prlimit", f"--fsize={size}:", f"--pid={pid}"], capture_output=True, check=False).returncode
+def _limit(server: int, size: str) -> int:
+    """Bound what the server and its backends may write, as the user that runs it; return how many were bounded."""
+    user = postgres._unprivileged()
+    try:
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    except OSError:
+        return 0
+    done = [
+        subprocess.run(
+            postgres._as_user(user, ["prlimit", f"--fsize={size}:", f"--pid={pid}"]), capture_output=True, check=False
+        ).returncode
+        for pid in (str(server), *children)
+    ]
+    return done.count(0)
 
 
 def _kills(which: str) -> Callable[[Own, float], None]:
@@ -202,6 +214,11 @@ def _recount(own: Own) -> int:
     return done.returncode
 
 
+def _short(text: str) -> str:
+    """Leave out what differs from one time to the next."""
+    return re.sub(r"\d+ s\b", "… s", re.sub(r"127\.0\.0\.1:\d+", "kafka", text))[:60]
+
+
 @contextlib.contextmanager
 def _listening(own: Own, said: set[str]) -> Iterator[None]:
     """Gather what `/readyz` of every process says meanwhile."""
@@ -215,7 +232,7 @@ def _listening(own: Own, said: set[str]) -> Iterator[None]:
                         problems = client.get(f"{process.url}/readyz").json()["problems"]
                     except (httpx.HTTPError, ValueError):
                         problems = {"-": "no answer"}
-                    said.update(f"{process.command}: {part}: {text[:70]}" for part, text in problems.items())
+                    said.update(f"{process.command}: {part}: {_short(text)}" for part, text in problems.items())
 
     listening = threading.Thread(target=listen, daemon=True)
     listening.start()
