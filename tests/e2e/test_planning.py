@@ -1,0 +1,79 @@
+"""The plan office's journey on `make up`: adopt, report, behind, revise, close, a late fact, restate (contract F)."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import PLAN, make, progress_of
+from tests.integration.processes import eventually
+from tests.integration.reports import person_hired
+
+MONTH: Final = "2024-11"
+SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
+
+
+def plan(state: Path, *words: str) -> dict[str, Any]:
+    """Type a command of the plan office; return what it told."""
+    done = make(state, "plan", ARGS=shlex.join(["--json", *words]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def cell(addresses: dict[str, str], as_of: str) -> dict[str, Any]:
+    shown = progress_of(addresses, as_of=as_of)
+    (found,) = [one for one in shown["indicators"] if one["id"] == "4.1.b"]
+    (period,) = [one for one in found["periods"] if one["period"] == "2024"]
+    return dict(period)
+
+
+def behind(addresses: dict[str, str]) -> bool:
+    answer = httpx.get(
+        f"{addresses['projection']}/v1/plans/{PLAN}/behind", params={"as_of": "2024-12-31"}, timeout=10
+    ).json()
+    return "4.1.b" in {one["id"] for one in answer["behind"] if one["district"] is None}
+
+
+def closing(addresses: dict[str, str]) -> dict[str, Any]:
+    answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/closings/{MONTH}", timeout=10)
+    assert answer.status_code == 200, answer.text
+    (found,) = [one for one in answer.json()["figures"] if one["indicator"] == "4.1.b"]
+    return dict(found)
+
+
+def hire(addresses: dict[str, str], name: str) -> None:
+    report = person_hired(name, hired_on="2024-11-05")
+    report["time"] = "2024-11-05T10:00:00+08:00"
+    told = httpx.post(f"{addresses['recruitment']}/v1/events", json=report, timeout=10).json()
+    assert told["status"] == "accepted", told
+
+
+@pytest.mark.timeout(400)
+def test_from_an_adoption_to_a_restatement(state: Path, addresses: dict[str, str]) -> None:
+    plan(state, "adopt", f"plans/{PLAN}.yaml", "--yes", "--from", "2023-01-01")
+    hire(addresses, "planning-1")
+    eventually(lambda: behind(addresses), within=20)
+    revised = plan(state, "revise", "4.1.b", ">=1", "--from", "2024-07-01", "--why", "中期评估")
+    eventually(lambda: cell(addresses, "2024-12-31")["met"], within=20)
+    assert not behind(addresses)
+    assert cell(addresses, "2024-06-30")["target"]["value"] == 1000
+    plan(state, "override", MONTH, *SIX, "--by", "分管领导", "--why", "演示")
+    plan(state, "close", MONTH)
+    eventually(lambda: closing(addresses)["after_close"]["more"] == 0, within=20)
+    published = closing(addresses)["numerator"]
+    hire(addresses, "planning-2")
+    eventually(lambda: closing(addresses)["after_close"]["more"] == 1, within=20)
+    assert closing(addresses)["numerator"] == published
+    asked = ("--ask", "--by", "诸暨市统计科", "--why", "补报", "--number", "R-1")
+    plan(state, "restate", MONTH, *asked, "--source", "/districts/330681/statistics")
+    plan(state, "restate", MONTH, "--number", "R-1")
+    eventually(lambda: closing(addresses)["numerator"] == published + 1, within=20)
+    assert closing(addresses)["after_close"]["more"] == 0
+    plan(state, "withdraw", f"target/{PLAN}/4.1.b", revised["id"], "--why", "演示结束")
+    eventually(lambda: cell(addresses, "2024-12-31")["target"]["value"] == 1000, within=20)
