@@ -27,6 +27,7 @@ _WAIT_MS: Final = 500
 _MOST: Final = 2000
 _PART: Final = "receipts"
 _LOOK_AGAIN: Final = 10.0
+_GOOD_FOR: Final = 15.0  # seconds that a step may take at most
 _log = structlog.get_logger()
 
 Key = tuple[str, str]  # service, and source and id
@@ -141,7 +142,7 @@ class ReceiptFollower:
     async def _follow(self) -> None:
         async with store.connected(self._dsn, "skillplan projection receipts") as connection:
             while not await store.lock(connection, _LOCK):
-                self._health.report(_PART, None)  # a standby is well
+                self._health.report(_PART, None, _GOOD_FOR)  # a standby is well
                 await asyncio.sleep(1)
             consumer = aiokafka.AIOKafkaConsumer(
                 enable_auto_commit=False,
@@ -154,21 +155,21 @@ class ReceiptFollower:
             await consumer.start()
             try:
                 there = await consumer.topics()
-                if missing := [topic for topic in self._topics if topic not in there]:
-                    self._health.report(_PART, f"missing topics: {', '.join(missing)}")
+                missing = [topic for topic in self._topics if topic not in there]
+                problem = f"missing topics: {', '.join(missing)}" if missing else None
+                self._health.report(_PART, problem, _GOOD_FOR)
                 topics = [topic for topic in self._topics if topic in there]
                 offsets = await self._offsets(connection, topics)
                 partitions = {topic: aiokafka.TopicPartition(topic, 0) for topic in topics}
                 consumer.assign(list(partitions.values()))
                 for topic, partition in partitions.items():
                     consumer.seek(partition, offsets[topic])
-                if not missing:
-                    self._health.report(_PART, None)
                 _log.info("receipts.follows", topics=len(topics))
                 # One that is made later is found when it is looked for again.
                 until = time.monotonic() + _LOOK_AGAIN if missing else math.inf
                 while topics and time.monotonic() < until:
                     await self._step(consumer, connection, offsets)
+                    self._health.report(_PART, problem, _GOOD_FOR)
             finally:
                 await consumer.stop()
 

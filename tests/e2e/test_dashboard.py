@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from deploy.dashboard import path_with_node
+from deploy.local.children import dies_with_parent
 from deploy.local.installation import load
 from deploy.local.ports import any_free
 from deploy.local.processes import Supervisor, environment, inherited
@@ -108,7 +109,7 @@ def keyed(state: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
     settings = {"SKILLPLAN_KEYS": str(tmp_path / "keys.json"), "SKILLPLAN_KEY_PEPPER": pepper}
     with (tmp_path / "log").open("wb") as log:
         api = subprocess.Popen(
-            [sys.executable, "-m", "services.projection", "api"],
+            dies_with_parent([sys.executable, "-m", "services.projection", "api"]),
             cwd=ROOT,
             env=inherited() | dict(environment(load(state), "projection", port)) | settings,
             stdin=subprocess.DEVNULL,

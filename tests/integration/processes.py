@@ -21,6 +21,7 @@ import asyncpg
 import httpx
 
 from deploy import topics as deploy_topics
+from deploy.local.children import dies_with_parent
 from deploy.local.databases import Database
 from deploy.local.ports import any_free
 from tests.conftest import ROOT
@@ -29,6 +30,8 @@ from tests.conftest import ROOT
 CITY_KEY: Final = secrets.token_hex(32)
 SERVICE_KEY: Final = secrets.token_hex(32)
 DISTRICTS: Final = deploy_topics.districts_of(ROOT / "plans")
+# To the kernel a child's parent is the thread that started it, so one that stays starts them all.
+_STARTER: Final = ThreadPoolExecutor(1)
 T = TypeVar("T")
 
 
@@ -78,14 +81,15 @@ class Process:
 
     def start(self, wait: bool = True) -> Process:
         with self.log.open("ab") as out:
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.service}", self.command],
+            self.child = _STARTER.submit(
+                subprocess.Popen,
+                dies_with_parent([sys.executable, "-m", f"services.{self.service}", self.command]),
                 cwd=ROOT,
                 env={**os.environ, **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-            )
+            ).result()
         if wait:
             self.wait_ready()
         return self

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from deploy.local.children import dies_with_parent
 from services.district.chronicle import Told
 from services.district.demo import feed
 from services.district.invented import Invented
@@ -242,7 +243,7 @@ def _run(kafka: str, folder: Path, *command: str, told: str = "", **settings: st
 
 def _started(kafka: str, folder: Path, *command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "services.district", *command],
+        dies_with_parent([sys.executable, "-m", "services.district", *command]),
         cwd=ROOT,
         env=_told(kafka, folder),
         stdin=subprocess.PIPE,
