@@ -227,6 +227,13 @@ class EventStore:
             raise LookupError("log_head is empty")
         return dict(row) | ({} if row["position"] else {"recorded_at": None})
 
+    async def settled_head(self) -> dict[str, Any]:
+        """Return position and recorded_at once what is being decided is recorded; what comes later is dated later."""
+        row = await self.pool.fetchrow(_SQL["settled_head"])
+        if row is None:
+            raise LookupError("log_head is empty")
+        return dict(row) | ({} if row["position"] else {"recorded_at": None})
+
     async def watch(self) -> asyncpg.Record:
         """Return where everything stands, and for how long the oldest of what is still to do has stood there."""
         row = await self.pool.fetchrow(_SQL["watch"])

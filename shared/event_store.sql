@@ -92,6 +92,10 @@ select position, recorded_at, receipts, waiting, compared is not distinct from l
     substring(compared from '^ahead:(.*)')::bigint as topic
 from log_head
 
+-- name: settled_head
+-- Waits for the transaction that decides, and for those that were waiting for it before.
+select position, recorded_at from log_head for share
+
 -- name: watch
 -- Where everything stands. Ages are in seconds, 0 where nothing is left to do. Of other roles' transactions, the owner's
 -- and the superuser's, PostgreSQL does not tell this role.

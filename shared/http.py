@@ -218,8 +218,12 @@ def create_app(
         return Response(receipt, media_type="application/json")
 
     @app.get("/v1/log/head", summary="Where this service's log stands")
-    async def get_head() -> Response:
-        head = await _ask(store.head())
+    async def get_head(
+        settled: Annotated[
+            bool, Query(description="先等正在进行的裁定入账 first wait for what is being decided")
+        ] = False,
+    ) -> Response:
+        head = await _ask(store.settled_head() if settled else store.head())
         shown = {"service": service, "position": head["position"], "recorded_at": head["recorded_at"]}
         return Response(orjson.dumps(shown), media_type="application/json")
 

@@ -64,15 +64,16 @@ class LogHeads:
             await self.ask()
             await asyncio.sleep(1)
 
-    async def ask(self) -> tuple[str, ...]:
-        """Ask every service now; return which ones there are."""
-        await asyncio.gather(*(self._ask(service, url) for service, url in self._services.items()))
+    async def ask(self, settled: bool = False) -> tuple[str, ...]:
+        """Ask every service now; return which ones there are. `settled`: once what it decides right now is recorded."""
+        await asyncio.gather(*(self._ask(service, url, settled) for service, url in self._services.items()))
         return tuple(self._services)
 
-    async def _ask(self, service: str, url: str) -> None:
+    async def _ask(self, service: str, url: str, settled: bool) -> None:
         counted = self.counted.get(service)  # before the head is asked for, so that it is never ahead by itself
+        asked, patience = ({"settled": "true"}, 15) if settled else ({}, 2)
         try:
-            answer = await self._client.get(f"{url}/v1/log/head", timeout=2)
+            answer = await self._client.get(f"{url}/v1/log/head", params=asked, timeout=patience)
             answer.raise_for_status()
             head = answer.json()
             at = parse_instant(head["recorded_at"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
 
+import httpx
 import pytest
 
 from tests.integration.processes import System, eventually
@@ -28,6 +30,19 @@ def positions(system: System) -> list[int]:
 def checkpoint(system: System, outbox: str) -> int:
     number: int = system.query("recruitment", "select number from relayed where outbox = $1", outbox)[0][0]
     return number
+
+
+def test_a_settled_head_waits_for_what_is_being_decided(running: System) -> None:
+    api = running.the("recruitment", "api")
+    with ThreadPoolExecutor(2) as apart:
+        with running.holding("recruitment", "select from log_head for update"):
+            deciding = apart.submit(post, running, "under-way", 1)
+            eventually(lambda: running.blocked("recruitment"))
+            settled = apart.submit(httpx.get, f"{api.url}/v1/log/head", params={"settled": "true"}, timeout=30)
+            before = api.http.get("/v1/log/head").json()["position"]
+            assert not wait([settled], 1).done, "what was under way first is not recorded yet"
+        deciding.result()
+        assert settled.result().json()["position"] > before
 
 
 @pytest.mark.parametrize("outbox", ["facts", "receipts"])

@@ -28,8 +28,6 @@ from shared.gate import Problem
 from shared.plan import Indicator, Plan
 
 _FILE: Final = "closings.sql"
-# A transaction takes its instant before it commits: what was decided up to an instant is there this much later.
-_COMMITTED: Final = timedelta(seconds=2)
 _PATIENCE: Final = 60.0
 _MOST_FACTS: Final = 200
 MonthNamed = Annotated[
@@ -68,7 +66,11 @@ class _Closings:
     """Makes the answers; `ask` brings the heads of the logs up to date."""
 
     def __init__(
-        self, reader: Reader, heads: Heads, ask: Callable[[], Awaitable[Sequence[str]]], clock: Callable[[], datetime]
+        self,
+        reader: Reader,
+        heads: Heads,
+        ask: Callable[[bool], Awaitable[Sequence[str]]],
+        clock: Callable[[], datetime],
     ) -> None:
         self._reader, self._heads, self._ask, self._clock = reader, heads, ask, clock
         self._sums = KeptSums()
@@ -98,8 +100,8 @@ class _Closings:
         """Wait until every log is counted as far as it went at an instant; raises Problem when that does not happen."""
         if known_at > self._clock():
             raise Problem(422, "known_at 在未来。", "known_at lies ahead.")
-        await asyncio.sleep(max(0.0, (known_at + _COMMITTED - self._clock()).total_seconds()))
-        services = await self._ask()
+        # A transaction takes its instant before it commits: those under way now may still record an earlier one.
+        services = await self._ask(True)
         wanted = {service: head[0] for service in services if (head := self._heads.head(service)) is not None}
         if missing := ", ".join(service for service in services if service not in wanted):
             raise Problem(503, f"暂时问不到:{missing}。", f"No answer now from: {missing}.", retry_after="5")
@@ -145,7 +147,7 @@ class _Closings:
 
 
 def routes(
-    reader: Reader, heads: Heads, ask: Callable[[], Awaitable[Sequence[str]]], clock: Callable[[], datetime]
+    reader: Reader, heads: Heads, ask: Callable[[bool], Awaitable[Sequence[str]]], clock: Callable[[], datetime]
 ) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/v1/plans", tags=["closings"])
