@@ -47,7 +47,12 @@ class Server:
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         assert self.child is not None
         self.child.send_signal(number)
-        self.child.wait(30)
+        try:
+            self.child.wait(60)
+        except subprocess.TimeoutExpired:
+            # A broker that was hurt may never end in order.
+            self.child.kill()
+            self.child.wait()
 
 
 @dataclass

@@ -159,7 +159,8 @@ def test_a_district_reports_with_its_own_name_and_the_number_moves(system: Syste
     report["source"], report["district"] = f"/districts/{MINE}/hr", MINE
     file = system.folder / "reports.ndjson"
     file.write_bytes(orjson.dumps(report))
-    sent = _command(["services.district", "publish", str(file)], secured.as_user(f"district-{MINE}"))
+    journal = {"SKILLPLAN_JOURNAL": str(system.folder / "journal.sqlite")}
+    sent = _command(["services.district", "publish", str(file)], secured.as_user(f"district-{MINE}") | journal)
     assert sent.returncode == 0, sent.stderr
     eventually(
         lambda: 'skillplan_facts_counted_total{service="recruitment"} 1.0' in projector.http.get("/metrics").text
@@ -167,7 +168,8 @@ def test_a_district_reports_with_its_own_name_and_the_number_moves(system: Syste
     eventually(lambda: _answered(secured), within=30)
     again = file.with_name("again.ndjson")  # what was sent from a file once is not sent again
     again.write_bytes(file.read_bytes())
-    refused = _command(["services.district", "publish", str(again)], secured.as_user(f"district-{OTHERS}"))
+    journal = {"SKILLPLAN_JOURNAL": str(system.folder / "other-journal.sqlite")}
+    refused = _command(["services.district", "publish", str(again)], secured.as_user(f"district-{OTHERS}") | journal)
     assert refused.returncode != 0
     assert f"district-{OTHERS} may not use these topics: recruitment.reports.{MINE}" in refused.stderr
 
