@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
+from deploy.local import debian
 from deploy.local.refusal import Refusal
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "prometheus"
@@ -48,38 +46,15 @@ def _find(name: str, other: str) -> Path | None:
 
 
 def _fetch() -> None:
-    if shutil.which("apt-get") is None:
-        raise _not_there("apt-get: ?")
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE.parent, prefix="fetch-") as name:
-        room = Path(name)
-        download = ["apt-get", "-q", "download", *_PACKAGES]
-        if _run(download, room).returncode:
-            # No lists yet, as in a fresh image: into folders of our own, so that nobody has to be root. apt checks what
-            # it gets against the archive's signature.
-            for part in ("lists/partial", "archives/partial"):
-                (room / part).mkdir(parents=True)
-            own = ["-o", f"Dir::State::lists={room}/lists", "-o", f"Dir::Cache={room}"]
-            _must(["apt-get", "-q", *own, "update"], room)
-            _must([*download, *own], room)
-        for package in room.glob("*.deb"):
-            _must(["dpkg-deb", "-x", str(package), str(room / "ready")], room)
-        alertmanager = room / "ready" / "usr" / "bin" / _PROGRAMS["alertmanager"]
-        alertmanager.write_bytes(alertmanager.read_bytes().replace(*_TEMPLATES))
-        shutil.rmtree(CACHE, ignore_errors=True)
-        (room / "ready").rename(CACHE)
+    try:
+        debian.fetch(_PACKAGES, CACHE, _amend)
+    except debian.NotFetchedError as error:
+        raise _not_there(str(error)) from error
 
 
-def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=folder, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, check=False
-    )
-
-
-def _must(command: list[str], folder: Path) -> None:
-    done = _run(command, folder)
-    if done.returncode:
-        raise _not_there((done.stderr.strip().splitlines() or ["?"])[-1])
+def _amend(unpacked: Path) -> None:
+    alertmanager = unpacked / "usr" / "bin" / _PROGRAMS["alertmanager"]
+    alertmanager.write_bytes(alertmanager.read_bytes().replace(*_TEMPLATES))
 
 
 def _not_there(why: str) -> Refusal:

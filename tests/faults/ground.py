@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy import topics as deploy_topics
@@ -36,13 +36,20 @@ class Server:
     log: Path
     answers: Callable[[], bool]
     child: subprocess.Popen[bytes] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         with self.log.open("ab") as out:
             self.child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True
+                self._told(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True
             )
         eventually(self.answers, PATIENCE)
+
+    def _told(self) -> list[str]:
+        """Tell the program alone what it is told, and nobody who becomes its user before."""
+        at = next(at for at, word in enumerate(self.command) if word.startswith("/"))
+        told = [f"{name}={value}" for name, value in self.settings.items()]
+        return [*self.command[:at], *(["env", *told] if told else []), *self.command[at:]]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         assert self.child is not None
@@ -64,6 +71,7 @@ class Own:
     broker: Server
     to_database: Network
     to_broker: Network
+    folder: Path  # the database's user may read what is in it
 
     @property
     def api(self) -> Process:
@@ -124,7 +132,7 @@ def own_installation(logs: Path) -> Iterator[Own]:
         run(deploy_topics.create(Broker(bootstrap), topics_of(["recruitment"])))
         system.start_services("recruitment")
         system.start("projection", "projector")
-        yield Own(system, database, broker, to_database, to_broker)
+        yield Own(system, database, broker, to_database, to_broker, folder)
 
 
 def _database(superuser: str, service: str, road: int) -> Database:

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -20,10 +21,11 @@ import httpx
 
 from deploy.local import postgres
 from tests.conftest import ROOT
-from tests.faults.ground import Own
+from tests.faults.clock import Clock
+from tests.faults.ground import Own, Server
 from tests.integration.flow import flowing
+from tests.integration.processes import Process, eventually, run
 from tests.integration.processes import _fetch as fetch
-from tests.integration.processes import eventually, run
 from tests.integration.reports import Report, person_hired
 from tests.integration.road import check_log, last_receipts
 
@@ -158,6 +160,50 @@ def _kills(which: str) -> Callable[[Own, float], None]:
     return kill
 
 
+def _clocks(which: str) -> Callable[[Own, float], None]:
+    """Let clocks jump an hour ahead, an hour behind and back again; before and after, the processes start anew."""
+
+    def jump(own: Own, held: float) -> None:
+        clock = Clock(Path(tempfile.mkdtemp(dir=own.folder)))
+        parts: dict[str, list[Process | Server]] = {
+            "database": [own.database],
+            "projector": [own.projector],
+            "services": [own.api, own.worker],
+        }
+        wrong = parts[which]
+        usual = [part.settings for part in wrong]
+        for part in wrong:
+            part.settings = {**part.settings, **clock.settings}
+            _anew(part)
+        for hours in (1, -1, 0, -1, 1):
+            clock.set(hours * 3600)
+            time.sleep(held / 5)
+            if which == "database":
+                ahead = run(fetch(own.system.superuser, "select clock_timestamp() as now"))[0]["now"].timestamp()
+                assert abs(ahead - time.time() - hours * 3600) < 60, "the clock did not jump: nothing was tried"
+        for part, settings in zip(wrong, usual, strict=True):
+            part.settings = settings
+            _anew(part)
+
+    return jump
+
+
+def _anew(part: Process | Server) -> None:
+    """Let it end in order and start again; who watches a process starts it."""
+    if isinstance(part, Server):
+        part.stop()
+        part.start()
+        return
+    before = part.child
+    assert before is not None
+    before.send_signal(signal.SIGTERM)
+    eventually(lambda: part.child is not before, PATIENCE)
+    part.wait_ready(PATIENCE)
+    assert part.child is not None
+    loaded = "libfaketime" in Path(f"/proc/{part.child.pid}/maps").read_text()
+    assert loaded == ("LD_PRELOAD" in part.settings), "its clock is not ours: nothing was tried"
+
+
 FAULTS = (
     Fault("Kafka 有序停止", "broker stopped", _broker(signal.SIGTERM)),
     Fault("Kafka 被杀", "broker killed", _broker(signal.SIGKILL)),
@@ -171,6 +217,9 @@ FAULTS = (
     Fault("HTTP 进程被杀", "api killed", _kills("api")),
     Fault("worker 被杀", "worker killed", _kills("worker")),
     Fault("投影器被杀", "projector killed", _kills("projector")),
+    Fault("数据库时钟前后跳一小时", "database clock jumps", _clocks("database")),
+    Fault("领域服务时钟前后跳一小时", "service clock jumps", _clocks("services")),
+    Fault("投影器时钟前后跳一小时", "projector clock jumps", _clocks("projector")),
 )
 
 
