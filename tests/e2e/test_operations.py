@@ -1,0 +1,101 @@
+"""Every command that the page for operators gives runs on an installation; those for Docker in test_compose.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shared.decoder import Keys
+from shared.sealing import Seal
+from tests.conftest import ROOT
+from tests.e2e.conftest import addresses_of
+
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+TOKEN = "resident:<身份证号 number>"
+
+
+def blocks(language: str, text: str = PAGE) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str = PAGE) -> list[str]:
+    """Return the commands of the blocks for a shell, each once."""
+    return list(dict.fromkeys(line for block in blocks("sh", text) for line in block.splitlines() if line))
+
+
+def ran(command: str, told: dict[str, str]) -> str:
+    """Run a command in the checkout; return what it said if it failed or said nothing."""
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, **told},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if done.returncode or not (done.stdout or done.stderr or "|| true" in command):
+        return f"{command}\n{done.stdout[-500:]}{done.stderr[-1000:]}"
+    return ""
+
+
+def test_every_alert_has_a_command_to_begin_with() -> None:
+    parts = re.findall(r"^### (Skillplan\w+)\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(parts) > 15
+    assert [name for name, text in parts if not commands(text) and "`source`" not in text] == []
+
+
+@pytest.mark.timeout(400)
+def test_every_command_for_operators_runs(state: Path) -> None:
+    places = addresses_of(state)
+    projector = re.sub(r"\d+$", lambda port: str(int(port[0]) + 100), places["projection"])
+    told = {"STATE": str(state), "URL": places["recruitment"], "PROJECTOR": projector}
+    elsewhere = ("docker compose", "make keys")  # test_compose.py, and below
+    found = [command for command in commands() if not command.startswith(elsewhere)]
+    found += [f'make sql SERVICE=subsidy SQL="{block.strip()}"' for block in blocks("sql")]
+    assert len(found) > 15
+    assert [said for command in found if (said := ran(command, told))] == []
+
+
+def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:
+    """On a copy of the installation: the first key shuts the doors that other tests come in by."""
+    copy = tmp_path / "state"
+    shutil.copytree(state / "secrets", copy / "secrets")
+    shutil.copy(state / "installation.json", copy)
+    told = {"STATE": str(copy)}
+    add, *others = [command for command in commands() if command.startswith("make keys")]
+    assert ran(add, told) == ""
+    listed = subprocess.run(
+        ["make", "keys", "ARGS=list --json"],
+        cwd=ROOT,
+        env=os.environ | told,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    # Beside the one that the installation's own services have.
+    (number,) = [key["id"] for key in json.loads(listed) if key["role"] == "district"]
+    assert len(others) == 3
+    assert [said for command in others if (said := ran(command.replace("<编号 id>", number), told))] == []
+
+
+def test_the_lines_of_python_do_what_the_page_says() -> None:
+    service_key, city_key = secrets.token_hex(32), secrets.token_hex(32)
+    topic, partition, offset = "recruitment.reports.330681", 0, 7
+    sealed = Seal(bytes.fromhex(service_key)).seal_unreadable(b"raw", f"{topic}/{partition}/{offset}")
+    known = {"service_key": service_key, "city_key": city_key, "sealed": sealed}
+    known |= {"topic": topic, "partition": str(partition), "offset": str(offset)}
+    answers = []
+    for block in blocks("python"):
+        *first, last = block.strip().splitlines()
+        names: dict[str, object] = dict(known)
+        exec("\n".join(first), names)  # noqa: S102 - our own page
+        answers.append(eval(last, names))  # noqa: S307 - our own page
+    assert answers == [b"raw", Keys(bytes.fromhex(city_key)).token(TOKEN)]
