@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from id_validator import validator
 
@@ -738,7 +738,7 @@ JSON: Final = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of ours
 @given(
     st.dictionaries(st.sampled_from([*ENVELOPE, "corrects", "traceparent"]), JSON, max_size=3),
     st.dictionaries(st.sampled_from([*HIRE, "fair_no", "level", "x", NUMBER]), JSON, max_size=3),
