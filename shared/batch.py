@@ -364,22 +364,7 @@ class Batch:
             if (other.service, other.report_source, other.report_id) == (fact.service, *key)
             and not other.event.decision
         ][-1]
-        return Report(
-            id=first.report_id,
-            source=first.report_source,
-            type=first.type,
-            subject=first.stream,
-            time=first.time,
-            district=first.district,
-            event=first.event,
-            body=first.body,
-            at=first.at,
-            digest=decided.digest,
-            received_at=receipts.received_at(decided.receipt),
-            corrects=first.corrects,
-            traceparent=first.traceparent,
-            correlation_id=first.correlation_id,
-        )
+        return first.as_report(decided.digest, receipts.received_at(decided.receipt))
 
     async def _find(self, keys: Sequence[ReportKey]) -> None:
         """Load the decisions in force of some reports."""

@@ -276,6 +276,25 @@ class Fact:
         """The date of the fact (RULES A1)."""
         return self.event.happened_on(self.at)
 
+    def as_report(self, digest: bytes, received_at: datetime) -> Report:
+        """Return the report that this was recorded for, as it would be decided again; of a content by its digest."""
+        return Report(
+            id=self.report_id,
+            source=self.report_source,
+            type=self.type,
+            subject=self.stream,
+            time=self.time,
+            district=self.district,
+            event=self.event,
+            body=self.body,
+            at=self.at,
+            digest=digest,
+            received_at=received_at,
+            corrects=self.corrects,
+            traceparent=self.traceparent,
+            correlation_id=self.correlation_id,
+        )
+
     def encode(self) -> bytes:
         """Return the exact bytes that are stored and sent (VOCABULARY 2a)."""
         shown: dict[str, Any] = {

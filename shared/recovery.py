@@ -20,7 +20,7 @@ from shared.batch import decode_fact, store_waiting
 from shared.broker import Broker
 from shared.decider import Domain
 from shared.event_store import read_queries
-from shared.events import Fact, Language, Report, ReportKey, ReportSuspended, parse_instant
+from shared.events import Fact, Language, ReportKey, ReportSuspended, parse_instant
 from shared.published import Published, Stored, position_of
 
 _SQL: Final = read_queries("shared", "recovery.sql")
@@ -197,7 +197,7 @@ class _Taking:
             if fact.event.decision or (found is not None and found["decision"]):
                 continue
             self._reached += timedelta(microseconds=1)
-            receipt = receipts.decided(_report(fact, b"", fact.recorded_at), fact.service, self._reached, fact)
+            receipt = receipts.decided(fact.as_report(b"", fact.recorded_at), fact.service, self._reached, fact)
             await self._keep(fact.report_source, fact.report_id, 1, b"", fact.district, receipt)
             self.taken.made += 1
         await self._connection.execute(_SQL["no_longer_waiting"])
@@ -214,7 +214,7 @@ class _Taking:
         rows = await self._connection.fetch(_SQL["bytes_of_report"], suspended.stream)
         facts = [decode_fact(self._languages, orjson.loads(row["bytes"]), tuple(row["tags"])) for row in rows]
         own = [fact for fact in facts if (fact.report_source, fact.report_id) == key and not fact.event.decision]
-        report = _report(own[-1], kept["digest"], receipts.received_at(kept["bytes"]))
+        report = own[-1].as_report(kept["digest"], receipts.received_at(kept["bytes"]))
         report.resumed = True
         assert isinstance(suspended.event, ReportSuspended)  # noqa: S101 - see take_facts
         until = suspended.event.reason.removeprefix("waits-for:")
@@ -236,23 +236,3 @@ class _Taking:
 def _binds(told: dict[str, Any], message: Stored) -> bool:
     known = told.get("source") is not None and told.get("id") is not None
     return known and not message.key.endswith(b" undecided")
-
-
-def _report(fact: Fact, digest: bytes, received_at: datetime) -> Report:
-    """Return the report that a fact was recorded for."""
-    return Report(
-        id=fact.report_id,
-        source=fact.report_source,
-        type=fact.type,
-        subject=fact.stream,
-        time=fact.time,
-        district=fact.district,
-        event=fact.event,
-        body=fact.body,
-        at=fact.at,
-        digest=digest,
-        received_at=received_at,
-        corrects=fact.corrects,
-        traceparent=fact.traceparent,
-        correlation_id=fact.correlation_id,
-    )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,8 +22,23 @@ from shared.tracing import Tracing
 
 _WAIT_MS: Final = 500
 _BREATH: Final = 250
+_SHORTEST: Final = 0.2
+_LONGEST: Final = 5.0
+_WELL_FOR: Final = 10.0
 _JUDGES: Final = "planning"
 _log = structlog.get_logger()
+
+
+async def again_and_again(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Attempt until cancelled, with pauses that grow while it ends soon; errors are the attempt's own business."""
+    pause = _SHORTEST
+    while True:
+        began = time.monotonic()
+        await attempt()
+        if time.monotonic() - began > _WELL_FOR:
+            pause = _SHORTEST
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST)
 
 
 class Counting:

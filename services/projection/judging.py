@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 
@@ -168,22 +168,29 @@ class Ground:
 
         By what is known now, against the target in force then. One that was red and was made up since is amber.
         """
-        indicator, period, district = standing.indicator, standing.period, standing.district
-        first, last = bounds(self.plan, period)
-        found: list[MonthEnd] = []
-        for begin, end in months_between(first, min(last, standing.day)):
-            worth = standing.cell.at(month_number(begin))
-            target = self.targets.target(indicator.id, district, period, end, self.asked.known_at)
-            expected: Fraction | None = None
-            signal: Signal = "none"
-            if target is not None:
-                goal, course = goal_of(indicator, target.target), self._course(indicator, period, target)
-                expected = goal.expected(course, end)
-                signal, _ = signal_of(goal, worth.value, course, end, self.plan.pace)
-            whole = end == last or end.day == length_of(end)
-            found.append(MonthEnd(begin, end, whole, worth, expected, signal, signal))
+        first, last = bounds(self.plan, standing.period)
+        found = [self._month_end(standing, begin, end) for begin, end in months_between(first, min(last, standing.day))]
         shown = made_up([month.signal for month in found])
         return [replace(month, shown=signal) for month, signal in zip(found, shown, strict=True)]
+
+    def month_before(self, standing: Standing, month: date) -> MonthEnd | None:
+        """Return how a cell stood when the month before another ended; None where its period had not begun."""
+        first, last = bounds(self.plan, standing.period)
+        end = min(month.replace(day=1) - timedelta(days=1), last)
+        return None if end < first else self._month_end(standing, max(first, end.replace(day=1)), end)
+
+    def _month_end(self, standing: Standing, begin: date, end: date) -> MonthEnd:
+        indicator, period = standing.indicator, standing.period
+        worth = standing.cell.at(month_number(begin))
+        target = self.targets.target(indicator.id, standing.district, period, end, self.asked.known_at)
+        expected: Fraction | None = None
+        signal: Signal = "none"
+        if target is not None:
+            goal, course = goal_of(indicator, target.target), self._course(indicator, period, target)
+            expected = goal.expected(course, end)
+            signal, _ = signal_of(goal, worth.value, course, end, self.plan.pace)
+        whole = end == bounds(self.plan, period)[1] or end.day == length_of(end)
+        return MonthEnd(begin, end, whole, worth, expected, signal, signal)
 
     def _done(self, standing: Standing) -> list[Done]:
         """Return what the last full months brought, earlier years' included where each year is counted by itself."""

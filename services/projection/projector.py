@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from services.projection import store
 from services.projection.chart import Chart
-from services.projection.follower import Counting, Follower, TopicsMissing
+from services.projection.follower import Counting, Follower, TopicsMissing, again_and_again
 from services.projection.rebuild import rebuild
 from services.projection.store import Ledger, OtherWriter, Switched, of_generation
 from shared.broker import Broker
@@ -27,6 +27,7 @@ _MOST: Final = 2000
 _GOOD_FOR: Final = 15.0
 # Comparing the numbers with their ledger may take this part of the database's time.
 _COMPARING: Final = 1 / 20
+_COMPARED_EVERY: Final = 60.0
 _TOPICS: Final = {f"{service}.events" for service in SERVICES}
 _log = structlog.get_logger()
 
@@ -46,29 +47,22 @@ class Projector:
 
     async def run(self) -> None:
         """Project until cancelled; when the database or the broker is away, pause and start again from what is kept."""
-        pause = 0.2
-        while True:
-            began = time.monotonic()
-            try:
-                await self._project()
-            except (Switched, OtherWriter) as error:
-                _log.info("projector.starts-again", why=type(error).__name__)
-            except TopicsMissing as error:
-                self._health.report("kafka", f"missing topics: {error}")
-                _log.warning("projector.paused", waiting_for="topics", missing=str(error))
-            except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
-                part, problem = "database", f"not available: {type(error).__name__}"
-                if isinstance(error, KafkaError):
-                    part, problem = (
-                        "kafka",
-                        await self._broker.problem(_TOPICS) or f"not available: {type(error).__name__}",
-                    )
-                self._health.report(part, problem)
-                _log.warning("projector.paused", waiting_for=part, problem=problem)
-            if time.monotonic() - began > 10:  # noqa: PLR2004 - it was well for a while
-                pause = 0.2
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
+        await again_and_again(self._attempt)
+
+    async def _attempt(self) -> None:
+        try:
+            await self._project()
+        except (Switched, OtherWriter) as error:
+            _log.info("projector.starts-again", why=type(error).__name__)
+        except TopicsMissing as error:
+            self._health.report("kafka", f"missing topics: {error}")
+            _log.warning("projector.paused", waiting_for="topics", missing=str(error))
+        except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
+            part, problem = "database", f"not available: {type(error).__name__}"
+            if isinstance(error, KafkaError):
+                part, problem = "kafka", await self._broker.problem(_TOPICS) or problem
+            self._health.report(part, problem)
+            _log.warning("projector.paused", waiting_for=part, problem=problem)
 
     async def _project(self) -> None:
         async with store.connected(self._dsn, "skillplan projection projector") as connection:
@@ -159,7 +153,8 @@ class Projector:
                         ]
                         if wrong:
                             _log.error("projector.differs", cells=wrong)
-                        await asyncio.sleep(max(1.0, (time.monotonic() - began) / _COMPARING))
+                        # Bounded: one that stood still with its database took long, and says nothing of the next.
+                        await asyncio.sleep(min(max(1.0, (time.monotonic() - began) / _COMPARING), _COMPARED_EVERY))
                 finally:
                     connection.terminate()
             except (*UNAVAILABLE, asyncpg.UndefinedTableError) as error:

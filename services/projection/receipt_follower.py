@@ -16,6 +16,7 @@ import structlog
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.projection import store
+from services.projection.follower import again_and_again
 from shared.broker import Broker
 from shared.event_store import UNAVAILABLE, read_queries
 from shared.events import SHANGHAI, parse_instant
@@ -121,23 +122,19 @@ class ReceiptFollower:
 
     async def run(self) -> None:
         """Follow until cancelled; when the database or the broker is away, pause and start again from what is kept."""
-        pause = 0.2
-        while True:
-            began = time.monotonic()
-            try:
-                await self._follow()
-            except store.OtherWriter:
-                _log.info("receipts.starts-again")
-            except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
-                problem = f"not available: {type(error).__name__}"
-                if isinstance(error, KafkaError):
-                    problem = await self._broker.problem() or problem
-                self._health.report(_PART, problem)
-                _log.warning("receipts.paused", problem=problem)
-            if time.monotonic() - began > 10:  # noqa: PLR2004 - it was well for a while
-                pause = 0.2
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
+        await again_and_again(self._attempt)
+
+    async def _attempt(self) -> None:
+        try:
+            await self._follow()
+        except store.OtherWriter:
+            _log.info("receipts.starts-again")
+        except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
+            problem = f"not available: {type(error).__name__}"
+            if isinstance(error, KafkaError):
+                problem = await self._broker.problem() or problem
+            self._health.report(_PART, problem)
+            _log.warning("receipts.paused", problem=problem)
 
     async def _follow(self) -> None:
         async with store.connected(self._dsn, "skillplan projection receipts") as connection:

@@ -14,13 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy import topics as deploy_topics
-from deploy.local import databases, jars, kafka, postgres
-from deploy.local.databases import Database, Passwords
+from deploy.local import jars, kafka, postgres
 from deploy.local.ports import HOST, any_free
 from shared.broker import Broker
-from shared.migrations import migrate
-from tests.conftest import ROOT
-from tests.integration.processes import Process, System, eventually, run, topics_of
+from tests.integration.processes import Process, System, eventually, own_database, run, topics_of
 from tests.integration.proxy import Network, between
 from tests.integration.reports import Report
 from tests.integration.road import standing
@@ -124,7 +121,7 @@ def own_installation(logs: Path) -> Iterator[Own]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         to_broker = stack.enter_context(between(HOST, broker_port, broker_road))
         to_database = stack.enter_context(between(HOST, database_port, database_road))
-        system = System(bootstrap, logs, lambda name: _database(superuser, name, database_road), superuser)
+        system = System(bootstrap, logs, lambda name: own_database(superuser, name, database_road), superuser)
         for server in (broker, database):
             server.start()
             stack.callback(server.stop)
@@ -133,14 +130,3 @@ def own_installation(logs: Path) -> Iterator[Own]:
         system.start_services("recruitment")
         system.start("projection", "projector")
         yield Own(system, database, broker, to_database, to_broker, folder)
-
-
-def _database(superuser: str, service: str, road: int) -> Database:
-    passwords = Passwords(secrets.token_hex(12), secrets.token_hex(12))
-    run(databases.ensure_roles(superuser, {service: passwords}))
-    run(databases.ensure_databases(superuser, [service]))
-    owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
-    migrations = "services/projection/migrations" if service == "projection" else "shared/migrations"
-    run(migrate(owner, ROOT / migrations, service))
-    by_road = re.sub(rf"@{HOST}:\d+/", f"@{HOST}:{road}/", superuser)
-    return Database(service, service, owner, databases.address(by_road, service, passwords.role, service))

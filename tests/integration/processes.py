@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -21,9 +22,11 @@ import asyncpg
 import httpx
 
 from deploy import topics as deploy_topics
+from deploy.local import databases
 from deploy.local.children import dies_with_parent
-from deploy.local.databases import Database
-from deploy.local.ports import any_free
+from deploy.local.databases import Database, Passwords
+from deploy.local.ports import HOST, any_free
+from shared.migrations import migrate
 from tests.conftest import ROOT
 
 # Of each test run its own, so that nothing written down can open what another run sealed.
@@ -127,6 +130,7 @@ class Process:
     def watched(self) -> Iterator[list[int]]:
         """Start it again whenever it ends, as a supervisor does; yields the exit codes so far."""
         stop = self._watched = threading.Event()
+        self.ends = []  # those of an earlier watch are no business of this one
 
         def watch() -> None:
             while not stop.wait(0.2):
@@ -248,6 +252,18 @@ class System:
             finally:
                 release.set()
                 holder.result()
+
+
+def own_database(superuser: str, service: str, road: int | None = None) -> Database:
+    """Make a service's database on a server of the test's own; `road`: the port that the service goes through to it."""
+    passwords = Passwords(secrets.token_hex(12), secrets.token_hex(12))
+    run(databases.ensure_roles(superuser, {service: passwords}))
+    run(databases.ensure_databases(superuser, [service]))
+    owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
+    migrations = "services/projection/migrations" if service == "projection" else "shared/migrations"
+    run(migrate(owner, ROOT / migrations, service))
+    by_road = superuser if road is None else re.sub(rf"@{HOST}:\d+/", f"@{HOST}:{road}/", superuser)
+    return Database(service, service, owner, databases.address(by_road, service, passwords.role, service))
 
 
 async def _fetch(dsn: str, sql: str, *values: object) -> list[asyncpg.Record]:

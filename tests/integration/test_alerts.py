@@ -24,15 +24,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy import topics as deploy_topics
-from deploy.local import databases, jars, kafka, postgres, prometheus
+from deploy.local import jars, kafka, postgres, prometheus
 from deploy.local.children import dies_with_parent
-from deploy.local.databases import Database, Passwords
 from deploy.local.ports import HOST, any_free
 from shared.broker import Broker
 from shared.metrics import READINGS
-from shared.migrations import migrate
 from tests.conftest import ROOT
-from tests.integration.processes import Process, System, eventually, run, topics_of
+from tests.integration.processes import Process, System, eventually, own_database, run, topics_of
 from tests.integration.reports import hire_ended, person_hired
 from tests.integration.road import Message, publish, structured
 
@@ -130,7 +128,7 @@ def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         folder / "kafka", broker_port, controller_port, class_path=jars.classpath(), java=kafka.find_java()
     )
     cluster = postgres.prepare(folder / "postgres", password)
-    system = System(bootstrap, tmp_path_factory.mktemp("alerts"), lambda name: _database(superuser, name), superuser)
+    system = System(bootstrap, tmp_path_factory.mktemp("alerts"), lambda name: own_database(superuser, name), superuser)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         broker = stack.enter_context(_child(brokers, folder / "kafka.log"))
@@ -243,16 +241,6 @@ def _webhook(told: list[dict[str, Any]]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         serving.join()
-
-
-def _database(superuser: str, service: str) -> Database:
-    passwords = Passwords(secrets.token_hex(12), secrets.token_hex(12))
-    run(databases.ensure_roles(superuser, {service: passwords}))
-    run(databases.ensure_databases(superuser, [service]))
-    owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
-    migrations = "services/projection/migrations" if service == "projection" else "shared/migrations"
-    run(migrate(owner, ROOT / migrations, service))
-    return Database(service, service, owner, databases.address(superuser, service, passwords.role, service))
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ def _indicator(ground: Ground, indicator: Indicator, month: date) -> Body | None
     if standing is None:
         return None
     pace = show_pace(ground, standing)
-    before = _before(ground, standing, month)
+    before = ground.month_before(standing, month)
     return {
         "id": indicator.id,
         "name": indicator.name.model_dump(),
@@ -115,18 +115,12 @@ def _indicator(ground: Ground, indicator: Indicator, month: date) -> Body | None
             one.code: {
                 "value": number(there.worth.value),
                 "signal": there.signal,
-                "change": number(_change(there, _before(ground, there, month))),
+                "change": number(_change(there, ground.month_before(there, month))),
             }
             for one in ground.plan.districts
             if (there := ground.running(indicator, one.code)) is not None
         },
     }
-
-
-def _before(ground: Ground, standing: Standing, month: date) -> MonthEnd | None:
-    """Return how it stood when the month before ended, by what is known now; None in the period's first month."""
-    earlier = [end for end in ground.months(standing) if end.last < month]
-    return earlier[-1] if earlier else None
 
 
 def _change(standing: Standing, before: MonthEnd | None) -> Fraction | None:

@@ -66,9 +66,9 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
             asked = asked_of(found, as_of, known_at, district, clock())
             wanted = indicator_of(found, indicator)
             number = period_of(found, wanted, period, asked.as_of)
-            days = days_of(wanted, month)
-            rows = _rows(view, found, wanted, number, days, asked, after, limit)
-            sums = await _sums(view, found, wanted, number, days, asked)
+            cell = _cell(view, found, wanted, number, days_of(wanted, month), asked)
+            rows = _rows(view, cell, after, limit)
+            sums = (await view.connection.fetch(view.sql(_FILE)["sums"], *cell))[0]
             # Sent while they are read: a cell may be made of a million.
             held = stack.pop_all()
             if form == "csv":
@@ -93,38 +93,22 @@ async def facts_of(
     view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
 ) -> AsyncIterator[list[Body]]:
     """Yield what each fact adds to a cell, in the order of the days it counts from, some at a time."""
-    async for rows in _rows(view, plan, indicator, period, days, asked, 0, None):
+    async for rows in _rows(view, _cell(view, plan, indicator, period, days, asked), 0, None):
         yield rows
 
 
-def _arguments(
+def _cell(
     view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
 ) -> tuple[Any, ...]:
+    """Return what the queries know a cell by."""
     # Before the plan nothing counts, in levels neither (RULES E13).
     lines = view.chart.of_indicator[plan.id, indicator.id] if asked.as_of >= plan.period.first else ()
     as_of = min(asked.as_of, plan.period.last)
     return [line.number for line in lines], period, as_of, asked.known_at, *days, asked.district
 
 
-async def _sums(
-    view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
-) -> asyncpg.Record:
-    rows = await view.connection.fetch(view.sql(_FILE)["sums"], *_arguments(view, plan, indicator, period, days, asked))
-    return rows[0]
-
-
-async def _rows(
-    view: View,
-    plan: Plan,
-    indicator: Indicator,
-    period: int,
-    days: tuple[date, date],
-    asked: Asked,
-    after: int,
-    limit: int | None,
-) -> AsyncIterator[list[Body]]:
-    arguments = _arguments(view, plan, indicator, period, days, asked)
-    cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *arguments, after, limit)
+async def _rows(view: View, cell: tuple[Any, ...], after: int, limit: int | None) -> AsyncIterator[list[Body]]:
+    cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *cell, after, limit)
     while rows := await cursor.fetch(_CHUNK):
         yield [_fact(row) for row in rows]
 
