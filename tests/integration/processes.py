@@ -147,6 +147,13 @@ class Process:
             watching.join()
             self._watched = None
 
+    @property
+    def peak_mb(self) -> int:
+        """The most memory it has had, in MB."""
+        assert self.child is not None
+        status = Path(f"/proc/{self.child.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
     def text(self) -> str:
         return self.log.read_text(errors="replace")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from shared.sealing import Seal
 from tests.integration.bad_messages import INBOX, Bad, every_kind
 from tests.integration.processes import SERVICE_KEY, System, eventually, run
 from tests.integration.reports import person_hired
-from tests.integration.road import check_answered, publish, standing, structured, whole
+from tests.integration.road import Message, check_answered, publish, standing, structured, whole
 
 SERVICES = ("recruitment",)
 ROUNDS = 4  # over 500 by Kafka
@@ -59,20 +60,10 @@ class _Name(str):
 def test_a_header_name_may_be_any_bytes(running: System, codec: int) -> None:
     hires = [person_hired(f"good-name-{codec}-{n}") for n in range(20)]
 
-    async def send() -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=running.kafka)
-        await producer.start()
-        batch = producer.create_batch()
-        # The one written in Python lets a name encode itself.
-        batch._builder = _DefaultRecordBatchBuilderPy(2, codec, False, -1, -1, -1, 1 << 20)
-        for hire in hires:
-            message = structured(hire)
-            headers = [(_Name("来源"), b"x"), *message.headers]
-            batch.append(key=message.key, value=message.value, timestamp=None, headers=headers)
-        await (await producer.send_batch(batch, INBOX, partition=0))
-        await producer.stop()
-
-    run(send())
+    # The builder written in Python lets a name encode itself.
+    named = ((_Name("来源"), b"x"),)
+    messages = (Message(INBOX, m.key, m.value, (*named, *m.headers)) for m in map(structured, hires))
+    run(_send_batch(running.kafka, codec, messages))
     publish(running.kafka, map(structured, after := [person_hired(f"good-after-{codec}-{n}") for n in range(20)]))
     eventually(lambda: all(standing(running, "recruitment", [*hires, *after])))
     check_answered(running, "recruitment", [*hires, *after])
@@ -123,6 +114,42 @@ def _receipts(system: System) -> dict[str, list[Receipt]]:
 def _quarantine(system: System) -> dict[Any, dict[str, Any]]:
     rows = system.query("recruitment", 'select topic, partition, "offset", reason, size, sealed from quarantine')
     return {(row["topic"], row["partition"], row["offset"]): dict(row) for row in rows}
+
+
+async def _send_batch(kafka: str, codec: int, messages: Iterable[Message]) -> int:
+    """Send one batch to partition 0, as large as it may be; return the offset of its first message."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        batch._builder = _DefaultRecordBatchBuilderPy(2, codec, False, -1, -1, -1, 1 << 30)
+        for message in messages:
+            batch.append(key=message.key, value=message.value, timestamp=None, headers=list(message.headers))
+        offset: int = (await (await producer.send_batch(batch, INBOX, partition=0))).offset
+        return offset
+    finally:
+        await producer.stop()
+
+
+@pytest.mark.parametrize(
+    "codec", [DefaultRecordBatch.CODEC_GZIP, DefaultRecordBatch.CODEC_LZ4, DefaultRecordBatch.CODEC_ZSTD]
+)
+def test_a_batch_that_would_unpack_to_hundreds_of_megabytes_is_quarantined_packed(running: System, codec: int) -> None:
+    worker = running.the("recruitment", "worker")
+    spaces = b" " * (1 << 20)
+    one, many = [spaces * 200], [spaces[: 1 << 19]] * 200
+    bombs = [
+        run(_send_batch(running.kafka, codec, (Message(INBOX, None, v) for v in values))) for values in (one, many)
+    ]
+    hires = [person_hired(f"good-bomb-{codec}-{n}") for n in range(20)]
+    run(_send_batch(running.kafka, codec, map(structured, hires)))
+    eventually(lambda: all(standing(running, "recruitment", hires)))
+    check_answered(running, "recruitment", hires)
+    quarantine = _quarantine(running)
+    found = [quarantine[INBOX, 0, first + len(values) - 1] for first, values in zip(bombs, (one, many), strict=True)]
+    assert all(row["size"] < len(spaces) for row in found)
+    assert worker.alive
+    assert worker.peak_mb < 250, "docker-compose.yml lets it have 384"
 
 
 def test_every_kind_over_http(running: System) -> None:
