@@ -29,17 +29,17 @@ def test_every_kind_over_kafka(running: System) -> None:
     mixed = itertools.chain.from_iterable(
         (each.message, structured(hire)) for each, hire in zip(bad, good, strict=True)
     )
-    places = publish(running.kafka, mixed)[::2]
+    places = publish(running.kafka, mixed)
     check_answered_soon(running, good)
     quarantine = _quarantine(running)
     receipts = _receipts(running)
     wrong = [
         problem
-        for each, place in zip(bad, places, strict=True)
+        for each, place in zip(bad, places[::2], strict=True)
         if (problem := _check(each, place, receipts, quarantine))
     ]
     assert not wrong, "\n".join(wrong[:20])
-    assert len(quarantine) == sum(each.becomes == "quarantined" for each in bad)
+    assert sum(place in quarantine for place in places) == sum(each.becomes == "quarantined" for each in bad)
     assert all(process.alive for process in running.processes)
 
 
