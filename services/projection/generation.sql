@@ -1,11 +1,14 @@
 -- name: create
 -- The tables of one generation. `standing` keeps every fact that feeds a line, and when it began and ceased to stand;
--- `contribution` is the ledger and only grows; `cell` is its sum by day, a cache that a recount must equal.
+-- `contribution` is the ledger and only grows; `cell` is its sum by day and `monthly` that of `cell` by month, caches that
+-- a recount must equal.
 create table g.line (
     number smallint primary key,
     plan text not null,
     indicator text not null,
-    part smallint not null
+    part smallint not null,
+    first date not null,                         -- of its plan
+    last date not null
 );
 create table g.standing (
     line smallint not null,
@@ -62,6 +65,14 @@ create table g.cell (
     value bigint not null,
     primary key (line, part, period, district, effective_on)
 ) with (fillfactor = 50);
+create table g.monthly (
+    line smallint not null,
+    part smallint not null,
+    period smallint not null,
+    district text not null,
+    amounts bigint[] not null,                   -- what came before the plan, then each month of the plan in order
+    primary key (line, part, period, district)
+) with (fillfactor = 50);
 create table g.planning (                        -- what the plan office decided, as it was sent
     position bigint primary key,
     recorded_at timestamptz not null,
@@ -84,14 +95,14 @@ create view g.ledger as
     ) s on true
 
 -- name: lines
-insert into g.line select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[])
+insert into g.line select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::date[], $6::date[])
 
 -- name: drop
 drop view if exists g.ledger;
-drop table if exists g.line, g.standing, g.contribution, g.cell, g.checkpoint, g.planning
+drop table if exists g.line, g.standing, g.contribution, g.cell, g.monthly, g.checkpoint, g.planning
 
 -- name: analyze
-analyze g.standing, g.contribution, g.cell
+analyze g.standing, g.contribution, g.cell, g.monthly
 
 -- name: checkpoints
 select service, position, recorded_at, next_offset from g.checkpoint
@@ -151,19 +162,44 @@ insert into g.cell as c
 select * from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::date[], $6::bigint[])
 on conflict (line, part, period, district, effective_on) do update set value = c.value + excluded.value
 
+-- name: monthly
+insert into g.monthly as m
+select line, part, period, district, amounts::bigint[]
+from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[])
+    as added (line, part, period, district, amounts)
+on conflict (line, part, period, district) do update set amounts = array(
+    select a + b from unnest(m.amounts, excluded.amounts) with ordinality as month (a, b, number) order by number
+)
+
 -- name: last_facts
 -- When the last fact of each service and district was recorded, of those that count somewhere.
 select service, district, max(recorded_at) as at from g.standing group by 1, 2
 
 -- name: differences
--- Where cells and the ledger do not agree; none, or the ledger is broken.
-select line, part, period, district, effective_on, coalesce(c.value, 0) as cell, coalesce(l.value, 0) as ledger
+-- Where cells and the ledger, or months and cells, do not agree; none, or the ledger is broken.
+select line, part, period, district, effective_on as day, coalesce(c.value, 0) as kept, coalesce(l.value, 0) as counted
 from g.cell c
 full join (
     select line, part, period, district, effective_on, sum(delta) as value
     from g.contribution group by 1, 2, 3, 4, 5
 ) l using (line, part, period, district, effective_on)
 where coalesce(c.value, 0) <> coalesce(l.value, 0)
+union all
+select line, part, period, district, day, coalesce(m.value, 0), coalesce(c.value, 0)
+from (
+    select line, m.part, period, district, value,
+        (date_trunc('month', l.first) + (place - 2) * interval '1 month')::date as day
+    from g.monthly m join g.line l on l.number = m.line, unnest(amounts) with ordinality as month (value, place)
+) m
+full join (
+    select line, c.part, period, district, sum(value) as value,
+        case when effective_on < l.first then (date_trunc('month', l.first) - interval '1 month')::date
+            else date_trunc('month', effective_on)::date end as day
+    from g.cell c join g.line l on l.number = c.line
+    where effective_on <= l.last
+    group by 1, 2, 3, 4, 6
+) c using (line, part, period, district, day)
+where coalesce(m.value, 0) <> coalesce(c.value, 0)
 order by 1, 2, 3, 4, 5
 
 -- name: ledger_of_line

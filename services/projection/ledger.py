@@ -13,6 +13,7 @@ from services.projection.facts import Fact
 from services.projection.timeline import Row, Timeline, timeline
 
 Cause = Literal["original", "correction", "retraction", "supersede", "end"]
+CellKey = tuple[int, int, int, str, date]  # (line, part, period, district, effective on)
 
 
 class Contribution(NamedTuple):
@@ -39,9 +40,9 @@ class Posting:
     changed: list[Standing] = field(default_factory=list)
     contributions: list[Contribution] = field(default_factory=list)
 
-    def cells(self) -> dict[tuple[int, int, int, str, date], int]:
-        """Return what is added to each cell: (line, part, period, district, effective on)."""
-        cells: dict[tuple[int, int, int, str, date], int] = defaultdict(int)
+    def cells(self) -> dict[CellKey, int]:
+        """Return what is added to each cell."""
+        cells: dict[CellKey, int] = defaultdict(int)
         for row in self.contributions:
             cells[row.line, row.part, row.period, row.district, row.effective_on] += row.delta
         return {key: delta for key, delta in cells.items() if delta}

@@ -13,8 +13,9 @@ import asyncpg
 import orjson
 
 from services.projection.chart import Chart, Line, Standing
-from services.projection.ledger import Batch, Posting, ReportKey
+from services.projection.ledger import Batch, CellKey, Posting, ReportKey
 from services.projection.timeline import timeline
+from services.projection.values import place_of
 from shared.event_store import read_queries
 from shared.plan import Plan
 
@@ -110,6 +111,8 @@ async def create(connection: asyncpg.Connection, chart: Chart) -> int:
             [line.plan for line in lines],
             [line.indicator for line in lines],
             [int(line.part) for line in lines],
+            [chart.plans[line.plan].period.first for line in lines],
+            [chart.plans[line.plan].period.last for line in lines],
         )
     return number
 
@@ -225,7 +228,24 @@ class Ledger:
         if cells := posting.cells():
             keys = list(zip(*sorted(cells), strict=True))
             await self._connection.execute(self._sql["cells"], *keys, [cells[key] for key in sorted(cells)])
+            if months := self._by_month(cells):
+                keys = list(zip(*sorted(months), strict=True))
+                # As texts: an array of arrays would be taken apart by `unnest`.
+                amounts = ["{" + ",".join(map(str, months[key])) + "}" for key in sorted(months)]
+                await self._connection.execute(self._sql["monthly"], *keys, amounts)
         return posting
+
+    def _by_month(self, cells: Mapping[CellKey, int]) -> dict[tuple[int, int, int, str], list[int]]:
+        """Return what is added to each month of the plans; what lies behind a plan's end is in the cells alone."""
+        months: dict[tuple[int, int, int, str], list[int]] = {}
+        for (line, part, period, district, day), delta in cells.items():
+            plan = self._chart.plans[self._chart.line(line).plan]
+            if day <= plan.period.last:
+                amounts = months.setdefault(
+                    (line, part, period, district), [0] * (place_of(plan, plan.period.last) + 1)
+                )
+                amounts[place_of(plan, day)] += delta
+        return months
 
     async def _load(self, batch: Batch) -> AsyncIterator[Standing]:
         members, threads = batch.keys()
@@ -275,7 +295,7 @@ async def differences(connection: asyncpg.Connection, number: int, chart: Chart)
     """Return where cells and the sum of the ledger do not agree."""
     rows = await connection.fetch(of_generation(number)["differences"])
     return [
-        Difference(chart.line(row["line"]), " ".join(map(str, tuple(row)[1:5])), row["cell"], int(row["ledger"]))
+        Difference(chart.line(row["line"]), " ".join(map(str, tuple(row)[1:5])), int(row["kept"]), int(row["counted"]))
         for row in rows
     ]
 

@@ -1,6 +1,5 @@
 """Decides what the sums of a cell come to, month by month: a value, or that none can be computed: pure."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -13,11 +12,9 @@ from services.projection.pace import Goal, Kind
 from shared.plan import Amount, Coverage, Distinct, Indicator, Latest, Milestones, Plan, Ratio, Selector, Sum, Target
 from shared.plan import Count as CountOf
 
-WHOLE_CITY: Final = ""  # stands for the district where all of them are meant
-Key = tuple[int, int, int, str]  # (line, part, period, district or the whole)
-Sums = Mapping[Key, tuple[Sequence[int], Sequence[int]]]  # months by number, rising, and what each of them adds
-_Running = tuple[Sequence[int], Sequence[int]]
-_NOTHING: Final[_Running] = ((), (0,))
+Amounts = Sequence[int]  # what came before the plan, then what each of its months adds, up to the day asked for
+Sums = Mapping[tuple[int, int, int], Mapping[str, Amounts]]  # (line, part, period), then by district
+_NOTHING: Final = (0,)
 
 
 class Worth(NamedTuple):
@@ -37,35 +34,38 @@ class Cell:
         self._indicator = indicator
         of_city = {one.code for one in plan.districts if one.city}
         self._computable = not indicator.is_ratio or district not in of_city
-        self._parts = [_NOTHING, _NOTHING]
-        self._each: list[_Running] = []
+        self._before = month_number(plan.period.first) - 1
+        self._parts: list[Sequence[int]] = [_NOTHING, _NOTHING]
         lines = chart.of_indicator[plan.id, indicator.id]
         for line in lines:
             for part in Part:
-                if own := sums.get((line.number, part, period, district or WHOLE_CITY)):
+                by_district = sums.get((line.number, part, period), {})
+                if own := [amounts for code, amounts in by_district.items() if district in (None, code)]:
                     self._parts[part] = _running(own)
+        self._each: list[Sequence[int]] = []
         if _needs_each(indicator):
             codes = [district] if district else [one.code for one in plan.districts if not one.city]
-            self._each = [_running(sums.get((lines[-1].number, Part.DEN, period, code), ((), ()))) for code in codes]
+            by_district = sums.get((lines[-1].number, Part.DEN, period), {})
+            self._each = [_running([by_district[code]]) if code in by_district else _NOTHING for code in codes]
 
     def at(self, month: int | None = None) -> Worth:
         """Return what it is worth at the end of a month by its number; left out: on the day that was asked for."""
-        numerator = _until(self._parts[Part.NUM], month)
+        place = None if month is None else month - self._before
+        numerator = _until(self._parts[Part.NUM], place)
         if not self._indicator.is_ratio:
             return Worth(numerator, 0, Fraction(numerator))
-        denominator = _until(self._parts[Part.DEN], month)
-        computable = self._computable and denominator > 0 and all(_until(each, month) > 0 for each in self._each)
+        denominator = _until(self._parts[Part.DEN], place)
+        computable = self._computable and denominator > 0 and all(_until(each, place) > 0 for each in self._each)
         value = Fraction(self._indicator.factor * numerator, denominator) if computable else None
         return Worth(numerator, denominator, value)
 
 
-def _running(own: tuple[Sequence[int], Sequence[int]]) -> _Running:
-    return own[0], list(accumulate(own[1], initial=0))
+def _running(own: Sequence[Amounts]) -> list[int]:
+    return list(accumulate(map(sum, zip(*own, strict=True)), initial=0))
 
 
-def _until(running: _Running, month: int | None) -> int:
-    months, totals = running
-    return totals[-1] if month is None else totals[bisect_right(months, month)]
+def _until(running: Sequence[int], place: int | None) -> int:
+    return running[-1] if place is None else running[min(max(place + 1, 0), len(running) - 1)]
 
 
 def _needs_each(indicator: Indicator) -> bool:
@@ -76,6 +76,11 @@ def _needs_each(indicator: Indicator) -> bool:
 def month_number(day: date) -> int:
     """Return the number of a day's month, counted from the year 0."""
     return day.year * 12 + day.month - 1
+
+
+def place_of(plan: Plan, day: date) -> int:
+    """Return the place of a day's month among the months of a plan, the first is 1; 0 before the plan."""
+    return 0 if day < plan.period.first else month_number(day) - month_number(plan.period.first) + 1
 
 
 def periods_of(plan: Plan, indicator: Indicator, as_of: date) -> list[int]:

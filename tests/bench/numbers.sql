@@ -15,6 +15,17 @@ from (
 insert into g.cell
 select line, part, period, district, effective_on, sum(delta) from g.contribution group by 1, 2, 3, 4, 5
 
+-- name: monthly
+-- The plan of the lines begins in January 2023 and has $1 months.
+insert into g.monthly
+select line, part, period, district, array(
+    select coalesce(sum(value), 0)::bigint from generate_series(0, $1) month left join g.cell c
+        on (c.line, c.part, c.period, c.district) = (place.line, place.part, place.period, place.district)
+        and (date_part('year', effective_on) - 2023) * 12 + date_part('month', effective_on) = month
+    group by month order by month
+)
+from (select distinct line, part, period, district from g.cell) place
+
 -- name: checkpoint
 insert into g.checkpoint values ('recruitment', $1::bigint, timestamptz '2025-10-01' + $1 * interval '1 second', $1)
 

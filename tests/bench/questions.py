@@ -108,8 +108,9 @@ async def _fill(dsn: str, facts: int) -> int:
         )
         await connection.execute("set enable_hashjoin = on")
         await connection.execute(sql["cells"], timeout=300)
+        await connection.execute(sql["monthly"], 12 * len(chart.plans[PLAN].years), timeout=300)
         await connection.execute(sql["checkpoint"], facts)
-        for table in ("contribution", "cell"):
+        for table in ("contribution", "cell", "monthly"):
             await connection.execute(f"vacuum analyze numbers.g{number}_{table}", timeout=300)
         await store.switch(connection, number)
     return number

@@ -357,7 +357,8 @@ def test_a_cut_connection_is_made_again(projection: Projection) -> None:
     projection.assert_recount_equal()
 
 
-def test_recount_names_the_first_difference(projection: Projection) -> None:
+@pytest.mark.parametrize("change", ["cell set value = value + 1", "monthly set amounts[5] = amounts[5] + 1"])
+def test_recount_names_the_first_difference(projection: Projection, change: str) -> None:
     projection.projector().start()
     projection.publish(*hires(1, 10))
     projection.wait_for(recruitment=10)
@@ -366,10 +367,28 @@ def test_recount_names_the_first_difference(projection: Projection) -> None:
     owner = system.databases["projection"]
     system.databases["as-role"] = type(owner)("projection", owner.name, owner.dsn, owner.dsn)
     row = system.query("as-role", "select line, district from numbers.g1_cell order by line desc, district limit 1")[0]
-    system.query("as-role", "update numbers.g1_cell set value = value + 1 where line = $1 and district = $2", *row)
+    system.query("as-role", f"update numbers.g1_{change} where line = $1 and district = $2", *row)
     told = projection.command("recount")
     assert told.returncode == 1
     assert re.search(rf"{PLAN}: 不一致 differs: 4.1.b .*: 记录 kept \d+, 重算 recounted \d+", told.stdout)
+
+
+def test_what_is_kept_is_sent_compressed_to_who_takes_it_so(projection: Projection) -> None:
+    projection.projector().start()
+    projection.publish(*hires(1, 10))
+    projection.wait_for(recruitment=10)
+    known_at = "2100-01-01T00:00:00Z"
+    for query in ("", f"?known_at={known_at}"):
+        plain, zipped = (
+            projection.api.http.get(f"/v1/plans/{PLAN}/progress{query}", headers={"accept-encoding": encoding})
+            for encoding in ("identity", "gzip")
+        )
+        assert ("content-encoding" in plain.headers, zipped.headers["content-encoding"]) == (False, "gzip")
+        assert plain.headers["etag"] == zipped.headers["etag"]
+        assert int(zipped.headers["content-length"]) < len(plain.content) / 4
+        without = [{**one.json(), "known_at": None} for one in (plain, zipped)]
+        assert without[0] == without[1]
+        assert zipped.json()["known_at"] >= plain.json()["known_at"]
 
 
 def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection) -> None:

@@ -1,19 +1,18 @@
-"""Sums of cells as the database gives them: those of districts, and of them the whole's."""
+"""Sums of cells as the read side keeps them, made of what some months add."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from services.projection.values import WHOLE_CITY, Key, Sums
+from services.projection.values import Sums, month_number, place_of
+from shared.plan import Plan
 
 
-def with_whole(cells: Mapping[Key, tuple[Sequence[int], Sequence[int]]]) -> Sums:
-    """Add the sum over all districts to cells that are given by district."""
-    whole: dict[tuple[int, int, int], Counter[int]] = defaultdict(Counter)
-    for (line, part, period, _), (months, amounts) in cells.items():
-        for month, amount in zip(months, amounts, strict=True):
-            whole[line, part, period][month] += amount
-    added = {
-        (*key, WHOLE_CITY): (sorted(amounts), [amounts[month] for month in sorted(amounts)])
-        for key, amounts in whole.items()
-    }
-    return {**cells, **added}
+def sums_of(plan: Plan, cells: Mapping[tuple[int, int, int, str], Mapping[int, int]]) -> Sums:
+    """Return the sums of cells (line, part, period, district), given what months by their numbers add."""
+    last, before = place_of(plan, plan.period.last), month_number(plan.period.first) - 1
+    sums: dict[tuple[int, int, int], dict[str, list[int]]] = {}
+    for (*key, district), months in cells.items():
+        line, part, period = key
+        amounts = sums.setdefault((line, part, period), {}).setdefault(district, [0] * (last + 1))
+        for month, amount in months.items():
+            amounts[min(max(month - before, 0), last)] += amount
+    return sums

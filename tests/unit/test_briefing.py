@@ -21,7 +21,7 @@ from services.projection.sheets import csv_lines, workbook
 from services.projection.targets import Targets
 from services.projection.values import month_number
 from shared.plan_file import load_plan
-from tests.unit.cells import with_whole
+from tests.unit.cells import sums_of
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
 CHART = Chart([PLAN])
@@ -36,10 +36,11 @@ def body_of(
     cells = {}
     for (id_, period, code), months in sums.items():
         line = next(line for line in CHART.of_indicator[PLAN.id, id_] if line.part is Part.NUM)
-        numbers = [month_number(date.fromisoformat(f"{month}-01")) for month in months]
-        cells[line.number, int(Part.NUM), period, code] = (numbers, list(months.values()))
+        cells[line.number, int(Part.NUM), period, code] = {
+            month_number(date.fromisoformat(f"{month}-01")): amount for month, amount in months.items()
+        }
     asked = Asked(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
-    ground = Ground(PLAN, CHART, Targets(PLAN), with_whole(cells), asked)
+    ground = Ground(PLAN, CHART, Targets(PLAN), sums_of(PLAN, cells), asked)
     return {"plan": PLAN.id} | asked.shown() | briefing(ground, as_of.replace(day=1)) | COMPLETE
 
 

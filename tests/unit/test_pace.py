@@ -14,10 +14,11 @@ from services.projection.chart import WHOLE, Chart, Part
 from services.projection.judging import Asked, Ground, Standing, show_pace
 from services.projection.pace import RULES, Course, Goal, Kind, Op, Signal, made_up, months_between, signal_of
 from services.projection.targets import Targets
-from services.projection.values import WHOLE_CITY, month_number, periods_of, running_period
+from services.projection.values import month_number, periods_of, running_period
 from shared.plan import Pace, Plan
 from shared.plan_file import load_plan
 from tests.conftest import ROOT
+from tests.unit.cells import sums_of
 from tests.unit.oracle import due
 
 SHAOXING = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
@@ -40,20 +41,19 @@ def stand(
     """Judge an indicator: what came in each month (or altogether), of how many where it is a ratio."""
     found, day = CHART.plans[plan], date.fromisoformat(as_of)
     one = found.indicators[indicator][1]
-    code = district or WHOLE_CITY
+    code = district or YUECHENG
     by_month = amounts if isinstance(amounts, Mapping) else {as_of[:7]: amounts}
-    sums: dict[tuple[int, int, int, str], tuple[list[int], list[int]]] = {}
+    cells: dict[tuple[int, int, int, str], dict[int, int]] = {}
     period: int | None
     for line in CHART.of_indicator[plan, indicator]:
         own = by_month if line.part is Part.NUM else {min(by_month): of or 0}
         for month, amount in sorted(own.items()):
             period = int(month[:4]) if one.basis == "annual" else WHOLE
-            months, values = sums.setdefault((line.number, int(line.part), period, code), ([], []))
-            months.append(month_number(date.fromisoformat(f"{month}-01")))
-            values.append(amount)
+            number = month_number(date.fromisoformat(f"{month}-01"))
+            cells.setdefault((line.number, int(line.part), period, code), {})[number] = amount
         if one.value.kind == "coverage":
-            sums[line.number, int(Part.DEN), WHOLE, code] = ([month_number(found.period.first) - 1], [of or 0])
-    ground = Ground(found, CHART, Targets(found), sums, Asked(day, NOW, district))
+            cells[line.number, int(Part.DEN), WHOLE, code] = {month_number(found.period.first) - 1: of or 0}
+    ground = Ground(found, CHART, Targets(found), sums_of(found, cells), Asked(day, NOW, district))
     period = running_period(found, one, day)
     assert period is not None
     return ground, ground.standing(one, period, district)

@@ -13,7 +13,7 @@ from services.projection.read_models.target_progress import progress
 from services.projection.targets import Targets
 from services.projection.values import month_number
 from shared.plan_file import load_plan
-from tests.unit.cells import with_whole
+from tests.unit.cells import sums_of
 
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
@@ -29,15 +29,14 @@ def ask(
     sums: Sums, indicator: str, plan: str = PLAN.id, as_of: date = date(2025, 6, 1), district: str | None = None
 ) -> list[dict[str, Any]]:
     """Return the periods of one indicator, given the sums of its cells."""
-    cells: dict[tuple[int, int, int, str], tuple[list[int], list[int]]] = {}
+    cells: dict[tuple[int, int, int, str], dict[int, int]] = {}
     for (id_, part, period, code), value in sums.items():
         lines = CHART.of_indicator[plan, id_]
         line = next((line for line in lines if line.part is part), lines[0])
         month = month_number(as_of) if period == WHOLE else 12 * period
-        cells[line.number, int(part), period, code] = ([month], [value])
-    ground = Ground(
-        CHART.plans[plan], CHART, Targets(CHART.plans[plan]), with_whole(cells), Asked(as_of, NOW, district)
-    )
+        cells[line.number, int(part), period, code] = {month: value}
+    found = CHART.plans[plan]
+    ground = Ground(found, CHART, Targets(found), sums_of(found, cells), Asked(as_of, NOW, district))
     answer = progress(ground)
     periods: list[dict[str, Any]] = next(one for one in answer if one["id"] == indicator)["periods"]
     return periods

@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import struct
+import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import asyncpg
@@ -15,10 +18,11 @@ from starlette.status import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
 from services.projection.facts import LOGS
 from services.projection.judging import Asked, Body, Ground
+from services.projection.pace import length_of
 from services.projection.read_models.asking import asked_of, plan_of, today
 from services.projection.read_models.reading import Reader, View
 from services.projection.sheets import csv_headers, csv_lines, rows_at
-from services.projection.values import Sums, month_number
+from services.projection.values import Sums, month_number, place_of
 from shared.events import show_instant
 from shared.plan import Plan
 
@@ -50,20 +54,51 @@ class Question(NamedTuple):
     indicator: str | None = None
 
 
-class _Kept(NamedTuple):
-    """An answer; where it says when it was known, the instant goes between two parts.
+class _Kept:
+    """An answer; where it says when it was known, the instant goes between `head` and `tail`.
 
     `tag`: weak, since answers that differ in that instant alone say the same (RFC 9110, 8.8.1).
     """
 
-    parts: tuple[bytes, ...]
-    tag: str
+    def __init__(self, head: bytes, dated: bool, tail: bytes, tag: str) -> None:
+        self._head, self._dated, self.tail, self._tag = head, dated, tail, tag
 
-    def response(self, now: datetime) -> Response:
-        body = show_instant(now).encode().join(self.parts)
+    def response(self, now: datetime) -> "_Answer":
         # Kept by the browser, asked about each time: 304 while nothing has changed.
-        headers = {"ETag": self.tag, "Cache-Control": "private, no-cache"}
-        return Response(body, media_type="application/json", headers=headers)
+        headers = {"ETag": self._tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+        head = self._head + show_instant(now).encode() if self._dated else self._head
+        return _Answer(self, head, headers)
+
+    @cached_property
+    def deflated(self) -> bytes:
+        """The tail, compressed once for all who take it so: it refers to nothing that stands before it."""
+        return _deflate(self.tail, zlib.Z_FINISH)
+
+
+class _Answer(Response):
+    """An answer with what it is made of."""
+
+    def __init__(self, kept: _Kept, head: bytes, headers: dict[str, str]) -> None:
+        super().__init__(head + kept.tail, media_type="application/json", headers=headers)
+        self._kept, self._head = kept, head
+
+    def zipped(self) -> Response:
+        """Return the same as one gzip member (RFC 1952), of which only the head is compressed now."""
+        body = b"".join(
+            (
+                b"\x1f\x8b\x08" + bytes(6) + b"\xff",
+                _deflate(self._head, zlib.Z_FULL_FLUSH),
+                self._kept.deflated,
+                struct.pack("<II", zlib.crc32(self._kept.tail, zlib.crc32(self._head)), len(self.body) & 0xFFFFFFFF),
+            )
+        )
+        headers = {name: self.headers[name] for name in ("etag", "cache-control", "vary")}
+        return Response(body, media_type="application/json", headers={**headers, "Content-Encoding": "gzip"})
+
+
+def _deflate(content: bytes, end: int) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush(end)
 
 
 class Conditional(APIRoute):
@@ -77,9 +112,11 @@ class Conditional(APIRoute):
             response = await handle(request)
             tag = response.headers.get("etag")
             known = request.headers.get("if-none-match")
-            if tag is None or known is None or response.status_code != HTTP_200_OK:
+            if tag is None or response.status_code != HTTP_200_OK:
                 return response
-            if tag not in (one.strip() for one in known.split(",")) and known.strip() != "*":
+            if known is None or (tag not in (one.strip() for one in known.split(",")) and known.strip() != "*"):
+                if isinstance(response, _Answer) and "gzip" in request.headers.get("accept-encoding", ""):
+                    return response.zipped()
                 return response
             headers = {
                 name: response.headers[name] for name in ("etag", "cache-control", "vary") if name in response.headers
@@ -149,8 +186,9 @@ class Answers:
             body["known_at"] = _NOW
         state = (read, self._where_heads_are())
         text = orjson.dumps(body | {"complete_to": complete_to(checkpoints, self._heads)})
-        parts = tuple(text.split(_NOW.encode(), 1)) if question.known_at is None else (text,)
-        kept = _Kept(parts, f'W/"{hashlib.sha256(text).hexdigest()[:32]}"')
+        head, dated, tail = text.partition(_NOW.encode())
+        tag = f'W/"{hashlib.sha256(text).hexdigest()[:32]}"'
+        kept = _Kept(head, True, tail, tag) if dated else _Kept(b"", False, text, tag)
         # With clocks that disagree, what is known now may change by time alone.
         if all(row["recorded_at"] is None or row["recorded_at"] <= now for row in checkpoints):
             self._keep(state, key, kept, len(text))
@@ -188,41 +226,51 @@ def complete_to(rows: Iterable[asyncpg.Record], heads: Heads) -> Body:
 
 
 class KeptSums:
-    """The sums of cells as last read: they only change when a checkpoint moves or a generation is switched."""
+    """The sums of cells as last read: they change only when a checkpoint moves or a generation is switched.
+
+    As known at an instant they rest on the logs alone that are not counted beyond it.
+    """
 
     def __init__(self) -> None:
-        self._state: tuple[object, ...] = ()
-        self._sums: dict[tuple[str, str | None, date], Sums] = {}
+        self._sums: dict[object, Sums] = {}
 
     async def read(
         self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record], indicator: str | None = None
     ) -> Sums:
-        """Return the sums of a plan, or of one indicator of it.
-
-        From the cells, or from the ledger where more was recorded since `known_at`.
-        """
+        """Return the sums of a plan, or of one indicator of it."""
         if asked.as_of < plan.period.first:
             return {}
-        numbers = [
-            line.number for line in view.chart.lines if line.plan == plan.id and indicator in (None, line.indicator)
-        ]
+        beyond = {row["service"] for row in checkpoints if row["recorded_at"] and row["recorded_at"] > asked.known_at}
+        known_at = asked.known_at if beyond else None
+        rests_on = tuple((row["service"], row["position"]) for row in checkpoints if row["service"] not in beyond)
         as_of = min(asked.as_of, plan.period.last)
-        sql = view.sql(_FILE)
-        wanted: tuple[Any, ...] = (numbers, as_of, plan.period.first, month_number(plan.period.first) - 1)
-        if any(row["recorded_at"] is not None and row["recorded_at"] > asked.known_at for row in checkpoints):
-            return _sums(await view.connection.fetch(sql["as_known"], *wanted, asked.known_at))
-        state = (view.number, *(row["position"] for row in checkpoints))
-        if state != self._state or len(self._sums) >= _MOST_SUMS:
-            self._state, self._sums = state, {}
-        # What was asked while another snapshot was read is kept for that one's state only.
-        sums = self._sums
-        if (all_ := sums.get((plan.id, None, as_of))) is not None:
-            return all_
-        key = (plan.id, indicator, as_of)
-        if key not in sums:
-            sums[key] = _sums(await view.connection.fetch(sql["now"], *wanted))
-        return sums[key]
+        key, whole = ((view.number, plan.id, one, as_of, known_at, rests_on) for one in (indicator, None))
+        kept = self._sums.pop(key, None) or self._sums.get(whole)
+        if kept is None:
+            numbers = [
+                line.number for line in view.chart.lines if line.plan == plan.id and indicator in (None, line.indicator)
+            ]
+            kept = await _read(view, plan, numbers, as_of, known_at)
+        # The last asked for stays longest.
+        self._sums[key] = kept
+        if len(self._sums) > _MOST_SUMS:
+            del self._sums[next(iter(self._sums))]
+        return kept
 
 
-def _sums(rows: Iterable[asyncpg.Record]) -> Sums:
-    return {(row["line"], row["part"], row["period"], row["district"]): (row["months"], row["amounts"]) for row in rows}
+async def _read(view: View, plan: Plan, numbers: list[int], as_of: date, known_at: datetime | None) -> Sums:
+    sql = view.sql(_FILE)
+    sums: dict[tuple[int, int, int], dict[str, list[int]]] = {}
+    last = place_of(plan, as_of)
+    for row in await view.connection.fetch(sql["now"], numbers, as_of, as_of.replace(day=length_of(as_of))):
+        amounts = row["amounts"][: last + 1]
+        amounts[last] -= row["later"] or 0
+        sums.setdefault((row["line"], row["part"], row["period"]), {})[row["district"]] = amounts
+    if known_at is not None:
+        before = month_number(plan.period.first) - 1
+        wanted = (numbers, as_of, plan.period.first, before, known_at)
+        for row in await view.connection.fetch(sql["since"], *wanted):
+            # What came and went in one batch has no cell.
+            by_district = sums.setdefault((row["line"], row["part"], row["period"]), {})
+            by_district.setdefault(row["district"], [0] * (last + 1))[row["place"]] -= row["value"]
+    return sums
