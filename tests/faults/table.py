@@ -14,31 +14,38 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+import asyncpg
 import httpx
 
-from deploy.local import postgres
 from tests.conftest import ROOT
 from tests.faults.clock import Clock
 from tests.faults.ground import Own, Server
 from tests.integration.flow import flowing
 from tests.integration.processes import Process, eventually, run
 from tests.integration.processes import _fetch as fetch
-from tests.integration.reports import Report, person_hired
+from tests.integration.reports import Report, certificate_issued, person_hired, subsidy_claimed
 from tests.integration.road import check_log, last_receipts
 
 PATIENCE = 180.0
+STARTING = "starting"  # what a part says that never said anything yet
+_SUPERVISOR_SECONDS = 5.0  # between two starts of a server that ends again and again
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done: a block that lasts as long as it is told."""
+    """What is done: a block that lasts as long as it is told, and says what it did where that is to be shown."""
 
     zh: str
     en: str
-    done: Callable[[Own, float], None]
+    done: Callable[[Own, float], str]
+    names: str = ""  # what `/readyz` of some process has to name meanwhile, as an expression; empty: nothing
+    services: tuple[str, ...] = ("recruitment",)
+    own_disks: bool = False
 
 
 @dataclass
@@ -48,58 +55,88 @@ class Row:
     fault: Fault
     seconds: float
     sent: int
-    accepted: int
-    lost: int
-    twice: int
-    recount: int
-    lag_gone: float
-    ready_said: set[str] = field(default_factory=set)
+    rate: float = 0.0  # reports a second, from the first that was sent to the last that was taken
+    accepted: int = 0
+    lost: int = 0
+    twice: int = 0
+    recount: int = 0
+    lag_gone: float = 0.0
+    ready_said: set[tuple[str, str, str]] = field(default_factory=set)  # process, part, why
+    shown: str = ""
+    failed: str = ""
+
+    @property
+    def unnamed(self) -> bool:
+        """Tell whether `/readyz` never named what it had to."""
+        named = (one for one in self.ready_said if one[2] != STARTING)  # who starts does not know the cause
+        said = "\n".join(" ".join(one) for one in named)
+        return re.search(self.fault.names, said) is None
+
+    @property
+    def wrong(self) -> str:
+        """Say what is not as it has to be; nothing when all is."""
+        counts = {
+            "丢失 lost": self.lost,
+            "重复 twice": self.twice,
+            "重算有差 recount differs": self.recount,
+            "未接受 not accepted": self.sent - self.accepted,
+        }
+        if self.failed:
+            return self.failed
+        found = [f"{name} {count}" for name, count in counts.items() if count]
+        if self.unnamed:
+            found.append("/readyz 未说明原因 never named the cause")
+        return "; ".join(found)
 
 
-def _broker(number: signal.Signals) -> Callable[[Own, float], None]:
-    def stop(own: Own, held: float) -> None:
-        own.broker.stop(number)
+def _away(which: str, number: signal.Signals) -> Callable[[Own, float], str]:
+    def stop(own: Own, held: float) -> str:
+        server = _server(own, which)
+        server.stop(number)
         time.sleep(held)
-        own.broker.start()
+        server.start()
+        return ""
 
     return stop
 
 
-def _database(number: signal.Signals) -> Callable[[Own, float], None]:
-    def stop(own: Own, held: float) -> None:
-        own.database.stop(number)
-        time.sleep(held)
-        own.database.start()
-
-    return stop
+def _server(own: Own, which: str) -> Server:
+    return own.broker if which == "broker" else own.database
 
 
-def _cut(own: Own, held: float) -> None:
+def _cut(own: Own, held: float) -> str:
     """End every connection of the database, again and again."""
-    sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename in ('recruitment', 'projection')"
-    end = time.monotonic() + held
+    sql = (
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where usename <> 'postgres' and backend_type = 'client backend'"
+    )
+    end, cut = time.monotonic() + held, 0
     while time.monotonic() < end:
-        run(fetch(own.system.superuser, sql))
+        cut += len(run(fetch(own.system.superuser, sql)))
         time.sleep(0.5)
+    assert cut, "no connection was there: nothing was tried"
+    return f"{cut} 个连接 connections"
 
 
-def _late(own: Own, held: float) -> None:
+def _late(own: Own, held: float) -> str:
     for network in (own.to_broker, own.to_database):
         network.latency = 0.1
     time.sleep(held)
     for network in (own.to_broker, own.to_database):
         network.latency = 0.0
+    return ""
 
 
-def _reset(own: Own, held: float) -> None:
-    end = time.monotonic() + held
+def _reset(own: Own, held: float) -> str:
+    end, cut = time.monotonic() + held, 0
     while time.monotonic() < end:
-        own.to_broker.reset()
-        own.to_database.reset()
+        cut += own.to_broker.reset() + own.to_database.reset()
         time.sleep(0.5)
+    assert cut, "no connection was there: nothing was tried"
+    return f"{cut} 个连接 connections"
 
 
-def _half_open(own: Own, held: float) -> None:
+def _half_open(own: Own, held: float) -> str:
     """Connections stand and nothing gets through; then they turn out to be dead."""
     for network in (own.to_broker, own.to_database):
         network.silent = True
@@ -107,63 +144,88 @@ def _half_open(own: Own, held: float) -> None:
     for network in (own.to_broker, own.to_database):
         network.reset()
         network.silent = False
+    return ""
 
 
-def _full_disk(own: Own, held: float) -> None:
-    """Let the database write nothing more: the kernel refuses each write past a limit, as it does on a full disk.
+def _full(which: str, press: Callable[[Own], None] = lambda own: None) -> Callable[[Own, float], str]:
+    """Fill a server's disk until nothing more can be written, and keep it so; then make room.
 
-    A small file system of its own would need a mount. The server ends when it cannot write its log; it is started
-    again as its supervisor does.
+    `press`: what makes the server need room that it has put by; it is done from half of the time on. The server may
+    end of it; it is started again and again, as its supervisor does, and once more when there is room.
     """
-    end = time.monotonic() + held
-    refused = 0
-    while time.monotonic() < end:
-        assert own.database.child is not None
-        if own.database.child.poll() is None:
-            refused += _limit(own.database.child.pid, "0")  # connections made meanwhile are new processes
-        time.sleep(0.2)
-    assert refused, "the limit could not be set: nothing was tried"
-    if own.database.child is not None and own.database.child.poll() is None:
-        _limit(own.database.child.pid, "unlimited")
-        time.sleep(1)
-    if own.database.child is None or own.database.child.poll() is not None:
-        own.database.start()
+
+    def fill(own: Own, held: float) -> str:
+        server = _server(own, which)
+        said, ended = len(server.log.read_bytes()), 0
+
+        def running() -> int:
+            nonlocal ended
+            if not server.alive:
+                ended += 1
+                server.begin()
+            assert server.child is not None
+            return server.child.pid
+
+        began = again = time.monotonic()
+        pid = running()
+        while (now := time.monotonic()) < began + held:
+            server.disk.fill(pid)
+            if now > began + held / 2:
+                press(own)
+            if now > again:
+                pid, again = running(), now + _SUPERVISOR_SECONDS
+            time.sleep(0.2)
+        server.disk.free(pid)
+        refused = server.disk.refused(server.log.read_bytes()[said:].decode(errors="replace"))
+        assert refused, "nothing was refused: nothing was tried"
+        eventually(lambda: running() and server.answers(), PATIENCE, pause=1)
+        return f"{server.disk.how}; 拒绝 refused {refused}×, 服务器结束 server ended {ended}×"
+
+    return fill
 
 
-def _limit(server: int, size: str) -> int:
-    """Bound what the server and its backends may write, as the user that runs it; return how many were bounded."""
-    user = postgres._unprivileged()
-    try:
-        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    except OSError:
-        return 0
-    done = [
-        subprocess.run(
-            postgres._as_user(user, ["prlimit", f"--fsize={size}:", f"--pid={pid}"]), capture_output=True, check=False
-        ).returncode
-        for pid in (str(server), *children)
-    ]
-    return done.count(0)
+def _next_wal(own: Own) -> None:
+    """Let the database begin another file of its write-ahead log, for which there is no room."""
+    with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        run(fetch(own.system.superuser, "select pg_switch_wal()"))
 
 
-def _kills(which: str) -> Callable[[Own, float], None]:
-    def kill(own: Own, held: float) -> None:
-        process = {"api": own.api, "worker": own.worker, "projector": own.projector}[which]
-        chance = random.Random(which)  # noqa: S311 - the same moments each time
-        times = max(2, int(held / 3))
-        for _ in range(times):
-            time.sleep(chance.uniform(0.5, 2) * held / times / 1.25)
-            if process.child is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.child.send_signal(signal.SIGKILL)
+def _kills(*which: tuple[str, str]) -> Callable[[Own, float], str]:
+    """Kill processes at random moments, each so often that it is twenty times in a minute."""
+
+    def kill(own: Own, held: float) -> str:
+        def often(service: str, command: str) -> str:
+            process = own.system.the(service, command)
+            chance = random.Random(f"{service} {command}")  # noqa: S311 - the same moments each time
+            times, at_work = max(2, round(held / 3)), 0
+            pauses = [chance.uniform(0.5, 2) for _ in range(times)]
+            moments = [began + held * sum(pauses[: at + 1]) / sum(pauses) for at in range(times)]
+            for at, moment in enumerate(moments):
+                time.sleep(max(0.0, moment - time.monotonic()))
+                eventually(lambda: process.alive, PATIENCE)
+                if at % 2 == 0:  # half of them not before it is at work, however slow the machine is
+                    process.wait_ready(PATIENCE)
+                    time.sleep(chance.uniform(0, 0.5))
+                child = process.child
+                assert child is not None
+                with contextlib.suppress(httpx.HTTPError):
+                    at_work += not process.problems()
+                child.send_signal(signal.SIGKILL)
+                assert child.wait(30) == -signal.SIGKILL, f"{command} ended by itself: it was not killed"
+            assert at_work >= times // 2, f"{command} was hardly ever at work when it was killed"
+            return f"{service} {command}: {times} 次 kills, {at_work} 次正常工作时 while well"
+
+        began = time.monotonic()
+        with ThreadPoolExecutor(len(which)) as apart:
+            return "; ".join(apart.map(lambda one: often(*one), which))
 
     return kill
 
 
-def _clocks(which: str) -> Callable[[Own, float], None]:
+def _clocks(which: str) -> Callable[[Own, float], str]:
     """Let clocks jump an hour ahead, an hour behind and back again; before and after, the processes start anew."""
 
-    def jump(own: Own, held: float) -> None:
+    def jump(own: Own, held: float) -> str:
         clock = Clock(Path(tempfile.mkdtemp(dir=own.folder)))
         parts: dict[str, list[Process | Server]] = {
             "database": [own.database],
@@ -184,6 +246,7 @@ def _clocks(which: str) -> Callable[[Own, float], None]:
         for part, settings in zip(wrong, usual, strict=True):
             part.settings = settings
             _anew(part)
+        return ""
 
     return jump
 
@@ -204,49 +267,77 @@ def _anew(part: Process | Server) -> None:
     assert loaded == ("LD_PRELOAD" in part.settings), "its clock is not ours: nothing was tried"
 
 
-FAULTS = (
-    Fault("Kafka 有序停止", "broker stopped", _broker(signal.SIGTERM)),
-    Fault("Kafka 被杀", "broker killed", _broker(signal.SIGKILL)),
-    Fault("PostgreSQL 有序停止", "database stopped", _database(signal.SIGINT)),
-    Fault("PostgreSQL 被杀", "database killed", _database(signal.SIGKILL)),
+_SUBSIDY: Final = ("competition", "subsidy")
+# What a district reports, by the service that it goes to; a claim rests on the certificate of the same name.
+_REPORT: Final[dict[str, Callable[[str], Report]]] = {
+    "recruitment": person_hired,
+    "competition": certificate_issued,
+    "subsidy": subsidy_claimed,
+}
+# Of the services that decide, recruitment stands for all: they are one program with other rules. Subsidy hears besides.
+FAULTS: Final = (
+    Fault("Kafka 有序停止", "broker stopped", _away("broker", signal.SIGTERM), "kafka"),
+    Fault("Kafka 被杀", "broker killed", _away("broker", signal.SIGKILL), "kafka"),
+    Fault("Kafka 磁盘写满", "broker's disk full", _full("broker"), "kafka", own_disks=True),
+    Fault("PostgreSQL 有序停止", "database stopped", _away("database", signal.SIGINT), "database"),
+    Fault("PostgreSQL 被杀", "database killed", _away("database", signal.SIGKILL), "database"),
+    Fault("PostgreSQL 磁盘写满", "database's disk full", _full("database", _next_wal), "database", own_disks=True),
     Fault("数据库连接被切断", "connections cut", _cut),
-    Fault("数据库磁盘写满", "full disk", _full_disk),
     Fault("网络迟缓(每向 100 毫秒)", "late network", _late),
     Fault("连接被重置", "reset connections", _reset),
-    Fault("半开连接", "half-open connections", _half_open),
-    Fault("HTTP 进程被杀", "api killed", _kills("api")),
-    Fault("worker 被杀", "worker killed", _kills("worker")),
-    Fault("投影器被杀", "projector killed", _kills("projector")),
+    Fault("半开连接", "half-open connections", _half_open, "kafka|database"),
+    Fault("HTTP 进程被杀", "api killed", _kills(("recruitment", "api")), "recruitment api .*no answer"),
+    Fault("worker 被杀", "worker killed", _kills(("recruitment", "worker")), "recruitment worker .*no answer"),
+    Fault(
+        "投影的两个进程被杀", "projection killed",
+        _kills(("projection", "projector"), ("projection", "api")), "projection projector .*no answer",
+    ),
+    Fault(
+        "听取他人事实的服务的两个进程被杀", "hearing service killed",
+        _kills(("subsidy", "worker"), ("subsidy", "api")), "subsidy worker .*no answer", _SUBSIDY,
+    ),
     Fault("数据库时钟前后跳一小时", "database clock jumps", _clocks("database")),
     Fault("领域服务时钟前后跳一小时", "service clock jumps", _clocks("services")),
     Fault("投影器时钟前后跳一小时", "projector clock jumps", _clocks("projector")),
-)
+)  # fmt: skip
 
 
 def suffer(own: Own, fault: Fault, reports: int, seconds: float, held: float) -> Row:
     """Send reports by both doors while the fault holds; return what became of them."""
-    mark = f"{fault.en.replace(' ', '-')}-{time.monotonic_ns()}"
-    sent = [person_hired(f"{mark}-{n}") for n in range(reports)]
-    said: set[str] = set()
+    mark, each = f"{re.sub('[^a-z]', '-', fault.en)}-{time.monotonic_ns()}", reports // len(own.services)
+    sent = {service: [_REPORT[service](f"{mark}-{n}") for n in range(each)] for service in own.services}
+    doors = {service: own.system.the(service, "api").url for service in sent}
+    row = Row(fault, held, each * len(sent))
     with contextlib.ExitStack() as watched:
         for process in own.processes:
             watched.enter_context(process.watched())
-        with _listening(own, said), flowing(own.api.url, own.system.kafka, sent[::2], sent[1::2], seconds, PATIENCE):
+        with contextlib.ExitStack() as meanwhile:
+            meanwhile.enter_context(_listening(own, row.ready_said))
+            flows = [
+                meanwhile.enter_context(
+                    flowing(doors[service], own.system.kafka, some[::2], some[1::2], seconds, PATIENCE)
+                )
+                for service, some in sent.items()
+            ]
             time.sleep(min(1.0, seconds / 4))
-            fault.done(own, held)
+            row.shown = fault.done(own, held)
+        row.rate = row.sent / max(flow.took for flow in flows)
         over = time.monotonic()
-        eventually(lambda: own.decided(sent), PATIENCE)
+        for service, some in sent.items():
+            eventually(lambda service=service, some=some: own.decided(some, service), PATIENCE)  # type: ignore[misc]
         eventually(own.all_counted, PATIENCE)
         for process in own.processes:
             process.wait_ready(PATIENCE)
-        lag_gone = time.monotonic() - over
-    made = Counter((fact["reportsource"], fact["reportid"]) for fact in check_log(own.system, "recruitment"))
-    return Row(
-        fault, held, len(sent), _accepted(own, sent),
-        sum(not made[report["source"], report["id"]] for report in sent),
-        sum(made[report["source"], report["id"]] > 1 for report in sent),
-        _recount(own), lag_gone, said,
-    )  # fmt: skip
+        row.lag_gone = time.monotonic() - over
+    for service, some in sent.items():
+        # A claim that is granted is two facts of one report.
+        facts = Counter((f["type"], f["reportsource"], f["reportid"]) for f in check_log(own.system, service))
+        ours = {(report["source"], report["id"]) for report in some}
+        row.lost += sum(not facts[report["type"], report["source"], report["id"]] for report in some)
+        row.twice += sum(count > 1 for (_, source, id_), count in facts.items() if (source, id_) in ours)
+    row.accepted = _accepted(own, [report for some in sent.values() for report in some])
+    row.recount = _recount(own)
+    return row
 
 
 def _accepted(own: Own, sent: list[Report]) -> int:
@@ -263,13 +354,14 @@ def _recount(own: Own) -> int:
     return done.returncode
 
 
-def _short(text: str) -> str:
-    """Leave out what differs from one time to the next."""
-    return re.sub(r"\d+ s\b", "… s", re.sub(r"127\.0\.0\.1:\d+", "kafka", text))[:60]
+def _plain(why: str) -> str:
+    """Leave out what differs from one time to the next, and the names of the errors that clients met."""
+    why = re.sub(r"127\.0\.0\.1:\d+ ", "", re.sub(r"\d+ (s|facts)\b", r"… \1", why))
+    return re.sub(r"(not available|database|kafka): [A-Z][A-Za-z]+$", r"\1", why)
 
 
 @contextlib.contextmanager
-def _listening(own: Own, said: set[str]) -> Iterator[None]:
+def _listening(own: Own, said: set[tuple[str, str, str]]) -> Iterator[None]:
     """Gather what `/readyz` of every process says meanwhile."""
     stop = threading.Event()
 
@@ -280,8 +372,9 @@ def _listening(own: Own, said: set[str]) -> Iterator[None]:
                     try:
                         problems = client.get(f"{process.url}/readyz").json()["problems"]
                     except (httpx.HTTPError, ValueError):
-                        problems = {"-": "no answer"}
-                    said.update(f"{process.command}: {part}: {_short(text)}" for part, text in problems.items())
+                        problems = {"": "无应答 no answer"}
+                    told = f"{process.service} {process.command}"
+                    said.update((told, part, _plain(why)) for part, why in problems.items())
 
     listening = threading.Thread(target=listen, daemon=True)
     listening.start()

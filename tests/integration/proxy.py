@@ -17,7 +17,6 @@ class Network:
 
     latency: float = 0.0  # seconds, each way
     silent: bool = False  # half-open: connections stand, and nothing gets through
-    refuses: bool = False
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -51,26 +50,44 @@ class Network:
 
 @contextlib.contextmanager
 def between(host: str, port: int, listen: int) -> Iterator[Network]:
-    """Listen on a port and carry what comes to another place, through a network that the block may spoil."""
+    """Listen on a port and carry what comes to another place, through a network that the block may spoil.
+
+    While nobody listens there, nobody listens here: who asks is refused as he would be there.
+    """
     network, started, stop = Network(), threading.Event(), asyncio.Event()
+    gone = asyncio.Event()
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if network.refuses:
-            writer.transport.abort()
-            return
         try:
             there = await asyncio.open_connection(host, port)
         except OSError:
             writer.transport.abort()
+            gone.set()
             return
         await asyncio.gather(network.carry(reader, there[1]), network.carry(there[0], writer))
 
+    async def is_there() -> bool:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
     async def serve() -> None:
         network.loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(meet, host, listen)
         started.set()
-        await stop.wait()
-        server.close()
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            if not await is_there():
+                await asyncio.wait([stopping], timeout=0.1)
+                continue
+            gone.clear()
+            server = await asyncio.start_server(meet, host, listen)
+            leaving = asyncio.create_task(gone.wait())
+            await asyncio.wait([stopping, leaving], return_when=asyncio.FIRST_COMPLETED)
+            leaving.cancel()
+            server.close()
         await network._reset()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)

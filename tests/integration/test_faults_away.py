@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.ground import Own, own_installation
-from tests.faults.table import FAULTS, Fault, suffer
+from tests.faults.table import FAULTS, STARTING, Fault, Row, suffer
 from tests.integration.processes import eventually
 from tests.integration.reports import person_hired
 from tests.integration.road import check_answered, publish, settle, structured
@@ -17,7 +17,7 @@ from tests.integration.road import check_answered, publish, settle, structured
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    with own_installation(tmp_path_factory.mktemp("away")) as made:
+    with own_installation(tmp_path_factory.mktemp("away"), own_disks=True) as made:
         yield made
 
 
@@ -89,8 +89,8 @@ def test_the_broker_goes_away(own: Own, number: signal.Signals) -> None:
         assert not ends, "it needed no new start"
 
 
-SHORT = ("connections cut", "late network", "reset connections", "half-open connections", "full disk",
-         "database clock jumps", "service clock jumps", "projector clock jumps")  # fmt: skip
+SHORT = ("connections cut", "late network", "reset connections", "half-open connections", "broker's disk full",
+         "database's disk full", "database clock jumps", "service clock jumps", "projector clock jumps")  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.en in SHORT], ids=lambda fault: fault.en)
@@ -98,3 +98,13 @@ def test_every_report_is_decided_and_counted_once_through(own: Own, fault: Fault
     row = suffer(own, fault, reports=120, seconds=4.0, held=2.0)
     assert (row.lost, row.twice, row.recount) == (0, 0, 0)
     assert row.sent == row.accepted
+
+
+def test_a_row_is_wrong_where_nothing_named_the_cause() -> None:
+    fault = next(fault for fault in FAULTS if fault.en == "broker killed")
+    row = Row(fault, 2.0, sent=5, accepted=5, ready_said={("recruitment worker", "kafka", STARTING)})
+    assert "never named the cause" in row.wrong, "who starts does not know it"
+    row.ready_said.add(("recruitment worker", "relay", "kafka: nothing acknowledged"))
+    assert not row.wrong
+    row.lost = 1
+    assert "lost 1" in row.wrong
