@@ -87,6 +87,9 @@ def between(host: str, port: int, listen: int) -> Iterator[Network]:
             leaving = asyncio.create_task(gone.wait())
             await asyncio.wait([stopping, leaving], return_when=asyncio.FIRST_COMPLETED)
             leaving.cancel()
+            for door in server.sockets:
+                network.loop.remove_reader(door)
+            await asyncio.sleep(0.05)  # asyncio fails on what it has half accepted when it closes
             server.close()
         await network._reset()
 
