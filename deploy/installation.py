@@ -18,6 +18,8 @@ import asyncpg
 from deploy import access, certificates, topics
 from deploy.local import databases
 from deploy.local.databases import Passwords
+from deploy.local.installation import Installation
+from deploy.local.processes import PORTS
 from shared.keys import KeyFile, KeyRing, Role
 
 _ALL: Final = Path("/secrets/all")
@@ -176,16 +178,29 @@ def _kept(name: str) -> str:
     return (_ALL / name).read_text(encoding="utf-8")
 
 
+def installed(state: Path = Path("/state")) -> Installation:
+    """Return the installation as what `make` does to one takes it."""
+    return Installation(
+        state,
+        ports=dict(PORTS),
+        kafka=_KAFKA,
+        superuser_dsn=databases.address(
+            f"postgresql://{_POSTGRES}/postgres", "postgres", _kept("postgres"), "postgres"
+        ),
+        city_key=_kept("city_key"),
+        passwords={service: Passwords(_kept(f"{service}.pg_owner"), _kept(f"{service}.pg")) for service in _SERVICES},
+        service_keys={service: _kept(f"{service}.key") for service in topics.DOMAIN_SERVICES},
+    )
+
+
 def make_databases() -> None:
     """Make roles and databases, then migrate each service."""
-    superuser = databases.address(f"postgresql://{_POSTGRES}/postgres", "postgres", _kept("postgres"), "postgres")
-    passwords = {service: Passwords(_kept(f"{service}.pg_owner"), _kept(f"{service}.pg")) for service in _SERVICES}
-    asyncio.run(_make_roles(superuser, passwords))
+    installation = installed()
+    asyncio.run(_make_roles(installation.superuser, installation.passwords))
     for service in _SERVICES:
-        owner = databases.address(superuser, f"{service}_owner", passwords[service].owner, service)
         done = subprocess.run(
             [sys.executable, "-m", f"services.{service}", "migrate"],
-            env={**os.environ, "SKILLPLAN_PG_OWNER_DSN": owner},
+            env={**os.environ, "SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)},
             check=False,
         )
         if done.returncode:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -159,32 +157,5 @@ def _running(folder: Path) -> Installation:
     return load(folder)
 
 
-def _in_one_sentence(run: Callable[[], object]) -> int:
-    """Answer with one clear sentence wherever a person can do something about it."""
-    try:
-        return int(str(run() or 0))
-    except Refusal as refusal:
-        console.refuse(refusal.zh, refusal.en)
-    except PermissionError as error:
-        console.refuse(
-            f"没有权限写 {error.filename}。请检查其所有者,或用 STATE=<可写的文件夹>。",
-            f"No permission to write {error.filename}. See who owns it, or use STATE=<a folder you may write>.",
-        )
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise
-        console.refuse(
-            f"无法写 {error.filename or '磁盘'}:磁盘已满或只读。请腾出空间,或用 STATE=<别处的文件夹>。",
-            f"Cannot write {error.filename or 'the disk'}: full or read-only. Free some or use STATE=<elsewhere>.",
-        )
-    except KeyboardInterrupt:
-        console.refuse(
-            "已中断;已启动的部分仍在运行,make down 可停止。",
-            "Interrupted; what was started still runs, make down stops it.",
-        )
-        return 130
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(_in_one_sentence(lambda: app(standalone_mode=False)))
+    sys.exit(console.in_one_sentence(lambda: app(standalone_mode=False)))

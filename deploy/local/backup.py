@@ -148,8 +148,12 @@ def _database(installation: Installation, name: str) -> str:
 def _tool(installation: Installation, tool: str, *words: str) -> None:
     """Run one of PostgreSQL's own tools, of the server's major version or a later one."""
     major = asyncio.run(_major(installation.superuser))
-    able = [one for one in postgres.find_binaries() if one.major >= major and (one.folder / tool).exists()]
     beside = shutil.which(tool)
+    try:
+        found = postgres.find_binaries()
+    except Refusal:
+        found = []  # no server here; its tools may be
+    able = [one for one in found if one.major >= major and (one.folder / tool).exists()]
     if not able and beside is None:
         raise Refusal(
             f"没有找到 PostgreSQL {major} 的 {tool}。请安装,或用 PG_BIN 指明。",

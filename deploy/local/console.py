@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
+
+from deploy.local.refusal import Refusal
 
 _console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 _started = time.monotonic()
@@ -24,6 +28,38 @@ def refuse(zh: str, en: str) -> None:
     """Print why it does not go on, last and apart from all else."""
     sys.stdout.flush()
     sys.stderr.write(f"\n✗ {zh}\n  {en}\n")
+
+
+def in_one_sentence(run: Callable[[], object]) -> int:
+    """Answer with one clear sentence wherever a person can do something about it."""
+    try:
+        return int(str(run() or 0))
+    except Refusal as refusal:
+        refuse(refusal.zh, refusal.en)
+    except PermissionError as error:
+        refuse(
+            f"没有权限写 {error.filename}。请检查其所有者,或用 STATE=<可写的文件夹>。",
+            f"No permission to write {error.filename}. See who owns it, or use STATE=<a folder you may write>.",
+        )
+    except (ConnectionError, TimeoutError, socket.gaierror) as error:
+        refuse(
+            f"数据库连不上({type(error).__name__})。请先启动它。",
+            f"The database is not reached ({type(error).__name__}). Start it first.",
+        )
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        refuse(
+            f"无法写 {error.filename or '磁盘'}:磁盘已满或只读。请腾出空间,或用 STATE=<别处的文件夹>。",
+            f"Cannot write {error.filename or 'the disk'}: full or read-only. Free some or use STATE=<elsewhere>.",
+        )
+    except KeyboardInterrupt:
+        refuse(
+            "已中断;已启动的部分仍在运行,make down 可停止。",
+            "Interrupted; what was started still runs, make down stops it.",
+        )
+        return 130
+    return 1
 
 
 @contextlib.contextmanager

@@ -51,9 +51,10 @@ def addresses(state: Path) -> dict[str, str]:
     return addresses_of(state)
 
 
-def progress_of(addresses: dict[str, str], **asked: str) -> dict[str, Any]:
+def progress_of(addresses: dict[str, str], key: str = "", **asked: str) -> dict[str, Any]:
     """Return the progress of the plan."""
-    answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/progress", params=asked, timeout=10)
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/progress", params=asked, headers=headers, timeout=10)
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
     return shown

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import shlex
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +28,15 @@ from shared.broker import Broker, BrokerSettings
 from tests import containers
 from tests.conftest import ROOT
 from tests.e2e.conftest import progress_of
+from tests.e2e.test_operations import commands
 from tests.integration.processes import eventually
 from tests.integration.reports import person_hired
 
 PORTS = ("PROJECTION", "ENROLLMENT", "COMPETITION", "RECRUITMENT", "SUBSIDY", "PLANNING", "KAFKA", "POSTGRES",
          "PROMETHEUS", "ALERTMANAGER")  # fmt: skip
 MINE, OTHERS = "330681", "330602"
-ONCE = {"secrets", "databases", "topics"}
+PREPARES = {"secrets", "databases", "topics"}
+ONCE = {*PREPARES, "demo"}
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -59,6 +64,15 @@ class Stack:
             timeout=400,
             check=False,
         )
+
+    def documented(self, words: str, **put: str) -> str:
+        """Run the one command of the page for operators that has these words, its placeholders filled in."""
+        (command,) = [line for line in commands() if line.startswith("docker compose ") and words in line]
+        for placeholder, value in put.items():
+            command = re.sub(f"<[^>]*{placeholder}>", value, command)
+        done = self.compose(*shlex.split(command)[2:])
+        assert done.returncode == 0, command + done.stdout[-1000:] + done.stderr[-2000:]
+        return done.stdout
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -94,8 +108,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         assert up.returncode == 0, up.stderr[-3000:] + made.compose("logs", "--tail", "5").stdout[-5000:]
         yield made
     finally:
-        down = made.compose("--profile", "demo", "down", "-v", "--timeout", "10")
-        _docker("image", "rm", f"skillplan:{made.name}")
+        down = made.compose("--profile", "*", "down", "-v", "--timeout", "10")
+        _docker("image", "rm", "-f", f"skillplan:{made.name}", f"skillplan-tools:{made.name}")
         assert down.returncode == 0, down.stderr
 
 
@@ -108,39 +122,59 @@ def district(stack: Stack) -> tuple[str, str]:
     return settings["SKILLPLAN_KAFKA_USER"], settings["SKILLPLAN_KAFKA_PASSWORD"]
 
 
-def _value(stack: Stack, indicator: str, period: str) -> Any:
-    shown = progress_of(stack.addresses)
+@pytest.fixture(scope="module")
+def keys(stack: Stack) -> dict[str, str]:
+    """What an operator hands out, by role; from then on nobody comes in without one."""
+    assert progress_of(stack.addresses)["complete_to"], "the door is open until there is a key"
+    return {role: stack.documented(f"keys add --role {role}").strip() for role in ("district", "planner", "reader")}
+
+
+def _report(stack: Stack, key: str, *reports: dict[str, Any]) -> httpx.Response:
+    return httpx.post(
+        f"{stack.addresses['recruitment']}/v1/events",
+        json=reports if len(reports) > 1 else reports[0],
+        headers={"content-type": f"application/cloudevents{'-batch' * (len(reports) > 1)}+json"} | _shown(key),
+        timeout=20,
+    )
+
+
+def _shown(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def _value(stack: Stack, key: str, indicator: str, period: str) -> Any:
+    shown = progress_of(stack.addresses, key)
     (found,) = [one for one in shown["indicators"] if one["id"] == indicator]
     (cell,) = [one for one in found["periods"] if one["period"] == period]
     return cell["value"]
 
 
-def _hire(name: str) -> dict[str, Any]:
-    report = person_hired(name)
-    report["source"], report["district"] = f"/districts/{MINE}/hr", MINE
-    return report
+def _hire(name: str, district: str = MINE) -> dict[str, Any]:
+    return person_hired(name) | {"source": f"/districts/{district}/hr", "district": district}
 
 
-def test_a_hire_reported_over_http_is_a_number_in_the_projection_and_survives_a_restart(stack: Stack) -> None:
-    before = _value(stack, "4.1.b", "2024")
-    answer = httpx.post(f"{stack.addresses['recruitment']}/v1/events", json=_hire("compose"), timeout=20)
+def test_a_hire_reported_over_http_is_a_number_in_the_projection_and_survives_a_restart(
+    stack: Stack, keys: dict[str, str]
+) -> None:
+    before = _value(stack, keys["reader"], "4.1.b", "2024")
+    answer = _report(stack, keys["district"], _hire("compose"))
     assert answer.json()["status"] == "accepted", answer.text
-    eventually(lambda: _value(stack, "4.1.b", "2024") == before + 1)
+    eventually(lambda: _value(stack, keys["reader"], "4.1.b", "2024") == before + 1)
     kept = stack.credentials()
     assert stack.compose("restart", "kafka", "postgres", "projection-projector").returncode == 0
-    for once in ONCE:  # what prepares may be repeated, and changes nothing
+    for once in PREPARES:  # what prepares may be repeated, and changes nothing
         again = stack.compose("start", once)
         assert again.returncode == 0, again.stderr
     assert stack.credentials() == kept
-    eventually(lambda: _value(stack, "4.1.b", "2024") == before + 1)
-    repeated = httpx.post(f"{stack.addresses['recruitment']}/v1/events", json=_hire("compose"), timeout=20)
+    eventually(lambda: _value(stack, keys["reader"], "4.1.b", "2024") == before + 1)
+    repeated = _report(stack, keys["district"], _hire("compose"))
     assert repeated.json()["status"] == "duplicate"
 
 
 def test_a_district_reports_by_kafka_from_outside_and_writes_nothing_else(
-    stack: Stack, district: tuple[str, str]
+    stack: Stack, keys: dict[str, str], district: tuple[str, str]
 ) -> None:
-    before = _value(stack, "4.1.b", "2024")
+    before = _value(stack, keys["reader"], "4.1.b", "2024")
     user, password = district
     (stack.folder / "reports.ndjson").write_bytes(orjson.dumps(_hire("by-kafka")))
     told = {
@@ -154,7 +188,7 @@ def test_a_district_reports_by_kafka_from_outside_and_writes_nothing_else(
         cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert sent.returncode == 0, sent.stdout + sent.stderr
-    eventually(lambda: _value(stack, "4.1.b", "2024") == before + 1)
+    eventually(lambda: _value(stack, keys["reader"], "4.1.b", "2024") == before + 1)
 
 
 @pytest.mark.parametrize("topic", [f"recruitment.reports.{OTHERS}", "recruitment.events", f"receipts.{MINE}"])
@@ -204,7 +238,22 @@ def test_the_administrator_s_door_is_open_inside_the_broker_s_container_alone(st
         assert "ConnectionRefusedError" in refused.stderr
 
 
+def test_docker_shows_what_is_wrong_with_a_process(stack: Stack) -> None:
+    assert stack.compose("stop", "kafka").returncode == 0
+    try:
+        eventually(lambda: "kafka:9092" in _last_word(stack, "subsidy-worker"), within=60)
+    finally:
+        assert stack.compose("start", "kafka").returncode == 0
+    eventually(lambda: _unhealthy(stack) == [], within=180)
+
+
+def _last_word(stack: Stack, service: str) -> str:
+    said: str = stack.containers()[service]["State"]["Health"]["Log"][-1]["Output"]
+    return said
+
+
 def test_nothing_runs_as_root_nothing_of_ours_can_be_written_and_no_port_leaves_this_host(stack: Stack) -> None:
+    eventually(lambda: _unhealthy(stack) == [], within=180)  # other tests end and start some
     for service, one in stack.containers().items():
         host = one["HostConfig"]
         assert "ALL" in host["CapDrop"], service
@@ -213,6 +262,7 @@ def test_nothing_runs_as_root_nothing_of_ours_can_be_written_and_no_port_leaves_
             assert one["State"]["ExitCode"] == 0, service
             continue
         assert host["Memory"] > 0, service
+        assert host["LogConfig"]["Config"] == {"max-size": "20m", "max-file": "3"}, service
         assert host["RestartPolicy"]["Name"] == "unless-stopped", service
         assert one["Config"]["User"] not in ("", "0", "root"), service
         if service != "kafka":  # its start script writes its configuration
@@ -223,6 +273,12 @@ def test_nothing_runs_as_root_nothing_of_ours_can_be_written_and_no_port_leaves_
     assert who.stdout.strip() == "10001"
     written = stack.compose("exec", "-T", "enrollment-worker", "python", "-c", "open('/app/x', 'w')")
     assert "Read-only file system" in written.stderr
+
+
+def _unhealthy(stack: Stack) -> list[str]:
+    """Return what Docker does not call healthy; every container that stays says how it is."""
+    states = {service: one["State"] for service, one in stack.containers().items() if service not in ONCE}
+    return [service for service, state in states.items() if state.get("Health", {}).get("Status") != "healthy"]
 
 
 def test_each_service_sees_its_own_secrets_and_nobody_s_besides(stack: Stack) -> None:
@@ -288,6 +344,94 @@ def test_a_wrong_secret_of_the_operator_is_named_and_changes_nothing(
 
 
 def test_publishing_beyond_this_host_without_keys_is_refused(stack: Stack) -> None:
-    refused = stack.compose("run", "--rm", "secrets", SKILLPLAN_BIND="0.0.0.0")  # noqa: S104 - refused, that is the point
+    fresh = replace(stack, name=f"{stack.name}-fresh")
+    try:
+        refused = fresh.compose("run", "--rm", "secrets", SKILLPLAN_BIND="0.0.0.0", SKILLPLAN_VERSION=stack.name)  # noqa: S104 - refused, that is the point
+    finally:
+        fresh.compose("down", "-v")
     assert refused.returncode == 1
     assert "make keys first" in refused.stderr
+
+
+def test_with_keys_each_may_what_its_role_says_and_the_services_go_on(stack: Stack, keys: dict[str, str]) -> None:
+    """RULES A10, with keys made by the documented commands."""
+    for key, status in (("", 401), ("sk_00000000_" + "A" * 43, 401), (keys["reader"], 403)):
+        refused = _report(stack, key, _hire("gate"))
+        assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
+        assert refused.json()["zh"], refused.text
+    assert httpx.get(f"{stack.addresses['projection']}/v1/plans", timeout=20).status_code == 401
+    others = _report(stack, keys["district"], _hire("gate", OTHERS))
+    assert (others.status_code, [reason["code"] for reason in others.json()["reasons"]]) == (422, ["not-your-source"])
+    assert _report(stack, keys["district"], _hire("gate")).json()["status"] == "accepted"
+    assert _report(stack, keys["planner"], _hire("gate-planner")).status_code in (403, 422)
+    answered = httpx.get(f"{stack.addresses['planning']}/v1/log", headers=_shown(keys["planner"]), timeout=20)
+    assert answered.status_code == 403
+    for service in ("projection", "recruitment", "planning"):
+        for probe in ("livez", "readyz", "metrics"):
+            assert httpx.get(f"{stack.addresses[service]}/{probe}", timeout=20).status_code == 200
+    eventually(lambda: _behind(stack, keys["reader"]) == {0})
+    revoked = stack.documented("keys add --role district").strip()
+    assert _report(stack, revoked, _hire("gate")).json()["status"] == "duplicate"
+    listed = stack.documented("keys list")
+    assert revoked.split("_")[1] in listed
+    stack.documented("keys revoke", id=revoked.split("_")[1])
+    refused = _report(stack, revoked, _hire("gate"))
+    assert (refused.status_code, refused.json()["en"]) == (401, "The key was revoked.")
+
+
+def _behind(stack: Stack, key: str) -> set[int | None]:
+    """Return how far the numbers are behind each log; the projection asks the services, with a key of its own."""
+    return {one["behind_events"] for one in progress_of(stack.addresses, key)["complete_to"].values()}
+
+
+def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, keys: dict[str, str]) -> None:
+    district, reader = keys["district"], keys["reader"]
+    hires = [_hire(f"backup-{n}") for n in range(40)]
+
+    def statuses(reports: list[dict[str, Any]]) -> set[str]:
+        return {receipt["status"] for receipt in _report(stack, district, *reports).json()["results"]}
+
+    before = _value(stack, reader, "4.1.b", "2024")
+    assert statuses(hires[:20]) == {"accepted"}
+    stack.documented("tools backup")
+    told = stack.compose("run", "--rm", "tools", "restore")
+    assert told.returncode == 1
+    taken = re.findall(r"\b\d{8}T\d{6}Z\b", told.stderr)[-1]
+    assert statuses(hires[20:]) == {"accepted"}
+    eventually(lambda: _value(stack, reader, "4.1.b", "2024") == before + 40)
+    refused = stack.compose("run", "--rm", "tools", "restore", taken, "recruitment")
+    assert refused.returncode == 1
+    assert "docker compose stop recruitment-api recruitment-worker" in refused.stderr
+    stack.documented("stop recruitment-api recruitment-worker")
+    destroy = ("exec", "-T", "postgres", "bash", "-c")
+    lost = "PGPASSWORD=$(cat /run/skillplan/password) psql -h 127.0.0.1 -U postgres -c 'drop database recruitment'"
+    assert stack.compose(*destroy, lost).returncode == 0
+    stack.documented("tools restore", time=taken)
+    stack.documented("up -d --wait")
+    assert statuses(hires) == {"duplicate"}
+    eventually(lambda: _behind(stack, reader) == {0})
+    assert _value(stack, reader, "4.1.b", "2024") == before + 40
+    dense = "select count(*) >= 40 and count(*) = max(position) as dense from fact"
+    assert "True" in stack.compose("run", "--rm", "tools", "sql", "recruitment", dense).stdout
+    recount = ("projection-projector", "services.projection", "recount")
+    assert stack.compose("run", "--rm", "--no-deps", *recount).returncode == 0
+    stack.documented("tools reconcile")
+
+
+def test_the_demo_profile_brings_numbers_and_ends_well(stack: Stack, keys: dict[str, str]) -> None:
+    """README's `docker compose --profile demo up -d --wait`."""
+    up = stack.compose("--profile", "demo", "up", "-d", "--wait")
+    assert up.returncode == 0, up.stderr[-3000:]
+    assert stack.containers()["demo"]["State"]["ExitCode"] == 0
+    eventually(lambda: sum(_positions(stack, keys["reader"])) > 500)
+    eventually(lambda: _still(stack, keys["reader"]))  # other tests count
+
+
+def _positions(stack: Stack, key: str) -> list[int]:
+    return [one["position"] for one in progress_of(stack.addresses, key)["complete_to"].values()]
+
+
+def _still(stack: Stack, key: str) -> bool:
+    before = _positions(stack, key)
+    time.sleep(3)
+    return before == _positions(stack, key) and _behind(stack, key) == {0}
