@@ -85,6 +85,11 @@ class Keys:
         return hmac.digest(self._digest, content, "sha256")
 
 
+def is_city(district: str) -> bool:
+    """Tell whether a code is that of a city itself."""
+    return district.endswith(_CITY)
+
+
 class Decoder:
     """Turns an envelope into a report, or says what is wrong with it, in the order of RULES A7 up to its data."""
 
@@ -123,7 +128,7 @@ class Decoder:
             return reject("refused", misplaced("/district"))
         if not reader.may_report(door):
             return reject("refused", rules.NotYourSource("/source"))
-        if event.office and door.role not in (None, _OFFICE):
+        if reader.is_office(event) and door.role not in (None, _OFFICE):
             return reject("refused", rules.NotYourSource("/type"))
         content = reader.data(event)
         if content is None or reader.faults:
@@ -273,9 +278,15 @@ class _Reader:
         """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""
         if self.district is None or self.district != self.source_district:
             return rules.WrongDistrict
-        if event.office and not self.district.endswith(_CITY):
+        if event.office and not is_city(self.district):
             return rules.OnlyTheCity
-        return rules.NotOfTheCity if self.district.endswith(_CITY) and not event.from_the_city else None
+        return rules.NotOfTheCity if is_city(self.district) and not event.from_the_city else None
+
+    def is_office(self, event: type[Event]) -> bool:
+        """Tell whether only the city's office may report it: its own types, and taking back what it may have said."""
+        if not isinstance(event.role, Retracts):
+            return event.office
+        return is_city(self.district or "") and self.decoder.language.is_of_office(self.subject or "")
 
     def may_report(self, door: Door) -> bool:
         """Tell whether the sender's credentials cover the source."""

@@ -166,11 +166,16 @@ class Language:
         own: tuple[type[Event], ...] = get_args(union) or (typing.cast("type[Event]", union),)
         self.events: tuple[type[Event], ...] = (*own, ReportRetracted, ReportSuspended, DecisionFlagged)
         self.subject_forms = tuple({event.subject: event.subject_form for event in own}.items())
+        self._office_forms = tuple(event.subject_form for event in own if event.office)
         self._by_type = {self.type_of(event): event for event in self.events}
 
     def type_of(self, event: type[Event]) -> str:
         """Return the CloudEvents type of an event class."""
         return f"skillplan.{self.service}.{event.type_name}.v1"
+
+    def is_of_office(self, subject: str) -> bool:
+        """Tell whether a subject may be one of those that only the city's own office reports on."""
+        return any(form.fullmatch(subject) for form in self._office_forms)
 
     def find(self, type_name: str) -> type[Event] | None:
         """Return the class of a CloudEvents type, None when the service has none."""

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -29,6 +29,7 @@ from services.planning.targets import (
 from shared import outgoing
 from shared.batch import decode_fact
 from shared.decider import View
+from shared.decoder import is_city
 from shared.event_store import UNAVAILABLE
 from shared.events import Fact, show_instant
 from shared.gate import Caller, caller_of
@@ -93,10 +94,11 @@ class _Planning:
             return _json({"plans": [_adoption(plan, History(plan, view)) for plan in self._plans.values()]})
 
         @router.get("/{plan}", summary="现行目标及其沿革 The targets in force, and how they came to be")
-        async def get_plan(plan: str, on: date | None = None) -> Response:
+        async def get_plan(plan: str, request: Request, on: date | None = None) -> Response:
             found = self._plan(plan)
-            history = History(found, await self._decided.view())
-            return _json(_plan(found, history, on or today_of(datetime.now(UTC))))
+            view = await self._decided.view()
+            shown = _plan(found, History(found, view), on or today_of(datetime.now(UTC)))
+            return _json(shown | {"may": _may(found, view, caller_of(request))})
 
         @router.post("/{plan}/diff", summary="采用此文件会改变什么 What adopting this file would change")
         async def post_diff(plan: str, request: Request) -> Response:
@@ -318,12 +320,9 @@ def _number(value: Decimal | None) -> int | float | None:
 
 
 def _month(month: Month, plan: Plan, caller: Caller) -> Body:
-    office = caller.key is None or caller.key.role is Role.PLANNER
-    own = [code for code in sorted(plan.district_codes) if caller.door().admits(f"/districts/{code}/any", code)]
-    if caller.key is not None and not caller.key.role.speaks_for_sources:
-        own = []
-    if caller.key is not None and caller.key.role is Role.DISTRICT:
-        own = _covered(caller.key.prefixes, own, plan.district_codes)
+    own, office = _own(caller, plan), _is_office(caller, plan)
+    may = month.may(office, own, today_of(datetime.now(UTC)))
+    may += ["withdraw"] if _may_withdraw(caller, office, month.withdrawable) else []
     return {
         "plan": month.plan,
         "month": month.name,
@@ -339,13 +338,43 @@ def _month(month: Month, plan: Plan, caller: Caller) -> Body:
             for one in month.published
         ],
         "requests": [{"request_no": number} | _said(fact) for number, fact in month.requests.items()],
-        "may": month.may(office, own, today_of(datetime.now(UTC))),
+        "may": may,
     }  # fmt: skip
 
 
-def _covered(prefixes: Sequence[str], own: list[str], codes: Iterable[str]) -> list[str]:
-    """Return the districts that a key speaks for, be it for one system of theirs only."""
-    return sorted({*own, *(prefix.split("/")[2] for prefix in prefixes)} & set(codes))
+def _own(caller: Caller, plan: Plan) -> list[str]:
+    """Return the districts that a caller speaks for, be it for one system of theirs only."""
+    if caller.key is None:
+        return sorted(plan.district_codes)
+    return sorted({prefix.split("/")[2] for prefix in caller.key.prefixes} & plan.district_codes)
+
+
+def _is_office(caller: Caller, plan: Plan) -> bool:
+    """Tell whether a caller speaks for the plan office (contract F1)."""
+    role = caller.key.role if caller.key else Role.PLANNER
+    return role is Role.PLANNER and any(_is_city(plan, code) for code in _own(caller, plan))
+
+
+def _may(plan: Plan, view: View, caller: Caller) -> list[str]:
+    """Return what a caller may do to the targets of a plan."""
+    if not _is_office(caller, plan):
+        return []
+    own = [
+        standing.fact
+        for standings in (view.of(PlanAdopted), view.of(TargetRevised), view.of(TargetSplit))
+        for event, standing in standings
+        if getattr(event, "plan", None) == plan.id
+    ]
+    return ["adopt", "revise", "split", *(["withdraw"] if _may_withdraw(caller, True, own) else [])]
+
+
+def _may_withdraw(caller: Caller, office: bool, facts: Iterable[Fact]) -> bool:
+    """Tell whether one of these facts is the caller's own to take back."""
+    return any(
+        caller.door().admits(fact.report_source, fact.district)
+        and (office or not (is_city(fact.district) and LANGUAGE.is_of_office(fact.stream)))
+        for fact in facts
+    )
 
 
 def _district(plan: Plan, code: str, one: DistrictMonth) -> Body:

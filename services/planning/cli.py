@@ -5,7 +5,9 @@ is wrong, 3 when the service cannot be reached or lets nobody in with this key.
 """
 
 import json
+import math
 import os
+import re
 import sys
 import uuid
 from collections.abc import Mapping
@@ -45,7 +47,9 @@ _CITY: Final = "330600"
 
 @app.callback()
 def _settings(
-    address: Annotated[str, typer.Option("--url", envvar="SKILLPLAN_PLANNING", help="planning 的地址")] = _ADDRESS,
+    address: Annotated[
+        str, typer.Option("--url", envvar="SKILLPLAN_PLANNING", help="planning 的地址 its address")
+    ] = _ADDRESS,
     as_json: Annotated[bool, typer.Option("--json", help="供程序读取 for programs")] = False,
 ) -> None:
     """计划办公室的命令行 The plan office's command line. 密钥 key: SKILLPLAN_KEY."""
@@ -120,7 +124,7 @@ def revise(
 ) -> None:
     """调整目标 Revise a target. 撤回 to withdraw: skillplan plan withdraw."""
     data = _target(target) | {
-        "plan": plan, "indicator": indicator, "district": district, "baseline": _whole(baseline), "clause": clause,
+        "plan": plan, "indicator": indicator, "district": district, "baseline": _given(baseline), "clause": clause,
         "effective_from": str(_day(effective_from)), "by": by, "why": why,
     }  # fmt: skip
     _report("target-revised", f"target/{plan}/{indicator}", data, id_, source)
@@ -144,13 +148,16 @@ def split(
     for part in parts:
         key, _, value = part.partition("=")
         try:
-            given[key] = _whole(float(value))
+            number = _whole(float(value))
         except ValueError:
             _stop(WRONG, "各部分写作 <代码或月份>=<数>。", "Write each part as <code or month>=<number>.")
+        if key in given:
+            _stop(WRONG, "有一部分写了两次。", "One part is given twice.")
+        given[key] = number
     over = "months" if all("-" in key for key in given) else "districts"
     data = {
         "plan": plan, "indicator": indicator, "period": period, "over": over, "parts": given,
-        "difference": _whole(difference), "effective_from": str(_day(effective_from)), "by": by, "why": why,
+        "difference": _given(difference), "effective_from": str(_day(effective_from)), "by": by, "why": why,
     }  # fmt: skip
     _report("target-split", f"split/{plan}/{indicator}/{period}/{over}", data, id_, source)
 
@@ -351,7 +358,19 @@ def _day(text: str | None) -> date:
 
 
 def _whole(number: float | None) -> int | float | None:
-    return int(number) if number is not None and number == int(number) else number
+    """Return a number as JSON has it; raises ValueError where it has none."""
+    if number is None:
+        return None
+    if not math.isfinite(number):
+        raise ValueError
+    return int(number) if number.is_integer() else number
+
+
+def _given(number: float | None) -> int | float | None:
+    try:
+        return _whole(number)
+    except ValueError:
+        _stop(WRONG, "数值应为有限的数。", "A number must be a finite one.")
 
 
 def _target(text: str) -> Body:
@@ -446,7 +465,29 @@ def _number(value: float | None) -> str:
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="skillplan plan")
+    try:
+        sys.exit(int(app(prog_name="skillplan plan", standalone_mode=False) or DONE))
+    except typer.Abort:
+        _err.print("✗ 已中断,没有改变。\n  Interrupted; nothing has changed.", markup=False)
+        sys.exit(REFUSED)
+    except typer.TyperException as error:
+        sys.exit(_misused(error))
+
+
+def _misused(error: typer.TyperException) -> int:
+    """Say what is wrong with a command as it was typed, and where to look."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "skillplan plan"
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help was printed
+        return WRONG
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    said = " ".join(said.split()).rstrip(".")
+    named = re.search(r"'([^']+)'|(-{1,2}[a-z][a-z-]*)", said)
+    about = f"({named[1] or named[2]})" if named else ""
+    _err.print(
+        f"✗ 命令写法有误{about},请看 {command} --help。\n  {said}. See {command} --help.", markup=False, soft_wrap=True
+    )
+    return WRONG
 
 
 if __name__ == "__main__":

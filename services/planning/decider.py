@@ -21,6 +21,7 @@ from services.planning.events import (
 from services.planning.months import Month, days_of, is_of, month_of, today_of
 from services.planning.targets import (
     History,
+    InForce,
     decimal,
     goal_of,
     last_day,
@@ -68,6 +69,11 @@ class WrongDigest(Rule):
 class AdoptedSince(Rule):
     zh = "比较之后又采用过别的文件;请重新比较(diff)再采用。"
     en = "Another file was adopted since this was compared; compare (diff) and adopt again."
+
+
+class NeverInForce(Rule):
+    zh = "生效日期晚于期末({last}),永远不会生效;请写明期内的日期(effective_from,--from)。"
+    en = "This would take effect after the last day ({last}), so never; name an earlier one (effective_from, --from)."
 
 
 class NothingChanged(Rule):
@@ -181,7 +187,7 @@ def _on_targets(event: PlanAdopted | TargetRevised | TargetSplit, plan: Plan, vi
     history = History(plan, view)
     if isinstance(event, PlanAdopted):
         rule = _on_adoption(event, plan, history)
-    elif (found := history.plan.indicators.get(event.indicator)) is None or event.indicator not in plan.indicators:
+    elif (found := plan.indicators.get(event.indicator)) is None or event.indicator not in history.plan.indicators:
         rule = UnknownIndicator("/data/indicator")
     elif isinstance(event, TargetRevised):
         rule = _on_revision(event, plan, found[1], history)
@@ -189,8 +195,10 @@ def _on_targets(event: PlanAdopted | TargetRevised | TargetSplit, plan: Plan, vi
         rule = _on_split(event, plan, found[1], history)
     if rule is not None:
         return rule
-    if event.effective_from > plan.period.last:
-        return UnknownPeriod("/data/effective_from")
+    last = last_day(plan, event.period) if isinstance(event, TargetSplit) else plan.period.last
+    # The first adoption holds for all days, whichever it names.
+    if event.effective_from > last and not (isinstance(event, PlanAdopted) and history.adopted is None):
+        return NeverInForce("/data/effective_from", last=last.isoformat())
     reaches = [closed.month for closed, _ in view.of(PeriodClosed) if days_of(closed.month)[1] >= event.effective_from]
     return ReasonNeeded("/data/why", month=max(reaches)) if reaches and event.why is None else None
 
@@ -207,7 +215,16 @@ def _on_adoption(event: PlanAdopted, plan: Plan, history: History) -> Rule | Non
     last = history.adopted.digest if history.adopted else None
     if event.against != last:
         return AdoptedSince("/data/against")
+    if not all(_fits(plan, indicator) for _, indicator in adopted.indicators.values()):
+        return BadTarget("/data/document")
     return NothingChanged("/data/document") if adopted.digest == last else None
+
+
+def _fits(plan: Plan, adopted: Indicator) -> bool:
+    """Tell whether an `all` is one for the plan that is counted, too."""
+    targets = (adopted.target, *adopted.district_targets.values())
+    counted = plan.indicators.get(adopted.id)
+    return counted is None or isinstance(counted[1].value, Milestones) or not any(t and t.op == "all" for t in targets)
 
 
 def _on_revision(event: TargetRevised, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
@@ -224,9 +241,15 @@ def _on_revision(event: TargetRevised, plan: Plan, indicator: Indicator, history
         for period in periods_of(plan, indicator)
         if last_day(plan, period) >= event.effective_from
     ]
-    if in_force and all(one is not None and one.target == target for one in in_force):
+    if in_force and all(one is not None and _says_the_same(event, target, one) for one in in_force):
         return NothingChanged("/data/value")
     return None
+
+
+def _says_the_same(event: TargetRevised, target: Target, in_force: InForce) -> bool:
+    if target.baseline is None:  # left as it was
+        target = target.model_copy(update={"baseline": in_force.target.baseline})
+    return target == in_force.target and event.clause in (None, in_force.clause)
 
 
 def _on_split(event: TargetSplit, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
@@ -333,13 +356,21 @@ def _on_figures(event: PeriodClosed | PeriodRestated, month: Month, report: Repo
     return None if digest_of(event.figures) == event.sha256 else WrongDigest("/data/sha256")
 
 
+def _published(event: Event, subject: str, plan: Plan, view: View) -> bool:
+    """Tell whether something was published, or is the request that a restatement was made for."""
+    if isinstance(event, RestatementRequested):
+        made = {one.request for one in month_of(plan, event.month, view).published}
+        return subject.rpartition("/")[2] in made
+    return isinstance(event, PeriodClosed | PeriodRestated)
+
+
 def _may_retract(fact: Fact, view: View, plans: Mapping[str, Plan]) -> Rule | None:
     """What was published stays; of a closed month nothing is taken back that led to its close."""
+    plan = plans.get(getattr(fact.event, "plan", ""))
+    if plan is not None and _published(fact.event, fact.stream, plan, view):
+        return AlreadyPublished()
     match fact.event:
-        case PeriodClosed() | PeriodRestated():
-            return AlreadyPublished()
         case PeriodSubmitted() | PeriodReturned() | PeriodApproved() | CloseOverridden() as event:
-            plan = plans.get(event.plan)
             return MonthClosed() if plan is not None and month_of(plan, event.month, view).closed else None
         case _:
             return None
@@ -360,7 +391,7 @@ def domain(plans: Sequence[Plan]) -> Domain:
             rule = UnknownPlan("/data/plan")
         elif isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
             rule = _on_targets(event, plan, view)
-        elif report.corrects is not None and isinstance(event, PeriodClosed | PeriodRestated):
+        elif report.corrects is not None and _published(event, report.subject, plan, view):
             rule = AlreadyPublished("/corrects")
         else:
             rule = _on_month(event, plan, report, view)

@@ -74,6 +74,13 @@ class Month:
         )
 
     @property
+    def withdrawable(self) -> list[Fact]:
+        """What may still be taken back: all that is no part of a publication."""
+        if self.closed:
+            return [self.requests[number] for number in self.open_requests]
+        return [*(fact for one in self.districts.values() for fact in one.facts), *self.overridden.values()]
+
+    @property
     def open_requests(self) -> list[str]:
         """The restatements that were asked for and not made."""
         made = {one.request for one in self.published}
@@ -152,9 +159,13 @@ def month_of(plan: Plan, name: str, view: View) -> Month:
 
 
 def _move(month: Month, district: str, status: Status, fact: Fact) -> None:
-    if district in month.districts:
-        month.districts[district].status = status
-        month.districts[district].facts.append(fact)
+    found = month.districts.get(district)
+    if found is None:
+        return
+    found.facts.append(fact)
+    # What was said to a submission that was withdrawn since says nothing.
+    if status == "submitted" or found.status in ("submitted", "approved"):
+        found.status = status
 
 
 def _published(fact: Fact, event: PeriodClosed | PeriodRestated, request: str | None) -> Published:

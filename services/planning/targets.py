@@ -60,25 +60,23 @@ class History:
     """The targets of one plan with all that was decided on them, as far as a view knows it."""
 
     def __init__(self, plan: Plan, view: View) -> None:
+        # In the order in which they were decided: each was compared with the one before.
         adoptions = sorted(
-            (
-                (adopted.effective_from, standing.fact.position, adopted, standing.fact)
-                for adopted, standing in view.of(PlanAdopted)
-                if adopted.plan == plan.id
-            ),
-            key=lambda one: one[:2],
+            ((adopted, standing) for adopted, standing in view.of(PlanAdopted) if adopted.plan == plan.id),
+            key=lambda one: one[1].root,
         )
-        self.adoptions = tuple(fact for *_, fact in adoptions)
+        self._counted = plan
+        self.adoptions = tuple(standing.fact for _, standing in adoptions)
         self._changes: defaultdict[tuple[str, str | None], list[Change]] = defaultdict(list)
         self._weights: defaultdict[str, list[tuple[date, Plan]]] = defaultdict(list)
         self._months: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
         self._district_splits: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
-        documents = [plan_of(adopted) for _, _, adopted, _ in adoptions]
+        documents = [plan_of(adopted) for adopted, _ in adoptions]
         # What was adopted first holds for all days before; until then the file itself does.
         base = documents[0] if documents else plan
-        self._take(base, None, date.min, adoptions[0][3] if adoptions else None)
-        for (on, _, _, fact), before, after in zip(adoptions[1:], documents, documents[1:], strict=False):
-            self._take(after, before, on, fact)
+        self._take(base, None, date.min, self.adoptions[0] if adoptions else None)
+        for (adopted, standing), before, after in zip(adoptions[1:], documents, documents[1:], strict=False):
+            self._take(after, before, adopted.effective_from, standing.fact)
         self.adopted = documents[-1] if documents else None
         self.plan = documents[-1] if documents else plan
         for revised, standing in view.of(TargetRevised):
@@ -97,6 +95,8 @@ class History:
                           Target(op=op, value=decimal(part)), fact)  # fmt: skip
         for changes in self._changes.values():
             changes.sort(key=lambda change: (change.effective_from, change.position))
+        for weights in self._weights.values():
+            weights.sort(key=lambda one: one[0])
 
     def _take(self, plan: Plan, before: Plan | None, on: date, fact: Fact | None) -> None:
         """Take what a plan says, as far as it differs from the one before: an unchanged line undoes no revision."""
@@ -110,7 +110,8 @@ class History:
                     self._add(indicator.id, district, on, None, indicator.district_targets.get(district), fact)
             self._weights[indicator.id].append((on, plan))
         for gone in (before.indicators.keys() if before else set()) - plan.indicators.keys():
-            self._add(gone, None, on, None, None, fact)
+            for place in (None, *self._counted.district_codes):
+                self._add(gone, place, on, None, None, fact)
 
     def _add(
         self, indicator: str, district: str | None, on: date, period: str | None, target: Target | None,
@@ -141,20 +142,40 @@ class History:
 
         A day after the period asks for its last day.
         """
-        on = min(on, last_day(self.plan, period))
+        on = min(on, last_day(self._counted, period))
         change = self._last(indicator, district, period, on)
         if change is None or change.target is None:
             return None
-        weighed_by = next((plan for day, plan in reversed(self._weights[indicator]) if day <= on), self.plan)
+        target, event = change.target, event_of(change.fact)
+        if isinstance(event, TargetRevised) and (began := self._baseline(change, indicator, district)) is not None:
+            target = target.model_copy(update={"baseline": began})
+        weighed_by = self._weighed_by(indicator, on)
         measure, found = weighed_by.indicators[indicator]
-        event = change.fact.event if change.fact else None
         clause = event.clause if isinstance(event, TargetRevised) and event.clause else measure.id
         by_months = self._split_in_force(self._months[indicator, period], on)
+        # The months are those of the plan that is counted, whatever period an adopted file names.
         if by_months is None:
-            return InForce(change.target, weights_of(weighed_by, found, period), clause, change.fact)
+            weights = weights_of(self._counted, found, period, weighed_by)
+            return InForce(target, weights, clause, change.fact)
         parts = {month: decimal(part) for month, part in _split(by_months).parts.items()}
-        weights = tuple(parts.get(f"{first:%Y-%m}", Decimal(0)) for first in months_of(weighed_by, period))
-        return InForce(change.target, weights, clause, change.fact, by_months, parts)
+        weights = tuple(parts.get(f"{first:%Y-%m}", Decimal(0)) for first in months_of(self._counted, period))
+        return InForce(target, weights, clause, change.fact, by_months, parts)
+
+    def _weighed_by(self, indicator: str, on: date) -> Plan:
+        """Return the plan whose weights hold on a day: the one adopted last before it, else the first that has it."""
+        adopted = self._weights.get(indicator)
+        if not adopted:
+            return self._counted  # revised, and the adoption that brought it withdrawn
+        return next((plan for day, plan in reversed(adopted) if day <= on), adopted[0][1])
+
+    def _baseline(self, change: Change, indicator: str, district: str | None) -> Decimal | None:
+        """Return where a level started from: a revision that says nothing of it leaves it as it was."""
+        changes = self._changes[indicator, district]
+        for earlier in reversed(changes[: changes.index(change) + 1]):
+            known = earlier.target.baseline if earlier.target else None
+            if known is not None or not isinstance(event_of(earlier.fact), TargetRevised):
+                return known
+        return None
 
     def changes(self, indicator: str, district: str | None) -> Sequence[Change]:
         """Return every change of a target, in the order in which they take effect."""
@@ -235,10 +256,11 @@ def months_of(plan: Plan, period: str) -> list[date]:
     ]
 
 
-def weights_of(plan: Plan, indicator: Indicator, period: str) -> tuple[Decimal, ...]:
-    """Return what the plan file lets each month of a period weigh."""
-    weights = indicator.month_weights or plan.month_weights
-    january = plan.years[0] * 12
+def weights_of(plan: Plan, indicator: Indicator, period: str, weighed_by: Plan | None = None) -> tuple[Decimal, ...]:
+    """Return what a plan file, by default the plan's own, lets each month of a period weigh."""
+    said = weighed_by or plan
+    weights = indicator.month_weights or said.month_weights
+    january = said.years[0] * 12
     return tuple(
         Decimal(weights[(month.year * 12 + month.month - 1 - january) % len(weights)])
         for month in months_of(plan, period)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 
 from deploy.local.installation import ROOT
+from services.planning.targets import document_of
+from shared.keys import KeyFile, Role
 from shared.plan_file import load_plan
 from tests.integration.processes import System, eventually
 from tests.integration.reports import organisation, person
@@ -30,14 +34,14 @@ STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
 class Office:
     """The plan office and a district, at their desks."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, **settings: str) -> None:
         self.system = system
         for service in ("recruitment", "planning"):
             for command in ("api", "worker"):
-                system.process(service, command).start(wait=False)
-        system.process("projection", "projector").start(wait=False)
+                system.process(service, command, **settings).start(wait=False)
+        system.process("projection", "projector", **settings).start(wait=False)
         addresses = {name: system.the(name, "api").url for name in ("recruitment", "planning")}
-        reading = system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(addresses))
+        reading = system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(addresses), **settings)
         reading.start(wait=False)
         for process in system.processes:
             process.wait_ready(120)
@@ -277,3 +281,161 @@ def a_month_is_closed_and_restated(office: Office) -> None:
     assert [one["why"] for one in closing["published"]] == [None, "补报"]
     (listed,) = office.projection.get(f"/v1/plans/{PLAN.id}/closings").json()["months"]
     assert listed["sha256"] == closing["sha256"]
+
+
+class Desk:
+    """Somebody with a key, who tries everything there is to do."""
+
+    def __init__(self, office: Office, key: str, source: str) -> None:
+        self._office, self._headers, self.source = office, {"authorization": f"Bearer {key}"}, source
+        self.district = source.split("/")[2]
+
+    def may(self) -> set[str]:
+        """Return what the API says that may be done, on the targets and in the month."""
+        told: set[str] = set()
+        for path, prefix in ((f"/v1/plans/{PLAN.id}", "targets:"), (f"/v1/plans/{PLAN.id}/months/{MONTH}", "")):
+            answer = self._office.planning.get(path, headers=self._headers)
+            assert answer.status_code == 200, answer.text
+            told |= {prefix + act for act in answer.json()["may"]}
+        return told
+
+    def does(self, act: str, **about: Any) -> str:
+        """Do something; return `done`, or the code by which it was refused."""
+        if act in ("close", "restate"):
+            path = f"/v1/plans/{PLAN.id}/months/{MONTH}/{act}"
+            sent: Any = {"by": "计划科", "source": self.source} | (
+                {"request_no": about["number"]} if act == "restate" else {}
+            )
+            answer = self._office.planning.post(path, json=sent, headers=self._headers)
+        else:
+            name, subject, data = self._said(act, **about)
+            report = envelope(f"planning.{name}", f"d-{next(_NUMBERS)}", subject, data, district=self.district)
+            report |= {"time": datetime.now(UTC).isoformat(), "source": self.source}
+            answer = self._office.planning.post("/v1/events", json=report, headers=self._headers | STRUCTURED)
+        told = answer.json()
+        if answer.status_code == 403:
+            assert problem(answer, 403)
+            return "forbidden"
+        if told["status"] == "accepted":
+            return "done"
+        refused(told, told["reasons"][0]["code"])
+        code: str = told["reasons"][0]["code"]
+        return code
+
+    def _said(self, act: str, **about: Any) -> tuple[str, str, dict[str, Any]]:
+        on = {"effective_from": "2024-07-01", "by": "计划科", "why": "试"}
+        month = {"plan": PLAN.id, "month": MONTH, "by": "计划科"}
+        own, one = f"month/{PLAN.id}/{MONTH}", SIX[0]
+        match act:
+            case "targets:adopt":
+                adopted = {"document": document_of(PLAN), "sha256": PLAN.digest}
+                return "plan-adopted", f"plan/{PLAN.id}", {"plan": PLAN.id, **adopted, **on}
+            case "targets:revise":
+                data = {"plan": PLAN.id, "indicator": "4.1.b", "op": ">=", "value": 1000 + next(_NUMBERS)}
+                return "target-revised", f"target/{PLAN.id}/4.1.b", data | on
+            case "targets:split":
+                data = {"plan": PLAN.id, "indicator": "1.3.a", "period": "2024", "over": "districts"}
+                parts = {"parts": dict.fromkeys(SIX, 500)}
+                return "target-split", f"split/{PLAN.id}/1.3.a/2024/districts", data | parts | on
+            case "submit":
+                return "period-submitted", f"{own}/{self.district}", month
+            case "return":
+                seen_to = {"submitted_by": one, "items": ["4.1.b"], "message": "请核对"}
+                return "period-returned", f"{own}/{one}", month | seen_to
+            case "approve":
+                return "period-approved", f"{own}/{one}", month | {"submitted_by": one}
+            case "override":
+                return "close-overridden", own, month | {"districts": SIX, "why": "试"}
+            case "request-restatement":
+                return "restatement-requested", f"restatement/{PLAN.id}/{MONTH}/R-{next(_NUMBERS)}", month | {
+                    "by": "他", "why": "补",
+                }  # fmt: skip
+            case _:
+                return "report-retracted", about["subject"], {"report_id": about["report_id"], "reason": "试"}
+
+
+_NUMBERS = itertools.count(1)
+_RIGHTS = {"forbidden", "not-your-source", "wrong-district", "only-the-city"}
+
+
+def taken_back(one: Desk, facts: list[dict[str, Any]], prefix: str = "") -> bool:
+    """Try to take back each of what was said through somebody's source; `may` says whether one of them can be."""
+    said = f"{prefix}withdraw" in one.may()
+    own = [fact for fact in facts if fact["reportsource"] == one.source]
+    found = {one.does("withdraw", subject=fact["subject"], report_id=fact["reportid"]) for fact in own}
+    assert said is ("done" in found), (one.source, found, own)
+    return said
+
+
+@pytest.mark.timeout(400)
+def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: System, tmp_path: Path) -> None:
+    """Every role tries every act as the month goes on: `may` names an act if and only if it is accepted."""
+    book = KeyFile(tmp_path / "keys.json", "5e" * 32)
+    book.create()
+    service = book.add(Role.SERVICE)[1]
+    keys = {"SKILLPLAN_KEYS": str(tmp_path / "keys.json"), "SKILLPLAN_KEY_PEPPER": "5e" * 32}
+    office = Office(system, **keys, SKILLPLAN_API_KEY=service)
+    city, own = f"/districts/{OFFICE}/plan-office", f"/districts/{SIX[0]}/statistics"
+
+    def desk(role: Role, source: str, *prefixes: str) -> Desk:
+        return Desk(office, book.add(role, prefixes)[1], source)
+
+    desks = {
+        "reader": desk(Role.READER, city),
+        "operator": desk(Role.OPERATOR, city),
+        "auditor": desk(Role.AUDITOR, own),
+        "service": desk(Role.SERVICE, city),
+        "city body": desk(Role.DISTRICT, city, f"/districts/{OFFICE}/"),
+        "planner of a district": desk(Role.PLANNER, f"/districts/{SIX[1]}/x", f"/districts/{SIX[1]}/"),
+        "neighbour": desk(Role.DISTRICT, f"/districts/{SIX[2]}/statistics", f"/districts/{SIX[2]}/"),
+        "another system": desk(Role.DISTRICT, f"/districts/{SIX[0]}/x", f"/districts/{SIX[0]}/x"),
+        "district": desk(Role.DISTRICT, own, own),
+        "planner": desk(Role.PLANNER, city, city),
+    }
+    office.planning.headers["authorization"] = f"Bearer {service}"
+    office.projection.headers["authorization"] = f"Bearer {service}"
+
+    def everybody(act: str, **about: Any) -> set[str]:
+        """Have everybody try it, one after the other; return whom the rights allow it, whether it could be done or not.
+
+        `may` agrees with what happens each time.
+        """
+        found = {}
+        for name, one in desks.items():
+            said = act in one.may()
+            found[name] = one.does(act, **about)
+            assert said is (found[name] == "done"), (act, name, found[name], one.may())
+        return {name for name, became in found.items() if became not in _RIGHTS}
+
+    def facts() -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = office.planning.get("/v1/log").json()["facts"]
+        return listed
+
+    reporters = {"city body", "planner of a district", "neighbour", "another system", "district", "planner"}
+    for act in ("targets:adopt", "targets:revise", "targets:split"):
+        assert everybody(act) == {"planner"}
+    assert everybody("approve") == {"planner"}
+    assert everybody("submit") == reporters
+    assert office.head() == 3 + 4, "each district once, the city once"
+    for act, who in (
+        ("return", {"planner"}),
+        ("submit", reporters),
+        ("approve", {"planner"}),
+        ("override", {"planner"}),
+    ):
+        assert everybody(act) == who
+    targets = [fact for fact in facts() if not fact["subject"].startswith("month/")]
+    assert {name for name, one in desks.items() if taken_back(one, targets, "targets:")} == {"planner"}
+    month = [fact for fact in facts() if fact["subject"].startswith("month/")]
+    assert {name for name, one in desks.items() if taken_back(one, month)} == {
+        "planner of a district", "neighbour", "another system", "planner",
+    }  # fmt: skip
+    for act in ("override", "close"):
+        assert everybody(act) == {"planner"}
+    assert {name for name, one in desks.items() if taken_back(one, month)} == set()
+    assert everybody("request-restatement") == reporters
+    asked = [fact for fact in facts() if fact["subject"].startswith("restatement/")]
+    assert everybody("restate", number=asked[0]["subject"].rpartition("/")[2]) == {"planner"}
+    # The city body takes back the planner's request, too: both speak through one source.
+    assert {name for name, one in desks.items() if taken_back(one, asked)} == reporters - {"planner"}
+    check_log(system, "planning")

@@ -21,6 +21,7 @@ from services.planning.decider import (
     CannotBeSplit,
     MonthClosed,
     MonthNotOver,
+    NeverInForce,
     NotApproved,
     NotClosed,
     NothingChanged,
@@ -60,7 +61,7 @@ from services.projection.targets import Targets
 from shared.decider import View
 from shared.events import Event
 from shared.plan import Plan
-from shared.plan_file import load_plan, read_plan
+from shared.plan_file import check_plan, load_plan, read_plan
 from shared.rules import AlreadyOpen
 from tests.unit.given import Situation, Told, report, retraction, rules_of
 
@@ -194,6 +195,20 @@ def test_adopting_the_same_again_changes_nothing() -> None:
     given(adopt(PLAN)).when(adopt(PLAN, "2024-06-01", PLAN.digest)).then_refused(NothingChanged)
 
 
+def test_a_first_adoption_may_be_dated_after_the_plan_and_a_later_one_may_not() -> None:
+    given().when(adopt(PLAN, "2026-11-28")).then_accepted()
+    second = adopt(changed(*RAISED), "2026-01-01", PLAN.digest)
+    given(adopt(PLAN)).when(second).then_refused(NeverInForce, "/data/effective_from")
+
+
+def test_an_all_is_adopted_where_the_plan_counts_milestones() -> None:
+    counted = document_of(PLAN)
+    (one,) = [one for one in counted["series"][0]["measures"][1]["indicators"] if one["id"] == "1.2.b"]  # type: ignore[index]
+    one |= {"target": {"op": ">=", "value": 1}, "value": {"kind": "count", "of": one["value"]["each"][0]["of"]}}
+    given().when(adopt(PLAN)).then_accepted()
+    rules_of(domain([check_plan(counted)]), LANGUAGE)().when(adopt(PLAN)).then_refused(BadTarget, "/data/document")
+
+
 def test_a_retracted_adoption_is_compared_with_no_more() -> None:
     given(adopt(PLAN), retraction(f"plan/{ID}", "report-1", CITY)).when(adopt(PLAN, "2024-06-01")).then_accepted()
 
@@ -215,11 +230,30 @@ def test_a_target_is_revised_with_number_comparator_and_clause() -> None:
         ({"op": "range"}, BadTarget, "/data/op"),
         ({"op": "all", "value": None}, BadTarget, "/data/op"),
         ({"value": 3000}, NothingChanged, "/data/value"),
-        ({"on": "2204-07-01"}, UnknownPeriod, "/data/effective_from"),
+        ({"on": "2026-01-01"}, NeverInForce, "/data/effective_from"),
     ],
 )
 def test_a_wrong_revision_is_refused(wrong: dict[str, Any], rule: Any, pointer: str) -> None:
     given().when(revise(**wrong)).then_refused(rule, pointer)
+
+
+def test_a_clause_alone_is_a_revision_and_the_same_one_again_is_none() -> None:
+    given().when(revise(value=3000, clause="绍市人社〔2024〕9 号")).then_accepted()
+    given(revise(clause="第 9 号文")).when(revise("2024-08-01", clause="第 9 号文")).then_refused(NothingChanged)
+    given(revise(clause="第 9 号文")).when(revise("2024-08-01")).then_refused(NothingChanged)
+
+
+def test_what_leaves_the_baseline_out_leaves_it_as_it_was() -> None:
+    level = {"indicator": "1.1.e"}
+    given().when(revise(**level, value=35)).then_refused(NothingChanged)
+    given().when(revise(**level, value=35, baseline=20)).then_accepted()
+    told = [revise(**level, value=40), revise("2024-08-01", **level, value=41, baseline=20),
+            revise("2024-09-01", **level, value=42)]  # fmt: skip
+    known = targets(*told)
+    found = [known.target("1.1.e", None, WHOLE, date(2024, month, 1), NOW) for month in (6, 7, 8, 9)]
+    assert [(int(one.target.value or 0), int(one.target.baseline or 0)) for one in found if one] == [
+        (35, 14), (40, 14), (41, 20), (42, 20),
+    ]  # fmt: skip
 
 
 def test_an_all_is_revised_for_milestones() -> None:
@@ -284,6 +318,7 @@ def test_months_of_a_year_add_up() -> None:
         ({"indicator": "9.9.z"}, UnknownIndicator, "/data/indicator"),
         ({"period": "plan"}, UnknownPeriod, "/data/period"),
         ({"period": "2026"}, UnknownPeriod, "/data/period"),
+        ({"on": "2025-01-01"}, NeverInForce, "/data/effective_from"),  # the period is 2024
         ({"parts": {"330682": 3000}}, UnknownDistrict, "/data/parts"),
         ({"indicator": "1.1.e", "period": "plan"}, CannotBeSplit, "/data/indicator"),  # a share
         ({"indicator": "1.2.b", "period": "plan"}, CannotBeSplit, "/data/indicator"),  # all
@@ -330,6 +365,10 @@ def test_a_withdrawn_submission_is_none() -> None:
     withdrawn = retraction(f"month/{ID}/2024-03/330681", "report-1")
     given(submit(), withdrawn).when(approve()).then_refused(NotSubmitted)
     given(submit()).when(withdrawn).then_accepted()
+    given(submit(), approve(), withdrawn).when(submit()).then_accepted()
+    given(submit(), approve(), withdrawn).when(send_back()).then_refused(NotSubmitted)
+    one_withdrawn = (*ALL_APPROVED, retraction(f"month/{ID}/2024-03/{SIX[0]}", "report-1", SIX[0]))
+    given(*one_withdrawn).when(close()).then_refused(NotApproved)
 
 
 def test_a_month_closes_once_every_district_is_approved() -> None:
@@ -384,6 +423,16 @@ def test_a_restatement_is_asked_for_and_approved_by_another() -> None:
     given(*closed, ask(by=BY)).when(restate()).then_refused(OwnRequest, "/data/by")
     given(*closed, ask(), restate()).when(restate()).then_refused(NotRequested)
     given(*closed, ask()).when(restate(known_at="2024-12-01T09:00:00+08:00")).then_refused(BadKnownAt)
+
+
+def test_a_request_is_withdrawn_until_the_figures_were_restated_for_it() -> None:
+    asked = (*ALL_APPROVED, close(), ask())
+    taken_back = retraction(f"restatement/{ID}/2024-03/R-1", f"report-{len(asked)}")
+    given(*asked).when(taken_back).then_accepted()
+    given(*asked, taken_back).when(restate()).then_refused(NotRequested)
+    given(*asked, restate()).when(taken_back).then_refused(AlreadyPublished)
+    again = report(ask().subject, ask(by="他人").event, corrects=f"report-{len(asked)}")
+    given(*asked, restate()).when(again).then_refused(AlreadyPublished, "/corrects")
 
 
 def test_only_a_closed_month_is_restated() -> None:
@@ -454,6 +503,52 @@ def test_an_adoption_changes_what_it_changes_and_undoes_no_revision() -> None:
     assert second is not None
     assert before is not None
     assert [before.target.value, second.target.value] == [2000, 2500]
+
+
+def test_an_adoption_is_compared_with_the_one_decided_before_it_whatever_its_day() -> None:
+    known = targets(adopt(PLAN, "2024-05-01"), adopt(changed(*RAISED), "2024-03-01", PLAN.digest))
+    assert [goal(known, on) for on in ("2024-02-29", "2024-03-01", "2024-12-31")] == [3000, 3600, 3600]
+    assert known.as_known(NOW).adopted == changed(*RAISED)
+
+
+def without(indicator: str) -> Plan:
+    """Return the plan without one indicator."""
+    document = document_of(PLAN)
+    for series in document["series"]:  # type: ignore[attr-defined]
+        for measure in series["measures"]:
+            measure["indicators"] = [one for one in measure["indicators"] if one["id"] != indicator]
+    return check_plan(document)
+
+
+def test_an_indicator_that_an_adoption_leaves_out_has_no_target_until_one_brings_it_back() -> None:
+    less = without("1.3.a")
+    told = [adopt(PLAN, "2023-01-01"), split(parts_of(3000)), adopt(less, "2024-07-01", PLAN.digest),
+            adopt(PLAN, "2024-10-01", less.digest)]  # fmt: skip
+    known = targets(*told)
+    days = ("2024-06-30", "2024-07-01", "2024-10-01")
+    assert [goal(known, on) for on in days] == [3000, None, 3000]
+    assert [goal(known, on, "330681") for on in days] == [500, None, None]
+    (gone,) = differences(PLAN, less)
+    assert (gone.indicator, gone.what, gone.after) == ("1.3.a", "indicator", None)
+    given(*told[:3]).when(revise("2024-08-01")).then_refused(UnknownIndicator)
+
+
+def test_what_was_revised_before_its_adoption_was_withdrawn_or_of_another_period_breaks_nothing() -> None:
+    """What the projection asks for is always answered, with a weight for each month that the plan counts."""
+    less = without("1.3.a")
+    told = [adopt(less, "2023-01-01"), adopt(PLAN, "2024-05-01", less.digest), revise("2024-02-01", why="早"),
+            retraction(f"plan/{ID}", "report-2", CITY)]  # fmt: skip
+    for known in (targets(*told[:3]), targets(*told)):
+        found = known.target("1.3.a", None, 2024, date(2024, 3, 1), NOW)
+        assert found is not None
+        assert found.target.value == 3600
+        assert len(found.weights) == 12
+    longer = changed("period: {from: 2023-01-01, to: 2025-12-31}", "period: {from: 2022-07-01, to: 2026-06-30}")
+    known = targets(adopt(longer, "2023-01-01"))
+    for indicator, period, months in (("1.3.a", 2024, 12), ("1.1.a", WHOLE, 36)):
+        found = known.target(indicator, None, period, date(2024, 3, 1), NOW)
+        assert found is not None
+        assert len(found.weights) == months
 
 
 def test_an_adopted_target_holds_although_the_file_says_another() -> None:
