@@ -152,11 +152,16 @@ class _Planning:
         id_ = asked.pop("id", None) or f"{type_name}-{month}-{secrets.token_hex(6)}"
         if not isinstance(source, str) or not isinstance(id_, str) or not _ID.fullmatch(id_):
             raise Problem(422, "source、id 应为不含空白的文本。", "source and id must be texts without spaces.")
+        caller_of(request).must_cover(source)
+        type_, subject = f"skillplan.planning.{type_name}.v1", f"month/{plan}/{month}"
         try:
-            if (known := await self._desk.handler.store.receipt(source, id_)) is not None:
-                return Response(known, media_type="application/json")  # sent again after an answer was lost
+            known = await self._desk.handler.store.receipt(source, id_)
         except UNAVAILABLE:
             raise AWAY from None
+        if known is not None:
+            told = orjson.loads(known)
+            if (told["status"], told.get("type"), told.get("subject")) == ("accepted", type_, subject):
+                return Response(known, media_type="application/json")  # sent again after an answer was lost
         figures = await self._figures(plan, month, asked.pop("known_at", None))
         data = {"plan": plan, "month": month, **asked}
         data |= {key: figures[key] for key in ("known_at", "figures", "sha256")}
@@ -164,8 +169,8 @@ class _Planning:
             "specversion": "1.0",
             "id": id_,
             "source": source,
-            "type": f"skillplan.planning.{type_name}.v1",
-            "subject": f"month/{plan}/{month}",
+            "type": type_,
+            "subject": subject,
             "time": show_instant(datetime.now(UTC)),
             "district": city,
             "data": data,
@@ -264,12 +269,17 @@ def _period(history: History, plan: Plan, indicator: Indicator, period: str, on:
     }
     together = sum((goal_of(indicator, one.target) for one in parts.values()), Decimal(0))
     adds = whole is not None and parts and not indicator.is_ratio
+    by_month = sum(whole.months.values(), Decimal(0)) if whole is not None and whole.months is not None else None
     return {
         "period": period,
         "target": None if whole is None else _in_force(whole),
         "districts": {code: _in_force(one) for code, one in parts.items()},
         "sum_of_districts": _number(together) if adds else None,
         "difference": _number(goal_of(indicator, whole.target) - together) if adds and whole else None,
+        "sum_of_months": _number(by_month),
+        "difference_of_months": (
+            None if whole is None or by_month is None else _number(goal_of(indicator, whole.target) - by_month)
+        ),
         "split_by": [_said(fact) for fact in history.splits(indicator.id, period, day)],
     }
 

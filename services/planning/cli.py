@@ -73,7 +73,8 @@ def show(
         shown["indicators"] = [one for one in shown["indicators"] if one["id"] == indicator]
         if not shown["indicators"]:
             _stop(WRONG, "该计划没有这个指标。", "This plan has no such indicator.")
-    _print(shown, _targets_table(shown), *([] if indicator is None else [_history_table(shown["indicators"][0])]))
+    one = shown["indicators"][0] if indicator is not None else None
+    _print(shown, _targets_table(shown), *([] if one is None else [_parts_table(one), _history_table(one)]))
 
 
 @app.command()
@@ -420,6 +421,21 @@ def _targets_table(shown: Body) -> Table:
                 one["id"], f"{one['name']['zh']} {one['name']['en']}", period["period"], _show(target),
                 _number(period["sum_of_districts"]), _number(period["difference"]),
             )  # fmt: skip
+    return table
+
+
+def _parts_table(one: Body) -> Table:
+    table = _table(f"{one['id']} 分解 Parts", "期间", "区县或月份 District or month", "目标 Target")
+    for period in one["periods"]:
+        months = (period["target"] or {}).get("months") or {}
+        for parts, gap in (
+            ({code: _show(part) for code, part in period["districts"].items()}, period["difference"]),
+            ({month: _number(part) for month, part in months.items()}, period["difference_of_months"]),
+        ):
+            for name, part in parts.items():
+                table.add_row(period["period"], name, part)
+            if parts:
+                table.add_row(period["period"], "差额 difference", _number(gap))
     return table
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 import orjson
+from pydantic import BaseModel
 
 from services.planning.events import PlanAdopted, TargetRevised, TargetSplit
 from shared.decider import View
@@ -16,6 +17,7 @@ from shared.events import Event, Fact
 from shared.plan import Indicator, Milestones, Plan, Target
 from shared.plan_file import check_plan
 
+_BY_INDICATOR: Final = {"series", "month_weights", "indicators"}  # compared indicator by indicator
 WHOLE: Final = "plan"  # the period of what is cumulative or a level; an annual period is its year
 
 
@@ -47,7 +49,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a plan file would change for one indicator: a target, its district's, its weights, its name, its meaning."""
+    """What a plan file would change for one indicator: a target, its district's, its weights, its name, its meaning.
+
+    Or for a measure, or the whole (`plan`): what the file says of it besides.
+    """
 
     indicator: str
     what: str
@@ -269,7 +274,7 @@ def weights_of(plan: Plan, indicator: Indicator, period: str, weighed_by: Plan |
 
 def differences(before: Plan | None, after: Plan) -> list[Difference]:
     """Return what adopting a plan changes against the one before; without one, every target is new."""
-    found: list[Difference] = []
+    found = _besides(before, after) if before else []
     olds = {id_: indicator for id_, (_, indicator) in before.indicators.items()} if before else {}
     news = {id_: indicator for id_, (_, indicator) in after.indicators.items()}
     for id_ in [*news, *(id_ for id_ in olds if id_ not in news)]:
@@ -290,8 +295,32 @@ def differences(before: Plan | None, after: Plan) -> list[Difference]:
         if old.name != new.name:
             found.append(Difference(id_, "name", None, f"{old.name.zh} {old.name.en}", f"{new.name.zh} {new.name.en}"))
         if (old.value, old.basis, old.unit) != (new.value, new.basis, new.unit):
-            found.append(Difference(id_, "what-counts", None, f"{old.basis} {old.unit}", f"{new.basis} {new.unit}"))
+            found.append(Difference(id_, "what-counts", None, _meaning(old), _meaning(new)))
     return found
+
+
+def _meaning(indicator: Indicator) -> str:
+    return f"{indicator.basis} {indicator.unit} {indicator.value.model_dump_json(by_alias=True, exclude_unset=True)}"
+
+
+def _besides(before: Plan, after: Plan) -> list[Difference]:
+    """Return what a file says otherwise of the plan as a whole and of its measures."""
+    pairs: list[tuple[str, BaseModel | None, BaseModel | None]] = [("plan", before, after)]
+    olds, news = ({measure.id: measure for measure in plan.measures} for plan in (before, after))
+    pairs += [(id_, olds.get(id_), news.get(id_)) for id_ in dict.fromkeys((*news, *olds))]
+    found = []
+    for id_, *both in pairs:
+        was, is_ = ({} if one is None else one.model_dump(mode="json", exclude=_BY_INDICATOR) for one in both)
+        found += [
+            Difference(id_, field, None, _text(was.get(field)), _text(is_.get(field)))
+            for field in dict.fromkeys((*was, *is_))
+            if was.get(field) != is_.get(field)
+        ]
+    return found
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _shown(indicator: Indicator | None) -> str | None:

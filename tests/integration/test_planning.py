@@ -4,109 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 import pytest
 
-from deploy.local.installation import ROOT
 from services.planning.targets import document_of
 from shared.keys import KeyFile, Role
-from shared.plan_file import load_plan
-from tests.integration.processes import System, eventually
-from tests.integration.reports import organisation, person
+from tests.integration.office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, Office
+from tests.integration.processes import System
 from tests.integration.reports import report as envelope
 from tests.integration.road import check_log
-
-FILE: Final = ROOT / "plans" / "shaoxing-2023-2025.yaml"
-PLAN: Final = load_plan(FILE)
-OFFICE: Final = "330600"
-SIX: Final = sorted(one.code for one in PLAN.districts if not one.city)
-MONTH: Final = "2024-03"
-STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
-
-
-class Office:
-    """The plan office and a district, at their desks."""
-
-    def __init__(self, system: System, **settings: str) -> None:
-        self.system = system
-        for service in ("recruitment", "planning"):
-            for command in ("api", "worker"):
-                system.process(service, command, **settings).start(wait=False)
-        system.process("projection", "projector", **settings).start(wait=False)
-        addresses = {name: system.the(name, "api").url for name in ("recruitment", "planning")}
-        reading = system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(addresses), **settings)
-        reading.start(wait=False)
-        for process in system.processes:
-            process.wait_ready(120)
-        planning = system.the("planning", "api")
-        planning.kill(15)
-        planning.settings["SKILLPLAN_PROJECTION"] = reading.url
-        self.planning, self.projection = planning.start().http, reading.http
-        self.recruitment = system.the("recruitment", "api").http
-        self._count = 0
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the plan office's command line."""
-        told = {**os.environ, "SKILLPLAN_PLANNING": str(self.planning.base_url)}
-        command = [sys.executable, "-m", "services.planning.cli", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=200)
-
-    def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:
-        self._count += 1
-        sent = envelope(f"planning.{name}", f"p-{self._count}", subject, data, district=district)
-        sent["time"] = datetime.now(UTC).isoformat()
-        answer = self.planning.post("/v1/events", json=sent, headers=STRUCTURED)
-        told: dict[str, Any] = answer.json()
-        return told
-
-    def hire(self, n: int, on: str) -> None:
-        data = {"person": person(n), "enterprise": organisation(n), "channel": "gold-blue-collar",
-                "occupation_code": "6-18-01-01", "hired_on": on}  # fmt: skip
-        sent = envelope("recruitment.person-hired", f"h-{n}", f"hire/C-{n}", data)
-        sent["time"] = f"{on}T10:00:00+08:00"
-        answer = self.recruitment.post("/v1/events", json=sent, headers=STRUCTURED).json()
-        assert answer["status"] == "accepted", answer
-
-    def submit(self, district: str) -> dict[str, Any]:
-        return self.tell(
-            "period-submitted", f"month/{PLAN.id}/{MONTH}/{district}", district=district, plan=PLAN.id, month=MONTH,
-            by="统计科",
-        )  # fmt: skip
-
-    def answer(self, name: str, district: str, **data: Any) -> dict[str, Any]:
-        return self.tell(
-            name, f"month/{PLAN.id}/{MONTH}/{district}", plan=PLAN.id, month=MONTH, submitted_by=district, by="计划科",
-            **data,
-        )  # fmt: skip
-
-    def month(self) -> dict[str, Any]:
-        shown: dict[str, Any] = self.planning.get(f"/v1/plans/{PLAN.id}/months/{MONTH}").json()
-        return shown
-
-    def cell(self, indicator: str, period: str = "2024", **asked: str) -> dict[str, Any]:
-        told = self.projection.get(f"/v1/plans/{PLAN.id}/progress", params=asked).json()
-        found = next(one for one in told["indicators"] if one["id"] == indicator)
-        cell: dict[str, Any] = next(one for one in found["periods"] if one["period"] == period)
-        return cell
-
-    def head(self) -> int:
-        position: int = self.planning.get("/v1/log/head").json()["position"]
-        return position
-
-    def counted(self) -> None:
-        def reached() -> bool:
-            told = self.projection.get(f"/v1/plans/{PLAN.id}/progress").json()["complete_to"]
-            heads = {"planning": self.head(), "recruitment": self.recruitment.get("/v1/log/head").json()["position"]}
-            return all(told[service]["position"] >= position for service, position in heads.items())
-
-        eventually(reached, 60)
 
 
 @pytest.fixture
@@ -174,6 +84,9 @@ def targets_have_a_history(office: Office) -> None:
     found = next(one for one in told["indicators"] if one["id"] == "4.1.b")
     period = next(one for one in found["periods"] if one["period"] == "2024")
     assert (period["target"]["value"], period["target"]["clause"], period["difference"]) == (1200, "第 9 号文", 0)
+    shown = office.run("show", "4.1.b", "--on", "2024-12-31")
+    assert shown.returncode == 0, shown.stderr
+    assert all(told in shown.stdout for told in (">= 1200", "330681", "差额 difference", "中期评估")), shown.stdout
     assert [one["why"] for one in found["history"] if one["type"] == "target-revised"] == ["中期评估"]
     withdrawn = office.run("withdraw", f"target/{PLAN.id}/4.1.b", revised["id"], "--why", "暂缓")
     assert withdrawn.returncode == 0, withdrawn.stderr
@@ -244,7 +157,15 @@ def a_month_is_closed_and_restated(office: Office) -> None:
         by="分管领导", why="系统故障",
     )  # fmt: skip
     assert overridden["status"] == "accepted", overridden
-    assert office.month()["may"][-1] == "close"
+    assert office.month()["may"] == ["submit", "return", "close", "withdraw"]
+    # What bound no id may be sent again under it (RULES A3); an id of something else is not this.
+    assert office.planning.post(close, json={"id": "close-1"}).json()["status"] == "invalid"
+    refused(
+        office.planning.post(
+            close, json={"by": "计划科", "id": overridden["id"], "source": overridden["source"]}
+        ).json(),
+        "id-reused",
+    )
     closed = office.planning.post(close, json={"by": "计划科", "id": "close-1"})
     assert closed.json()["status"] == "accepted", closed.text
     assert office.planning.post(close, json={"by": "计划科", "id": "close-1"}).json() == closed.json()
@@ -271,7 +192,7 @@ def a_month_is_closed_and_restated(office: Office) -> None:
         by="诸暨市统计科", why="补报",
     )  # fmt: skip
     assert asked["status"] == "accepted", asked
-    assert office.month()["may"] == ["restate", "request-restatement"]
+    assert office.month()["may"] == ["restate", "request-restatement", "withdraw"]
     restated = office.planning.post(restate, json={"by": "计划科", "request_no": "R-1"}).json()
     assert restated["status"] == "accepted", restated
     office.counted()

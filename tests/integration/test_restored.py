@@ -10,12 +10,15 @@ import sys
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 from deploy import topics as deploy_topics
+from deploy.local import databases
 from deploy.reconcile import Places, compare
 from shared.broker import Broker
-from tests.conftest import ROOT, _delete_topics
+from tests.conftest import ROOT, _delete_topics, _drop
+from tests.integration.office import FILE, MONTH, PLAN, SIX, STRUCTURED, Office
 from tests.integration.processes import Process, System, eventually, run
 from tests.integration.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
 from tests.integration.road import check_answered, check_log, publish, settle, standing, structured
@@ -164,3 +167,109 @@ def test_a_database_older_than_what_it_acknowledged_hears_and_counts_it_again(sy
     receipts = system.the("subsidy", "api").http.post("/v1/events", json=claims, headers=BATCH).json()["results"]
     assert {receipt["status"] for receipt in receipts} == {"accepted"}
     eventually(lambda: not differences(system))
+
+
+async def _copy(superuser: str, service: str, origin: str, name: str) -> None:
+    connection = await asyncpg.connect(superuser)
+    try:
+        await databases.create_database(connection, service, name, origin)
+    finally:
+        await connection.close()
+
+
+TARGET = f"target/{PLAN.id}/4.1.b"
+CLOSE = f"/v1/plans/{PLAN.id}/months/{MONTH}/close"
+
+
+def revise(office: Office, value: int, on: str) -> dict[str, Any]:
+    data: dict[str, Any] = {"plan": PLAN.id, "indicator": "4.1.b", "op": ">=", "value": value, "effective_from": on}
+    return office.tell("target-revised", TARGET, **data, by="计划科", why="中期评估")
+
+
+def seen(office: Office) -> list[Any]:
+    """Return what anybody sees of it: the month, the closing, the targets and their history."""
+    closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{MONTH}").json()
+    plan = office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2024-12-31"}).json()
+    months = [office.cell("4.1.b", as_of=f"2024-{month}-01")["target"] for month in ("06", "08", "10")]
+    return [closing["published"], closing["figures"], plan, office.month(), months]
+
+
+def until_a_close(office: Office) -> dict[str, Any]:
+    """Adopt, revise, submit, approve, close; return the receipt of the close."""
+    adopted = office.run("adopt", str(FILE), "--yes", "--from", "2023-01-01")
+    assert adopted.returncode == 0, adopted.stderr
+    office.hire(1, "2024-03-05")
+    told = [revise(office, 1200, "2024-07-01")]
+    told += [one for code in SIX for one in (office.submit(code), office.answer("period-approved", code))]
+    closed: dict[str, Any] = office.planning.post(CLOSE, json={"by": "计划科", "id": "close-1"}).json()
+    assert {one["status"] for one in (*told, closed)} == {"accepted"}, told
+    return closed
+
+
+def after_a_backup(office: Office) -> None:
+    """Revise, withdraw the first revision, restate; what waits and what is refused, too."""
+    office.hire(2, "2024-03-20")
+    told = [
+        revise(office, 1500, "2024-09-01"),
+        office.tell("report-retracted", TARGET, report_id="p-1", reason="误报"),
+        office.tell("restatement-requested", f"restatement/{PLAN.id}/{MONTH}/R-1", district="330681", plan=PLAN.id,
+                    month=MONTH, by="诸暨市统计科", why="补报"),
+    ]  # fmt: skip
+    sent = {"by": "计划科", "request_no": "R-1", "id": "restate-1"}
+    told.append(office.planning.post(CLOSE.replace("/close", "/restate"), json=sent).json())
+    assert {one["status"] for one in told} == {"accepted"}, told
+    assert office.tell("report-retracted", TARGET, report_id="unheard-of", reason="误报")["status"] == "waiting"
+    assert revise(office, 1500, "2024-10-01")["reasons"][0]["code"] == "nothing-changed"
+
+
+@pytest.mark.timeout(400)
+def test_what_the_plan_office_decided_after_a_backup_is_taken_back_and_counted_on(system: System) -> None:
+    """A copy of the database, more acts, the copy in its place, recover: one history, and the figures go on."""
+    office = Office(system)
+    api, worker = system.the("planning", "api"), system.the("planning", "worker")
+    name = system.databases["planning"].name
+    closed = until_a_close(office)
+    for process in (api, worker):
+        process.kill(15)
+    run(_copy(system.superuser, "planning", name, f"{name}_backup"))
+    try:
+        for process in (api, worker):
+            process.start()
+        kept = office.head()
+        after_a_backup(office)
+        office.counted()
+        settle(system, "planning")
+        before, looked = check_log(system, "planning"), seen(office)
+        for process in (api, worker):
+            process.kill(15)
+        run(_drop(system.superuser, name))
+        run(_copy(system.superuser, "planning", f"{name}_backup", name))
+    finally:
+        run(_drop(system.superuser, f"{name}_backup"))
+
+    api.start(wait=False)
+    eventually(lambda: "not compared" in api.problems().get("log", ""))
+    assert office.planning.post("/v1/events", json=office.sent[-1], headers=STRUCTURED).status_code == 503
+    worker.start(wait=False)
+    eventually(lambda: f"is at {kept + 4}, the log at {kept}" in api.problems().get("log", ""))
+    worker.kill(15)
+    told = recover(worker)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "4 facts" in told.stdout
+    assert "p-17" in told.stdout, "what waited is lost, and named"
+    worker.start()
+    api.wait_ready()
+    assert check_log(system, "planning") == before
+    again = [office.planning.post("/v1/events", json=sent, headers=STRUCTURED).json() for sent in office.sent]
+    assert [one["status"] for one in again] == [*["duplicate"] * 16, "waiting", "duplicate"]
+    assert office.planning.post(CLOSE, json={"by": "计划科", "id": "close-1"}).json() == closed
+    assert office.planning.post(CLOSE, json={"by": "计划科"}).json()["reasons"][0]["code"] == "already-open"
+    assert seen(office) == looked
+    office.hire(3, "2024-03-21")
+    assert revise(office, 1600, "2024-10-01")["position"] == len(before) + 1, "no position is given out twice"
+    office.counted()
+    assert office.cell("4.1.b", as_of="2024-10-01")["target"]["value"] == 1600
+    assert office.cell("4.1.b", as_of="2024-03-31")["value"] == 3
+    # What waited was sent again; its first receipt is on the topic alone (decision 0020).
+    eventually(lambda: len(differences(system)) == 1)
+    assert "p-17" in differences(system)[0].en

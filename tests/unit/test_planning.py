@@ -1,5 +1,6 @@
 """Planning's own rules: what may be adopted, revised, split, submitted, closed; each once accepted, once refused."""
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from services.planning import cli
 from services.planning.decider import (
     AdoptedSince,
     AlreadyPublished,
@@ -586,6 +588,13 @@ def test_what_a_file_would_change_is_named() -> None:
     (only,) = differences(PLAN, changed(*RAISED))
     assert (only.indicator, only.what, only.before, only.after) == ("1.3.a", "target", ">= 3000", ">= 3600")
     assert len(differences(None, PLAN)) == len(PLAN.indicators)
+    (lead,) = differences(PLAN, changed("lead: [hrss, education]", "lead: [finance]"))
+    assert (lead.indicator, lead.what, lead.after) == ("1.3", "lead", '["finance"]')
+    (whole,) = differences(PLAN, changed("document_no: ", "document_no: X"))
+    assert (whole.indicator, whole.what) == ("plan", "document_no")
+    (meaning,) = differences(PLAN, changed("where: {industry: new-materials}", "where: {industry: other}"))
+    assert (meaning.indicator, meaning.what) == ("1.1.d", "what-counts")
+    assert meaning.before != meaning.after
 
 
 def test_a_document_says_what_its_file_says() -> None:
@@ -657,3 +666,37 @@ def test_what_may_be_done_follows_from_who_asks_and_how_the_month_stands() -> No
     assert may(given(*ALL_APPROVED, close(), ask()), True) == ["restate", "request-restatement"]
     assert may(given(*ALL_APPROVED, close()), False, "330681") == ["request-restatement"]
     assert may(given(*ALL_APPROVED, close())) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "about"),
+    [
+        ("revise", "indicator"),
+        ("revise --bogus", "--bogus"),
+        ("nope", "nope"),
+        ("revise 1.3.a >=1 --baseline abc", "--baseline"),
+        ("withdraw x y", "--why"),
+        ("--url", "--url"),
+        ("revise 1.3.a many", ">=3600"),
+        ("revise 1.3.a >=1e999", ">=3600"),
+        ("revise 1.3.a >=1 --baseline inf", ""),
+        ("revise 1.3.a >=1 --from 2024-02-30", "YYYY-MM-DD"),
+        ("split 1.3.a 2024 330602", "="),
+        ("split 1.3.a 2024 330602=1 330602=2", ""),
+        ("restate 2024-03", "--number"),
+        ("restate 2024-03 --ask", "--why"),
+        ("diff no-such-file.yaml", "no-such-file.yaml"),
+    ],
+)
+def test_a_command_that_is_typed_wrongly_is_told_so_in_both_languages(
+    typed: str, about: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["skillplan plan", *typed.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (cli.WRONG, "")
+    zh, en = told.err.splitlines()
+    assert zh.startswith("✗ ")
+    assert not en.isspace()
+    assert about in zh

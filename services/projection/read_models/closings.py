@@ -261,7 +261,9 @@ async def _moves(view: View, plan: Plan, month: Month, last: Published, asked: A
 def _compared(published: Figure, live: Figure | None, moved: _Moved) -> Body:
     """Return a published number beside the live one of the same day, and what lies between them."""
     return published.model_dump(mode="json", exclude_none=True, exclude={"district"}) | {
-        "live": None if live is None else live.model_dump(mode="json", include={"numerator", "denominator", "value"}),
+        "live": None
+        if live is None
+        else live.model_dump(mode="json", include={"numerator", "denominator", "value", "goal", "met"}),
         "after_close": {"more": moved.more, "less": moved.less, "by_cause": moved.by_cause, "facts": moved.facts},
     }
 
