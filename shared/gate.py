@@ -116,7 +116,7 @@ class Caller:
     def being(self, roles: frozenset[Role]) -> "Caller":
         """Return the caller; raise a Problem unless it has one of these roles."""
         if self.key is not None and self.key.role not in roles:
-            raise _NOT_ALLOWED
+            raise NOT_ALLOWED
         return self
 
     def must_cover(self, source: str) -> None:
@@ -128,16 +128,21 @@ class Caller:
         """Count events against the rate of the key; raise a Problem when they are too many."""
         if self.bucket is None or (seconds := self.bucket.take(events, time.monotonic())) == 0:
             return
-        raise Problem(
-            429,
-            "超过该密钥的速率上限,请按 Retry-After 稍后重发;原样重发不会重复计数。",
-            "More than this key's rate allows; send it again after Retry-After: the same again counts once.",
-            retry_after=str(math.ceil(seconds)),
-        )
+        raise too_often(seconds)
+
+
+def too_often(seconds: float) -> Problem:
+    """Return what a caller is told who may ask again in so many seconds."""
+    return Problem(
+        429,
+        "超过该密钥的速率上限,请按 Retry-After 稍后重发;原样重发不会重复计数。",
+        "More than this key's rate allows; send it again after Retry-After: the same again counts once.",
+        retry_after=str(math.ceil(seconds)),
+    )
 
 
 _ANYBODY: Final = Caller()
-_NOT_ALLOWED: Final = Problem(403, "您的密钥没有这项权限。", "The role of your key does not allow this.")
+NOT_ALLOWED: Final = Problem(403, "您的密钥没有这项权限。", "The role of your key does not allow this.")
 
 
 def caller_of(request: Request) -> Caller:
@@ -176,12 +181,12 @@ class Gate:
 
     def _admit(self, scope: Scope) -> Caller:
         path = scope["path"]
-        if not self._ring.closed or path in _OPEN or path.startswith(_OPEN_BELOW):
+        if not self._ring.closed or is_open(path):
             return _ANYBODY
         key = self._key(scope)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if key.role not in _allowed(method, path):
-            raise _NOT_ALLOWED
+            raise NOT_ALLOWED
         bucket = self._buckets.get(key.id)
         if bucket is None:
             bucket = self._buckets[key.id] = Bucket(self._rate, max(self._rate, _BURST), time.monotonic())
@@ -193,7 +198,7 @@ class Gate:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, shown = given[0].decode("latin-1").partition(" ") if len(given) == 1 else ("", "", "")
         if scheme.lower() != "bearer":
-            raise _unauthorized("请在 Authorization: Bearer 中给出密钥。", "Send your key as Authorization: Bearer.")
+            raise NO_KEY
         now = datetime.now(UTC)
         key = self._ring.find(shown.strip(), now)
         if key is None:
@@ -204,6 +209,11 @@ class Gate:
             case "expired":
                 raise _unauthorized("密钥已过期。", "The key has expired.", "invalid_token")
         return key
+
+
+def is_open(path: str) -> bool:
+    """Tell whether anybody is let in there, key or none."""
+    return path in _OPEN or path.startswith(_OPEN_BELOW)
 
 
 def _allowed(method: str, path: str) -> frozenset[Role]:
@@ -217,6 +227,9 @@ def _allowed(method: str, path: str) -> frozenset[Role]:
 def _unauthorized(zh: str, en: str, error: str = "") -> Problem:
     challenge = 'Bearer realm="skillplan"' + (f', error="{error}"' if error else "")
     return Problem(401, zh, en, www_authenticate=challenge)
+
+
+NO_KEY: Final = _unauthorized("请在 Authorization: Bearer 中给出密钥。", "Send your key as Authorization: Bearer.")
 
 
 class _Answer:

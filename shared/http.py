@@ -22,6 +22,8 @@ from shared.event_store import UNAVAILABLE
 from shared.events import NotUnderstood, Report
 from shared.gate import Caller, Problem, caller_of, problem_of
 from shared.keys import Role
+from shared.listener import SLOW
+from shared.openapi import describe, told
 from shared.process import end_process_if_failed
 from shared.tracing import HEADER
 
@@ -45,6 +47,12 @@ AWAY: Final = Problem(
     "The service cannot decide now (database away); send it again.",
     retry_after="2",
 )
+_NOT_NOW: Final = told(AWAY, "暂时不能作出决定 The service cannot decide now; send it again after Retry-After")
+_OTHER_TYPE: Final = Problem(
+    415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
+)
+SourceNamed = Annotated[str, Query(description="报告的 source the report's source, /districts/<code>/<system>")]
+IdNamed = Annotated[str, Query(description="报告的 id the report's id")]
 
 
 class GroupCommit:
@@ -147,27 +155,31 @@ def create_app(
 
     # Its pages of documentation would have scripts fetched from elsewhere.
     app = FastAPI(
-        title=f"Skillplan {service}", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
-        redirect_slashes=False,
+        title=f"Skillplan {service}", version="1", summary="报送与回执 Reports in, receipts out", lifespan=lifespan,
+        docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     answer_problems(app)
+    describe(app, service)
 
     @app.post(
         "/v1/events",
-        summary="Report one event or a batch; the answer is its receipt",
+        summary="报送一份或一批 Report one event or a batch; the answer is its receipt",
+        description=(
+            "CloudEvents 1.0,结构化、批量或二进制模式。一份的答复是其回执;一批的答复按次序列出回执,状态总是 200。"
+            "同一 `source` 与 `id` 原样重发不会重复计数。\n\n"
+            "CloudEvents 1.0, structured, batched or binary. One event is answered with its receipt; a batch with the"
+            " receipts in the order sent, always 200. The same `source` and `id` sent again counts once."
+        ),
         openapi_extra={"requestBody": {"required": True, "content": _BODIES}},
         responses={
-            200: {"description": "Accepted, or a duplicate; for a batch: the receipts in the order sent"},
-            202: {"description": "Waiting for something not reported yet"},
-            400: {"description": "No JSON"},
-            401: {"description": "No key, or none that is valid"},
-            403: {"description": "The role of the key does not allow this"},
-            408: {"description": "The request did not arrive in time"},
-            413: {"description": "Too large, or too many events"},
-            415: {"description": "Another content type"},
-            422: {"description": "Refused, invalid or misdirected: the receipt says why"},
-            429: {"description": "More than the key's rate allows; send it again after Retry-After"},
-            503: {"description": "The service cannot decide now; send it again after Retry-After"},
+            200: {"description": "受理或重复;一批为各回执 Accepted, or a duplicate; of a batch: the receipts"},
+            202: {"description": "等待尚未报告的事 Waiting for something not reported yet"},
+            400: {"description": "不是 JSON No JSON"},
+            408: told(SLOW, "请求未在限定时间内到齐 The request did not arrive in time"),
+            413: {"description": "过大或过多 Too large, or too many events"},
+            415: told(_OTHER_TYPE, "内容类型不符 Another content type"),
+            422: {"description": "拒绝、有误或发错服务 Refused, invalid or misdirected: the receipt says why"},
+            503: _NOT_NOW,
         },
     )
     async def post_events(request: Request) -> Response:
@@ -180,9 +192,7 @@ def create_app(
             raw = await _read(request, _LARGEST_BATCH)
             return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
         if mode not in (STRUCTURED, "application/json"):
-            raise Problem(
-                415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
-            )
+            raise _OTHER_TYPE
         raw = await _read(request, _LARGEST_EVENT)
         if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
             envelope = _readable(lambda: from_http_headers(request.headers, raw))
@@ -209,15 +219,32 @@ def create_app(
         body = b'{"results":[' + b",".join(answer.receipt for answer in answers) + b"]}"
         return Response(body, media_type="application/json")
 
-    @app.get("/v1/receipts", summary="The receipt of a report as it stands now (RULES A18)")
-    async def get_receipt(request: Request, source: str, id: str) -> Response:
+    @app.get(
+        "/v1/receipts",
+        summary="一份报告的回执 The receipt of a report as it stands now",
+        description=(
+            "以报告的 `source` 与 `id` 查询;等待的报告后来有了结果,回执随之更新(RULES A18)。\n\n"
+            "By the report's `source` and `id`; the receipt of one that waited says what has become of it (RULES A18)."
+        ),
+        responses={
+            404: {"description": "没有收到过 No such report was received here"},
+            422: {"description": "缺少参数 A parameter is missing"},
+            503: _NOT_NOW,
+        },
+    )
+    async def get_receipt(request: Request, source: SourceNamed, id: IdNamed) -> Response:
         caller_of(request).must_cover(source)
         receipt = None if "\x00" in source + id else await _ask(store.receipt(source, id))
         if receipt is None:
             raise Problem(404, "没有收到过这个编号的报告。", "No report of this source and id was received here.")
         return Response(receipt, media_type="application/json")
 
-    @app.get("/v1/log/head", summary="Where this service's log stands")
+    @app.get(
+        "/v1/log/head",
+        summary="日志已到之处 Where this service's log stands",
+        description=("最后一条事实的位置和入账时刻。\n\nPosition of the last fact and when it was recorded."),
+        responses={503: _NOT_NOW},
+    )
     async def get_head(
         settled: Annotated[
             bool, Query(description="先等正在进行的裁定入账 first wait for what is being decided")
@@ -227,12 +254,24 @@ def create_app(
         shown = {"service": service, "position": head["position"], "recorded_at": head["recorded_at"]}
         return Response(orjson.dumps(shown), media_type="application/json")
 
-    @app.get("/v1/log", summary="A page of this service's facts, for reconciling and repair")
+    @app.get(
+        "/v1/log",
+        summary="本服务的事实 A page of this service's facts",
+        description=(
+            "按位置排列,位置连续;供对账和修复。翻页:把 `next` 作为 `after`,到头为 null。\n\n"
+            "In the order of their positions, which have no gaps; for reconciling and repair. Next page: `after` ="
+            " `next`, null at the end."
+        ),
+        responses={422: {"description": "参数不正确 A parameter is wrong"}, 503: _NOT_NOW},
+    )
     async def get_log(
-        after: Annotated[int, Query(ge=0, le=2**62)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+        after: Annotated[int, Query(ge=0, le=2**62, description="在此位置之后 after this position")] = 0,
+        limit: Annotated[int, Query(ge=1, le=5000, description="每页几条 how many a page")] = 1000,
     ) -> Response:
         facts = await _ask(store.log(after, limit))
-        return Response(b'{"facts":[' + b",".join(facts) + b"]}", media_type="application/json")
+        following = b"%d" % (after + limit) if len(facts) == limit else b"null"
+        body = b'{"facts":[' + b",".join(facts) + b'],"next":' + following + b"}"
+        return Response(body, media_type="application/json")
 
     if routes is not None:
         app.include_router(routes(desk))

@@ -18,7 +18,7 @@ from shared.health import Refused
 
 _MOST_HEADERS: Final = 100
 _LARGEST_HEAD: Final = 32 * 1024
-_SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
+SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
 _LARGE: Final = Problem(431, "请求头过多或过大。", "Too many headers, or too large ones.")
 _FULL: Final = Problem(
     503, "同时连接过多,请稍后再试。", "Too many connections at once; try again later.", retry_after="2"
@@ -123,7 +123,7 @@ class _Protocol(HttpToolsProtocol):
         elif self._head_done and self.cycle.response_started:
             self.transport.abort()  # it has its answer, or part of it
         else:
-            self._refuse(_SLOW)
+            self._refuse(SLOW)
 
     def _refuse(self, problem: Problem) -> None:
         """Answer without asking the app, and close."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import httpx
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.planning.events import LANGUAGE, PlanAdopted, TargetRevised, TargetSplit
 from services.planning.months import DistrictMonth, Month, is_of, month_of, today_of
@@ -35,6 +35,7 @@ from shared.events import Fact, show_instant
 from shared.gate import Caller, caller_of
 from shared.http import AWAY, Desk, Problem, Routes
 from shared.keys import Role
+from shared.openapi import told
 from shared.plan import Indicator, Plan, Target
 from shared.plan_file import PlanError, load_plans, read_plan
 from shared.process import Settings
@@ -47,6 +48,31 @@ _PATIENCE: Final = 90.0  # the projection itself waits until all is counted
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _ID: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 _NO_PLAN: Final = Problem(404, "没有这个计划。", "There is no such plan.")
+_TEXT: Final[Body] = {"type": "string"}
+_WRONG: Final[Body] = {"description": "参数不正确 A parameter is wrong"}
+_NOT_NOW: Final[dict[int | str, Body]] = {
+    404: told(_NO_PLAN, "没有这个计划 There is no such plan"),
+    503: told(AWAY, "暂时不能作出决定 The service cannot decide now; try again after Retry-After"),
+}
+_PUBLISHED: Final[dict[int | str, Body]] = _NOT_NOW | {
+    200: {"description": "受理,或以前已受理 Accepted, now or before: the receipt"},
+    422: {"description": "拒绝:回执写明原因 Refused: the receipt says why"},
+}
+_ASKED: Final[Body] = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": dict.fromkeys(("source", "id", "known_at", "by", "request_no"), _TEXT),
+                }
+            }
+        }
+    }
+}
+PlanNamed = Annotated[str, Path(description="计划编号 the plan's id")]
+MonthNamed = Annotated[str, Path(description="月份 a month, YYYY-MM")]
+On = Annotated[date | None, Query(description="哪一天有效 in force on this day; today when left out")]
 
 
 @dataclass(slots=True)
@@ -88,20 +114,43 @@ class _Planning:
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/v1/plans", tags=["planning"])
 
-        @router.get("", summary="各计划及其采用情况 The plans, and what of them is adopted")
+        @router.get(
+            "",
+            summary="各计划及其采用情况 The plans, and what of them is adopted",
+            description="`differs`:文件与已采用的不同。\n\n`differs`: the file is not what was adopted.",
+            responses={503: _NOT_NOW[503]},
+        )
         async def get_plans() -> Response:
             view = await self._decided.view()
             return _json({"plans": [_adoption(plan, History(plan, view)) for plan in self._plans.values()]})
 
-        @router.get("/{plan}", summary="现行目标及其沿革 The targets in force, and how they came to be")
-        async def get_plan(plan: str, request: Request, on: date | None = None) -> Response:
+        @router.get(
+            "/{plan}",
+            summary="现行目标及其沿革 The targets in force, and how they came to be",
+            description=(
+                "某日有效的全市与区县目标、分解差额,以及每次调整的缘由。\n\n"
+                "The targets of the city and its districts in force on a day, what a split leaves over, and why each"
+                " was changed."
+            ),
+            responses=_NOT_NOW | {422: _WRONG},
+        )
+        async def get_plan(plan: PlanNamed, request: Request, on: On = None) -> Response:
             found = self._plan(plan)
             view = await self._decided.view()
             shown = _plan(found, History(found, view), on or today_of(datetime.now(UTC)))
             return _json(shown | {"may": _may(found, view, caller_of(request))})
 
-        @router.post("/{plan}/diff", summary="采用此文件会改变什么 What adopting this file would change")
-        async def post_diff(plan: str, request: Request) -> Response:
+        @router.post(
+            "/{plan}/diff",
+            summary="采用此文件会改变什么 What adopting this file would change",
+            description=(
+                "与已采用的逐项比较,什么也不改变;文件有误时逐条指明行和位置。\n\n"
+                "Compares it with what was adopted and changes nothing; a file's faults are named by line and path."
+            ),
+            responses=_NOT_NOW | {422: {"description": "计划文件有误 The plan file has faults"}},
+            openapi_extra={"requestBody": {"required": True, "content": {"application/yaml": {"schema": _TEXT}}}},
+        )
+        async def post_diff(plan: PlanNamed, request: Request) -> Response:
             found = self._plan(plan)
             text = await _text(request)
             try:
@@ -118,16 +167,42 @@ class _Planning:
                  "document": document_of(given)}
             )  # fmt: skip
 
-        @router.get("/{plan}/months/{month}", summary="月份状态及可办事项 How a month stands, what you may do")
-        async def get_month(plan: str, month: str, request: Request) -> Response:
+        @router.get(
+            "/{plan}/months/{month}",
+            summary="月份状态及可办事项 How a month stands, what you may do",
+            description=(
+                "各区县的报审情况、公布与重述的记录;`may` 为持此密钥者现在可办的事。\n\n"
+                "How each district's figures stand, what was published and restated; `may`: what the bearer of this key"
+                " can do now."
+            ),
+            responses=_NOT_NOW | {422: _WRONG},
+        )
+        async def get_month(plan: PlanNamed, month: MonthNamed, request: Request) -> Response:
             return _json(_month(await self._month(plan, month), self._plan(plan), caller_of(request)))
 
-        @router.post("/{plan}/months/{month}/close", summary="关账:取数并公布 Close: take the figures and publish them")
-        async def post_close(plan: str, month: str, request: Request) -> Response:
+        @router.post(
+            "/{plan}/months/{month}/close",
+            summary="关账:取数并公布 Close: take the figures and publish them",
+            description=(
+                "答复是回执;带同样的 `source` 与 `id` 再发,答以同一回执。\n\n"
+                "The answer is a receipt; sent again with the same `source` and `id` it is the same receipt."
+            ),
+            responses=_PUBLISHED,
+            openapi_extra=_ASKED,
+        )
+        async def post_close(plan: PlanNamed, month: MonthNamed, request: Request) -> Response:
             return await self._publish(plan, month, request, "period-closed")
 
-        @router.post("/{plan}/months/{month}/restate", summary="核准重述 Approve a restatement: the figures anew")
-        async def post_restate(plan: str, month: str, request: Request) -> Response:
+        @router.post(
+            "/{plan}/months/{month}/restate",
+            summary="核准重述 Approve a restatement: the figures anew",
+            description=(
+                "`request_no`:所核准的申请;其余同关账。\n\n`request_no`: the request that is approved; else as close."
+            ),
+            responses=_PUBLISHED,
+            openapi_extra=_ASKED,
+        )
+        async def post_restate(plan: PlanNamed, month: MonthNamed, request: Request) -> Response:
             return await self._publish(plan, month, request, "period-restated")
 
         return router

@@ -36,6 +36,7 @@ from shared.events import parse_instant
 from shared.health import Health
 from shared.http import answer_problems
 from shared.metrics import Metrics, NotWell, Reading, Since
+from shared.openapi import describe
 from shared.process import add_probes, end_process_if_failed
 
 _LATE_SECONDS = 60.0
@@ -150,6 +151,7 @@ def create_app(
         redirect_slashes=False,
     )
     answer_problems(app)
+    describe(app, "projection")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     answers = Answers(reader, heads, clock)
     app.include_router(plans.routes(reader))

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.projection.read_models.answers import Heads, complete_to
+from services.projection.read_models.asking import NAMED, PlanNamed
 from services.projection.read_models.reading import Reader
 from services.projection.read_models.receipts import heard
 from shared.events import SHANGHAI
@@ -102,7 +103,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
     """Return the stream that an open page follows."""
     router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
-    async def known(plan: str) -> str:
+    async def known(plan: PlanNamed) -> str:
         pulse.admit()  # here, since a stream that has begun can answer no problem
         async with reader.view() as view:
             if plan not in view.chart.plans:
@@ -120,6 +121,7 @@ def routes(reader: Reader, pulse: Pulse) -> APIRouter:
             " answer)."
         ),
         response_class=EventSourceResponse,
+        responses=NAMED,
     )
     async def get_stream(plan: Annotated[str, Depends(known)]) -> AsyncIterator[ServerSentEvent]:
         async for beat, moved in pulse.beats():

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
+import orjson
 import pytest
+from jsonschema import Draft202012Validator
 
+from shared.openapi import KEPT
+from tests.e2e import examples
 from tests.e2e.conftest import PLAN
+from tests.integration.processes import eventually
 
 AS_OF = "2025-06-30"
 TABLES = ("progress", "behind", "outlook", "measures", "indicators/4.1.b/months", "indicators/4.1.b/districts")
@@ -83,6 +90,34 @@ def test_a_long_answer_comes_packed_to_who_takes_it(addresses: dict[str, str]) -
     assert "content-encoding" not in plain.headers
     assert packed.json()["indicators"] == plain.json()["indicators"]
     assert int(packed.headers["content-length"]) * 4 < len(plain.content)
+
+
+@pytest.mark.timeout(300)
+def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) -> None:
+    asked = {service: _asked(addresses[service], examples.of_a_service(service)) for service in examples.SERVICES}
+    closed = f"{addresses['projection']}/v1/plans/{PLAN}/closings/{examples.MONTH}"
+    eventually(lambda: httpx.get(closed, timeout=10).is_success)
+    asked["projection"] = _asked(addresses["projection"], examples.of_the_projection())
+    for name, each in asked.items():
+        if os.environ.get("RECORD"):
+            routes = examples.kept(each).items()
+            lines = (f"{orjson.dumps(route).decode()}: {orjson.dumps(seen).decode()}" for route, seen in routes)
+            (KEPT / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        described = httpx.get(f"{addresses[name]}/openapi.json", timeout=10).json()
+        for ask, answer in each:
+            method, _, path = ask.route.partition(" ")
+            told = described["paths"][path][method.lower()]["responses"][str(answer.status_code)]
+            schema = examples.strict(told["content"][examples.media_of(answer)]["schema"])
+            if (body := examples.body_of(answer)) is not None:
+                valid = Draft202012Validator(schema | {"components": described["components"]})
+                assert [fault.message[:300] for fault in valid.iter_errors(body)] == [], (ask.route, ask.given)
+
+
+def _asked(base: str, asks: Iterable[examples.Ask]) -> list[tuple[examples.Ask, httpx.Response]]:
+    asked = [(ask, ask.of(base)) for ask in asks]
+    others = [(ask.route, ask.given, answer.text) for ask, answer in asked if answer.status_code != ask.status]
+    assert others == []
+    return asked
 
 
 def test_pages_of_other_origins_are_not_let_in_unless_named(addresses: dict[str, str]) -> None:

@@ -4,17 +4,24 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Query
+from fastapi import Path, Query
 
 from services.projection.chart import WHOLE, Chart
 from services.projection.judging import Asked
+from services.projection.read_models.reading import NotCountedYet
 from services.projection.values import periods_of
 from shared.events import SHANGHAI, parse_instant
 from shared.http import Problem
+from shared.openapi import told
 from shared.plan import Indicator, Plan
 
+PlanNamed = Annotated[str, Path(description="计划编号 the plan's id")]
+IndicatorNamed = Annotated[str, Path(description="指标编号 the indicator's id")]
 AsOf = Annotated[str | None, Query(description="日期 the day, YYYY-MM-DD; today in Asia/Shanghai when left out")]
-KnownAt = Annotated[str | None, Query(description="时刻 the instant, RFC 3339; now when left out")]
+KnownAt = Annotated[
+    str | None,
+    Query(description="时刻 the instant, RFC 3339; now when left out", examples=["2025-07-01T09:00:00+08:00"]),
+]
 District = Annotated[str | None, Query(description="区划代码 a district's code; the whole when left out")]
 PeriodAsked = Annotated[
     str | None, Query(alias="period", description="年份或 plan a year, or plan; the running one when left out")
@@ -23,11 +30,12 @@ MonthAsked = Annotated[str | None, Query(alias="month", description="月份 a mo
 FormAsked = Annotated[
     Literal["json", "csv"], Query(alias="format", description="csv 供电子表格打开 for a spreadsheet; json for programs")
 ]
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
+NAMED: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "没有这个计划或指标 No such plan or indicator"},
-    422: {"description": "参数不正确 A parameter is wrong"},
-    503: {"description": "暂时无法查询 Nothing can be read now; try again after Retry-After"},
+    503: told(NotCountedYet(), "暂时无法查询,按 Retry-After 再问 Nothing can be read now; try again after Retry-After"),
 }
+RESPONSES: Final = NAMED | {422: {"description": "参数不正确 A parameter is wrong"}}
 _LANGUAGE: Final = re.compile(r"(zh|en)(-[a-z0-9-]+)?")
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 

@@ -24,7 +24,7 @@ from services.projection.judging import (
 )
 from services.projection.pace import length_of
 from services.projection.read_models.answers import Answers, Question
-from services.projection.read_models.asking import RESPONSES, District, KnownAt, language_of, plan_of, today
+from services.projection.read_models.asking import RESPONSES, District, KnownAt, PlanNamed, language_of, plan_of, today
 from services.projection.read_models.facts import facts_of
 from services.projection.read_models.reading import Reader, View
 from services.projection.values import kind_of, running_period
@@ -163,11 +163,16 @@ def routes(answers: Answers, reader: Reader, clock: Callable[[], datetime]) -> A
     @router.get(
         "/{plan}/briefing",
         summary="月度通报 The monthly briefing: to print, to reckon with, or for programs",
+        description=(
+            "一月的通报:各指标的值、目标、信号,以及与上月相比的变动。HTML 可直接打印,XLSX 每系列一张表。\n\n"
+            "A month's briefing: value, target and signal of every indicator, and what moved since the month before."
+            " HTML prints as it is; the XLSX has a sheet a series."
+        ),
         responses=RESPONSES | {200: {"content": {"text/html": {}, sheets.XLSX: {}, "application/json": {}}}},
     )
     async def get_briefing(
         request: Request,
-        plan: str,
+        plan: PlanNamed,
         month: Month = None,
         district: District = None,
         known_at: KnownAt = None,

@@ -10,10 +10,13 @@ from fastapi import APIRouter, Query, Response
 from services.projection.judging import show_period
 from services.projection.read_models.asking import (
     RESPONSES,
+    AfterRow,
     AsOf,
     District,
+    IndicatorNamed,
     KnownAt,
     PeriodAsked,
+    PlanNamed,
     asked_of,
     indicator_of,
     period_of,
@@ -41,14 +44,14 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_changes(
-        plan: str,
-        indicator: str,
+        plan: PlanNamed,
+        indicator: IndicatorNamed,
         period: PeriodAsked = None,
         district: District = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
-        after: Annotated[int, Query(ge=0, le=10**9)] = 0,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        after: AfterRow = 0,
+        limit: Annotated[int, Query(ge=1, le=500, description="每页几行 how many a page")] = 100,
     ) -> Response:
         async with reader.view() as view:
             found = plan_of(view.chart, plan)

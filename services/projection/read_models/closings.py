@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from services.planning.events import (
     CloseOverridden,
@@ -19,7 +19,7 @@ from services.planning.months import Month, Published, days_of, is_of, month_of
 from services.projection.chart import WHOLE
 from services.projection.judging import Asked, Body, Ground, number
 from services.projection.read_models.answers import Heads, KeptSums
-from services.projection.read_models.asking import RESPONSES, District, KnownAt, asked_of, plan_of
+from services.projection.read_models.asking import NAMED, RESPONSES, District, KnownAt, PlanNamed, asked_of, plan_of
 from services.projection.read_models.reading import Reader, View
 from services.projection.values import running_period
 from shared.decider import View as Standing
@@ -30,6 +30,7 @@ from shared.plan import Indicator, Plan
 _FILE: Final = "closings.sql"
 _PATIENCE: Final = 60.0
 _MOST_FACTS: Final = 200
+MonthClosed = Annotated[str, Path(description="月份 a month, YYYY-MM")]
 MonthNamed = Annotated[
     str, Query(alias="month", description="月份 a month, YYYY-MM", pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")
 ]
@@ -153,16 +154,41 @@ def routes(
     router = APIRouter(prefix="/v1/plans", tags=["closings"])
     closings = _Closings(reader, heads, ask, clock)
 
-    @router.get("/{plan}/figures", summary="某月末的各项数据 Every number at a month's end", responses=RESPONSES)
-    async def get_figures(plan: str, month: MonthNamed, known_at: KnownAt = None) -> Response:
+    @router.get(
+        "/{plan}/figures",
+        summary="某月末的各项数据 Every number at a month's end",
+        description=(
+            "关账时公布的就是这些,附其 SHA-256;要等到各服务的日志都计到 `known_at` 才答。\n\n"
+            "What a close publishes, with its SHA-256; answered once every log is counted up to `known_at`."
+        ),
+        responses=RESPONSES,
+    )
+    async def get_figures(plan: PlanNamed, month: MonthNamed, known_at: KnownAt = None) -> Response:
         return _json(await closings.figures(plan, month, known_at))
 
-    @router.get("/{plan}/closings", summary="各月关账情况 The months that are closed", responses=RESPONSES)
-    async def get_closings(plan: str) -> Response:
+    @router.get(
+        "/{plan}/closings",
+        summary="各月关账情况 The months that are closed",
+        description=(
+            "每个已关账的月份:公布与重述的时刻、经办人、摘要,以及未决的重述申请。\n\n"
+            "Each closed month: when it was published and restated, by whom, the digest, and requests still open."
+        ),
+        responses=NAMED,
+    )
+    async def get_closings(plan: PlanNamed) -> Response:
         return _json(await closings.closings(plan))
 
-    @router.get("/{plan}/closings/{month}", summary="关账后有何变动 What has moved since a close", responses=RESPONSES)
-    async def get_closing(plan: str, month: str, district: District = None) -> Response:
+    @router.get(
+        "/{plan}/closings/{month}",
+        summary="关账后有何变动 What has moved since a close",
+        description=(
+            "公布的数与同一天现在的数并列,其间的增减按原因和事实列出;`verified`:公布的数与其摘要相符。\n\n"
+            "What was published beside what is known of that day now, and by which causes and facts they differ;"
+            " `verified`: what was published agrees with its digest."
+        ),
+        responses=RESPONSES,
+    )
+    async def get_closing(plan: PlanNamed, month: MonthClosed, district: District = None) -> Response:
         return _json(await closings.closing(plan, month, district))
 
     return router

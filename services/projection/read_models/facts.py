@@ -13,12 +13,15 @@ from starlette.responses import StreamingResponse
 from services.projection.judging import Asked, Body, show_period
 from services.projection.read_models.asking import (
     RESPONSES,
+    AfterRow,
     AsOf,
     District,
     FormAsked,
+    IndicatorNamed,
     KnownAt,
     MonthAsked,
     PeriodAsked,
+    PlanNamed,
     asked_of,
     days_of,
     indicator_of,
@@ -49,15 +52,17 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_facts(
-        plan: str,
-        indicator: str,
+        plan: PlanNamed,
+        indicator: IndicatorNamed,
         period: PeriodAsked = None,
         district: District = None,
         month: MonthAsked = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
-        after: Annotated[int, Query(ge=0, le=10**9)] = 0,
-        limit: Annotated[int | None, Query(ge=1, le=5000)] = None,
+        after: AfterRow = 0,
+        limit: Annotated[
+            int | None, Query(ge=1, le=5000, description="每页几条,不给则全部 how many a page; all when left out")
+        ] = None,
         form: FormAsked = "json",
     ) -> Response:
         async with contextlib.AsyncExitStack() as stack:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from services.projection.judging import WORST_FIRST, Body, Ground, Standing, count_signals
 from services.projection.read_models.answers import Answers, Conditional, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
 from services.projection.read_models.reading import View
 from shared.plan import Measure
 
@@ -46,7 +46,11 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_measures(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
+        plan: PlanNamed,
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        district: District = None,
+        form: FormAsked = "json",
     ) -> Response:
         return await answers.table(
             Question(("measures",), plan, as_of, known_at, district), make, form, "bodies.measures"

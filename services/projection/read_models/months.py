@@ -23,8 +23,10 @@ from services.projection.read_models.asking import (
     AsOf,
     District,
     FormAsked,
+    IndicatorNamed,
     KnownAt,
     PeriodAsked,
+    PlanNamed,
     indicator_of,
     period_of,
 )
@@ -53,8 +55,8 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_months(
-        plan: str,
-        indicator: str,
+        plan: PlanNamed,
+        indicator: IndicatorNamed,
         period: PeriodAsked = None,
         district: District = None,
         as_of: AsOf = None,

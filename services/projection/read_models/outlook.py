@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from services.projection.judging import Body, Ground, number, show_forecast, show_indicator, show_standing
 from services.projection.pace import still_needed
 from services.projection.read_models.answers import Answers, Conditional, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
 from services.projection.read_models.reading import View
 
 _STATES: Final = ("reached", "on-course", "short", "not-enough-data")
@@ -49,7 +49,11 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_outlook(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
+        plan: PlanNamed,
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        district: District = None,
+        form: FormAsked = "json",
     ) -> Response:
         return await answers.table(Question(("outlook",), plan, as_of, known_at, district), make, form, "indicators")
 

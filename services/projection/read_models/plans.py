@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 
-from services.projection.read_models.asking import RESPONSES, plan_of
+from services.projection.read_models.asking import NAMED, PlanNamed, plan_of
 from services.projection.read_models.reading import Reader
 from shared.plan import Plan
 
@@ -15,13 +15,26 @@ def routes(reader: Reader) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/v1/plans", tags=["plans"])
 
-    @router.get("", summary="正在统计的计划 The plans that are counted", responses={503: RESPONSES[503]})
+    @router.get(
+        "",
+        summary="正在统计的计划 The plans that are counted",
+        description="各计划的编号、名称、期间和区划。\n\nEach plan's id, title, period and districts.",
+        responses={503: NAMED[503]},
+    )
     async def get_plans() -> Response:
         async with reader.view() as view:
             return _json({"plans": [_summary(plan) for plan in view.chart.plans.values()]})
 
-    @router.get("/{plan}", summary="计划全文及条文 A plan as its file says it, with every clause", responses=RESPONSES)
-    async def get_plan(plan: str) -> Response:
+    @router.get(
+        "/{plan}",
+        summary="计划全文及条文 A plan as its file says it, with every clause",
+        description=(
+            "系列、举措(含条文与责任单位)、指标、目标和计数规则。\n\n"
+            "Series, measures with their clauses and lead units, indicators, targets and what counts."
+        ),
+        responses=NAMED,
+    )
+    async def get_plan(plan: PlanNamed) -> Response:
         async with reader.view() as view:
             return _json(plan_of(view.chart, plan).model_dump(mode="json", by_alias=True))
 

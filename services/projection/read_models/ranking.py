@@ -11,8 +11,10 @@ from services.projection.read_models.asking import (
     RESPONSES,
     AsOf,
     FormAsked,
+    IndicatorNamed,
     KnownAt,
     PeriodAsked,
+    PlanNamed,
     indicator_of,
     period_of,
 )
@@ -37,8 +39,8 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_districts(
-        plan: str,
-        indicator: str,
+        plan: PlanNamed,
+        indicator: IndicatorNamed,
         period: PeriodAsked = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,

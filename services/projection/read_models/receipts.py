@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final
 
 import asyncpg
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from services.projection.read_models.asking import RESPONSES
 from services.projection.read_models.reading import Reader
 from shared.event_store import read_queries
 from shared.fixes import fix_of
@@ -64,17 +65,17 @@ def routes(reader: Reader) -> APIRouter:
             "Counts by day, type, status and reason, and the receipts themselves, the latest first, with what to do"
             " about each reason. Next page: ask again with `after` = `next`."
         ),
-        responses={422: {"description": "参数不正确 A parameter is wrong"}},
+        responses=RESPONSES | {404: {"description": "没有这个区划代码 No such district"}},
     )
     async def get_district_receipts(
         request: Request,
-        district: str,
+        district: Annotated[str, Path(description="区划代码 the district's code")],
         status: Annotated[str | None, Query(description=f"结果 one of {', '.join(_STATUSES)}")] = None,
         type: Annotated[str | None, Query(description="报告类型 the type of the report, in full")] = None,
         code: Annotated[str | None, Query(description="原因代码 the code of the first reason")] = None,
         day: Annotated[str | None, Query(description="收到之日 received on, YYYY-MM-DD, Asia/Shanghai")] = None,
         after: Annotated[str | None, Query(description="上一页的 next the page before's `next`")] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        limit: Annotated[int, Query(ge=1, le=500, description="每页几份 how many a page")] = 50,
     ) -> Response:
         caller_of(request).must_cover(f"/districts/{district}/*")  # of a key for one system of it this is too much
         if status is not None and status not in _STATUSES:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from services.projection.judging import Body, Ground, show_indicator, show_pace, show_standing
 from services.projection.read_models.answers import Answers, Conditional, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
 from services.projection.read_models.reading import View
 from services.projection.values import periods_of
 
@@ -33,10 +33,21 @@ def routes(answers: Answers) -> APIRouter:
         return {"indicators": progress(ground)}
 
     @router.get(
-        "/{plan}/progress", summary="各项目标的进度与信号 How far each target is, and its signal", responses=RESPONSES
+        "/{plan}/progress",
+        summary="各项目标的进度与信号 How far each target is, and its signal",
+        description=(
+            "截至某日、按某时所知:各指标各期的值、目标、时序和信号;`complete_to` 为各服务日志已计到之处。\n\n"
+            "As of a day, as known at an instant: every indicator's value, target, pace and signal in each period;"
+            " `complete_to`: how far each service's log is counted."
+        ),
+        responses=RESPONSES,
     )
     async def get_progress(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
+        plan: PlanNamed,
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        district: District = None,
+        form: FormAsked = "json",
     ) -> Response:
         return await answers.table(
             Question(("progress",), plan, as_of, known_at, district), make, form, "indicators.periods"

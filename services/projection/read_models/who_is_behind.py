@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from services.projection.judging import Body, Ground, Standing, count_signals, number, show_indicator, show_standing
 from services.projection.pace import still_needed
 from services.projection.read_models.answers import Answers, Conditional, Question
-from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt
+from services.projection.read_models.asking import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
 from services.projection.read_models.reading import View
 from shared.plan import Measure
 
@@ -39,7 +39,11 @@ def routes(answers: Answers) -> APIRouter:
         responses=RESPONSES,
     )
     async def get_behind(
-        plan: str, as_of: AsOf = None, known_at: KnownAt = None, district: District = None, form: FormAsked = "json"
+        plan: PlanNamed,
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        district: District = None,
+        form: FormAsked = "json",
     ) -> Response:
         return await answers.table(Question(("behind",), plan, as_of, known_at, district), make, form, "behind")
 

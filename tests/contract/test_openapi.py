@@ -1,0 +1,134 @@
+"""Every API says in both languages what each route and parameter is, and shows a real example of each answer."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from services.competition.decider import domain as competition
+from services.enrollment.decider import domain as enrollment
+from services.planning.api import routes
+from services.planning.decider import domain as planning
+from services.projection.api import create_app as projection_app
+from services.recruitment.decider import domain as recruitment
+from services.subsidy.decider import domain as subsidy
+from shared.bindings import BATCH, STRUCTURED
+from shared.command_handler import CommandHandler
+from shared.decoder import Decoder, Keys
+from shared.event_store import EventStore
+from shared.health import Health
+from shared.http import create_app
+from shared.metrics import Metrics
+from shared.openapi import KEPT, PROBLEM
+from shared.plan_file import load_plans
+from shared.process import Settings
+from shared.sealing import Seal
+from tests.conftest import ROOT
+from tests.contract.languages import ALL, DISTRICTS
+
+DOMAINS: Final = {
+    "enrollment": enrollment, "competition": competition, "recruitment": recruitment, "subsidy": subsidy,
+    "planning": planning,
+}  # fmt: skip
+APIS: Final = (*DOMAINS, "projection")
+BOTH: Final = re.compile(r"(?s)(?=.*[\u4e00-\u9fff])(?=.*[A-Za-z]{2})")
+METHODS: Final = ("get", "post")
+Node = dict[str, Any]
+
+
+@pytest.fixture(name="described")
+async def described_fixture(request: pytest.FixtureRequest) -> Node:
+    """Return what an API says of itself; nothing is asked of a database for it."""
+    pool: asyncpg.Pool = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
+    name: str = request.param
+    if name == "projection":
+        async with httpx.AsyncClient() as client:
+            app = projection_app(pool, {}, client, Metrics(name, "api", Health()))
+            return app.openapi()
+    decoder = Decoder(ALL[name], DISTRICTS, Keys(b"k" * 32))
+    domain = DOMAINS[name](load_plans(ROOT / "plans"))
+    handler = CommandHandler(decoder, domain, EventStore(pool), Seal(b"s" * 32))
+    own = routes(Settings(plans=ROOT / "plans"), "") if name == "planning" else None
+    return create_app(handler, routes=own).openapi()
+
+
+every_api = pytest.mark.parametrize("described", APIS, indirect=True)
+
+
+def operations(described: Node) -> Iterator[tuple[str, Node]]:
+    for path, told in described["paths"].items():
+        for method, operation in told.items():
+            assert method in METHODS
+            yield f"{method.upper()} {path}", operation
+
+
+@every_api
+def test_every_route_and_parameter_is_said_in_both_languages(described: Node) -> None:
+    assert BOTH.match(described["info"]["description"])
+    for route, operation in operations(described):
+        for text in ("summary", "description"):
+            assert BOTH.match(operation.get(text, "")), (route, text)
+        for parameter in operation.get("parameters", ()):
+            assert BOTH.match(parameter.get("description", "")), (route, parameter["name"])
+        for status, response in operation["responses"].items():
+            plain = status == "200" and response["description"] == "Successful Response"
+            assert plain or BOTH.match(response["description"]), (route, status)
+
+
+@every_api
+def test_every_parameter_request_and_answer_has_an_example(described: Node) -> None:
+    for route, operation in operations(described):
+        for parameter in operation.get("parameters", ()):
+            shown = "example" in parameter or parameter["schema"].get("examples")
+            assert shown or parameter["name"] == "lang", (route, parameter["name"])
+        for media, content in operation.get("requestBody", {}).get("content", {}).items():
+            assert content["examples"], (route, media)
+        for status, response in operation["responses"].items():
+            if status == "304":
+                assert "content" not in response
+                continue
+            content = response["content"]
+            assert any("example" in one or "examples" in one for one in content.values()), (route, status)
+            assert all("schema" in one for one in content.values()), (route, status)
+            assert status < "400" or list(content) == [PROBLEM] or (route.startswith("POST") and status == "422")
+
+
+@every_api
+def test_every_example_is_as_its_schema_says(described: Node) -> None:
+    for route, operation in operations(described):
+        for status, response in operation["responses"].items():
+            for content in response.get("content", {}).values():
+                shown = [one["value"] for one in content.get("examples", {}).values()]
+                shown += [content["example"]] if "example" in content else []
+                valid = Draft202012Validator(content["schema"] | {"components": described["components"]})
+                for example in shown:
+                    assert [fault.message for fault in valid.iter_errors(example)] == [], (route, status)
+
+
+@every_api
+def test_whoever_needs_a_key_is_told_so_and_how_often_it_may_be_used(described: Node) -> None:
+    for route, operation in operations(described):
+        guarded = "/v1/" in route
+        assert guarded == ("security" in operation), route
+        assert not guarded or {"401", "403", "429"} <= operation["responses"].keys(), route
+
+
+@pytest.mark.parametrize("described", DOMAINS, indirect=True)
+def test_one_report_and_a_batch_are_shown(described: Node) -> None:
+    content = described["paths"]["/v1/events"]["post"]["requestBody"]["content"]
+    assert isinstance(content[STRUCTURED]["examples"]["one"]["value"], dict)
+    assert isinstance(content[BATCH]["examples"]["batch"]["value"], list)
+    told = described["paths"]["/v1/events"]["post"]["responses"]
+    assert {"200", "202", "400", "401", "408", "413", "415", "422", "429", "503"} <= told.keys()
+
+
+@every_api
+def test_nothing_is_kept_of_a_route_that_is_no_more(described: Node, request: pytest.FixtureRequest) -> None:
+    name = request.node.callspec.params["described"]
+    kept = orjson.loads((KEPT / f"{name}.json").read_bytes())
+    assert kept.keys() == {route for route, _ in operations(described)}

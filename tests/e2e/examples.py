@@ -1,0 +1,314 @@
+"""Decides what the APIs are asked for the examples in their description, and what is kept of the answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from shared.bindings import BATCH, STRUCTURED
+from tests.contract.languages import sample
+from tests.e2e.conftest import PLAN
+
+SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy", "planning")
+MONTH: Final = "2023-03"
+SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
+_OFFICE: Final = "/districts/330600/plan-office"
+_AS_OF: Final = "2025-06-30"
+_MOST_TEXT: Final = 400
+# Objects whose keys are no field names.
+_MAPS: Final = ("statuses", "by_cause", "types", "bodies", "units", "signals", "complete_to", "districts")
+_OPEN: Final = ("data",)  # as the JSON Schema of the type says
+_FIELD: Final = re.compile(r"[a-z][a-z0-9_]*")
+Node = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question: a route, its parameters, what is sent with it, and the status that it must be answered with."""
+
+    route: str
+    given: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    media: str | None = None
+    status: int = 200
+    name: str = ""  # of the example, where a route has several
+    title: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    kept: bool = True  # False: only what others rest on, or too large to show
+
+    def of(self, base: str) -> httpx.Response:
+        """Ask it."""
+        method, _, path = self.route.partition(" ")
+        names = re.findall(r"\{(\w+)\}", path)
+        url = base + path.format_map({name: self.given[name] for name in names})
+        query = {name: value for name, value in self.given.items() if name not in names}
+        headers = self.headers | ({"content-type": self.media} if self.media else {})
+        content = self.body if isinstance(self.body, str | None) else orjson.dumps(self.body)
+        with (
+            httpx.Client(timeout=120) as client,
+            client.stream(method, url, params=query, content=content, headers=headers) as answer,
+        ):
+            if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                lines = answer.iter_lines()
+                first = next(line for line in lines if line.startswith("data:"))
+                return httpx.Response(answer.status_code, headers={"content-type": "text/event-stream"}, text=first)
+            answer.read()
+        return answer
+
+
+def report(service: str) -> Node:
+    """Return the report that a service's API shows as its example."""
+    if service == "planning":
+        data = {"plan": PLAN, "month": MONTH, "districts": list(SIX), "by": "分管领导", "why": "演示:逾期未报"}
+        return _office("close-overridden", data, "example-1")
+    known = sample(service, "person-hired" if service == "recruitment" else "activity-reported")
+    return known | {"id": "example-1", "subject": f"{known['subject'].rpartition('/')[0]}/example-1"}
+
+
+def _office(type_: str, data: Node, id_: str, source: str = _OFFICE, subject: str = f"month/{PLAN}/{MONTH}") -> Node:
+    return {
+        "specversion": "1.0", "id": id_, "source": source, "type": f"skillplan.planning.{type_}.v1",
+        "subject": subject, "time": "2023-04-06T09:00:00+08:00", "district": source.split("/")[2], "data": data,
+    }  # fmt: skip
+
+
+def of_a_service(service: str) -> Iterator[Ask]:
+    """Yield the questions to a domain service, in an order in which each gets its answer."""
+    one = report(service)
+    wrong = {name: value for name, value in one.items() if name != "subject"} | {"id": "example-2"}
+    never = {"report_id": "never-sent", "reason": "演示"}
+    waiting = sample(service, "report-retracted") | {"id": "example-3", "data": never}
+    post, receipts, log = "POST /v1/events", "GET /v1/receipts", "GET /v1/log"
+    known = {"source": one["source"], "id": one["id"]}
+    yield Ask(post, body=one, media=STRUCTURED, name="one", title="一份 One event")
+    yield Ask(post, body=[one, wrong], media=BATCH, name="batch", title="一批 A batch: one again, one wrong")
+    yield Ask(post, body=waiting, media=STRUCTURED, status=202, name="waiting", title="等待 One that waits")
+    yield Ask(post, body=wrong, media=STRUCTURED, status=422, name="wrong", title="有误 One that is wrong")
+    yield Ask(post, body="{", media=STRUCTURED, status=400)
+    yield Ask(post, body=[one] * 1001, media=BATCH, status=413)
+    yield Ask(post, body="x", media="text/plain", status=415)
+    yield Ask(receipts, known)
+    yield Ask(receipts, known | {"id": "never-sent"}, status=404)
+    yield Ask(receipts, {"source": one["source"]}, status=422)
+    yield Ask(f"{log}/head", {"settled": "true"})
+    yield Ask(log, {"after": "0", "limit": "3"})
+    yield Ask(log, {"limit": "0"}, status=422)
+    if service == "planning":
+        yield from _of_the_plan_office()
+
+
+def _of_the_plan_office() -> Iterator[Ask]:
+    plans, named, months = "/v1/plans", {"plan": PLAN}, "/v1/plans/{plan}/months/{month}"
+    of_month = named | {"month": MONTH}
+    asked = {"plan": PLAN, "month": MONTH, "by": "诸暨市统计科", "why": "补报"}
+    why = _office("restatement-requested", asked, "example-4", "/districts/330681/statistics",
+                  f"restatement/{PLAN}/{MONTH}/E-1")  # fmt: skip
+    close = {"source": _OFFICE, "id": "example-close", "by": "计划办公室"}
+    restate = {"source": _OFFICE, "id": "example-restate", "by": "计划办公室", "request_no": "E-1"}
+    yield Ask(f"GET {plans}")
+    yield Ask(f"GET {plans}/{{plan}}", named | {"on": _AS_OF})
+    yield Ask(f"GET {plans}/{{plan}}", {"plan": "none"}, status=404)
+    yield Ask(f"GET {plans}/{{plan}}", named | {"on": "soon"}, status=422)
+    file = f"plans/{PLAN}.yaml"
+    with open(file, encoding="utf-8") as stream:
+        text = stream.read()
+    diff = f"POST {plans}/{{plan}}/diff"
+    yield Ask(diff, named, text, "application/yaml", name="file", title="计划文件 A plan file")
+    yield Ask(diff, {"plan": "none"}, text, "application/yaml", 404)
+    yield Ask(diff, named, "id: x\n", "application/yaml", 422)
+    for route, body in (("close", close), ("restate", restate)):
+        post = f"POST {months}/{route}"
+        if route == "restate":
+            yield Ask("POST /v1/events", body=why, media=STRUCTURED, kept=False)
+        yield Ask(post, of_month, body, "application/json", name="asked", title="经办人 Who decides")
+        yield Ask(post, of_month | {"plan": "none"}, body, "application/json", 404)
+        again = body | {"id": f"{body['id']}-again"}
+        yield Ask(post, of_month, again, "application/json", 422)
+    yield Ask(f"GET {months}", of_month)
+    yield Ask(f"GET {months}", of_month | {"plan": "none"}, status=404)
+    yield Ask(f"GET {months}", of_month | {"month": "2023"}, status=422)
+
+
+def of_the_projection() -> Iterator[Ask]:
+    """Yield the questions to the projection; a month is closed and a report sent before."""
+    plan = "/v1/plans/{plan}"
+    named = {"plan": PLAN}
+    day = named | {"as_of": _AS_OF}
+    one = report("recruitment")
+    yield Ask("GET /v1/plans")
+    yield Ask(f"GET {plan}", named)
+    yield Ask(f"GET {plan}", {"plan": "none"}, status=404)
+    indicator = {"indicator": "4.1.b", "period": "2024"}
+    for route, more in (
+        ("progress", {"district": "330681"}), ("behind", {"district": "330681"}), ("outlook", {"district": "330681"}),
+        ("measures", {"district": "330681"}), ("indicators/{indicator}/months", indicator | {"district": "330681"}),
+        ("indicators/{indicator}/districts", indicator),
+        ("indicators/{indicator}/facts", indicator | {"district": "330681", "month": "2024-05", "limit": "5",
+                                                      "after": "0"}),
+        ("indicators/{indicator}/changes", indicator | {"district": "330681", "limit": "5", "after": "0"}),
+    ):  # fmt: skip
+        path = f"GET {plan}/{route}"
+        own = {"indicator": "4.1.b"} if "{indicator}" in route else {}
+        yield Ask(path, day | own | ({"period": "2024"} if own else {}), name="whole", title="全市 The whole city")
+        yield Ask(path, day | more, name="asked", title="所问的一部分 A part of it")
+        if not route.endswith("changes"):
+            yield Ask(path, day | own | {"format": "csv"})
+        yield Ask(path, day | own | {"plan": "none"}, status=404)
+        yield Ask(path, day | own | {"as_of": "soon"}, status=422)
+    briefing, month = f"GET {plan}/briefing", {"month": "2025-06"}
+    asked = named | month | {"district": "330681"}
+    yield Ask(briefing, asked | {"format": "json"})
+    yield Ask(briefing, asked | {"format": "html", "lang": "zh"})
+    yield Ask(briefing, asked | {"format": "xlsx", "facts": "true"})
+    yield Ask(briefing, {"plan": "none"} | month, status=404)
+    yield Ask(briefing, named | {"month": "2022-01"}, status=422)
+    yield Ask(f"GET {plan}/figures", named | {"month": MONTH})
+    yield Ask(f"GET {plan}/figures", {"plan": "none", "month": MONTH}, status=404)
+    yield Ask(f"GET {plan}/figures", named | {"month": "soon"}, status=422)
+    yield Ask(f"GET {plan}/closings", named)
+    yield Ask(f"GET {plan}/closings", {"plan": "none"}, status=404)
+    closed = f"GET {plan}/closings/{{month}}"
+    yield Ask(closed, named | {"month": MONTH})
+    yield Ask(closed, named | {"month": MONTH, "district": "330681"}, name="asked", title="某区县 One district")
+    yield Ask(closed, named | {"month": "2023-01"}, status=404)
+    yield Ask(closed, named | {"month": MONTH, "district": "000000"}, status=422)
+    yield Ask(f"GET {plan}/stream", named)
+    yield Ask(f"GET {plan}/stream", {"plan": "none"}, status=404)
+    yield Ask("GET /v1/receipts", {"source": one["source"], "id": one["id"]})
+    yield Ask("GET /v1/receipts", {"source": one["source"], "id": "never-sent"}, status=404)
+    yield Ask("GET /v1/receipts", {"source": one["source"]}, status=422)
+    receipts, where = "GET /v1/districts/{district}/receipts", {"district": "330681"}
+    yield Ask(receipts, where | {"limit": "500"}, name="whole", title="全部 All")
+    yield Ask(receipts, where | {"status": "refused", "limit": "5", "after": "999999"}, name="asked",
+              title="被拒的 Those refused")  # fmt: skip
+    yield Ask(receipts, where | {"type": one["type"], "code": "bad-date", "day": "2025-06-30"}, name="none",
+              title="某类、某因、某日 Of a type, a reason and a day")  # fmt: skip
+    yield Ask(receipts, {"district": "000000"}, status=404)
+    yield Ask(receipts, where | {"day": "soon"}, status=422)
+    yield Ask("GET /asyncapi.yaml")
+    yield Ask("GET /v1/types")
+    yield Ask("GET /schemas")
+    yield Ask("GET /schemas/{name}", {"name": "recruitment.person-hired.v1.json"})
+    yield Ask("GET /schemas/{name}", {"name": "none.json"}, status=404)
+
+
+def body_of(answer: httpx.Response) -> Any:
+    """Return an answer's body: what its JSON says, else its text; None where it is neither."""
+    if "json" in answer.headers["content-type"]:
+        return answer.json()
+    return answer.text if answer.headers["content-type"].startswith(("text/", "application/yaml")) else None
+
+
+def media_of(answer: httpx.Response) -> str:
+    """Return the media type of an answer."""
+    return str(answer.headers["content-type"].partition(";")[0])
+
+
+def kept(asked: Iterable[tuple[Ask, httpx.Response]]) -> Node:
+    """Return what is kept of questions and answers, by route."""
+    routes: Node = {}
+    found: dict[tuple[str, str, str], list[tuple[Ask, Any]]] = {}
+    for ask, answer in asked:
+        if not ask.kept:
+            continue
+        seen = routes.setdefault(ask.route, {})
+        if answer.is_success:
+            seen["parameters"] = {**ask.given, **seen.get("parameters", {})} if seen else dict(ask.given)
+        if answer.headers.get("etag"):
+            seen["etag"] = True
+        if ask.name and ask.media:
+            value = ask.body if not isinstance(ask.body, str) else _cut(ask.body)
+            shown = {"summary": ask.title, "value": value}
+            seen.setdefault("requests", {}).setdefault(ask.media, {})[ask.name] = shown
+        found.setdefault((ask.route, str(answer.status_code), media_of(answer)), []).append((ask, body_of(answer)))
+    for (route, status, media), each in found.items():
+        routes[route].setdefault("answers", {}).setdefault(status, {})[media] = _content(media, each)
+    for seen in routes.values():
+        if not seen.get("parameters"):
+            seen.pop("parameters", None)
+    return routes
+
+
+def _content(media: str, each: list[tuple[Ask, Any]]) -> Node:
+    bodies = [body for _, body in each]
+    if media == "application/problem+json":
+        return {"example": bodies[0]}
+    if bodies[0] is None:
+        return {"schema": {"type": "string", "format": "binary"}}
+    named = {ask.name: {"summary": ask.title, "value": _cut(body)} for ask, body in each if ask.name}
+    one = not any("batch" in name for name in named)
+    schema = shape(bodies) if one else {"anyOf": [shape([body]) for body in bodies]}
+    return {"schema": schema} | ({"examples": named} if len(named) > 1 else {"example": _cut(bodies[0])})
+
+
+def _cut(value: Any) -> Any:
+    """Return a value with what repeats left out."""
+    if isinstance(value, str) and ("\n" in value or len(value) > _MOST_TEXT):
+        return "\n".join(value[:_MOST_TEXT].splitlines()[:4])
+    if isinstance(value, list):
+        return [_cut(one) for one in value[: 2 if len(orjson.dumps(value[:2])) < _MOST_TEXT else 1]]
+    if isinstance(value, dict):
+        few = list(value.items())[: None if all(map(_FIELD.fullmatch, value)) else 2]
+        return {name: _cut(one) for name, one in few}
+    return value
+
+
+def shape(values: list[Any], name: str = "") -> Node:
+    """Return a JSON Schema that all these values satisfy, as narrow as they show."""
+    kinds = {_kind(value) for value in values}
+    schema: Node = {}
+    if objects := [value for value in values if isinstance(value, dict)]:
+        schema = _object(objects, name)
+    if lists := [value for value in values if isinstance(value, list)]:
+        schema |= {"items": shape([one for value in lists for one in value])} if any(lists) else {}
+    known = sorted(kinds - {"null"})
+    if not known:
+        return {}
+    types = [*known, *(["null"] if "null" in kinds else [])]
+    return {"type": types[0] if len(types) == 1 else types} | schema
+
+
+def _object(objects: list[Node], name: str) -> Node:
+    if name in _OPEN:
+        return {}
+    keys = list(dict.fromkeys(key for one in objects for key in one))
+    if name in _MAPS or not all(map(_FIELD.fullmatch, keys)):
+        inner = [value for one in objects for value in one.values()]
+        return {"additionalProperties": shape(inner)} if inner else {}
+    return {
+        "required": [key for key in keys if all(key in one for one in objects)],
+        "properties": {key: shape([one[key] for one in objects if key in one], key) for key in keys},
+    }
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
+def strict(schema: Node) -> Node:
+    """Return a schema that takes no field which it does not name."""
+    inner: Node = {
+        key: [strict(one) for one in value] if key == "anyOf"
+        else {name: strict(one) for name, one in value.items()} if key == "properties"
+        else strict(value) if key in ("items", "additionalProperties")
+        else value
+        for key, value in schema.items()
+    }  # fmt: skip
+    return inner | ({"additionalProperties": False} if "properties" in schema else {})
