@@ -89,4 +89,3 @@ def _complete(operation: Node, seen: Node, open_: bool) -> None:
         if PROBLEM in response.get("content", {}):
             response["content"][PROBLEM]["schema"] = {"$ref": "#/components/schemas/Problem"}
     operation["responses"] = dict(sorted(responses.items()))
-

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import logging
 import os
 import re
@@ -25,19 +26,21 @@ from aiokafka.errors import KafkaError
 from pydantic import Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
+from services.district import hearing
 from services.district import sample as samples
-from services.district.check import Checker, Fault, Item, Opened, districts_of, fix_of
+from services.district.check import Checker, Fault, Item, Opened, districts_of
 from services.district.chronicle import CITY, Told
 from services.district.client import CannotPublishError, Client, Clients, DistrictSettings, Receipts
 from services.district.console import AWAY, SOME_WRONG, STOPPED, UNANSWERED, USAGE, Output, Refusal, text
 from services.district.demo import DEFAULT_REPORTS, feed
-from services.district.forms import ROOT
+from services.district.forms import LANGUAGES, ROOT
 from services.district.journal import Journal, default_place
 from services.district.sending import Summary, send_file
 from services.district.web import WebClient
 from shared.broker import wrong_settings
-from shared.events import SERVICES, SHANGHAI, parse_instant
+from shared.events import SHANGHAI
 
+STATUSES: Final = ("accepted", "waiting", "refused", "invalid", "misdirected", "duplicate")
 _REMINDER: Final = 2.0
 _FAULTS_SHOWN: Final = 20
 _ASKED_AT_ONCE: Final = 10_000
@@ -55,13 +58,19 @@ class Settings(DistrictSettings):
     """What the command is told from outside, as every process of Skillplan."""
 
     services: dict[str, str] = Field(
-        {name: f"http://127.0.0.1:{8001 + at}" for at, name in enumerate(SERVICES)},
+        {language.service: f"http://127.0.0.1:{8001 + at}" for at, language in enumerate(LANGUAGES)},
         description='Addresses of the services for --http, {"enrollment": "http://…", …}',
     )
+    projection: str = Field("http://127.0.0.1:8000", description="Address of the projection, for receipts --http")
     key: SecretStr = Field(SecretStr(""), description="HTTP key of the district")
     ca: FilePath | None = Field(None, description="File of the CA that signed the services' certificates")
     plans: Path = Field(ROOT / "plans", description="Folder of the plan files")
     journal: Path = Field(default_factory=default_place, description="Where it is kept what was sent")
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each process answers over HTTP."""
+        return self.services | {"projection": self.projection}
 
 
 File = Annotated[str, typer.Argument(help="NDJSON、CSV 或 XLSX;- 为标准输入(NDJSON) or - for stdin (NDJSON)")]
@@ -72,6 +81,7 @@ District = Annotated[str | None, typer.Option(help="区划代码 district code")
 Json = Annotated[bool, typer.Option("--json", help="每行一个 JSON 对象,供程序读取 one JSON object a line")]
 Http = Annotated[bool, typer.Option("--http", help="经 HTTP(默认经 Kafka) by HTTP rather than Kafka")]
 Key = Annotated[str | None, typer.Option(help="HTTP 密钥,或 SKILLPLAN_KEY key, or SKILLPLAN_KEY")]
+Patience = Annotated[float, typer.Option(min=0, help="至多等几秒 seconds to wait for a service or for answers")]
 JournalFile = Annotated[Path | None, typer.Option("--journal", help="发送记录 where it is kept what was sent")]
 Limit = Annotated[int, typer.Option(min=0, help="最多显示几处错误 how many faults to show")]
 
@@ -119,9 +129,7 @@ def publish(
     http: Http = False,
     key: Key = None,
     wait: Annotated[bool, typer.Option("--wait", help="等到全部有回执 wait until everything is answered")] = False,
-    patience: Annotated[
-        float, typer.Option(min=0, help="至多等几秒 seconds to wait for a service or for answers")
-    ] = 60,
+    patience: Patience = 60,
     again: Annotated[bool, typer.Option("--again", help="已发送的也重发 send again what was sent before")] = False,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="不先核对 do not check before sending")] = False,
     journal: JournalFile = None,
@@ -162,20 +170,36 @@ def receipts(
     source: Annotated[str | None, typer.Option(help="只看某系统 only of this source")] = None,
     since: Annotated[str, typer.Option(help="最近多久,如 30m、24h、7d how far back")] = "24h",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="持续显示 go on showing")] = False,
+    http: Http = False,
+    key: Key = None,
+    patience: Patience = 60,
     json: Json = False,
 ) -> None:
     """查看回执 Show the answers to reports."""
     out = Output(json)
     with _speaking(out) as settings:
         back = _span(since)
-        districts = [district] if district else districts_of(settings.plans)
+        known = districts_of(settings.plans)
+        if district is not None and district not in known:
+            raise Refusal(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
+        if status is not None and status not in STATUSES:
+            said = ", ".join(STATUSES)
+            raise Refusal(f"--status 应为 {said} 之一。", f"--status is one of {said}.")
+        if http and district is None and _key(settings, key) is not None:
+            raise Refusal("用密钥时请以 --district 指明区划代码。", "With a key, name its district by --district.")
+        districts = [district] if district else known
 
         def wanted(receipt: Mapping[str, Any]) -> bool:
             return (status is None or receipt.get("status") == status) and (
                 source is None or receipt.get("source") == source
             )
 
-        _run(_receipts(settings, out, districts, datetime.now(UTC) - back, wanted, follow))
+        began = datetime.now(UTC) - back
+        if http:
+            asking = _receipts_by_http(settings, out, districts, began, wanted, follow, _key(settings, key), patience)
+            _run(asking)
+        else:
+            _run(_receipts(settings, out, districts, began, wanted, follow))
 
 
 @app.command()
@@ -185,7 +209,7 @@ def statement(
     since: Annotated[str | None, typer.Option(help="从哪一天起 YYYY-MM-DD from which day on")] = None,
     http: Http = False,
     key: Key = None,
-    patience: Annotated[float, typer.Option(min=0, help="至多等几秒 seconds to wait for a service")] = 30,
+    patience: Patience = 30,
     journal: JournalFile = None,
     json: Json = False,
 ) -> None:
@@ -230,8 +254,13 @@ def show_sample(
             return
         event = samples.sample(type_)
         if event is None:
+            near = [one for one in samples.types() if type_ and type_ in one] or difflib.get_close_matches(
+                type_, samples.types(), 1
+            )
+            hint = (f"是 {near[0]} 吗?", f"Did you mean {near[0]}? ") if near else ("", "")
             raise Refusal(
-                "没有这种类型;不带参数可列出全部类型。", "There is no such type; without an argument all are listed."
+                f"没有这种类型。{hint[0]}不带参数可列出全部类型。",
+                f"There is no such type. {hint[1]}Without an argument all are listed.",
             )
         if mapping:
             sys.stdout.write(samples.mapping(type_))
@@ -362,9 +391,9 @@ class _Publishing:
         statuses = ", ".join(f"{status} {count}" for status, count in sorted(summary.by_status.items()))
         shown = f" ({statuses})" if statuses else ""
         before = (f",以前已送达 {summary.before}", f", {summary.before} arrived before") if summary.before else ("", "")
+        wrong = summary.left_out or summary.rejected or sys.exc_info()[0] is not None
         out.say(
-            f"{'✗' if summary.left_out or summary.rejected else '✓'} 已报送 {summary.sent}{shown}{before[0]},"
-            f"有误未报 {summary.left_out}",
+            f"{'✗' if wrong else '✓'} 已报送 {summary.sent}{shown}{before[0]},有误未报 {summary.left_out}",
             f"{summary.sent} published{shown}{before[1]}, {summary.left_out} left out",
         )
 
@@ -374,32 +403,16 @@ async def _receipts(
 ) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     async with Receipts(settings.broker, districts, since) as heard:
-        if follow:
-            async for receipt in heard.follow():
-                if wanted(receipt):
-                    _show(out, receipt)
-            return
-        async for _topic, found, _next in heard.up_to_now(None):
-            for receipt in filter(wanted, found):
-                _show(out, receipt)
+        await hearing.show(out, hearing.by_kafka(heard, follow), wanted)
 
 
-def _show(out: Output, receipt: Mapping[str, Any]) -> None:
-    out.tell(receipt)
-    at = parse_instant(receipt.get("decided_at"))
-    when = at.astimezone(SHANGHAI).strftime("%m-%d %H:%M:%S") if at else ""
-    flags = f" [{', '.join(receipt['flags'])}]" if receipt.get("flags") else ""
-    type_ = str(receipt.get("type", "")).removeprefix("skillplan.")
-    out.line(
-        f"{when} {receipt.get('status', ''):<11} {type_} {receipt.get('source', '')} {receipt.get('id', '')}{flags}"
-    )
-    if waits := receipt.get("waits_for"):
-        out.line(f"    {text('等待', 'waits for', ' ')} {waits}")
-    for reason in receipt.get("reasons", ()):
-        fix = fix_of(reason["code"])
-        out.line(f"    {reason['code']} {reason.get('pointer', '')}: {text(reason['zh'], reason['en'])}")
-        if fix:
-            out.line(f"    → {text(fix['zh'], fix['en'])}")
+async def _receipts_by_http(
+    settings: Settings, out: Output, districts: list[str], since: datetime, wanted: Any, follow: bool,
+    key: str | None, patience: float,
+) -> None:  # fmt: skip
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    async with WebClient(settings.addresses, key, patience, settings.ca) as client:
+        await hearing.show(out, hearing.by_http(client, districts, since, follow), wanted)
 
 
 async def _await_answers(settings: Settings, journal: Journal, began: datetime, patience: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
@@ -24,8 +25,12 @@ from shared.plan_file import PlanError, load_plans
 # Codes of our own, of what never became a report; in the same form as docs/fixes.yaml has those of the services.
 _OWN_FIXES: Final[Mapping[str, Mapping[str, str]]] = {
     "not-json": {
-        "zh": "每行写一个完整的 JSON 对象,UTF-8 编码。",
-        "en": "Write one whole JSON object a line, in UTF-8.",
+        "zh": "每行写一个完整的 JSON 对象;数组用 jq -c '.[]'、分行书写的用 jq -c . 转换。",
+        "en": "Write one whole JSON object a line; jq -c '.[]' converts an array, jq -c . one of several lines.",
+    },
+    "not-utf-8": {
+        "zh": "把文件另存为 UTF-8;表格请保留扩展名 .csv 或 .xlsx。",
+        "en": "Save the file in UTF-8; let a table keep its .csv or .xlsx.",
     },
     "number-lost": {
         "zh": "把该列设为文本格式,按原件重新录入这一格。",
@@ -155,17 +160,20 @@ class Opened:
                     yield None
                     continue
                 number += 1
-                if not raw.strip():
-                    continue
-                try:
-                    event = orjson.loads(raw)
-                except orjson.JSONDecodeError:
-                    event = None
-                if not isinstance(event, dict):
-                    fault = Fault(number, "not-json", "不是 JSON 对象。", "This is no JSON object.")
-                    yield Item(number, None, [fault])
-                else:
-                    yield Item(number, event, list(self._checker.faults(event, number)))
+                line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+                if line.strip():
+                    yield self._line(line, number)
+
+    def _line(self, raw: bytes, number: int) -> Item:
+        try:
+            event = orjson.loads(raw.decode("utf-8"))
+        except UnicodeDecodeError:
+            return Item(number, None, [Fault(number, "not-utf-8", "这一行不是 UTF-8。", "This line is not in UTF-8.")])
+        except orjson.JSONDecodeError:
+            event = None
+        if not isinstance(event, dict):
+            return Item(number, None, [Fault(number, "not-json", "不是 JSON 对象。", "This is no JSON object.")])
+        return Item(number, event, list(self._checker.faults(event, number)))
 
     def _of_table(self) -> Iterator[Item]:
         told = self._mapping
@@ -192,7 +200,10 @@ class Opened:
             Fault(row.number, one.code, one.zh, one.en, one.leaf.pointer, rows.cell(one.column, row.number), one.column)
             for one in drafted.faults
         ]
-        for fault in self._checker.faults(drafted.event, row.number):
+        found = list(self._checker.faults(drafted.event, row.number))
+        if mapping.time_from in own | {fault.pointer for fault in found}:
+            own.add("/time")  # made of what is wrong itself
+        for fault in found:
             if fault.pointer in own or any(place.startswith(f"{fault.pointer}/") for place in own):
                 continue  # said already, and better
             column = mapping.column_at(fault.pointer or "")

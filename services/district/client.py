@@ -16,12 +16,13 @@ import orjson
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from pydantic import DirectoryPath, Field
 
+from services.district.forms import LANGUAGES
 from shared.broker import Broker, BrokerSettings
-from shared.events import SERVICES
 
 STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
-_TYPE: Final = re.compile(rf"skillplan\.({'|'.join(SERVICES)})\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
+_SERVICES: Final = "|".join(language.service for language in LANGUAGES)
+_TYPE: Final = re.compile(rf"skillplan\.({_SERVICES})\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
 _SOURCE: Final = re.compile(r"/districts/([0-9]{6})/[A-Za-z0-9._-]{1,40}")
 
 

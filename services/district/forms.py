@@ -10,13 +10,14 @@ from typing import Any, Final, Literal
 
 from services.competition.events import LANGUAGE as COMPETITION
 from services.enrollment.events import LANGUAGE as ENROLLMENT
+from services.planning.events import LANGUAGE as PLANNING
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
 from shared.events import Event
 from shared.shapes import IdentifiedPerson
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-LANGUAGES: Final = (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY)
+LANGUAGES: Final = (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY, PLANNING)
 ATTRIBUTES: Final = ("id", "source", "subject", "time", "district", "corrects")
 
 Kind = Literal["text", "integer", "boolean", "date", "list"]
@@ -38,9 +39,14 @@ class Leaf:
 
 
 def event_of(type_: str) -> type[Event] | None:
-    """Return the class of a type that can be reported, None where there is none."""
+    """Return the class of a type that a district can report, None where there is none."""
     found = next((event for language in LANGUAGES if (event := language.find(type_)) is not None), None)
-    return found if found is not None and not found.decision else None
+    return found if found is not None and is_reported(found) else None
+
+
+def is_reported(event: type[Event]) -> bool:
+    """Tell whether a district reports such; what the plan office decides goes by `skillplan plan`, or as NDJSON."""
+    return not event.decision and not event.office
 
 
 @cache

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from services.district.console import Refusal
-from services.district.forms import ATTRIBUTES, LANGUAGES, Leaf, event_of, leaves
+from services.district.forms import ATTRIBUTES, LANGUAGES, Leaf, event_of, is_reported, leaves
 from services.district.tables import Cell, Row, Rows
 from shared.events import Event, parse_instant
 
@@ -28,6 +28,7 @@ _DATE: Final = re.compile(
 _MIDNIGHT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) 00:00:00")
 _SCIENTIFIC: Final = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]{2}")
 _EXACT: Final = 10**15  # beyond this a spreadsheet keeps no digit of a number exact
+_ALIKE: Final = 0.5  # names of columns are short
 _YES: Final = {"true": True, "yes": True, "y": True, "1": True, "是": True, "√": True, "有": True,
                "false": False, "no": False, "n": False, "0": False, "否": False, "×": False, "无": False}  # fmt: skip
 _UNITS: Final = {"fen": 1, "yuan": 100, "wan-yuan": 1_000_000}
@@ -111,8 +112,13 @@ class RowMapping:
             raise _faulty(
                 name,
                 [
-                    (*self.origins.get(column, (1, column)), f"表头中没有列 {column}", f"the header has no {column}")
+                    (
+                        *self.origins.get(column, (1, column)),
+                        f"表头中没有列 {column}{_hint_zh(near)}",
+                        f"the header has no {column}{_hint_en(near)}",
+                    )
                     for column in missing
+                    for near in (difflib.get_close_matches(column, filter(None, rows.header), 1, _ALIKE),)
                 ],
             )
 
@@ -141,6 +147,11 @@ class RowMapping:
         if "district" not in event and (source := _SOURCE.fullmatch(str(event.get("source", "")))):
             event["district"] = source[1]
         return Drafted(event, tuple(faults))
+
+    @property
+    def time_from(self) -> str | None:
+        """The pointer of the day that `time` is made of, None where it has a column of its own."""
+        return f"/data/{self.event.dated}" if "time" not in self.templates and self.event.dated else None
 
     def column_at(self, pointer: str) -> str | None:
         """Return the column that fills the place of a pointer or the first that fills a part of it."""
@@ -382,7 +393,7 @@ def _said(fault: Any, lines: Mapping[tuple[str, ...], int]) -> _Fault:
 def _contradictions(told: _File) -> Iterator[tuple[tuple[str, ...], str, str]]:
     event = event_of(told.type)
     if event is None:
-        every = [language.type_of(one) for language in LANGUAGES for one in language.events if not one.decision]
+        every = [language.type_of(one) for language in LANGUAGES for one in language.events if is_reported(one)]
         near = difflib.get_close_matches(told.type, every, 1)
         yield ("type",), f"没有这种报告类型{_hint_zh(near)}", f"there is no such report type{_hint_en(near)}"
         return

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel
 
 from services.district.console import Refusal
-from services.district.forms import ATTRIBUTES, LANGUAGES, ROOT, Leaf, event_of, leaves
+from services.district.forms import ATTRIBUTES, LANGUAGES, ROOT, Leaf, event_of, is_reported, leaves
 from services.district.invented import Invented
 from shared import shapes
 from shared.events import Event
@@ -25,11 +25,13 @@ from shared.events import Event
 _DISTRICT: Final = "330681"
 _DAY: Final = "2024-05-06"
 _MEMBER_OF: Final = re.compile(r"<([a-z_.]+)>")
+_PLAN: Final = "shaoxing-2023-2025"
 _INVENTED: Final = Invented("sample")
 _ORGANISATION_KINDS: Final = {"school": "school", "provider": "provider", "bank": "bank", "authority": "office"}
 # By identity of the shape, most special first; counts are equal, so that parts never exceed their total.
 _VALUES: Final[tuple[tuple[object, object], ...]] = (
     (shapes.Date, _DAY),
+    (shapes.Month, _DAY[:7]),
     (shapes.OccupationCode, "6-18-01-01"),
     (shapes.MajorCode, "660103"),
     (shapes.Province, "36"),
@@ -44,15 +46,15 @@ _VALUES: Final[tuple[tuple[object, object], ...]] = (
 
 
 def types() -> list[str]:
-    """List every type that can be reported."""
-    return [language.type_of(event) for language in LANGUAGES for event in language.events if not event.decision]
+    """List every type that a district can report."""
+    return [language.type_of(event) for language in LANGUAGES for event in language.events if is_reported(event)]
 
 
 def sample(type_: str) -> dict[str, Any] | None:
     """Return a valid event of a type, None when no service takes such reports."""
     language = next((language for language in LANGUAGES if language.find(type_)), None)
     event = language.find(type_) if language else None
-    if language is None or event is None or event.decision:
+    if language is None or event is None or not is_reported(event):
         return None
     # A retraction has the subject of what it takes back: that of any sample.
     subject = event.subject or language.events[0].subject
@@ -209,6 +211,8 @@ def _object(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 def _value(name: str, hint: Any) -> Any:
+    if name == "plan":
+        return _PLAN
     for shape, value in _VALUES:
         if hint == shape:
             return value

@@ -107,6 +107,11 @@ def table(
             "这是旧版(.xls)或带密码的工作簿,请另存为不带密码的 .xlsx。",
             "This is an old (.xls) or password-protected workbook; save it as .xlsx without a password.",
         )
+    if path.suffix.lower() in (".xlsx", ".xlsm") and mark != _WORKBOOK:
+        raise Refusal(
+            "扩展名是 Excel 工作簿的,内容却不是。请用 Excel 另存为 .xlsx,或把扩展名改回 .csv。",
+            "It is named as a workbook and is none. Save it as .xlsx in Excel, or name it .csv again.",
+        )
     opened = _workbook(path, sheet) if mark == _WORKBOOK else _csv(path, encoding)
     with opened as (rows, progress, comma):
         yield _below_header(rows, progress, comma, header)

@@ -43,7 +43,13 @@ class WebClient:
     """Posts reports in batches and returns their receipts; the same batch again after a break changes nothing."""
 
     def __init__(self, services: Mapping[str, str], key: str | None, patience: float, ca: Path | None) -> None:
-        self._services, self._patience = services, patience
+        self._services, self._patience = services, max(patience, 0.001)  # 0 would be warned of
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise Refusal(
+                "密钥中有不可用的字符;请整段复制。",
+                "The key holds a character that cannot be; copy it whole.",
+                "bad-key",
+            )
         headers = {"authorization": f"Bearer {key}"} if key else {}
         try:
             trusted = ssl.create_default_context(cafile=ca)
@@ -85,6 +91,15 @@ class WebClient:
             return None
         receipt: dict[str, Any] = answer.json()
         return receipt
+
+    async def page(self, district: str, after: str | None) -> dict[str, Any]:
+        """Return a page of a district's receipts, the latest first, and where the next one is."""
+        asked = {"limit": str(_MOST)} | ({"after": after} if after else {})
+        answer = await self._ask("projection", "GET", f"/v1/districts/{district}/receipts", params=asked)
+        if not answer.is_success:
+            raise Refusal(answer.json()["zh"], answer.json()["en"])
+        shown: dict[str, Any] = answer.json()
+        return shown
 
     async def _post(self, service: str, batch: Sequence[bytes]) -> list[dict[str, Any] | CannotPublishError]:
         answer = await self._ask(service, "POST", "/v1/events", content=b"[" + b",".join(batch) + b"]", headers=_BATCH)

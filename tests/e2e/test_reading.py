@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +18,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.openapi import KEPT
+from tests.conftest import ROOT
 from tests.e2e import examples
 from tests.e2e.conftest import PLAN
 from tests.integration.processes import eventually
@@ -111,6 +116,31 @@ def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) 
             if (body := examples.body_of(answer)) is not None:
                 valid = Draft202012Validator(schema | {"components": described["components"]})
                 assert [fault.message[:300] for fault in valid.iter_errors(body)] == [], (ask.route, ask.given)
+
+
+def test_a_district_hears_its_receipts_over_http_and_follows_them(addresses: dict[str, str]) -> None:
+    report = examples.report("recruitment") | {"id": "cli-1", "subject": "hire/cli-1"}
+    told = _receipts(addresses, "--district", report["district"], "--follow")
+    with subprocess.Popen(**told) as following:
+        assert following.stdout is not None
+        assert httpx.post(f"{addresses['recruitment']}/v1/events", json=report, timeout=10).is_success
+        heard = next(found for line in following.stdout if (found := json.loads(line))["id"] == "cli-1")
+        following.send_signal(signal.SIGINT)
+    assert heard["status"] == "accepted"
+    done = subprocess.run(**_receipts(addresses, "--district", report["district"], "--status", "refused"), check=True)
+    shown = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {one["status"] for one in shown} == {"refused"}
+    assert [one["decided_at"] for one in shown] == sorted(one["decided_at"] for one in shown)
+    assert all(reason["fix"]["zh"] for one in shown for reason in one["reasons"])
+    for wrong in (("--district", "000000"), ("--status", "lost"), ("--key", "x")):
+        refused = subprocess.run(**_receipts(addresses, *wrong), check=False)
+        assert refused.returncode == 2
+
+
+def _receipts(addresses: dict[str, str], *words: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "services.district", "receipts", "--http", "--json", *words]
+    told = {"SKILLPLAN_PROJECTION": addresses["projection"]}
+    return {"args": command, "env": os.environ | told, "cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
 
 
 def _asked(base: str, asks: Iterable[examples.Ask]) -> list[tuple[examples.Ask, httpx.Response]]:

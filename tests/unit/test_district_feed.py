@@ -53,7 +53,9 @@ def test_every_report_is_understood_but_those_meant_to_be_wrong(corrections: boo
 
 def test_every_type_that_can_be_reported_is_in_the_feed() -> None:
     reportable = {
-        type_.removeprefix("skillplan.").removesuffix(".v1") for type_ in types() if "report-retracted" not in type_
+        type_.removeprefix("skillplan.").removesuffix(".v1")
+        for type_ in types()
+        if "report-retracted" not in type_ and ".planning." not in type_  # a month is closed by people
     }
     assert {fact_of(told) for told in feed(60_000, corrections=False)} == reportable
 

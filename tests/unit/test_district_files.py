@@ -218,10 +218,60 @@ def test_a_column_that_the_file_lacks_is_named_by_line_and_key_and_no_cell_is_qu
     assert "演示罗辰己" not in str(refused.value)
 
 
+def test_a_column_called_otherwise_is_named_beside_the_one_that_is_meant(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refused:
+        read(CSV, changed_mapping(tmp_path, ("联系电话: data", "电话: data")))
+    assert "是 联系电话 吗" in refused.value.zh
+    assert "did you mean 联系电话?" in refused.value.en
+
+
+def test_of_a_wrong_day_it_is_said_once_that_it_is_wrong(tmp_path: Path) -> None:
+    items = read(workbook(tmp_path / "t.xlsx", header(), row(录用日期="5月6日")), MAPPING)
+    assert places(items) == [("K2", "/data/hired_on", "bad-date")]
+
+
+def test_json_lines_may_begin_with_a_mark_and_what_is_no_utf_8_is_called_so(tmp_path: Path) -> None:
+    event = json.dumps(samples.sample("skillplan.recruitment.person-hired.v1"), ensure_ascii=False)
+    file = tmp_path / "t.ndjson"
+    file.write_text(event + "\n", encoding="utf-8-sig")
+    assert places(read(file)) == []
+    file.write_text(event + "\n", encoding="gb18030")
+    assert places(read(file)) == [(None, None, "not-utf-8")]
+
+
+@pytest.mark.parametrize("typed", ["person-hired", "recruitment.person-hired", "skillplan.recruitment.person-hird.v1"])
+def test_a_type_that_is_not_quite_one_is_told_which_is_meant(typed: str) -> None:
+    done = runner.invoke(app, ["sample", typed])
+    assert done.exit_code == 2
+    assert "Did you mean skillplan.recruitment.person-hired.v1?" in done.stderr
+
+
+def test_a_key_that_was_not_copied_whole_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    sent = ["publish", str(CSV), "--mapping", str(MAPPING), "--http", "--key", "钥匙", "--patience", "0"]
+    done = runner.invoke(app, [*sent, "--journal", str(tmp_path / "journal.sqlite")])
+    assert done.exit_code == 2
+    assert "copy it whole" in done.stderr
+
+
+def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_own_road(tmp_path: Path) -> None:
+    decided = {
+        "specversion": "1.0", "id": "t-1", "source": "/districts/330600/plan-office", "district": "330600",
+        "type": "skillplan.planning.target-revised.v1", "subject": "target/shaoxing-2023-2025/4.1.b",
+        "time": "2024-05-06T09:30:00+08:00",
+        "data": {"plan": "shaoxing-2023-2025", "indicator": "4.1.b", "op": ">=", "value": 1000,
+                 "effective_from": "2024-07-01", "by": "计划办公室"},
+    }  # fmt: skip
+    file = tmp_path / "t.ndjson"
+    file.write_text(json.dumps(decided) + "\n", encoding="utf-8")
+    assert places(read(file)) == []
+    assert route(decided) == ("planning.reports.330600", b"target/shaoxing-2023-2025/4.1.b")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("a.xlsx", b"PK\x03\x04nothing", "damaged"),
+        ("a.xlsx", b"type,id\n1,2\n", "named as a workbook and is none"),
         ("a.xls", b"\xd0\xcf\x11\xe0old", "old (.xls) or password"),
         ("a.xlsx", b"\xd0\xcf\x11\xe0secret", "old (.xls) or password"),
         ("a.csv", b"", "no header row"),
