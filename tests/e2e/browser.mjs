@@ -140,6 +140,22 @@ const errands = {
     return found;
   },
 
+  /** The pictures of the documentation, each as a page stands in a window of its size. */
+  async pictures() {
+    mkdirSync(told.folder, { recursive: true });
+    for (const [name, { hash, width, height }] of Object.entries(told.pictures)) {
+      const { page } = await open({ width });
+      await page.setViewportSize({ width, height });
+      await page.goto(`${base}/${hash}`);
+      await there(page);
+      await live(page);
+      if (await page.locator(".failed").count()) throw new Error(await page.locator(".failed").first().innerText());
+      await page.screenshot({ path: `${told.folder}/${name}.png` });
+      await page.context().close();
+    }
+    return {};
+  },
+
   /** The API goes away and comes back while a page is open. */
   async reconnect() {
     const { page } = await open();

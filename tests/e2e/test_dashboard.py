@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -40,6 +41,17 @@ _PAGES: Final = {
     "closings": f"#/{PLAN}/closings?as_of=2025-06-30",
     "health": f"#/{PLAN}/health?as_of=2025-06-30",
 }
+# Those that the documentation shows; RECORD=1 puts them there.
+_PICTURES: Final = {
+    "overview": {"hash": _PAGES["overview"], "width": 1200, "height": 900},
+    "measure": {"hash": _PAGES["measure"], "width": 1200, "height": 1000},
+    "facts": {"hash": _PAGES["facts"], "width": 1200, "height": 760},
+    "receipts": {"hash": _PAGES["receipts"], "width": 1200, "height": 1000},
+    "phone": {"hash": _PAGES["overview"], "width": 390, "height": 844},
+}
+_LARGEST_PICTURES: Final = 1_500_000
+_EMPTY_PICTURE: Final = 20_000
+PICTURES: Final = ROOT / "docs" / "pictures"
 Browser = Callable[..., dict[str, Any]]
 
 pytestmark = [
@@ -89,6 +101,17 @@ def test_every_page_is_whole_in_both_languages_and_lights_at_every_width(
     assert seen["axe"] == []
     assert seen["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
     assert 0 < seen["scripts"] <= 260 * 1024
+
+
+def test_the_pictures_of_the_documentation_show_these_pages(browser: Browser) -> None:
+    folder = PICTURES if os.environ.get("RECORD") else SHOTS / "pictures"
+    browser("pictures", pictures=_PICTURES, folder=str(folder))
+    for name, told in _PICTURES.items():
+        for picture in (folder / f"{name}.png", PICTURES / f"{name}.png"):
+            raw = picture.read_bytes()
+            assert struct.unpack(">II", raw[16:24]) == (told["width"], told["height"])  # PNG says so there
+            assert len(raw) > _EMPTY_PICTURE, "something is on it"
+    assert sum(file.stat().st_size for file in PICTURES.iterdir()) < _LARGEST_PICTURES
 
 
 def test_a_lost_connection_is_shown_and_mended(browser: Browser, state: Path) -> None:

@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 from tests.e2e import examples
 from tests.e2e.conftest import PLAN
 from tests.integration.processes import eventually
+from tests.integration.reports import person_hired
 
 AS_OF = "2025-06-30"
 TABLES = ("progress", "behind", "outlook", "measures", "indicators/4.1.b/months", "indicators/4.1.b/districts")
@@ -88,6 +89,18 @@ def test_facts_come_page_by_page_or_whole_and_their_sum_is_the_cell(addresses: d
     assert [row["id"] for row in rows] == [fact["id"] for fact in pages]
 
 
+def test_a_log_comes_page_by_page_without_a_gap(addresses: dict[str, str]) -> None:
+    after: str | None = "0"
+    positions: list[int] = []
+    while after is not None:
+        asked = {"after": after, "limit": "100"}
+        page = httpx.get(f"{addresses['recruitment']}/v1/log", params=asked, timeout=10).json()
+        positions += [fact["position"] for fact in page["facts"]]
+        after = page["next"]
+    assert positions == list(range(1, len(positions) + 1))
+    assert len(positions) > 100
+
+
 def test_a_long_answer_comes_packed_to_who_takes_it(addresses: dict[str, str]) -> None:
     packed = _get(addresses, "progress", {"Accept-Encoding": "gzip"})
     plain = _get(addresses, "progress", {"Accept-Encoding": "identity"})
@@ -119,12 +132,12 @@ def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) 
 
 
 def test_a_district_hears_its_receipts_over_http_and_follows_them(addresses: dict[str, str]) -> None:
-    report = examples.report("recruitment") | {"id": "cli-1", "subject": "hire/cli-1"}
+    report = person_hired("cli-1")
     told = _receipts(addresses, "--district", report["district"], "--follow")
     with subprocess.Popen(**told) as following:
         assert following.stdout is not None
         assert httpx.post(f"{addresses['recruitment']}/v1/events", json=report, timeout=10).is_success
-        heard = next(found for line in following.stdout if (found := json.loads(line))["id"] == "cli-1")
+        heard = next(found for line in following.stdout if (found := json.loads(line))["id"] == report["id"])
         following.send_signal(signal.SIGINT)
     assert heard["status"] == "accepted"
     done = subprocess.run(**_receipts(addresses, "--district", report["district"], "--status", "refused"), check=True)
