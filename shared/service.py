@@ -4,6 +4,7 @@ import asyncio
 import gc
 import hmac
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from shared.bindings import NotReadableError, from_kafka, parse_object
 from shared.command_handler import CommandHandler, Unreadable
 from shared.decider import Domain
 from shared.decoder import Decoder, Door, Keys
-from shared.event_store import UNAVAILABLE, EventStore, foreign_keys, open_pool
+from shared.event_store import UNAVAILABLE, EventStore, NotCompared, foreign_keys, open_pool
 from shared.events import Language, NotUnderstood, Report
 from shared.health import Health, Refused
 from shared.inbox import Inbox, Message
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from shared.http import Routes
 
 _MIGRATIONS: Final = resources.files("shared") / "migrations"
+_TRIED_WITHIN: Final = 15.0
 _log = structlog.get_logger()
 
 
@@ -89,16 +91,30 @@ class _CountedHandler(CommandHandler):
     """The command handler with its numbers taken."""
 
     deciding: _Deciding
+    _refused: tuple[str, float] | None = None
 
     async def handle(
         self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable] = ()
     ) -> list[Answer]:
         """Decide as the command handler does, counting answers and time."""
-        with self.deciding.seconds.time():
-            answers = await super().handle(arrived, unreadable)
+        try:
+            with self.deciding.seconds.time():
+                answers = await super().handle(arrived, unreadable)
+        except UNAVAILABLE as error:
+            if not isinstance(error, NotCompared):  # which stands on `/readyz` by itself
+                self._refused = type(error).__name__, time.monotonic()
+            raise
+        self._refused = None
         for answer in answers:
             self.deciding.count[answer.status].inc()
         return answers
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be recorded, as the last attempt of these seconds found: a full disk can still be read."""
+        if self._refused is None or time.monotonic() - self._refused[1] > _TRIED_WITHIN:
+            return None
+        return f"database: records nothing: {self._refused[0]}"
 
 
 @dataclass(slots=True)
@@ -125,6 +141,7 @@ class _Parts:
         """Ask the database how everything stands."""
         found, own = await self.store.watch(), (self.name,)
         self.metrics.health.report("log", _not_compared(self.name, await self.store.head()))
+        self.metrics.health.report("decisions", self.handler.problem)
         left = [
             Reading(f"skillplan_relay_{what}", max(0.0, found[f"{outbox}_{column}"] or 0), (*own, outbox))
             for outbox in ("facts", "receipts", "quarantine")

@@ -281,7 +281,10 @@ FAULTS: Final = (
     Fault("Kafka 磁盘写满", "broker's disk full", _full("broker"), "kafka", own_disks=True),
     Fault("PostgreSQL 有序停止", "database stopped", _away("database", signal.SIGINT), "database"),
     Fault("PostgreSQL 被杀", "database killed", _away("database", signal.SIGKILL), "database"),
-    Fault("PostgreSQL 磁盘写满", "database's disk full", _full("database", _next_wal), "database", own_disks=True),
+    Fault(
+        "PostgreSQL 磁盘写满", "database's disk full", _full("database", _next_wal),
+        "recruitment api decisions database: records nothing", own_disks=True,
+    ),
     Fault("数据库连接被切断", "connections cut", _cut),
     Fault("网络迟缓(每向 100 毫秒)", "late network", _late),
     Fault("连接被重置", "reset connections", _reset),
