@@ -159,7 +159,11 @@ class Batch:
                 if delta:
                     self._append(line, key, delta, group[0].stood[0], group, contributions)
             return
+        if line.simple and line.shape is Shape.ONCE:
+            group = _that_may_win(line, group)
         instants = sorted({at for row in group for at in row.stood[row.known :]})
+        if not instants:
+            return
         late = {at for row in group for at in row.stood[: row.known] if at > instants[0]}
         before: Mapping[Row, int] = {}
         counted: Timeline = {}
@@ -300,6 +304,25 @@ def _groups(chart: Chart, rows: Sequence[Standing]) -> Iterator[list[Standing]]:
     yield from plain.values()
     for own in threads.values():
         yield from _tied(own)
+
+
+def _that_may_win(line: Line, group: Iterable[Standing]) -> list[Standing]:
+    """Leave out the facts of a member before which an earlier one stands for good: many must not cost their square.
+
+    What the ledger has counted gives way to what it has counted only.
+    """
+    kept = []
+    best: dict[tuple[bool, tuple[int, ...]], tuple[date, str, str]] = {}
+    for row in sorted(group, key=lambda row: row.stood[0]):
+        periods = tuple(period for period, first, last in line.periods if first <= row.on <= last)
+        before = best.get((row.known > 0, periods))
+        if before is not None and before < row.order:
+            continue
+        kept.append(row)
+        if len(row.stood) == 1 and row.stop is None and row.amount:
+            for known in (True, False) if row.known else (False,):
+                best[known, periods] = min(best.get((known, periods), row.order), row.order)
+    return kept
 
 
 def _tied(rows: Sequence[Standing]) -> Iterator[list[Standing]]:
