@@ -46,7 +46,10 @@ async def _serve(settings: ProjectionSettings) -> None:
 
     pool = await asyncpg.create_pool(
         settings.dsn, min_size=0, max_size=8, command_timeout=30,
-        server_settings={"application_name": "skillplan projection api", "jit": "off"},
+        # A plan made for any day and any limit reads the whole line for one page of it.
+        server_settings={
+            "application_name": "skillplan projection api", "jit": "off", "plan_cache_mode": "force_custom_plan",
+        },
     )  # fmt: skip
     metrics = Metrics("projection", "api", Health("database"))
     try:

@@ -29,7 +29,7 @@ from services.projection.read_models import (
     who_is_behind,
 )
 from services.projection.read_models import receipts as district_receipts
-from services.projection.read_models.answers import Answers
+from services.projection.read_models.answers import Answers, KeptSums
 from services.projection.read_models.reading import Reader
 from services.projection.store import of_generation
 from shared.events import parse_instant
@@ -153,13 +153,14 @@ def create_app(
     answer_problems(app)
     describe(app, "projection")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
-    answers = Answers(reader, heads, clock)
+    sums = KeptSums()
+    answers = Answers(reader, heads, sums, clock)
     app.include_router(plans.routes(reader))
     for question in (target_progress, months, ranking, who_is_behind, outlook, measures):
         app.include_router(question.routes(answers))
-    app.include_router(facts.routes(reader, clock))
+    app.include_router(facts.routes(reader, sums, clock))
     app.include_router(briefing.routes(answers, reader, clock))
-    app.include_router(closings.routes(reader, heads, heads.ask, clock))
+    app.include_router(closings.routes(reader, heads, heads.ask, sums, clock))
     app.include_router(changes.routes(reader, clock))
     app.include_router(live.routes(reader, pulse))
     app.include_router(receipts.routes(services, client))

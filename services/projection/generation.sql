@@ -56,6 +56,7 @@ create table g.contribution (
 );
 create index on g.contribution (line, counted_on);
 create index on g.contribution using brin (recorded_at);
+create index on g.contribution (line, recorded_at) where cause <> 'original';
 create table g.cell (
     line smallint not null,
     part smallint not null,
@@ -105,13 +106,10 @@ drop table if exists g.line, g.standing, g.contribution, g.cell, g.monthly, g.ch
 analyze g.standing, g.contribution, g.cell, g.monthly
 
 -- name: checkpoints
-select service, position, recorded_at, next_offset from g.checkpoint
+select service, position, recorded_at, next_offset from g.checkpoint order by service
 
 -- name: begin_checkpoints
 insert into g.checkpoint select service, 0, null, 0 from unnest($1::text[]) service on conflict do nothing
-
--- name: planning_position
-select position from g.checkpoint where service = 'planning'
 
 -- name: planning
 select bytes from g.planning where position > $1 order by position

@@ -62,11 +62,10 @@ class Pulse:
 
     async def _look(self) -> Beat:
         async with self._reader.view() as view:
-            rows = await view.connection.fetch(view.sql("live.sql")["checkpoints"])
             receipts = await heard(view.connection)
-        behind = [one["behind_events"] for one in complete_to(rows, self._heads).values()]
+        behind = [one["behind_events"] for one in complete_to(view.checkpoints, self._heads).values()]
         return Beat(
-            (view.number, receipts, *((row["service"], row["position"]) for row in rows)),
+            (view.state, receipts),
             frozenset(view.chart.plans),
             self._clock().astimezone(SHANGHAI).date().isoformat(),
             None if None in behind else sum(behind),

@@ -187,6 +187,16 @@ def _place(fact: Fact) -> tuple[str, int]:
     return fact["source"], fact["position"]
 
 
+def _by_pages(projection: Projection, path: str, limit: int, period: str, as_of: date, known_at: str) -> list[Any]:
+    after: str | None = "0"
+    facts: list[Any] = []
+    while after is not None:
+        page = projection.get(path, period=period, as_of=as_of, known_at=known_at, limit=limit, after=after)
+        after, facts = page["next"], [*facts, *page["facts"]]
+        assert len(page["facts"]) == limit or after is None
+    return facts
+
+
 def assert_facts_add_up(projection: Projection, as_of: date) -> None:
     """The facts behind a cell sum to it, and its months to the year (RULES E26)."""
     for (id_, period), one in projection.progress(as_of=as_of).items():
@@ -196,6 +206,7 @@ def assert_facts_add_up(projection: Projection, as_of: date) -> None:
         assert sum(fact["numerator"] for fact in told["facts"]) == one["numerator"]
         places = [(fact["service"], fact["position"]) for fact in told["facts"]]
         assert len(set(places)) == len(places)
+        assert _by_pages(projection, path, 1 + len(places) // 3, period, as_of, told["known_at"]) == told["facts"]
         if id_ in ("4.1.b", "3.3.a") and period == "2024":
             months = [projection.get(path, period=period, as_of=as_of, month=f"2024-{m:02}") for m in range(1, 13)]
             assert sum(month["numerator"] for month in months) == one["numerator"]
@@ -407,6 +418,8 @@ def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection)
         f"/v1/plans/{PLAN}/indicators/9.9.z/facts": 404,
         f"/v1/plans/{PLAN}/indicators/4.1.b/facts?period=plan": 422,
         f"/v1/plans/{PLAN}/indicators/4.1.b/facts?period=2031": 422,
+        f"/v1/plans/{PLAN}/indicators/4.1.b/facts?limit=1&after=17": 422,
+        f"/v1/plans/{PLAN}/indicators/4.1.b/facts?limit=1&after=2024-02-30.1": 422,
         f"/v1/plans/{PLAN}/indicators/4.1.b/facts?month=2024-13": 422,
         f"/v1/plans/{PLAN}/indicators/1.4.a/facts?month=2024-12": 422,
         f"/v1/plans/{PLAN}/indicators/1.4.a/facts?period=2024": 422,

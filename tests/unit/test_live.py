@@ -30,10 +30,12 @@ class Checkpoints:
         self.looks += 1
         yield self
 
-    def sql(self, _file: str) -> dict[str, str]:
-        return {"checkpoints": ""}
+    @property
+    def state(self) -> tuple[int, int]:
+        return self.number, self.position
 
-    async def fetch(self, _sql: str) -> list[dict[str, Any]]:
+    @property
+    def checkpoints(self) -> list[dict[str, Any]]:
         return [{"service": "recruitment", "position": self.position, "recorded_at": None}]
 
     async def fetchval(self, _sql: str) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import struct
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -133,9 +133,8 @@ class Answers:
     come together ask once.
     """
 
-    def __init__(self, reader: Reader, heads: Heads, clock: Callable[[], datetime]) -> None:
-        self._reader, self._heads, self._clock = reader, heads, clock
-        self._sums = KeptSums()
+    def __init__(self, reader: Reader, heads: Heads, sums: "KeptSums", clock: Callable[[], datetime]) -> None:
+        self._reader, self._heads, self._sums, self._clock = reader, heads, sums, clock
         self._state: object = None
         self._answers: dict[object, _Kept] = {}
         self._bytes = 0
@@ -172,25 +171,18 @@ class Answers:
         async with self._reader.view() as view:
             plan = plan_of(view.chart, question.plan)
             asked = asked_of(plan, question.as_of, question.known_at, question.district, now)
-            checkpoints = await view.connection.fetch(view.sql(_FILE)["complete_to"])
-            ground = Ground(
-                plan,
-                view.chart,
-                await view.targets(plan),
-                await self._sums.read(view, plan, asked, checkpoints, question.indicator),
-                asked,
-            )
+            sums = await self._sums.read(view, plan, asked, question.indicator)
+            ground = Ground(plan, view.chart, await view.targets(plan), sums, asked)
             body = {"plan": plan.id} | asked.shown() | await make(ground, view)
-            read = await self._reader.state_in(view)
         if question.known_at is None:
             body["known_at"] = _NOW
-        state = (read, self._where_heads_are())
-        text = orjson.dumps(body | {"complete_to": complete_to(checkpoints, self._heads)})
+        state = (view.state, self._where_heads_are())
+        text = orjson.dumps(body | {"complete_to": complete_to(view.checkpoints, self._heads)})
         head, dated, tail = text.partition(_NOW.encode())
         tag = f'W/"{hashlib.sha256(text).hexdigest()[:32]}"'
         kept = _Kept(head, True, tail, tag) if dated else _Kept(b"", False, text, tag)
         # With clocks that disagree, what is known now may change by time alone.
-        if all(row["recorded_at"] is None or row["recorded_at"] <= now for row in checkpoints):
+        if all(row["recorded_at"] is None or row["recorded_at"] <= now for row in view.checkpoints):
             self._keep(state, key, kept, len(text))
         return kept
 
@@ -234,15 +226,14 @@ class KeptSums:
     def __init__(self) -> None:
         self._sums: dict[object, Sums] = {}
 
-    async def read(
-        self, view: View, plan: Plan, asked: Asked, checkpoints: Sequence[asyncpg.Record], indicator: str | None = None
-    ) -> Sums:
+    async def read(self, view: View, plan: Plan, asked: Asked, indicator: str | None = None) -> Sums:
         """Return the sums of a plan, or of one indicator of it."""
         if asked.as_of < plan.period.first:
             return {}
-        beyond = {row["service"] for row in checkpoints if row["recorded_at"] and row["recorded_at"] > asked.known_at}
+        last = {row["service"]: row["recorded_at"] for row in view.checkpoints}
+        beyond = {service for service, at in last.items() if at is not None and at > asked.known_at}
         known_at = asked.known_at if beyond else None
-        rests_on = tuple((row["service"], row["position"]) for row in checkpoints if row["service"] not in beyond)
+        rests_on = tuple((row["service"], row["position"]) for row in view.checkpoints if row["service"] not in beyond)
         as_of = min(asked.as_of, plan.period.last)
         key, whole = ((view.number, plan.id, one, as_of, known_at, rests_on) for one in (indicator, None))
         kept = self._sums.pop(key, None) or self._sums.get(whole)

@@ -30,6 +30,7 @@ MonthAsked = Annotated[str | None, Query(alias="month", description="月份 a mo
 FormAsked = Annotated[
     Literal["json", "csv"], Query(alias="format", description="csv 供电子表格打开 for a spreadsheet; json for programs")
 ]
+AfterPlace = Annotated[str | None, Query(description="上一页的 next the page before's `next`")]
 AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
 NAMED: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "没有这个计划或指标 No such plan or indicator"},

@@ -71,14 +71,13 @@ class _Closings:
         reader: Reader,
         heads: Heads,
         ask: Callable[[bool], Awaitable[Sequence[str]]],
+        sums: KeptSums,
         clock: Callable[[], datetime],
     ) -> None:
-        self._reader, self._heads, self._ask, self._clock = reader, heads, ask, clock
-        self._sums = KeptSums()
+        self._reader, self._heads, self._ask, self._sums, self._clock = reader, heads, ask, sums, clock
 
     async def ground_of(self, view: View, plan: Plan, asked: Asked) -> Ground:
-        checkpoints = await view.connection.fetch(view.sql("sums.sql")["complete_to"])
-        sums = await self._sums.read(view, plan, asked, checkpoints)
+        sums = await self._sums.read(view, plan, asked)
         return Ground(plan, view.chart, await view.targets(plan), sums, asked)
 
     async def figures(self, plan: str, month: str, known_at: str | None) -> Body:
@@ -109,8 +108,7 @@ class _Closings:
         limit = self._clock() + timedelta(seconds=_PATIENCE)
         while True:
             async with self._reader.view() as view:
-                rows = await view.connection.fetch(view.sql("sums.sql")["complete_to"])
-            counted = {row["service"]: row["position"] for row in rows}
+                counted = {row["service"]: row["position"] for row in view.checkpoints}
             behind = ", ".join(service for service, position in wanted.items() if counted.get(service, 0) < position)
             if not behind:
                 return
@@ -148,11 +146,15 @@ class _Closings:
 
 
 def routes(
-    reader: Reader, heads: Heads, ask: Callable[[bool], Awaitable[Sequence[str]]], clock: Callable[[], datetime]
+    reader: Reader,
+    heads: Heads,
+    ask: Callable[[bool], Awaitable[Sequence[str]]],
+    sums: KeptSums,
+    clock: Callable[[], datetime],
 ) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/v1/plans", tags=["closings"])
-    closings = _Closings(reader, heads, ask, clock)
+    closings = _Closings(reader, heads, ask, sums, clock)
 
     @router.get(
         "/{plan}/figures",

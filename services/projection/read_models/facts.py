@@ -1,9 +1,10 @@
 """Which facts is a number made of: their sum is the cell, or a month of it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import asyncpg
 import orjson
@@ -11,9 +12,10 @@ from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
 from services.projection.judging import Asked, Body, show_period
+from services.projection.read_models.answers import KeptSums
 from services.projection.read_models.asking import (
     RESPONSES,
-    AfterRow,
+    AfterPlace,
     AsOf,
     District,
     FormAsked,
@@ -30,14 +32,24 @@ from services.projection.read_models.asking import (
 )
 from services.projection.read_models.reading import Reader, View
 from services.projection.sheets import csv_headers, csv_lines
+from services.projection.values import Cell, bounds
 from shared.events import show_instant
+from shared.http import Problem
 from shared.plan import Indicator, Plan
 
 _FILE: Final = "facts.sql"
 _CHUNK: Final = 2000
+_AFTER: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{1,9})")
 
 
-def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
+class Place(NamedTuple):
+    """Where a page begins: the day from which facts count, and how many of that day stand before it."""
+
+    day: date
+    passed: int = 0
+
+
+def routes(reader: Reader, sums: KeptSums, clock: Callable[[], datetime]) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
@@ -59,7 +71,7 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
         month: MonthAsked = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
-        after: AfterRow = 0,
+        after: AfterPlace = None,
         limit: Annotated[
             int | None, Query(ge=1, le=5000, description="每页几条,不给则全部 how many a page; all when left out")
         ] = None,
@@ -71,9 +83,19 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
             asked = asked_of(found, as_of, known_at, district, clock())
             wanted = indicator_of(found, indicator)
             number = period_of(found, wanted, period, asked.as_of)
-            cell = _cell(view, found, wanted, number, days_of(wanted, month), asked)
-            rows = _rows(view, cell, after, limit)
-            sums = (await view.connection.fetch(view.sql(_FILE)["sums"], *cell))[0]
+            days = days_of(wanted, month)
+            cell = _cell(view, found, wanted, number, days, asked)
+            place, more = place_of(after, _first(found, wanted, number, days)), None
+            rows = _rows(view, cell, place)
+            if limit is not None:
+                page = await view.connection.fetch(view.sql(_FILE)["facts"], *_from(cell, place), limit + 1)
+                rows, more = _once(page[:limit]), _next(page, place, limit)
+            if month is None:
+                numerator, denominator, _ = Cell(
+                    found, view.chart, wanted, number, district, await sums.read(view, found, asked, wanted.id)
+                ).at()
+            else:
+                numerator, denominator = map(int, (await view.connection.fetch(view.sql(_FILE)["sums"], *cell))[0])
             # Sent while they are read: a cell may be made of a million.
             held = stack.pop_all()
             if form == "csv":
@@ -85,10 +107,9 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
                 "period": show_period(number),
                 "month": month,
                 **asked.shown(),
-                "numerator": int(sums["num"]),
-                "denominator": int(sums["den"]) if wanted.is_ratio else None,
+                "numerator": numerator,
+                "denominator": denominator if wanted.is_ratio else None,
             }
-            more = None if limit is None or sums["facts"] <= after + limit else str(after + limit)
             return StreamingResponse(_json(held, head, rows, more), media_type="application/json")
 
     return router
@@ -98,8 +119,33 @@ async def facts_of(
     view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
 ) -> AsyncIterator[list[Body]]:
     """Yield what each fact adds to a cell, in the order of the days it counts from, some at a time."""
-    async for rows in _rows(view, _cell(view, plan, indicator, period, days, asked), 0, None):
+    place = Place(_first(plan, indicator, period, days))
+    async for rows in _rows(view, _cell(view, plan, indicator, period, days, asked), place):
         yield rows
+
+
+def place_of(after: str | None, first: date) -> Place:
+    """Return where a page begins, 0 being the start; raises Problem for what was no `next`."""
+    if after in (None, "0"):
+        return Place(first)
+    if found := _AFTER.fullmatch(after or ""):
+        with contextlib.suppress(ValueError):
+            return Place(date.fromisoformat(found[1]), int(found[2]))
+    raise Problem(422, "after 应为上一页的 next。", "after must be the `next` of the page before.")
+
+
+def _first(plan: Plan, indicator: Indicator, period: int, days: tuple[date, date]) -> date:
+    """Return the first day from which a fact can count in a cell; in a level from any."""
+    return days[0] if indicator.basis == "level" else max(days[0], bounds(plan, period)[0])
+
+
+def _next(page: Sequence[asyncpg.Record], place: Place, limit: int) -> str | None:
+    """Return where the page after one begins, of which one row too many was read; None when there is none."""
+    if len(page) <= limit:
+        return None
+    last = page[limit - 1]["counted_on"]
+    passed = sum(row["counted_on"] == last for row in page[:limit])
+    return f"{last}.{passed + (place.passed if last == place.day else 0)}"
 
 
 def _cell(
@@ -112,10 +158,20 @@ def _cell(
     return [line.number for line in lines], period, as_of, asked.known_at, *days, asked.district
 
 
-async def _rows(view: View, cell: tuple[Any, ...], after: int, limit: int | None) -> AsyncIterator[list[Body]]:
-    cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *cell, after, limit)
+def _from(cell: tuple[Any, ...], place: Place) -> tuple[Any, ...]:
+    lines, period, as_of, known_at, _, last, district = cell
+    return lines, period, as_of, known_at, place.day, last, district, place.passed
+
+
+async def _rows(view: View, cell: tuple[Any, ...], place: Place) -> AsyncIterator[list[Body]]:
+    cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *_from(cell, place), None)
     while rows := await cursor.fetch(_CHUNK):
         yield [_fact(row) for row in rows]
+
+
+async def _once(page: Sequence[asyncpg.Record]) -> AsyncIterator[list[Body]]:
+    if page:
+        yield [_fact(row) for row in page]
 
 
 def _fact(row: asyncpg.Record) -> Body:

@@ -21,7 +21,7 @@ from shared.plan import Plan
 
 _CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
 _PLANS: Final = "select plans from generation where number = $1"
-State = tuple[object, ...]
+State = tuple[int, int, tuple[tuple[object, ...], ...]]  # generation, revision of its plans, checkpoints
 _Connection = asyncpg.pool.PoolConnectionProxy
 
 
@@ -36,12 +36,21 @@ class _Kept:
 
 @dataclass(slots=True)
 class View:
-    """One snapshot of one generation: what is read with it fits together."""
+    """One snapshot of one generation: what is read with it fits together.
 
-    connection: asyncpg.pool.PoolConnectionProxy
-    number: int
+    `state` differs whenever anything that is read may; `checkpoints`: how far each log is counted, by service.
+    """
+
+    connection: _Connection
+    state: State
+    checkpoints: Sequence[asyncpg.Record]
     chart: Chart
     kept: _Kept
+
+    @property
+    def number(self) -> int:
+        """The number of the generation."""
+        return self.state[0]
 
     def sql(self, file: str) -> Mapping[str, str]:
         """Return the queries of a read model's .sql file on this generation."""
@@ -56,10 +65,9 @@ class View:
 
     async def decided(self) -> Sequence[Fact]:
         """Return all that the plan office has decided, in the order of its log."""
-        sql = of_generation(self.number)
-        position = await self.connection.fetchval(sql["planning_position"]) or 0
+        position = next((row["position"] for row in self.checkpoints if row["service"] == LANGUAGE.service), 0)
         if position != self.kept.position:
-            rows = await self.connection.fetch(sql["planning"], 0)
+            rows = await self.connection.fetch(of_generation(self.number)["planning"], 0)
             facts = [decode_fact({LANGUAGE.service: LANGUAGE}, orjson.loads(row["bytes"]), ()) for row in rows]
             self.kept.position, self.kept.decided, self.kept.targets = position, facts, {}
         return self.kept.decided
@@ -100,17 +108,13 @@ class Reader:
             self._next = asyncio.create_task(self._state_after(self._asking))
         return await asyncio.shield(self._next)
 
-    async def state_in(self, view: View) -> State:
-        """Return the same as a view sees it."""
-        return await _state(view.connection)
-
     async def _state_after(self, before: asyncio.Task[State] | None) -> State:
         if before is not None:
             await asyncio.wait([before])
         self._asking, self._next = self._next, None
         with _told():
             async with self.pool.acquire(timeout=5) as connection:
-                return await _state(connection)
+                return (await _state(connection))[0]
 
     @contextlib.asynccontextmanager
     async def view(self) -> AsyncIterator[View]:
@@ -120,21 +124,20 @@ class Reader:
                 self.pool.acquire(timeout=5) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                row = await connection.fetchrow(_CURRENT)
-                if row is None:
-                    raise NotCountedYet
-                key = (row["number"], row["revision"])
+                state, checkpoints = await _state(connection)
+                key = state[:2]
                 if key not in self._charts:
-                    chart = Chart(read_plans(await connection.fetchval(_PLANS, row["number"])))
+                    chart = Chart(read_plans(await connection.fetchval(_PLANS, state[0])))
                     self._charts = {key: (chart, _Kept())}
-                yield View(connection, row["number"], *self._charts[key])
+                yield View(connection, state, checkpoints, *self._charts[key])
 
 
-async def _state(connection: _Connection) -> State:
+async def _state(connection: _Connection) -> tuple[State, Sequence[asyncpg.Record]]:
     row = await connection.fetchrow(_CURRENT)
     if row is None:
         raise NotCountedYet
-    return (*row, *map(tuple, await connection.fetch(of_generation(row["number"])["checkpoints"])))
+    checkpoints = await connection.fetch(of_generation(row["number"])["checkpoints"])
+    return (row["number"], row["revision"], tuple(map(tuple, checkpoints))), checkpoints
 
 
 @contextlib.contextmanager

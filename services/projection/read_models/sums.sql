@@ -17,6 +17,3 @@ select line, part, period, district,
     sum(delta)::bigint as value
 from g.contribution where line = any($1::smallint[]) and effective_on <= $2 and recorded_at > $5
 group by 1, 2, 3, 4, 5
-
--- name: complete_to
-select service, position, recorded_at from g.checkpoint order by service
