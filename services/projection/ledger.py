@@ -159,7 +159,7 @@ class Batch:
                 if delta:
                     self._append(line, key, delta, group[0].stood[0], group, contributions)
             return
-        if line.simple and line.shape is Shape.ONCE:
+        if line.shape is Shape.ONCE and all(line.uses[row.use].role is Role.OPENS for row in group):
             group = _that_may_win(line, group)
         instants = sorted({at for row in group for at in row.stood[row.known :]})
         if not instants:
@@ -307,21 +307,22 @@ def _groups(chart: Chart, rows: Sequence[Standing]) -> Iterator[list[Standing]]:
 
 
 def _that_may_win(line: Line, group: Iterable[Standing]) -> list[Standing]:
-    """Leave out the facts of a member before which an earlier one stands for good: many must not cost their square.
+    """Leave out openings before which an earlier one of their member stands for good: many must not cost their square.
 
     What the ledger has counted gives way to what it has counted only.
     """
     kept = []
-    best: dict[tuple[bool, tuple[int, ...]], tuple[date, str, str]] = {}
+    best: dict[tuple[bool, str | None, tuple[int, ...]], tuple[date, str, str]] = {}
     for row in sorted(group, key=lambda row: row.stood[0]):
         periods = tuple(period for period, first, last in line.periods if first <= row.on <= last)
-        before = best.get((row.known > 0, periods))
+        before = best.get((row.known > 0, row.member, periods))
         if before is not None and before < row.order:
             continue
         kept.append(row)
         if len(row.stood) == 1 and row.stop is None and row.amount:
             for known in (True, False) if row.known else (False,):
-                best[known, periods] = min(best.get((known, periods), row.order), row.order)
+                key = (known, row.member, periods)
+                best[key] = min(best.get(key, row.order), row.order)
     return kept
 
 
