@@ -38,6 +38,7 @@ from services.district.journal import Journal, default_place
 from services.district.sending import Summary, send_file
 from services.district.web import WebClient
 from shared.broker import wrong_settings
+from shared.command_line import run
 from shared.events import SHANGHAI
 
 STATUSES: Final = ("accepted", "waiting", "refused", "invalid", "misdirected", "duplicate")
@@ -521,4 +522,4 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 if __name__ == "__main__":
-    app(prog_name="skillplan")
+    run(app, "skillplan", STOPPED)

@@ -7,7 +7,6 @@ is wrong, 3 when the service cannot be reached or lets nobody in with this key.
 import json
 import math
 import os
-import re
 import sys
 import uuid
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shared.command_line import run
 from shared.events import SHANGHAI
 
 Body = dict[str, Any]
@@ -481,29 +481,7 @@ def _number(value: float | None) -> str:
 
 def main() -> None:
     """Run the command line."""
-    try:
-        sys.exit(int(app(prog_name="skillplan plan", standalone_mode=False) or DONE))
-    except typer.Abort:
-        _err.print("✗ 已中断,没有改变。\n  Interrupted; nothing has changed.", markup=False)
-        sys.exit(REFUSED)
-    except typer.TyperException as error:
-        sys.exit(_misused(error))
-
-
-def _misused(error: typer.TyperException) -> int:
-    """Say what is wrong with a command as it was typed, and where to look."""
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "skillplan plan"
-    if type(error).__name__ == "NoArgsIsHelpError":  # the help was printed
-        return WRONG
-    said = error.format_message() if hasattr(error, "format_message") else str(error)
-    said = " ".join(said.split()).rstrip(".")
-    named = re.search(r"'([^']+)'|(-{1,2}[a-z][a-z-]*)", said)
-    about = f"({named[1] or named[2]})" if named else ""
-    _err.print(
-        f"✗ 命令写法有误{about},请看 {command} --help。\n  {said}. See {command} --help.", markup=False, soft_wrap=True
-    )
-    return WRONG
+    run(app, "skillplan plan", REFUSED)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,35 @@
+"""Says in both languages what is wrong with a command as it was typed; Typer itself says it in English alone."""
+
+import re
+import sys
+from typing import Final, NoReturn
+
+import typer
+from rich.console import Console
+
+MISUSED: Final = 2
+_err: Final = Console(stderr=True)
+
+
+def run(app: typer.Typer, name: str, interrupted: int) -> NoReturn:
+    """Run a command line and end with its exit code: 2 where it was typed wrong, `interrupted` where it was stopped."""
+    try:
+        sys.exit(int(app(prog_name=name, standalone_mode=False) or 0))
+    except typer.Abort:
+        _err.print("✗ 已中断。\n  Interrupted.", markup=False)
+        sys.exit(interrupted)
+    except typer.TyperException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":  # the help was printed
+            _err.print(_misused(error, name), markup=False, soft_wrap=True)
+        sys.exit(MISUSED)
+
+
+def _misused(error: typer.TyperException, name: str) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else name
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    said = " ".join(said.split()).rstrip(".")
+    named = re.search(r"'([^']+)'|(-{1,2}[a-z][a-z-]*)", said)
+    about = f"({named[1] or named[2]})" if named else ""
+    end = "" if said.endswith("?") else "."
+    return f"✗ 命令写法有误{about},请看 {command} --help。\n  {said}{end} See {command} --help."
