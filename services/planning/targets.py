@@ -264,12 +264,14 @@ def months_of(plan: Plan, period: str) -> list[date]:
 def weights_of(plan: Plan, indicator: Indicator, period: str, weighed_by: Plan | None = None) -> tuple[Decimal, ...]:
     """Return what a plan file, by default the plan's own, lets each month of a period weigh."""
     said = weighed_by or plan
-    weights = indicator.month_weights or said.month_weights
-    january = said.years[0] * 12
-    return tuple(
-        Decimal(weights[(month.year * 12 + month.month - 1 - january) % len(weights)])
-        for month in months_of(plan, period)
-    )
+    return _weights(*bounds(plan, period), tuple(indicator.month_weights or said.month_weights), said.years[0])
+
+
+@lru_cache(maxsize=512)
+def _weights(first: date, last: date, weights: tuple[int | Decimal, ...], year: int) -> tuple[Decimal, ...]:
+    """Return what the months between two days weigh; `weights` begin with the January of a year and come again."""
+    months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    return tuple(Decimal(weights[(month - year * 12) % len(weights)]) for month in months)
 
 
 def differences(before: Plan | None, after: Plan) -> list[Difference]:

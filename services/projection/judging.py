@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from services.projection.chart import WHOLE, Chart
@@ -237,7 +238,7 @@ def show_pace(ground: Ground, standing: Standing) -> Body | None:
         "clause": target.clause,
         "revision": None if target.revised_by is None else target.revised_by.report_id,
         "elapsed": number(standing.course.share(standing.day)),
-        "weights": [number(month.weight) for month in standing.course.months],
+        "weights": _weights(standing.course),
         "baseline": number(goal.baseline) if goal.kind.level else None,
         "expected": number(expected),
         "ratio": number(ratio),
@@ -247,6 +248,11 @@ def show_pace(ground: Ground, standing: Standing) -> Body | None:
         "needed_per_month": number(needed),
         "forecast": show_forecast(ground.forecast(standing)),
     }
+
+
+@lru_cache(maxsize=512)
+def _weights(course: Course) -> tuple[float | int | None, ...]:
+    return tuple(number(month.weight) for month in course.months)
 
 
 def show_forecast(found: Forecast) -> Body:
@@ -264,8 +270,8 @@ def show_forecast(found: Forecast) -> Body:
 
 def number(value: Fraction | Any | None) -> float | int | None:
     """Return a number for JSON: an integer where it is one, else the nearest double."""
-    if value is None:
-        return None
+    if value is None or isinstance(value, int):
+        return value
     exact = value if isinstance(value, Fraction) else Fraction(value)
     return exact.numerator if exact.denominator == 1 else float(exact)
 

@@ -54,7 +54,7 @@ class Course:
             for (begin, end), weight in zip(bounds, weights, strict=True)
         )
         self._gone = list(accumulate((month.load for month in self.months), initial=Fraction()))
-        self._passed = list(accumulate((month.until(last) for month in self.months), initial=Fraction()))
+        self.passed = list(accumulate((month.until(last) for month in self.months), initial=Fraction()))
         self.total = self._gone[-1]
 
     def at(self, day: date) -> int:
@@ -69,12 +69,11 @@ class Course:
 
     def share(self, day: date) -> Fraction:
         """Return the share of the period that is gone: 0 before its first day, 1 from its last day on."""
-        return self.gone(day) / self.total
+        return _share(self, day)
 
     def months_left(self, day: date) -> Fraction:
         """Return how many months are left after a day, the rest of the running one by its days."""
-        at = self.at(day)
-        return self._passed[-1] - self._passed[at] - self.months[at].until(day)
+        return _months_left(self, day)
 
     def day_when(self, after: date, gone: Fraction) -> date | None:
         """Return the first day after another on which as much more (not 0) is gone; None when that is too much."""
@@ -88,6 +87,18 @@ class Course:
                 return begin + timedelta(days=max(0, math.ceil(gone / each) - 1))
             gone -= each * days
         return None
+
+
+# Every target of a plan asks the same of a few courses.
+@lru_cache(maxsize=2048)
+def _share(course: Course, day: date) -> Fraction:
+    return course.gone(day) / course.total
+
+
+@lru_cache(maxsize=2048)
+def _months_left(course: Course, day: date) -> Fraction:
+    at = course.at(day)
+    return course.passed[-1] - course.passed[at] - course.months[at].until(day)
 
 
 def months_between(first: date, last: date) -> list[tuple[date, date]]:
