@@ -25,7 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Health is for whoever watches; it says nothing of a report or a person.
 PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
 # Pages and the description of the API are the same for everybody; what they show is asked for with a key.
-_OPEN: Final = PROBES | {"/", "/map.json", "/openapi.json", "/asyncapi.yaml", "/schemas"}
+_OPEN: Final = PROBES | {"/", "/docs", "/map.json", "/openapi.json", "/asyncapi.yaml", "/schemas"}
 _OPEN_BELOW: Final = ("/assets/", "/schemas/")
 # What each role may, by method and beginning of the path; the longest that fits decides, what none fits is nobody's.
 # Which sources a district or a planner speaks for is decided report by report (RULES A10).

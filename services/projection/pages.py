@@ -15,8 +15,11 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Swagger UI sets styles of its own, with pictures in them.
+_POLICY_OF_REFERENCE: Final = _POLICY.replace(
+    "style-src 'self'; img-src 'self'", "style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+)
 _HEADERS: Final = {
-    "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -49,15 +52,24 @@ class _Kept(StaticFiles):
 
 
 def add_pages(app: FastAPI, outlines: Path | None, static: Path = STATIC) -> None:
-    """Serve the dashboard at `/`; without a built one `/` says so. `outlines`: another map than the built one."""
+    """Serve the dashboard at `/` and the API's own page at `/docs`; where they are not built they say so.
+
+    `outlines`: another map than the built one.
+    """
+
+    def page(name: str, policy: str) -> Response:
+        file = static / name
+        # Read each time: where it was built anew while we run, no old names of files.
+        text = file.read_bytes() if file.is_file() else _NOT_BUILT
+        return HTMLResponse(text, headers=_HEADERS | {"Content-Security-Policy": policy})
 
     @app.get("/", include_in_schema=False)
     async def get_page() -> Response:
-        index = static / "index.html"
-        if not index.is_file():
-            return HTMLResponse(_NOT_BUILT, headers=_HEADERS)
-        # Built anew while it runs: no old names of files.
-        return HTMLResponse(index.read_bytes(), headers=_HEADERS)
+        return page("index.html", _POLICY)
+
+    @app.get("/docs", include_in_schema=False)
+    async def get_reference() -> Response:
+        return page("docs.html", _POLICY_OF_REFERENCE)
 
     @app.get("/map.json", include_in_schema=False)
     async def get_outlines() -> Response:

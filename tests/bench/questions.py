@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import asyncpg
 
+from deploy import dashboard
 from services.projection import store
 from services.projection.chart import Chart, Part, Shape
 from services.projection.store import of_generation
@@ -18,10 +19,13 @@ from tests.bench.meter import Meter
 from tests.bench.report import Row
 from tests.bench.stage import Stage, pid_of
 from tests.conftest import ROOT
+from tests.e2e.browsing import CHROMIUM, run_errand
 from tests.integration.processes import Process
 
 PLAN = "shaoxing-2023-2025"
 MOST_MS = 50.0
+_VISIT_MS = 1500
+_VISITS = 7
 _AIM = 1000
 _CLIENTS = 32
 _SERVICE = "projection"
@@ -40,6 +44,7 @@ _QUESTIONS = {
 
 def measure_questions(stage: Stage, sizes: Sizes) -> list[Row]:
     """Ask each question of a ledger of so many facts, all districts and lines of the plan, a thousand days."""
+    dashboard.build(lambda _: None)
     with stage.system() as system, asyncio.Runner() as runner:
         api = system.process(_SERVICE, "api")
         dsn = system.databases[_SERVICE].dsn
@@ -54,6 +59,7 @@ def measure_questions(stage: Stage, sizes: Sizes) -> list[Row]:
             runner.run(connection.execute(moved))
 
         rows = [_ask(api, move, name, path, sizes, pids) for name, path in _QUESTIONS.items()]
+        rows.append(_visit(api, move, sizes, pids))
         runner.run(connection.close())
         path = f"/v1/plans/{PLAN}/progress?as_of=2025-09-15"
         kept = Row("10 /progress from what is kept", "requests", aim=None, note=f"{_CLIENTS} clients; aim {_AIM:,}/s")
@@ -83,6 +89,25 @@ def _ask(api: Process, move: Callable[[], None], name: str, path: str, sizes: Si
     row.note = (
         f"{sizes.large_log:,} facts: p50 {statistics.median(times):.0f} ms, p95 {p95:.0f} ms"
         f" {'✓' if p95 < MOST_MS else '✗'} (limit {MOST_MS:.0f})"
+    )
+    return row
+
+
+def _visit(api: Process, move: Callable[[], None], sizes: Sizes, pids: dict[str, int]) -> Row:
+    """Open the overview in a browser that knows nothing yet, after the ledger has moved."""
+    row = Row("11 overview in a browser", "visits", aim=None)
+    if CHROMIUM is None:
+        row.note = "not measured: no Chromium"
+        return row
+    meter = Meter(pids)
+    times = []
+    for _ in range(_VISITS):
+        move()
+        times.append(run_errand("visit", base=api.url, plan=PLAN, as_of="2025-09-15")["ms"])
+    row.ours.append(meter.section(len(times)))
+    row.note = (
+        f"{sizes.large_log:,} facts: p50 {statistics.median(times):.0f} ms, most {max(times):.0f} ms"
+        f" {'✓' if statistics.median(times) < _VISIT_MS else '✗'} (limit {_VISIT_MS})"
     )
     return row
 

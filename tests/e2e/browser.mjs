@@ -52,6 +52,15 @@ const valueOf = (page, indicator) =>
 const live = (page) => page.waitForSelector('.fresh[data-connection="live"]');
 
 const errands = {
+  /** How long a first visit takes until the overview can be used, by a browser that knows nothing yet. */
+  async visit() {
+    const { page } = await open();
+    const began = Date.now();
+    await page.goto(`${base}/#/${plan}?as_of=${told.as_of}`);
+    await there(page);
+    return { ms: Date.now() - began };
+  },
+
   /** A hire moves the number of an open page; how long after the API showed it. */
   async journey() {
     const { page, seen } = await open();
@@ -154,6 +163,18 @@ const errands = {
       await page.context().close();
     }
     return {};
+  },
+
+  /** The API's own page draws every question from our files alone. */
+  async reference() {
+    const { page, seen } = await open();
+    await page.goto(`${base}/docs`);
+    await page.waitForSelector(".opblock-summary");
+    const shown = await page.locator(".opblock-summary-path").allInnerTexts();
+    await page.locator(".opblock-summary").first().click();
+    await page.waitForSelector(".opblock-body");
+    await page.screenshot({ path: `${shots}/reference.png` });
+    return { shown: shown.map((path) => path.replaceAll("\u200b", "")), complaints: seen.complaints, hosts: [...seen.hosts] };
   },
 
   /** The API goes away and comes back while a page is open. */

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import shutil
 import struct
 import subprocess
 import sys
@@ -16,18 +14,17 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from deploy.dashboard import path_with_node
 from deploy.local.children import dies_with_parent
 from deploy.local.installation import load
 from deploy.local.ports import any_free
 from deploy.local.processes import Supervisor, environment, inherited
 from shared.keys import KeyFile, Role
 from tests.conftest import ROOT
+from tests.e2e.browsing import CHROMIUM, run_errand
 from tests.e2e.conftest import PLAN
 from tests.integration.processes import eventually
 from tests.integration.reports import person_hired
 
-CHROMIUM: Final = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 SHOTS: Final = Path(os.environ.get("SCREENSHOTS") or ROOT / ".cache" / "screenshots")
 _PAGES: Final = {
     "overview": f"#/{PLAN}?as_of=2025-06-30",
@@ -65,18 +62,8 @@ def browser(addresses: dict[str, str]) -> Browser:
     """Run one errand of browser.mjs and return what it saw."""
 
     def run(errand: str, **told: Any) -> dict[str, Any]:
-        given = {
-            "base": addresses["projection"], "recruitment": addresses["recruitment"], "plan": PLAN,
-            "chromium": CHROMIUM, "shots": str(SHOTS),
-            "packages": str(ROOT / "services" / "projection" / "dashboard" / "package.json"), **told,
-        }  # fmt: skip
-        done = subprocess.run(
-            ["node", str(Path(__file__).with_name("browser.mjs")), errand, json.dumps(given)],
-            capture_output=True, text=True, timeout=280, check=False, env={**os.environ, "PATH": path_with_node()},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-        seen: dict[str, Any] = json.loads(done.stdout)
-        return seen
+        places = {"base": addresses["projection"], "recruitment": addresses["recruitment"]}
+        return run_errand(errand, **{"plan": PLAN, "shots": str(SHOTS), **places, **told})
 
     return run
 
@@ -112,6 +99,17 @@ def test_the_pictures_of_the_documentation_show_these_pages(browser: Browser) ->
             assert struct.unpack(">II", raw[16:24]) == (told["width"], told["height"])  # PNG says so there
             assert len(raw) > _EMPTY_PICTURE, "something is on it"
     assert sum(file.stat().st_size for file in PICTURES.iterdir()) < _LARGEST_PICTURES
+
+
+def test_the_page_of_the_api_draws_every_question_from_our_files_alone(
+    browser: Browser, addresses: dict[str, str]
+) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    described = httpx.get(f"{addresses['projection']}/openapi.json").json()["paths"]
+    seen = browser("reference")
+    assert set(seen["shown"]) == set(described)
+    assert seen["complaints"] == []
+    assert seen["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
 
 
 def test_a_lost_connection_is_shown_and_mended(browser: Browser, state: Path) -> None:

@@ -7,6 +7,7 @@ export default defineConfig({
     outDir: process.env.SKILLPLAN_STATIC ?? "../static",
     emptyOutDir: true,
     target: "es2022",
+    rollupOptions: { input: ["index.html", "docs.html"] },
     // A picture in a style sheet would need `data:` in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
