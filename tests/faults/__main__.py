@@ -90,7 +90,9 @@ def main() -> int:
     """Run the table, or the faults whose name holds a word."""
     asked = argparse.ArgumentParser(prog="make faults", description="故障表 the table of faults")
     asked.add_argument("--only", default="", help="名称含此词者 faults whose English name holds this")
-    asked.add_argument("--held", type=float, default=60.0, help="每个故障持续秒数 seconds that each lasts")
+    asked.add_argument(
+        "--held", type=float, help="每个故障持续秒数,不给则各依其表 seconds that each lasts; else its own"
+    )
     asked.add_argument("--rate", type=float, default=300.0, help="每秒报告数 reports a second")
     asked.add_argument("--write", action="store_true", help="写入 docs/faults.md write the page")
     options = asked.parse_args()
@@ -103,8 +105,10 @@ def main() -> int:
     console, rows, began = Console(width=200), [], time.monotonic()
     for number, fault in enumerate(chosen, 1):
         console.print(f"… {number}/{len(chosen)} {fault.zh} {fault.en}")
-        row = done(fault, options.held, options.rate, console)
+        row = done(fault, options.held or fault.held, options.rate, console)
         rows.append(row)
+        if options.write:  # each time: a row that is there is not lost with those that are not
+            _PAGE.write_text(page(rows, options.rate), encoding="utf-8")
         passed = f"{time.monotonic() - began:.0f} s"
         console.print(f"  {'✗ ' + escape(row.wrong) if row.wrong else '✓'} {row.accepted}/{row.sent} {passed}")
     table = Table()
@@ -113,8 +117,6 @@ def main() -> int:
     for row in rows:
         table.add_row(*map(escape, cells(row)))
     console.print(table)
-    if options.write:
-        _PAGE.write_text(page(rows, options.rate), encoding="utf-8")
     return 1 if any(row.wrong for row in rows) else 0
 
 

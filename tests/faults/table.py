@@ -46,6 +46,7 @@ class Fault:
     names: str = ""  # what `/readyz` of some process has to name meanwhile, as an expression; empty: nothing
     services: tuple[str, ...] = ("recruitment",)
     own_disks: bool = False
+    held: float = 60.0  # seconds
 
 
 @dataclass
@@ -285,10 +286,10 @@ FAULTS: Final = (
         "PostgreSQL 磁盘写满", "database's disk full", _full("database", _next_wal),
         "recruitment api decisions database: records nothing", own_disks=True,
     ),
-    Fault("数据库连接被切断", "connections cut", _cut),
-    Fault("网络迟缓(每向 100 毫秒)", "late network", _late),
-    Fault("连接被重置", "reset connections", _reset),
-    Fault("半开连接", "half-open connections", _half_open, "kafka|database"),
+    Fault("数据库连接被切断", "connections cut", _cut, held=20),
+    Fault("网络迟缓(每向 100 毫秒)", "late network", _late, held=20),
+    Fault("连接被重置", "reset connections", _reset, held=20),
+    Fault("半开连接", "half-open connections", _half_open, "kafka|database", held=20),
     Fault("HTTP 进程被杀", "api killed", _kills(("recruitment", "api")), "recruitment api .*no answer"),
     Fault("worker 被杀", "worker killed", _kills(("recruitment", "worker")), "recruitment worker .*no answer"),
     Fault(
@@ -299,9 +300,9 @@ FAULTS: Final = (
         "听取他人事实的服务的两个进程被杀", "hearing service killed",
         _kills(("subsidy", "worker"), ("subsidy", "api")), "subsidy worker .*no answer", _SUBSIDY,
     ),
-    Fault("数据库时钟前后跳一小时", "database clock jumps", _clocks("database")),
-    Fault("领域服务时钟前后跳一小时", "service clock jumps", _clocks("services")),
-    Fault("投影器时钟前后跳一小时", "projector clock jumps", _clocks("projector")),
+    Fault("数据库时钟前后跳一小时", "database clock jumps", _clocks("database"), held=20),
+    Fault("领域服务时钟前后跳一小时", "service clock jumps", _clocks("services"), held=20),
+    Fault("投影器时钟前后跳一小时", "projector clock jumps", _clocks("projector"), held=20),
 )  # fmt: skip
 
 
