@@ -9,6 +9,7 @@ import signal
 import time
 import traceback
 from collections import defaultdict
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,11 +27,11 @@ _BEFORE, _AFTER = 1, 3  # seconds in which reports flow besides
 _HEAD = """# 故障 Faults
 
 由 `make faults ARGS=--write` 生成:每一行都在一套新建的系统上真实发生过一次,其间报告从两扇门流入,无人插手。
-Written by `make faults ARGS=--write`. Each row was done for real to a new installation while reports came in by both
-doors; nobody helped.
+只做几行时(`--only`)其余各行不变。 Written by `make faults ARGS=--write`. Each row was done for real to a new
+installation while reports came in by both doors; nobody helped. Where only some were done (`--only`) the others stay.
 
-- *每秒 a second*:计划每秒 {rate:.0f} 件;不能送达的其后补送,故含停顿。 {rate:.0f} were due each second; what could not
-  be taken was sent again afterwards, so pauses are in it.
+- *每秒 a second*:实际送达的速率;不能送达的其后补送,故含停顿。 The rate that was reached; what could not be taken was
+  sent again afterwards, so pauses are in it.
 - *追平用时 lag 0 after*:全部送达后,到每件已决定、已计数、各进程就绪。 From the last report taken to all decided, all
   counted and every process ready.
 
@@ -56,14 +57,20 @@ def told(row: Row) -> str:
     return "; ".join(lines) or "–"
 
 
-def page(rows: list[Row], rate: float) -> str:
-    """Write the page of the documentation."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(cells(row) for row in rows)]
-    return (
-        _HEAD.format(rate=rate)
-        + "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-        + "\n"
-    )
+def page(rows: list[Row], before: str) -> str:
+    """Write the page of the documentation; a fault that was not done keeps its row of the page before."""
+    heads = [_line(HEADINGS), _line(("---",) * len(HEADINGS))]
+    fresh = {row.fault.en: _line(cells(row)) for row in rows}
+    old = before.splitlines() if heads[0] in before else []
+    lines = [
+        fresh.get(fault.en) or next((line for line in old if line.startswith(f"| {fault.zh} {fault.en}")), None)
+        for fault in FAULTS
+    ]
+    return _HEAD + "\n".join([*heads, *filter(None, lines)]) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def done(fault: Fault, held: float, rate: float, console: Console) -> Row:
@@ -89,14 +96,14 @@ def _end(number: int, _frame: object) -> None:
 def main() -> int:
     """Run the table, or the faults whose name holds a word."""
     asked = argparse.ArgumentParser(prog="make faults", description="故障表 the table of faults")
-    asked.add_argument("--only", default="", help="名称含此词者 faults whose English name holds this")
+    asked.add_argument("--only", default="", help="名称含其一者 faults whose English name holds one of a,b")
     asked.add_argument(
         "--held", type=float, help="每个故障持续秒数,不给则各依其表 seconds that each lasts; else its own"
     )
     asked.add_argument("--rate", type=float, default=300.0, help="每秒报告数 reports a second")
     asked.add_argument("--write", action="store_true", help="写入 docs/faults.md write the page")
     options = asked.parse_args()
-    chosen = [fault for fault in FAULTS if options.only in fault.en]
+    chosen = [fault for fault in FAULTS if any(word in fault.en for word in options.only.split(","))]
     if not chosen:
         names = ", ".join(fault.en for fault in FAULTS)
         asked.error(f"没有这样的故障 no fault is called so: {options.only}; {names}")
@@ -108,7 +115,7 @@ def main() -> int:
         row = done(fault, options.held or fault.held, options.rate, console)
         rows.append(row)
         if options.write:  # each time: a row that is there is not lost with those that are not
-            _PAGE.write_text(page(rows, options.rate), encoding="utf-8")
+            _PAGE.write_text(page(rows, _PAGE.read_text(encoding="utf-8")), encoding="utf-8")
         passed = f"{time.monotonic() - began:.0f} s"
         console.print(f"  {'✗ ' + escape(row.wrong) if row.wrong else '✓'} {row.accepted}/{row.sent} {passed}")
     table = Table()
