@@ -7,7 +7,7 @@ const [errand, told] = [process.argv[2], JSON.parse(process.argv[3])];
 const require = createRequire(told.packages);
 const { chromium } = require("playwright-core");
 const { base, plan, shots } = told;
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 const WIDTHS = [1280, 768, 360];
 
 const browser = await chromium.launch({
