@@ -36,9 +36,23 @@ async function open({ language = "zh", theme = "light", width = 1280 } = {}) {
   return { page, seen };
 }
 
-const there = (page) =>
+const THERE_MS = 25_000;
+
+// By the clock: a browser without a screen may stop drawing frames, and would not be asked again.
+const seenThere = (page) =>
   page.waitForFunction(() => document.querySelector("main h2, main .state") && !document.querySelector(".skeleton")
-    && [...document.querySelectorAll(".chart")].every((chart) => chart.dataset.ready === "true"));
+    && [...document.querySelectorAll(".chart")].every((chart) => chart.dataset.ready === "true"), null, { polling: 20, timeout: THERE_MS });
+
+/** Wait until the page is whole; one that is not is told with what it shows, and loaded once more. */
+const there = async (page) => {
+  try {
+    await seenThere(page);
+  } catch {
+    console.error(`not there: ${page.url()}\n${await page.evaluate(() => document.body.innerHTML.slice(0, 4000))}`);
+    await page.reload();
+    await seenThere(page);
+  }
+};
 
 const go = async (page, hash) => {
   await page.evaluate((to) => { location.hash = to; }, hash);

@@ -2,11 +2,8 @@
 
 import asyncio
 import hashlib
-import struct
-import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import date, datetime
-from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import asyncpg
@@ -61,44 +58,13 @@ class _Kept:
     """
 
     def __init__(self, head: bytes, dated: bool, tail: bytes, tag: str) -> None:
-        self._head, self._dated, self.tail, self._tag = head, dated, tail, tag
+        self._head, self._dated, self._tail, self._tag = head, dated, tail, tag
 
-    def response(self, now: datetime) -> "_Answer":
+    def response(self, now: datetime) -> Response:
         # Kept by the browser, asked about each time: 304 while nothing has changed.
-        headers = {"ETag": self._tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+        headers = {"ETag": self._tag, "Cache-Control": "private, no-cache"}
         head = self._head + show_instant(now).encode() if self._dated else self._head
-        return _Answer(self, head, headers)
-
-    @cached_property
-    def deflated(self) -> bytes:
-        """The tail, compressed once for all who take it so: it refers to nothing that stands before it."""
-        return _deflate(self.tail, zlib.Z_FINISH)
-
-
-class _Answer(Response):
-    """An answer with what it is made of."""
-
-    def __init__(self, kept: _Kept, head: bytes, headers: dict[str, str]) -> None:
-        super().__init__(head + kept.tail, media_type="application/json", headers=headers)
-        self._kept, self._head = kept, head
-
-    def zipped(self) -> Response:
-        """Return the same as one gzip member (RFC 1952), of which only the head is compressed now."""
-        body = b"".join(
-            (
-                b"\x1f\x8b\x08" + bytes(6) + b"\xff",
-                _deflate(self._head, zlib.Z_FULL_FLUSH),
-                self._kept.deflated,
-                struct.pack("<II", zlib.crc32(self._kept.tail, zlib.crc32(self._head)), len(self.body) & 0xFFFFFFFF),
-            )
-        )
-        headers = {name: self.headers[name] for name in ("etag", "cache-control", "vary")}
-        return Response(body, media_type="application/json", headers={**headers, "Content-Encoding": "gzip"})
-
-
-def _deflate(content: bytes, end: int) -> bytes:
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return packer.compress(content) + packer.flush(end)
+        return Response(head + self._tail, media_type="application/json", headers=headers)
 
 
 class Conditional(APIRoute):
@@ -115,8 +81,6 @@ class Conditional(APIRoute):
             if tag is None or response.status_code != HTTP_200_OK:
                 return response
             if known is None or (tag not in (one.strip() for one in known.split(",")) and known.strip() != "*"):
-                if isinstance(response, _Answer) and "gzip" in request.headers.get("accept-encoding", ""):
-                    return response.zipped()
                 return response
             headers = {
                 name: response.headers[name] for name in ("etag", "cache-control", "vary") if name in response.headers

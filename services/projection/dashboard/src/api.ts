@@ -52,6 +52,9 @@ function together(path: string): Promise<unknown> {
   if (already) return already;
   const asked = ask(path)
     .then((answer) => answer.json() as Promise<unknown>)
+    .catch((error: unknown) => {
+      throw error instanceof Problem ? error : new Problem(0, null); // the line broke in the midst of an answer
+    })
     .finally(() => asking.get(path) === asked && asking.delete(path));
   asking.set(path, asked);
   return asked;
@@ -79,6 +82,8 @@ export interface Answer<T> {
 }
 
 const MOST_KEPT = 60;
+// What failed by no fault of the question is asked again by itself.
+const ASK_AGAIN_MS = 3000;
 const kept = new Map<string, unknown>();
 let moved = 0;
 const listeners = new Set<() => void>();
@@ -105,6 +110,7 @@ export function useAnswer<T>(path: string | null, once = false): Answer<T> {
     let stopped = false;
     let running = false;
     let asked = -1;
+    let again: ReturnType<typeof setTimeout> | undefined;
     const run = async (): Promise<void> => {
       if (running) return; // it looks again when it is done
       running = true;
@@ -121,6 +127,12 @@ export function useAnswer<T>(path: string | null, once = false): Answer<T> {
           if (!(error instanceof Problem)) throw error;
           if (error.status === UNAUTHORIZED) refused?.();
           setProblem([path, error]);
+          if (error.status === 0 || error.status >= 500) {
+            again = setTimeout(() => {
+              asked = -1;
+              void run();
+            }, ASK_AGAIN_MS);
+          }
         }
       }
       running = false;
@@ -130,6 +142,7 @@ export function useAnswer<T>(path: string | null, once = false): Answer<T> {
     void run();
     return () => {
       stopped = true;
+      clearTimeout(again);
       listeners.delete(listener);
     };
   }, [path, once]);
