@@ -51,20 +51,20 @@ class Question(NamedTuple):
     indicator: str | None = None
 
 
-class _Kept:
-    """An answer; where it says when it was known, the instant goes between `head` and `tail`.
+class _Kept(NamedTuple):
+    """An answer; where it says when it was known, the instant goes between two parts.
 
     `tag`: weak, since answers that differ in that instant alone say the same (RFC 9110, 8.8.1).
     """
 
-    def __init__(self, head: bytes, dated: bool, tail: bytes, tag: str) -> None:
-        self._head, self._dated, self._tail, self._tag = head, dated, tail, tag
+    parts: tuple[bytes, ...]
+    tag: str
 
     def response(self, now: datetime) -> Response:
+        body = show_instant(now).encode().join(self.parts)
         # Kept by the browser, asked about each time: 304 while nothing has changed.
-        headers = {"ETag": self._tag, "Cache-Control": "private, no-cache"}
-        head = self._head + show_instant(now).encode() if self._dated else self._head
-        return Response(head + self._tail, media_type="application/json", headers=headers)
+        headers = {"ETag": self.tag, "Cache-Control": "private, no-cache"}
+        return Response(body, media_type="application/json", headers=headers)
 
 
 class Conditional(APIRoute):
@@ -142,9 +142,8 @@ class Answers:
             body["known_at"] = _NOW
         state = (view.state, self._where_heads_are())
         text = orjson.dumps(body | {"complete_to": complete_to(view.checkpoints, self._heads)})
-        head, dated, tail = text.partition(_NOW.encode())
-        tag = f'W/"{hashlib.sha256(text).hexdigest()[:32]}"'
-        kept = _Kept(head, True, tail, tag) if dated else _Kept(b"", False, text, tag)
+        parts = tuple(text.split(_NOW.encode(), 1)) if question.known_at is None else (text,)
+        kept = _Kept(parts, f'W/"{hashlib.sha256(text).hexdigest()[:32]}"')
         # With clocks that disagree, what is known now may change by time alone.
         if all(row["recorded_at"] is None or row["recorded_at"] <= now for row in view.checkpoints):
             self._keep(state, key, kept, len(text))
