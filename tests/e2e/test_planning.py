@@ -56,7 +56,8 @@ def hire(addresses: dict[str, str], name: str) -> None:
 
 @pytest.mark.timeout(400)
 def test_from_an_adoption_to_a_restatement(state: Path, addresses: dict[str, str]) -> None:
-    plan(state, "adopt", f"plans/{PLAN}.yaml", "--yes", "--from", "2023-01-01")
+    # Whatever ran before may have closed a month: then a reason is asked for.
+    plan(state, "adopt", f"plans/{PLAN}.yaml", "--yes", "--from", "2023-01-01", "--why", "演示")
     hire(addresses, "planning-1")
     eventually(lambda: behind(addresses), within=20)
     revised = plan(state, "revise", "4.1.b", ">=1", "--from", "2024-07-01", "--why", "中期评估")
