@@ -1,11 +1,12 @@
 """Decides who is let in over HTTP, what for and how often, and what no answer may be without."""
 
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 import structlog
@@ -21,6 +22,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Language = Literal["zh", "en"]
 
 # Health is for whoever watches; it says nothing of a report or a person.
 PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -37,6 +39,7 @@ MAY: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/v1/log"): frozenset({Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
     ("GET", ""): frozenset(Role),
 }
+_LANGUAGE: Final = re.compile(r"(zh|en)(-[a-z0-9-]+)?")
 _CALLER: Final = "skillplan.caller"
 _BURST: Final = 1000  # a whole batch (RULES A16)
 # An answer is data unless it says otherwise itself, as the pages do.
@@ -61,15 +64,17 @@ class Problem(Exception):
         self.status, self.zh, self.en = status, zh, en
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    def body(self) -> bytes:
-        """Return it as RFC 9457 wants it, with both languages."""
-        shown = {"type": "about:blank", "status": self.status, "title": self.en, "detail": self.en, "zh": self.zh,
+    def body(self, language: Language | None = None) -> bytes:
+        """Return it as RFC 9457 wants it: said in the language of who asks, in both where that is not known."""
+        said = {"zh": self.zh, "en": self.en}.get(language or "", f"{self.zh} {self.en}")
+        shown = {"type": "about:blank", "status": self.status, "title": said, "detail": said, "zh": self.zh,
                  "en": self.en}  # fmt: skip
         return orjson.dumps(shown)
 
-    def response(self) -> Response:
+    def response(self, language: Language | None) -> Response:
         """Return it as an answer."""
-        return Response(self.body(), self.status, self.headers, "application/problem+json")
+        headers = self.headers if language is None else {**self.headers, "content-language": language}
+        return Response(self.body(language), self.status, headers, "application/problem+json")
 
 
 _TEXTS: Final = {
@@ -83,6 +88,21 @@ _TEXTS: Final = {
 def problem_of(status: int, **headers: str) -> Problem:
     """Return the problem of a status that needs no explanation of its own."""
     return Problem(status, *_TEXTS.get(status, ("请求无法处理。", "The request cannot be handled.")), **headers)
+
+
+def language_of(accepted: str | None) -> Language | None:
+    """Return which of the two languages Accept-Language likes best; None where it says neither (RFC 9110, 12.5.4)."""
+    best: tuple[float, Language | None] = (0.0, None)
+    for part in (accepted or "").split(","):
+        tag, _, weight = part.strip().partition(";")
+        found = _LANGUAGE.fullmatch(tag.strip().lower())
+        try:
+            liked = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if found is not None and liked > best[0]:
+            best = (liked, "en" if found[1] == "en" else "zh")
+    return best[1]
 
 
 class Bucket:
@@ -162,14 +182,18 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        accepted = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"]
+        language = language_of(",".join(accepted))
+        answer = _Answer(send, language, head_only=scope["method"] == "HEAD")
+        if scope["method"] == "HEAD":  # a GET whose answer ends with its head (RFC 9110, 9.3.2); routes know GET only
+            scope = {**scope, "method": "GET"}
         self._ring.refresh()
         self._health.report("keys", self._ring.problem)
         try:
             scope[_CALLER] = self._admit(scope)
         except Problem as problem:
             _log.info("http.refused", status=problem.status)
-            await problem.response()(scope, receive, answer)
+            await problem.response(language)(scope, receive, answer)
             return
         try:
             await self._app(scope, receive, answer)
@@ -177,15 +201,14 @@ class Gate:
             if answer.started:
                 raise
             _log.exception("http.failed")
-            await problem_of(500).response()(scope, receive, answer)
+            await problem_of(500).response(language)(scope, receive, answer)
 
     def _admit(self, scope: Scope) -> Caller:
         path = scope["path"]
         if not self._ring.closed or is_open(path):
             return _ANYBODY
         key = self._key(scope)
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        if key.role not in _allowed(method, path):
+        if key.role not in _allowed(scope["method"], path):
             raise NOT_ALLOWED
         bucket = self._buckets.get(key.id)
         if bucket is None:
@@ -235,35 +258,38 @@ NO_KEY: Final = _unauthorized("请在 Authorization: Bearer 中给出密钥。",
 class _Answer:
     """Sends what an app answers, with our headers; an error that is no JSON yet becomes a problem."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, language: Language | None, *, head_only: bool) -> None:
         self._send = send
-        self._replaced = False
+        self._language = language
+        self._head_only = head_only
+        self._ended = False
         self.started = False
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.started = True
-            message = self._start(message)
-            if self._replaced:
-                problem = problem_of(message["status"])
-                await self._send(message)
-                await self._send({"type": "http.response.body", "body": problem.body()})
-                return
-        elif self._replaced:
+        if self._ended:
             return
+        if message["type"] != "http.response.start":
+            await self._send(message)
+            return
+        self.started = True
+        message, body = self._start(message)
         await self._send(message)
+        if self._head_only or body:
+            self._ended = True
+            await self._send({"type": "http.response.body", "body": b"" if self._head_only else body})
 
-    def _start(self, message: Message) -> Message:
+    def _start(self, message: Message) -> tuple[Message, bytes]:
+        """Return it with our headers, and a body to take the place of the app's."""
         status, headers = message["status"], list(message.get("headers", []))
         names = {name.lower(): value for name, value in headers}
+        body = b""
         # Frameworks answer some errors in plain text of their own.
         if status >= 400 and b"json" not in names.get(b"content-type", b""):  # noqa: PLR2004
-            self._replaced = True
             dropped = (b"content-type", b"content-length", b"content-encoding")
             headers = [(name, value) for name, value in headers if name.lower() not in dropped]
-            body = problem_of(status).body()
+            body = problem_of(status).body(self._language)
             headers += [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
         headers += [pair for pair in _HEADERS if pair[0] not in names]
         if b"cache-control" not in names:
             headers.append((b"cache-control", b"no-store"))
-        return {**message, "headers": headers}
+        return {**message, "headers": headers}, body

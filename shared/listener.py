@@ -98,7 +98,7 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         # Whatever cannot be sent at once is watched, also the little that is left when a connection is refused.
-        self.transport.set_write_buffer_limits(high=0)
+        self.transport.set_write_buffer_limits(high=1)  # under TLS 0 would mean always
         if len(self.connections) > self._limits.connections:
             self._refuse(_FULL)
             return

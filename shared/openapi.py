@@ -23,7 +23,8 @@ _EVERYWHERE: Final = {
 _TEXT: Final = {"type": "string"}
 _PROBLEM: Final = {
     "type": "object",
-    "description": "RFC 9457;说明中英文并列,不引用所提交的内容 both languages side by side; never quotes what was sent",
+    "description": "RFC 9457;title、detail 依 Accept-Language,未言明则中英文并列;不引用所提交的内容 title and detail "
+    "in the language of Accept-Language, in both where it says neither; never quotes what was sent",
     "required": ["type", "status", "title", "detail", "zh", "en"],
     "properties": {"type": _TEXT, "status": {"type": "integer"}, "title": _TEXT, "detail": _TEXT, "zh": _TEXT,
                    "en": _TEXT},

@@ -230,12 +230,14 @@ const errands = {
   /** What is shown when there is nothing to show, and when what is asked is wrong or slow. */
   async states() {
     const { page } = await open({ width: 360 });
-    await page.route("**/progress?as_of=2025-06-30", async (route) => {
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      await route.continue();
+    let asked = 0;
+    await page.route("**/progress?as_of=2025-06-30", (route) => {
+      asked += 1;
+      return asked === 1 ? undefined : route.continue(); // the first is never answered
     });
     await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
     await page.waitForSelector("main .skeleton");
+    const silent = await page.locator("main .failed p").innerText();
     await there(page);
     await go(page, `#/${plan}?as_of=2022-06-30`);
     const before = await page.locator("main .state").innerText();
@@ -247,7 +249,7 @@ const errands = {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     const focused = await page.evaluate(() => document.activeElement?.id);
-    return { before, wrong, none, focused, address: page.url() };
+    return { silent, asked, before, wrong, none, focused, address: page.url() };
   },
 };
 

@@ -110,6 +110,26 @@ def test_a_long_answer_comes_packed_to_who_takes_it(addresses: dict[str, str]) -
     assert int(packed.headers["content-length"]) * 4 < len(plain.content)
 
 
+def test_the_head_of_an_answer_is_to_be_had_alone(addresses: dict[str, str]) -> None:
+    plan = f"/v1/plans/{PLAN}"
+    paths = ("/", "/docs", "/readyz", "/v1/plans", f"{plan}/progress", f"{plan}/stream", "/v1/plans/none", "/nowhere")
+    with httpx.Client(base_url=addresses["projection"], timeout=10) as client:
+        for path in paths:  # one connection: what is left of an answer would be taken for the next one
+            head = client.head(path)
+            with client.stream("GET", path) as whole:
+                assert head.status_code == whole.status_code, path
+                for name in ("content-type", "content-length"):
+                    assert head.headers.get(name) == whole.headers.get(name), (path, name)
+            assert head.content == b""
+
+
+@pytest.mark.parametrize(("accepted", "says"), [("zh-CN", "{zh}"), ("en-GB, zh;q=0.5", "{en}"), ("fr", "{zh} {en}")])
+def test_an_error_is_told_in_the_language_asked_for(addresses: dict[str, str], accepted: str, says: str) -> None:
+    for base, path in ((addresses["projection"], "/v1/plans/none"), (addresses["recruitment"], "/nowhere")):
+        told = httpx.get(base + path, headers={"Accept-Language": accepted}).json()
+        assert told["title"] == told["detail"] == says.format_map(told)
+
+
 @pytest.mark.timeout(300)
 def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) -> None:
     asked = {service: _asked(addresses[service], examples.of_a_service(service)) for service in examples.SERVICES}

@@ -330,7 +330,8 @@ def test_a_hole_is_told_until_the_missing_fact_comes(watch: Watch) -> None:
     publish(watch.system.kafka, [Message("recruitment.events", b"x", beyond)])
     watch.fires("SkillplanLineParked", line="recruitment.events")
     watch.fires("SkillplanNotReady", part="lines")
-    assert watch.hire() == 200
+    # More than one: a worker that starts compares the last fact of the topic with its log, and ours is not of the log.
+    assert [watch.hire() for _ in range(3)] == [200] * 3
     watch.rests("SkillplanLineParked")
     watch.rests("SkillplanNotReady", part="lines")
 

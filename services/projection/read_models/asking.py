@@ -37,7 +37,6 @@ NAMED: Final[dict[int | str, dict[str, Any]]] = {
     503: told(NotCountedYet(), "暂时无法查询,按 Retry-After 再问 Nothing can be read now; try again after Retry-After"),
 }
 RESPONSES: Final = NAMED | {422: {"description": "参数不正确 A parameter is wrong"}}
-_LANGUAGE: Final = re.compile(r"(zh|en)(-[a-z0-9-]+)?")
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
@@ -113,18 +112,3 @@ def days_of(indicator: Indicator, month: str | None) -> tuple[date, date]:
     first = date(year, number, 1)
     after = date(year + number // 12, number % 12 + 1, 1) if (year, number) < (date.max.year, 12) else date.max
     return first, after - timedelta(days=1)
-
-
-def language_of(accepted: str | None) -> Literal["zh", "en"]:
-    """Return the language that Accept-Language likes best; Chinese where it says neither (RFC 9110, 12.5.4)."""
-    best: tuple[float, Literal["zh", "en"]] = (0.0, "zh")
-    for part in (accepted or "").split(","):
-        tag, _, weight = part.strip().partition(";")
-        found = _LANGUAGE.fullmatch(tag.strip().lower())
-        try:
-            liked = float(weight.strip().removeprefix("q=") or 1)
-        except ValueError:
-            continue
-        if found is not None and liked > best[0]:
-            best = (liked, "en" if found[1] == "en" else "zh")
-    return best[1]

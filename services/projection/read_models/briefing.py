@@ -24,11 +24,11 @@ from services.projection.judging import (
 )
 from services.projection.pace import length_of
 from services.projection.read_models.answers import Answers, Question
-from services.projection.read_models.asking import RESPONSES, District, KnownAt, PlanNamed, language_of, plan_of, today
+from services.projection.read_models.asking import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
 from services.projection.read_models.facts import facts_of
 from services.projection.read_models.reading import Reader, View
 from services.projection.values import kind_of, running_period
-from shared.http import Problem
+from shared.gate import Problem, language_of
 from shared.plan import Indicator, Plan
 
 _DAY: Final = timedelta(days=1)
@@ -182,7 +182,7 @@ def routes(answers: Answers, reader: Reader, clock: Callable[[], datetime]) -> A
     ) -> Response:
         async with reader.view() as view:
             first, as_of = _month_of(plan_of(view.chart, plan), month, clock())
-        language = lang or language_of(request.headers.get("accept-language"))
+        language = lang or language_of(request.headers.get("accept-language")) or "zh"
 
         async def make(ground: Ground, _view: View) -> Body:
             return briefing(ground, first)

@@ -44,16 +44,18 @@ export async function ask(path: string, signal?: AbortSignal): Promise<Response>
   throw new Problem(answer.status, said?.zh && said.en ? { zh: said.zh, en: said.en } : null);
 }
 
+// An answer that takes longer is none: the line is half open, and would leave its part of the page waiting for ever.
+const PATIENCE_MS = 15_000;
 const asking = new Map<string, Promise<unknown>>();
 
 /** What several parts of a page want to know at once is asked once. */
 function together(path: string): Promise<unknown> {
   const already = asking.get(path);
   if (already) return already;
-  const asked = ask(path)
+  const asked = ask(path, AbortSignal.timeout(PATIENCE_MS))
     .then((answer) => answer.json() as Promise<unknown>)
     .catch((error: unknown) => {
-      throw error instanceof Problem ? error : new Problem(0, null); // the line broke in the midst of an answer
+      throw error instanceof Problem ? error : new Problem(0, null); // the line is dead, or broke in the midst of an answer
     })
     .finally(() => asking.get(path) === asked && asking.delete(path));
   asking.set(path, asked);
