@@ -21,6 +21,8 @@ from shared.event_store import UNAVAILABLE
 from shared.health import Health
 from shared.process import end_process_if_failed
 
+# Faust looks so often whether something has come, all day long.
+_WITHIN: Final = 0.025
 _BATCH: Final = 500
 _STALLED_SECONDS: Final = 60
 _GOOD_FOR: Final = 10.0
@@ -91,7 +93,7 @@ class Inbox:
         async def agent(stream: Any) -> None:
             try:
                 # noack_take: Faust acknowledges a failed event in every other form of consuming.
-                async for events in stream.noack_take(_BATCH, within=0.01):
+                async for events in stream.noack_take(_BATCH, within=_WITHIN):
                     for event in events:
                         # Until the first is handled: from here on nothing is.
                         self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)

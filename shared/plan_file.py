@@ -136,7 +136,7 @@ class _Source:
         self.keys: dict[_Path, list[str]] = {}
         self.faults: list[Fault] = []
         self.content: object = None
-        loader = yaml.SafeLoader(text)
+        loader = yaml.CSafeLoader(text)  # in C: every process reads the plans when it starts
         try:
             node = loader.get_single_node()
             if node is not None:
@@ -149,7 +149,7 @@ class _Source:
         finally:
             loader.dispose()
 
-    def _construct(self, loader: yaml.SafeLoader, node: yaml.Node, path: _Path) -> object:
+    def _construct(self, loader: yaml.CSafeLoader, node: yaml.Node, path: _Path) -> object:
         self.lines[path] = node.start_mark.line + 1
         if isinstance(node, yaml.SequenceNode):
             return [self._construct(loader, item, (*path, number)) for number, item in enumerate(node.value)]

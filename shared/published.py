@@ -135,18 +135,23 @@ class Published:
             self._consumer.seek(place, first)
         loop = asyncio.get_running_loop()
         heard = loop.time()
-        while any([await self._consumer.position(place) < end for place, (_, end) in spans.items()]):
-            got: dict[Any, list[Any]] = await self._consumer.getmany(timeout_ms=500)
-            if got:
-                heard = loop.time()
-            elif loop.time() - heard > _QUIET_SECONDS:
-                raise KafkaTimeoutError
-            for place, messages in got.items():
-                yield [
-                    Stored(message.topic, message.key or b"", message.value or b"", dict(message.headers))
-                    for message in messages
-                    if message.offset < spans[place][1]
-                ]
+        try:
+            while any([await self._consumer.position(place) < end for place, (_, end) in spans.items()]):
+                got: dict[Any, list[Any]] = await self._consumer.getmany(timeout_ms=500)
+                if got:
+                    heard = loop.time()
+                elif loop.time() - heard > _QUIET_SECONDS:
+                    raise KafkaTimeoutError
+                for place, messages in got.items():
+                    yield [
+                        Stored(message.topic, message.key or b"", message.value or b"", dict(message.headers))
+                        for message in messages
+                        if message.offset < spans[place][1]
+                    ]
+        finally:
+            self._consumer.pause(
+                *spans
+            )  # or it would go on asking the broker for what comes after, twenty times a second
 
 
 def position_of(value: bytes) -> int:

@@ -25,7 +25,6 @@ from shared.decoder import Decoder, Door, Keys
 from shared.event_store import UNAVAILABLE, EventStore, NotCompared, foreign_keys, open_pool
 from shared.events import Language, NotUnderstood, Report
 from shared.health import Health, Refused
-from shared.inbox import Inbox, Message
 from shared.keys import Role
 from shared.metrics import Metrics, Reading
 from shared.migrations import check, connect, migrate
@@ -40,6 +39,7 @@ from shared.tracing import Tracing
 
 if TYPE_CHECKING:
     from shared.http import Routes
+    from shared.inbox import Message
 
 _MIGRATIONS: Final = resources.files("shared") / "migrations"
 _TRIED_WITHIN: Final = 15.0
@@ -224,6 +224,8 @@ class Worker:
     """The worker process: inbox, policies, relay, and its probes."""
 
     def __init__(self, parts: _Parts) -> None:
+        from shared.inbox import Inbox  # noqa: PLC0415 - Faust costs every other command half a second to start
+
         self._parts = parts
         settings, name = parts.settings, parts.name
         self._group = f"skillplan-{name}"
@@ -242,7 +244,7 @@ class Worker:
         self._read_again: dict[str, int] = {}
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def _take_reports(self, messages: Sequence[Message]) -> None:
+    async def _take_reports(self, messages: "Sequence[Message]") -> None:
         arrived: list[Report | NotUnderstood] = []
         unreadable = []
         began = self._parts.tracing.now()
@@ -259,8 +261,8 @@ class Worker:
         self._parts.tracing.receive((report for report in arrived if isinstance(report, Report)), began)
         await self._parts.handler.handle(arrived, unreadable)
 
-    def _hear(self, service: str) -> Callable[[Sequence[Message]], Awaitable[None]]:
-        async def hear(messages: Sequence[Message]) -> None:
+    def _hear(self, service: str) -> Callable[[Sequence["Message"]], Awaitable[None]]:
+        async def hear(messages: "Sequence[Message]") -> None:
             facts = []
             for message in messages:
                 try:

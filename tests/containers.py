@@ -85,7 +85,7 @@ def running_kafka() -> Iterator[str]:
         container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
     container.with_env("KAFKA_LISTENERS", f"PLAINTEXT://0.0.0.0:{port},CONTROLLER://127.0.0.1:{controller_port}")
     container.with_env("KAFKA_HEAP_OPTS", "-Xms256m -Xmx512m")
-    container.with_env("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC")
+    container.with_env("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
     container.with_env("KAFKA_LOG4J_ROOT_LOGLEVEL", "WARN").with_tmpfs_mount("/room")
     address = f"{HOST}:{port}"
     with _up(container, lambda: kafka.wait_up(address, _PATIENCE)):

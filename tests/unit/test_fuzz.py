@@ -51,7 +51,7 @@ def test_ten_thousand_spoiled_reports_are_each_understood_or_answered(service: s
 
 
 @given(st.dictionaries(ATTRIBUTES, JSON))
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_json_object_is_answered(envelope: dict[str, object]) -> None:
     result = DECODERS["recruitment"].decode(envelope, Door(), NOW)
     assert isinstance(result, NotUnderstood)
