@@ -158,8 +158,7 @@ def test_where_keys_are_set_the_page_asks_for_one_and_keeps_it_for_the_session(
 
 def test_nothing_to_show_and_wrong_questions_are_said_in_words_and_nothing_is_no_zero(browser: Browser) -> None:
     seen = browser("states")
-    assert "连不上服务器" in seen["silent"]
-    assert seen["asked"] > 1  # by itself
+    assert seen["asked"] > 1
     assert "计划自" in seen["before"]
     assert "known_at" in seen["wrong"]
     assert seen["none"] == "暂无数据"

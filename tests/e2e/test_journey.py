@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.local import installation, kafka, postgres
 from tests.e2e.conftest import PLAN, addresses_of, make, progress_of
 from tests.integration.processes import eventually
 from tests.integration.reports import certificate_issued, person_hired, subsidy_claimed
@@ -99,10 +100,13 @@ def test_rebuild_and_recount_agree(state: Path, addresses: dict[str, str]) -> No
 
 @pytest.mark.timeout(400)
 def test_down_and_up_again_finds_what_was_there(state: Path, addresses: dict[str, str]) -> None:
-    before = _value(progress_of(addresses), "4.1.b", "2024")
+    before, installed = _value(progress_of(addresses), "4.1.b", "2024"), installation.load(state)
     assert make(state, "down").returncode == 0
+    assert not postgres.is_up(installed.superuser)
+    assert not kafka.is_up(installed.bootstrap)
     again = make(state, "up", DEMO="0")
     assert again.returncode == 0, again.stdout + again.stderr
+    assert installation.load(state) == installed
     assert make(state, "up").returncode == 0  # harmless
     shown = addresses_of(state)
     assert _value(progress_of(shown), "4.1.b", "2024") == before

@@ -56,16 +56,6 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.rmtree(data.resolve().parent)
 
 
-def test_what_was_there_is_there_after_down_and_up(state: Path) -> None:
-    up(state)
-    before = installation.load(state)
-    make(state, "down")
-    assert not postgres.is_up(before.superuser)
-    assert not kafka.is_up(before.bootstrap)
-    up(state)
-    assert installation.load(state) == before
-
-
 def test_a_second_up_is_harmless(state: Path) -> None:
     up(state)
     before = pid_of(state, "kafka"), pid_of(state, "postgres")

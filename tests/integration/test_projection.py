@@ -143,7 +143,7 @@ def repeated(rnd: Random, facts: list[Fact]) -> list[Fact]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("seed", "size"), [(1, 300), *((seed, 60) for seed in range(2, 6))])
+@pytest.mark.parametrize(("seed", "size"), [(1, 300), *((seed, 60) for seed in range(2, 4))])
 def test_every_number_equals_the_plain_recount(projection: Projection, seed: int, size: int) -> None:
     rnd = Random(seed)  # noqa: S311
     world = World(rnd)

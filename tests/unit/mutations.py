@@ -59,13 +59,13 @@ def _spoil(event: dict[str, Any], chance: random.Random) -> None:
     if way == 0:
         del inside[key]
     elif way == 1:
-        inside[key] = chance.choice(_STRANGE)
+        inside[key] = copy.deepcopy(chance.choice(_STRANGE))  # what comes next may spoil it, too
     elif way == 2:  # another place's value
         other, name = chance.choice(places)
         if name in other and "id_number" not in other:  # a passport's number put in an id can be known by nobody
             inside[key] = copy.deepcopy(other[name])
     elif way == 3:
-        inside[f"{key}{chance.choice(('x', '/', '~', ' '))}"] = inside.get(key)
+        inside[f"{key}{chance.choice(('x', '/', '~', ' '))}"] = copy.deepcopy(inside.get(key))
     elif isinstance(inside[key], str) and inside[key]:
         text = inside[key]
         at = chance.randrange(len(text))
