@@ -5,7 +5,10 @@ would be kept for ever.
 """
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,6 +92,7 @@ class _Protocol(HttpToolsProtocol):
     _refused = False
     _head = 0
     _head_done = False
+    _began = False
 
     @property
     def _limits(self) -> Limits:
@@ -99,6 +103,8 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)  # type: ignore[arg-type]
         # Whatever cannot be sent at once is watched, also the little that is left when a connection is refused.
         self.transport.set_write_buffer_limits(high=1)  # under TLS 0 would mean always
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: nor does the kernel keep for longer what nobody reads on
+            self._option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._limits.seconds * 1000))
         if len(self.connections) > self._limits.connections:
             self._refuse(_FULL)
             return
@@ -123,7 +129,7 @@ class _Protocol(HttpToolsProtocol):
         if self.flow.read_paused:  # it is we who do not read: an earlier request of this connection is being answered
             self._arm()
         elif self._head_done and self.cycle.response_started:
-            self.transport.abort()  # it has its answer, or part of it
+            self._reset()  # it has its answer, or part of it
         else:
             self._refuse(SLOW)
 
@@ -148,10 +154,11 @@ class _Protocol(HttpToolsProtocol):
             return
         if self._deadline is None:
             self._arm()
-        in_head = not self._head_done
+        self._began = False
         super().data_received(data)
-        if in_head and not self._head_done:
-            # The parser keeps a header until its end, however long it grows.
+        if not self._head_done and not self._began:
+            # The parser keeps a header until its end, however long it grows. What came with its beginning does not
+            # count: whole requests may have come before it.
             self._head += len(data)
             if self._head > _LARGEST_HEAD:
                 self._refuse(_LARGE)
@@ -165,7 +172,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head, self._head_done = 0, False
+        self._head, self._head_done, self._began = 0, False, True
 
     def on_headers_complete(self) -> None:
         self._head_done = True
@@ -185,6 +192,15 @@ class _Protocol(HttpToolsProtocol):
         if not self._refused:
             super().on_message_complete()
 
+    def _reset(self) -> None:
+        """End it at once: closed, the kernel would keep megabytes of an answer for minutes, for nobody."""
+        self._option(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def _option(self, level: int, name: int, value: int | bytes) -> None:
+        with contextlib.suppress(OSError):  # it is gone already
+            self.transport.get_extra_info("socket").setsockopt(level, name, value)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._watch_reader()
@@ -201,7 +217,7 @@ class _Protocol(HttpToolsProtocol):
 
         def look() -> None:
             if self.transport.get_write_buffer_size() >= before:
-                self.transport.abort()
+                self._reset()
             else:
                 self._watch_reader()
 
