@@ -238,6 +238,18 @@ const errands = {
     await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
     await page.waitForSelector("main .skeleton");
     await seenThere(page); // by itself
+    const late = await open();
+    await late.page.route(`**/v1/plans/${plan}`, async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      await route.continue();
+    });
+    await late.page.addInitScript(() => { // the answer comes after the part was drawn, and before it asks: two seconds
+      const real = window.setTimeout;
+      window.setTimeout = (act, ms, ...given) => real(act, (ms ?? 0) < 100 ? 1000 : ms, ...given);
+      window.requestAnimationFrame = (act) => real(act, 1000);
+    });
+    await late.page.goto(`${base}/#/${plan}?as_of=2025-05-31`);
+    await seenThere(late.page);
     await go(page, `#/${plan}?as_of=2022-06-30`);
     const before = await page.locator("main .state").innerText();
     await go(page, `#/${plan}?as_of=2025-06-30&known_at=never`);

@@ -107,8 +107,11 @@ export function askAgain(): void {
 export function useAnswer<T>(path: string | null, once = false): Answer<T> {
   const [, redraw] = useState(0);
   const [problem, setProblem] = useState<[string, Problem] | undefined>();
+  const data = path === null ? undefined : (kept.get(path) as T | undefined);
   useEffect(() => {
     if (path === null) return;
+    // What was asked ahead may have come since this was drawn; nobody else would draw it.
+    if (data === undefined && kept.has(path)) redraw((count) => count + 1);
     let stopped = false;
     let running = false;
     let asked = -1;
@@ -148,7 +151,6 @@ export function useAnswer<T>(path: string | null, once = false): Answer<T> {
       listeners.delete(listener);
     };
   }, [path, once]);
-  const data = path === null ? undefined : (kept.get(path) as T | undefined);
   const own = problem !== undefined && problem[0] === path ? problem[1] : undefined;
   return { data, problem: own, waiting: path !== null && data === undefined && own === undefined };
 }
