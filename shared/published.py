@@ -12,7 +12,7 @@ import orjson
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError
 
-from shared.broker import Broker
+from shared.broker import Broker, stopped
 
 # A relay that dies in mid-page sends that page again; so the highest position stands among the last few pages.
 _TAIL: Final = 6_000
@@ -46,14 +46,14 @@ class Published:
         try:
             await self._consumer.start()
         except BaseException:
-            await self._consumer.stop()
+            await stopped(self._consumer)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._consumer.stop()
+        await stopped(self._consumer)
 
     async def end(self) -> int:
         """Return the offset that the next fact will get."""

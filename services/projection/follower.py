@@ -17,7 +17,7 @@ from services.projection.chart import Chart
 from services.projection.facts import LOGS, decode
 from services.projection.ledger import Batch
 from services.projection.store import Checkpoint, Ledger
-from shared.broker import Broker
+from shared.broker import Broker, stopped
 from shared.tracing import Tracing
 
 _WAIT_MS: Final = 500
@@ -169,7 +169,7 @@ class Follower:
             if self._counting is not None:
                 self._counting.cancel()
                 await asyncio.wait([self._counting])
-            await consumer.stop()
+            await stopped(consumer)
 
     async def _await_topics(
         self, consumer: aiokafka.AIOKafkaConsumer, partitions: Sequence[aiokafka.TopicPartition]
