@@ -7,7 +7,6 @@ alone, was unpacked to whatever it is: 31 KB to 1 GB.
 """
 
 import asyncio
-import contextlib
 import mmap
 import os
 import ssl
@@ -48,16 +47,7 @@ _UNPACK: Final[dict[int, Callable[[memoryview, mmap.mmap], int]]] = {
 }
 MECHANISM: Final = "SCRAM-SHA-512"
 _LOOK_MS: Final = 10_000
-_STOP_SECONDS: Final = 10.0
 MISSING_TOPICS: Final = "缺少主题 missing topics"
-
-
-async def stopped(consumer: Any) -> None:
-    """Stop a consumer; one whose connections were reset may wait for them for ever."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_STOP_SECONDS):
-            await consumer.stop()
-
 
 _ask: Final[Any] = AIOKafkaClient._metadata_update
 

@@ -295,6 +295,10 @@ async def until(stop: asyncio.Event) -> None:
 
 def end_process_if_failed(task: asyncio.Task[Any]) -> None:
     """As a task's callback: without this part the process is no use, so its supervisor shall start another."""
-    if not task.cancelled() and (error := task.exception()) is not None:
+    if task.cancelled() and task.cancelling():
+        return  # we asked for it
+    # By nobody: a client of Kafka may cancel what waits for it when its connections were reset.
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    if error is not None:
         _log.error("process.failed", error=type(error).__name__, exc_info=error)
         os._exit(70)

@@ -12,7 +12,7 @@ import orjson
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError
 
-from shared.broker import Broker, stopped
+from shared.broker import Broker
 
 # A relay that dies in mid-page sends that page again; so the highest position stands among the last few pages.
 _TAIL: Final = 6_000
@@ -46,14 +46,14 @@ class Published:
         try:
             await self._consumer.start()
         except BaseException:
-            await stopped(self._consumer)
+            await self._consumer.stop()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await stopped(self._consumer)
+        await self._consumer.stop()
 
     async def end(self) -> int:
         """Return the offset that the next fact will get."""
@@ -149,9 +149,8 @@ class Published:
                         if message.offset < spans[place][1]
                     ]
         finally:
-            self._consumer.pause(
-                *spans
-            )  # or it would go on asking the broker for what comes after, twenty times a second
+            # Or it would go on asking the broker for what comes next, twenty times a second.
+            self._consumer.pause(*spans)
 
 
 def position_of(value: bytes) -> int:

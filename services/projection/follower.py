@@ -17,7 +17,7 @@ from services.projection.chart import Chart
 from services.projection.facts import LOGS, decode
 from services.projection.ledger import Batch
 from services.projection.store import Checkpoint, Ledger
-from shared.broker import Broker, stopped
+from shared.broker import Broker
 from shared.tracing import Tracing
 
 _WAIT_MS: Final = 500
@@ -34,7 +34,13 @@ async def again_and_again(attempt: Callable[[], Awaitable[None]]) -> None:
     pause = _SHORTEST
     while True:
         began = time.monotonic()
-        await attempt()
+        try:
+            await attempt()
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # aiokafka's own, from within, when connections were reset: nobody asked us to end.
+            _log.warning("follower.cancelled-from-within")
         if time.monotonic() - began > _WELL_FOR:
             pause = _SHORTEST
         await asyncio.sleep(pause)
@@ -169,7 +175,7 @@ class Follower:
             if self._counting is not None:
                 self._counting.cancel()
                 await asyncio.wait([self._counting])
-            await stopped(consumer)
+            await consumer.stop()
 
     async def _await_topics(
         self, consumer: aiokafka.AIOKafkaConsumer, partitions: Sequence[aiokafka.TopicPartition]

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.projection import store
 from services.projection.follower import again_and_again
-from shared.broker import Broker, stopped
+from shared.broker import Broker
 from shared.event_store import UNAVAILABLE, read_queries
 from shared.events import SHANGHAI, parse_instant
 from shared.health import Health
@@ -29,7 +29,6 @@ _MOST: Final = 2000
 _PART: Final = "receipts"
 _LOOK_AGAIN: Final = 10.0
 _GOOD_FOR: Final = 15.0  # seconds that a step may take at most
-_STUCK: Final = 30.0
 _log = structlog.get_logger()
 
 Key = tuple[str, str]  # service, and source and id
@@ -166,11 +165,10 @@ class ReceiptFollower:
                 # One that is made later is found when it is looked for again.
                 until = time.monotonic() + _LOOK_AGAIN if missing else math.inf
                 while topics and time.monotonic() < until:
-                    async with asyncio.timeout(_STUCK):
-                        await self._step(consumer, connection, offsets)
+                    await self._step(consumer, connection, offsets)
                     self._health.report(_PART, problem, _GOOD_FOR)
             finally:
-                await stopped(consumer)
+                await consumer.stop()
 
     async def _offsets(self, connection: asyncpg.Connection, topics: Sequence[str]) -> dict[str, int]:
         await connection.execute(_SQL["begin_checkpoints"], topics)

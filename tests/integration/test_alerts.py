@@ -53,7 +53,7 @@ SOONER: Final = {
     "SkillplanMemory": ("> 400e6", "> 20e6"),
     "SkillplanDistrictSilent": ("> 7 * 86400", "> 6"),
 }
-PATIENCE: Final = 150.0
+PATIENCE: Final = 90.0
 # On a machine that is busy with other things a stack of its own takes long to come up.
 pytestmark = pytest.mark.timeout(400)
 

@@ -318,12 +318,12 @@ def test_who_does_not_read_the_answer_is_cut_off(city: City, strict: Process) ->
     head = f"GET /openapi.json HTTP/1.1\r\nhost: x\r\nx-pad: {'p' * 1000}\r\n\r\n".encode()
     with raw(strict) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(40)
+        client.settimeout(15)
         began = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - began < 40:
+            while time.monotonic() - began < 15:
                 client.sendall(head * 50)
-        assert time.monotonic() - began < 39
+        assert time.monotonic() - began < 14
     eventually(lambda: strict.http.get("/readyz").status_code == 200)
 
 
