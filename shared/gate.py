@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import orjson
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -105,6 +106,11 @@ def language_of(accepted: str | None) -> Language | None:
     return best[1]
 
 
+def language_in(scope: Scope) -> Language | None:
+    """Return which of the two a request asks for."""
+    return language_of(Headers(scope=scope).get("accept-language"))
+
+
 class Bucket:
     """Tokens that come back at a rate and are kept up to a burst."""
 
@@ -182,9 +188,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        accepted = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"]
-        language = language_of(",".join(accepted))
-        answer = _Answer(send, language, head_only=scope["method"] == "HEAD")
+        answer = _Answer(scope, send)
         if scope["method"] == "HEAD":  # a GET whose answer ends with its head (RFC 9110, 9.3.2); routes know GET only
             scope = {**scope, "method": "GET"}
         self._ring.refresh()
@@ -193,7 +197,7 @@ class Gate:
             scope[_CALLER] = self._admit(scope)
         except Problem as problem:
             _log.info("http.refused", status=problem.status)
-            await problem.response(language)(scope, receive, answer)
+            await problem.response(language_in(scope))(scope, receive, answer)
             return
         try:
             await self._app(scope, receive, answer)
@@ -201,7 +205,7 @@ class Gate:
             if answer.started:
                 raise
             _log.exception("http.failed")
-            await problem_of(500).response(language)(scope, receive, answer)
+            await problem_of(500).response(language_in(scope))(scope, receive, answer)
 
     def _admit(self, scope: Scope) -> Caller:
         path = scope["path"]
@@ -258,10 +262,10 @@ NO_KEY: Final = _unauthorized("请在 Authorization: Bearer 中给出密钥。",
 class _Answer:
     """Sends what an app answers, with our headers; an error that is no JSON yet becomes a problem."""
 
-    def __init__(self, send: Send, language: Language | None, *, head_only: bool) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
         self._send = send
-        self._language = language
-        self._head_only = head_only
+        self._head_only = scope["method"] == "HEAD"
         self._ended = False
         self.started = False
 
@@ -287,7 +291,7 @@ class _Answer:
         if status >= 400 and b"json" not in names.get(b"content-type", b""):  # noqa: PLR2004
             dropped = (b"content-type", b"content-length", b"content-encoding")
             headers = [(name, value) for name, value in headers if name.lower() not in dropped]
-            body = problem_of(status).body(self._language)
+            body = problem_of(status).body(language_in(self._scope))
             headers += [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
         headers += [pair for pair in _HEADERS if pair[0] not in names]
         if b"cache-control" not in names:

@@ -20,7 +20,7 @@ from shared.bindings import BATCH, STRUCTURED, NotReadableError, from_http_heade
 from shared.command_handler import CommandHandler
 from shared.event_store import UNAVAILABLE
 from shared.events import NotUnderstood, Report
-from shared.gate import Caller, Language, Problem, caller_of, language_of, problem_of
+from shared.gate import Caller, Problem, caller_of, language_in, problem_of
 from shared.keys import Role
 from shared.listener import SLOW
 from shared.openapi import describe, told
@@ -283,17 +283,17 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
-        return error.response(_language(request))
+        return error.response(language_in(request.scope))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         names = ", ".join(sorted({str(fault["loc"][-1]) for fault in error.errors()}))
         told = Problem(422, f"请求参数缺失或不正确:{names}。", f"Missing or wrong in the request: {names}.")
-        return told.response(_language(request))
+        return told.response(language_in(request.scope))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return problem_of(error.status_code, **dict(error.headers or {})).response(_language(request))
+        return problem_of(error.status_code, **dict(error.headers or {})).response(language_in(request.scope))
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_request: Request, _error: ClientDisconnect) -> Response:
@@ -301,11 +301,7 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failed(request: Request, _error: Exception) -> Response:
-        return problem_of(500).response(_language(request))
-
-
-def _language(request: Request) -> Language | None:
-    return language_of(request.headers.get("accept-language"))
+        return problem_of(500).response(language_in(request.scope))
 
 
 async def _ask(query: Awaitable[T]) -> T:

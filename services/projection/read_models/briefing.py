@@ -28,7 +28,7 @@ from services.projection.read_models.asking import RESPONSES, District, KnownAt,
 from services.projection.read_models.facts import facts_of
 from services.projection.read_models.reading import Reader, View
 from services.projection.values import kind_of, running_period
-from shared.gate import Problem, language_of
+from shared.gate import Problem, language_in
 from shared.plan import Indicator, Plan
 
 _DAY: Final = timedelta(days=1)
@@ -182,7 +182,7 @@ def routes(answers: Answers, reader: Reader, clock: Callable[[], datetime]) -> A
     ) -> Response:
         async with reader.view() as view:
             first, as_of = _month_of(plan_of(view.chart, plan), month, clock())
-        language = lang or language_of(request.headers.get("accept-language")) or "zh"
+        language = lang or language_in(request.scope) or "zh"
 
         async def make(ground: Ground, _view: View) -> Body:
             return briefing(ground, first)
