@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
@@ -20,6 +23,9 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 # A lock and the locks that it contains whole.
 CONTAINS = {"local": ["local"], "dev": ["dev", "local"]}
+_PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+# A lock is complete, so nothing is resolved.
+_LOCKED = ["--require-hashes", "--no-deps", "--requirement"]
 _REMINDER = 5.0
 
 
@@ -57,37 +63,17 @@ def is_current(name: str) -> bool:
 
 
 def install(name: str) -> None:
-    """Install the lock, showing how far it is."""
-    total = sum(line[:1].isalnum() for line in lock_file(name).read_text().splitlines())
+    """Install the lock, showing how far it is: with uv, in seconds, and where that cannot be, with pip."""
+    lock = lock_file(name)
+    total = sum(line[:1].isalnum() for line in lock.read_text().splitlines())
     print(f"安装 Python 依赖(约 {total} 个)  Installing about {total} Python packages", flush=True)
     if VENV.exists() and not runs(PYTHON):
         shutil.rmtree(VENV)
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True, symlinks=True)
-    # The lock is complete, so pip has nothing to resolve.
-    command = [str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-deps", "--disable-pip-version-check"]
-    command += ["--progress-bar", "off", "-r", str(lock_file(name))]
-    last: list[str] = []
-    seen = 0
-    shown = time.monotonic()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as pip:
-        for line in pip.stdout or ():
-            last = [*last[-7:], line]
-            seen += line.startswith(("Collecting ", "Requirement already satisfied"))
-            writing = line.startswith("Installing collected")
-            text = f"  {seen}/{total}{' 写入文件 writing files' if writing else ''}"
-            if sys.stdout.isatty():
-                print(f"\r{text}", end="", flush=True)
-            elif writing or time.monotonic() - shown > _REMINDER:
-                shown = time.monotonic()
-                print(text, flush=True)
-    if sys.stdout.isatty():
-        print()
-    if pip.returncode:
-        print("".join(last), file=sys.stderr)
-        if any("No space left" in line for line in last):
+    if problem := _with_uv(lock, compiled=name == "local") and _run([*_PIP, *_LOCKED, str(lock)]):
+        print(problem, file=sys.stderr)
+        if "No space left" in problem:
             refuse("磁盘已满。请腾出约 1 GB 后重试。", "The disk is full. Free about 1 GB and run it again.")
         refuse(
             "依赖未能安装(见上)。请检查网络、代理或软件包镜像设置后重试。",
@@ -95,6 +81,37 @@ def install(name: str) -> None:
         )
     for contained in CONTAINS[name]:
         stamp(contained).write_text(digest(contained))
+
+
+def _with_uv(lock: Path, compiled: bool) -> str:
+    """Install by uv, itself from the lock and asking where pip is told to ask; return its last words if it failed."""
+    (uv,) = re.findall(r"^uv==(?:.*\\\n)+.*\n", lock.read_text(), re.MULTILINE)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as alone:
+        alone.write(uv)
+        alone.flush()
+        if problem := _run([*_PIP, *_LOCKED, alone.name]):
+            return problem
+    told = subprocess.run([*_PIP[:3], "config", "list"], capture_output=True, text=True, check=False).stdout
+    found = re.findall(r"^\S+\.index-url='(.*)'$", told, re.MULTILINE)
+    index = {"UV_DEFAULT_INDEX": found[0]} if found else {}
+    command = [str(VENV / "bin" / "uv"), "pip", "install", "--python", str(PYTHON), *_LOCKED, str(lock)]
+    # The dozen processes of `make up` start at once, and each would compile the same.
+    return _run([*command, "--compile-bytecode"] if compiled else command, **index)
+
+
+def _run(command: list[str], **told: str) -> str:
+    """Run it, now and then showing where it is; return its last lines if it failed, else nothing."""
+    last: list[str] = []
+    shown = time.monotonic()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=told | os.environ
+    ) as running:
+        for line in running.stdout or ():
+            last = [*last[-7:], line]
+            if time.monotonic() - shown > _REMINDER:
+                shown = time.monotonic()
+                print(f"  {line.strip()[:100]}", flush=True)
+    return ("".join(last) or f"{command[0]}: {running.returncode}") if running.returncode else ""
 
 
 def main(name: str) -> None:
