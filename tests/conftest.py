@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -49,12 +50,29 @@ class NewTopics(Protocol):
         """Return their names."""
 
 
+# Tests that mostly wait, for an alert to fire or a server to come back: a third of a core.
+_WAITING = re.compile(
+    r"tests/integration/test_(alerts|faults\w*|kafka_security|keys|reconcile|relay|restored|traces)\.py"
+)
+
+
 class _FileByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """A file's tests stay together, since they share what they started; so do those that share one `make up`."""
+    """A file's tests stay together, since they share what they started; so do those that share one `make up`.
+
+    Those that wait are for one process, so that three of them are two cores' work. What takes longest goes first.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = nodeid.partition("::")[0]
-        return "tests/e2e" if file.startswith("tests/e2e/") and "compose" not in file else file
+        if file.startswith("tests/e2e/") and "compose" not in file:
+            return "one make up"
+        return "waiting" if _WAITING.match(file) else file
+
+    def _assign_work_unit(self, node: object) -> None:
+        for scope in ("tests/e2e/test_compose.py", "waiting", "one make up"):
+            if scope in self.workqueue:
+                self.workqueue.move_to_end(scope, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FileByFile:
