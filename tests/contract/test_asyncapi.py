@@ -44,7 +44,6 @@ def test_the_document_is_up_to_date() -> None:
     assert FILE.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
-@pytest.mark.timeout(300)
 def test_the_document_is_valid_by_the_specification_s_own_parser(tmp_path: Path) -> None:
     for name in ("package.json", "package-lock.json", "check.mjs"):
         shutil.copy(CHECK / name, tmp_path)

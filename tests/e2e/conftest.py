@@ -45,9 +45,9 @@ def addresses_of(state: Path) -> dict[str, str]:
     return shown
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def addresses(state: Path) -> dict[str, str]:
-    """Where everything answers now."""
+    """Where everything answers, as long as the installation is there: also after a stop and a start."""
     return addresses_of(state)
 
 

@@ -51,10 +51,7 @@ _EMPTY_PICTURE: Final = 20_000
 PICTURES: Final = ROOT / "docs" / "pictures"
 Browser = Callable[..., dict[str, Any]]
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium, or CHROMIUM=<path>"),
-    pytest.mark.timeout(300),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium, or CHROMIUM=<path>")
 
 
 @pytest.fixture

@@ -130,7 +130,6 @@ def test_an_error_is_told_in_the_language_asked_for(addresses: dict[str, str], a
         assert told["title"] == told["detail"] == says.format_map(told)
 
 
-@pytest.mark.timeout(300)
 def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) -> None:
     asked = {service: _asked(addresses[service], examples.of_a_service(service)) for service in examples.SERVICES}
     closed = f"{addresses['projection']}/v1/plans/{PLAN}/closings/{examples.MONTH}"

@@ -149,7 +149,6 @@ async def _read(broker: Broker, topic: str, group: str | None = None) -> None:
         await consumer.stop()
 
 
-@pytest.mark.timeout(240)
 def test_a_district_reports_with_its_own_name_and_the_number_moves(system: System, secured: Secured) -> None:
     """RULES A10: over TLS, by a district's user, decided and counted by services with users of their own."""
     for command in ("api", "worker"):
@@ -243,7 +242,6 @@ async def test_what_is_no_longer_allowed_is_taken_back(secured: Secured) -> None
         await _write(secured.broker("district-330000"), "recruitment.events")
 
 
-@pytest.mark.timeout(240)
 def test_readiness_names_a_wrong_password_an_unknown_ca_and_a_closed_topic(system: System, secured: Secured) -> None:
     """Each in one sentence, while the process lives on, without a flood of logs."""
     stranger = secured.folder / "stranger.pem"

@@ -18,8 +18,6 @@ from tests.integration.road import binary, publish, settle, standing, structured
 
 SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
 RUNS: Final = 2  # each report by HTTP and by Kafka
-# The first test waits for everything to come in, on five processes and more of a machine that may be busy.
-pytestmark = pytest.mark.timeout(300)
 
 
 def someone(n: int) -> dict[str, Any]:
