@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 STATE ?= .state
 export STATE
+# Where this is set, in containers mostly, each process would compile all of our code anew: a quarter of its start.
+unexport PYTHONDONTWRITEBYTECODE
 # A Python of 3.11 or later: the one named, else the first that there is.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done || true)

@@ -71,7 +71,7 @@ def install(name: str) -> None:
         shutil.rmtree(VENV)
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True, symlinks=True)
-    if problem := _with_uv(lock, compiled=name == "local") and _run([*_PIP, *_LOCKED, str(lock)]):
+    if problem := _with_uv(lock) and _run([*_PIP, *_LOCKED, str(lock)]):
         print(problem, file=sys.stderr)
         if "No space left" in problem:
             refuse("磁盘已满。请腾出约 1 GB 后重试。", "The disk is full. Free about 1 GB and run it again.")
@@ -83,7 +83,7 @@ def install(name: str) -> None:
         stamp(contained).write_text(digest(contained))
 
 
-def _with_uv(lock: Path, compiled: bool) -> str:
+def _with_uv(lock: Path) -> str:
     """Install by uv, itself from the lock and asking where pip is told to ask; return its last words if it failed."""
     (uv,) = re.findall(r"^uv==(?:.*\\\n)+.*\n", lock.read_text(), re.MULTILINE)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as alone:
@@ -94,9 +94,9 @@ def _with_uv(lock: Path, compiled: bool) -> str:
     told = subprocess.run([*_PIP[:3], "config", "list"], capture_output=True, text=True, check=False).stdout
     found = re.findall(r"^\S+\.index-url='(.*)'$", told, re.MULTILINE)
     index = {"UV_DEFAULT_INDEX": found[0]} if found else {}
-    command = [str(VENV / "bin" / "uv"), "pip", "install", "--python", str(PYTHON), *_LOCKED, str(lock)]
-    # The dozen processes of `make up` start at once, and each would compile the same.
-    return _run([*command, "--compile-bytecode"] if compiled else command, **index)
+    # Compiled, as pip does it: a dozen processes start at once, and each would compile the same.
+    command = [str(VENV / "bin" / "uv"), "pip", "install", "--compile-bytecode", "--python", str(PYTHON)]
+    return _run([*command, *_LOCKED, str(lock)], **index)
 
 
 def _run(command: list[str], **told: str) -> str:
