@@ -75,7 +75,7 @@ site: venv-dev ## 由 docs/ 生成文档网站到 .site/ Build the documentation
 check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import contracts
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
+	@.venv/bin/mypy --num-workers 2
 	@.venv/bin/lint-imports
 
 test: check ## 全部测试;ARGS="-k 名字" 选择;JOBS=0 逐个 Every test; ARGS="-k name" to choose; JOBS=0 one by one

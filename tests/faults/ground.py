@@ -67,7 +67,6 @@ class Server:
         try:
             self.child.wait(60)
         except subprocess.TimeoutExpired:
-            # A broker that was hurt may never end in order.
             self.child.kill()
             self.child.wait()
 
@@ -157,9 +156,10 @@ def own_installation(
         to_broker = stack.enter_context(between(HOST, broker_port, broker_road))
         to_database = stack.enter_context(between(HOST, database_port, database_road))
         system = System(bootstrap, logs, lambda name: own_database(superuser, name, database_road), superuser)
-        for server in (broker, database):
+        # A broker that was hurt may never end in order.
+        for server, end in ((broker, signal.SIGKILL), (database, signal.SIGINT)):
             server.begin()
-            stack.callback(server.stop)
+            stack.callback(server.stop, end)
         for server in (broker, database):
             eventually(server.answers, PATIENCE)
         stack.callback(system.close)

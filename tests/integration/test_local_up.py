@@ -84,17 +84,11 @@ def test_what_a_killed_supervisor_left_over_ends_before_it_comes_back(state: Pat
     assert not any(children.command_of(pid) for pid in pids)
 
 
-def test_a_pid_file_that_names_another_program_stops_nobody(state: Path) -> None:
-    up(state)
-    make(state, "down")
-    (state / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{state / 'postgres'}\n")
-    up(state)
-
-
-def test_a_taken_port_moves_says_so_and_stays(state: Path) -> None:
+def test_a_taken_port_moves_says_so_and_stays_and_a_pid_file_of_another_program_stops_nobody(state: Path) -> None:
     up(state)
     make(state, "down")
     before = installation.load(state).ports["kafka"]
+    (state / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{state / 'postgres'}\n")
     with socket.create_server(("127.0.0.1", before)):
         said = up(state)
         moved = installation.load(state).ports["kafka"]
@@ -102,21 +96,20 @@ def test_a_taken_port_moves_says_so_and_stays(state: Path) -> None:
         assert f"{before} 已被占用" in said
         assert f"Port {before} is taken; kafka moves to {moved}" in said
     make(state, "down")
+    stopped = make(state, "status", JSON="1")
+    assert stopped.returncode == 1
+    assert stopped.stdout == ""
+    assert "make up" in stopped.stderr
     up(state)
     assert installation.load(state).ports["kafka"] == moved
 
 
-def test_status_names_the_addresses_or_says_what_to_do(state: Path) -> None:
+def test_status_names_the_addresses(state: Path) -> None:
     up(state)
     told = json.loads(make(state, "status", JSON="1").stdout)
     one = installation.load(state)
     assert told["kafka"] == one.bootstrap
     assert told["postgres"] == one.superuser
-    make(state, "down")
-    stopped = make(state, "status", JSON="1")
-    assert stopped.returncode == 1
-    assert stopped.stdout == ""
-    assert "make up" in stopped.stderr
 
 
 def test_the_folder_of_another_major_version_is_left_alone(tmp_path: Path) -> None:

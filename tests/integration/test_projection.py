@@ -142,7 +142,7 @@ def repeated(rnd: Random, facts: list[Fact]) -> list[Fact]:
     return sent
 
 
-@pytest.mark.parametrize(("seed", "size"), [(1, 150), *((seed, 60) for seed in range(2, 4))])
+@pytest.mark.parametrize(("seed", "size"), [(1, 150), (2, 60)])
 def test_every_number_equals_the_plain_recount(projection: Projection, seed: int, size: int) -> None:
     rnd = Random(seed)  # noqa: S311
     world = World(rnd)
