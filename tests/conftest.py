@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import re
 import secrets
@@ -18,6 +19,8 @@ from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+import httpx
+import httpx._transports.default
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from xdist.scheduler import LoadScopeScheduling
@@ -32,6 +35,10 @@ from shared.migrations import migrate as run_migrations
 from tests import containers
 
 ROOT = Path(__file__).resolve().parents[1]
+# Reading the machine's authorities takes 60 ms of processor time, and httpx does it for each single question.
+httpx._transports.default.create_ssl_context = functools.cache(  # type: ignore[attr-defined]
+    httpx.create_ssl_context
+)
 T = TypeVar("T")
 _NOT_STARTED: list[str] = []
 

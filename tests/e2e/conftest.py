@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT, new_state_folder
+from tests.integration.processes import eventually
 
 PLAN = "shaoxing-2023-2025"
 
@@ -57,4 +58,16 @@ def progress_of(addresses: dict[str, str], key: str = "", **asked: str) -> dict[
     answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/progress", params=asked, headers=headers, timeout=10)
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def counted(addresses: dict[str, str], **asked: str) -> dict[str, Any]:
+    """Return the progress once all that was decided is counted, of other tests, too."""
+
+    def whole() -> dict[str, Any] | None:
+        shown = progress_of(addresses, **asked)
+        return shown if all(one["behind_events"] == 0 for one in shown["complete_to"].values()) else None
+
+    shown = eventually(whole)
+    assert shown is not None
     return shown

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import make, progress_of
+from tests.e2e.conftest import counted, make
 from tests.integration.processes import eventually
 from tests.integration.reports import certificate_issued, person_hired, subsidy_claimed
 
@@ -26,13 +26,7 @@ def reconciled(folder: Path) -> bool:
 
 def numbers(addresses: dict[str, str]) -> dict[str, Any]:
     """Return every number, once all that was decided is counted."""
-
-    def counted() -> dict[str, Any] | None:
-        shown = progress_of(addresses, as_of="2025-12-31")
-        return shown if all(one["behind_events"] == 0 for one in shown["complete_to"].values()) else None
-
-    shown = eventually(counted)
-    assert shown is not None
+    shown = counted(addresses, as_of="2025-12-31")
     return {one["id"]: [period["value"] for period in one["periods"]] for one in shown["indicators"]}
 
 

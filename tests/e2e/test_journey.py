@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from deploy.local import installation, kafka, postgres
-from tests.e2e.conftest import PLAN, addresses_of, make, progress_of
+from tests.e2e.conftest import PLAN, addresses_of, counted, make, progress_of
 from tests.integration.processes import eventually
 from tests.integration.reports import certificate_issued, person_hired, subsidy_claimed
 
@@ -27,7 +27,7 @@ def _report(address: str, report: dict[str, Any]) -> httpx.Response:
 
 @pytest.mark.timeout(400)
 def test_a_reported_hire_moves_the_number_and_its_facts_add_up_to_it(addresses: dict[str, str]) -> None:
-    before = _value(progress_of(addresses), "4.1.b", "2024")
+    before = _value(counted(addresses), "4.1.b", "2024")
     receipt = _report(addresses["recruitment"], person_hired("journey"))
     assert receipt.status_code == 200, receipt.text
     assert receipt.json()["status"] == "accepted"
@@ -86,7 +86,7 @@ def test_a_claim_waits_for_the_certificate_of_another_service(addresses: dict[st
 
 def test_rebuild_and_recount_agree(state: Path, addresses: dict[str, str]) -> None:
     def numbers() -> list[Any]:
-        shown = progress_of(addresses)
+        shown = counted(addresses)
         return [(i["id"], p["period"], p["value"]) for i in shown["indicators"] for p in i["periods"]]
 
     before = numbers()
@@ -100,7 +100,7 @@ def test_rebuild_and_recount_agree(state: Path, addresses: dict[str, str]) -> No
 
 @pytest.mark.timeout(400)
 def test_down_and_up_again_finds_what_was_there(state: Path, addresses: dict[str, str]) -> None:
-    before, installed = _value(progress_of(addresses), "4.1.b", "2024"), installation.load(state)
+    before, installed = _value(counted(addresses), "4.1.b", "2024"), installation.load(state)
     assert make(state, "down").returncode == 0
     assert not postgres.is_up(installed.superuser)
     assert not kafka.is_up(installed.bootstrap)
@@ -109,4 +109,4 @@ def test_down_and_up_again_finds_what_was_there(state: Path, addresses: dict[str
     assert installation.load(state) == installed
     assert make(state, "up").returncode == 0  # harmless
     shown = addresses_of(state)
-    assert _value(progress_of(shown), "4.1.b", "2024") == before
+    assert _value(counted(shown), "4.1.b", "2024") == before
