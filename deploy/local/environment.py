@@ -91,7 +91,8 @@ def _with_uv(lock: Path) -> str:
         alone.flush()
         if problem := _run([*_PIP, *_LOCKED, alone.name]):
             return problem
-    told = subprocess.run([*_PIP[:3], "config", "list"], capture_output=True, text=True, check=False).stdout
+    asked = [str(PYTHON), "-m", "pip", "config", "list"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     found = re.findall(r"^\S+\.index-url='(.*)'$", told, re.MULTILINE)
     index = {"UV_DEFAULT_INDEX": found[0]} if found else {}
     # Compiled, as pip does it: a dozen processes start at once, and each would compile the same.

@@ -60,8 +60,9 @@ def test_what_came_after_the_backup_is_there_after_the_restore_and_counted_once(
     assert "missing or damaged" in refused.stderr
     assert post("recruitment", hires[0]) == ["duplicate"], "nothing was stopped"
 
-    restored = make(state, "restore", FROM=str(folder))  # of one service: test_compose.py
-    assert restored.returncode == 0, restored.stdout + restored.stderr
-    eventually(lambda: numbers(addresses) == before)
-    assert set(post("recruitment", *hires)) == {"duplicate"}
-    eventually(lambda: reconciled(state))
+    for service in ("recruitment", ""):
+        restored = make(state, "restore", FROM=str(folder), **({"SERVICE": service} if service else {}))
+        assert restored.returncode == 0, restored.stdout + restored.stderr
+        eventually(lambda: numbers(addresses) == before)
+        assert set(post("recruitment", *hires)) == {"duplicate"}
+        eventually(lambda: reconciled(state))
