@@ -65,9 +65,9 @@ plan: venv-local ## 计划办公室;ARGS="diff|adopt|revise|split|show|close …
 	@$(LOCAL) plan -- $(ARGS)
 
 docs: venv-dev ## 由代码与计划生成文档 Write the pages that follow from code and plan
-	@$(RUN) -m tests.contract.catalogue
-	@$(RUN) -m deploy.docs
-	@$(RUN) -m deploy.asyncapi
+	@$(RUN) -m docs.generators.schemas
+	@$(RUN) -m docs.generators.pages
+	@$(RUN) -m docs.generators.asyncapi
 
 site: venv-dev ## 由 docs/ 生成文档网站到 .site/ Build the documentation site
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet

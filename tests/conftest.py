@@ -25,14 +25,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from xdist.scheduler import LoadScopeScheduling
 
-from deploy import topics as deploy_topics
-from deploy.local import databases, pair
+from deploy.kafka import topics as deploy_topics
+from deploy.kafka.topics import Topic
+from deploy.local import databases
 from deploy.local.databases import Database, Passwords
 from deploy.local.processes import Supervisor
-from deploy.topics import Topic
-from shared.broker import Broker
-from shared.migrations import migrate as run_migrations
-from tests import containers
+from shared.kafka.clients import Broker
+from shared.log.migrate import migrate as run_migrations
+from tests.harness import containers, pair
 
 ROOT = Path(__file__).resolve().parents[1]
 # Reading the machine's authorities takes 60 ms of processor time, and httpx does it for each single question.
@@ -196,7 +196,7 @@ def database(postgres: str, _template: Callable[[str, Path | None], tuple[str, P
 
 @pytest.fixture
 def topics(kafka: str) -> Iterator[NewTopics]:
-    """A factory of topics: `topics(deploy.topics.events("recruitment"), …)`."""
+    """A factory of topics: `topics(deploy.kafka.topics.events("recruitment"), …)`."""
     made: list[str] = []
 
     def new(*wanted: Topic) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from deploy import reconcile
-from deploy.local import backup, console, status, up
+from deploy.local import console, status, up
 from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor, services
 from deploy.local.refusal import Refusal
-from shared.broker import Broker
+from deploy.operations import backup, reconcile
+from shared.kafka.clients import Broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 State = Annotated[Path, typer.Option(envvar="STATE", help="状态文件夹 the state folder")]
@@ -97,7 +97,7 @@ def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar
 def _plan(context: typer.Context, state: State = _DEFAULT) -> None:
     """计划办公室的命令行 The plan office's command line on this installation."""
     told = {**os.environ, "SKILLPLAN_PLANNING": _running(_existing(state)).url("planning")}
-    command = [sys.executable, "-m", "services.planning.cli", *context.args]
+    command = [sys.executable, "-m", "client.plan", *context.args]
     os.execve(sys.executable, command, told)  # noqa: S606 - nothing of ours is left to do
 
 

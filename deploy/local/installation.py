@@ -18,8 +18,8 @@ from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import Refusal
-from shared.health import Refused
-from shared.keys import KeyFile, Role
+from shared.http.api_keys import KeyFile, Role
+from shared.observability.health import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOM_NEEDED = 1024**3

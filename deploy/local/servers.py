@@ -9,13 +9,13 @@ import sys
 
 import asyncpg
 
-from deploy import topics
+from deploy.kafka import topics
 from deploy.local import databases, jars, kafka, postgres
 from deploy.local.console import step
 from deploy.local.installation import ROOT, Installation
 from deploy.local.processes import Supervisor, services, told
 from deploy.local.refusal import Refusal
-from shared.broker import Broker
+from shared.kafka.clients import Broker
 
 _PATIENCE = 60.0
 # A server that is there already answers at once or not at all.

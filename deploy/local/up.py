@@ -14,8 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy import dashboard
-from deploy.local import children, progress, servers
+from deploy.local import children, dashboard, progress, servers
 from deploy.local.console import say, show, step
 from deploy.local.installation import ROOT, Installation, check_room, choosing_ports, held, load
 from deploy.local.processes import (
@@ -123,7 +122,7 @@ def run(installation: Installation, service: str, *command: str) -> int:
 def keys(installation: Installation, *words: str) -> int:
     """Run a command on the key file; nothing need run for that."""
     settings = {"SKILLPLAN_KEYS": str(installation.key_file), "SKILLPLAN_KEY_PEPPER": installation.key_pepper}
-    command = [sys.executable, "-m", "deploy.keys", *(words or ("--help",))]
+    command = [sys.executable, "-m", "deploy.secrets.keys", *(words or ("--help",))]
     return subprocess.run(command, cwd=ROOT, env=inherited() | settings, check=False).returncode
 
 
@@ -163,7 +162,7 @@ def _demo(installation: Installation, supervisor: Supervisor) -> None:
     if not installation.demo:
         with step("各区县演示数据经 Kafka 上报", "Districts report the demo feed through Kafka"):
             done = subprocess.run(
-                [sys.executable, "-m", "services.district", "demo", "--reports", str(_DEMO_REPORTS), "--seed", "1"],
+                [sys.executable, "-m", "client", "demo", "--reports", str(_DEMO_REPORTS), "--seed", "1"],
                 cwd=ROOT,
                 env=told(installation, "district"),
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,6 @@
 
 from services.competition.decider import domain
 from services.competition.events import LANGUAGE
-from shared.service import Service, main
+from shared.service.main import Service, main
 
 main(Service(LANGUAGE, domain))

@@ -22,10 +22,10 @@ from services.competition.events import (
     TitleConferred,
     TitleSeriesOpened,
 )
-from shared.decider import Accept, Decision, Domain, Refuse, View
-from shared.events import Event, Report
-from shared.plan import Plan
-from shared.rules import Rule
+from shared.contract.events import Event, Report
+from shared.contract.rules import Rule
+from shared.deciding.decider import Accept, Decision, Domain, Refuse, View
+from shared.plan.model import Plan
 
 
 class PartsExceedTotal(Rule):

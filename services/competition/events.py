@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from shared.events import Ends, Event, Language, Opens
-from shared.rules import NumberTaken
-from shared.shapes import Count, Date, Level, No, Number, OccupationCode, Organisation, Person, Rank, Text
+from shared.contract.events import Ends, Event, Language, Opens
+from shared.contract.rules import NumberTaken
+from shared.contract.shapes import Count, Date, Level, No, Number, OccupationCode, Organisation, Person, Rank, Text
 
 TitleSeries = Literal[
     "engineering",

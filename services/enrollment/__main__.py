@@ -2,6 +2,6 @@
 
 from services.enrollment.decider import domain
 from services.enrollment.events import LANGUAGE
-from shared.service import Service, main
+from shared.service.main import Service, main
 
 main(Service(LANGUAGE, domain))

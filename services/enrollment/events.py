@@ -5,8 +5,8 @@ from typing import Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.events import Ends, Event, Language, Opens, Stands
-from shared.shapes import (
+from shared.contract.events import Ends, Event, Language, Opens, Stands
+from shared.contract.shapes import (
     Count,
     Date,
     EmergingIndustry,

@@ -6,11 +6,11 @@ from pydantic import Field
 
 from services.planning.decider import domain
 from services.planning.events import LANGUAGE
-from shared.keys import Role
-from shared.service import Service, ServiceSettings, main
+from shared.http.api_keys import Role
+from shared.service.main import Service, ServiceSettings, main
 
 if TYPE_CHECKING:
-    from shared.http import Routes
+    from shared.service.http_reports import Routes
 
 
 class PlanningSettings(ServiceSettings):

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.planning.events import LANGUAGE, PlanAdopted, TargetRevised, TargetSplit
 from services.planning.months import DistrictMonth, Month, is_of, month_of, today_of
-from services.planning.targets import (
+from services.planning.targets_in_force import (
     Change,
     History,
     InForce,
@@ -26,19 +26,19 @@ from services.planning.targets import (
     last_day,
     periods_of,
 )
-from shared import outgoing
-from shared.batch import decode_fact
-from shared.decider import View
-from shared.decoder import is_city
-from shared.event_store import UNAVAILABLE
-from shared.events import Fact, show_instant
-from shared.gate import Caller, caller_of
-from shared.http import AWAY, Desk, Problem, Routes
-from shared.keys import Role
-from shared.openapi import told
-from shared.plan import Indicator, Plan, Target
-from shared.plan_file import PlanError, load_plans, read_plan
-from shared.process import Settings
+from shared.contract.decoder import is_city
+from shared.contract.events import Fact, show_instant
+from shared.deciding.decider import View
+from shared.deciding.unit_of_work import decode_fact
+from shared.http import client as outgoing
+from shared.http.access import Caller, caller_of
+from shared.http.api_keys import Role
+from shared.http.openapi import told
+from shared.log.event_store import UNAVAILABLE
+from shared.plan.loading import PlanError, load_plans, read_plan
+from shared.plan.model import Indicator, Plan, Target
+from shared.process.process import Settings
+from shared.service.http_reports import AWAY, Desk, Problem, Routes
 
 Body = dict[str, Any]
 _LARGEST: Final = 1024 * 1024

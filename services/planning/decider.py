@@ -19,7 +19,7 @@ from services.planning.events import (
     digest_of,
 )
 from services.planning.months import Month, days_of, is_of, month_of, today_of
-from services.planning.targets import (
+from services.planning.targets_in_force import (
     History,
     InForce,
     decimal,
@@ -30,11 +30,11 @@ from services.planning.targets import (
     plan_of,
     target_of,
 )
-from shared.decider import Accept, Decision, Domain, Refuse, View
-from shared.events import Event, Fact, Report, parse_instant
-from shared.plan import Indicator, Milestones, Plan, Target
-from shared.plan_file import PlanError
-from shared.rules import Rule
+from shared.contract.events import Event, Fact, Report, parse_instant
+from shared.contract.rules import Rule
+from shared.deciding.decider import Accept, Decision, Domain, Refuse, View
+from shared.plan.loading import PlanError
+from shared.plan.model import Indicator, Milestones, Plan, Target
 
 
 class UnknownPlan(Rule):

@@ -8,8 +8,8 @@ import orjson
 from pydantic import AfterValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
-from shared.events import Event, Language, Opens, parse_instant
-from shared.shapes import (
+from shared.contract.events import Event, Language, Opens, parse_instant
+from shared.contract.shapes import (
     LARGEST,
     Date,
     DistrictCode,

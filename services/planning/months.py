@@ -16,9 +16,9 @@ from services.planning.events import (
     PeriodSubmitted,
     RestatementRequested,
 )
-from shared.decider import View
-from shared.events import SHANGHAI, Event, Fact, parse_instant
-from shared.plan import Plan
+from shared.contract.events import SHANGHAI, Event, Fact, parse_instant
+from shared.deciding.decider import View
+from shared.plan.model import Plan
 
 Status = Literal["open", "submitted", "returned", "approved"]
 _OF_A_MONTH: Final[tuple[type[Event], ...]] = (

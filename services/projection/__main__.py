@@ -13,20 +13,20 @@ import uvloop
 from pydantic import Field
 from starlette.applications import Starlette
 
-from services.projection import store
-from services.projection.chart import Chart
-from services.projection.follower import Counting, TopicsMissing
-from services.projection.projector import Projector
-from services.projection.rebuild import RebuildBehind, rebuild
-from services.projection.receipt_follower import ReceiptFollower
-from shared import outgoing
-from shared.event_store import UNAVAILABLE
-from shared.health import Health, Refused
-from shared.metrics import Metrics
-from shared.migrations import check, connect, migrate, unreachable
-from shared.plan_file import PlanError, load_plans
-from shared.process import Settings, add_probes, command_line, serve, until
-from shared.tracing import Tracing
+from services.projection.counting import store
+from services.projection.counting.lines import Chart
+from services.projection.counting.log_reader import Counting, TopicsMissing
+from services.projection.counting.projector import Projector
+from services.projection.counting.rebuild import RebuildBehind, rebuild
+from services.projection.receipts.follower import ReceiptFollower
+from shared.http import client as outgoing
+from shared.log.event_store import UNAVAILABLE
+from shared.log.migrate import check, connect, migrate, unreachable
+from shared.observability.health import Health, Refused
+from shared.observability.metrics import Metrics
+from shared.observability.tracing import Tracing
+from shared.plan.loading import PlanError, load_plans
+from shared.process.process import Settings, add_probes, command_line, serve, until
 
 
 class ProjectionSettings(Settings):

@@ -12,10 +12,10 @@ import structlog
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from services.projection import live, receipts
 from services.projection.contract import add_contract
+from services.projection.counting.store import of_generation
 from services.projection.pages import add_pages
-from services.projection.read_models import (
+from services.projection.queries import (
     briefing,
     changes,
     closings,
@@ -25,19 +25,20 @@ from services.projection.read_models import (
     outlook,
     plans,
     ranking,
+    stream,
     target_progress,
     who_is_behind,
 )
-from services.projection.read_models import receipts as district_receipts
-from services.projection.read_models.answers import Answers, KeptSums
-from services.projection.read_models.reading import Reader
-from services.projection.store import of_generation
-from shared.events import parse_instant
-from shared.health import Health
-from shared.http import answer_problems
-from shared.metrics import Metrics, NotWell, Reading, Since
-from shared.openapi import describe
-from shared.process import add_probes, end_process_if_failed
+from services.projection.queries.cache import Answers, KeptSums
+from services.projection.queries.snapshot import Reader
+from services.projection.receipts import lookup
+from services.projection.receipts import query as district_receipts
+from shared.contract.events import parse_instant
+from shared.http.openapi import describe
+from shared.observability.health import Health
+from shared.observability.metrics import Metrics, NotWell, Reading, Since
+from shared.process.process import add_probes, end_process_if_failed
+from shared.service.http_reports import answer_problems
 
 _LATE_SECONDS = 60.0
 _log = structlog.get_logger()
@@ -119,7 +120,7 @@ def create_app(
     asks them."""
     heads = LogHeads(services, client, metrics.health)
     reader = Reader(pool)
-    pulse = live.Pulse(reader, heads, clock)
+    pulse = stream.Pulse(reader, heads, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -162,8 +163,8 @@ def create_app(
     app.include_router(briefing.routes(answers, reader, clock))
     app.include_router(closings.routes(reader, heads, heads.ask, sums, clock))
     app.include_router(changes.routes(reader, clock))
-    app.include_router(live.routes(reader, pulse))
-    app.include_router(receipts.routes(services, client))
+    app.include_router(stream.routes(reader, pulse))
+    app.include_router(lookup.routes(services, client))
     app.include_router(district_receipts.routes(reader))
     add_pages(app, outlines)
     add_contract(app)

@@ -2,6 +2,6 @@
 
 from services.recruitment.decider import domain
 from services.recruitment.events import LANGUAGE
-from shared.service import Service, main
+from shared.service.main import Service, main
 
 main(Service(LANGUAGE, domain))

@@ -17,10 +17,10 @@ from services.recruitment.events import (
     SchoolInvited,
     StudentJoinedClass,
 )
-from shared.decider import Accept, Decision, Domain, Refuse, View, Wait
-from shared.events import Event, Report
-from shared.plan import Plan
-from shared.rules import Rule
+from shared.contract.events import Event, Report
+from shared.contract.rules import Rule
+from shared.deciding.decider import Accept, Decision, Domain, Refuse, View, Wait
+from shared.plan.model import Plan
 
 
 class AlreadyEmployedThere(Rule):

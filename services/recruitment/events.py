@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from shared.events import Adds, Ends, Event, Language, Opens
-from shared.shapes import Count, Date, Level, No, Number, OccupationCode, Organisation, Person, Province, Text
+from shared.contract.events import Adds, Ends, Event, Language, Opens
+from shared.contract.shapes import Count, Date, Level, No, Number, OccupationCode, Organisation, Person, Province, Text
 
 
 class FairHeld(Event, subject="fair/<no>", role=Opens(), dated="held_on"):

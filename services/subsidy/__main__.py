@@ -3,6 +3,6 @@
 from services.subsidy.decider import domain
 from services.subsidy.events import LANGUAGE
 from services.subsidy.policies import HEARS
-from shared.service import Service, main
+from shared.service.main import Service, main
 
 main(Service(LANGUAGE, domain, HEARS))

@@ -33,10 +33,10 @@ from services.subsidy.events import (
     WageAgreementEnded,
     WageAgreementSigned,
 )
-from shared.decider import Accept, Decision, Domain, Refuse, Standing, View, Wait
-from shared.events import Event, Fact, Report
-from shared.plan import Parameters, Plan
-from shared.rules import AlreadyOpen, InTheFuture, Rule
+from shared.contract.events import Event, Fact, Report
+from shared.contract.rules import AlreadyOpen, InTheFuture, Rule
+from shared.deciding.decider import Accept, Decision, Domain, Refuse, Standing, View, Wait
+from shared.plan.model import Parameters, Plan
 
 
 class OverlappingCatalogue(Rule):

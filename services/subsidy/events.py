@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.events import Adds, Ends, Event, Language, Opens, Stands
-from shared.shapes import (
+from shared.contract.events import Adds, Ends, Event, Language, Opens, Stands
+from shared.contract.shapes import (
     Count,
     Date,
     Fen,

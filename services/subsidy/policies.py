@@ -5,7 +5,7 @@ from typing import Final
 
 from services.competition.events import CertificateIssued, CertificateRevoked, HonourConferred, HonourWithdrawn
 from services.recruitment.events import HireEnded, PersonHired
-from shared.events import Event, Language
+from shared.contract.events import Event, Language
 
 # Whenever one of these is recorded there, it becomes evidence here, and what waited for it is decided.
 HEARS: Final = (

@@ -15,7 +15,7 @@ from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbo
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import Row, memory, table
-from tests.bench.stage import Stage, open_stage
+from tests.harness.bench import Stage, open_stage
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from tests.integration.processes import DISTRICTS
-from tests.unit.people import credit_code, number_of
+from tests.harness.people import credit_code, number_of
+from tests.harness.processes import DISTRICTS
 
 SERVICE = "recruitment"
 STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]

@@ -21,7 +21,7 @@ import uvloop
 
 from tests.bench import feed
 from tests.bench.meter import SELF, Meter, Section
-from tests.integration.processes import DISTRICTS
+from tests.harness.processes import DISTRICTS
 
 _TAKEN = 500  # as the inbox takes them
 _PAGE = 2000  # as the relay reads them

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncpg
 
 from deploy.local.databases import Database
-from shared.event_store import read_queries
+from shared.log.event_store import read_queries
 from tests.bench import feed
 from tests.bench.hops import Numbers, Sizes, new_run
 from tests.bench.report import Row
-from tests.bench.stage import Stage, pid_of
-from tests.integration.processes import DISTRICTS, run
-from tests.unit.people import credit_code
+from tests.harness.bench import Stage, pid_of
+from tests.harness.people import credit_code
+from tests.harness.processes import DISTRICTS, run
 
 _CLIENTS = 32
 _TOGETHER = 100

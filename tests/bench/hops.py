@@ -11,13 +11,13 @@ from itertools import count
 
 import asyncpg
 
-from deploy.topics import Topic, create
-from shared.broker import Broker
+from deploy.kafka.topics import Topic, create
+from shared.kafka.clients import Broker
 from tests.bench import feed
 from tests.bench.meter import Meter, Section
 from tests.bench.report import Row
-from tests.bench.stage import Stage, pid_of
-from tests.integration.processes import DISTRICTS, System, run
+from tests.harness.bench import Stage, pid_of
+from tests.harness.processes import DISTRICTS, System, run
 
 _CLIENTS = 32
 _PATIENCE = 120.0

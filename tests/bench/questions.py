@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 import asyncpg
 
-from deploy import dashboard
-from services.projection import store
-from services.projection.chart import Chart, Part, Shape
-from services.projection.store import of_generation
-from shared.plan_file import load_plans
+from deploy.local import dashboard
+from services.projection.counting import store
+from services.projection.counting.lines import Chart, Part, Shape
+from services.projection.counting.store import of_generation
+from shared.plan.loading import load_plans
 from tests.bench.hops import Sizes
 from tests.bench.meter import Meter
 from tests.bench.report import Row
-from tests.bench.stage import Stage, pid_of
 from tests.conftest import ROOT
-from tests.e2e.browsing import CHROMIUM, run_errand
-from tests.integration.processes import Process
+from tests.harness.bench import Stage, pid_of
+from tests.harness.browser import CHROMIUM, run_errand
+from tests.harness.processes import Process
 
 PLAN = "shaoxing-2023-2025"
 MOST_MS = 50.0

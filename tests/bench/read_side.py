@@ -13,9 +13,9 @@ from tests.bench.growth import seed
 from tests.bench.hops import Numbers, Sizes, head_of, new_run, wait_for, watch
 from tests.bench.meter import Meter
 from tests.bench.report import Row
-from tests.bench.stage import Stage, pid_of
 from tests.conftest import ROOT
-from tests.integration.processes import Process, System, run
+from tests.harness.bench import Stage, pid_of
+from tests.harness.processes import Process, System, run
 
 PLAN = "shaoxing-2023-2025"
 _PATH = f"/v1/plans/{PLAN}/progress"

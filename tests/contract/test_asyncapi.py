@@ -14,16 +14,16 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
-from deploy import topics
-from deploy.asyncapi import FILE, document, page
-from deploy.dashboard import path_with_node
-from deploy.docs import LANGUAGES
+from deploy.kafka import topics
+from deploy.local.dashboard import path_with_node
+from docs.generators.asyncapi import FILE, document, page
+from docs.generators.pages import LANGUAGES
 from services.projection.contract import add_contract
-from shared import receipts
-from shared.events import Fact, NotUnderstood
-from shared.http import answer_problems
+from shared.contract.events import Fact, NotUnderstood
+from shared.deciding import receipts
+from shared.service.http_reports import answer_problems
 from tests.conftest import ROOT
-from tests.contract.languages import DISTRICTS, RECEIVED, SAMPLES, decode, understood
+from tests.harness.languages import DISTRICTS, RECEIVED, SAMPLES, decode, understood
 
 CHECK: Final = ROOT / "tests" / "contract" / "asyncapi"
 SAMPLED: Final = sorted(SAMPLES.glob("*.json"))

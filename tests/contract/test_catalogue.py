@@ -7,10 +7,10 @@ from typing import Any, Final
 import jsonschema
 import pytest
 
-from shared.batch import decode_fact
-from shared.decider import values
-from tests.contract.catalogue import FOLDER, Schema, breaks, catalogue, stored, text
-from tests.contract.languages import ALL, SAMPLES, every_type, sample
+from docs.generators.schemas import FOLDER, Schema, breaks, catalogue, stored, text
+from shared.deciding.decider import values
+from shared.deciding.unit_of_work import decode_fact
+from tests.harness.languages import ALL, SAMPLES, every_type, sample
 
 NOW: Final = catalogue()
 REPORTED: Final = [(language.service, event.type_name) for language, event in every_type(ALL) if not event.decision]
@@ -20,13 +20,13 @@ DECIDED: Final = [(language.service, event.type_name) for language, event in eve
 @pytest.mark.parametrize("name", sorted(NOW))
 def test_a_released_schema_is_only_added_to(name: str) -> None:
     old = stored(name)
-    assert old is not None, "python -m tests.contract.catalogue"
+    assert old is not None, "python -m docs.generators.schemas"
     assert breaks(old, NOW[name]) == []
 
 
 @pytest.mark.parametrize("name", sorted(NOW))
 def test_the_stored_schema_is_up_to_date(name: str) -> None:
-    assert (FOLDER / name).read_text(encoding="utf-8") == text(NOW[name]), "python -m tests.contract.catalogue"
+    assert (FOLDER / name).read_text(encoding="utf-8") == text(NOW[name]), "python -m docs.generators.schemas"
 
 
 def test_every_released_type_is_still_there() -> None:

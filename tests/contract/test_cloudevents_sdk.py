@@ -8,9 +8,9 @@ from cloudevents.core.bindings import http, kafka
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from shared.bindings import from_http_headers, from_kafka, parse_array, parse_object
-from shared.events import Fact, Report
-from tests.contract.languages import faults, sample, understood
+from shared.contract.cloudevents import from_http_headers, from_kafka, parse_array, parse_object
+from shared.contract.events import Fact, Report
+from tests.harness.languages import faults, sample, understood
 
 SENT = [("recruitment", "person-hired"), ("competition", "certificate-issued"), ("enrollment", "intake-reported")]
 every_sample = pytest.mark.parametrize(("service", "name"), SENT)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.rules import (
+from shared.contract.rules import (
     AlreadyCorrected,
     AlreadyOpen,
     AlreadyRetracted,
@@ -20,7 +20,7 @@ from shared.rules import (
 )
 from tests.contract.test_lifecycles import ALL, ENDS, OPENINGS, ending, given, opening, told
 from tests.contract.vocabulary import VOCABULARY, Type
-from tests.unit.given import Told, retraction
+from tests.harness.given import Told, retraction
 
 
 def history(service: str, name: str, row: Type) -> list[Told]:

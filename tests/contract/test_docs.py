@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from deploy.docs import (
+from client.__main__ import app
+from client.mapping import read_mapping
+from docs.generators.pages import (
     DOCS,
     LANGUAGES,
     PAGES,
@@ -21,10 +23,8 @@ from deploy.docs import (
     refusals,
     types,
 )
-from services.district.__main__ import app
-from services.district.mapping import read_mapping
-from shared.plan_file import read_plan
-from tests.contract.languages import faults, understood
+from shared.plan.loading import read_plan
+from tests.harness.languages import faults, understood
 
 WRITTEN = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("decisions/*.md"), *ROOT.glob("plans/*.md")])
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")

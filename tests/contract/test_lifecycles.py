@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from shared.decider import Accept, Domain
-from shared.events import Event
-from shared.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen, NumberTaken
-from tests.contract.languages import LANGUAGES, sample, understood
+from shared.contract.events import Event
+from shared.contract.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen, NumberTaken
+from shared.deciding.decider import Accept, Domain
 from tests.contract.vocabulary import MAY_LIE_AHEAD, VOCABULARY, Type
-from tests.unit.given import Given, Told, report, rules_of
+from tests.harness.given import Given, Told, report, rules_of
+from tests.harness.languages import LANGUAGES, sample, understood
 
 AGREEABLE: Final = Domain(lambda _event: (), lambda _report, _view: (), lambda _report, _view: Accept())
 

@@ -17,19 +17,19 @@ from services.planning.decider import domain as planning
 from services.projection.api import create_app as projection_app
 from services.recruitment.decider import domain as recruitment
 from services.subsidy.decider import domain as subsidy
-from shared.bindings import BATCH, STRUCTURED
-from shared.command_handler import CommandHandler
-from shared.decoder import Decoder, Keys
-from shared.event_store import EventStore
-from shared.health import Health
-from shared.http import create_app
-from shared.metrics import Metrics
-from shared.openapi import KEPT, PROBLEM
-from shared.plan_file import load_plans
-from shared.process import Settings
-from shared.sealing import Seal
+from shared.contract.cloudevents import BATCH, STRUCTURED
+from shared.contract.decoder import Decoder, Keys
+from shared.http.openapi import KEPT, PROBLEM
+from shared.log.event_store import EventStore
+from shared.log.sealing import Seal
+from shared.observability.health import Health
+from shared.observability.metrics import Metrics
+from shared.plan.loading import load_plans
+from shared.process.process import Settings
+from shared.service.command_handler import CommandHandler
+from shared.service.http_reports import create_app
 from tests.conftest import ROOT
-from tests.contract.languages import ALL, DISTRICTS
+from tests.harness.languages import ALL, DISTRICTS
 
 DOMAINS: Final = {
     "enrollment": enrollment, "competition": competition, "recruitment": recruitment, "subsidy": subsidy,

@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 import yaml
 
-from deploy.docs import PLAN_SCHEMA, plan_schema
+from docs.generators.pages import PLAN_SCHEMA, plan_schema
 from tests.conftest import ROOT
 
-PLANS = [*(ROOT / "plans").glob("*.yaml"), *(ROOT / "tests" / "plans").glob("*.yaml")]
+PLANS = [*(ROOT / "plans").glob("*.yaml"), *(ROOT / "tests" / "harness" / "plans").glob("*.yaml")]
 
 
 def _as_json(plan: Path) -> Any:

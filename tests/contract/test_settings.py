@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from shared.gate import MAY
-from shared.keys import Role
-from shared.process import ELSEWHERE, Settings
+from shared.http.access import MAY
+from shared.http.api_keys import Role
+from shared.process.process import ELSEWHERE, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {".py", ".yml", ".yaml", ".sh", ".md", ".example", ""}

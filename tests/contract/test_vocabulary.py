@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from shared.events import Adds, Ends, Event, Opens, Retracts, Stands
-from shared.rules import NumberTaken
-from tests.contract.languages import LANGUAGES, decode, faults, sample, understood
+from shared.contract.events import Adds, Ends, Event, Opens, Retracts, Stands
+from shared.contract.rules import NumberTaken
 from tests.contract.vocabulary import DECISIONS, RETRACTION, VOCABULARY, Type
-from tests.unit.people import credit_code, number_of
+from tests.harness.languages import LANGUAGES, decode, faults, sample, understood
+from tests.harness.people import credit_code, number_of
 
 NUMBER: Final = number_of(77)
 OTHER: Final = {"credit_code": credit_code(99, "52"), "name": "另一家"}

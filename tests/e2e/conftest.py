@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT, new_state_folder
-from tests.integration.processes import eventually
+from tests.harness.processes import eventually
 
 PLAN = "shaoxing-2023-2025"
 

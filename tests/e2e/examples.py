@@ -10,9 +10,9 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from shared.bindings import BATCH, STRUCTURED
-from tests.contract.languages import sample
+from shared.contract.cloudevents import BATCH, STRUCTURED
 from tests.e2e.conftest import PLAN
+from tests.harness.languages import sample
 
 SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy", "planning")
 MONTH: Final = "2023-03"

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import counted, make
-from tests.integration.processes import eventually
-from tests.integration.reports import certificate_issued, person_hired, subsidy_claimed
+from tests.harness.processes import eventually
+from tests.harness.reports import certificate_issued, person_hired, subsidy_claimed
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 

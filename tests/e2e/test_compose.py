@@ -24,13 +24,13 @@ from aiokafka.errors import ClusterAuthorizationFailedError, TopicAuthorizationF
 from pydantic import SecretStr
 
 from deploy.local.ports import any_free
-from shared.broker import Broker, BrokerSettings
-from tests import containers
+from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT
 from tests.e2e.conftest import progress_of
 from tests.e2e.test_operations import commands
-from tests.integration.processes import eventually
-from tests.integration.reports import person_hired
+from tests.harness import containers
+from tests.harness.processes import eventually
+from tests.harness.reports import person_hired
 
 PORTS = ("PROJECTION", "ENROLLMENT", "COMPETITION", "RECRUITMENT", "SUBSIDY", "PLANNING", "KAFKA", "POSTGRES",
          "PROMETHEUS", "ALERTMANAGER")  # fmt: skip
@@ -86,7 +86,7 @@ class Stack:
 
     def credentials(self) -> str:
         """Return what the operator is shown for a district."""
-        told = self.compose("run", "--rm", "--no-deps", "databases", "deploy.installation", "district", MINE)
+        told = self.compose("run", "--rm", "--no-deps", "databases", "deploy.operations.compose", "district", MINE)
         assert told.returncode == 0, told.stderr
         return told.stdout
 
@@ -184,7 +184,7 @@ def test_a_district_reports_by_kafka_from_outside_and_writes_nothing_else(
         "SKILLPLAN_KAFKA_CA": str(stack.folder / "ca.pem"),
     }
     sent = subprocess.run(
-        [sys.executable, "-m", "services.district", "publish", str(stack.folder / "reports.ndjson")],
+        [sys.executable, "-m", "client", "publish", str(stack.folder / "reports.ndjson")],
         cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert sent.returncode == 0, sent.stdout + sent.stderr

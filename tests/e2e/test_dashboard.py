@@ -18,12 +18,12 @@ from deploy.local.children import dies_with_parent
 from deploy.local.installation import load
 from deploy.local.ports import any_free
 from deploy.local.processes import Supervisor, environment, inherited
-from shared.keys import KeyFile, Role
+from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
-from tests.e2e.browsing import CHROMIUM, run_errand
 from tests.e2e.conftest import PLAN
-from tests.integration.processes import eventually
-from tests.integration.reports import person_hired
+from tests.harness.browser import CHROMIUM, run_errand
+from tests.harness.processes import eventually
+from tests.harness.reports import person_hired
 
 SHOTS: Final = Path(os.environ.get("SCREENSHOTS") or ROOT / ".cache" / "screenshots")
 _PAGES: Final = {

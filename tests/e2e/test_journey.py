@@ -11,8 +11,8 @@ import pytest
 
 from deploy.local import installation, kafka, postgres
 from tests.e2e.conftest import PLAN, addresses_of, counted, make, progress_of
-from tests.integration.processes import eventually
-from tests.integration.reports import certificate_issued, person_hired, subsidy_claimed
+from tests.harness.processes import eventually
+from tests.harness.reports import certificate_issued, person_hired, subsidy_claimed
 
 
 def _value(progress: dict[str, Any], indicator: str, period: str) -> Any:

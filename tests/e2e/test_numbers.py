@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from services.projection.chart import Chart
-from shared.plan import Plan
-from shared.plan_file import load_plan
+from services.projection.counting.lines import Chart
+from shared.plan.loading import load_plan
+from shared.plan.model import Plan
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN, progress_of
-from tests.unit.oracle import due, recount, standing_at
+from tests.harness.oracle import due, recount, standing_at
 
 SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.decoder import Keys
-from shared.sealing import Seal
+from shared.contract.decoder import Keys
+from shared.log.sealing import Seal
 from tests.conftest import ROOT
 from tests.e2e.conftest import addresses_of
 

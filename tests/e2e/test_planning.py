@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import PLAN, make, progress_of
-from tests.integration.processes import eventually
-from tests.integration.reports import person_hired
+from tests.harness.processes import eventually
+from tests.harness.reports import person_hired
 
 MONTH: Final = "2024-11"
 SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")

@@ -17,12 +17,12 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from shared.openapi import KEPT
+from shared.http.openapi import KEPT
 from tests.conftest import ROOT
 from tests.e2e import examples
 from tests.e2e.conftest import PLAN
-from tests.integration.processes import eventually
-from tests.integration.reports import person_hired
+from tests.harness.processes import eventually
+from tests.harness.reports import person_hired
 
 AS_OF = "2025-06-30"
 TABLES = ("progress", "behind", "outlook", "measures", "indicators/4.1.b/months", "indicators/4.1.b/districts")
@@ -170,7 +170,7 @@ def test_a_district_hears_its_receipts_over_http_and_follows_them(addresses: dic
 
 
 def _receipts(addresses: dict[str, str], *words: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "services.district", "receipts", "--http", "--json", *words]
+    command = [sys.executable, "-m", "client", "receipts", "--http", "--json", *words]
     told = {"SKILLPLAN_PROJECTION": addresses["projection"]}
     return {"args": command, "env": os.environ | told, "cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
 

@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.conftest import ROOT
-from tests.faults.ground import own_installation
 from tests.faults.table import FAULTS, STARTING, Fault, Row, suffer
+from tests.harness.faults import own_installation
 
 HEADINGS = ("故障 fault", "秒 s", "已发 sent", "每秒 a second", "接受 accepted", "丢失 lost", "重复 twice",
             "重算差 recount", "追平用时 lag 0 after, s", "/readyz 其间所述 said meanwhile")  # fmt: skip

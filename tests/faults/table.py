@@ -24,12 +24,12 @@ import httpx
 
 from tests.conftest import ROOT
 from tests.faults.clock import Clock
-from tests.faults.ground import Own, Server
-from tests.integration.flow import flowing
-from tests.integration.processes import Process, eventually, run
-from tests.integration.processes import _fetch as fetch
-from tests.integration.reports import Report, certificate_issued, person_hired, subsidy_claimed
-from tests.integration.road import check_log, last_receipts
+from tests.harness.faults import Own, Server
+from tests.harness.processes import Process, eventually, run
+from tests.harness.processes import _fetch as fetch
+from tests.harness.reports import Report, certificate_issued, person_hired, subsidy_claimed
+from tests.harness.topics import check_log, last_receipts
+from tests.harness.traffic import flowing
 
 PATIENCE = 180.0
 STARTING = "starting"  # what a part says that never said anything yet

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy import topics as deploy_topics
+from deploy.kafka import topics as deploy_topics
 from deploy.local.databases import Database, Passwords
-from shared.broker import Broker
+from shared.kafka.clients import Broker
 from tests.conftest import NewDatabase, NewTopics, _addresses, _create, _delete_topics, _drop
-from tests.integration.processes import DISTRICTS, System, run, topics_of
-from tests.integration.road import check_log
+from tests.harness.processes import DISTRICTS, System, run, topics_of
+from tests.harness.topics import check_log
 
 Template = Callable[[str, Path | None], tuple[str, Passwords]]
 

@@ -23,16 +23,16 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy import topics as deploy_topics
+from deploy.kafka import topics as deploy_topics
 from deploy.local import jars, kafka, postgres, prometheus
 from deploy.local.children import dies_with_parent
 from deploy.local.ports import HOST, any_free
-from shared.broker import Broker
-from shared.metrics import READINGS
+from shared.kafka.clients import Broker
+from shared.observability.metrics import READINGS
 from tests.conftest import ROOT
-from tests.integration.processes import Process, System, eventually, own_database, run, topics_of
-from tests.integration.reports import hire_ended, person_hired
-from tests.integration.road import Message, publish, structured
+from tests.harness.processes import Process, System, eventually, own_database, run, topics_of
+from tests.harness.reports import hire_ended, person_hired
+from tests.harness.topics import Message, publish, structured
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules" / "skillplan.yml"
 RULE_TESTS: Final = ROOT / "deploy" / "prometheus" / "tests" / "skillplan.yml"

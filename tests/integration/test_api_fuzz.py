@@ -7,9 +7,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core.result import Ok
 
-from tests.contract.languages import every_type, sample
-from tests.integration.processes import System
-from tests.unit.mutations import spoiled
+from tests.harness.languages import every_type, sample
+from tests.harness.mutations import spoiled
+from tests.harness.processes import System
 
 KINDS = {"application/json", "application/problem+json"}
 

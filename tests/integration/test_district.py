@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import pytest
 
+from client.demo.calendar import Told
+from client.demo.feed import feed
+from client.demo.people import Invented
+from client.sample import sample
 from deploy.local.children import dies_with_parent
-from services.district.chronicle import Told
-from services.district.demo import feed
-from services.district.invented import Invented
-from services.district.sample import sample
 from tests.conftest import ROOT
-from tests.integration.processes import System, eventually
-from tests.integration.road import check_log, whole
+from tests.harness.processes import System, eventually
+from tests.harness.topics import check_log, whole
 
 SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy")
 REPORTS: Final = 1_500
@@ -230,7 +230,7 @@ def _demo(running: System) -> None:
 
 def _run(kafka: str, folder: Path, *command: str, told: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "services.district", *command],
+        [sys.executable, "-m", "client", *command],
         cwd=ROOT,
         env=_told(kafka, folder) | settings,
         input=told,
@@ -243,7 +243,7 @@ def _run(kafka: str, folder: Path, *command: str, told: str = "", **settings: st
 
 def _started(kafka: str, folder: Path, *command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        dies_with_parent([sys.executable, "-m", "services.district", *command]),
+        dies_with_parent([sys.executable, "-m", "client", *command]),
         cwd=ROOT,
         env=_told(kafka, folder),
         stdin=subprocess.PIPE,

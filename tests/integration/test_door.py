@@ -10,11 +10,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.integration import road
-from tests.integration.processes import System, eventually
-from tests.integration.reports import Report, person_hired
-from tests.integration.road import Message, binary, publish, settle, structured, whole
-from tests.unit import people
+from tests.harness import people, topics
+from tests.harness.processes import System, eventually
+from tests.harness.reports import Report, person_hired
+from tests.harness.topics import Message, binary, publish, settle, structured, whole
 
 SERVICES = ("recruitment",)
 STRUCTURED = "application/cloudevents+json"
@@ -328,7 +327,7 @@ def test_a_district_may_compress_as_it_likes(running: System, codec: str | None)
     publish(running.kafka, map(structured, hires), codec)
 
     def accepted() -> bool:
-        receipts = road.standing(running, "recruitment", hires)
+        receipts = topics.standing(running, "recruitment", hires)
         return all(receipt is not None and receipt["status"] == "accepted" for receipt in receipts)
 
     eventually(accepted)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.integration.flow import flowing, moments
-from tests.integration.processes import System, eventually
-from tests.integration.reports import Report, person_hired
-from tests.integration.road import check_answered, publish, settle, structured, whole
+from tests.harness.processes import System, eventually
+from tests.harness.reports import Report, person_hired
+from tests.harness.topics import check_answered, publish, settle, structured, whole
+from tests.harness.traffic import flowing, moments
 
 SERVICES = ("recruitment",)
 SECONDS = 8.0

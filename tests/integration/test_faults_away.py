@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.ground import Own, own_installation
 from tests.faults.table import FAULTS, STARTING, Fault, Row, suffer
-from tests.integration.processes import eventually
-from tests.integration.reports import person_hired
-from tests.integration.road import check_answered, publish, settle, structured
+from tests.harness.faults import Own, own_installation
+from tests.harness.processes import eventually
+from tests.harness.reports import person_hired
+from tests.harness.topics import check_answered, publish, settle, structured
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
 
-from shared.sealing import Seal
-from tests.integration.bad_messages import INBOX, Bad, every_kind
-from tests.integration.processes import SERVICE_KEY, System, eventually, run
-from tests.integration.reports import person_hired
-from tests.integration.road import Message, check_answered, publish, standing, structured, whole
+from shared.log.sealing import Seal
+from tests.harness.bad_messages import INBOX, Bad, every_kind
+from tests.harness.processes import SERVICE_KEY, System, eventually, run
+from tests.harness.reports import person_hired
+from tests.harness.topics import Message, check_answered, publish, standing, structured, whole
 
 SERVICES = ("recruitment",)
 ROUNDS = 4  # over 500 by Kafka

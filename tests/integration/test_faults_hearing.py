@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared.decoder import Keys
-from tests.integration.processes import CITY_KEY, Process, System, eventually
-from tests.integration.reports import Report, certificate_issued, standard_set, subsidy_claimed
-from tests.integration.road import STRUCTURED, Message, check_answered, publish, standing
+from shared.contract.decoder import Keys
+from tests.harness.processes import CITY_KEY, Process, System, eventually
+from tests.harness.reports import Report, certificate_issued, standard_set, subsidy_claimed
+from tests.harness.topics import STRUCTURED, Message, check_answered, publish, standing
 
 SERVICES = ("subsidy",)
 BATCH = {"content-type": "application/cloudevents-batch+json"}

@@ -10,10 +10,10 @@ from collections import Counter
 from typing import Any
 
 from tests.conftest import ROOT
-from tests.integration.flow import flowing, moments
-from tests.integration.processes import Process, System, eventually
-from tests.integration.reports import Report, fair_held, organisation, person, person_hired
-from tests.integration.road import check_answered, check_log
+from tests.harness.processes import Process, System, eventually
+from tests.harness.reports import Report, fair_held, organisation, person, person_hired
+from tests.harness.topics import check_answered, check_log
+from tests.harness.traffic import flowing, moments
 
 SERVICES = ("recruitment",)
 SECONDS = 8.0

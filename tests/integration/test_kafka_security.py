@@ -22,13 +22,15 @@ from aiokafka.errors import (
 )
 from pydantic import SecretStr
 
-from deploy import access, certificates, topics
-from deploy.local import jars, kafka, pair
+from deploy.kafka import access, topics
+from deploy.local import jars, kafka
 from deploy.local.ports import HOST, any_free
-from shared.broker import Broker, BrokerSettings
+from deploy.secrets import certificates
+from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT, NewDatabase
-from tests.integration.processes import DISTRICTS, Process, System, eventually, run
-from tests.integration.reports import person_hired
+from tests.harness import pair
+from tests.harness.processes import DISTRICTS, Process, System, eventually, run
+from tests.harness.reports import person_hired
 
 NAMED = ("SKILLPLAN_KAFKA_USER", "SKILLPLAN_KAFKA_PASSWORD")
 # Whoever may write nothing at all does not even get a producer's number.
@@ -94,7 +96,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     with pair.child(command, folder / "kafka.log") as broker:
         assert kafka.wait_up(at, 60, alive=lambda: broker.poll() is None), (folder / "kafka.log").read_text()
         for _ in range(2):  # repeating is harmless
-            for module in ("deploy.topics", "deploy.access"):
+            for module in ("deploy.kafka.topics", "deploy.kafka.access"):
                 told = {"SKILLPLAN_KAFKA": at, "SKILLPLAN_KAFKA_PASSWORDS": str(kept)}
                 done = _command([module], told)
                 assert done.returncode == 0, done.stderr
@@ -159,7 +161,7 @@ def test_a_district_reports_with_its_own_name_and_the_number_moves(system: Syste
     file = system.folder / "reports.ndjson"
     file.write_bytes(orjson.dumps(report))
     journal = {"SKILLPLAN_JOURNAL": str(system.folder / "journal.sqlite")}
-    sent = _command(["services.district", "publish", str(file)], secured.as_user(f"district-{MINE}") | journal)
+    sent = _command(["client", "publish", str(file)], secured.as_user(f"district-{MINE}") | journal)
     assert sent.returncode == 0, sent.stderr
     eventually(
         lambda: 'skillplan_facts_counted_total{service="recruitment"} 1.0' in projector.http.get("/metrics").text
@@ -168,7 +170,7 @@ def test_a_district_reports_with_its_own_name_and_the_number_moves(system: Syste
     again = file.with_name("again.ndjson")  # what was sent from a file once is not sent again
     again.write_bytes(file.read_bytes())
     journal = {"SKILLPLAN_JOURNAL": str(system.folder / "other-journal.sqlite")}
-    refused = _command(["services.district", "publish", str(again)], secured.as_user(f"district-{OTHERS}") | journal)
+    refused = _command(["client", "publish", str(again)], secured.as_user(f"district-{OTHERS}") | journal)
     assert refused.returncode != 0
     assert f"district-{OTHERS} may not use these topics: recruitment.reports.{MINE}" in refused.stderr
 
@@ -288,7 +290,7 @@ def test_a_command_ends_with_one_sentence_when_the_broker_refuses_it(
 ) -> None:
     environment = {**secured.as_user(f"district-{MINE}"), **told}
     environment = {name: value for name, value in environment.items() if value}
-    for words in (["deploy.topics"], ["services.district", "publish", "/dev/null"]):
+    for words in (["deploy.kafka.topics"], ["client", "publish", "/dev/null"]):
         done = _command(words, environment)
         assert done.returncode != 0
         assert said in done.stderr
@@ -303,10 +305,10 @@ async def test_only_the_administrator_gives_rights(secured: Secured) -> None:
 
 def test_an_empty_or_missing_password_file_is_named_and_changes_nothing(secured: Secured, tmp_path: Path) -> None:
     told = {"SKILLPLAN_KAFKA": secured.admin, "SKILLPLAN_KAFKA_PASSWORDS": str(tmp_path)}
-    missing = _command(["deploy.access"], told)
+    missing = _command(["deploy.kafka.access"], told)
     for user in secured.passwords:
         (tmp_path / user).write_text("")
-    empty = _command(["deploy.access"], told)
+    empty = _command(["deploy.kafka.access"], told)
     assert (missing.returncode, empty.returncode) == (1, 1)
     assert "cannot read the password file" in missing.stderr
     assert "the password file is empty" in empty.stderr

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared.keys import KeyFile, KeyFileError, Role
+from shared.http.api_keys import KeyFile, KeyFileError, Role
 from tests.conftest import ROOT
+from tests.harness.processes import Process, System, eventually
+from tests.harness.reports import person_hired
 from tests.integration.conftest import Template, fresh_databases
-from tests.integration.processes import Process, System, eventually
-from tests.integration.reports import person_hired
 
 PEPPER = "5e" * 32
 BATCH = "application/cloudevents-batch+json"

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from deploy.topics import events
+from deploy.kafka.topics import events
 from tests.conftest import ROOT, NewDatabase, NewTopics
 
 MIGRATIONS = ROOT / "shared" / "migrations"

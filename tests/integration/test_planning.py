@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from services.planning.targets import document_of
-from shared.keys import KeyFile, Role
-from tests.integration.office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, Office
-from tests.integration.processes import System
-from tests.integration.reports import report as envelope
-from tests.integration.road import check_log
+from services.planning.targets_in_force import document_of
+from shared.http.api_keys import KeyFile, Role
+from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, Office
+from tests.harness.processes import System
+from tests.harness.reports import report as envelope
+from tests.harness.topics import check_log
 
 
 @pytest.fixture

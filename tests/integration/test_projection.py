@@ -17,17 +17,17 @@ from typing import Any
 
 import pytest
 
-from deploy import topics as deploy_topics
-from shared.plan_file import load_plan
+from deploy.kafka import topics as deploy_topics
+from shared.plan.loading import load_plan
 from tests.conftest import ROOT, NewDatabase, NewTopics
-from tests.integration.processes import Process, System, eventually
-from tests.integration.reports import person_hired
-from tests.integration.road import Message, publish
-from tests.unit.oracle import due, recount
-from tests.unit.worlds import DISTRICTS, Fact, World, encode
+from tests.harness.generated_plans import DISTRICTS, Fact, World, encode
+from tests.harness.oracle import due, recount
+from tests.harness.processes import Process, System, eventually
+from tests.harness.reports import person_hired
+from tests.harness.topics import Message, publish
 
 SHAOXING = ROOT / "plans" / "shaoxing-2023-2025.yaml"
-LAKESIDE = ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml"
+LAKESIDE = ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml"
 PLAN = "shaoxing-2023-2025"
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration import road
-from tests.integration.processes import System, eventually, run
-from tests.integration.reports import (
+from tests.harness import topics
+from tests.harness.processes import System, eventually, run
+from tests.harness.reports import (
     OCCUPATION,
     Report,
     certificate_issued,
@@ -25,7 +25,7 @@ from tests.integration.reports import (
     subsidy_claimed,
     subsidy_paid,
 )
-from tests.integration.road import last_receipts, publish, settle, structured, whole
+from tests.harness.topics import last_receipts, publish, settle, structured, whole
 
 SERVICES = ("subsidy", "competition")
 ELDER_CARE = "4-10-01-05"
@@ -49,7 +49,7 @@ def standing(system: System, sent: Report) -> Receipt:
 
 def statuses(system: System, sent: Sequence[Report]) -> Counter[str | None]:
     """Count what stands for some reports of one service."""
-    receipts = road.standing(system, sent[0]["type"].split(".")[1], sent)
+    receipts = topics.standing(system, sent[0]["type"].split(".")[1], sent)
     return Counter(receipt["status"] if receipt else None for receipt in receipts)
 
 
@@ -281,10 +281,10 @@ def test_fifty_claims_that_wait_for_one_certificate_are_one_grant(running: Syste
     claims = [_claim_on("fifty-waiting", n) for n in range(50)]
     at_once(running, "subsidy", claims)
     assert statuses(running, claims) == {"waiting": 50}
-    first = min(filter(None, road.standing(running, "subsidy", claims)), key=lambda receipt: receipt["decided_at"])
+    first = min(filter(None, topics.standing(running, "subsidy", claims)), key=lambda receipt: receipt["decided_at"])
     told_subsidy(running, certificate_issued("fifty-waiting"))
     _check_one_grant(running, claims)
-    (granted,) = (r for r in road.standing(running, "subsidy", claims) if r and r["status"] == "accepted")
+    (granted,) = (r for r in topics.standing(running, "subsidy", claims) if r and r["status"] == "accepted")
     assert granted["id"] == first["id"], "in the order received (RULES C8)"
 
 
@@ -295,7 +295,7 @@ def _claim_on(number: str, n: int) -> Report:
 
 def _check_one_grant(system: System, claims: Sequence[Report]) -> None:
     eventually(lambda: statuses(system, claims) == {"accepted": 1, "refused": 49})
-    refused = [r for r in road.standing(system, "subsidy", claims) if r and r["status"] == "refused"]
+    refused = [r for r in topics.standing(system, "subsidy", claims) if r and r["status"] == "refused"]
     assert all(codes(receipt) == ["already-granted"] for receipt in refused)
     rows = system.query("subsidy", "select bytes from fact where stream = any($1)", [c["subject"] for c in claims])
     facts = [json.loads(row["bytes"]) for row in rows]
@@ -318,7 +318,7 @@ def test_fifty_credit_lines_at_once_stay_under_the_cap(running: System) -> None:
     at_once(running, "subsidy", lines)
     # 37 x 4,000,000 = 148,000,000 of 150,000,000 fen; one more would be over (RULES D12).
     assert statuses(running, lines) == {"accepted": 37, "refused": 13}
-    refused = [r for r in road.standing(running, "subsidy", lines) if r and r["status"] == "refused"]
+    refused = [r for r in topics.standing(running, "subsidy", lines) if r and r["status"] == "refused"]
     assert all(codes(receipt) == ["over-the-limit"] for receipt in refused)
 
 

@@ -7,12 +7,12 @@ import json
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from deploy.reconcile import Compared, Places, compare, report
-from shared.broker import Broker
-from tests.integration.flow import flowing
-from tests.integration.processes import System, _fetch, eventually, run
-from tests.integration.reports import certificate_issued, person_hired, standard_set, subsidy_claimed
-from tests.integration.road import STRUCTURED, publish, settle, structured
+from deploy.operations.reconcile import Compared, Places, compare, report
+from shared.kafka.clients import Broker
+from tests.harness.processes import System, _fetch, eventually, run
+from tests.harness.reports import certificate_issued, person_hired, standard_set, subsidy_claimed
+from tests.harness.topics import STRUCTURED, publish, settle, structured
+from tests.harness.traffic import flowing
 
 SERVICES = ("competition", "recruitment", "subsidy")
 CLAIMS = 5

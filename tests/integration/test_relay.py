@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import httpx
 import pytest
 
-from tests.integration.processes import System, eventually
-from tests.integration.reports import Report, person_hired
-from tests.integration.road import check_log, settle, whole
+from tests.harness.processes import System, eventually
+from tests.harness.reports import Report, person_hired
+from tests.harness.topics import check_log, settle, whole
 
 SERVICES = ("recruitment",)
 

@@ -13,15 +13,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from deploy import topics as deploy_topics
+from deploy.kafka import topics as deploy_topics
 from deploy.local import databases
-from deploy.reconcile import Places, compare
-from shared.broker import Broker
+from deploy.operations.reconcile import Places, compare
+from shared.kafka.clients import Broker
 from tests.conftest import ROOT, _delete_topics, _drop
-from tests.integration.office import FILE, MONTH, PLAN, SIX, STRUCTURED, Office
-from tests.integration.processes import Process, System, eventually, run
-from tests.integration.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
-from tests.integration.road import check_answered, check_log, publish, settle, standing, structured
+from tests.harness.plan_office import FILE, MONTH, PLAN, SIX, STRUCTURED, Office
+from tests.harness.processes import Process, System, eventually, run
+from tests.harness.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
+from tests.harness.topics import check_answered, check_log, publish, settle, standing, structured
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 

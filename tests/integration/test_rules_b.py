@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import pytest
 
-from shared.decider import Standing, View
+from shared.deciding.decider import Standing, View
 from tests.contract.vocabulary import VOCABULARY
-from tests.integration.desk import (
+from tests.harness.service import (
     LATER,
     SOURCE,
     Desk,

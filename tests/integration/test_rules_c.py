@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from tests.contract.vocabulary import VOCABULARY
-from tests.integration.desk import (
+from tests.harness.service import (
     LATER,
     SOURCE,
     Desks,

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from shared.events import SERVICES
-from shared.rules import Rule
-from tests.integration.desk import (
+from shared.contract.events import SERVICES
+from shared.contract.rules import Rule
+from tests.harness.service import (
     Desks,
     Report,
     check,

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.decider import Standing, View
-from shared.events import Ends, Opens
-from tests.integration.desk import (
+from shared.contract.events import Ends, Opens
+from shared.deciding.decider import Standing, View
+from tests.harness.service import (
     Desk,
     Report,
     corrected,

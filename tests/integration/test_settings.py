@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.databases import Database
 from tests.conftest import ROOT, NewDatabase
-from tests.integration.processes import CITY_KEY, SERVICE_KEY, run
+from tests.harness.processes import CITY_KEY, SERVICE_KEY, run
 
 
 def starts(service: str, command: str, database: Database, **settings: str) -> str:

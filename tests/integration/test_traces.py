@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from shared import tracing
-from shared.health import Health
-from shared.metrics import Metrics, NotWell, Reading, Since
+from shared.observability import tracing
+from shared.observability.health import Health
+from shared.observability.metrics import Metrics, NotWell, Reading, Since
 from tests.conftest import ROOT
-from tests.integration.processes import System, eventually
-from tests.integration.reports import person_hired
-from tests.integration.road import Message, publish, structured, whole
+from tests.harness.processes import System, eventually
+from tests.harness.reports import person_hired
+from tests.harness.topics import Message, publish, structured, whole
 
 HOPS: Final = {"door", "decide", "append", "relay", "project"}
 
@@ -94,7 +94,7 @@ def test_a_report_is_one_trace_from_its_door_to_the_numbers(system: System) -> N
 
 def test_without_a_collector_nothing_of_it_is_loaded() -> None:
     code = (
-        "import sys, shared.service, services.projection.follower;"
+        "import sys, shared.service.main, services.projection.counting.log_reader;"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -104,7 +104,8 @@ def test_without_a_collector_nothing_of_it_is_loaded() -> None:
 def test_a_collector_without_its_packages_is_one_sentence_and_no_start() -> None:
     code = (
         "import sys; sys.modules['opentelemetry.sdk.trace'] = None\n"
-        "from shared.tracing import Tracing; Tracing('http://127.0.0.1:9/v1/traces', 'recruitment', 'api')"
+        "from shared.observability.tracing import Tracing\n"
+        "Tracing('http://127.0.0.1:9/v1/traces', 'recruitment', 'api')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

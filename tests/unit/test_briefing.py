@@ -12,16 +12,16 @@ from typing import Any
 import openpyxl
 import pytest
 
-from services.projection.chart import WHOLE, Chart, Part
-from services.projection.judging import Asked, Ground
-from services.projection.printing import TEXTS, page
-from services.projection.read_models.briefing import briefing
-from services.projection.sheets import csv_lines, workbook
-from services.projection.targets import Targets
-from services.projection.values import month_number
-from shared.gate import language_of
-from shared.plan_file import load_plan
-from tests.unit.cells import sums_of
+from services.projection.assessment.assessment import Asked, Ground
+from services.projection.assessment.targets import Targets
+from services.projection.assessment.values import month_number
+from services.projection.counting.lines import WHOLE, Chart, Part
+from services.projection.exports.printing import TEXTS, page
+from services.projection.exports.workbook import csv_lines, workbook
+from services.projection.queries.briefing import briefing
+from shared.http.access import language_of
+from shared.plan.loading import load_plan
+from tests.harness.cells import sums_of
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
 CHART = Chart([PLAN])

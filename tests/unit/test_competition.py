@@ -23,10 +23,10 @@ from services.competition.events import (
     TitleConferred,
     TitleSeriesOpened,
 )
-from shared.events import Event
-from shared.rules import AlreadyOpen, EndsBeforeStart, NotOpen, NumberTaken
-from tests.unit.given import report, retraction, rules_of
-from tests.unit.people import credit_code, organisation, someone
+from shared.contract.events import Event
+from shared.contract.rules import AlreadyOpen, EndsBeforeStart, NotOpen, NumberTaken
+from tests.harness.given import report, retraction, rules_of
+from tests.harness.people import credit_code, organisation, someone
 
 given = rules_of(domain(()), LANGUAGE)
 

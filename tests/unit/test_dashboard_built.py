@@ -9,9 +9,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from deploy import dashboard
+from deploy.local import dashboard
 from services.projection.pages import add_pages
-from shared.plan_file import load_plan
+from shared.plan.loading import load_plan
 from tests.conftest import ROOT
 
 

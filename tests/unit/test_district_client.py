@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.district.__main__ import app
-from services.district.client import CannotPublishError, route
-from services.district.sample import sample, types
-from tests.contract.languages import ALL, every_type, understood
+from client.__main__ import app
+from client.kafka import CannotPublishError, route
+from client.sample import sample, types
+from tests.harness.languages import ALL, every_type, understood
 
 HIRE: dict[str, Any] = {
     "type": "skillplan.recruitment.person-hired.v1",

@@ -8,13 +8,13 @@ from typing import Final
 
 import pytest
 
-from services.district.chronicle import DISTRICTS, Told
-from services.district.client import route
-from services.district.demo import feed
-from services.district.sample import types
-from shared.events import NotUnderstood, Report
-from shared.shapes import resident_check_digit
-from tests.contract.languages import decode
+from client.demo.calendar import DISTRICTS, Told
+from client.demo.feed import feed
+from client.kafka import route
+from client.sample import types
+from shared.contract.events import NotUnderstood, Report
+from shared.contract.shapes import resident_check_digit
+from tests.harness.languages import decode
 
 # The codes that say a report was not understood; every other one needs the facts before it.
 UNDERSTANDING: Final = {"bad-checksum", "bad-value", "unknown-field", "missing-field", "bad-date", "wrong-district"}

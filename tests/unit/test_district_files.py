@@ -12,15 +12,15 @@ import pytest
 import xlsxwriter
 from typer.testing import CliRunner
 
-from services.district import sample as samples
-from services.district.__main__ import app
-from services.district.check import Checker, Item, Opened
-from services.district.client import route
-from services.district.console import Refusal
-from services.district.mapping import read_mapping
-from services.district.tables import table
+from client import sample as samples
+from client.__main__ import app
+from client.check import Checker, Item, Opened
+from client.kafka import route
+from client.mapping import read_mapping
+from client.output import Refusal
+from client.tables import table
 from tests.conftest import ROOT
-from tests.contract.languages import DISTRICTS
+from tests.harness.languages import DISTRICTS
 
 CSV = ROOT / "docs" / "examples" / "hires.csv"
 MAPPING = ROOT / "docs" / "examples" / "hires.yaml"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.district.console import Refusal
-from services.district.journal import Journal
+from client.journal import Journal
+from client.output import Refusal
 from tests.conftest import ROOT
 
 EVENT: dict[str, Any] = {
@@ -22,7 +22,7 @@ OTHER = {**EVENT, "id": "b"}
 SENDER = """
 import sys
 from pathlib import Path
-from services.district.journal import Journal
+from client.journal import Journal
 journal = Journal(Path(sys.argv[1]), "kafka:x")
 for batch in range(100000):
     events = [{"id": f"{batch}-{at}", "source": "/districts/330681/hr", "type": "t"} for at in range(20)]

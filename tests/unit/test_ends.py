@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from services.projection.follower import again_and_again
+from services.projection.counting.log_reader import again_and_again
 from tests.conftest import ROOT
 
 _ENDS = """
 import asyncio
-from shared.process import end_process_if_failed
+from shared.process.process import end_process_if_failed
 
 async def cancelled_within():
     waited = asyncio.get_running_loop().create_future()

@@ -25,10 +25,10 @@ from services.enrollment.events import (
     StudentWithdrawn,
     TrainingCompleted,
 )
-from shared.events import Event
-from shared.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen
-from tests.unit.given import report, retraction, rules_of
-from tests.unit.people import credit_code, organisation, someone
+from shared.contract.events import Event
+from shared.contract.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen
+from tests.harness.given import report, retraction, rules_of
+from tests.harness.people import credit_code, organisation, someone
 
 given = rules_of(domain(()), LANGUAGE)
 

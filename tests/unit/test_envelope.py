@@ -15,12 +15,12 @@ from services.enrollment.events import LANGUAGE as ENROLLMENT
 from services.recruitment.decider import domain
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
-from shared import receipts
-from shared.decider import Accept, Decision, Refuse, decide
-from shared.decoder import Decoder, Door, Keys
-from shared.events import Language, NotUnderstood, Report
-from shared.shapes import holds_personal_number, is_credit_code
-from tests.unit import people
+from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.events import Language, NotUnderstood, Report
+from shared.contract.shapes import holds_personal_number, is_credit_code
+from shared.deciding import receipts
+from shared.deciding.decider import Accept, Decision, Refuse, decide
+from tests.harness import people
 
 DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
 NOW: Final = datetime(2024, 6, 1, 4, 0, tzinfo=UTC)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.bindings import NotReadableError, from_kafka
-from shared.decoder import Decoder, Door, Keys
-from shared.events import NotUnderstood, Report
-from shared.receipts import not_decided
-from tests.contract.languages import ALL, DISTRICTS, every_type, sample
-from tests.unit.mutations import spoiled
+from shared.contract.cloudevents import NotReadableError, from_kafka
+from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.events import NotUnderstood, Report
+from shared.deciding.receipts import not_decided
+from tests.harness.languages import ALL, DISTRICTS, every_type, sample
+from tests.harness.mutations import spoiled
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 JSON = st.recursive(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.decoder import Door
-from shared.gate import MAY, Bucket, Caller, Problem
-from shared.keys import KeyFile, KeyFileError, KeyRing, Role
+from shared.contract.decoder import Door
+from shared.http.access import MAY, Bucket, Caller, Problem
+from shared.http.api_keys import KeyFile, KeyFileError, KeyRing, Role
 
 PEPPER = "5e" * 32
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.projection.chart import Chart
-from services.projection.timeline import timeline
-from shared.plan import Plan
-from shared.plan_file import load_plan
-from tests.unit.oracle import recount
-from tests.unit.shelf import Shelf
-from tests.unit.worlds import DISTRICTS, KINDS, Fact, World
+from services.projection.counting.contributions import timeline
+from services.projection.counting.lines import Chart
+from shared.plan.loading import load_plan
+from shared.plan.model import Plan
+from tests.harness.generated_plans import DISTRICTS, KINDS, Fact, World
+from tests.harness.in_memory_store import Shelf
+from tests.harness.oracle import recount
 
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
-OTHER = load_plan(ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml")
+OTHER = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
 CHART = Chart([PLAN, OTHER])
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.projection.chart import Chart
-from shared.plan_file import load_plan
-from tests.unit.shelf import Shelf
-from tests.unit.worlds import Fact
+from services.projection.counting.lines import Chart
+from shared.plan.loading import load_plan
+from tests.harness.generated_plans import Fact
+from tests.harness.in_memory_store import Shelf
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
 CHART = Chart([PLAN])

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from services.projection import live
-from services.projection.read_models.reading import Reader
-from shared.http import Problem
+from services.projection.queries import stream
+from services.projection.queries.snapshot import Reader
+from shared.service.http_reports import Problem
 
 
 class Checkpoints:
@@ -48,8 +48,8 @@ class NoHeads:
 
 
 @contextlib.asynccontextmanager
-async def pulse_of(checkpoints: Checkpoints) -> AsyncIterator[live.Pulse]:
-    pulse = live.Pulse(cast(Reader, checkpoints), NoHeads(), lambda: datetime(2024, 5, 31, 17, tzinfo=UTC))
+async def pulse_of(checkpoints: Checkpoints) -> AsyncIterator[stream.Pulse]:
+    pulse = stream.Pulse(cast(Reader, checkpoints), NoHeads(), lambda: datetime(2024, 5, 31, 17, tzinfo=UTC))
     running = asyncio.create_task(pulse.run())
     yield pulse
     running.cancel()
@@ -74,7 +74,7 @@ async def test_all_listeners_are_told_of_a_move_by_one_look() -> None:
 
 
 async def test_without_a_move_there_is_a_heartbeat_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_HEARTBEAT_SECONDS", 0.4)
+    monkeypatch.setattr(stream, "_HEARTBEAT_SECONDS", 0.4)
     async with pulse_of(Checkpoints()) as pulse:
         beats = pulse.beats()
         assert (await anext(beats))[1]
@@ -83,7 +83,7 @@ async def test_without_a_move_there_is_a_heartbeat_that_says_so(monkeypatch: pyt
 
 
 async def test_there_is_a_bound_to_how_many_listen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_MOST_LISTENERS", 1)
+    monkeypatch.setattr(stream, "_MOST_LISTENERS", 1)
     async with pulse_of(Checkpoints()) as pulse:
         beats = pulse.beats()
         await anext(beats)

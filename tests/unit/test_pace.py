@@ -10,19 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.projection.chart import WHOLE, Chart, Part
-from services.projection.judging import Asked, Ground, Standing, show_pace
-from services.projection.pace import RULES, Course, Goal, Kind, Op, Signal, made_up, months_between, signal_of
-from services.projection.targets import Targets
-from services.projection.values import month_number, periods_of, running_period
-from shared.plan import Pace, Plan
-from shared.plan_file import load_plan
+from services.projection.assessment.assessment import Asked, Ground, Standing, show_pace
+from services.projection.assessment.pace import (
+    RULES,
+    Course,
+    Goal,
+    Kind,
+    Op,
+    Signal,
+    made_up,
+    months_between,
+    signal_of,
+)
+from services.projection.assessment.targets import Targets
+from services.projection.assessment.values import month_number, periods_of, running_period
+from services.projection.counting.lines import WHOLE, Chart, Part
+from shared.plan.loading import load_plan
+from shared.plan.model import Pace, Plan
 from tests.conftest import ROOT
-from tests.unit.cells import sums_of
-from tests.unit.oracle import due
+from tests.harness.cells import sums_of
+from tests.harness.oracle import due
 
 SHAOXING = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
-LAKESIDE = load_plan(ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml")
+LAKESIDE = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
 CHART = Chart([SHAOXING, LAKESIDE])
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 YUECHENG, EAST_LAKE = "330602", "110101"

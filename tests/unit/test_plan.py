@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.plan_file import PlanError, load_plan, load_plans, read_plan
+from shared.plan.loading import PlanError, load_plan, load_plans, read_plan
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "plans" / "shaoxing-2023-2025.yaml"
 POLICY = (ROOT / "plans" / "shaoxing-2023-48.txt").read_text(encoding="utf-8")
-OTHER = ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml"
+OTHER = ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml"
 PLAN = load_plan(FILE)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from services.planning import cli
+from client import plan as cli
 from services.planning.decider import (
     AdoptedSince,
     AlreadyPublished,
@@ -57,15 +57,15 @@ from services.planning.events import (
     digest_of,
 )
 from services.planning.months import month_of
-from services.planning.targets import History, differences, document_of, plan_of
-from services.projection.chart import WHOLE
-from services.projection.targets import Targets
-from shared.decider import View
-from shared.events import Event
-from shared.plan import Plan
-from shared.plan_file import check_plan, load_plan, read_plan
-from shared.rules import AlreadyOpen
-from tests.unit.given import Situation, Told, report, retraction, rules_of
+from services.planning.targets_in_force import History, differences, document_of, plan_of
+from services.projection.assessment.targets import Targets
+from services.projection.counting.lines import WHOLE
+from shared.contract.events import Event
+from shared.contract.rules import AlreadyOpen
+from shared.deciding.decider import View
+from shared.plan.loading import check_plan, load_plan, read_plan
+from shared.plan.model import Plan
+from tests.harness.given import Situation, Told, report, retraction, rules_of
 
 FILE = Path(__file__).resolve().parents[2] / "plans" / "shaoxing-2023-2025.yaml"
 PLAN = load_plan(FILE)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.projection.chart import Chart
-from services.projection.facts import DATES, kind_of
-from shared.events import SERVICES, Event
-from shared.plan_file import load_plans
+from services.projection.counting.facts import DATES, kind_of
+from services.projection.counting.lines import Chart
+from shared.contract.events import SERVICES, Event
+from shared.plan.loading import load_plans
 
 ROOT = Path(__file__).parents[2]
 TYPES: dict[str, type[Event]] = {
@@ -53,7 +53,7 @@ def test_the_date_of_a_fact_is_the_one_its_service_declares(kind: str) -> None:
 
 
 def test_a_second_plan_has_lines_of_its_own() -> None:
-    chart = Chart(load_plans(ROOT / "plans") + load_plans(ROOT / "tests" / "plans"))
+    chart = Chart(load_plans(ROOT / "plans") + load_plans(ROOT / "tests" / "harness" / "plans"))
     assert {line.plan for line in chart.lines} == {"shaoxing-2023-2025", "lakeside-2024-2026"}
     assert [line.number for line in chart.lines] == list(range(1, len(chart.lines) + 1))
     assert chart.digest != CHART.digest

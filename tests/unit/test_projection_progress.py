@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from services.projection.chart import WHOLE, Chart, Part
-from services.projection.judging import Asked, Ground
-from services.projection.read_models.target_progress import progress
-from services.projection.targets import Targets
-from services.projection.values import month_number
-from shared.plan_file import load_plan
-from tests.unit.cells import sums_of
+from services.projection.assessment.assessment import Asked, Ground
+from services.projection.assessment.targets import Targets
+from services.projection.assessment.values import month_number
+from services.projection.counting.lines import WHOLE, Chart, Part
+from services.projection.queries.target_progress import progress
+from shared.plan.loading import load_plan
+from tests.harness.cells import sums_of
 
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
-OTHER = load_plan(ROOT / "tests" / "plans" / "lakeside-2024-2026.yaml")
+OTHER = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
 CHART = Chart([PLAN, OTHER])
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 YUECHENG, KEQIAO, CITY = "330602", "330603", "330600"

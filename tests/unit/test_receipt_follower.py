@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from services.projection.read_models.receipts import counted, shown
-from services.projection.receipt_follower import Heard, Kept, Key, Tally, fold, read
+from services.projection.receipts.follower import Heard, Kept, Key, Tally, fold, read
+from services.projection.receipts.query import counted, shown
 
 SOURCE = "/districts/330681/certificates"
 

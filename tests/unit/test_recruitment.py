@@ -19,9 +19,9 @@ from services.recruitment.events import (
     SchoolInvited,
     StudentJoinedClass,
 )
-from shared.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen
-from tests.unit.given import report, retraction, rules_of
-from tests.unit.people import credit_code, organisation, someone
+from shared.contract.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen
+from tests.harness.given import report, retraction, rules_of
+from tests.harness.people import credit_code, organisation, someone
 
 given = rules_of(domain(()), LANGUAGE)
 

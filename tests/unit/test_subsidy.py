@@ -44,10 +44,10 @@ from services.subsidy.events import (
     SubsidyRefused,
 )
 from services.subsidy.policies import HEARS
-from shared.plan_file import load_plans
-from shared.shapes import Industry, Level
-from tests.unit.given import Told, report, retraction, rules_of
-from tests.unit.people import organisation, someone
+from shared.contract.shapes import Industry, Level
+from shared.plan.loading import load_plans
+from tests.harness.given import Told, report, retraction, rules_of
+from tests.harness.people import organisation, someone
 
 PLANS: Final = load_plans(Path(__file__).resolve().parents[2] / "plans")
 given = rules_of(domain(PLANS), LANGUAGE, *HEARS)

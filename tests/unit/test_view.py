@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.recruitment.events import LANGUAGE, DemandMatched, DemandRaised, HireEnded, PersonHired
-from shared.decider import View, values
-from shared.events import DecisionFlagged, Event, Fact, ReportRetracted, ReportSuspended
-from tests.unit.people import organisation, someone
+from shared.contract.events import DecisionFlagged, Event, Fact, ReportRetracted, ReportSuspended
+from shared.deciding.decider import View, values
+from tests.harness.people import organisation, someone
 
 SOURCE: Final = "/districts/330681/tests"
 START: Final = datetime(2024, 1, 1, tzinfo=UTC)

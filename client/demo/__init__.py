@@ -1,0 +1,1 @@
+"""The demo feed: made-up districts that report to the city."""

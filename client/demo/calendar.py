@@ -1,0 +1,158 @@
+"""Writes reports down as districts send them: envelope, number, day, and what is meant to become of each."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import accumulate
+from random import Random
+from typing import Any, Final
+
+from client.demo.people import Invented
+
+FIRST_DAY: Final = date(2023, 1, 1)
+LAST_DAY: Final = date(2025, 12, 31)
+DAYS: Final = (LAST_DAY - FIRST_DAY).days + 1
+NEW_YEARS: Final = tuple((date(year, 1, 1) - FIRST_DAY).days for year in (2023, 2024, 2025))
+CITY: Final = "330600"
+DISTRICTS: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
+
+# Each year a little more than the last; slow around the Spring Festival and in summer. Schools begin in September.
+_YEARS: Final = (0.30, 0.335, 0.365)
+_MONTHS: Final = (0.7, 0.5, 1.1, 1.1, 1.1, 1.1, 0.8, 0.8, 1.3, 1.2, 1.2, 1.1)
+_SCHOOL_MONTHS: Final = (0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
+_SYSTEMS: Final = {
+    "enrollment": "schooling",
+    "competition": "certificates",
+    "recruitment": "employment",
+    "subsidy": "subsidies",
+}
+_TEXT: Final = [(FIRST_DAY + timedelta(days=day)).isoformat() for day in range(DAYS + 8 * 366)]
+
+
+def shown(day: int) -> str:
+    """Return the date of a day counted from the first day of the feed."""
+    return _TEXT[day]
+
+
+def year_of(day: int) -> int:
+    """Return the year of a day counted from the first day of the feed."""
+    return int(_TEXT[day][:4])
+
+
+def _curve(months: tuple[float, ...]) -> list[float]:
+    days = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
+    weights = [_YEARS[day.year - FIRST_DAY.year] * months[day.month - 1] for day in days]
+    total = sum(weights)
+    return [sofar / total for sofar in accumulate(weights)]
+
+
+_CURVES: Final = {"usual": _curve(_MONTHS), "school": _curve(_SCHOOL_MONTHS)}
+
+
+def day_of(index: int, count: int, curve: str) -> int:
+    """Return the day of the index-th of `count` things that happen over the three years."""
+    return min(bisect_right(_CURVES[curve], (index + 0.5) / count), DAYS - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One report on its way: `due` is when it is sent (minutes), `meant` what is to become of it in the end:
+    `accepted`, `waiting`, `duplicate`, or the code of the rule that it breaks."""
+
+    due: int
+    envelope: dict[str, Any]
+    meant: str = "accepted"
+
+
+class Chronicle:
+    """What has been written so far; the stories of one feed share it."""
+
+    def __init__(self, feed: str, last_day: int) -> None:
+        self.feed = feed
+        self.random = Random(feed)  # noqa: S311 - a demo, no secret
+        self.invented = Invented(feed)
+        self.told: list[Told] = []
+        self._counts: Counter[str] = Counter()
+        self._last_day = last_day
+        self._persons = 0
+        self._reports = 0
+        self._numbers = 0
+        self._sent: dict[str, int] = {}
+
+    def begin_story(self) -> None:
+        """Forget what was sent when in the story before, so that memory stays the same however long the feed."""
+        self._sent.clear()
+        self.told.clear()
+
+    def chance(self, share: float) -> bool:
+        """Tell whether something happens that happens this often."""
+        return self.random.random() < share
+
+    def district(self, weights: tuple[int, ...] = (19, 21, 16, 10, 22, 12)) -> str:
+        """Pick a district by size (or by the given weights)."""
+        return self.random.choices(DISTRICTS, weights)[0]
+
+    def person(self) -> dict[str, Any]:
+        """Return a person who was not in any story before."""
+        self._persons += 1
+        return self.invented.person(self._persons)
+
+    def number(self, prefix: str) -> str:
+        """Return the next number of a thing: unlike in any other feed."""
+        self._numbers += 1
+        return f"{prefix}{self.feed}-{self._numbers}"
+
+    def turn(self, what: str) -> int:
+        """Count things of a kind from 1 on, so that each variety has its turn in a small feed too."""
+        self._counts[what] += 1
+        return self._counts[what]
+
+    def so_far(self, what: str) -> int:
+        """Return how many things of a kind were counted."""
+        return self._counts[what]
+
+    def late(self) -> int:
+        """Return how many days after the event its report is sent; one in twenty comes months late."""
+        return self.random.randrange(20, 170) if self.chance(0.05) else self.random.randrange(6)
+
+    def tell(
+        self,
+        service: str,
+        fact: str,
+        subject: str,
+        data: Mapping[str, Any],
+        day: int,
+        district: str,
+        *,
+        late: int | None = None,
+        meant: str = "accepted",
+        id_: str | None = None,
+    ) -> None:
+        """Write a report of something that happened on a day; what lies after the feed's last day never happened.
+
+        Reports of one subject are sent in the order they are told.
+        """
+        # Counted and drawn whether told or not, so that a longer history has the shorter one in it word by word.
+        self._reports += 1
+        minute = 480 + self._reports * 7 % 600
+        due = (day + (self.late() if late is None else late)) * 1440 + minute
+        if day > self._last_day:
+            return
+        due = max(due, self._sent.get(subject, 0))
+        self._sent[subject] = due
+        envelope = {
+            "specversion": "1.0",
+            "id": id_ or f"{self.feed}-{self._reports}",
+            "source": f"/districts/{district}/{_SYSTEMS[service]}",
+            "type": f"skillplan.{service}.{fact}.v1",
+            "subject": subject,
+            "time": f"{_TEXT[day]}T{minute // 60:02}:{minute % 60:02}:00+08:00",
+            "district": district,
+            "datacontenttype": "application/json",
+            "data": data,
+        }
+        self.told.append(Told(due, envelope, meant))

@@ -1,0 +1,188 @@
+"""People who learn: apprentices, students, trainees, and carers certified without a course."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from client.demo.calendar import DISTRICTS, Chronicle, shown
+from client.demo.scenarios.papers import certify, claim, hire
+from client.demo.scenarios.trades import (
+    CARER,
+    CHIP_MAKER,
+    CHIP_TESTER,
+    HOUSEKEEPER,
+    NURSERY_NURSE,
+    ROBOT_OPERATOR,
+    Occupation,
+    some_enterprise,
+    some_provider,
+    some_school,
+    some_trade,
+)
+
+_AGREED_TWICE: Final = 29
+
+
+def apprentice(kind: str) -> Callable[[Chronicle, int], None]:
+    """An apprentice of an enterprise and a school: a year or two, then a certificate, a subsidy, a job."""
+
+    def story(c: Chronicle, day: int) -> None:
+        district = c.district()
+        occupation = some_trade(c, district)
+        person, enterprise = c.person(), some_enterprise(c, district)
+        length = 364 if kind == "enterprise" or c.chance(0.3) else 729
+        subject = f"apprenticeship/{c.number('XT' if kind == 'enterprise' else 'XD')}"
+        data = {
+            "kind": kind,
+            "enterprise": enterprise,
+            "school": some_school(c, district),
+            "person": person,
+            "starts_on": shown(day),
+            "until": shown(day + length),
+        }
+        c.tell("enrollment", "apprenticeship-started", subject, data, day, district)
+        if c.turn("apprentice") % 100 == _AGREED_TWICE:
+            again = f"apprenticeship/{c.number('XX')}"
+            c.tell(
+                "enrollment", "apprenticeship-started", again, data, day, district, meant="overlapping-apprenticeship"
+            )
+            return  # either of the two may be the first there, so neither is ended
+        if c.chance(0.08):
+            end = day + c.random.randrange(20, length)
+            ended = {"ended_on": shown(end), "outcome": "terminated"}
+            c.tell("enrollment", "apprenticeship-ended", subject, ended, end, district)
+            return
+        end = day + length + 1
+        ended = {"ended_on": shown(end), "outcome": "completed"}
+        c.tell("enrollment", "apprenticeship-ended", subject, ended, end, district)
+        if not c.chance(0.75):
+            return
+        level = "4" if kind == "enterprise" else c.random.choice("54")
+        issued = end + c.random.randrange(5, 40)
+        number = certify(c, person, occupation, level, enterprise, "enterprise", issued, district)
+        if c.chance(0.7):
+            claim(c, person, number, occupation, level, issued, district)
+        if kind == "modern" and c.chance(0.4):
+            hire(c, person, enterprise, "school-enterprise", occupation, level, issued + 10, district)
+
+    return story
+
+
+def student(c: Chronicle, day: int) -> None:
+    """A student of microelectronics at the technician college: some leave, some earn credits by a certificate."""
+    college = c.invented.organisation("college", "330602", 1)
+    _study(c, day, "330602", college, "514102", "microelectronics", "technician")
+
+
+def other_student(c: Chronicle, day: int) -> None:
+    """A student of another major or school."""
+    district = c.district()
+    major = c.random.choice(("660103", "690203", "710107"))
+    _study(c, day, district, some_school(c, district), major, "other", "secondary")
+
+
+def _study(
+    c: Chronicle, day: int, district: str, school: Mapping[str, str], major: str, group: str, school_level: str
+) -> None:
+    no, person = c.number("XS"), c.person()
+    subject = f"enrollment/{school['credit_code']}/{no}"
+    data = {
+        "school": school,
+        "person": person,
+        "major_code": major,
+        "major_group": group,
+        "school_level": school_level,
+    }
+    c.tell("enrollment", "student-enrolled", subject, data, day, district)
+    if c.chance(0.05):
+        left = day + c.random.randrange(15, 400)
+        withdrawn = {"withdrawn_on": shown(left), "reason": c.random.choice(("转学", "休学未复", "个人原因"))}
+        c.tell("enrollment", "student-withdrawn", subject, withdrawn, left, district)
+    elif c.chance(0.4):
+        issued = day + c.random.randrange(250, 600)
+        occupation = CHIP_TESTER if group == "microelectronics" else some_trade(c, district)
+        number = certify(c, person, occupation, "4", school, "school", issued, district)
+        recognised = {
+            "school": school,
+            "person": person,
+            "certificate_number": number,
+            "credits": c.random.randrange(2, 9),
+        }
+        c.tell(
+            "enrollment", "credits-recognized", f"credits/{school['credit_code']}/{no}/{number}", recognised,
+            issued + 20, district,
+        )  # fmt: skip
+
+
+def trainee(programme: str) -> Callable[[Chronicle, int], None]:
+    """Someone who takes a training, and what comes of it."""
+
+    def story(c: Chronicle, day: int) -> None:
+        district, person = c.district(), c.person()
+        occupation = _occupation_of(programme, c, district)
+        passed = _train(c, programme, person, occupation, day, district)
+        if c.chance(0.06) and programme in ("elder-care", "nursery-care"):
+            # Refresher a year on, sometimes in another district: one person, counted once a year.
+            other = c.random.choice(DISTRICTS) if c.chance(0.4) else district
+            _train(c, programme, person, occupation, day + 370, other)
+        certified = {"digital-artisan": 0.75, "elder-care": 0.85, "nursery-care": 0.6, "household": 0.3, "general": 0.2}
+        if not passed or not c.chance(certified[programme]):
+            return
+        level = "3" if programme == "digital-artisan" else c.random.choice("543")
+        issued = day + c.random.randrange(5, 40)
+        number = certify(c, person, occupation, level, some_provider(c, district), "social", issued, district)
+        if programme == "household":
+            if c.chance(0.3):
+                data = {
+                    "person": person,
+                    "certificate_number": number,
+                    "industry": "other",
+                    "applicant": "person",
+                    "claimed_on": shown(issued + 9),
+                }
+                c.tell(
+                    "subsidy", "subsidy-claimed", f"claim/{c.number('BT')}", data, issued + 9, district,
+                    meant="no-standard",
+                )  # fmt: skip
+        elif c.chance(0.55):
+            claim(c, person, number, occupation, level, issued, district)
+
+    return story
+
+
+def _occupation_of(programme: str, c: Chronicle, district: str) -> Occupation:
+    fixed = {"elder-care": CARER, "nursery-care": NURSERY_NURSE, "household": HOUSEKEEPER}
+    if programme == "digital-artisan":
+        return c.random.choice((ROBOT_OPERATOR, CHIP_MAKER, CHIP_TESTER))
+    return fixed.get(programme) or some_trade(c, district)
+
+
+def _train(
+    c: Chronicle, programme: str, person: Mapping[str, Any], occupation: Occupation, day: int, district: str
+) -> bool:
+    passed = c.chance(0.93)
+    course = f"KC{c.feed}-{district[3:]}-{day // 30}-{programme}"
+    data = {
+        "programme": programme,
+        "provider": some_provider(c, district),
+        "person": person,
+        "occupation_code": occupation.code,
+        "hours": c.random.choice((24, 40, 64, 80, 120)),
+        "started_on": shown(max(0, day - c.random.randrange(3, 25))),
+        "completed_on": shown(day),
+        "passed": passed,
+    }
+    c.tell("enrollment", "training-completed", f"training/{course}/{c.number('Z')}", data, day, district)
+    return passed
+
+
+def carer(c: Chronicle, day: int) -> None:
+    """An elder-care worker certified by the employer; a few certificates are revoked."""
+    district, person = c.district((24, 18, 15, 11, 20, 12)), c.person()
+    issuer = c.invented.organisation("association", district, 1)
+    number = certify(c, person, CARER, c.random.choice("5543"), issuer, "social", day, district)
+    if c.chance(0.02):
+        revoked = day + c.random.randrange(60, 500)
+        data = {"revoked_on": shown(revoked), "reason": "弄虚作假"}
+        c.tell("competition", "certificate-revoked", f"certificate/{number}", data, revoked, district)

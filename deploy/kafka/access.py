@@ -1,0 +1,253 @@
+"""Decides who may do what on the broker, and makes it so: `python -m deploy.kafka.access`.
+
+One user a service, one a district. What nobody is allowed here is refused by the broker, so a topic's name binds its
+sender (RULES A10). Run it where the broker takes us for its administrator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import CreateAclsRequest_v1, DeleteAclsRequest, DescribeAclsRequest
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    CompactArray,
+    CompactBytes,
+    CompactString,
+    Int8,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+from pydantic import DirectoryPath, Field, ValidationError
+
+from deploy.kafka import topics
+from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
+
+# Numbers of Kafka's protocol.
+_TOPIC, _GROUP = 2, 3
+_ANY, _LITERAL, _PREFIXED = 1, 3, 4
+_READ, _WRITE = 3, 4
+_ALLOW: Final = 3
+_SCRAM_SHA_512: Final = 2
+_ITERATIONS: Final = 8192
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    """One thing that one user may do; reading or writing a topic lets its user see that it is there."""
+
+    user: str
+    operation: int
+    resource: int
+    name: str
+    pattern: int = _LITERAL
+
+    def row(self) -> tuple[int, str, int, str, str, int, int]:
+        """Write it as the protocol does."""
+        return self.resource, self.name, self.pattern, f"User:{self.user}", "*", self.operation, _ALLOW
+
+
+def user_of(district: str) -> str:
+    """Name a district's user."""
+    return f"district-{district}"
+
+
+def users(districts: Iterable[str]) -> list[str]:
+    """List every user of an installation with these districts."""
+    return [*topics.DOMAIN_SERVICES, "projection", *(user_of(code) for code in sorted(set(districts)))]
+
+
+def rights(districts: Iterable[str]) -> set[Right]:
+    """List all that is allowed in an installation with these districts."""
+    allowed: set[Right] = set()
+    for service in topics.DOMAIN_SERVICES:
+        allowed |= {
+            Right(service, _READ, _TOPIC, f"{service}.reports.", _PREFIXED),
+            Right(service, _READ, _GROUP, f"skillplan-{service}", _PREFIXED),
+            Right(service, _WRITE, _TOPIC, topics.events(service).name),
+            # It compares its log with what it published, and takes that back after a restore (decision 0020).
+            Right(service, _READ, _TOPIC, topics.events(service).name),
+            Right(service, _READ, _TOPIC, "receipts.", _PREFIXED),
+            Right(service, _WRITE, _TOPIC, "receipts.", _PREFIXED),
+            Right(service, _WRITE, _TOPIC, topics.quarantine().name),
+            Right("projection", _READ, _TOPIC, topics.events(service).name),
+            *(Right(service, _READ, _TOPIC, topics.events(heard).name) for heard in _heard_by(service)),
+        }
+    allowed |= {
+        Right("projection", _READ, _TOPIC, "receipts.", _PREFIXED),
+        Right("projection", _READ, _GROUP, "skillplan-projection", _PREFIXED),
+    }
+    for code in districts:
+        allowed |= {
+            Right(user_of(code), _READ, _TOPIC, topics.receipts(code).name),
+            Right(user_of(code), _READ, _GROUP, user_of(code), _PREFIXED),
+            *(
+                Right(user_of(code), _WRITE, _TOPIC, topics.reports(service, code).name)
+                for service in topics.DOMAIN_SERVICES
+            ),
+        }
+    return allowed
+
+
+def _heard_by(service: str) -> list[str]:
+    policies = f"services.{service}.policies"
+    if find_spec(f"services.{service}") is None or find_spec(policies) is None:
+        return []
+    return [language.service for language in import_module(policies).HEARS]
+
+
+async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Right]) -> None:
+    """Make the users with these passwords, allow exactly these rights, take back all others. Repeating is harmless."""
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        made = await admin._send_request(_SetPasswords(passwords))
+        _check((user, code, message) for user, code, message, _ in made.results)
+        there = await _there(admin)
+        given = [right.row() for right in sorted(allowed) if right.row() not in there]
+        if given:
+            answer = await admin._send_request(_CreateAcls(given))
+            _check(
+                (row[3], code, message) for row, (code, message) in zip(given, answer.creation_responses, strict=True)
+            )
+        for row in there - {right.row() for right in allowed}:
+            taken = await admin._send_request(DeleteAclsRequest(*row))
+            _check((row[3], code, message) for code, message, _ in taken.filter_responses)
+    finally:
+        await admin.close()
+
+
+async def _there(admin: AIOKafkaAdminClient) -> set[tuple[Any, ...]]:
+    answer = await admin._send_request(DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY))
+    _check([("ACL", answer.error_code, answer.error_message)])
+    return {
+        (resource, name, pattern, principal, host, operation, permission)
+        for resource, name, pattern, acls in answer.resources
+        for principal, host, operation, permission in acls
+    }
+
+
+def _check(answers: Iterable[tuple[str, int, str | None]]) -> None:
+    refused = [f"{whom}: {message or code}" for whom, code, message in answers if code]
+    if refused:
+        raise RefusedError(f"代理拒绝 refused by the broker: {'; '.join(refused)}")
+
+
+class RefusedError(Exception):
+    """The broker does not take us for its administrator, or has no authorizer."""
+
+
+class _PasswordsSet(Response):  # type: ignore[misc]
+    API_KEY = 51
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "results",
+            CompactArray(
+                ("user", CompactString("utf-8")),
+                ("error_code", Int16),
+                ("error_message", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _SetPasswordsVersion0(RequestStruct):  # type: ignore[misc]
+    API_KEY = 51
+    API_VERSION = 0
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _PasswordsSet
+    SCHEMA = Schema(
+        ("deletions", CompactArray(("name", CompactString("utf-8")), ("mechanism", Int8), ("tags", TaggedFields))),
+        (
+            "upsertions",
+            CompactArray(
+                ("name", CompactString("utf-8")),
+                ("mechanism", Int8),
+                ("iterations", Int32),
+                ("salt", CompactBytes),
+                ("salted_password", CompactBytes),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _SetPasswords(Request[_SetPasswordsVersion0]):  # type: ignore[misc]
+    """AlterUserScramCredentials, which aiokafka does not have; the broker never sees a password."""
+
+    API_KEY = 51
+
+    def __init__(self, passwords: Mapping[str, str]) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        for user, password in passwords.items():
+            salt = secrets.token_bytes(16)
+            salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
+            self._rows.append((user, _SCRAM_SHA_512, _ITERATIONS, salt, salted, {}))
+
+    def build(self, request_struct_class: type[_SetPasswordsVersion0]) -> _SetPasswordsVersion0:
+        """Write the request."""
+        return request_struct_class([], self._rows, {})
+
+
+class _CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]
+    """Many at once; aiokafka's own sends one."""
+
+    API_KEY = 30
+
+    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
+        """Write the request."""
+        return request_struct_class(self._rows)
+
+
+class _Settings(BrokerSettings):
+    """What this command is told: the broker, whose districts, and the passwords."""
+
+    plans: DirectoryPath = Field(Path("plans"), validate_default=True)
+    kafka_passwords: DirectoryPath = Field(description="Folder with one file a user, of its name, holding its password")
+
+
+async def _ensure(settings: _Settings) -> None:
+    districts = topics.districts_of(settings.plans)
+    passwords = {}
+    for user in users(districts):
+        try:
+            passwords[user] = (settings.kafka_passwords / user).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            sys.exit(f"✗ 读不到密码文件 cannot read the password file: {settings.kafka_passwords / user}")
+        if not passwords[user]:
+            sys.exit(f"✗ 密码文件是空的 the password file is empty: {settings.kafka_passwords / user}")
+    if problem := await settings.broker.problem():
+        sys.exit(f"✗ {problem}")
+    allowed = rights(districts)
+    try:
+        await ensure(settings.broker, passwords, allowed)
+    except RefusedError as error:
+        sys.exit(f"✗ {error}")
+    sys.stdout.write(f"access.ensured users={len(passwords)} rights={len(allowed)}\n")
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(_ensure(_Settings()))
+    except ValidationError as invalid:
+        sys.exit(wrong_settings(invalid))

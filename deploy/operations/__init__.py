@@ -1,0 +1,1 @@
+"""Backup, reconciliation and the operator's tools."""

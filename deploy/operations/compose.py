@@ -1,0 +1,266 @@
+"""Prepares an installation of docker-compose.yml, again at each start: `secrets`, `databases`, `topics`, `district`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from deploy.kafka import access, topics
+from deploy.local import databases
+from deploy.local.databases import Passwords
+from deploy.local.installation import Installation
+from deploy.local.processes import PORTS
+from deploy.secrets import certificates
+from shared.http.api_keys import KeyFile, KeyRing, Role
+
+_ALL: Final = Path("/secrets/all")
+_KEYS: Final = Path("/run/keys/keys.json")
+_POSTGRES: Final = "postgres:5432"
+_KAFKA: Final = "kafka:9092"
+_SERVICES: Final = (*topics.DOMAIN_SERVICES, "projection")
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_ASKS_OTHERS: Final = ("projection", "planning")
+# Who reads a volume of secrets: the users of the public images, else ours.
+_OURS: Final = 10001
+_READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534}
+
+
+class Refused(Exception):
+    """Something an operator can put right, said in one sentence."""
+
+
+@dataclass(frozen=True)
+class _Store:
+    """All secrets of the installation, one file each; `own` is the operator's folder, which wins."""
+
+    folder: Path
+    own: Path | None
+
+    def take(self, name: str, make: Callable[[], str], form: re.Pattern[str] | None = None) -> str:
+        """Return a secret: the operator's, else the one that is there, else a new one. It is kept from now on."""
+        kept = self.folder / name
+        there = kept.read_text(encoding="utf-8") if kept.exists() else None
+        wanted = self._given(name, form) or there or make()
+        if form is _KEY and there is not None and wanted != there:
+            raise Refused(
+                f"{name} 与在用的密钥不同;已封存的数据只能用原密钥打开。请放回原密钥,或用新的安装"
+                f" {name} differs from the key in use, which alone opens what is sealed; put that one back"
+            )
+        if wanted != there:
+            write(kept, wanted, _OURS)
+        return wanted
+
+    def _given(self, name: str, form: re.Pattern[str] | None) -> str | None:
+        if self.own is None:
+            return None
+        file = self.own / name
+        try:
+            text = file.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refused(f"读不了密钥文件 {name} cannot read the secret file {name}: {type(error).__name__}") from None
+        if not text:
+            raise Refused(f"密钥文件 {name} 是空的 the secret file {name} is empty")
+        if form is not None and not form.fullmatch(text):
+            raise Refused(
+                f"密钥文件 {name} 应为 64 位十六进制(小写) the secret file {name} must be 64 hex digits, lower case"
+            )
+        return text
+
+
+def write(file: Path, text: str, reader: int) -> None:
+    """Write a file that one user may read, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.chown(file.parent, reader, reader)
+    file.parent.chmod(0o500)
+    fresh = file.with_name(f".{file.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text(text, encoding="utf-8")
+    fresh.chmod(0o400)
+    os.chown(fresh, reader, reader)
+    fresh.rename(file)
+
+
+def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
+    """Make what is missing and hand each part of the installation its own, in its own volume."""
+    store = _Store(room / "all", own)
+    handed: dict[str, Mapping[str, str]] = {
+        "postgres": {"password": store.take("postgres", _password)},
+        "exporter": {"password": store.take("exporter", _password)},
+        # Who is to be told of alarms; by default nobody is.
+        "alertmanager": {"alert_webhook": store.take("alert_webhook", lambda: "http://127.0.0.1:9/nobody")},
+    }
+    city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)
+    handed["keys"] = {"skillplan_key_pepper": pepper}
+    users = {user: store.take(f"kafka/{user}", _password) for user in access.users(topics.districts_of(Path("plans")))}
+    for service in _SERVICES:
+        role = store.take(f"{service}.pg", _password)
+        store.take(f"{service}.pg_owner", _password)
+        told = {
+            "skillplan_pg_dsn": f"postgresql://{service}:{role}@{_POSTGRES}/{service}",
+            "skillplan_kafka": _KAFKA,
+            "skillplan_key_pepper": pepper,
+            "skillplan_keys": str(_KEYS),
+            "skillplan_open": "true",  # until there are keys, ports are published on the host's loopback alone
+            "skillplan_kafka_user": service,
+            "skillplan_kafka_password": users[service],
+        }
+        if service in topics.DOMAIN_SERVICES:
+            told |= {"skillplan_city_key": city_key, "skillplan_service_key": store.take(f"{service}.key", _key, _KEY)}
+        if service in _ASKS_OTHERS:
+            told["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
+        handed[service] = told
+    made = certificates.make(names)
+    kept = store.folder / "names"
+    if not kept.exists() or kept.read_text(encoding="utf-8") != ",".join(names):
+        # Other names, another certificate; the one that an operator gives is his own business.
+        for name in ("kafka_ca.pem", "kafka_broker.pem"):
+            (store.folder / name).unlink(missing_ok=True)
+        write(kept, ",".join(names), _OURS)
+    authority = store.take("kafka_ca.pem", made.ca.decode)
+    handed["kafka"] = {"broker.pem": store.take("kafka_broker.pem", made.broker.decode)}
+    handed["districts"] = {user: users[user] for user in users if user.startswith("district-")} | {
+        "ca.pem": authority,
+        "skillplan_kafka": _KAFKA,
+    }
+    _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), pepper)
+    for volume, files in handed.items():
+        if not (room / volume).is_dir():
+            raise Refused(f"docker-compose.yml 中没有卷 {volume} there is no volume for {volume} in docker-compose.yml")
+        for name, text in files.items():
+            place = room / volume / name
+            if not place.exists() or place.read_text(encoding="utf-8") != text:
+                write(place, text, _READERS.get(volume, _OURS))
+    sys.stdout.write(f"secrets.ready volumes={len(handed)}\n")
+
+
+def _check_published(address: str, pepper: str) -> None:
+    """Refuse to publish HTTP beyond this host while everybody is let in (RULES A10)."""
+    if address not in ("127.0.0.1", "::1", "localhost") and not KeyRing(_KEYS, pepper).closed:
+        raise Refused(
+            f"SKILLPLAN_BIND={address} 会让任何人都能报告:请先建密钥(见 .env.example)"
+            f" SKILLPLAN_BIND={address} would let anybody report: make keys first (.env.example)"
+        )
+
+
+def _api_key(pepper: str) -> str:
+    """Make the key that the projection shows to the services, in the file that all follow."""
+    keys = KeyFile(_KEYS, pepper)
+    if not _KEYS.exists():
+        keys.create()
+    _, shown = keys.add(Role.SERVICE, label="compose")
+    os.chown(_KEYS.parent, _OURS, _OURS)
+    for file in _KEYS.parent.iterdir():
+        os.chown(file, _OURS, _OURS)
+    return shown
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _key() -> str:
+    return secrets.token_hex(32)
+
+
+def _kept(name: str) -> str:
+    return (_ALL / name).read_text(encoding="utf-8")
+
+
+def installed(state: Path = Path("/state")) -> Installation:
+    """Return the installation as what `make` does to one takes it."""
+    return Installation(
+        state,
+        ports=dict(PORTS),
+        kafka=_KAFKA,
+        superuser_dsn=databases.address(
+            f"postgresql://{_POSTGRES}/postgres", "postgres", _kept("postgres"), "postgres"
+        ),
+        city_key=_kept("city_key"),
+        passwords={service: Passwords(_kept(f"{service}.pg_owner"), _kept(f"{service}.pg")) for service in _SERVICES},
+        service_keys={service: _kept(f"{service}.key") for service in topics.DOMAIN_SERVICES},
+    )
+
+
+def make_databases() -> None:
+    """Make roles and databases, then migrate each service."""
+    installation = installed()
+    asyncio.run(_make_roles(installation.superuser, installation.passwords))
+    for service in _SERVICES:
+        done = subprocess.run(
+            [sys.executable, "-m", f"services.{service}", "migrate"],
+            env={**os.environ, "SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)},
+            check=False,
+        )
+        if done.returncode:
+            raise Refused(f"{service} 的数据库未能迁移(见上) the database of {service} was not migrated (see above)")
+    sys.stdout.write(f"databases.ready count={len(_SERVICES)}\n")
+
+
+async def _make_roles(superuser: str, passwords: dict[str, Passwords]) -> None:
+    try:
+        await databases.ensure_roles(superuser, passwords)
+        await databases.ensure_databases(superuser, list(_SERVICES))
+        await databases.ensure_watcher(superuser, "exporter", _kept("exporter"))
+    except asyncpg.InvalidPasswordError:
+        raise Refused(
+            "PostgreSQL 拒绝超级用户的密码:数据卷是用另一个密码建立的。请放回原来的 postgres 密钥文件"
+            " PostgreSQL refuses the superuser's password: the volume was made with another one; put that one back"
+        ) from None
+    except (OSError, asyncpg.PostgresError) as error:
+        raise Refused(f"PostgreSQL 不可用 PostgreSQL is not available: {type(error).__name__}") from None
+
+
+def make_topics() -> None:
+    """Make the topics, then users and rights; both say themselves what is wrong."""
+    for module in ("deploy.kafka.topics", "deploy.kafka.access"):
+        done = subprocess.run([sys.executable, "-m", module], check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
+
+
+def show_district(code: str) -> None:
+    """Print what a district needs to report by Kafka."""
+    user = access.user_of(code)
+    if not (_ALL / "kafka" / user).exists():
+        raise Refused(f"没有区县 {code} there is no district {code}")
+    sys.stdout.write(
+        f"SKILLPLAN_KAFKA_USER={user}\nSKILLPLAN_KAFKA_PASSWORD={_kept(f'kafka/{user}')}\n"
+        f"# SKILLPLAN_KAFKA_CA:\n{_kept('kafka_ca.pem')}"
+    )
+
+
+def main(words: list[str]) -> None:
+    """Run one of the commands."""
+    match words:
+        case ["secrets"]:
+            own = os.environ.get("SKILLPLAN_OWN")
+            names = dict.fromkeys(os.environ.get("SKILLPLAN_KAFKA_NAMES", "kafka,localhost,127.0.0.1").split(","))
+            make_secrets(_ALL.parent, Path(own) if own else None, list(names))
+        case ["databases"]:
+            make_databases()
+        case ["topics"]:
+            make_topics()
+        case ["district", code]:
+            show_district(code)
+        case _:
+            sys.exit("用法 usage: python -m deploy.operations.compose secrets|databases|topics|district <code>")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Refused as refused:
+        sys.exit(f"✗ {refused}")

@@ -1,0 +1,85 @@
+"""What an operator does to the installation of docker-compose.yml: `docker compose run --rm tools …`.
+
+The same as `make` does to a local one; only stopping and starting is Docker's, so a restore asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import asyncpg
+import typer
+
+from deploy.local import console, status
+from deploy.local.installation import Installation
+from deploy.local.processes import commands, services
+from deploy.local.refusal import Refusal
+from deploy.operations import backup, reconcile
+from deploy.operations.compose import installed
+from shared.kafka.clients import BrokerSettings
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.command("backup")
+def _backup() -> None:
+    """备份各库,密钥另存 Back up every database, the keys apart from them."""
+    backup.back_up(installed(), None, None)
+
+
+@app.command("restore")
+def _restore(
+    taken: Annotated[str, typer.Argument(metavar="TIME", help="备份的时刻 when it was taken, the folder's name")] = "",
+    service: Annotated[list[str] | None, typer.Argument(help="只恢复这些服务 these services only")] = None,
+) -> None:
+    """由备份恢复,再从主题取回其后的 Restore a backup, then take back what came after it from the topics."""
+    installation, wanted = installed(), service or services()
+    kept = installation.state / "backups"
+    if not taken or not (kept / taken).is_dir():
+        names = "、".join(sorted(one.name for one in kept.iterdir() if one.is_dir())) or "–"
+        raise Refusal(f"请指明备份的时刻,现有:{names}。", f"Name one of these backups: {names}.")
+    backup.check(installation, kept / taken, wanted, None)
+    _must_be_stopped(installation, wanted)
+    backup.restore(installation, kept / taken, wanted)
+    backup.recover(installation, wanted)
+
+
+def _must_be_stopped(installation: Installation, wanted: Sequence[str]) -> None:
+    """Refuse while a process of theirs has its database open; each has, all the time."""
+
+    async def ask() -> set[str]:
+        connection = await asyncpg.connect(installation.superuser)
+        try:
+            rows = await connection.fetch(
+                "select distinct datname from pg_stat_activity where usename = datname and datname = any($1)", wanted
+            )
+        finally:
+            await connection.close()
+        return {row["datname"] for row in rows}
+
+    if running := asyncio.run(ask()):
+        names = " ".join(f"{one}-{command}" for one in sorted(running) for command in commands(one))
+        raise Refusal(f"请先停 docker compose stop {names}", f"Stop them first: docker compose stop {names}")
+
+
+@app.command("reconcile")
+def _reconcile(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """逐段逐位对账 Compare hop by hop and by position what became of every report."""
+    installation = installed()
+    databases = {name: installation.role_dsn(name) for name in services()}
+    raise typer.Exit(reconcile.run(reconcile.Places(databases, BrokerSettings().broker), as_json))
+
+
+@app.command("sql")
+def _sql(service: str, statement: Annotated[str, typer.Argument(metavar="SQL")]) -> None:
+    """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
+    if service not in services():
+        raise Refusal(f"没有服务 {service}。", f"There is no service {service}.")
+    status.show_rows(installed().role_dsn(service), statement)
+
+
+if __name__ == "__main__":
+    sys.exit(console.in_one_sentence(lambda: app(standalone_mode=False)))

@@ -1,0 +1,182 @@
+"""The operator's hand on the HTTP keys: make, list, rotate, revoke: `python -m deploy.secrets.keys`, `make keys`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from shared.contract.events import SHANGHAI
+from shared.http.api_keys import Key, KeyFile, Role
+from shared.kafka.clients import wrong_settings
+from shared.observability.health import Refused
+from shared.process.process import Settings
+
+_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
+_STATES: Final = {"valid": "有效 valid", "expired": "已过期 expired", "revoked": "已撤销 revoked"}
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="HTTP 密钥:新建、列出、轮换、撤销;各进程随即生效,不必重启。"
+    " Keys for HTTP: make, list, rotate, revoke; every process follows at once, without a restart.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="供程序读取 for programs")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="密钥编号 the key's id, as `list` shows it")]
+
+
+@app.command()
+def add(
+    role: Annotated[Role, typer.Option(help="角色,见 docs/operations.md what it is for")],
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="来源前缀,可多次 a source prefix, several times: /districts/330681/"),
+    ] = None,
+    label: Annotated[str, typer.Option(help="备注:谁在用 who uses it")] = "",
+    expires: Annotated[
+        str, typer.Option(metavar="DATE", help="有效至(含)当日 the last day it is valid, YYYY-MM-DD")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """新建一把密钥;内容只显示这一次 Make a key; it is shown this once."""
+    _shown(*_file().add(role, tuple(prefix or ()), label, _end_of(expires) if expires else None), as_json)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """列出全部密钥,含已撤销的 List every key, also those revoked."""
+    keys, now = _file().keys(), datetime.now(UTC)
+    if as_json:
+        sys.stdout.write(json.dumps([_record(key, now) for key in keys], ensure_ascii=False, indent=1) + "\n")
+        return
+    table = Table()
+    for heading in ("编号 Id", "角色 Role", "来源前缀 Prefixes", "备注 Label", "状态 State", "新建 Made", "至 Until"):
+        table.add_column(heading, overflow="fold")
+    for key in keys:
+        until = key.revoked_at or key.expires_at
+        table.add_row(
+            key.id, key.role, "\n".join(key.prefixes), key.label, _STATES[key.state(now)], _local(key.created_at),
+            _local(until) if until else "",
+        )  # fmt: skip
+    Console().print(table)
+    if not any(key.role is not Role.SERVICE for key in keys):
+        _say(
+            "尚未设密钥:任何人都能以任何 source 报告,服务只应在 127.0.0.1 上可达。",
+            "No keys are set: anybody may report for any source; the services should be reachable from 127.0.0.1 only.",
+        )
+
+
+@app.command()
+def rotate(
+    id_: Id,
+    overlap: Annotated[str, typer.Option(help="旧密钥继续有效多久 how long the old one goes on: 7d, 12h, 0m")] = "7d",
+    as_json: AsJson = False,
+) -> None:
+    """给一把密钥换新内容,旧的在重叠期内仍可用 Give a key a new secret; the old one is taken for a while."""
+    _shown(*_file().rotate(id_, _duration(overlap)), as_json)
+
+
+@app.command()
+def revoke(id_: Id, as_json: AsJson = False) -> None:
+    """立即撤销一把密钥 End a key at once."""
+    key = _file().revoke(id_)
+    if as_json:
+        sys.stdout.write(json.dumps(_record(key, datetime.now(UTC)), ensure_ascii=False) + "\n")
+    else:
+        _say(f"✓ 已撤销 {key.id} {key.label}", f"revoked {key.id}")
+
+
+@app.command()
+def init(
+    service_key: Annotated[
+        Path | None, typer.Option(help="服务间密钥写到此文件 where the services' own key goes")
+    ] = None,
+) -> None:
+    """新建密钥文件(已有则不动)和服务间密钥 Make the key file, unless it is there, and the services' own key."""
+    settings = _settings()
+    file = _file(settings)
+    if settings.keys is not None and not settings.keys.exists():
+        file.create()
+    if service_key is not None and not service_key.exists():
+        _, shown = file.add(Role.SERVICE, label="服务之间 between services")
+        service_key.touch(mode=0o600)
+        service_key.write_text(shown, encoding="utf-8")
+    file.keys()
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise Refused(wrong_settings(error)) from None
+
+
+def _file(settings: Settings | None = None) -> KeyFile:
+    told = settings or _settings()
+    if told.keys is None:
+        raise Refused("缺少设置 missing setting: SKILLPLAN_KEYS")
+    return KeyFile(told.keys, told.key_pepper.get_secret_value())
+
+
+def _duration(given: str) -> timedelta:
+    matched = re.fullmatch(r"([0-9]{1,4})([dhm])", given)
+    if matched is None:
+        raise Refused("--overlap 形如 7d、12h、30m。 --overlap is like 7d, 12h, 30m.")
+    return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
+
+
+def _end_of(given: str) -> datetime:
+    try:
+        last = date.fromisoformat(given)
+    except ValueError:
+        raise Refused("--expires 应为日期 YYYY-MM-DD。 --expires must be a date YYYY-MM-DD.") from None
+    end = datetime.combine(last + timedelta(days=1), time(), SHANGHAI)
+    if end <= datetime.now(UTC):
+        raise Refused("--expires 已经过去。 --expires lies in the past.")
+    return end
+
+
+def _record(key: Key, now: datetime) -> dict[str, Any]:
+    shown: dict[str, Any] = key.model_dump(mode="json", exclude={"secrets"})
+    return shown | {"state": key.state(now), "secrets": sum(s.until is None or s.until > now for s in key.secrets)}
+
+
+def _shown(key: Key, secret: str, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(_record(key, datetime.now(UTC)) | {"key": secret}, ensure_ascii=False) + "\n")
+        return
+    sys.stdout.write(secret + "\n")
+    _say(
+        "↑ 只显示这一次,请立即交给使用者;请求时写 Authorization: Bearer <密钥>。",
+        "Shown this once: hand it over now. Requests carry Authorization: Bearer <key>.",
+    )
+
+
+def _local(at: datetime) -> str:
+    return at.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
+
+
+def _say(zh: str, en: str) -> None:
+    sys.stderr.write(f"{zh}\n{en}\n")
+
+
+def main() -> int:
+    """Run one command; what an operator must put right is one sentence and a non-zero code."""
+    try:
+        app()
+    except Refused as refused:
+        sys.stderr.write(f"✗ {refused}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

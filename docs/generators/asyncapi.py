@@ -1,0 +1,242 @@
+"""Writes docs/asyncapi.yaml: which message stands on which topic, of what form, as AsyncAPI 3 for machines to read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import yaml
+
+from deploy.kafka import topics
+from docs.generators.pages import DOCS, LANGUAGES, PLAN, ROOT
+from shared.contract.events import Event, Language
+from shared.plan.loading import load_plan
+
+FILE: Final = DOCS / "asyncapi.yaml"
+Schema = dict[str, Any]
+_CLOUDEVENTS: Final = "application/cloudevents+json"
+_TEXT: Final = {"type": "string"}
+_INSTANT: Final = {"type": "string", "format": "date-time"}
+_ENVELOPE: Final[Schema] = {
+    "specversion": {"const": "1.0"},
+    "id": _TEXT | {"description": "UUIDv7"},
+    "source": _TEXT,
+    "type": _TEXT,
+    "subject": _TEXT,
+    "time": _INSTANT,
+    "district": {"type": "string", "pattern": "^[0-9]{6}$"},
+}
+_OF_A_FACT: Final[Schema] = {
+    "position": {"type": "integer", "minimum": 1, "description": "dense, in the service's log"},
+    "version": {"type": "integer", "minimum": 1, "description": "in the stream"},
+    "recordedat": _INSTANT,
+    "reportsource": _TEXT,
+    "reportid": _TEXT,
+    "correlationid": _TEXT,
+    "causationid": _TEXT,
+}
+_REASON: Final[Schema] = {
+    "type": "object",
+    "required": ["code", "zh", "en"],
+    "properties": {"code": _TEXT, "zh": _TEXT, "en": _TEXT, "pointer": _TEXT},
+}
+# VOCABULARY 2: what is missing where a report could not be read that far is not required.
+RECEIPT: Final[Schema] = {
+    "type": "object",
+    "required": ["service", "status", "reasons", "flags", "received_at", "decided_at"],
+    "properties": {
+        "source": _TEXT,
+        "id": _TEXT,
+        "type": _TEXT,
+        "subject": _TEXT,
+        "district": _TEXT,
+        "service": _TEXT,
+        "status": {"enum": ["accepted", "duplicate", "waiting", "refused", "invalid", "misdirected"]},
+        "position": {"type": "integer", "minimum": 1},
+        "stream": _TEXT,
+        "version": {"type": "integer", "minimum": 1},
+        "reasons": {"type": "array", "items": _REASON},
+        "waits_for": _TEXT | {"description": "a subject, report/<id>, or honour"},
+        "corrected_by": _TEXT,
+        "first": {"type": "object", "description": "the receipt of the first report of this source and id"},
+        "flags": {"type": "array", "items": _TEXT},
+        "received_at": _INSTANT,
+        "decided_at": _INSTANT,
+    },
+}
+_QUARANTINED: Final[Schema] = {
+    "type": "object",
+    "description": "什么读不懂:位置、原因、大小和带钥摘要;字节不在其中 what could not be read: place, reason, size and "
+    "keyed digest, never the bytes",
+}
+_DISTRICT: Final = {"description": "区划代码 six-digit code of the district"}
+
+
+class _Components:
+    """Messages and schemas, each shape of a name once."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, Schema] = {}
+        self.schemas: dict[str, Schema] = {"receipt": RECEIPT, "quarantined": _QUARANTINED}
+
+    def schema(self, name: str, shown: Schema) -> Schema:
+        """Keep a JSON Schema, its definitions beside it, and return a reference."""
+        definitions = shown.get("$defs", {})
+        renamed = {inner: self._named(name, inner, part) for inner, part in definitions.items()}
+        for inner, part in definitions.items():
+            self.schemas[renamed[inner]] = _relinked(part, renamed)
+        self.schemas[name] = _relinked({k: v for k, v in shown.items() if not k.startswith("$")}, renamed)
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    def _named(self, owner: str, inner: str, part: Schema) -> str:
+        alike = self.schemas.get(inner)
+        return inner if alike is None or alike == _relinked(part, {}) else f"{owner}.{inner}"
+
+
+def _relinked(shown: Any, renamed: dict[str, str]) -> Any:
+    if isinstance(shown, list):
+        return [_relinked(item, renamed) for item in shown]
+    if not isinstance(shown, dict):
+        return shown
+    if "$ref" in shown:
+        inner = shown["$ref"].rpartition("/")[2]
+        return {"$ref": f"#/components/schemas/{renamed.get(inner, inner)}"}
+    return {key: _relinked(value, renamed) for key, value in shown.items()}
+
+
+def document() -> Schema:
+    """Return the whole document."""
+    parts = _Components()
+    channels: dict[str, Schema] = {}
+    operations: dict[str, Schema] = {}
+    for language in LANGUAGES:
+        service = language.service
+        sent = {_name(language, event): _fact(parts, language, event) for event in language.events}
+        taken = {
+            _name(language, event): _report(parts, language, event)
+            for event in language.events if not event.decision
+        }  # fmt: skip
+        inbox = topics.reports(service, "{district}")
+        channels[f"{service}.reports"] = _channel(
+            inbox, taken, "报告,键为 subject Reports; the key is the subject, so that those of one stay in order"
+        )
+        channels[f"{service}.events"] = _channel(
+            topics.events(service), sent, "事实,按日志次序 Facts in the order of the log; the key is the stream"
+        )
+        operations[f"{service}.decide"] = _operation(
+            "receive", f"{service}.reports", "逐份裁定,答以回执 Decide each report and answer it with a receipt"
+        ) | {"reply": {"channel": {"$ref": "#/channels/receipts"}}}
+        operations[f"{service}.publish"] = _operation(
+            "send", f"{service}.events", "至少一次,不跳号 At least once, in order, no position skipped"
+        )
+    for topic, schema, text in (
+        (
+            topics.receipts("{district}"),
+            "receipt",
+            "回执;取最近的 decided_at Receipts; the latest of a report stands",
+        ),
+        (topics.quarantine(), "quarantined", "读不懂的消息 What could not be read"),
+    ):
+        name = topic.name.partition(".")[0]
+        parts.messages[schema] = _message(schema, text, {"$ref": f"#/components/schemas/{schema}"}, "application/json")
+        channels[name] = _channel(topic, {schema: {"$ref": f"#/components/messages/{schema}"}}, text)
+        operations[f"{name}.send"] = _operation("send", name, text)
+    return {
+        "asyncapi": "3.1.0",
+        "info": {
+            "title": "Skillplan",
+            "version": "1",
+            "description": f"{load_plan(PLAN).title.zh}\n\n{load_plan(PLAN).title.en}\n\n"
+            "区县报告发生的事,服务裁定、给出回执、记为事实。 Districts report what happened; services decide, answer "
+            "with receipts and record facts. CloudEvents 1.0.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": _CLOUDEVENTS,
+        "servers": {
+            "local": {"host": "127.0.0.1:9092", "protocol": "kafka", "description": "`make up`"},
+            "city": {
+                "host": "{broker}",
+                "protocol": "kafka-secure",
+                "description": "SASL/SCRAM-SHA-512;区县只能写自己的报告主题、读自己的回执 a district may write its own "
+                "reports and read its own receipts, nothing else",
+                "variables": {"broker": {"description": "主机:端口 host:port"}},
+                "security": [{"$ref": "#/components/securitySchemes/scram"}],
+            },
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": {
+            "messages": parts.messages,
+            "schemas": parts.schemas,
+            "securitySchemes": {"scram": {"type": "scramSha512"}},
+        },
+    }
+
+
+def _name(language: Language, event: type[Event]) -> str:
+    return f"{language.service}.{event.type_name}.v1"
+
+
+def _report(parts: _Components, language: Language, event: type[Event]) -> Schema:
+    name = _name(language, event)
+    schema = parts.schema(f"report.{name}", json.loads((DOCS / "events" / f"{name}.json").read_text(encoding="utf-8")))
+    message = _message(language.type_of(event), _described(event), schema, _CLOUDEVENTS)
+    sample = ROOT / "tests" / "contract" / "samples" / f"{name}.json"
+    if sample.exists():
+        message["examples"] = [{"payload": json.loads(sample.read_text(encoding="utf-8"))}]
+    parts.messages[f"report.{name}"] = message
+    return {"$ref": f"#/components/messages/report.{name}"}
+
+
+def _fact(parts: _Components, language: Language, event: type[Event]) -> Schema:
+    name = _name(language, event)
+    attributes = _ENVELOPE | {"type": {"const": language.type_of(event)}} | _OF_A_FACT
+    data = parts.schema(f"data.{name}", event.model_json_schema())
+    schema = {
+        "type": "object",
+        "required": [*attributes, "data"],
+        "properties": attributes | {"corrects": _TEXT, "traceparent": _TEXT, "data": data},
+    }
+    parts.messages[f"fact.{name}"] = _message(
+        language.type_of(event), _described(event), parts.schema(f"fact.{name}", schema), _CLOUDEVENTS
+    )
+    return {"$ref": f"#/components/messages/fact.{name}"}
+
+
+def _described(event: type[Event]) -> str:
+    return " ".join((event.__doc__ or "").split("\n\n")[0].split())
+
+
+def _message(name: str, text: str, payload: Schema, content_type: str) -> Schema:
+    return {"name": name, "summary": text, "contentType": content_type, "payload": payload}
+
+
+def _channel(topic: topics.Topic, messages: dict[str, Schema], text: str) -> Schema:
+    shown: Schema = {"address": topic.name, "description": text, "messages": messages}
+    if "{district}" in topic.name:
+        shown["parameters"] = {"district": _DISTRICT}
+    return shown | {"bindings": {"kafka": {"partitions": topic.partitions, "bindingVersion": "0.5.0"}}}
+
+
+def _operation(action: str, channel: str, text: str) -> Schema:
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": text}
+
+
+class _Plain(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # every part written out: not every reader knows YAML's anchors
+        return True
+
+
+def page() -> str:
+    """Return the document as YAML."""
+    shown = yaml.dump(document(), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+    return "# 由 make docs 生成,请勿手改。 Generated by `make docs`; do not edit.\n" + shown
+
+
+def main() -> None:
+    """Write it."""
+    FILE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Decides what of the documentation folder becomes the site, and how its pages find each other and their readers."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from docs.generators.pages import anchor
+
+_LINK: Final = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+_FENCE: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_HAN: Final = re.compile(r"[\u4e00-\u9fff]")
+_NOTHING_BETWEEN: Final = "\u200b"
+
+
+def slug(text: str, separator: str) -> str:
+    """Return the anchor of a heading: the one that the pages' links name, the same as on the usual forges."""
+    return anchor(text)
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Show what a link to the sources names, without the link: the site has the documentation, not the checkout."""
+    folder = posixpath.dirname(page.file.src_uri)
+
+    def keep(found: re.Match[str]) -> str:
+        picture, text, target = found.groups()
+        path = target.partition("#")[0]
+        if re.match(r"[a-z]+:", target) or not path:
+            return found[0]
+        inside = posixpath.normpath(posixpath.join(folder, path))
+        if inside == "../README.md":
+            return f"[{text}]({posixpath.relpath('index.md', folder or '.')})"
+        if files.get_file_from_path(inside) is not None and not (picture and inside.startswith("..")):
+            return found[0]
+        # A folder is shown by what lists it.
+        return f"`{inside.removeprefix('../')}`" if text.startswith("`") or "/" in text else text
+
+    parts = []
+    end = 0
+    for fence in _FENCE.finditer(markdown):
+        parts += [_LINK.sub(keep, markdown[end : fence.start()]), fence[0]]
+        end = fence.end()
+    return "".join([*parts, _LINK.sub(keep, markdown[end:])])
+
+
+def on_post_build(config: Any) -> None:
+    """Part Chinese text into characters in the search index: it has no spaces to part it by."""
+    index = Path(config["site_dir"], "search", "search_index.json")
+    shown = json.loads(index.read_text(encoding="utf-8"))
+    for entry in shown["docs"]:
+        for field in ("title", "text"):
+            entry[field] = _HAN.sub(lambda found: f"{_NOTHING_BETWEEN}{found[0]}{_NOTHING_BETWEEN}", entry[field])
+    index.write_text(json.dumps(shown, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What a number is worth: values, targets in force, pace and signal; pure."""

@@ -1,0 +1,331 @@
+"""Decides how each number of a plan stands on a day: value, target in force, expected, signal, outlook: pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Final
+
+from services.projection.assessment.pace import (
+    Course,
+    Done,
+    Forecast,
+    Goal,
+    Signal,
+    course_of,
+    forecast,
+    full_months,
+    length_of,
+    made_up,
+    months_between,
+    rule_text,
+    signal_of,
+    still_needed,
+)
+from services.projection.assessment.targets import TargetInForce, Targets, weights_of
+from services.projection.assessment.values import (
+    Cell,
+    Sums,
+    Worth,
+    bounds,
+    goal_of,
+    kind_of,
+    month_number,
+    running_period,
+)
+from services.projection.counting.lines import WHOLE, Chart
+from shared.contract.events import show_instant
+from shared.plan.model import Indicator, Measure, Plan
+
+Body = dict[str, Any]
+WORST_FIRST: Final[tuple[Signal, ...]] = ("red", "amber", "green", "met", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a number is asked for: the day, the instant, the district (RULES E1, E19)."""
+
+    as_of: date
+    known_at: datetime
+    district: str | None = None
+
+    def shown(self) -> Body:
+        """Return it as the answer repeats it."""
+        return {"as_of": self.as_of.isoformat(), "known_at": show_instant(self.known_at), "district": self.district}
+
+
+@dataclass(frozen=True, slots=True)
+class MonthEnd:
+    """How a cell stood at the end of a month, or on the day asked for where that is earlier."""
+
+    first: date
+    last: date
+    whole: bool
+    worth: Worth
+    expected: Fraction | None
+    signal: Signal
+    shown: Signal
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one cell stands on the day: `goal` and what follows from it are None without a target."""
+
+    plan: Plan
+    indicator: Indicator
+    period: int
+    district: str | None
+    day: date
+    cell: Cell
+    worth: Worth
+    target: TargetInForce | None
+    goal: Goal | None
+    course: Course
+    expected: Fraction | None
+    signal: Signal
+    rule: str | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without one, or without a value (RULES E17)."""
+        value = self.worth.value
+        return None if self.goal is None or value is None else self.goal.met_by(value)
+
+    @property
+    def progress(self) -> Fraction | None:
+        """The value by the target's, not capped."""
+        value = self.worth.value
+        return value / self.goal.value if self.goal and self.goal.value and value is not None else None
+
+    @property
+    def gap(self) -> Fraction | None:
+        """What is there more than expected; less is negative."""
+        value = self.worth.value
+        return None if self.expected is None or value is None else value - self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """All that answers are made of: a plan, its targets, and sums by month up to the day asked for."""
+
+    plan: Plan
+    chart: Chart
+    targets: Targets
+    sums: Sums
+    asked: Asked
+    _cells: dict[tuple[str, int, str | None], Cell] = field(default_factory=dict)
+
+    def cell(self, indicator: Indicator, period: int, district: str | None) -> Cell:
+        """Return a cell month by month."""
+        key = (indicator.id, period, district)
+        if key not in self._cells:
+            self._cells[key] = Cell(self.plan, self.chart, indicator, period, district, self.sums)
+        return self._cells[key]
+
+    def standing(self, indicator: Indicator, period: int, district: str | None) -> Standing:
+        """Judge one cell on the day."""
+        day = self.asked.as_of
+        cell = self.cell(indicator, period, district)
+        worth = cell.at()
+        target = self._target(indicator, period, district)
+        course = self._course(indicator, period, target)
+        if target is None:
+            return Standing(
+                self.plan, indicator, period, district, day, cell, worth, None, None, course, None, "none", None
+            )  # fmt: skip
+        goal = goal_of(indicator, target.target)
+        signal, rule = signal_of(goal, worth.value, course, day, self.plan.pace)
+        return Standing(
+            self.plan, indicator, period, district, day, cell, worth, target, goal, course,
+            goal.expected(course, day), signal, rule,
+        )  # fmt: skip
+
+    def running(self, indicator: Indicator, district: str | None, aimed: bool = False) -> Standing | None:
+        """Judge an indicator in the period that runs on the day, else in the last before it.
+
+        None before the first; `aimed`: and where there is no target.
+        """
+        period = running_period(self.plan, indicator, self.asked.as_of)
+        if period is None or (aimed and self._target(indicator, period, district) is None):
+            return None
+        return self.standing(indicator, period, district)
+
+    def all_running(self, district: str | None, aimed: bool = False) -> Iterator[tuple[Measure, Standing]]:
+        """Judge every indicator so."""
+        for measure, indicator in self.plan.indicators.values():
+            if (standing := self.running(indicator, district, aimed)) is not None:
+                yield measure, standing
+
+    def forecast(self, standing: Standing) -> Forecast:
+        """Carry a cell on to the end of its period."""
+        return forecast(
+            kind_of(standing.indicator), standing.goal, standing.worth.value, self._done(standing), standing.course,
+            standing.day,
+        )  # fmt: skip
+
+    def months(self, standing: Standing) -> list[MonthEnd]:
+        """Return every month of a cell's period that has begun, each judged as it was on its last day.
+
+        By what is known now, against the target in force then. One that was red and was made up since is amber.
+        """
+        first, last = bounds(self.plan, standing.period)
+        found = [self._month_end(standing, begin, end) for begin, end in months_between(first, min(last, standing.day))]
+        shown = made_up([month.signal for month in found])
+        return [replace(month, shown=signal) for month, signal in zip(found, shown, strict=True)]
+
+    def month_before(self, standing: Standing, month: date) -> MonthEnd | None:
+        """Return how a cell stood when the month before another ended; None where its period had not begun."""
+        first, last = bounds(self.plan, standing.period)
+        end = min(month.replace(day=1) - timedelta(days=1), last)
+        return None if end < first else self._month_end(standing, max(first, end.replace(day=1)), end)
+
+    def _month_end(self, standing: Standing, begin: date, end: date) -> MonthEnd:
+        indicator, period = standing.indicator, standing.period
+        worth = standing.cell.at(month_number(begin))
+        target = self.targets.target(indicator.id, standing.district, period, end, self.asked.known_at)
+        expected: Fraction | None = None
+        signal: Signal = "none"
+        if target is not None:
+            goal, course = goal_of(indicator, target.target), self._course(indicator, period, target)
+            expected = goal.expected(course, end)
+            signal, _ = signal_of(goal, worth.value, course, end, self.plan.pace)
+        whole = end == bounds(self.plan, period)[1] or end.day == length_of(end)
+        return MonthEnd(begin, end, whole, worth, expected, signal, signal)
+
+    def _done(self, standing: Standing) -> list[Done]:
+        """Return what the last full months brought, earlier years' included where each year is counted by itself."""
+        indicator, plan = standing.indicator, self.plan
+        first, last = bounds(plan, standing.period)
+        if standing.day >= last:
+            return []
+        adds = kind_of(indicator).adds
+        full = full_months(plan.period.first if adds else first, plan.period.last, standing.day)
+        done = []
+        for begin in full[-plan.pace.forecast_months :]:
+            month = month_number(begin)
+            if adds:
+                period = begin.year if indicator.basis == "annual" else WHOLE
+                course = standing.course if period == standing.period else self._course(indicator, period, None)
+                cell = self.cell(indicator, period, standing.district)
+                load = course.months[month - month_number(course.first)].load
+                done.append(Done(Fraction(cell.at(month).numerator - cell.at(month - 1).numerator), load))
+                continue
+            now, before = (standing.cell.at(number).value for number in (month, month - 1))
+            if now is not None and before is not None:
+                done.append(Done(now - before, Fraction(1)))
+        return done
+
+    def _target(self, indicator: Indicator, period: int, district: str | None) -> TargetInForce | None:
+        last = bounds(self.plan, period)[1]
+        return self.targets.target(indicator.id, district, period, min(self.asked.as_of, last), self.asked.known_at)
+
+    def _course(self, indicator: Indicator, period: int, target: TargetInForce | None) -> Course:
+        weights = target.weights if target else weights_of(self.plan, indicator, period)
+        return course_of(*bounds(self.plan, period), weights)
+
+
+def show_pace(ground: Ground, standing: Standing) -> Body | None:
+    """Return the rule that made the signal with its numbers, what is still needed, and the forecast."""
+    goal, value, rule, target = standing.goal, standing.worth.value, standing.rule, standing.target
+    if goal is None or rule is None or target is None:
+        return None
+    thresholds, expected = ground.plan.pace, standing.expected
+    ratio = None if value is None or not expected else value / expected
+    needed = still_needed(goal, value, standing.course, standing.day)
+    return {
+        "rule": {"id": rule} | rule_text(rule, thresholds),
+        "clause": target.clause,
+        "revision": None if target.revised_by is None else target.revised_by.report_id,
+        "elapsed": number(standing.course.share(standing.day)),
+        "weights": _weights(standing.course),
+        "baseline": number(goal.baseline) if goal.kind.level else None,
+        "expected": number(expected),
+        "ratio": number(ratio),
+        "gap": number(standing.gap),
+        "thresholds": {"green_percent": thresholds.green_percent, "amber_percent": thresholds.amber_percent},
+        "months_left": number(standing.course.months_left(standing.day)),
+        "needed_per_month": number(needed),
+        "forecast": show_forecast(ground.forecast(standing)),
+    }
+
+
+@lru_cache(maxsize=512)
+def _weights(course: Course) -> tuple[float | int | None, ...]:
+    return tuple(number(month.weight) for month in course.months)
+
+
+def show_forecast(found: Forecast) -> Body:
+    """Return a forecast as answers show it."""
+    return {
+        "state": found.state,
+        "value": number(found.value),
+        "low": found.low,
+        "high": found.high,
+        "per_month": number(found.per_month),
+        "months": found.months,
+        "reached_on": found.reached_on.isoformat() if found.reached_on else None,
+    }
+
+
+def number(value: Fraction | Any | None) -> float | int | None:
+    """Return a number for JSON: an integer where it is one, else the nearest double."""
+    if value is None or isinstance(value, int):
+        return value
+    exact = value if isinstance(value, Fraction) else Fraction(value)
+    return exact.numerator if exact.denominator == 1 else float(exact)
+
+
+def show_period(period: int) -> str:
+    """Return how an answer calls a period."""
+    return "plan" if period == WHOLE else str(period)
+
+
+def show_target(indicator: Indicator, target: TargetInForce | None) -> Body | None:
+    """Return a target as answers show it."""
+    if target is None:
+        return None
+    one = target.target
+    return {"op": one.op, "value": number(goal_of(indicator, one).value), "upper": number(one.upper)}
+
+
+def show_indicator(measure: Measure, indicator: Indicator) -> Body:
+    """Return what an indicator is, as answers show it."""
+    return {
+        "id": indicator.id,
+        "measure": measure.id,
+        "name": {"zh": indicator.name.zh, "en": indicator.name.en},
+        "unit": indicator.unit,
+        "kind": indicator.value.kind,
+        "basis": indicator.basis,
+    }
+
+
+def show_standing(standing: Standing) -> Body:
+    """Return how a cell stands, in the fields of the contract."""
+    indicator, worth, target = standing.indicator, standing.worth, standing.target
+    first, last = bounds(standing.plan, standing.period)
+    upper = target.target.upper if target else None
+    return {
+        "period": show_period(standing.period),
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "value": number(worth.value),
+        "numerator": worth.numerator,
+        "denominator": worth.denominator if indicator.is_ratio else None,
+        "target": show_target(indicator, target),
+        "met": standing.met,
+        "progress": number(standing.progress),
+        "exceeds": upper is not None and worth.value is not None and worth.value > upper,
+        "expected": number(standing.expected),
+        "signal": standing.signal,
+        "computable": worth.value is not None,
+    }
+
+
+def count_signals(standings: Iterable[Standing]) -> dict[Signal, int]:
+    """Return how many there are of each signal."""
+    counts: dict[Signal, int] = dict.fromkeys(WORST_FIRST, 0)
+    for standing in standings:
+        counts[standing.signal] += 1
+    return counts

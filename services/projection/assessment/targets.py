@@ -1,0 +1,100 @@
+"""Decides which target, with which weights, holds for an indicator on a day, as known at an instant: pure."""
+
+import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from services.planning.events import PlanAdopted, TargetRevised, TargetSplit
+from services.planning.targets_in_force import WHOLE as WHOLE_PERIOD
+from services.planning.targets_in_force import History
+from services.planning.targets_in_force import weights_of as _weights_of
+from services.projection.counting.lines import WHOLE
+from shared.contract.events import Fact
+from shared.deciding.decider import View
+from shared.plan.model import Indicator, Plan, Target
+
+_MOST_KEPT: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The fact of the plan office by which a target is what it is."""
+
+    type: str
+    position: int
+    report_source: str
+    report_id: str
+    effective_from: date
+    recorded_at: datetime
+    by: str | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetInForce:
+    """A target as it holds, and where it comes from.
+
+    `weights`: what each month of the period weighs, in order (its first month to its last). `months`: the parts that
+    the plan office split it into, by month (YYYY-MM); the weights are these then. `revised_by`: None while the plan
+    file alone says it. `clause`: the measure's number, or the document that a revision names.
+    """
+
+    target: Target
+    weights: tuple[Decimal, ...]
+    clause: str
+    revised_by: Revision | None = None
+    months: Mapping[str, Decimal] | None = None
+
+
+class Targets:
+    """The targets of one plan with their history; cheap to ask."""
+
+    def __init__(self, plan: Plan, decided: Sequence[Fact] = ()) -> None:
+        """Take what the plan office decided, in the order of its log."""
+        self._plan = plan
+        self._decided = decided
+        self._recorded = [fact.recorded_at for fact in decided]
+        self._known: dict[int, History] = {}
+
+    def as_known(self, known_at: datetime) -> History:
+        """Return all that was decided on the targets, as known at an instant."""
+        count = bisect.bisect_right(self._recorded, known_at)
+        if count not in self._known:
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            self._known[count] = History(self._plan, View(self._decided[:count]))
+        return self._known[count]
+
+    def target(
+        self, indicator: str, district: str | None, period: int, on: date, known_at: datetime
+    ) -> TargetInForce | None:
+        """Return the target of an indicator for a district (None: the whole) in force on a day, as known at an instant.
+
+        `period`: a year, or `WHOLE`; a day after its end asks for its last day. None: nothing was set, it is monitored.
+        """
+        found = self.as_known(known_at).target(indicator, district, _shown(period), on)
+        if found is None:
+            return None
+        return TargetInForce(found.target, found.weights, found.clause, _revision(found.revised_by), found.months)
+
+
+def weights_of(plan: Plan, indicator: Indicator, period: int) -> tuple[Decimal, ...]:
+    """Return what the plan file lets each month of a period weigh."""
+    return _weights_of(plan, indicator, _shown(period))
+
+
+def _shown(period: int) -> str:
+    return WHOLE_PERIOD if period == WHOLE else str(period)
+
+
+def _revision(fact: Fact | None) -> Revision | None:
+    if fact is None or not isinstance(fact.event, PlanAdopted | TargetRevised | TargetSplit):
+        return None
+    event = fact.event
+    return Revision(
+        fact.event.type_name, fact.position, fact.report_source, fact.report_id, event.effective_from, fact.recorded_at,
+        event.by, event.why,
+    )  # fmt: skip

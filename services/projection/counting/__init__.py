@@ -1,0 +1,1 @@
+"""The write side: facts of all logs counted into the ledger."""

@@ -1,0 +1,265 @@
+"""Hides how logs are read from Kafka: each fact once, in its order, and a line stands still where one is missing."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import aiokafka
+import msgspec
+import structlog
+from aiokafka.errors import OffsetOutOfRangeError
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from services.projection.counting.facts import LOGS, decode
+from services.projection.counting.ledger import Batch
+from services.projection.counting.lines import Chart
+from services.projection.counting.store import Checkpoint, Ledger
+from shared.kafka.clients import Broker
+from shared.observability.tracing import Tracing
+
+_WAIT_MS: Final = 500
+_BREATH: Final = 250
+_SHORTEST: Final = 0.2
+_LONGEST: Final = 5.0
+_WELL_FOR: Final = 10.0
+_JUDGES: Final = "planning"
+_log = structlog.get_logger()
+
+
+async def again_and_again(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Attempt until cancelled, with pauses that grow while it ends soon; errors are the attempt's own business."""
+    pause = _SHORTEST
+    while True:
+        began = time.monotonic()
+        try:
+            await attempt()
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # aiokafka's own, from within, when connections were reset: nobody asked us to end.
+            _log.warning("follower.cancelled-from-within")
+        if time.monotonic() - began > _WELL_FOR:
+            pause = _SHORTEST
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST)
+
+
+class Counting:
+    """What the projector counts, for Prometheus, and where it stands."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, tracing: Tracing | None = None) -> None:
+        self.facts = Counter("skillplan_facts_counted_total", "Facts counted.", ["service"], registry=registry)
+        self.contributions = Counter("skillplan_contributions_total", "Rows of the ledger.", registry=registry)
+        self.batch = Histogram("skillplan_projection_batch_seconds", "From a read to its commit.", registry=registry)
+        self.tracing = tracing or Tracing()
+        self.lag: dict[str, int] = {}
+        self.last_facts: dict[tuple[str, str], float] = {}  # by service and district, when it was recorded
+
+
+class _Log:
+    """One service's log on its way: what is expected next, and why it stands still, if it does."""
+
+    def __init__(self, service: str, checkpoint: Checkpoint) -> None:
+        self.service = service
+        self.kept = checkpoint  # in the database
+        self.asked = checkpoint  # on its way there
+        self.reached = checkpoint  # read
+        self.problem: str | None = None
+        self.districts: dict[str, float] = {}  # when the last fact of each was recorded
+        self.traces: list[str] = []  # of what was read and is not counted yet
+        self._missing = 0  # the position for which the whole topic was looked through
+
+    def looks_back(self) -> bool:
+        """Tell whether to look for what is missing in the topic from its start, once for each.
+
+        It stands there when the topic was made anew: its offsets are others then, and ours led beyond.
+        """
+        missing = self.reached.position + 1
+        if self.problem is None or self._missing == missing:
+            return False
+        self._missing = missing
+        return True
+
+    def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: Batch) -> None:
+        """Take a message into the batch if it is the fact expected next.
+
+        At or below what is counted: skipped. Beyond it: the line stands still until the missing one comes, so that a
+        relay that sends again from there heals it.
+        """
+        offset = message.offset + 1
+        try:
+            fact = decode(message.value or b"")
+            if fact.service != self.service:
+                raise ValueError(f"a fact of {fact.source}")  # noqa: TRY301 - one place says what is no fact of this log
+        except (msgspec.DecodeError, ValueError) as error:
+            # What is no fact has no position; if it stood for one, the next fact shows the hole.
+            _log.error("projector.not-a-fact", service=self.service, offset=message.offset, error=type(error).__name__)
+            self._move(self.reached.position, None, offset)
+            return
+        if fact.position <= self.reached.position:
+            self._move(self.reached.position, None, offset)
+            return
+        if fact.position > self.reached.position + 1:
+            self._stop(
+                f"hole in {self.service}.events: position {self.reached.position + 1} is missing,"
+                f" {fact.position} came at offset {message.offset}"
+            )
+            return
+        try:
+            if self.service == _JUDGES:
+                batch.keep(fact, message.value or b"")
+            else:
+                batch.add(fact)
+        except ValueError as error:
+            self._stop(f"{self.service}.events: position {fact.position} cannot be counted: {error}")
+            return
+        if self.problem is not None:
+            _log.info("projector.line-goes-on", service=self.service, position=fact.position)
+            self.problem = None
+        self._move(fact.position, fact.recordedat, offset)
+        self.districts[fact.district] = fact.recordedat.timestamp()
+        if fact.traceparent is not None:
+            self.traces.append(fact.traceparent)
+
+    def _move(self, position: int, recorded_at: datetime | None, offset: int) -> None:
+        """Note how far it is read; the offset of a line that stands still stays, to read again from there."""
+        if self.problem is None:
+            self.reached = Checkpoint(position, recorded_at or self.reached.recorded_at, offset)
+
+    def _stop(self, problem: str) -> None:
+        if self.problem is None:
+            _log.error("projector.line-stopped", service=self.service, problem=problem)
+            self.problem = problem
+
+
+class Follower:
+    """Reads the logs of all services from the checkpoints of one generation, and counts them into it."""
+
+    def __init__(self, broker: Broker, ledger: Ledger, chart: Chart, counting: Counting) -> None:
+        self._ledger = ledger
+        self._chart = chart
+        self._counted = counting
+        self._broker = broker
+        self.logs: dict[str, _Log] = {}
+        self._consumer: aiokafka.AIOKafkaConsumer | None = None
+        self._counting: asyncio.Task[None] | None = None
+
+    @contextlib.asynccontextmanager
+    async def following(self, most: int) -> AsyncIterator["Follower"]:
+        """Read from the checkpoints for a while."""
+        checkpoints = await self._ledger.checkpoints(LOGS)
+        self.logs = {service: _Log(service, checkpoints[service]) for service in LOGS}
+        consumer = aiokafka.AIOKafkaConsumer(
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # offsets of record are ours
+            max_poll_records=most,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=_WAIT_MS,
+            request_timeout_ms=20000,
+            **self._broker.client(),
+        )
+        await consumer.start()
+        try:
+            partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in LOGS]
+            await self._await_topics(consumer, partitions)
+            consumer.assign(partitions)
+            for partition, log in zip(partitions, self.logs.values(), strict=True):
+                consumer.seek(partition, log.kept.next_offset)
+            self._consumer = consumer
+            yield self
+        finally:
+            self._consumer = None
+            if self._counting is not None:
+                self._counting.cancel()
+                await asyncio.wait([self._counting])
+            await consumer.stop()
+
+    async def _await_topics(
+        self, consumer: aiokafka.AIOKafkaConsumer, partitions: Sequence[aiokafka.TopicPartition]
+    ) -> None:
+        there = await consumer.topics()
+        if missing := [partition.topic for partition in partitions if partition.topic not in there]:
+            raise TopicsMissing(", ".join(missing))
+
+    async def step(self, must_be_current: bool) -> int:
+        """Read what has come, have it counted in one transaction, and return how many messages there were.
+
+        While one batch is counted the next is read: a step waits for the transaction of the step before.
+        """
+        consumer = self._consumer
+        assert consumer is not None  # noqa: S101
+        try:
+            records = await consumer.getmany(timeout_ms=_WAIT_MS)
+        except OffsetOutOfRangeError as error:
+            # The topic was made anew: read it from its start, and let positions say what is counted already.
+            for partition in error.args[0]:
+                _log.warning("projector.from-the-start", topic=partition.topic)
+                await consumer.seek_to_beginning(partition)
+            return 0
+        batch = Batch(self._chart)
+        read = 0
+        for partition, messages in records.items():
+            log = self.logs[partition.topic.removesuffix(".events")]
+            for message in messages:
+                log.take(message, batch)
+                read += 1
+                if read % _BREATH == 0:
+                    await asyncio.sleep(0)  # the batch before is being written, and probes want an answer
+            if log.looks_back():
+                _log.warning("projector.from-the-start", topic=partition.topic)
+                await consumer.seek_to_beginning(partition)
+        await self.settle()
+        moves = {log.service: (log.asked, log.reached) for log in self.logs.values() if log.asked != log.reached}
+        if moves:
+            for log in self.logs.values():
+                log.asked = log.reached
+            traces = [trace for log in self.logs.values() for trace in log.traces]
+            for log in self.logs.values():
+                log.traces.clear()
+            self._counting = asyncio.create_task(self._count(batch, moves, must_be_current, traces))
+        return read
+
+    async def settle(self) -> None:
+        """Wait until what was read is counted; raises what went wrong with it."""
+        if self._counting is not None:
+            counting, self._counting = self._counting, None
+            await counting
+
+    async def _count(
+        self,
+        batch: Batch,
+        moves: dict[str, tuple[Checkpoint, Checkpoint]],
+        must_be_current: bool,
+        traces: Sequence[str],
+    ) -> None:
+        started, began = time.perf_counter(), self._counted.tracing.now()
+        posting = await self._ledger.count(batch, moves, must_be_current)
+        for service, (old, new) in moves.items():
+            self.logs[service].kept = new
+            self._counted.facts.labels(service).inc(new.position - old.position)
+            told = self.logs[service].districts.items()
+            self._counted.last_facts |= {(service, district): at for district, at in told}
+        self._counted.contributions.inc(len(posting.contributions))
+        self._counted.batch.observe(time.perf_counter() - started)
+        if must_be_current:  # a rebuild counts again what was shown before
+            self._counted.tracing.hop("project", traces, began)
+
+    async def ahead(self) -> dict[str, int]:
+        """Return for each service how many messages of its topic were not read yet."""
+        consumer = self._consumer
+        assert consumer is not None  # noqa: S101
+        partitions = consumer.assignment()
+        ends = await asyncio.wait_for(consumer.end_offsets(partitions), 5)
+        found = {}
+        for partition in partitions:
+            log = self.logs[partition.topic.removesuffix(".events")]
+            found[log.service] = max(0, ends[partition] - log.kept.next_offset)
+        self._counted.lag = found
+        return found
+
+
+class TopicsMissing(Exception):
+    """Topics of facts are not there yet; `python -m deploy.kafka.topics` makes them."""

@@ -1,0 +1,178 @@
+"""Decides which process writes the numbers and what it does when something it needs is away."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import structlog
+from aiokafka.errors import KafkaError
+
+from services.projection.counting import store
+from services.projection.counting.lines import Chart
+from services.projection.counting.log_reader import Counting, Follower, TopicsMissing, again_and_again
+from services.projection.counting.rebuild import rebuild
+from services.projection.counting.store import Ledger, OtherWriter, Switched, of_generation
+from shared.contract.events import SERVICES
+from shared.kafka.clients import Broker
+from shared.log.event_store import UNAVAILABLE
+from shared.observability.metrics import Metrics, Reading
+from shared.observability.tracing import Tracing
+from shared.plan.loading import load_plans
+from shared.process.process import end_process_if_failed
+
+_MOST: Final = 2000
+# Every part of it says so at least every two seconds, unless it waits for an answer.
+_GOOD_FOR: Final = 15.0
+# Comparing the numbers with their ledger may take this part of the database's time.
+_COMPARING: Final = 1 / 20
+_COMPARED_EVERY: Final = 60.0
+_TOPICS: Final = {f"{service}.events" for service in SERVICES}
+_log = structlog.get_logger()
+
+
+class Projector:
+    """The process that writes the numbers; a second one waits until the first is gone."""
+
+    def __init__(self, dsn: str, broker: Broker, plans: Path, metrics: Metrics, tracing: Tracing) -> None:
+        self._dsn = dsn
+        self._broker = broker
+        self._plans = plans
+        self._health = metrics.health
+        self._counted = Counting(metrics.registry, tracing)
+        self._follower: Follower | None = None  # while this is the process that writes
+        self._compared: list[Reading] = []
+        metrics.read(self._read)
+
+    async def run(self) -> None:
+        """Project until cancelled; when the database or the broker is away, pause and start again from what is kept."""
+        await again_and_again(self._attempt)
+
+    async def _attempt(self) -> None:
+        try:
+            await self._project()
+        except (Switched, OtherWriter) as error:
+            _log.info("projector.starts-again", why=type(error).__name__)
+        except TopicsMissing as error:
+            self._health.report("kafka", f"missing topics: {error}")
+            _log.warning("projector.paused", waiting_for="topics", missing=str(error))
+        except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
+            part, problem = "database", f"not available: {type(error).__name__}"
+            if isinstance(error, KafkaError):
+                part, problem = "kafka", await self._broker.problem(_TOPICS) or problem
+            self._health.report(part, problem)
+            _log.warning("projector.paused", waiting_for=part, problem=problem)
+
+    async def _project(self) -> None:
+        async with store.connected(self._dsn, "skillplan projection projector") as connection:
+            if not await self._lock(connection):
+                return
+            chart = Chart(load_plans(self._plans))
+            number = await self._generation(connection, chart)
+            follower = Follower(self._broker, Ledger(connection, number, chart), chart, self._counted)
+            async with follower.following(_MOST):
+                _log.info("projector.follows", generation=number)
+                self._follower = follower
+                beside = [asyncio.create_task(work) for work in (self._watch(follower), self._compare(number))]
+                for task in beside:
+                    task.add_done_callback(end_process_if_failed)
+                try:
+                    while True:
+                        if not await follower.step(must_be_current=True):
+                            await follower.settle()
+                            await connection.execute("select 1")  # an idle connection does not tell that it is broken
+                        self._report(follower)
+                finally:
+                    self._follower = None
+                    self._compared = []
+                    for task in beside:
+                        task.cancel()
+
+    async def _lock(self, connection: asyncpg.Connection) -> bool:
+        """Wait until no other process writes; a standby is well, and says what it is."""
+        while not await store.lock(connection, store.WRITER_LOCK):
+            for part in ("database", "kafka", "lines"):
+                self._health.report(part, None, _GOOD_FOR)
+            await asyncio.sleep(1)
+        return True
+
+    async def _generation(self, connection: asyncpg.Connection, chart: Chart) -> int:
+        """Return the generation to write: the current one, if it was counted by these plans."""
+        kept = await store.current(connection)
+        if kept is None:
+            number = await store.create(connection, chart)
+            await store.switch(connection, number)
+            return number
+        if kept.digest != store.digest(chart):
+            _log.info("projector.counts-anew", generation=kept.number)
+            self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
+            number = await rebuild(connection, self._broker, chart, self._counted, lambda *_: None)
+            self._health.report("lines", None)
+            return number
+        await store.keep_plans(connection, kept.number, chart)
+        return kept.number
+
+    def _report(self, follower: Follower) -> None:
+        problems = "; ".join(log.problem for log in follower.logs.values() if log.problem)
+        self._health.report("database", None, _GOOD_FOR)
+        self._health.report("lines", problems or None, _GOOD_FOR)
+
+    async def _watch(self, follower: Follower) -> None:
+        """Ask the broker now and then how far ahead the logs are, and so whether it is there."""
+        while True:
+            try:
+                await follower.ahead()
+                self._health.report("kafka", None, _GOOD_FOR)
+            except (KafkaError, TimeoutError) as error:
+                self._health.report(
+                    "kafka", await self._broker.problem(_TOPICS) or f"not available: {type(error).__name__}"
+                )
+            await asyncio.sleep(2)
+
+    async def _compare(self, number: int) -> None:
+        """Compare the numbers with their ledger again and again, at leisure: what differs is told by a metric."""
+        sql = of_generation(number)
+        while True:
+            try:
+                # Plans of its own: whole tables are read here.
+                connection = await asyncpg.connect(
+                    self._dsn, timeout=5, command_timeout=60,
+                    server_settings={"application_name": "skillplan projection compare", "jit": "off"},
+                )  # fmt: skip
+                try:
+                    known = await connection.fetch(sql["last_facts"])
+                    last = {(row["service"], row["district"]): row["at"].timestamp() for row in known}
+                    self._counted.last_facts = last | self._counted.last_facts
+                    while True:
+                        began = time.monotonic()
+                        wrong = len(await connection.fetch(sql["differences"]))
+                        self._compared = [
+                            Reading("skillplan_recount_differences", wrong),
+                            Reading("skillplan_recount_timestamp_seconds", time.time()),
+                        ]
+                        if wrong:
+                            _log.error("projector.differs", cells=wrong)
+                        # Bounded: one that stood still with its database took long, and says nothing of the next.
+                        await asyncio.sleep(min(max(1.0, (time.monotonic() - began) / _COMPARING), _COMPARED_EVERY))
+                finally:
+                    connection.terminate()
+            except (*UNAVAILABLE, asyncpg.UndefinedTableError) as error:
+                self._compared = []
+                _log.warning("projector.compares-later", error=type(error).__name__)
+                await asyncio.sleep(5)
+
+    def _read(self) -> list[Reading]:
+        follower = self._follower
+        found = [Reading("skillplan_projection_active", follower is not None), *self._compared]
+        for service, log in follower.logs.items() if follower is not None else ():
+            found += [
+                Reading("skillplan_projection_position", log.kept.position, (service,)),
+                Reading("skillplan_parked", log.problem is not None, ("projection", f"{service}.events")),
+            ]
+            if service in self._counted.lag:
+                found.append(Reading("skillplan_projection_lag", self._counted.lag[service], (service,)))
+        return found + [
+            Reading("skillplan_last_fact_timestamp_seconds", at, place)
+            for place, at in self._counted.last_facts.items()
+        ]

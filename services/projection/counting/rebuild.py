@@ -1,0 +1,75 @@
+"""Decides how numbers are counted anew: all facts from the start, beside what is read, then one switch."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import asyncpg
+
+from services.projection.counting import store
+from services.projection.counting.lines import Chart
+from services.projection.counting.log_reader import Counting, Follower
+from services.projection.counting.store import Ledger, of_generation
+from shared.kafka.clients import Broker
+
+_MOST: Final = 5000
+Show = Callable[[int, int], None]
+
+
+class RebuildBehind(Exception):
+    """The topics hold less than what is counted already; switching would lose numbers."""
+
+
+async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, counting: Counting, show: Show) -> int:
+    """Count all facts from the start into a new generation, switch to it, and return its number.
+
+    `show(read, of)` is called now and then. The process that writes goes on with the old generation until the switch,
+    and with the new one from its checkpoints on.
+    """
+    while not await store.lock(connection, store.REBUILD_LOCK):  # noqa: ASYNC110 - it is held in another process
+        await asyncio.sleep(1)
+    try:
+        number = await store.create(connection, chart)
+        try:
+            await _replay(connection, number, broker, chart, counting, show)
+        except RebuildBehind:
+            await store.discard(connection, number)
+            raise
+        await store.switch(connection, number)
+        return number
+    finally:
+        if not connection.is_closed():
+            await connection.execute("select pg_advisory_unlock($1)", store.REBUILD_LOCK)
+
+
+async def _replay(
+    connection: asyncpg.Connection, number: int, broker: Broker, chart: Chart, counting: Counting, show: Show
+) -> None:
+    kept = await store.current(connection)
+    counted = await store.positions(connection, kept.number) if kept else {}
+    # What is lost in a crash is made again from the start anyway.
+    await connection.execute("set synchronous_commit = off")
+    follower = Follower(broker, Ledger(connection, number, chart), chart, counting)
+    async with follower.following(_MOST):
+        read, shown_at = 0, time.monotonic()
+        ahead = sum((await follower.ahead()).values())
+        while ahead:
+            got = await follower.step(must_be_current=False)
+            read += got
+            if not got:
+                await follower.settle()
+            if not got or time.monotonic() - shown_at > 1:
+                ahead, shown_at = sum((await follower.ahead()).values()), time.monotonic()
+                show(read, read + ahead)
+            if not got and any(log.problem for log in follower.logs.values()):
+                break
+    await connection.execute("reset synchronous_commit")
+    await connection.execute(of_generation(number)["analyze"])
+    behind = [
+        f"{log.service}.events: {log.kept.position} < {counted[log.service]} {log.problem or ''}".strip()
+        for log in follower.logs.values()
+        if log.kept.position < counted.get(log.service, 0)
+    ]
+    if behind:
+        raise RebuildBehind("; ".join(behind))

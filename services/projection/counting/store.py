@@ -1,0 +1,333 @@
+"""Hides how the numbers are kept in PostgreSQL: generations of tables, and one transaction a batch."""
+
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import asyncpg
+import orjson
+
+from services.projection.assessment.values import place_of
+from services.projection.counting.contributions import timeline
+from services.projection.counting.ledger import Batch, CellKey, Posting, ReportKey
+from services.projection.counting.lines import Chart, Line, Standing
+from shared.log.event_store import read_queries
+from shared.plan.model import Plan
+
+# Any two numbers will do, as long as they differ: who writes the numbers, and who builds new ones.
+WRITER_LOCK: Final = 0x5C111_0002
+REBUILD_LOCK: Final = 0x5C111_0003
+_GENERATION_SQL: Final = read_queries("services.projection.counting", "generation.sql")
+_SQL: Final = read_queries("services.projection.counting", "store.sql")
+_STANDING: Final = (
+    "line", "use", "service", "position", "event_id", "type", "subject", "member", "on_day", "stop", "district",
+    "amount", "same", "report_source", "report_id", "recorded_at", "changes", "root", "retracted",
+    "suspended", "replaced_by", "threaded", "report", "replacing",
+)  # fmt: skip
+_CONTRIBUTION: Final = (
+    "line", "part", "period", "district", "counted_on", "effective_on", "recorded_at", "delta", "cause", "service",
+    "position",
+)  # fmt: skip
+
+
+class OtherWriter(Exception):
+    """Somebody else moved a checkpoint: this process must start again from what is recorded."""
+
+
+class Switched(Exception):
+    """Another generation is the current one now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a service's log is counted, and where to read on in its topic."""
+
+    position: int = 0
+    recorded_at: datetime | None = None
+    next_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The generation that is read, and the plans it was counted by."""
+
+    number: int
+    digest: str
+    revision: int
+
+
+async def connect(dsn: str, name: str) -> asyncpg.Connection:
+    """Open a connection to write on; a batch looks up single rows in growing tables, so indexes and nothing else."""
+    settings = {
+        "application_name": name, "jit": "off", "enable_seqscan": "off", "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+    }  # fmt: skip
+    return await asyncpg.connect(dsn, timeout=5, command_timeout=60, server_settings=settings)
+
+
+async def lock(connection: asyncpg.Connection, number: int) -> bool:
+    """Take a lock for as long as the connection lives; False when another one has it."""
+    return bool(await connection.fetchval("select pg_try_advisory_lock($1)", number))
+
+
+async def current(connection: asyncpg.Connection) -> Current | None:
+    """Return the generation that is read, None before the first."""
+    row = await connection.fetchrow(_SQL["current"])
+    return Current(row["number"], row["digest"], row["revision"]) if row else None
+
+
+def digest(chart: Chart) -> str:
+    """Return a fingerprint of all that decides the numbers: what the plans count, and the code that counts it.
+
+    A rebuild too many costs minutes; one too few is a wrong number.
+    """
+    return hashlib.sha256(f"{chart.digest} {_counting()}".encode()).hexdigest()
+
+
+@cache
+def _counting() -> str:
+    folder = resources.files("services.projection.counting")
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith((".py", ".sql")))
+    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in files)).hexdigest()
+
+
+async def create(connection: asyncpg.Connection, chart: Chart) -> int:
+    """Make the empty tables of a new generation and return its number."""
+    async with connection.transaction():
+        number: int = await connection.fetchval(_SQL["begin"], digest(chart), _documents(chart))
+        sql = of_generation(number)
+        await connection.execute(sql["create"])
+        lines = chart.lines
+        await connection.execute(
+            sql["lines"],
+            [line.number for line in lines],
+            [line.plan for line in lines],
+            [line.indicator for line in lines],
+            [int(line.part) for line in lines],
+            [chart.plans[line.plan].period.first for line in lines],
+            [chart.plans[line.plan].period.last for line in lines],
+        )
+    return number
+
+
+async def switch(connection: asyncpg.Connection, number: int) -> None:
+    """Let everybody read another generation from now on, and drop all others."""
+    await connection.execute(_SQL["switch"], number)
+    for (old,) in await connection.fetch(_SQL["others"], number):
+        await discard(connection, old)
+
+
+async def discard(connection: asyncpg.Connection, number: int) -> None:
+    """Drop a generation that nobody reads."""
+    async with connection.transaction():
+        await connection.execute(of_generation(number)["drop"])
+        await connection.execute(_SQL["forget"], number)
+
+
+async def plans_of(connection: asyncpg.Connection, number: int) -> tuple[Plan, ...]:
+    """Return the plans that a generation is counted by."""
+    return read_plans(await connection.fetchval(_SQL["plans"], number))
+
+
+async def sizes(connection: asyncpg.Connection, number: int) -> str:
+    """Return how much there is in a generation, for people."""
+    rows = await connection.fetch(of_generation(number)["counted"])
+    return ", ".join(f"{value:,} {name}" for row in rows for name, value in row.items())
+
+
+async def positions(connection: asyncpg.Connection, number: int) -> dict[str, int]:
+    """Return how far each log is counted in a generation."""
+    rows = await connection.fetch(of_generation(number)["checkpoints"])
+    return {row["service"]: row["position"] for row in rows}
+
+
+async def keep_plans(connection: asyncpg.Connection, number: int, chart: Chart) -> None:
+    """Let readers see names, clauses and targets as the plan files have them now."""
+    await connection.execute(_SQL["plans_changed"], number, _documents(chart))
+
+
+def _documents(chart: Chart) -> str:
+    return orjson.dumps([plan.model_dump(mode="json", by_alias=True) for plan in chart.plans.values()]).decode()
+
+
+def read_plans(documents: str) -> tuple[Plan, ...]:
+    """Return the plans that a generation keeps."""
+    return tuple(Plan.model_validate(document) for document in orjson.loads(documents))
+
+
+@cache
+def of_generation(
+    number: int, package: str = "services.projection.counting", file: str = "generation.sql"
+) -> Mapping[str, str]:
+    """Return the queries of a .sql file on the tables of one generation: `g.` stands for its prefix."""
+    queries = _GENERATION_SQL if file == "generation.sql" else read_queries(package, file)
+    return {name: query.replace(" g.", f" numbers.g{number}_") for name, query in queries.items()}
+
+
+class Ledger:
+    """The numbers of one generation, written by one connection."""
+
+    def __init__(self, connection: asyncpg.Connection, number: int, chart: Chart) -> None:
+        self._connection = connection
+        self._sql = of_generation(number)
+        self._chart = chart
+        self.number = number
+
+    async def checkpoints(self, services: Sequence[str]) -> dict[str, Checkpoint]:
+        """Return how far each log is counted; a service that is new begins at the start of its log."""
+        await self._connection.execute(self._sql["begin_checkpoints"], list(services))
+        rows = await self._connection.fetch(self._sql["checkpoints"])
+        return {row["service"]: Checkpoint(row["position"], row["recorded_at"], row["next_offset"]) for row in rows}
+
+    async def count(
+        self, batch: Batch, moves: Mapping[str, tuple[Checkpoint, Checkpoint]], must_be_current: bool
+    ) -> Posting:
+        """Write what a batch changes and move the checkpoints, from and to, in one transaction: all of it or nothing.
+
+        Raises Switched when the generation is no longer the one that is read, OtherWriter when a checkpoint is not
+        where this writer left it.
+        """
+        async with self._connection.transaction():
+            if must_be_current and await self._connection.fetchval(_SQL["hold"]) != self.number:
+                raise Switched
+            posting = await self._post(batch) if len(batch) else Posting()
+            if batch.decided:
+                await self._connection.copy_records_to_table(
+                    f"g{self.number}_planning", schema_name="numbers", records=batch.decided
+                )
+            for service, (old, new) in moves.items():
+                done = await self._connection.execute(
+                    self._sql["move_checkpoint"], service, old.position, new.position, new.recorded_at, new.next_offset
+                )
+                if done != "UPDATE 1":
+                    raise OtherWriter(service)
+        return posting
+
+    async def _post(self, batch: Batch) -> Posting:
+        if batch.reports:
+            wanted = sorted({_digest(key) for key in batch.reports})
+            batch.take_reports(_kept(await self._connection.fetch(self._sql["of_reports"], wanted)))
+        batch.mark()
+        posting = batch.post([row async for row in self._load(batch)])
+        await self._connection.copy_records_to_table(
+            f"g{self.number}_standing", schema_name="numbers", columns=_STANDING, records=map(self._record, posting.new)
+        )
+        for row in posting.changed:
+            await self._connection.execute(
+                self._sql["change"], row.service, row.position, row.line, row.use, row.stood[1:], row.retracted,
+                row.suspended, row.replaced_by, _replacing(row), row.root,
+            )  # fmt: skip
+        await self._connection.copy_records_to_table(
+            f"g{self.number}_contribution", schema_name="numbers", columns=_CONTRIBUTION, records=posting.contributions
+        )
+        if cells := posting.cells():
+            keys = list(zip(*sorted(cells), strict=True))
+            await self._connection.execute(self._sql["cells"], *keys, [cells[key] for key in sorted(cells)])
+            if months := self._by_month(cells):
+                keys = list(zip(*sorted(months), strict=True))
+                # As texts: an array of arrays would be taken apart by `unnest`.
+                amounts = ["{" + ",".join(map(str, months[key])) + "}" for key in sorted(months)]
+                await self._connection.execute(self._sql["monthly"], *keys, amounts)
+        return posting
+
+    def _by_month(self, cells: Mapping[CellKey, int]) -> dict[tuple[int, int, int, str], list[int]]:
+        """Return what is added to each month of the plans; what lies behind a plan's end is in the cells alone."""
+        months: dict[tuple[int, int, int, str], list[int]] = {}
+        for (line, part, period, district, day), delta in cells.items():
+            plan = self._chart.plans[self._chart.line(line).plan]
+            if day <= plan.period.last:
+                amounts = months.setdefault(
+                    (line, part, period, district), [0] * (place_of(plan, plan.period.last) + 1)
+                )
+                amounts[place_of(plan, day)] += delta
+        return months
+
+    async def _load(self, batch: Batch) -> AsyncIterator[Standing]:
+        members, threads = batch.keys()
+        apart: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
+        for key in members:
+            apart[self._chart.line(key[0]).threaded].append(key)
+        if apart[False]:
+            for row in _kept(await self._connection.fetch(self._sql["of_members"], *_columns(apart[False]))):
+                yield row
+        if apart[True] or threads:
+            asked = (*_columns(apart[True]), *_columns(threads))
+            for row in _kept(await self._connection.fetch(self._sql["of_threads"], *asked)):
+                yield row
+
+    def _record(self, row: Standing) -> tuple[object, ...]:
+        return (
+            row.line, row.use, row.service, row.position, row.event_id, row.type, row.subject, row.member, row.on,
+            row.stop, row.district, row.amount, row.same, row.report_source, row.report_id, row.stood[0],
+            row.stood[1:] or None, row.root, row.retracted,
+            row.suspended, row.replaced_by, self._chart.line(row.line).threaded,
+            _digest((row.service, row.report_source, row.report_id)), _replacing(row),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where two ways to count the same do not agree."""
+
+    line: Line
+    place: str
+    kept: int
+    recounted: int
+
+
+async def recount(connection: asyncpg.Connection, number: int, line: Line) -> AsyncIterator[Difference]:
+    """Yield where the ledger of a line is not what the facts that stand say, all taken at once."""
+    sql = of_generation(number)
+    standing = list(_kept(await connection.fetch(sql["standing_of_line"], line.number)))
+    told = {key: value for key, value in timeline(line, standing).items() if value}
+    kept = {tuple(row)[:7]: row["value"] for row in await connection.fetch(sql["ledger_of_line"], line.number)}
+    for key in sorted({*told, *kept}, key=str):
+        if told.get(key, 0) != kept.get(key, 0):
+            yield Difference(line, " ".join(map(str, key)), kept.get(key, 0), told.get(key, 0))
+
+
+async def differences(connection: asyncpg.Connection, number: int, chart: Chart) -> list[Difference]:
+    """Return where cells and the sum of the ledger do not agree."""
+    rows = await connection.fetch(of_generation(number)["differences"])
+    return [
+        Difference(chart.line(row["line"]), " ".join(map(str, tuple(row)[1:5])), int(row["kept"]), int(row["counted"]))
+        for row in rows
+    ]
+
+
+def _columns(keys: Iterable[tuple[int, str]]) -> tuple[list[int], list[str]]:
+    ordered = sorted(keys)
+    return [key[0] for key in ordered], [key[1] for key in ordered]
+
+
+def _kept(rows: Iterable[asyncpg.Record]) -> Iterable[Standing]:
+    for row in rows:
+        values = list(row)
+        values[15:17] = [[row["recorded_at"], *(row["changes"] or ())]]
+        kept = Standing(*values)
+        kept.known = len(kept.stood)
+        yield kept
+
+
+def _digest(key: ReportKey) -> int:
+    """Return 64 bits of a report's key: short to index; who looks it up compares the whole key."""
+    return int.from_bytes(hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _replacing(row: Standing) -> int | None:
+    return None if row.replaced_by is None else _digest((row.service, row.report_source, row.replaced_by))
+
+
+@contextlib.asynccontextmanager
+async def connected(dsn: str, name: str) -> AsyncIterator[asyncpg.Connection]:
+    """Open a connection for a while."""
+    connection = await connect(dsn, name)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=2)

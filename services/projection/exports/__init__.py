@@ -1,0 +1,1 @@
+"""Briefing, workbook and CSV."""

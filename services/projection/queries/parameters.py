@@ -1,0 +1,114 @@
+"""Decides what may be asked of the numbers, what is meant by what is left out, and what a wrong question is told."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Path, Query
+
+from services.projection.assessment.assessment import Asked
+from services.projection.assessment.values import periods_of
+from services.projection.counting.lines import WHOLE, Chart
+from services.projection.queries.snapshot import NotCountedYet
+from shared.contract.events import SHANGHAI, parse_instant
+from shared.http.openapi import told
+from shared.plan.model import Indicator, Plan
+from shared.service.http_reports import Problem
+
+PlanNamed = Annotated[str, Path(description="计划编号 the plan's id")]
+IndicatorNamed = Annotated[str, Path(description="指标编号 the indicator's id")]
+AsOf = Annotated[str | None, Query(description="日期 the day, YYYY-MM-DD; today in Asia/Shanghai when left out")]
+KnownAt = Annotated[
+    str | None,
+    Query(description="时刻 the instant, RFC 3339; now when left out", examples=["2025-07-01T09:00:00+08:00"]),
+]
+District = Annotated[str | None, Query(description="区划代码 a district's code; the whole when left out")]
+PeriodAsked = Annotated[
+    str | None, Query(alias="period", description="年份或 plan a year, or plan; the running one when left out")
+]
+MonthAsked = Annotated[str | None, Query(alias="month", description="月份 a month, YYYY-MM")]
+FormAsked = Annotated[
+    Literal["json", "csv"], Query(alias="format", description="csv 供电子表格打开 for a spreadsheet; json for programs")
+]
+AfterPlace = Annotated[str | None, Query(description="上一页的 next the page before's `next`")]
+AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
+NAMED: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"description": "没有这个计划或指标 No such plan or indicator"},
+    503: told(NotCountedYet(), "暂时无法查询,按 Retry-After 再问 Nothing can be read now; try again after Retry-After"),
+}
+RESPONSES: Final = NAMED | {422: {"description": "参数不正确 A parameter is wrong"}}
+_MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+
+
+def plan_of(chart: Chart, plan: str) -> Plan:
+    """Return a plan by its id."""
+    found = chart.plans.get(plan)
+    if found is None:
+        raise Problem(404, "没有这个计划。", "There is no such plan.")
+    return found
+
+
+def indicator_of(plan: Plan, indicator: str) -> Indicator:
+    """Return an indicator by its id."""
+    found = plan.indicators.get(indicator)
+    if found is None:
+        raise Problem(404, "该计划没有这个指标。", "This plan has no such indicator.")
+    return found[1]
+
+
+def today(now: datetime) -> date:
+    """Return the day that is meant when none is named (RULES E19)."""
+    return now.astimezone(SHANGHAI).date()
+
+
+def asked_of(plan: Plan, as_of: str | None, known_at: str | None, district: str | None, now: datetime) -> Asked:
+    """Read the day, the instant and the district; raises Problem."""
+    day = today(now)
+    if as_of is not None:
+        try:
+            day = datetime.strptime(as_of, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        except ValueError:
+            raise Problem(422, "as_of 应为日期 YYYY-MM-DD。", "as_of must be a date YYYY-MM-DD.") from None
+    instant = now
+    if known_at is not None:
+        # In a query a bare + means a space.
+        parsed = parse_instant(known_at.replace(" ", "+"))
+        if parsed is None:
+            raise Problem(
+                422, "known_at 应为带时区的时刻(RFC 3339)。", "known_at must be an instant with offset (RFC 3339)."
+            )
+        instant = parsed
+    if district is not None and district not in plan.district_codes:
+        raise Problem(422, "district 不是该计划的区划代码。", "district is none of this plan's codes.")
+    return Asked(day, instant, district)
+
+
+def period_of(plan: Plan, indicator: Indicator, period: str | None, as_of: date) -> int:
+    """Return the period asked for; left out: the one that runs on the day, else the last one."""
+    if indicator.basis != "annual":
+        if period not in (None, "plan"):
+            raise Problem(422, "该指标的 period 只有 plan。", "This indicator's only period is plan.")
+        return WHOLE
+    if period is None:
+        begun = periods_of(plan, indicator, as_of)
+        return begun[-1] if begun else plan.years[0]
+    if period not in map(str, plan.years):
+        raise Problem(422, "period 应为计划期内的年份。", "period must be a year of the plan.")
+    return int(period)
+
+
+def days_of(indicator: Indicator, month: str | None) -> tuple[date, date]:
+    """Return the days of a month; levels have no months (RULES E26)."""
+    if month is None:
+        return date.min, date.max
+    found = _MONTH.fullmatch(month)
+    if found is None:
+        raise Problem(422, "month 应为 YYYY-MM。", "month must be YYYY-MM.")
+    if indicator.basis == "level":
+        raise Problem(422, "水平指标没有月份。", "A level has no months.")
+    year, number = int(found[1]), int(found[2])
+    if year == 0:
+        raise Problem(422, "month 应为 YYYY-MM。", "month must be YYYY-MM.")
+    first = date(year, number, 1)
+    after = date(year + number // 12, number % 12 + 1, 1) if (year, number) < (date.max.year, 12) else date.max
+    return first, after - timedelta(days=1)

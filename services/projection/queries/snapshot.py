@@ -1,0 +1,154 @@
+"""Hides where an answer is read: the generation that is current, its plans, in one snapshot."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+import orjson
+
+from services.planning.events import LANGUAGE
+from services.projection.assessment.targets import Targets
+from services.projection.counting.lines import Chart
+from services.projection.counting.store import of_generation, read_plans
+from shared.contract.events import Fact
+from shared.deciding.unit_of_work import decode_fact
+from shared.log.event_store import UNAVAILABLE
+from shared.plan.model import Plan
+from shared.service.http_reports import Problem
+
+_CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
+_PLANS: Final = "select plans from generation where number = $1"
+State = tuple[int, int, tuple[tuple[object, ...], ...]]  # generation, revision of its plans, checkpoints
+_Connection = asyncpg.pool.PoolConnectionProxy
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What the plan office has decided, as last read of one generation and its plans."""
+
+    position: int = 0
+    decided: Sequence[Fact] = ()
+    targets: dict[str, Targets] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class View:
+    """One snapshot of one generation: what is read with it fits together.
+
+    `state` differs whenever anything that is read may; `checkpoints`: how far each log is counted, by service.
+    """
+
+    connection: _Connection
+    state: State
+    checkpoints: Sequence[asyncpg.Record]
+    chart: Chart
+    kept: _Kept
+
+    @property
+    def number(self) -> int:
+        """The number of the generation."""
+        return self.state[0]
+
+    def sql(self, file: str) -> Mapping[str, str]:
+        """Return the queries of a read model's .sql file on this generation."""
+        return of_generation(self.number, "services.projection.queries", file)
+
+    async def targets(self, plan: Plan) -> Targets:
+        """Return a plan's targets with all that the plan office has decided on them."""
+        decided = await self.decided()
+        if plan.id not in self.kept.targets:
+            self.kept.targets[plan.id] = Targets(plan, decided)
+        return self.kept.targets[plan.id]
+
+    async def decided(self) -> Sequence[Fact]:
+        """Return all that the plan office has decided, in the order of its log."""
+        position = next((row["position"] for row in self.checkpoints if row["service"] == LANGUAGE.service), 0)
+        if position != self.kept.position:
+            rows = await self.connection.fetch(of_generation(self.number)["planning"], 0)
+            facts = [decode_fact({LANGUAGE.service: LANGUAGE}, orjson.loads(row["bytes"]), ()) for row in rows]
+            self.kept.position, self.kept.decided, self.kept.targets = position, facts, {}
+        return self.kept.decided
+
+
+class NotCountedYet(Problem):
+    """No generation has been started."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503, "尚无数据:projector 还未启动。", "No numbers yet: the projector has not started.", retry_after="2"
+        )
+
+
+_AWAY: Final = Problem(
+    503,
+    "服务暂时无法查询(数据库不可用),请稍后再试。",
+    "Nothing can be read now (database away); try again.",
+    retry_after="2",
+)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Opens views; the plans are read again only when they have changed."""
+
+    pool: asyncpg.Pool
+    _charts: dict[tuple[int, int], tuple[Chart, _Kept]] = field(default_factory=dict)
+    _asking: asyncio.Task[State] | None = None
+    _next: asyncio.Task[State] | None = None
+
+    async def state(self) -> State:
+        """Return what all answers rest on: generation, plans and checkpoints, read after this was called.
+
+        Those that ask while another one's question is under way share the next.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._state_after(self._asking))
+        return await asyncio.shield(self._next)
+
+    async def _state_after(self, before: asyncio.Task[State] | None) -> State:
+        if before is not None:
+            await asyncio.wait([before])
+        self._asking, self._next = self._next, None
+        with _told():
+            async with self.pool.acquire(timeout=5) as connection:
+                return (await _state(connection))[0]
+
+    @contextlib.asynccontextmanager
+    async def view(self) -> AsyncIterator[View]:
+        """Open a snapshot; raises Problem when there is nothing to read or the database is away."""
+        with _told():
+            async with (
+                self.pool.acquire(timeout=5) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                state, checkpoints = await _state(connection)
+                key = state[:2]
+                if key not in self._charts:
+                    chart = Chart(read_plans(await connection.fetchval(_PLANS, state[0])))
+                    self._charts = {key: (chart, _Kept())}
+                yield View(connection, state, checkpoints, *self._charts[key])
+
+
+async def _state(connection: _Connection) -> tuple[State, Sequence[asyncpg.Record]]:
+    row = await connection.fetchrow(_CURRENT)
+    if row is None:
+        raise NotCountedYet
+    checkpoints = await connection.fetch(of_generation(row["number"])["checkpoints"])
+    return (row["number"], row["revision"], tuple(map(tuple, checkpoints))), checkpoints
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say in both languages why nothing can be read."""
+    try:
+        yield
+    except asyncpg.UndefinedTableError:
+        # A rebuild has switched and dropped the tables between two statements.
+        raise Problem(
+            503, "数据正在切换,请重试。", "The numbers are being switched; try again.", retry_after="1"
+        ) from None
+    except (*UNAVAILABLE, TimeoutError):
+        raise _AWAY from None

@@ -1,0 +1,1 @@
+"""What became of each report, kept from the receipts topics."""

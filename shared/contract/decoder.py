@@ -1,0 +1,373 @@
+"""Decides whether an envelope is understood, and turns it into a report: the door, in the order of RULES A7."""
+
+import hmac
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from shared.contract import rules
+from shared.contract.events import (
+    PLACEHOLDER,
+    SERVICES,
+    Event,
+    Language,
+    NotUnderstood,
+    Report,
+    Retracts,
+    parse_instant,
+    show_instant,
+)
+from shared.contract.rules import Rule
+from shared.contract.shapes import ID_FORM, IdentifiedPerson, holds_personal_number, is_credit_code
+
+_SOURCE: Final = re.compile(r"/districts/([0-9]{6})/[A-Za-z0-9._-]{1,40}")
+_TYPE: Final = re.compile(r"skillplan\.([a-z]+)\.([a-z][a-z0-9-]*)\.v([1-9][0-9]*)")
+_ID: Final = re.compile(ID_FORM)
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,100})?")  # W3C Trace Context
+_LONGEST_ATTRIBUTE: Final = 400
+_SHOWN_STEP: Final = re.compile(r"(?!.*[0-9]{5})[!-~]{1,40}")  # no telephone, no Chinese name
+_MOST_ITEMS: Final = 5_000
+_MOST_REASONS: Final = 50
+# What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
+_LARGEST_CONTENT: Final = 1_000_000
+_SHOWN_TYPE: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_OFFICE: Final = "planner"  # the role of the city's plan office (`shared.http.api_keys.Role`)
+_CITY: Final = "00"  # how the code of a city itself ends, its districts' do not (GB/T 2260)
+_persons: Final = TypeAdapter(IdentifiedPerson)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Through which a report came in and for whom its sender may speak (RULES A10).
+
+    `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
+    None while no keys are set. `role`: what the HTTP key is for (`shared.http.api_keys.Role`), None over Kafka and
+    while no keys are set.
+    """
+
+    district: str | None = None
+    prefixes: tuple[str, ...] | None = None
+    role: str | None = None
+
+    def admits(self, source: str, district: str) -> bool:
+        """Tell whether the sender may speak for a source."""
+        if self.district is not None:
+            return self.district == district
+        if self.prefixes is None:
+            return True
+        return any(source == p or source.startswith(p if p.endswith("/") else p + "/") for p in self.prefixes)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The city's key: tokens (equal across services) and content digests are HMACs under keys derived from it."""
+
+    city: bytes
+    _token: bytes = field(init=False, repr=False)
+    _digest: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_token", hmac.digest(self.city, b"person-token", "sha256"))
+        object.__setattr__(self, "_digest", hmac.digest(self.city, b"content-digest", "sha256"))
+
+    def token(self, normalised: str) -> str:
+        """Return the pseudonym of a normalised identity number: 32 lower-case hex digits (128 bits of the HMAC)."""
+        return hmac.digest(self._token, normalised.encode(), "sha256")[:16].hex()
+
+    def digest(self, content: bytes) -> bytes:
+        """Return the keyed digest of a content; it betrays no number to who has no key (RULES A4)."""
+        return hmac.digest(self._digest, content, "sha256")
+
+
+def is_city(district: str) -> bool:
+    """Tell whether a code is that of a city itself."""
+    return district.endswith(_CITY)
+
+
+class Decoder:
+    """Turns an envelope into a report, or says what is wrong with it, in the order of RULES A7 up to its data."""
+
+    def __init__(self, language: Language, districts: Iterable[str], keys: Keys) -> None:
+        self.language = language
+        self.districts = frozenset(districts)
+        self.keys = keys
+
+    def decode(self, envelope: Mapping[str, Any], door: Door, received_at: datetime) -> Report | NotUnderstood:
+        """Return the report, its person replaced by a token, or what is wrong with it (never quoting a value)."""
+        reader = _Reader(envelope, self)
+        event = reader.event_class()
+        source_district = reader.source_district
+
+        def reject(status: str, *reasons: Rule) -> NotUnderstood:
+            route = door.district or (source_district if door.admits(reader.source or "", "") else None)
+            return NotUnderstood(
+                status,
+                reasons[:_MOST_REASONS],
+                received_at,
+                id=reader.id,
+                source=reader.source,
+                type=reader.shown_type,
+                subject=reader.shown_subject,
+                district=reader.district or route,
+                route=route if route in self.districts else None,
+            )
+
+        if reader.faults or event is None:
+            if reader.send_to and not reader.faults:
+                return reject("misdirected", rules.SendTo("/type", service=reader.send_to))
+            if event is not None and reader.may_report(door):
+                reader.data(event)
+            return reject("invalid", *reader.faults)
+        if misplaced := reader.misplaced(event):
+            return reject("refused", misplaced("/district"))
+        if not reader.may_report(door):
+            return reject("refused", rules.NotYourSource("/source"))
+        if reader.is_office(event) and door.role not in (None, _OFFICE):
+            return reject("refused", rules.NotYourSource("/type"))
+        content = reader.data(event)
+        if content is None or reader.faults:
+            return reject("invalid", *reader.faults)
+        data, personal = content
+        if reader.at is None or not (reader.id and reader.source and reader.subject and reader.district):
+            raise TypeError("an envelope without faults has all its attributes")
+        body = data.model_dump(mode="json", exclude_none=True)
+        compared = body | {"person": orjson.Fragment(personal)} if personal else body
+        same = {
+            "type": reader.shown_type,
+            "subject": reader.subject,
+            "time": show_instant(reader.at),
+            "district": reader.district,
+            "corrects": reader.corrects,
+            "data": compared,
+        }
+        compact = orjson.dumps(same, option=orjson.OPT_SORT_KEYS)
+        if len(compact) > _LARGEST_CONTENT:
+            at_most = f"至多 {_LARGEST_CONTENT} 字节 at most {_LARGEST_CONTENT} bytes"
+            return reject("invalid", rules.BadValue("/data", expected=at_most))
+        return Report(
+            id=reader.id,
+            source=reader.source,
+            type=self.language.type_of(event),
+            subject=reader.subject,
+            time=reader.time,
+            district=reader.district,
+            event=data,
+            body=body,
+            at=reader.at,
+            digest=self.keys.digest(compact),
+            received_at=received_at,
+            corrects=reader.corrects,
+            traceparent=reader.optional("traceparent", _TRACE),
+            correlation_id=reader.optional("correlationid", _ID),
+            personal=personal,
+        )
+
+
+class _Reader:
+    """Reads one envelope and gathers all its faults; what is readable stays readable for the receipt."""
+
+    def __init__(self, envelope: Mapping[str, Any], decoder: Decoder) -> None:
+        self.envelope = envelope
+        self.decoder = decoder
+        self.faults: list[Rule] = []
+        self.send_to: str | None = None
+        self.shown_type: str | None = None
+        self.shown_subject: str | None = None
+        self.at: datetime | None = None
+        if (version := envelope.get("specversion")) != "1.0":
+            self._fault(rules.MissingAttribute if version is None else rules.BadAttribute, "specversion")
+        self.id = self._text("id", _ID)
+        self.source = self._text("source", _SOURCE)
+        matched = _SOURCE.fullmatch(self.source) if self.source else None
+        self.source_district = matched[1] if matched else None
+        if matched and self.source_district not in decoder.districts:
+            self._fault(rules.BadAttribute, "source")
+        self.district = self._text("district", None)
+        if self.district is not None and self.district not in decoder.districts:
+            self._fault(rules.BadAttribute, "district")
+            self.district = None
+        self.subject = self._text("subject", None)
+        self.time = self._text("time", None) or ""
+        if self.time:
+            self.at = parse_instant(self.time)
+            if self.at is None:
+                self._fault(rules.BadAttribute, "time")
+        self.corrects = self._text("corrects", _ID, required=False)
+        content_type = envelope.get("datacontenttype")
+        if content_type is not None and not (
+            isinstance(content_type, str) and re.match(r"application/([a-z0-9.-]+\+)?json\s*(;|$)", content_type, re.I)
+        ):
+            self._fault(rules.BadAttribute, "datacontenttype")
+
+    def _fault(self, rule: type[Rule], pointer: str, **values: str) -> None:
+        self.faults.append(rule(f"/{pointer}", **values))
+
+    def _text(self, name: str, form: re.Pattern[str] | None, required: bool = True) -> str | None:
+        value = self.envelope.get(name)
+        if value is None:
+            if required:
+                self._fault(rules.MissingAttribute, name)
+            return None
+        if (
+            not isinstance(value, str)
+            or not value
+            or len(value) > _LONGEST_ATTRIBUTE
+            or (form and not form.fullmatch(value))
+        ):
+            self._fault(rules.BadAttribute, name)
+            return None
+        # A part of a subject that is a credit code has a check digit of its own and is none of a person.
+        if holds_personal_number(value) and holds_personal_number(
+            "/".join(part for part in value.split("/") if not is_credit_code(part))
+        ):
+            self._fault(rules.PersonalNumber, name)
+            return None
+        return value
+
+    def optional(self, name: str, form: re.Pattern[str]) -> str | None:
+        """Return an attribute that is carried through, None when it is not fit to be."""
+        value = self.envelope.get(name)
+        return value if isinstance(value, str) and form.fullmatch(value) and not holds_personal_number(value) else None
+
+    def event_class(self) -> type[Event] | None:
+        """Return the class that the type names; else note why there is none (RULES A11), and check the subject."""
+        name = self._text("type", None)
+        if name is None:
+            return None
+        if _SHOWN_TYPE.fullmatch(name):
+            self.shown_type = name
+        matched = _TYPE.fullmatch(name)
+        language = self.decoder.language
+        prefix = name.removeprefix("skillplan.").partition(".")[0] if name.startswith("skillplan.") else None
+        if prefix in SERVICES and prefix != language.service:
+            self.send_to = prefix
+            self.shown_subject = self.subject if self.subject and _ID.fullmatch(self.subject) else None
+            return None
+        event = language.find(name) if matched else None
+        if event is None or event.decision:
+            self._fault(rules.UnknownType, "type")
+            return None
+        retracts = isinstance(event.role, Retracts)
+        if retracts and self.corrects is not None:
+            self._fault(rules.BadAttribute, "corrects")
+        if self.subject is not None:
+            forms = language.subject_forms if retracts else ((event.subject, event.subject_form),)
+            if any(self._fits(template, form, self.subject) for template, form in forms):
+                self.shown_subject = self.subject
+            else:
+                self._fault(rules.BadSubject, "subject", form=event.subject or "<kind>/…")
+        return event
+
+    @staticmethod
+    def _fits(template: str, form: re.Pattern[str], subject: str) -> bool:
+        parts = form.fullmatch(subject)
+        paths = PLACEHOLDER.findall(template)
+        return parts is not None and all(
+            is_credit_code(part)
+            for path, part in zip(paths, parts.groups(), strict=True)
+            if path.endswith("credit_code")
+        )
+
+    def misplaced(self, event: type[Event]) -> type[Rule] | None:
+        """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""
+        if self.district is None or self.district != self.source_district:
+            return rules.WrongDistrict
+        if event.office and not is_city(self.district):
+            return rules.OnlyTheCity
+        return rules.NotOfTheCity if is_city(self.district) and not event.from_the_city else None
+
+    def is_office(self, event: type[Event]) -> bool:
+        """Tell whether only the city's office may report it: its own types, and taking back what it may have said."""
+        if not isinstance(event.role, Retracts):
+            return event.office
+        return is_city(self.district or "") and self.decoder.language.is_of_office(self.subject or "")
+
+    def may_report(self, door: Door) -> bool:
+        """Tell whether the sender's credentials cover the source."""
+        return bool(self.source and self.source_district) and door.admits(self.source or "", self.source_district or "")
+
+    def data(self, event: type[Event]) -> tuple[Event, bytes | None] | None:
+        """Return the data and the personal fields as JSON, or None after noting every fault in them."""
+        given = self.envelope.get("data")
+        if not isinstance(given, dict):
+            self._fault(rules.BadValue if given is not None else rules.MissingField, "data", expected="object")
+            return None
+        for name, value in given.items():
+            # Each item may have faults of its own; a million of them took 6 s and 1.2 GB.
+            if isinstance(value, list | dict) and len(value) > _MOST_ITEMS:
+                at_most = f"至多 {_MOST_ITEMS} 项 at most {_MOST_ITEMS} items"
+                self._fault(rules.BadValue, f"data/{name}" if name in event.model_fields else "data", expected=at_most)
+                return None
+        personal: bytes | None = None
+        if event.has_person and isinstance(given.get("person"), dict):
+            try:
+                person = _persons.validate_python(given["person"])
+            except ValidationError as error:
+                self._faults_of(error, "/data/person")
+                token = "-"  # noqa: S105
+            else:
+                normalised = person.normalised()
+                token = self.decoder.keys.token(normalised)
+                fields = person.model_dump(mode="json", exclude_none=True)
+                personal = orjson.dumps(fields | {"id_number": normalised.partition(":")[2]})
+            given = given | {"person": {"token": token, "sealed": ""}}
+        try:
+            data = event.model_validate(given)
+        except ValidationError as error:
+            self._faults_of(error, "/data")
+            return None
+        self._compare(event, data)
+        return data, personal
+
+    def _compare(self, event: type[Event], data: Event) -> None:
+        parts = event.subject_form.fullmatch(self.subject) if self.subject else None
+        if parts is None:
+            return
+        for path, part in zip(event.subject_paths, parts.groups(), strict=True):
+            value: object = data
+            for step in path.split("."):
+                value = getattr(value, step, None)
+            if value is not None and value != part:
+                self._fault(rules.SubjectMismatch, "data/" + path.replace(".", "/"))
+            if path == "district" and part != self.district:
+                self._fault(rules.SubjectMismatch, "subject")
+
+    def _faults_of(self, error: ValidationError, place: str) -> None:
+        for fault in error.errors(include_url=False, include_input=False):
+            context: dict[str, Any] = fault.get("ctx", {})
+            # "[key]" is pydantic's word for the name of a member, which a JSON pointer points at as it stands.
+            steps = [step for step in (*fault["loc"], context.get("field")) if step not in ("[key]", None)]
+            # A member of no name of ours may be a person's name: point at what holds it.
+            shown = itertools.takewhile(lambda step: isinstance(step, int) or _SHOWN_STEP.fullmatch(step), steps)
+            pointer = place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in shown)
+            kind = fault["type"]
+            make = _FAULTS.get(kind, rules.BadValue)
+            self.faults.append(make(pointer, expected=context.get("expected") or _EXPECTED.get(kind, fault["msg"])))
+
+
+_FAULTS: Final[Mapping[str, type[Rule]]] = {
+    "missing": rules.MissingField,
+    "extra_forbidden": rules.UnknownField,
+    "bad-date": rules.BadDate,
+    "bad-checksum": rules.BadChecksum,
+    "personal-number": rules.PersonalNumber,
+}
+_EXPECTED: Final[Mapping[str, str]] = {
+    "string_type": "字符串 a string",
+    "int_type": "整数 an integer",
+    "bool_type": "true 或 false",
+    "model_type": "对象 an object",
+    "model_attributes_type": "对象 an object",
+    "greater_than": "大于 0 的整数 an integer above 0",
+    "greater_than_equal": "不小于 0 的整数 an integer of 0 or more",
+    "less_than_equal": "较小的整数 a smaller integer",
+    "list_type": "数组 an array",
+    "too_short": "至少一项 at least one item",
+    "dict_type": "对象 an object",
+}

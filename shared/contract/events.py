@@ -1,0 +1,327 @@
+"""The published language: what a report and a fact are, and how an event type declares what it is."""
+
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar, Final, Literal, get_args
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from shared.contract import rules
+from shared.contract.rules import Rule
+from shared.contract.shapes import (
+    NO_FORM,
+    Level,
+    ReportId,
+    Shape,
+    Text,
+)
+
+SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy")
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+
+_TIME: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+PLACEHOLDER: Final = re.compile(r"<([a-z_.]+)>")
+
+# What a part of a subject looks like, by the last word of its placeholder; what stands nowhere here is a number of a
+# thing (RULES A12).
+_PART_FORMS: Final[Mapping[str, str]] = {
+    "credit_code": r"[0-9A-HJ-NPQRTUWXY]{18}",
+    "major_code": r"[0-9]{6}",
+    "occupation_code": r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}",
+    "level": "|".join(get_args(Level)),
+    "district": r"[0-9]{6}",
+    "measure": r"[1-9]\.[1-9]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opens:
+    """Starts its subject (RULES C3). `again`: after an end it may open anew. `key`: a field that tells several things
+    opened on one subject apart. `until`: the field with the last day of a span that ends by itself."""
+
+    again: bool = False
+    taken: type[Rule] = rules.AlreadyOpen
+    key: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Ends what `opening` opened on the same subject. `voids`: it takes the thing out of every period (RULES C5)."""
+
+    opening: str
+    voids: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """A later one for the same subject replaces the earlier from its date on *(latest stands)*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adds:
+    """May repeat on its subject; with `to` it waits until that opening stands (RULES C4, C9)."""
+
+    to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retracts:
+    """Takes a report back; only the kernel has such a type."""
+
+
+Role = Opens | Ends | Stands | Adds | Retracts
+
+
+class Event(Shape):
+    """The data of one type of report and fact; its class name, in lower case with hyphens, is the type's name.
+
+    Declared by class arguments: `subject`, a template in which `<path>` names the field that must agree with the part
+    (or, where the data has no such field, only its form); `role`; `dated`, the field with the fact's date (RULES A1;
+    none: the date of `time`); `ordered`, pairs of date fields (earlier, later) of RULES C6; `decision`: recorded by
+    the service itself, never reported; `from_the_city`: whether it may count for the city itself (RULES E11);
+    `office`: only the city's own office may report it.
+    """
+
+    type_name: ClassVar[str]
+    subject: ClassVar[str]
+    role: ClassVar[Role]
+    dated: ClassVar[str | None]
+    ordered: ClassVar[tuple[tuple[str, str], ...]]
+    decision: ClassVar[bool]
+    from_the_city: ClassVar[bool]
+    office: ClassVar[bool]
+    has_person: ClassVar[bool]
+    subject_form: ClassVar[re.Pattern[str]]
+    subject_paths: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Leave the class arguments to pydantic's hook below, which runs once the fields are known."""
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls,
+        *,
+        subject: str = "",
+        role: Role | None = None,
+        dated: str | None = None,
+        ordered: tuple[tuple[str, str], ...] = (),
+        decision: bool = False,
+        from_the_city: bool = True,
+        office: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        cls.subject, cls.role, cls.dated, cls.ordered, cls.decision = subject, role or Adds(), dated, ordered, decision
+        cls.from_the_city, cls.office = from_the_city, office
+        cls.has_person = "person" in cls.model_fields
+        cls.subject_paths = tuple(PLACEHOLDER.findall(subject))
+        cls.subject_form = re.compile(
+            PLACEHOLDER.sub(lambda found: f"({_PART_FORMS.get(found[1].rpartition('.')[2], NO_FORM)})", subject)
+        )
+
+    def happened_on(self, at: datetime) -> date:
+        """Return the date of the fact (RULES A1) that happened `at`."""
+        return getattr(self, self.dated) if self.dated else at.astimezone(SHANGHAI).date()
+
+
+class ReportRetracted(Event, role=Retracts()):
+    """A report is taken back: it counts as never made (VOCABULARY 1); the subject is the original's."""
+
+    report_id: ReportId
+    reason: Text
+
+
+class ReportSuspended(Event, decision=True):
+    """What this report referred to was taken back: its fact counts for nothing, and it waits again (RULES B6)."""
+
+    report_id: str
+    reason: str
+
+
+class DecisionFlagged(Event, decision=True):
+    """What a decision rests on has changed; a person must look, nothing is undone (RULES B14, B15)."""
+
+    report_id: str
+    flag: Literal["needs-review"]
+    reason: str
+
+
+ReportKey = tuple[str, str]  # (source, id)
+
+
+class Language:
+    """The event types of one service, derived from the union of their classes, and those that every service has."""
+
+    def __init__(self, service: str, union: object) -> None:
+        self.service = service
+        own: tuple[type[Event], ...] = get_args(union) or (typing.cast("type[Event]", union),)
+        self.events: tuple[type[Event], ...] = (*own, ReportRetracted, ReportSuspended, DecisionFlagged)
+        self.subject_forms = tuple({event.subject: event.subject_form for event in own}.items())
+        self._office_forms = tuple(event.subject_form for event in own if event.office)
+        self._by_type = {self.type_of(event): event for event in self.events}
+
+    def type_of(self, event: type[Event]) -> str:
+        """Return the CloudEvents type of an event class."""
+        return f"skillplan.{self.service}.{event.type_name}.v1"
+
+    def is_of_office(self, subject: str) -> bool:
+        """Tell whether a subject may be one of those that only the city's own office reports on."""
+        return any(form.fullmatch(subject) for form in self._office_forms)
+
+    def find(self, type_name: str) -> type[Event] | None:
+        """Return the class of a CloudEvents type, None when the service has none."""
+        return self._by_type.get(type_name)
+
+
+@dataclass(slots=True)
+class Report:
+    """A report that was understood: who says what happened, to which subject, when.
+
+    `body` is the data as JSON values as it will be recorded; `personal` the personal fields until they are sealed.
+    """
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    district: str
+    event: Event
+    body: dict[str, Any]
+    at: datetime
+    digest: bytes
+    received_at: datetime
+    corrects: str | None = None
+    traceparent: str | None = None
+    correlation_id: str | None = None
+    personal: bytes | None = None
+    resumed: bool = False  # it waits again, or in the place of what it corrects: that was settled before
+
+    @property
+    def key(self) -> ReportKey:
+        """The idempotency key (RULES A3)."""
+        return (self.source, self.id)
+
+    @property
+    def happened_on(self) -> date:
+        """The date of the fact (RULES A1)."""
+        return self.event.happened_on(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """What is left to say of an event that is `invalid`, `misdirected` or refused at the door."""
+
+    status: str
+    reasons: tuple[Rule, ...]
+    received_at: datetime
+    id: str | None = None
+    source: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    district: str | None = None
+    route: str | None = None  # the district whose receipts topic gets the receipt
+
+
+def parse_instant(text: object) -> datetime | None:
+    """Return the instant of an RFC 3339 text with offset, in UTC; None when it is none."""
+    if not isinstance(text, str):
+        return None
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return None
+    day, clock, fraction, offset = found.groups()
+    offset = "+00:00" if offset in "Zz" else offset
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}{(fraction or '.0')[:7]:0<7}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def show_instant(at: datetime) -> str:
+    """Return an instant as RFC 3339 in UTC with microseconds."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+@dataclass(slots=True)
+class Fact:
+    """An event of a log: what was accepted, where it stands there, and which report it comes from."""
+
+    service: str
+    position: int
+    version: int
+    id: str
+    type: str
+    stream: str
+    district: str
+    at: datetime
+    time: str
+    recorded_at: datetime
+    report_source: str
+    report_id: str
+    event: Event
+    body: dict[str, Any]
+    tags: tuple[str, ...] = ()
+    corrects: str | None = None
+    correlation_id: str = ""
+    causation_id: str = ""
+    traceparent: str | None = None
+
+    @property
+    def happened_on(self) -> date:
+        """The date of the fact (RULES A1)."""
+        return self.event.happened_on(self.at)
+
+    def as_report(self, digest: bytes, received_at: datetime) -> Report:
+        """Return the report that this was recorded for, as it would be decided again; of a content by its digest."""
+        return Report(
+            id=self.report_id,
+            source=self.report_source,
+            type=self.type,
+            subject=self.stream,
+            time=self.time,
+            district=self.district,
+            event=self.event,
+            body=self.body,
+            at=self.at,
+            digest=digest,
+            received_at=received_at,
+            corrects=self.corrects,
+            traceparent=self.traceparent,
+            correlation_id=self.correlation_id,
+        )
+
+    def encode(self) -> bytes:
+        """Return the exact bytes that are stored and sent (VOCABULARY 2a)."""
+        shown: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": f"/services/{self.service}",
+            "type": self.type,
+            "subject": self.stream,
+            "time": self.time,
+            "district": self.district,
+            "position": self.position,
+            "version": self.version,
+            "recordedat": show_instant(self.recorded_at),
+            "reportsource": self.report_source,
+            "reportid": self.report_id,
+            "correlationid": self.correlation_id,
+            "causationid": self.causation_id,
+        }
+        if self.corrects is not None:
+            shown["corrects"] = self.corrects
+        if self.traceparent is not None:
+            shown["traceparent"] = self.traceparent
+        shown["datacontenttype"] = "application/json"
+        shown["data"] = self.body
+        return orjson.dumps(shown)

@@ -1,0 +1,29 @@
+"""Hides where it is written what to do about a code: beside the documentation that shows the same words."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+FIXES: Final = Path(__file__).resolve().parents[2] / "docs" / "fixes.yaml"
+_SEND_TO: Final = "send-to-<service>"
+
+
+@cache
+def written() -> Mapping[str, Mapping[str, Any]]:
+    """Return all that is written, by status and code; nothing where the documentation is not there."""
+    if not FIXES.is_file():
+        return {}
+    found: dict[str, Mapping[str, Any]] = yaml.safe_load(FIXES.read_text(encoding="utf-8"))
+    return found
+
+
+def fix_of(code: str) -> dict[str, str] | None:
+    """Return what to do about a code, in both languages; None where nothing is written."""
+    wanted = _SEND_TO if code.startswith("send-to-") else code
+    for codes in written().values():
+        if wanted in codes:
+            return {language: text.strip() for language, text in codes[wanted]["fix"].items()}
+    return None

@@ -1,0 +1,86 @@
+"""The answer to a report: one body, the same from the API and on the receipts topic (VOCABULARY 2)."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from shared.contract import rules
+from shared.contract.events import Fact, NotUnderstood, Report, show_instant
+from shared.contract.rules import Rule
+from shared.deciding.decider import Named
+
+
+def _body(
+    arrived: Report | NotUnderstood, service: str, status: str, decided_at: datetime, reasons: tuple[Rule, ...] = ()
+) -> dict[str, Any]:
+    shown = {
+        "source": arrived.source,
+        "id": arrived.id,
+        "type": arrived.type,
+        "subject": arrived.subject,
+        "district": arrived.district,
+    }
+    return {name: value for name, value in shown.items() if value is not None} | {
+        "service": service,
+        "status": status,
+        "reasons": [rule.reason() for rule in reasons],
+        "flags": [],
+        "received_at": show_instant(arrived.received_at),
+        "decided_at": show_instant(decided_at),
+    }
+
+
+def decided(
+    report: Report,
+    service: str,
+    decided_at: datetime,
+    first_fact: Fact | None,
+    refused: Rule | None = None,
+    waits_for: str | None = None,
+    corrected_by: str | None = None,
+) -> bytes:
+    """Return the receipt of a decision: `accepted`, `refused` by a rule, or `waiting`."""
+    status = "waiting" if waits_for is not None else "refused" if refused else "accepted"
+    shown = _body(report, service, status, decided_at, (refused,) if refused else ())
+    if first_fact is not None:
+        shown |= {"position": first_fact.position, "stream": first_fact.stream, "version": first_fact.version}
+    if waits_for is not None:
+        shown["waits_for"] = waits_for
+    if corrected_by is not None:
+        shown["corrected_by"] = corrected_by
+    return orjson.dumps(shown)
+
+
+def not_decided(arrived: NotUnderstood, service: str, at: datetime) -> bytes:
+    """Return the receipt of what was not understood or not admitted; it binds no id (RULES A3)."""
+    return orjson.dumps(_body(arrived, service, arrived.status, at, arrived.reasons))
+
+
+def repeated(report: Report, service: str, at: datetime, first: bytes, same: bool) -> bytes:
+    """Return `duplicate`, or refused `id-reused`, with the first report's receipt inside (RULES A5, A6)."""
+    shown = (
+        _body(report, service, "duplicate", at)
+        if same
+        else _body(report, service, "refused", at, (rules.IdReused("/id"),))
+    )
+    return orjson.dumps(shown | {"first": orjson.Fragment(first)})
+
+
+def flagged(receipt: bytes, flag: str, decided_at: datetime) -> bytes:
+    """Return a later receipt of the same decision, with a flag."""
+    shown = orjson.loads(receipt)
+    shown["flags"] = [*dict.fromkeys([*shown["flags"], flag])]
+    return orjson.dumps(shown | {"decided_at": show_instant(decided_at)})
+
+
+def named(receipt: bytes) -> Named:
+    """Return what a correction or a retraction must know of the report it names."""
+    shown = orjson.loads(receipt)
+    code = shown["reasons"][0]["code"] if shown["reasons"] else None
+    return Named(shown["type"], shown["subject"], shown["status"], code, shown.get("corrected_by"))
+
+
+def received_at(receipt: bytes) -> datetime:
+    """Return when the report of a receipt was received."""
+    return datetime.fromisoformat(orjson.loads(receipt)["received_at"])

@@ -1,0 +1,1 @@
+"""HTTP without any domain: access control, API keys, server limits, problems, OpenAPI."""

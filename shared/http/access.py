@@ -1,0 +1,299 @@
+"""Decides who is let in over HTTP, what for and how often, and what no answer may be without."""
+
+import math
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import orjson
+import structlog
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.contract.decoder import Door
+from shared.http.api_keys import Key, KeyRing, Role
+from shared.observability.health import Health
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Language = Literal["zh", "en"]
+
+# Health is for whoever watches; it says nothing of a report or a person.
+PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+# Pages and the description of the API are the same for everybody; what they show is asked for with a key.
+_OPEN: Final = PROBES | {"/", "/docs", "/map.json", "/openapi.json", "/asyncapi.yaml", "/schemas"}
+_OPEN_BELOW: Final = ("/assets/", "/schemas/")
+# What each role may, by method and beginning of the path; the longest that fits decides, what none fits is nobody's.
+# Which sources a district or a planner speaks for is decided report by report (RULES A10).
+MAY: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
+    ("POST", "/v1/events"): frozenset({Role.DISTRICT, Role.PLANNER}),
+    ("POST", "/v1/plans"): frozenset({Role.PLANNER}),
+    ("GET", "/v1/receipts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
+    ("GET", "/v1/districts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR}),
+    ("GET", "/v1/log"): frozenset({Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
+    ("GET", ""): frozenset(Role),
+}
+_LANGUAGE: Final = re.compile(r"(zh|en)(-[a-z0-9-]+)?")
+_CALLER: Final = "skillplan.caller"
+_BURST: Final = 1000  # a whole batch (RULES A16)
+# An answer is data unless it says otherwise itself, as the pages do.
+_HEADERS: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+]
+_log = structlog.get_logger()
+
+
+class Problem(Exception):
+    """An error that is not about one event, answered as problem+json."""
+
+    def __init__(self, status: int, zh: str, en: str, **headers: str) -> None:
+        super().__init__(en)
+        self.status, self.zh, self.en = status, zh, en
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def body(self, language: Language | None = None) -> bytes:
+        """Return it as RFC 9457 wants it: said in the language of who asks, in both where that is not known."""
+        said = {"zh": self.zh, "en": self.en}.get(language or "", f"{self.zh} {self.en}")
+        shown = {"type": "about:blank", "status": self.status, "title": said, "detail": said, "zh": self.zh,
+                 "en": self.en}  # fmt: skip
+        return orjson.dumps(shown)
+
+    def response(self, language: Language | None) -> Response:
+        """Return it as an answer."""
+        headers = self.headers if language is None else {**self.headers, "content-language": language}
+        return Response(self.body(language), self.status, headers, "application/problem+json")
+
+
+_TEXTS: Final = {
+    400: ("请求无法读懂。", "The request cannot be understood."),
+    404: ("没有这个地址。", "There is nothing at this address."),
+    405: ("这个地址不支持该方法。", "This address does not take this method."),
+    500: ("服务内部错误,已记录。", "An error of ours; it has been logged."),
+}
+
+
+def problem_of(status: int, **headers: str) -> Problem:
+    """Return the problem of a status that needs no explanation of its own."""
+    return Problem(status, *_TEXTS.get(status, ("请求无法处理。", "The request cannot be handled.")), **headers)
+
+
+def language_of(accepted: str | None) -> Language | None:
+    """Return which of the two languages Accept-Language likes best; None where it says neither (RFC 9110, 12.5.4)."""
+    best: tuple[float, Language | None] = (0.0, None)
+    for part in (accepted or "").split(","):
+        tag, _, weight = part.strip().partition(";")
+        found = _LANGUAGE.fullmatch(tag.strip().lower())
+        try:
+            liked = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if found is not None and liked > best[0]:
+            best = (liked, "en" if found[1] == "en" else "zh")
+    return best[1]
+
+
+def language_in(scope: Scope) -> Language | None:
+    """Return which of the two a request asks for."""
+    return language_of(Headers(scope=scope).get("accept-language"))
+
+
+class Bucket:
+    """Tokens that come back at a rate and are kept up to a burst."""
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._tokens, self._at = burst, now
+
+    def take(self, count: int, now: float) -> float:
+        """Take tokens; return 0, or the seconds until there are so many, when nothing was taken."""
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        if count <= self._tokens:
+            self._tokens -= count
+            return 0
+        return (min(count, self._burst) - self._tokens) / self._rate
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a key, or anybody while no keys are set."""
+
+    key: Key | None = None
+    bucket: Bucket | None = field(default=None, repr=False)
+
+    def door(self) -> Door:
+        """Return for whom the caller may speak."""
+        return Door() if self.key is None else Door(prefixes=self.key.prefixes, role=self.key.role)
+
+    def being(self, roles: frozenset[Role]) -> "Caller":
+        """Return the caller; raise a Problem unless it has one of these roles."""
+        if self.key is not None and self.key.role not in roles:
+            raise NOT_ALLOWED
+        return self
+
+    def must_cover(self, source: str) -> None:
+        """Raise a Problem when the caller may see only its own sources and this is none of them."""
+        if self.key is not None and self.key.role.speaks_for_sources and not self.door().admits(source, ""):
+            raise Problem(403, "您的密钥不能查看这个 source。", "Your key does not cover this source.")
+
+    def spend(self, events: int) -> None:
+        """Count events against the rate of the key; raise a Problem when they are too many."""
+        if self.bucket is None or (seconds := self.bucket.take(events, time.monotonic())) == 0:
+            return
+        raise too_often(seconds)
+
+
+def too_often(seconds: float) -> Problem:
+    """Return what a caller is told who may ask again in so many seconds."""
+    return Problem(
+        429,
+        "超过该密钥的速率上限,请按 Retry-After 稍后重发;原样重发不会重复计数。",
+        "More than this key's rate allows; send it again after Retry-After: the same again counts once.",
+        retry_after=str(math.ceil(seconds)),
+    )
+
+
+_ANYBODY: Final = Caller()
+NOT_ALLOWED: Final = Problem(403, "您的密钥没有这项权限。", "The role of your key does not allow this.")
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks."""
+    caller: Caller = request.scope.get(_CALLER, _ANYBODY)
+    return caller
+
+
+class Gate:
+    """Lets in whom the keys allow, and adds to every answer what none may be without."""
+
+    def __init__(self, app: App, ring: KeyRing, rate: float, health: Health) -> None:
+        self._app, self._ring, self._rate, self._health = app, ring, rate, health
+        self._buckets: dict[str, Bucket] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(scope, send)
+        if scope["method"] == "HEAD":  # a GET whose answer ends with its head (RFC 9110, 9.3.2); routes know GET only
+            scope = {**scope, "method": "GET"}
+        self._ring.refresh()
+        self._health.report("keys", self._ring.problem)
+        try:
+            scope[_CALLER] = self._admit(scope)
+        except Problem as problem:
+            _log.info("http.refused", status=problem.status)
+            await problem.response(language_in(scope))(scope, receive, answer)
+            return
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            if answer.started:
+                raise
+            _log.exception("http.failed")
+            await problem_of(500).response(language_in(scope))(scope, receive, answer)
+
+    def _admit(self, scope: Scope) -> Caller:
+        path = scope["path"]
+        if not self._ring.closed or is_open(path):
+            return _ANYBODY
+        key = self._key(scope)
+        if key.role not in _allowed(scope["method"], path):
+            raise NOT_ALLOWED
+        bucket = self._buckets.get(key.id)
+        if bucket is None:
+            bucket = self._buckets[key.id] = Bucket(self._rate, max(self._rate, _BURST), time.monotonic())
+        caller = Caller(key, bucket)
+        caller.spend(1)
+        return caller
+
+    def _key(self, scope: Scope) -> Key:
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        scheme, _, shown = given[0].decode("latin-1").partition(" ") if len(given) == 1 else ("", "", "")
+        if scheme.lower() != "bearer":
+            raise NO_KEY
+        now = datetime.now(UTC)
+        key = self._ring.find(shown.strip(), now)
+        if key is None:
+            raise _unauthorized("密钥无效。", "The key is not valid.", "invalid_token")
+        match key.state(now):
+            case "revoked":
+                raise _unauthorized("密钥已撤销。", "The key was revoked.", "invalid_token")
+            case "expired":
+                raise _unauthorized("密钥已过期。", "The key has expired.", "invalid_token")
+        return key
+
+
+def is_open(path: str) -> bool:
+    """Tell whether anybody is let in there, key or none."""
+    return path in _OPEN or path.startswith(_OPEN_BELOW)
+
+
+def _allowed(method: str, path: str) -> frozenset[Role]:
+    found, length = frozenset[Role](), -1
+    for (m, beginning), roles in MAY.items():
+        if m == method and len(beginning) > length and (path + "/").startswith(beginning + "/"):
+            found, length = roles, len(beginning)
+    return found
+
+
+def _unauthorized(zh: str, en: str, error: str = "") -> Problem:
+    challenge = 'Bearer realm="skillplan"' + (f', error="{error}"' if error else "")
+    return Problem(401, zh, en, www_authenticate=challenge)
+
+
+NO_KEY: Final = _unauthorized("请在 Authorization: Bearer 中给出密钥。", "Send your key as Authorization: Bearer.")
+
+
+class _Answer:
+    """Sends what an app answers, with our headers; an error that is no JSON yet becomes a problem."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._head_only = scope["method"] == "HEAD"
+        self._ended = False
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if self._ended:
+            return
+        if message["type"] != "http.response.start":
+            await self._send(message)
+            return
+        self.started = True
+        message, body = self._start(message)
+        await self._send(message)
+        if self._head_only or body:
+            self._ended = True
+            await self._send({"type": "http.response.body", "body": b"" if self._head_only else body})
+
+    def _start(self, message: Message) -> tuple[Message, bytes]:
+        """Return it with our headers, and a body to take the place of the app's."""
+        status, headers = message["status"], list(message.get("headers", []))
+        names = {name.lower(): value for name, value in headers}
+        body = b""
+        # Frameworks answer some errors in plain text of their own.
+        if status >= 400 and b"json" not in names.get(b"content-type", b""):  # noqa: PLR2004
+            dropped = (b"content-type", b"content-length", b"content-encoding")
+            headers = [(name, value) for name, value in headers if name.lower() not in dropped]
+            body = problem_of(status).body(language_in(self._scope))
+            headers += [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
+        headers += [pair for pair in _HEADERS if pair[0] not in names]
+        if b"cache-control" not in names:
+            headers.append((b"cache-control", b"no-store"))
+        return {**message, "headers": headers}, body

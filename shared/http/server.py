@@ -1,0 +1,224 @@
+"""Hides how connections are taken: TLS, how long a request may take to arrive, how large its head and how many at once.
+
+uvicorn bounds none of these with httptools: a client that sends its headers a byte a minute, or never reads its answer,
+would be kept for ever.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from shared.http.access import App, Problem, problem_of
+from shared.observability.health import Refused
+
+_MOST_HEADERS: Final = 100
+_LARGEST_HEAD: Final = 32 * 1024
+SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
+_LARGE: Final = Problem(431, "请求头过多或过大。", "Too many headers, or too large ones.")
+_FULL: Final = Problem(
+    503, "同时连接过多,请稍后再试。", "Too many connections at once; try again later.", retry_after="2"
+)
+
+
+class TlsRefused(Refused):
+    """Certificate and key cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a listener puts up with: seconds until a request is here whole, or an answer is read on; connections."""
+
+    seconds: float = 30
+    connections: int = 1000
+
+
+class Configuration(uvicorn.Config):
+    """uvicorn's, with our limits."""
+
+    def __init__(
+        self, app: App, host: str, port: int, limits: Limits, certificate: Path | None = None, key: Path | None = None
+    ) -> None:
+        """Raise TlsRefused when the certificate cannot be used."""
+        self.limits = limits
+        if certificate is not None or key is not None:
+            _check_pair(certificate, key)
+        super().__init__(
+            app,
+            host=host,
+            port=port,
+            http=_Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            # An open stream must not hold up the stop.
+            timeout_graceful_shutdown=3,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+        )
+
+
+def _check_pair(certificate: Path | None, key: Path | None) -> None:
+    if certificate is None or key is None:
+        raise TlsRefused(
+            "SKILLPLAN_TLS_CERT 与 SKILLPLAN_TLS_KEY 须同时设置。"
+            "SKILLPLAN_TLS_CERT and SKILLPLAN_TLS_KEY go together; one is missing."
+        )
+    try:
+        # A password would be asked for on a terminal that nobody watches.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise TlsRefused(
+            f"证书 {certificate} 或其私钥 {key} 无法使用({why})。"
+            "SKILLPLAN_TLS_CERT, SKILLPLAN_TLS_KEY: the certificate or its key cannot be used."
+        ) from None
+
+
+class _Protocol(HttpToolsProtocol):
+    """A connection with a deadline: for its first request from the start, for a later one from its first byte."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    _refused = False
+    _head = 0
+    _head_done = False
+    _began = False
+
+    @property
+    def _limits(self) -> Limits:
+        assert isinstance(self.config, Configuration)  # noqa: S101 - nobody else makes one
+        return self.config.limits
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        # Whatever cannot be sent at once is watched, also the little that is left when a connection is refused.
+        self.transport.set_write_buffer_limits(high=1)  # under TLS 0 would mean always
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: nor does the kernel keep for longer what nobody reads on
+            self._option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._limits.seconds * 1000))
+        if len(self.connections) > self._limits.connections:
+            self._refuse(_FULL)
+            return
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        if self._unread is not None:
+            self._unread.cancel()
+        super().connection_lost(exc)
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(self._limits.seconds, self._too_slow)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.flow.read_paused:  # it is we who do not read: an earlier request of this connection is being answered
+            self._arm()
+        elif self._head_done and self.cycle.response_started:
+            self._reset()  # it has its answer, or part of it
+        else:
+            self._refuse(SLOW)
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer without asking the app, and close."""
+        if self._refused:
+            return
+        self._refused = True
+        body = problem.body()
+        lines = [
+            STATUS_LINE[problem.status],
+            b"content-type: application/problem+json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n",
+            *(f"{name}: {value}\r\n".encode() for name, value in problem.headers.items()),
+            b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body),
+            body,
+        ]
+        self.transport.write(b"".join(lines))
+        self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._deadline is None:
+            self._arm()
+        self._began = False
+        super().data_received(data)
+        if not self._head_done and not self._began:
+            # The parser keeps a header until its end, however long it grows. What came with its beginning does not
+            # count: whole requests may have come before it.
+            self._head += len(data)
+            if self._head > _LARGEST_HEAD:
+                self._refuse(_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(problem_of(400))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._head_done:  # what trails a body is nothing to us
+            super().on_header(name, value)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head, self._head_done, self._began = 0, False, True
+
+    def on_headers_complete(self) -> None:
+        self._head_done = True
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.headers) > _MOST_HEADERS or size > _LARGEST_HEAD:
+            self._refuse(_LARGE)
+        if not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._disarm()
+        self._head = 0
+        if not self._refused:
+            super().on_message_complete()
+
+    def _reset(self) -> None:
+        """End it at once: closed, the kernel would keep megabytes of an answer for minutes, for nobody."""
+        self._option(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def _option(self, level: int, name: int, value: int | bytes) -> None:
+        with contextlib.suppress(OSError):  # it is gone already
+            self.transport.get_extra_info("socket").setsockopt(level, name, value)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
+    def _watch_reader(self) -> None:
+        """Cut off who does not read its answer; who reads slowly may."""
+        before = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() >= before:
+                self._reset()
+            else:
+                self._watch_reader()
+
+        self._unread = self.loop.call_later(self._limits.seconds, look)

@@ -1,0 +1,1 @@
+"""Kafka clients, reading a topic whole, and repairs of the client library."""

@@ -1,0 +1,1 @@
+"""The event log in PostgreSQL: append, outbox relay, sealing of personal fields, migrations."""

@@ -1,0 +1,128 @@
+"""Hides how a database gets its tables: numbered .sql files, each applied once, forward only.
+
+This module stands beside the folder `migrations/`; Python prefers the module to a folder without `__init__.py`.
+"""
+
+import hashlib
+import re
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from shared.observability.health import Refused
+
+_NAME: Final = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
+_ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+# One lock for all migrations of a database; the number only has to be the same in every process.
+_LOCK: Final = 0x5C111_0001
+_TABLE: Final = """create table if not exists migration (
+    name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp()
+)"""
+
+
+class MigrationRefused(Refused):
+    """The files and the database disagree; going on would leave the tables in a state nobody wrote down."""
+
+
+async def connect(dsn: str, setting: str) -> asyncpg.Connection:
+    """Connect once; raises Refused where the address or the password is wrong, OSError where nobody answers."""
+    try:
+        return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "skillplan"})
+    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
+        raise Refused(f"PostgreSQL 拒绝了 {setting} 的用户或密码。 It refuses the user or the password.") from None
+    except asyncpg.InvalidCatalogNameError:
+        raise Refused(f"{setting} 所指的数据库不存在。 There is no such database.") from None
+    except asyncpg.ClientConfigurationError:
+        raise Refused(f"{setting} 不是 PostgreSQL 地址。 It is no address of a PostgreSQL database.") from None
+
+
+def unreachable(setting: str, error: BaseException) -> Refused:
+    """Return what to say when a command needs the database now and it does not answer."""
+    why = type(error).__name__
+    return Refused(
+        f"连不上 {setting} 所指的 PostgreSQL({why}),什么也没有改动。 It does not answer; nothing was changed."
+    )
+
+
+async def check(connection: asyncpg.Connection, folder: Path | Traversable, service: str) -> None:
+    """Raise Refused unless this database has the tables of this very code."""
+    files = {file.name: file for file in folder.iterdir() if file.name.endswith(".sql")}  # noqa: ASYNC240
+    try:
+        rows = await connection.fetch("select name, sha256 from migration")
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        rows = []
+    applied = {row["name"]: row["sha256"] for row in rows}
+    if missing := sorted(files.keys() - applied.keys()):
+        raise Refused(
+            f"数据库缺少迁移 {', '.join(missing)};请先运行 python -m services.{service} migrate。"
+            f" The database lacks these migrations; run python -m services.{service} migrate first."
+        )
+    if newer := sorted(applied.keys() - files.keys()):
+        raise Refused(
+            f"数据库比代码新(已应用 {', '.join(newer)});请用相应版本的代码。"
+            " The database is newer than this code; use the version that made it."
+        )
+    for name, digest in applied.items():
+        if _digest(files[name].read_text(encoding="utf-8")) != digest:
+            raise MigrationRefused(f"已应用的迁移被改动 changed after it was applied: {name}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) -> list[str]:
+    """Apply the folder's .sql files that were not applied yet, in order, each in a transaction of its own.
+
+    `{role}` in a file stands for the name `grants_to`, the role the service works with. Two at once are
+    harmless: the second waits for the first's advisory lock. Returns the names applied now. Raises MigrationRefused
+    when an applied file was changed or is gone.
+    """
+    if not _ROLE.fullmatch(grants_to):
+        raise MigrationRefused(f"角色名不合规 not a role name: {grants_to!r}")
+    files = sorted(
+        (
+            file
+            for file in folder.iterdir()  # noqa: ASYNC240 - a few small files
+            if file.name.endswith(".sql")
+        ),
+        key=lambda file: file.name,
+    )
+    for file in files:
+        if not _NAME.fullmatch(file.name):
+            raise MigrationRefused(f"迁移文件名应如 001_name.sql; a migration is named like 001_name.sql: {file.name}")
+    try:
+        connection = await connect(owner_dsn, "SKILLPLAN_PG_OWNER_DSN")
+    except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
+        raise unreachable("SKILLPLAN_PG_OWNER_DSN", error) from None
+    try:
+        await connection.execute("select pg_advisory_lock($1)", _LOCK)
+        await connection.execute(_TABLE)
+        await connection.execute(
+            f'grant usage on schema public to "{grants_to}"; grant select on migration to "{grants_to}"'
+        )
+        applied = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
+        if gone := sorted(applied.keys() - {file.name for file in files}):
+            raise MigrationRefused(
+                "数据库已应用而代码中没有的迁移(代码是否较旧?)"
+                f"applied here, missing in this code (older code?): {', '.join(gone)}"
+            )
+        done = []
+        for file in files:
+            text = file.read_text(encoding="utf-8")
+            digest = _digest(text)
+            if file.name in applied:
+                if applied[file.name] != digest:
+                    raise MigrationRefused(f"已应用的迁移被改动 changed after it was applied: {file.name}")
+                continue
+            if applied and file.name < max(applied):
+                raise MigrationRefused(f"新迁移的编号须在已应用的之后 a new migration must come last: {file.name}")
+            async with connection.transaction():
+                await connection.execute(text.replace("{role}", grants_to))
+                await connection.execute("insert into migration (name, sha256) values ($1, $2)", file.name, digest)
+            done.append(file.name)
+        return done
+    finally:
+        await connection.close()

@@ -1,0 +1,224 @@
+"""Sends what was recorded to Kafka: at least once, in log order, never skipping; one relay a service."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import aiokafka
+import asyncpg
+import orjson
+import structlog
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from shared.contract.events import show_instant
+from shared.kafka.clients import Broker
+from shared.kafka.topic_reader import Published
+from shared.log.event_store import UNAVAILABLE, read_queries
+from shared.observability import tracing
+from shared.observability.health import Health
+
+_SQL: Final = read_queries("shared.log", "outbox_relay.sql")
+_PAGE: Final = 2000
+_SLOW_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 5.0
+_STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+_JSON: Final = [("content-type", b"application/json")]
+# It says so every half second, unless it waits for an answer.
+_GOOD_FOR: Final = 15.0
+_log = structlog.get_logger()
+
+Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
+
+
+class TopicAhead(Exception):
+    """The topic has what the log has not: nothing may be decided or sent until that is taken back (decision 0020)."""
+
+
+class Relay:
+    """Reads each outbox after its checkpoint, sends, and moves the checkpoint once the broker has acknowledged."""
+
+    def __init__(
+        self,
+        dsn: str,
+        broker: Broker,
+        service: str,
+        health: Health,
+        on_compared: Callable[[], Awaitable[None]],
+        traces: tracing.Tracing | None = None,
+    ) -> None:
+        self._dsn = dsn
+        self._broker = broker
+        self._topics = {f"{service}.events", "quarantine"}
+        self._service = service
+        self._health = health
+        self._tracing = traces or tracing.Tracing()
+        self._on_compared = on_compared
+        self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
+            "facts": self._fact,
+            "receipts": self._receipt,
+            "quarantine": self._quarantined,
+        }
+
+    async def run(self) -> None:
+        """Relay until cancelled; when the database or the broker is away, pause and start again from the checkpoint."""
+        pause = 0.2
+        while True:
+            try:
+                await self._relay()
+                pause = 0.2
+            except TopicAhead as error:
+                self._health.report("relay", str(error))
+                _log.error("relay.topic-ahead", problem=str(error))
+            except (*UNAVAILABLE, KafkaError) as error:
+                where, problem = "database", type(error).__name__
+                if isinstance(error, KafkaError):
+                    where, problem = "kafka", await self._broker.problem(self._topics) or problem
+                self._health.report("relay", f"{where}: {problem}")
+                _log.warning("relay.paused", waiting_for=where, problem=problem)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def _relay(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
+            stack.push_async_callback(_close, connection)
+            while not await connection.fetchval(_SQL["lock"]):
+                self._health.report("relay", None, _GOOD_FOR)  # a standby is well
+                await asyncio.sleep(1)
+            if (problem := await self._broker.problem(self._topics)) is not None:
+                raise KafkaConnectionError(problem)
+            published = await stack.enter_async_context(Published(self._broker, self._service))
+            await self._compare(connection, published)
+            producer = aiokafka.AIOKafkaProducer(
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=2,
+                max_batch_size=131072,
+                compression_type="lz4",
+                request_timeout_ms=20000,
+                **self._broker.client(),
+            )
+            stack.push_async_callback(producer.stop)
+            await producer.start()
+            await self._pump(connection, producer, published)
+
+    async def _compare(self, connection: asyncpg.Connection, published: Published) -> None:
+        """Compare the log with its topic, and let the service decide when the log is no shorter (decision 0020).
+
+        Where the topic is shorter than what was sent, it was lost and made anew: it gets what is missing again.
+        """
+        position, raw = await published.last()
+        head = await connection.fetchrow(_SQL["head"])
+        if head is None:
+            raise LookupError("log_head is empty")
+        if position > head["position"]:
+            await connection.execute(_SQL["ahead"], position)
+            raise TopicAhead(f"{self._service}.events is at {position}, the log at {head['position']}")
+        if position and await connection.fetchval(_SQL["digest"], position) != hashlib.sha256(raw).digest():
+            raise TopicAhead(f"{self._service}.events has other bytes than the log at {position}")
+        if position < head["relayed"]:
+            _log.warning("relay.sends-again", after=position, sent=head["relayed"])
+            await connection.execute(_SQL["move"], "facts", position)
+        await self._on_compared()
+        await connection.execute(_SQL["compared"])
+
+    async def _pump(
+        self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer, published: Published
+    ) -> None:
+        recorded = asyncio.Event()
+        await connection.add_listener("recorded", lambda *_: recorded.set())
+        looked, end = float("-inf"), await published.end()
+        checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
+        while True:
+            recorded.clear()
+            sent = 0
+            for outbox, message in self._outboxes.items():
+                rows = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
+                if not rows:
+                    continue
+                began = self._tracing.now()
+                with self._patience():
+                    acks = []
+                    for row in rows:
+                        if (ready := message(row)) is not None:
+                            topic, key, value, headers = ready
+                            self._topics.add(topic)
+                            partition = 0 if outbox == "facts" else None
+                            acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
+                    acknowledged = await asyncio.gather(*acks)
+                if outbox == "facts":
+                    end = self._follow(end, acknowledged[0].offset, acknowledged[-1].offset + 1)
+                await connection.execute(_SQL["move"], outbox, rows[-1][0])
+                checkpoints[outbox] = rows[-1][0]
+                sent += len(rows)
+                if outbox == "facts" and self._tracing.on:
+                    traces = (tracing.of_fact(row["bytes"]) for row in rows)
+                    self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)
+            if sent:
+                self._health.report("relay", None, _GOOD_FOR)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(recorded.wait(), 0.5)
+            # With nothing to send nobody else would notice that the broker is away.
+            if (now := asyncio.get_running_loop().time()) - looked > _LOOK_SECONDS:
+                looked = now
+                with self._patience():
+                    there = await producer.client.force_metadata_update()
+                problem = None if there else f"kafka: {await self._broker.problem() or 'not available'}"
+                self._health.report("relay", problem, _GOOD_FOR)
+                if there:
+                    end = self._follow(end, at := await published.end(), at)
+
+    def _follow(self, end: int, first: int, new: int) -> int:
+        """Return where the topic of facts ends now; raises KafkaError when it was made anew meanwhile."""
+        if first < end:
+            raise KafkaConnectionError(f"{self._service}.events was made anew")
+        return new
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Say so when the broker acknowledges nothing for long: an idempotent producer tries for ever."""
+        slow = "kafka: nothing acknowledged"
+        alarm = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._health.report, "relay", slow)
+        try:
+            yield
+        finally:
+            alarm.cancel()
+
+    def _fact(self, row: asyncpg.Record) -> Outgoing:
+        raw = row["bytes"]
+        trace = tracing.of_fact(raw)
+        headers = [*_STRUCTURED, (tracing.HEADER, trace)] if trace else _STRUCTURED
+        return f"{self._service}.events", row["stream"].encode(), raw, headers
+
+    def _receipt(self, row: asyncpg.Record) -> Outgoing | None:
+        """The topic is compacted: an answer that decides nothing must not displace a decision, so its key differs."""
+        if row["district"] is None:
+            return None
+        known = row["source"] is not None and row["id"] is not None
+        key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
+        # For whoever takes it back into a restored database: repeats are known by it, and it betrays nothing (A4).
+        digest = [("digest", row["digest"].encode())] if row["digest"] else []
+        return f"receipts.{row['district']}", key.encode(), row["bytes"], [*_JSON, *digest]
+
+    def _quarantined(self, row: asyncpg.Record) -> Outgoing:
+        number, topic, partition, offset, reason, size, digest, at = row
+        value = {
+            "service": self._service,
+            "number": number,
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "reason": reason,
+            "size": size,
+            "digest": digest,
+            "at": show_instant(at),
+        }
+        return "quarantine", f"{self._service} {number}".encode(), orjson.dumps(value), _JSON
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    with contextlib.suppress(*UNAVAILABLE, TimeoutError):
+        await connection.close(timeout=2)

@@ -1,0 +1,1 @@
+"""The plan file: what is counted, against which targets, by which parameters."""

@@ -1,0 +1,1 @@
+"""One operating-system process: settings, command line, start and stop."""

@@ -1,0 +1,163 @@
+"""Receive → decide → append: the one road from a report to a fact, for HTTP and Kafka alike."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from shared.contract.decoder import Decoder
+from shared.contract.events import Fact, Language, NotUnderstood, Report
+from shared.contract.shapes import Person
+from shared.deciding.decider import Domain
+from shared.deciding.unit_of_work import Answer, Batch, decode_fact
+from shared.log.event_store import UNAVAILABLE, EventStore, Head, Transaction
+from shared.log.sealing import Seal
+from shared.observability.tracing import Tracing, trace_id
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Bytes from a topic that are no JSON object, with their place; they go to quarantine."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    raw: bytes
+    at: datetime
+
+    @property
+    def place(self) -> str:
+        """Where they came in."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class CommandHandler:
+    """Decides batches of reports of one service; each batch is one transaction."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        domain: Domain,
+        store: EventStore,
+        seal: Seal,
+        hears: Sequence[Language] = (),
+        tracing: Tracing | None = None,
+        waited: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self.decoder = decoder
+        self.language = decoder.language
+        self.service = decoder.language.service
+        self.domain = domain
+        self.store = store
+        self.seal = seal
+        self.tracing = tracing or Tracing()
+        self._waited = waited  # for the lock, in seconds
+        self._languages = {language.service: language for language in (decoder.language, *hears)}
+
+    async def handle(
+        self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable] = ()
+    ) -> list[Answer]:
+        """Decide reports in order, each seeing the earlier; return their answers once all of it is committed.
+
+        Raises one of `event_store.UNAVAILABLE` when the database is away; then nothing was recorded.
+        """
+        async with self.store.transaction() as transaction:
+            reports = [item for item in arrived if isinstance(item, Report)]
+            await self._seal_persons(transaction, reports)
+            if unreadable:
+                await transaction.quarantine(
+                    [
+                        (u.topic, u.partition, u.offset, u.reason, len(u.raw), self.seal.digest(u.raw),
+                         self.seal.seal_unreadable(u.raw, u.place), u.at)
+                        for u in unreadable
+                    ]
+                )  # fmt: skip
+            batch = self._batch(transaction, await transaction.lock())
+            began = self.tracing.now()
+            await batch.prepare(reports)
+            answers = [
+                await self._decide(batch, item) if isinstance(item, Report) else batch.answer(item) for item in arrived
+            ]
+            decided = self.tracing.now()
+            await transaction.append(batch.recorded, batch.head)
+        self._waited(transaction.waited)
+        self.tracing.hop("decide", (report.traceparent for report in reports), began, decided, service=self.service)
+        self.tracing.hop("append", (fact.traceparent for fact in batch.recorded.facts), decided, service=self.service)
+        await self.store.announce()
+        return answers
+
+    async def _decide(self, batch: Batch, report: Report) -> Answer:
+        try:
+            return await batch.decide(report)
+        except UNAVAILABLE:
+            raise
+        except Exception:
+            trace = trace_id(report.traceparent)
+            _log.exception("decide.failed", type=report.type, correlation_id=report.correlation_id, trace_id=trace)
+            raise
+
+    async def hear(self, service: str, facts: Sequence[tuple[int, dict[str, Any], bytes]]) -> int:
+        """Take (position, envelope, bytes) of another service's log, in order, and decide what waited for them.
+
+        Positions heard before are skipped; returns the position up to which the log is heard now. What lies beyond a
+        hole is left out: the relay that could not send what is missing sends from there again.
+        """
+        language = self._languages[service]
+        began = self.tracing.now()
+        async with self.store.transaction() as transaction:
+            head = await transaction.lock()
+            position = await transaction.subscription(service)
+            batch = self._batch(transaction, head)
+            heard: list[tuple[Fact, bytes]] = []
+            for at, envelope, raw in facts:
+                if at != position + 1:
+                    continue
+                position = at
+                if language.find(envelope["type"]) is not None:
+                    heard.append((decode_fact(self._languages, envelope, ()), raw))
+            if heard:
+                await batch.hear(heard)
+            if batch.recorded.receipts or batch.recorded.facts:
+                await transaction.append(batch.recorded, batch.head)
+            await transaction.move_subscription(service, position)
+        self._waited(transaction.waited)
+        self.tracing.hop("append", (fact.traceparent for fact in batch.recorded.facts), began, service=self.service)
+        await self.store.announce()
+        return position
+
+    async def expire(self, days: int) -> int:
+        """Refuse what has waited for more than `days` (RULES D13); return how many that were."""
+        async with self.store.transaction() as transaction:
+            head = await transaction.lock()
+            overdue = await transaction.overdue(days)
+            if overdue:
+                batch = self._batch(transaction, head)
+                await batch.expire(overdue, days)
+                await transaction.append(batch.recorded, batch.head)
+        if overdue:
+            await self.store.announce()
+        return len(overdue)
+
+    def _batch(self, transaction: Transaction, head: Head) -> Batch:
+        return Batch(self._languages, self.language, self.domain, transaction, head)
+
+    async def _seal_persons(self, transaction: Transaction, reports: Iterable[Report]) -> None:
+        personal = [(report, report.body["person"]["token"]) for report in reports if report.personal is not None]
+        if not personal:
+            return
+        tokens = sorted({token for _, token in personal})
+        keys = await transaction.person_keys(tokens)
+        if missing := {token: self.seal.new_wrapped_key() for token in tokens if token not in keys}:
+            await transaction.add_person_keys(missing)
+            # Read again: another transaction may have been first with one of them.
+            keys = await transaction.person_keys(tokens)
+        for report, token in personal:
+            sealed = self.seal.seal(keys[token], token, report.personal or b"")
+            report.body["person"]["sealed"] = sealed
+            report.event = report.event.model_copy(update={"person": Person(token=token, sealed=sealed)})
+            report.personal = None

@@ -1,0 +1,1 @@
+"""What the tests drive the system with: services, topics, traffic, browsers, fixtures."""

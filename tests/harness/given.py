@@ -1,0 +1,164 @@
+"""Given-when-then for deciders: what was recorded, which report comes in, what is decided; all of it pure.
+
+What is given has the ids `report-1`, `report-2`, … in its order, for a correction or a retraction to name.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contract.events import Event, Fact, Language, Report, ReportRetracted
+from shared.contract.rules import NeverArrived, Rule
+from shared.deciding.decider import Accept, Decision, Domain, Named, Refuse, View, Wait, decide, names, values
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something that was told of a subject; as given it is a fact, as the case in hand a report."""
+
+    subject: str
+    event: Event
+    at: datetime
+    received_at: datetime
+    district: str
+    corrects: str | None = None
+
+
+def report(
+    subject: str,
+    event: Event,
+    on: str | None = None,
+    received: str = "2024-12-31",
+    district: str = "330681",
+    corrects: str | None = None,
+) -> Told:
+    """Tell of an event that happened at noon of a day: its own date's, or `on`; received at noon, too."""
+    assert not event.subject or event.subject_form.fullmatch(subject), f"{subject} is no {event.subject}"
+    day = on or (str(getattr(event, event.dated)) if event.dated else "2024-06-01")
+    return Told(subject, event, _noon(day), _noon(received), district, corrects)
+
+
+def retraction(subject: str, report_id: str, district: str = "330681") -> Told:
+    """Tell that a report is taken back."""
+    return report(subject, ReportRetracted(report_id=report_id, reason="误报"), district=district)
+
+
+def _noon(day: str) -> datetime:
+    return datetime.fromisoformat(f"{day}T12:00:00+08:00")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was decided."""
+
+    decision: Decision
+    refusal: tuple[Event, ...] = ()
+
+    def then_accepted(self, *also: Event) -> None:
+        """Check that it is a fact now, with these decisions of the service's own behind it."""
+        assert self.decision == Accept(also), _shown(self.decision)
+
+    def then_refused(self, rule: type[Rule], pointer: str | None = None, *also: Event) -> Rule:
+        """Check that this rule said no, at this place, in words of both languages; return what it said."""
+        assert isinstance(self.decision, Refuse), _shown(self.decision)
+        assert type(self.decision.rule) is rule, _shown(self.decision)
+        assert self.refusal == also
+        shown = self.decision.rule.reason()
+        assert all(shown[language] and "{" not in shown[language] for language in ("zh", "en"))
+        if pointer is not None:
+            assert shown["pointer"] == pointer
+        return self.decision.rule
+
+    def then_waits_for(self, waits_for: str, until: str | None = None, never: type[Rule] = NeverArrived) -> None:
+        """Check that it waits for this, is woken by `until` (by default the same), and what refuses it in the end."""
+        assert self.decision == Wait(waits_for, until or waits_for, never), _shown(self.decision)
+
+
+def _shown(decision: Decision) -> str:
+    return str(decision.rule.reason()) if isinstance(decision, Refuse) else str(decision)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What was recorded before."""
+
+    domain: Domain
+    languages: tuple[Language, ...]
+    facts: tuple[Fact, ...]
+
+    def when(self, told: Told) -> Outcome:
+        """Decide a report by those facts that its streams and tags bring up, as the command handler does."""
+        case = Report(
+            id="case",
+            source=f"/districts/{told.district}/tests",
+            type=_home(self.languages, told.event).type_of(type(told.event)),
+            subject=told.subject,
+            time=told.at.isoformat(),
+            district=told.district,
+            event=told.event,
+            body=values(told.event),
+            at=told.at,
+            digest=b"",
+            received_at=told.received_at,
+            corrects=told.corrects,
+        )
+        service = _home(self.languages, told.event).service
+        decision = decide(case, self._facts(case), self.domain, service, self._named(case))
+        refusal = self.domain.refusal(told.event, decision.rule) if isinstance(decision, Refuse) else ()
+        return Outcome(decision, tuple(refusal))
+
+    def _named(self, case: Report) -> Named | None:
+        of_name = (fact for fact in self.facts if fact.report_id == names(case))
+        return next((Named(fact.type, fact.stream, "accepted") for fact in of_name), None)
+
+    def _facts(self, case: Report) -> list[Fact]:
+        keys = {case.subject}
+        while True:
+            facts = [fact for fact in self.facts if keys & {fact.stream, *fact.tags}]
+            more = {*self.domain.needs(case, View(facts)), *(fact.stream for fact in facts)} - keys
+            if not more:
+                return facts
+            keys |= more
+
+
+Given = Callable[..., Situation]
+
+
+def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
+    """Return `given`: it takes what was told before, in order, and yields what is known by it."""
+    languages = (language, *hears)
+
+    def given(*before: Told) -> Situation:
+        facts: list[Fact] = []
+        versions: defaultdict[str, int] = defaultdict(int)
+        for position, told in enumerate(before, 1):
+            home = _home(languages, told.event)
+            versions[told.subject] += 1
+            facts.append(
+                Fact(
+                    service=home.service,
+                    position=position,
+                    version=versions[told.subject],
+                    id=f"fact-{position}",
+                    type=home.type_of(type(told.event)),
+                    stream=told.subject,
+                    district=told.district,
+                    at=told.at,
+                    time=told.at.isoformat(),
+                    recorded_at=told.received_at,
+                    report_source=f"/districts/{told.district}/tests",
+                    report_id=f"report-{position}",
+                    event=told.event,
+                    body=values(told.event),
+                    tags=tuple(domain.tags(told.event)),
+                    corrects=told.corrects,
+                )
+            )
+        return Situation(domain, languages, tuple(facts))
+
+    return given
+
+
+def _home(languages: tuple[Language, ...], event: Event) -> Language:
+    return next(language for language in languages if type(event) in language.events)

@@ -1,0 +1,52 @@
+"""The languages of districts and of the plan office, and the stored sample of each type: the first ever sent of it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from services.competition.events import LANGUAGE as COMPETITION
+from services.enrollment.events import LANGUAGE as ENROLLMENT
+from services.planning.events import LANGUAGE as PLANNING
+from services.recruitment.events import LANGUAGE as RECRUITMENT
+from services.subsidy.events import LANGUAGE as SUBSIDY
+from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.events import Event, Language, NotUnderstood, Report
+
+LANGUAGES: Final = {language.service: language for language in (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY)}
+ALL: Final = LANGUAGES | {PLANNING.service: PLANNING}
+SAMPLES: Final = Path(__file__).resolve().parents[1] / "contract" / "samples"
+DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
+RECEIVED: Final = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def every_type(languages: Mapping[str, Language] = LANGUAGES) -> Iterator[tuple[Language, type[Event]]]:
+    """Yield every type with its language; those of districts, unless told."""
+    for language in languages.values():
+        for event in language.events:
+            yield language, event
+
+
+def sample(service: str, name: str) -> dict[str, Any]:
+    """Return the stored sample of a type."""
+    stored: dict[str, Any] = json.loads((SAMPLES / f"{service}.{name}.v1.json").read_text(encoding="utf-8"))
+    return stored
+
+
+def decode(service: str, envelope: dict[str, Any]) -> Report | NotUnderstood:
+    """Decode an envelope as its service does."""
+    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32)).decode(envelope, Door(), RECEIVED)
+
+
+def understood(service: str, envelope: dict[str, Any]) -> Report:
+    """Return the report, failing with its faults where there are any."""
+    report = decode(service, envelope)
+    assert isinstance(report, Report), [rule.reason() for rule in report.reasons]
+    return report
+
+
+def faults(service: str, envelope: dict[str, Any]) -> set[tuple[str, str | None]]:
+    """Return every code and pointer of what is wrong with an envelope; none when it is understood."""
+    answer = decode(service, envelope)
+    return {(rule.code_of(), rule.pointer) for rule in answer.reasons} if isinstance(answer, NotUnderstood) else set()

@@ -1,0 +1,101 @@
+"""The plan office and a district at their desks, in front of real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from deploy.local.installation import ROOT
+from shared.plan.loading import load_plan
+from tests.harness.processes import System, eventually
+from tests.harness.reports import organisation, person
+from tests.harness.reports import report as envelope
+
+FILE: Final = ROOT / "plans" / "shaoxing-2023-2025.yaml"
+PLAN: Final = load_plan(FILE)
+OFFICE: Final = "330600"
+SIX: Final = sorted(one.code for one in PLAN.districts if not one.city)
+MONTH: Final = "2024-03"
+STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
+
+
+class Office:
+    """The plan office and a district, at their desks."""
+
+    def __init__(self, system: System, **settings: str) -> None:
+        self.system = system
+        for service in ("recruitment", "planning"):
+            for command in ("api", "worker"):
+                system.process(service, command, **settings).start(wait=False)
+        system.process("projection", "projector", **settings).start(wait=False)
+        addresses = {name: system.the(name, "api").url for name in ("recruitment", "planning")}
+        reading = system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(addresses), **settings)
+        reading.start(wait=False)
+        for process in system.processes:
+            process.wait_ready(120)
+        planning = system.the("planning", "api")
+        planning.kill(15)
+        planning.settings["SKILLPLAN_PROJECTION"] = reading.url
+        self.planning, self.projection = planning.start().http, reading.http
+        self.recruitment = system.the("recruitment", "api").http
+        self.sent: list[dict[str, Any]] = []
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the plan office's command line."""
+        told = {**os.environ, "SKILLPLAN_PLANNING": str(self.planning.base_url)}
+        command = [sys.executable, "-m", "client.plan", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=200)
+
+    def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:
+        sent = envelope(f"planning.{name}", f"p-{len(self.sent) + 1}", subject, data, district=district)
+        sent["time"] = datetime.now(UTC).isoformat()
+        self.sent.append(sent)
+        answer = self.planning.post("/v1/events", json=sent, headers=STRUCTURED)
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def hire(self, n: int, on: str) -> None:
+        data = {"person": person(n), "enterprise": organisation(n), "channel": "gold-blue-collar",
+                "occupation_code": "6-18-01-01", "hired_on": on}  # fmt: skip
+        sent = envelope("recruitment.person-hired", f"h-{n}", f"hire/C-{n}", data)
+        sent["time"] = f"{on}T10:00:00+08:00"
+        answer = self.recruitment.post("/v1/events", json=sent, headers=STRUCTURED).json()
+        assert answer["status"] == "accepted", answer
+
+    def submit(self, district: str) -> dict[str, Any]:
+        return self.tell(
+            "period-submitted", f"month/{PLAN.id}/{MONTH}/{district}", district=district, plan=PLAN.id, month=MONTH,
+            by="统计科",
+        )  # fmt: skip
+
+    def answer(self, name: str, district: str, **data: Any) -> dict[str, Any]:
+        return self.tell(
+            name, f"month/{PLAN.id}/{MONTH}/{district}", plan=PLAN.id, month=MONTH, submitted_by=district, by="计划科",
+            **data,
+        )  # fmt: skip
+
+    def month(self) -> dict[str, Any]:
+        shown: dict[str, Any] = self.planning.get(f"/v1/plans/{PLAN.id}/months/{MONTH}").json()
+        return shown
+
+    def cell(self, indicator: str, period: str = "2024", **asked: str) -> dict[str, Any]:
+        told = self.projection.get(f"/v1/plans/{PLAN.id}/progress", params=asked).json()
+        found = next(one for one in told["indicators"] if one["id"] == indicator)
+        cell: dict[str, Any] = next(one for one in found["periods"] if one["period"] == period)
+        return cell
+
+    def head(self) -> int:
+        position: int = self.planning.get("/v1/log/head").json()["position"]
+        return position
+
+    def counted(self) -> None:
+        def reached() -> bool:
+            told = self.projection.get(f"/v1/plans/{PLAN.id}/progress").json()["complete_to"]
+            heads = {"planning": self.head(), "recruitment": self.recruitment.get("/v1/log/head").json()["position"]}
+            return all(told[service]["position"] >= position for service, position in heads.items())
+
+        eventually(reached, 60)

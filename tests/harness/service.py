@@ -1,0 +1,322 @@
+"""Drives the services' command handlers in process on a real database: reports in, receipts and facts out, no Kafka."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from copy import deepcopy
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import httpx
+import orjson
+import pytest_asyncio
+
+from services.competition.decider import domain as competition
+from services.enrollment.decider import domain as enrollment
+from services.recruitment.decider import domain as recruitment
+from services.subsidy.decider import domain as subsidy
+from services.subsidy.policies import HEARS
+from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.events import Fact
+from shared.deciding.decider import View
+from shared.deciding.unit_of_work import decode_fact
+from shared.log.event_store import EventStore, open_pool
+from shared.log.sealing import Seal
+from shared.plan.loading import load_plans
+from shared.service.command_handler import CommandHandler
+from shared.service.http_reports import create_app
+from tests.contract.vocabulary import VOCABULARY
+from tests.harness import people
+from tests.harness.languages import DISTRICTS, LANGUAGES, sample
+from tests.integration.conftest import Template, fresh_databases
+
+DOMAINS: Final = {
+    "enrollment": enrollment,
+    "competition": competition,
+    "recruitment": recruitment,
+    "subsidy": subsidy,
+}
+PLANS: Final = Path(__file__).resolve().parents[2] / "plans"
+SOURCE: Final = "/districts/330681/sample"
+LATER: Final = "2024-12-15"  # after every sample's opening
+Report = dict[str, Any]
+Receipt = dict[str, Any]
+
+# What must stand before a type's sample can be accepted: (service, type), in order; for subsidy evidence from others.
+FIRST: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "title-conferred": (("competition", "title-series-opened"),),
+    "student-joined-class": (("recruitment", "cooperation-class-opened"),),
+    "subsidy-claimed": (
+        ("competition", "certificate-issued"),
+        ("subsidy", "standard-set"),
+        ("subsidy", "catalogue-published"),
+    ),
+    "allowance-claimed": (("competition", "certificate-issued"), ("subsidy", "catalogue-published")),
+    "credit-line-requested": (("competition", "honour-conferred"),),
+    "subsidy-recovered": (("subsidy", "subsidy-claimed"), ("subsidy", "subsidy-paid")),
+}
+
+
+@cache
+def plans() -> Any:
+    """Return the plans the services run by."""
+    return load_plans(PLANS)
+
+
+def opening_of(service: str, name: str) -> str | None:
+    """Return the type that a type ends or adds to, None for the others."""
+    row = VOCABULARY[service][name]
+    return row.role.split(" ")[-1] if row.role.startswith(("ends ", "voids ", "adds ")) else None
+
+
+def prerequisites(service: str, name: str) -> list[tuple[str, str]]:
+    """Return the types whose samples must be accepted before this one's, in order."""
+    opening = opening_of(service, name)
+    direct = [*FIRST.get(name, ()), *([(service, opening)] if opening else [])]
+    return list(dict.fromkeys(p for d in direct for p in (*prerequisites(*d), d)))
+
+
+def report(
+    service: str,
+    name: str,
+    id_: str | None = None,
+    on: str | None = None,
+    *,
+    subject: str | None = None,
+    corrects: str | None = None,
+    source: str = SOURCE,
+    **data: Any,
+) -> Report:
+    """Return a type's sample under another id, on another day, with other data; None takes a field away."""
+    sent = deepcopy(sample(service, name))
+    if on is None and VOCABULARY[service][name].role.startswith(("ends ", "voids ")):
+        on = LATER
+    sent["id"] = id_ or f"{service}-{name}"
+    sent["source"], sent["district"] = source, source.split("/")[2]
+    if subject is not None:
+        sent["subject"] = subject
+    if corrects is not None:
+        sent["corrects"] = corrects
+    if on is not None:
+        sent["time"] = f"{on}T09:30:00+08:00"
+        if (dated := VOCABULARY[service][name].dated) is not None:
+            sent["data"][dated] = on
+    sent["data"] = {field: value for field, value in (sent["data"] | data).items() if value is not None}
+    return sent
+
+
+def retraction(of: Report, id_: str | None = None, **changes: Any) -> Report:
+    """Return the report that takes another back."""
+    service = of["type"].split(".")[1]
+    sent = {name: of[name] for name in ("specversion", "source", "subject", "district")}
+    sent |= {"id": id_ or f"undo-{of['id']}", "type": f"skillplan.{service}.report-retracted.v1"}
+    sent |= {"time": "2024-12-01T08:00:00+08:00", "data": {"report_id": of["id"], "reason": "报错了"}}
+    return sent | changes
+
+
+def corrected(of: Report, id_: str | None = None, **data: Any) -> Report:
+    """Return a report that corrects another: the same, with other data."""
+    sent = deepcopy(of) | {"id": id_ or f"{of['id']}-corrected", "corrects": of["id"]}
+    sent["data"] |= data
+    return sent
+
+
+def person(index: int) -> dict[str, Any]:
+    """Return a made-up person."""
+    return people.reported(index)
+
+
+def organisation(index: int, kind: str = "91") -> dict[str, Any]:
+    """Return a made-up organisation."""
+    return {"credit_code": people.credit_code(index, kind), "name": f"样本机构 {index}"}
+
+
+class Desk:
+    """One service: its handler, its database, its HTTP door."""
+
+    def __init__(self, service: str, store: EventStore, owner: asyncpg.Connection[asyncpg.Record]) -> None:
+        self.service = service
+        self.language = LANGUAGES[service]
+        self.store = store
+        self.owner = owner
+        hears = HEARS if service == "subsidy" else ()
+        self.handler = CommandHandler(
+            Decoder(self.language, DISTRICTS, Keys(b"k" * 32)),
+            DOMAINS[service](plans()),
+            store,
+            Seal(b"s" * 32),
+            hears,
+        )
+        self.http = httpx.AsyncClient(base_url="http://desk")
+        self._offset: dict[str, int] = {}
+
+    async def clear(self) -> None:
+        """Forget everything."""
+        await self.owner.execute(_EMPTY)
+        self._offset.clear()
+
+    async def send(self, *reports: Report, received: datetime | None = None) -> list[Receipt]:
+        """Report in one batch, one transaction; return the receipts in order."""
+        at = received or datetime.now(UTC)
+        arrived = [self.handler.decoder.decode(sent, Door(), at) for sent in reports]
+        return [orjson.loads(answer.receipt) for answer in await self.handler.handle(arrived)]
+
+    async def say(self, sent: Report, status: str = "accepted", code: str | None = None) -> Receipt:
+        """Report one event and check what becomes of it."""
+        receipt = (await self.send(sent))[0]
+        check(receipt, status, code)
+        return receipt
+
+    async def post(self, sent: Report) -> tuple[int, Receipt]:
+        """Report through the HTTP door."""
+        answer = await self.http.post(
+            "/v1/events", content=json.dumps(sent), headers={"content-type": "application/cloudevents+json"}
+        )
+        return answer.status_code, answer.json()
+
+    async def receipt(self, of: Report) -> Receipt:
+        """Return a report's receipt as it stands now."""
+        found = await self.store.receipt(of["source"], of["id"])
+        assert found is not None, f"no receipt of {of['id']}"
+        shown: Receipt = orjson.loads(found)
+        return shown
+
+    async def now(self, of: Report, status: str, code: str | None = None, flags: list[str] | None = None) -> Receipt:
+        """Check a report's receipt as it stands now."""
+        receipt = await self.receipt(of)
+        check(receipt, status, code)
+        assert flags is None or receipt["flags"] == flags, receipt
+        return receipt
+
+    async def facts(self) -> list[dict[str, Any]]:
+        """Return the whole log."""
+        return [orjson.loads(raw) for raw in await self.store.log(0, 100_000)]
+
+    async def names(self) -> list[str]:
+        """Return the types of the whole log, short."""
+        return [fact["type"].split(".")[2] for fact in await self.facts()]
+
+    async def view(self) -> View:
+        """Return what stands by the whole log."""
+        return View(self._decode(fact) for fact in await self.facts())
+
+    def _decode(self, envelope: dict[str, Any]) -> Fact:
+        return decode_fact({self.service: self.language}, envelope, ())
+
+    async def standing(self, *names: str) -> set[str]:
+        """Return the ids of the reports that stand, ends too; of all types or of some."""
+        view = await self.view()
+        keys = {(fact.report_source, fact.report_id) for fact in view.facts}
+        found = {key[1]: fact.event.type_name for key in keys if (fact := _stands(view, self.service, key)) is not None}
+        return {id_ for id_, name in found.items() if not names or name in names}
+
+    async def waiting(self) -> set[str]:
+        """Return the ids of the reports that wait."""
+        rows = await self.owner.fetch("select id from waiting")
+        head = await self.store.head()
+        assert head["waiting"] == len(rows)
+        return {row["id"] for row in rows}
+
+    async def hear(self, other: Desk) -> None:
+        """Hear what another service has recorded since the last time, as its topic would bring it."""
+        raws = await other.store.log(self._offset.get(other.service, 0), 100_000)
+        facts = [(json.loads(raw)["position"], orjson.loads(raw), raw) for raw in raws]
+        self._offset[other.service] = await self.handler.hear(other.service, facts)
+
+    async def let_pass(self, days: float) -> int:
+        """Let days pass for what waits, and refuse what has waited too long."""
+        await self.owner.execute("update waiting set since = since - $1::interval", timedelta(days=days))
+        return await self.handler.expire(30)
+
+
+def _stands(view: View, service: str, key: tuple[str, str]) -> Fact | None:
+    standing = view.of_report(service, key)
+    if standing is not None:
+        return standing.fact
+    ended = view.ended_by(service, key)
+    return ended.end if ended is not None else None
+
+
+def check(receipt: Receipt, status: str, code: str | None = None) -> None:
+    """Check a receipt's status and its one reason, which speaks both languages."""
+    assert receipt["status"] == status, receipt
+    codes = [reason["code"] for reason in receipt["reasons"]]
+    assert codes == ([code] if code is not None else []), receipt
+    for reason in receipt["reasons"]:
+        assert reason["zh"], receipt
+        assert reason["en"], receipt
+        assert "{" not in reason["zh"] + reason["en"], receipt
+
+
+class Desks:
+    """The desks of all four services, and what goes between them; each is emptied when a test first uses it."""
+
+    def __init__(self, offices: Mapping[str, Desk]) -> None:
+        self._offices = offices
+        self._desks: dict[str, Desk] = {}
+
+    async def at(self, service: str) -> Desk:
+        """Return a service's desk."""
+        if service not in self._desks:
+            self._desks[service] = self._offices[service]
+            await self._desks[service].clear()
+        return self._desks[service]
+
+    async def prepare(self, service: str, name: str) -> list[Report]:
+        """Have everything accepted that a type's sample needs; return those reports, in order."""
+        sent = []
+        for home, needed in prerequisites(service, name):
+            sent.append(report(home, needed))
+            await (await self.at(home)).say(sent[-1])
+            await self.hear()
+        return sent
+
+    async def hear(self) -> None:
+        """Let subsidy hear whatever the others have recorded."""
+        for other in ("competition", "recruitment"):
+            if other in self._desks:
+                await (await self.at("subsidy")).hear(self._desks[other])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", name="offices")
+async def offices_fixture(postgres: str, _template: Template) -> AsyncIterator[dict[str, Desk]]:
+    """A desk a service with a database of its own, for all tests of a module, which run in one loop."""
+    async with AsyncExitStack() as stack:
+        new = stack.enter_context(fresh_databases(postgres, _template))
+        desks = {}
+        for service in LANGUAGES:
+            database = new(service)
+            owner = await asyncpg.connect(database.owner_dsn)
+            stack.push_async_callback(owner.close)
+            pool = await open_pool(database.dsn, "desk")
+            stack.push_async_callback(pool.close)
+            desks[service] = Desk(service, EventStore(pool), owner)
+            app = create_app(desks[service].handler)
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            desks[service].http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk")
+            stack.push_async_callback(desks[service].http.aclose)
+        yield desks
+
+
+# Emptied, not truncated: that costs a new file for every table and index.
+_EMPTY: Final = """
+delete from fact; delete from receipt; delete from waiting; delete from heard; delete from subscription;
+delete from person_key; delete from quarantine;
+update log_head set position = 0, recorded_at = '2000-01-01T00:00:00Z', receipts = 0, quarantined = 0, waiting = 0;
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="module", name="desks")
+async def desks_fixture(offices: dict[str, Desk]) -> Desks:
+    """The desks of all four services, empty."""
+    return Desks(offices)
+
+
+def day_after(day: str, days: int = 1) -> str:
+    """Return the date so many days later."""
+    return str(date.fromisoformat(day) + timedelta(days=days))
