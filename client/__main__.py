@@ -28,14 +28,14 @@ from pydantic_settings import SettingsError
 
 from client import receipts as hearing
 from client import sample as samples
-from client.check import Checker, Fault, Item, Opened, districts_of
-from client.demo.calendar import CITY, Told
+from client.check import Checker, Item, Opened, ReportFault, districts_of
+from client.demo.calendar import CITY, PlannedReport
 from client.demo.feed import DEFAULT_REPORTS, feed
 from client.forms import LANGUAGES, ROOT
 from client.http import WebClient
 from client.journal import Journal, default_place
 from client.kafka import CannotPublishError, Client, Clients, DistrictSettings, Receipts
-from client.output import AWAY, SOME_WRONG, STOPPED, UNANSWERED, USAGE, Output, Refusal, text
+from client.output import AWAY, SOME_WRONG, STOPPED, UNANSWERED, USAGE, CommandError, Output, text
 from client.publish import Summary, send_file
 from shared.contract.events import SHANGHAI
 from shared.kafka.clients import wrong_settings
@@ -55,7 +55,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-class Settings(DistrictSettings):
+class ClientSettings(DistrictSettings):
     """What the command is told from outside, as every process of Skillplan."""
 
     services: dict[str, str] = Field(
@@ -155,7 +155,7 @@ def publish(
                 shown.rest()
                 doing.summarise()
         if left:
-            raise Refusal(
+            raise CommandError(
                 f"{patience:.0f} 秒内还有 {left} 份没有回执。稍后用 skillplan statement 查看。",
                 f"{left} reports had no receipt in {patience:.0f} s. See `skillplan statement` later.",
                 "unanswered",
@@ -182,12 +182,12 @@ def receipts(
         back = _span(since)
         known = districts_of(settings.plans)
         if district is not None and district not in known:
-            raise Refusal(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
+            raise CommandError(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
         if status is not None and status not in STATUSES:
             said = ", ".join(STATUSES)
-            raise Refusal(f"--status 应为 {said} 之一。", f"--status is one of {said}.")
+            raise CommandError(f"--status 应为 {said} 之一。", f"--status is one of {said}.")
         if http and district is None and _key(settings, key) is not None:
-            raise Refusal("用密钥时请以 --district 指明区划代码。", "With a key, name its district by --district.")
+            raise CommandError("用密钥时请以 --district 指明区划代码。", "With a key, name its district by --district.")
         districts = [district] if district else known
 
         def wanted(receipt: Mapping[str, Any]) -> bool:
@@ -259,7 +259,7 @@ def show_sample(
                 type_, samples.types(), 1
             )
             hint = (f"是 {near[0]} 吗?", f"Did you mean {near[0]}? ") if near else ("", "")
-            raise Refusal(
+            raise CommandError(
                 f"没有这种类型。{hint[0]}不带参数可列出全部类型。",
                 f"There is no such type. {hint[1]}Without an argument all are listed.",
             )
@@ -291,7 +291,9 @@ def demo(
         _run(_demo(settings, out, told, reports, patience))
 
 
-async def _demo(settings: Settings, out: Output, told: Iterator[Told], reports: int, patience: float) -> None:
+async def _demo(
+    settings: ClientSettings, out: Output, told: Iterator[PlannedReport], reports: int, patience: float
+) -> None:
     async with Clients(settings) as client, Receipts(settings.broker_of(CITY), [CITY]) as receipts:
         with out.progress("演示数据上报", "Publishing the demo feed", reports) as show:
             first: list[tuple[str, str]] = []
@@ -335,7 +337,7 @@ class _Faults:
         self._out, self._limit, self._stream = out, limit, stream or sys.stdout
         self._count = 0
 
-    def __call__(self, fault: Fault) -> None:
+    def __call__(self, fault: ReportFault) -> None:
         self._count += 1
         if self._out.json:
             self._out.tell(fault.as_json())
@@ -353,7 +355,7 @@ class _Publishing:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ClientSettings,
         out: Output,
         opened: Opened,
         shown: _Faults,
@@ -383,7 +385,7 @@ class _Publishing:
 
     def _answered(self, item: Item, receipt: Mapping[str, Any]) -> None:
         for reason in (receipt.get("first") or receipt).get("reasons", ()):
-            self._shown(Fault(item.line, reason["code"], reason["zh"], reason["en"], reason.get("pointer")))
+            self._shown(ReportFault(item.line, reason["code"], reason["zh"], reason["en"], reason.get("pointer")))
 
     def summarise(self) -> None:
         """Say what became of the file, also when it ended in between."""
@@ -400,7 +402,7 @@ class _Publishing:
 
 
 async def _receipts(
-    settings: Settings, out: Output, districts: list[str], since: datetime, wanted: Any, follow: bool
+    settings: ClientSettings, out: Output, districts: list[str], since: datetime, wanted: Any, follow: bool
 ) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     async with Receipts(settings.broker, districts, since) as heard:
@@ -408,7 +410,7 @@ async def _receipts(
 
 
 async def _receipts_by_http(
-    settings: Settings, out: Output, districts: list[str], since: datetime, wanted: Any, follow: bool,
+    settings: ClientSettings, out: Output, districts: list[str], since: datetime, wanted: Any, follow: bool,
     key: str | None, patience: float,
 ) -> None:  # fmt: skip
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -416,7 +418,7 @@ async def _receipts_by_http(
         await hearing.show(out, hearing.by_http(client, districts, since, follow), wanted)
 
 
-async def _await_answers(settings: Settings, journal: Journal, began: datetime, patience: float) -> int:
+async def _await_answers(settings: ClientSettings, journal: Journal, began: datetime, patience: float) -> int:
     """Follow the receipts until everything sent since then has one; return how many have none when patience is over."""
     loop = asyncio.get_running_loop()
     end = loop.time() + patience
@@ -429,7 +431,7 @@ async def _await_answers(settings: Settings, journal: Journal, began: datetime, 
             await asyncio.sleep(0.3)
 
 
-async def _catch_up(settings: Settings, journal: Journal, districts: list[str]) -> None:
+async def _catch_up(settings: ClientSettings, journal: Journal, districts: list[str]) -> None:
     if districts:
         async with Receipts(settings.broker, districts) as heard:
             await _hear(heard, journal)
@@ -441,7 +443,7 @@ async def _hear(heard: Receipts, journal: Journal) -> None:
         journal.heard(found, topic, following)
 
 
-async def _ask_again(settings: Settings, journal: Journal, key: str | None, patience: float) -> None:
+async def _ask_again(settings: ClientSettings, journal: Journal, key: str | None, patience: float) -> None:
     """Ask the services for what has no answer yet or waits."""
     async with WebClient(settings.services, key, patience, settings.ca) as client:
         for source, id_, type_ in journal.unanswered(_ASKED_AT_ONCE, also_waiting=True):
@@ -451,17 +453,17 @@ async def _ask_again(settings: Settings, journal: Journal, key: str | None, pati
 
 
 @contextlib.contextmanager
-def _speaking(out: Output) -> Iterator[Settings]:
+def _speaking(out: Output) -> Iterator[ClientSettings]:
     """Yield the settings; whatever ends the command is said in one sentence and becomes its exit code."""
     try:
         yield _settings()
-    except Refusal as refusal:
+    except CommandError as refusal:
         out.refuse(refusal)
         raise typer.Exit(refusal.exit_code) from None
     except (KafkaError, CannotPublishError) as error:
         what = str(error) if isinstance(error, CannotPublishError) else type(error).__name__
         out.refuse(
-            Refusal(
+            CommandError(
                 f"Kafka 没有收下({what})。请核对 SKILLPLAN_KAFKA;主题由 python -m deploy.kafka.topics 创建。"
                 "修好后重新运行。",
                 f"Kafka did not take it ({what}). Check SKILLPLAN_KAFKA; python -m deploy.kafka.topics creates the "
@@ -475,38 +477,38 @@ def _speaking(out: Output) -> Iterator[Settings]:
         raise typer.Exit(SOME_WRONG) from None
     except (OSError, sqlite3.Error) as error:
         what = type(error).__name__
-        out.refuse(Refusal(f"文件无法读写({what})。", f"A file cannot be read or written ({what}).", "no-access"))
+        out.refuse(CommandError(f"文件无法读写({what})。", f"A file cannot be read or written ({what}).", "no-access"))
         raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
-        out.refuse(Refusal("已中断;重新运行会接着发。", "Stopped; the same command goes on from here.", "stopped"))
+        out.refuse(CommandError("已中断;重新运行会接着发。", "Stopped; the same command goes on from here.", "stopped"))
         raise typer.Exit(STOPPED) from None
 
 
-def _settings() -> Settings:
+def _settings() -> ClientSettings:
     try:
-        return Settings()
+        return ClientSettings()
     except SettingsError:
-        raise Refusal(
+        raise CommandError(
             "设置有误:SKILLPLAN_SERVICES 应为 JSON。", "Wrong setting: SKILLPLAN_SERVICES must be JSON."
         ) from None
     except ValidationError as error:
         said = wrong_settings(error)
-        raise Refusal(said, said) from None
+        raise CommandError(said, said) from None
 
 
-def _target(settings: Settings, http: bool) -> str:
+def _target(settings: ClientSettings, http: bool) -> str:
     """Name where things go; what another place acknowledged says nothing about this one."""
     return "http:" + ",".join(sorted(settings.services.values())) if http else f"kafka:{settings.kafka}"
 
 
-def _key(settings: Settings, given: str | None) -> str | None:
+def _key(settings: ClientSettings, given: str | None) -> str | None:
     return given or settings.key.get_secret_value() or None
 
 
 def _span(shown: str) -> timedelta:
     found = re.fullmatch(r"([0-9]{1,5})([smhd])", shown)
     if found is None:
-        raise Refusal("--since 应为 30m、24h、7d 这样的时长。", "--since is a span such as 30m, 24h, 7d.")
+        raise CommandError("--since 应为 30m、24h、7d 这样的时长。", "--since is a span such as 30m, 24h, 7d.")
     return timedelta(**{_SPANS[found[2]]: int(found[1])})
 
 
@@ -514,7 +516,7 @@ def _day(shown: str) -> None:
     try:
         date.fromisoformat(shown)
     except ValueError:
-        raise Refusal("--since 应为 YYYY-MM-DD。", "--since is a day, YYYY-MM-DD.") from None
+        raise CommandError("--since 应为 YYYY-MM-DD。", "--since is a day, YYYY-MM-DD.") from None
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -16,9 +16,9 @@ import orjson
 from client import tables
 from client.forms import LANGUAGES
 from client.mapping import RowMapping, by_headers, read_mapping
-from client.output import Refusal, text
+from client.output import CommandError, text
 from shared.contract import remedies, rules
-from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import NotUnderstood, Report
 from shared.plan.loading import PlanError, load_plans
 
@@ -44,7 +44,7 @@ _OWN_FIXES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ReportFault:
     """One thing wrong with one report of a file; nothing in it quotes what was reported."""
 
     line: int
@@ -58,19 +58,19 @@ class Fault:
     def as_json(self) -> dict[str, Any]:
         """Return it for a program."""
         shown = {name: value for name in ("line", "cell", "column", "pointer") if (value := getattr(self, name))}
-        return {**shown, "code": self.code, "zh": self.zh, "en": self.en, "fix": fix_of(self.code)}
+        return {**shown, "code": self.code, "zh": self.zh, "en": self.en, "fix": remedy_of(self.code)}
 
     def as_text(self) -> str:
         """Return it for a person: where, what, and what to do."""
         place = [text(f"第 {self.line} 行", f"row {self.line}", " "), self.cell, self.column, self.pointer]
         shown = f"{' '.join(filter(None, place))}: {self.code}\n    {text(self.zh, self.en)}"
-        fix = fix_of(self.code)
+        fix = remedy_of(self.code)
         return shown + (f"\n    → {text(fix['zh'], fix['en'])}" if fix else "")
 
 
-def fix_of(code: str) -> Mapping[str, str] | None:
+def remedy_of(code: str) -> Mapping[str, str] | None:
     """Return what to do about a code, in both languages; None where that is not known."""
-    return _OWN_FIXES.get(code) or remedies.fix_of(code)
+    return _OWN_FIXES.get(code) or remedies.remedy_of(code)
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Item:
 
     line: int
     event: dict[str, Any] | None = None
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[ReportFault] = field(default_factory=list)
 
 
 def districts_of(plans: Path) -> list[str]:
@@ -87,7 +87,7 @@ def districts_of(plans: Path) -> list[str]:
     try:
         return sorted({district.code for plan in load_plans(plans) for district in plan.districts})
     except PlanError as error:
-        raise Refusal(f"计划文件有误:{error}", f"A plan file is wrong: {error}") from None
+        raise CommandError(f"计划文件有误:{error}", f"A plan file is wrong: {error}") from None
 
 
 class Checker:
@@ -95,16 +95,16 @@ class Checker:
 
     def __init__(self, codes: Collection[str], district: str | None = None) -> None:
         if district is not None and district not in codes:
-            raise Refusal(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
+            raise CommandError(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
         # A key of the moment: what is decoded here stays here.
         keys = Keys(secrets.token_bytes(32))
         self._decoders = {language.service: Decoder(language, codes, keys) for language in LANGUAGES}
-        self._door = Door(district=district)
+        self._door = Channel(district=district)
         # In a file of its own that vanishes: as many ids as there are must not fill the memory.
         self._seen = sqlite3.connect("", isolation_level=None)
         self._seen.execute("create table seen (key text primary key, digest blob, line int) without rowid")
 
-    def faults(self, event: dict[str, Any], line: int) -> Iterator[Fault]:
+    def faults(self, event: dict[str, Any], line: int) -> Iterator[ReportFault]:
         """Yield what is wrong with an event, and whether its id stands in the file with other content (RULES A4)."""
         type_ = event.get("type")
         service = type_.split(".")[1] if isinstance(type_, str) and type_.count(".") > 1 else ""
@@ -112,10 +112,10 @@ class Checker:
         answer = decoder.decode(event, self._door, datetime.now(UTC))
         if isinstance(answer, NotUnderstood):
             for rule in answer.reasons:
-                yield Fault(line, **rule.reason())
+                yield ReportFault(line, **rule.reason())
         elif (earlier := self._other_content(answer, line)) is not None:
             reason = rules.IdReused("/id").reason()
-            yield Fault(
+            yield ReportFault(
                 line, "id-reused", f"{reason['zh']}(见第 {earlier} 行)", f"{reason['en']} (row {earlier})", "/id"
             )
 
@@ -141,7 +141,7 @@ class Opened:
         self._mapping_name = mapping.name if mapping is not None else ""
         self.progress = tables.Progress(total=tables.size_of(file))
         if self._mapping is not None and not tables.is_table(file):
-            raise Refusal("映射文件只用于表格(CSV、XLSX)。", "A mapping is for tables (CSV, XLSX) only.")
+            raise CommandError("映射文件只用于表格(CSV、XLSX)。", "A mapping is for tables (CSV, XLSX) only.")
 
     @property
     def total(self) -> int | None:
@@ -168,11 +168,13 @@ class Opened:
         try:
             event = orjson.loads(raw.decode("utf-8"))
         except UnicodeDecodeError:
-            return Item(number, None, [Fault(number, "not-utf-8", "这一行不是 UTF-8。", "This line is not in UTF-8.")])
+            return Item(
+                number, None, [ReportFault(number, "not-utf-8", "这一行不是 UTF-8。", "This line is not in UTF-8.")]
+            )
         except orjson.JSONDecodeError:
             event = None
         if not isinstance(event, dict):
-            return Item(number, None, [Fault(number, "not-json", "不是 JSON 对象。", "This is no JSON object.")])
+            return Item(number, None, [ReportFault(number, "not-json", "不是 JSON 对象。", "This is no JSON object.")])
         return Item(number, event, list(self._checker.faults(event, number)))
 
     def _of_table(self) -> Iterator[Item]:
@@ -185,7 +187,7 @@ class Opened:
                 told.bind(rows, self._mapping_name)
             mapping = told or by_headers(rows, self._name)
             if mapping is None:
-                raise Refusal(
+                raise CommandError(
                     "表头不是字段名。请用 --mapping 给出映射文件;skillplan sample <类型> --mapping 可打印一个。",
                     "The headers are no names of fields. Give a mapping file by --mapping; "
                     "`skillplan sample <type> --mapping` prints one to start from.",
@@ -193,11 +195,13 @@ class Opened:
             for row in rows.rows:
                 yield self._item(mapping, rows, row)
 
-    def _item(self, mapping: RowMapping, rows: tables.Rows, row: tables.Row) -> Item:
+    def _item(self, mapping: RowMapping, rows: tables.Rows, row: tables.TableRow) -> Item:
         drafted = mapping.report(row)
         own = {fault.leaf.pointer for fault in drafted.faults}
         faults = [
-            Fault(row.number, one.code, one.zh, one.en, one.leaf.pointer, rows.cell(one.column, row.number), one.column)
+            ReportFault(
+                row.number, one.code, one.zh, one.en, one.leaf.pointer, rows.cell(one.column, row.number), one.column
+            )
             for one in drafted.faults
         ]
         found = list(self._checker.faults(drafted.event, row.number))
@@ -208,5 +212,5 @@ class Opened:
                 continue  # said already, and better
             column = mapping.column_at(fault.pointer or "")
             cell = rows.cell(column, row.number) if column else None
-            faults.append(Fault(fault.line, fault.code, fault.zh, fault.en, fault.pointer, cell, column))
+            faults.append(ReportFault(fault.line, fault.code, fault.zh, fault.en, fault.pointer, cell, column))
         return Item(row.number, drafted.event, faults)

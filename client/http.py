@@ -15,7 +15,7 @@ import orjson
 import stamina
 
 from client.kafka import CannotPublishError, route
-from client.output import AWAY, Refusal
+from client.output import AWAY, CommandError
 
 _BATCH: Final = {"content-type": "application/cloudevents-batch+json"}
 _MOST: Final = 500
@@ -45,7 +45,7 @@ class WebClient:
     def __init__(self, services: Mapping[str, str], key: str | None, patience: float, ca: Path | None) -> None:
         self._services, self._patience = services, max(patience, 0.001)  # 0 would be warned of
         if key is not None and not (key.isascii() and key.isprintable()):
-            raise Refusal(
+            raise CommandError(
                 "密钥中有不可用的字符;请整段复制。",
                 "The key holds a character that cannot be; copy it whole.",
                 "bad-key",
@@ -54,7 +54,7 @@ class WebClient:
         try:
             trusted = ssl.create_default_context(cafile=ca)
         except OSError:
-            raise Refusal(
+            raise CommandError(
                 "SKILLPLAN_CA 不是可用的证书文件。", "SKILLPLAN_CA is no usable file of certificates."
             ) from None
         self._http = httpx.AsyncClient(timeout=30, headers=headers, verify=trusted)
@@ -97,7 +97,7 @@ class WebClient:
         asked = {"limit": str(_MOST)} | ({"after": after} if after else {})
         answer = await self._ask("projection", "GET", f"/v1/districts/{district}/receipts", params=asked)
         if not answer.is_success:
-            raise Refusal(answer.json()["zh"], answer.json()["en"])
+            raise CommandError(answer.json()["zh"], answer.json()["en"])
         shown: dict[str, Any] = answer.json()
         return shown
 
@@ -116,7 +116,7 @@ class WebClient:
         is no good."""
         url = self._services.get(service)
         if url is None:
-            raise Refusal(
+            raise CommandError(
                 f"没有 {service} 服务的地址。请设置 SKILLPLAN_SERVICES。",
                 f"There is no address of the {service} service. Set SKILLPLAN_SERVICES.",
             )
@@ -128,7 +128,7 @@ class WebClient:
                     return await self._once(service, method, url.rstrip("/") + path, **request)
         except AwayError:
             pass
-        raise Refusal(
+        raise CommandError(
             f"{service} 服务没有应答或暂时不能作出决定。稍后重新运行同一命令,会从断点继续。",
             f"The {service} service does not answer or cannot decide now. Run the same command later; it goes on "
             "from here.",
@@ -140,20 +140,22 @@ class WebClient:
         try:
             answer = await self._http.request(method, url, **request)
         except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise Refusal(f"{service} 服务的地址有误。", f"The address of the {service} service is wrong.") from None
+            raise CommandError(
+                f"{service} 服务的地址有误。", f"The address of the {service} service is wrong."
+            ) from None
         except httpx.TransportError:
             raise AwayError(service) from None
         if answer.status_code in _TRY_AGAIN:
             after = answer.headers.get("retry-after", "")
             raise AwayError(service, float(after) if after.isdecimal() else None)
         if answer.status_code in (401, 403):
-            raise Refusal(
+            raise CommandError(
                 "密钥无效、已过期,或无此权限。请核对 SKILLPLAN_KEY。",
                 "The key is not valid, has expired, or does not allow this. Check SKILLPLAN_KEY.",
                 "bad-key",
             )
         if answer.status_code not in (200, 202, 404, 422, _TOO_LARGE):
-            raise Refusal(
+            raise CommandError(
                 f"{service} 服务答复 HTTP {answer.status_code};请核对地址。",
                 f"The {service} service answers HTTP {answer.status_code}; check its address.",
             )

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from client.output import Refusal
+from client.output import CommandError
 
 # What these answers say binds no id (RULES A3): mended outside, the same report may yet be accepted.
 _NOT_FINAL: Final = ("wrong-district", "not-your-source", "id-reused")
@@ -79,7 +79,7 @@ class Journal:
                     self._db.execute("insert into secret values (?)", (secrets.token_bytes(32),))
             self._key: bytes = self._db.execute("select key from secret").fetchone()[0]
         except (OSError, sqlite3.Error):
-            raise Refusal(
+            raise CommandError(
                 "发送记录无法读写。请用 --journal 或 SKILLPLAN_JOURNAL 指定一个可写的位置。",
                 "The journal cannot be read and written. Name a place by --journal or SKILLPLAN_JOURNAL.",
                 "no-journal",

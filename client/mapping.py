@@ -16,8 +16,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from client.forms import ATTRIBUTES, LANGUAGES, Leaf, event_of, is_reported, leaves
-from client.output import Refusal
-from client.tables import Cell, Row, Rows
+from client.output import CommandError
+from client.tables import Cell, Rows, TableRow
 from shared.contract.events import Event, parse_instant
 
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
@@ -122,7 +122,7 @@ class RowMapping:
                 ],
             )
 
-    def report(self, row: Row) -> Drafted:
+    def report(self, row: TableRow) -> Drafted:
         """Return the report of a row."""
         event: dict[str, Any] = {"specversion": "1.0", "type": self.type, "data": {}}
         faults: list[CellFault] = []
@@ -263,11 +263,11 @@ def by_headers(rows: Rows, name: str) -> RowMapping | None:
         return None
     first = next(rows.rows, None)
     if first is None:
-        raise Refusal(f"{name}:没有数据行。", f"{name}: there are no rows below the header.")
+        raise CommandError(f"{name}:没有数据行。", f"{name}: there are no rows below the header.")
     type_ = _shown(first.cells.get("type"))
     event = event_of(type_)
     if event is None:
-        raise Refusal(
+        raise CommandError(
             f"{name}:第 {first.number} 行的 type 不是可报告的类型。",
             f"{name}: the type in row {first.number} is none that can be reported.",
         )
@@ -276,7 +276,7 @@ def by_headers(rows: Rows, name: str) -> RowMapping | None:
         if header and header != "type" and header not in known:
             near = difflib.get_close_matches(header, known, 1)
             hint = (f",是 {near[0]} 吗?", f"; did you mean {near[0]}?") if near else ("。", ".")
-            raise Refusal(
+            raise CommandError(
                 f"{name}:{rows.cell(header, 1)[:-1]} 列的表头不是 {type_} 的字段{hint[0]}",
                 f"{name}: the header of column {rows.cell(header, 1)[:-1]} is no field of {type_}{hint[1]}",
                 "no-such-field",
@@ -289,11 +289,11 @@ def by_headers(rows: Rows, name: str) -> RowMapping | None:
     )  # fmt: skip
 
 
-def _of_one_type(first: Row, rest: Iterator[Row], type_: str, name: str) -> Iterator[Row]:
+def _of_one_type(first: TableRow, rest: Iterator[TableRow], type_: str, name: str) -> Iterator[TableRow]:
     yield first
     for row in rest:
         if _shown(row.cells.get("type")) != type_:
-            raise Refusal(
+            raise CommandError(
                 f"{name}:第 {row.number} 行的 type 与第一行不同;一个文件只放一种报告。",
                 f"{name}: the type in row {row.number} differs from the first; one file holds one type of report.",
             )
@@ -305,7 +305,7 @@ def read_mapping(file: Path) -> RowMapping:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        raise Refusal(
+        raise CommandError(
             f"读不到映射文件 {file.name}(应为 UTF-8)。", f"The mapping file {file.name} cannot be read (UTF-8)."
         ) from None
     try:
@@ -366,11 +366,11 @@ def _made(
 _Fault = tuple[int, str, str, str]
 
 
-def _faulty(name: str, faults: Iterable[_Fault]) -> Refusal:
+def _faulty(name: str, faults: Iterable[_Fault]) -> CommandError:
     each = sorted(faults)
     zh = "\n".join(f"{name}:{line}: {key}: {zh}" for line, key, zh, _ in each)
     en = "\n".join(f"{name}:{line}: {key}: {en}" for line, key, _, en in each)
-    return Refusal(f"映射文件有误:\n{zh}", f"The mapping file is wrong:\n{en}", "bad-mapping")
+    return CommandError(f"映射文件有误:\n{zh}", f"The mapping file is wrong:\n{en}", "bad-mapping")
 
 
 _SAID: Final = {

@@ -24,7 +24,7 @@ STOPPED: Final = 130
 _REMINDER: Final = 5.0  # in a log; more often would hide the rest
 
 
-class Refusal(Exception):
+class CommandError(Exception):
     """Why a command cannot go on, in one sentence of both languages that quotes nothing personal."""
 
     def __init__(self, zh: str, en: str, code: str = "usage", exit_code: int = USAGE) -> None:
@@ -80,7 +80,7 @@ class Output:
             shown.add_row(*row)
         Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(shown)
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: CommandError) -> None:
         """Say why it does not go on."""
         sys.stdout.flush()
         if self.json:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from client.check import Fault, Item, Opened
+from client.check import Item, Opened, ReportFault
 from client.journal import Journal
 from client.kafka import CannotPublishError
 
@@ -59,7 +59,7 @@ async def send_file(
     opened: Opened,
     sender: Sender,
     journal: Journal,
-    tell: Callable[[Fault], None],
+    tell: Callable[[ReportFault], None],
     answered: Callable[[Item, Mapping[str, Any]], None],
     progress: Callable[[int, int], None],
     summary: Summary,
@@ -90,7 +90,7 @@ async def _send(
     items: Sequence[Item],
     sender: Sender,
     journal: Journal,
-    tell: Callable[[Fault], None],
+    tell: Callable[[ReportFault], None],
     answered: Callable[[Item, Mapping[str, Any]], None],
     summary: Summary,
 ) -> None:
@@ -105,7 +105,7 @@ async def _send(
         if isinstance(outcome, CannotPublishError):
             summary.left_out += 1
             zh, _, en = str(outcome).partition("  ")
-            tell(Fault(item.line, "cannot-be-sent", zh, en or zh))
+            tell(ReportFault(item.line, "cannot-be-sent", zh, en or zh))
             continue
         summary.sent += 1
         if _has_key(event):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from client.check import fix_of
+from client.check import remedy_of
 from client.http import WebClient
 from client.kafka import Receipts
 from client.output import Output, text
@@ -102,7 +102,7 @@ def _show(out: Output, receipt: Receipt) -> None:
     if waits := receipt.get("waits_for"):
         out.line(f"    {text('等待', 'waits for', ' ')} {waits}")
     for reason in receipt.get("reasons", ()):
-        fix = fix_of(reason["code"])
+        fix = remedy_of(reason["code"])
         out.line(f"    {reason['code']} {reason.get('pointer', '')}: {text(reason['zh'], reason['en'])}")
         if fix:
             out.line(f"    → {text(fix['zh'], fix['en'])}")

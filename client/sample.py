@@ -16,9 +16,9 @@ import xlsxwriter
 import yaml
 from pydantic import BaseModel
 
-from client.demo.people import Invented
+from client.demo.people import MadeUpPeople
 from client.forms import ATTRIBUTES, LANGUAGES, ROOT, Leaf, event_of, is_reported, leaves
-from client.output import Refusal
+from client.output import CommandError
 from shared.contract import shapes
 from shared.contract.events import Event
 
@@ -26,7 +26,7 @@ _DISTRICT: Final = "330681"
 _DAY: Final = "2024-05-06"
 _MEMBER_OF: Final = re.compile(r"<([a-z_.]+)>")
 _PLAN: Final = "shaoxing-2023-2025"
-_INVENTED: Final = Invented("sample")
+_INVENTED: Final = MadeUpPeople("sample")
 _ORGANISATION_KINDS: Final = {"school": "school", "provider": "provider", "bank": "bank", "authority": "office"}
 # By identity of the shape, most special first; counts are equal, so that parts never exceed their total.
 _VALUES: Final[tuple[tuple[object, object], ...]] = (
@@ -82,7 +82,7 @@ def template(type_: str) -> str:
 def write_workbook(type_: str, file: Path) -> None:
     """Write the same as a workbook whose cells are all text: Excel makes no date of a number and loses no digit."""
     if file.suffix.lower() != ".xlsx":
-        raise Refusal("文件名应以 .xlsx 结尾。", "The file's name must end in .xlsx.")
+        raise CommandError("文件名应以 .xlsx 结尾。", "The file's name must end in .xlsx.")
     rows = _rows(type_)
     try:
         with xlsxwriter.Workbook(file, {"strings_to_formulas": False, "strings_to_numbers": False}) as book:
@@ -96,7 +96,7 @@ def write_workbook(type_: str, file: Path) -> None:
                     sheet.write_string(number, column, cell, form)
             sheet.freeze_panes(2, 0)
     except (OSError, xlsxwriter.exceptions.FileCreateError):
-        raise Refusal("写不了这个文件。", "This file cannot be written.") from None
+        raise CommandError("写不了这个文件。", "This file cannot be written.") from None
 
 
 def _rows(type_: str) -> list[list[str]]:
@@ -137,7 +137,7 @@ def _tabular(type_: str) -> list[Leaf]:
     event = event_of(type_)
     found = [] if event is None else list(leaves(event).values())
     if any(leaf.kind == "list" and leaf.required for leaf in found):
-        raise Refusal(
+        raise CommandError(
             "该类型含列表,表格放不下;请用 NDJSON(不带 --csv、--xlsx 可打印样例)。",
             "This type holds a list, which no table can; use NDJSON (without --csv, --xlsx a sample is printed).",
         )

@@ -17,7 +17,7 @@ import openpyxl
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
-from client.output import Refusal
+from client.output import CommandError
 
 Cell = str | int | float | bool | date | datetime | None
 
@@ -37,7 +37,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A row of a table: its number as the spreadsheet shows it, and its cells by column name."""
 
     number: int
@@ -49,7 +49,7 @@ class Rows:
     """The rows of a table below its header; empty ones and comments (`#` in the first cell) are left out."""
 
     header: list[str]
-    rows: Iterator[Row]
+    rows: Iterator[TableRow]
     progress: Progress
     comma: str = ","
     _letters: dict[str, str] = field(init=False)
@@ -103,12 +103,12 @@ def table(
     with path.open("rb") as start:
         mark = start.read(4)
     if mark == _OLD_WORKBOOK or (path.suffix.lower() == ".xls" and mark != _WORKBOOK):
-        raise Refusal(
+        raise CommandError(
             "这是旧版(.xls)或带密码的工作簿,请另存为不带密码的 .xlsx。",
             "This is an old (.xls) or password-protected workbook; save it as .xlsx without a password.",
         )
     if path.suffix.lower() in (".xlsx", ".xlsm") and mark != _WORKBOOK:
-        raise Refusal(
+        raise CommandError(
             "扩展名是 Excel 工作簿的,内容却不是。请用 Excel 另存为 .xlsx,或把扩展名改回 .csv。",
             "It is named as a workbook and is none. Save it as .xlsx in Excel, or name it .csv again.",
         )
@@ -123,15 +123,15 @@ def _below_header(rows: Iterator[tuple[int, list[Cell]]], progress: Progress, co
             names = [" ".join(str(cell).split()) if cell is not None else "" for cell in cells]
             # Which ones is not said: a file without a header has persons where the header should be.
             if len(set(filter(None, names))) != len(list(filter(None, names))):
-                raise Refusal("表头中有两列同名。", "Two columns of the header have the same name.")
+                raise CommandError("表头中有两列同名。", "Two columns of the header have the same name.")
             return Rows(names, _named(names, rows), progress, comma)
-    raise Refusal("文件中没有表头行。", "There is no header row in the file.")
+    raise CommandError("文件中没有表头行。", "There is no header row in the file.")
 
 
-def _named(names: list[str], rows: Iterator[tuple[int, list[Cell]]]) -> Iterator[Row]:
+def _named(names: list[str], rows: Iterator[tuple[int, list[Cell]]]) -> Iterator[TableRow]:
     for number, cells in rows:
         if not _skipped(cells):
-            yield Row(number, {name: cell for name, cell in zip(names, cells, strict=False) if name})
+            yield TableRow(number, {name: cell for name, cell in zip(names, cells, strict=False) if name})
 
 
 def _skipped(cells: list[Cell]) -> bool:
@@ -148,7 +148,7 @@ def _csv(path: Path, encoding: str | None) -> Iterator[tuple[Iterator[tuple[int,
     try:
         stream = path.open("r", encoding=found, newline="")
     except LookupError:
-        raise Refusal(f"没有 {found} 这种编码。", f"There is no encoding {found}.") from None
+        raise CommandError(f"没有 {found} 这种编码。", f"There is no encoding {found}.") from None
     with stream:
         first = _text(stream.readline, found)
         comma = max(",\t;", key=first.count)
@@ -165,7 +165,7 @@ def _csv_rows(stream: IO[str], comma: str, encoding: str, progress: Progress) ->
         try:
             row = _text(lambda: next(reader, None), encoding)
         except csv.Error:
-            raise Refusal(
+            raise CommandError(
                 f"第 {number} 行起不是有效的 CSV(引号未闭合?)。",
                 f"From row {number} on this is no valid CSV (an unclosed quote?).",
             ) from None
@@ -180,7 +180,7 @@ def _text(read: Any, encoding: str) -> Any:
     try:
         return read()
     except UnicodeError:
-        raise Refusal(
+        raise CommandError(
             f"文件不是 {encoding} 编码。请用 --encoding 指明,或另存为 UTF-8。",
             f"The file is not in {encoding}. Name its encoding by --encoding, or save it as UTF-8.",
         ) from None
@@ -203,7 +203,7 @@ def _encoding_of(path: Path) -> str:
             except UnicodeDecodeError:
                 continue
             return name
-    raise Refusal(
+    raise CommandError(
         "文件既不是 UTF-8 也不是 GB18030。请用 --encoding 指明编码。",
         "The file is neither in UTF-8 nor in GB 18030. Name its encoding by --encoding.",
     )
@@ -215,10 +215,12 @@ def _workbook(path: Path, sheet: str | None) -> Iterator[tuple[Iterator[tuple[in
         try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
         except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError, SyntaxError):
-            raise Refusal("这个工作簿已损坏,无法打开。", "This workbook is damaged and cannot be opened.") from None
+            raise CommandError(
+                "这个工作簿已损坏,无法打开。", "This workbook is damaged and cannot be opened."
+            ) from None
         with contextlib.closing(book):
             if sheet is not None and sheet not in book.sheetnames:
-                raise Refusal(f"工作簿中没有工作表 {sheet}。", f"The workbook has no sheet {sheet}.")
+                raise CommandError(f"工作簿中没有工作表 {sheet}。", f"The workbook has no sheet {sheet}.")
             chosen = book[sheet] if sheet is not None else book.worksheets[0]
             progress = Progress(total=chosen.max_row)
             # What a program wrote as the sheet's extent may be wrong; openpyxl would stop there.
@@ -233,7 +235,7 @@ def _sheet_rows(sheet: Any, progress: Progress) -> Generator[tuple[int, list[Cel
             progress.read = number
             yield number, list(cells)
     except (zipfile.BadZipFile, zipfile.zlib.error, SyntaxError, ValueError, KeyError):  # type: ignore[attr-defined]
-        raise Refusal("这个工作簿已损坏,读到一半。", "This workbook is damaged; it ends in the middle.") from None
+        raise CommandError("这个工作簿已损坏,读到一半。", "This workbook is damaged; it ends in the middle.") from None
 
 
 def size_of(file: str) -> int | None:
@@ -244,7 +246,7 @@ def size_of(file: str) -> int | None:
 def _there(file: str) -> Path:
     path = Path(file)
     if path.is_dir():
-        raise Refusal("这是一个文件夹,不是文件。", "This is a folder, no file.")
+        raise CommandError("这是一个文件夹,不是文件。", "This is a folder, no file.")
     if not path.exists():
-        raise Refusal("没有这个文件。", "There is no such file.")
+        raise CommandError("没有这个文件。", "There is no such file.")
     return path

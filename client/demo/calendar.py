@@ -11,7 +11,7 @@ from itertools import accumulate
 from random import Random
 from typing import Any, Final
 
-from client.demo.people import Invented
+from client.demo.people import MadeUpPeople
 
 FIRST_DAY: Final = date(2023, 1, 1)
 LAST_DAY: Final = date(2025, 12, 31)
@@ -59,7 +59,7 @@ def day_of(index: int, count: int, curve: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PlannedReport:
     """One report on its way: `due` is when it is sent (minutes), `meant` what is to become of it in the end:
     `accepted`, `waiting`, `duplicate`, or the code of the rule that it breaks."""
 
@@ -68,14 +68,14 @@ class Told:
     meant: str = "accepted"
 
 
-class Chronicle:
+class Calendar:
     """What has been written so far; the stories of one feed share it."""
 
     def __init__(self, feed: str, last_day: int) -> None:
         self.feed = feed
         self.random = Random(feed)  # noqa: S311 - a demo, no secret
-        self.invented = Invented(feed)
-        self.told: list[Told] = []
+        self.invented = MadeUpPeople(feed)
+        self.told: list[PlannedReport] = []
         self._counts: Counter[str] = Counter()
         self._last_day = last_day
         self._persons = 0
@@ -155,4 +155,4 @@ class Chronicle:
             "datacontenttype": "application/json",
             "data": data,
         }
-        self.told.append(Told(due, envelope, meant))
+        self.told.append(PlannedReport(due, envelope, meant))

@@ -9,11 +9,11 @@ from datetime import date
 from itertools import chain, islice
 from typing import Final
 
-from client.demo.calendar import DAYS, FIRST_DAY, Chronicle, Told, day_of
+from client.demo.calendar import DAYS, FIRST_DAY, Calendar, PlannedReport, day_of
 from client.demo.mistakes import with_mistakes
 from client.demo.scenarios import city, institutions, learners, workers
 
-Story = Callable[[Chronicle, int], None]
+Story = Callable[[Calendar, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def feed_name(reports: int, seed: int) -> str:
 
 def feed(
     reports: int = DEFAULT_REPORTS, seed: int = 1, today: date = date.max, corrections: bool = True
-) -> Iterator[Told]:
+) -> Iterator[PlannedReport]:
     """Yield that many reports as the districts would send them, none of something after yesterday.
 
     First comes what the city lays down (due 0): services decide between subjects in an order of their own (RULES A17),
@@ -78,16 +78,16 @@ def feed(
     Memory stays the same however many: what is sent later waits in a window, which for a small feed holds all of it.
     """
     name, last_day = feed_name(reports, seed), min(DAYS - 1, (today - FIRST_DAY).days - 1)
-    good = _in_order(islice(_stories(Chronicle(name, last_day), reports), int(reports / _WITH_WRONG_ONES)))
+    good = _in_order(islice(_stories(Calendar(name, last_day), reports), int(reports / _WITH_WRONG_ONES)))
     # The estimate of how much the stories come to is on the low side; ordinary hires, reported late, fill up.
-    return islice(chain(with_mistakes(good, corrections), _fillers(Chronicle(f"{name}x", last_day))), reports)
+    return islice(chain(with_mistakes(good, corrections), _fillers(Calendar(f"{name}x", last_day))), reports)
 
 
-def _stories(c: Chronicle, reports: int) -> Iterator[Told]:
+def _stories(c: Calendar, reports: int) -> Iterator[PlannedReport]:
     c.begin_story()
     city.groundwork(c)
     for told in c.told:
-        yield Told(0, told.envelope, told.meant)
+        yield PlannedReport(0, told.envelope, told.meant)
     scale = _scale(reports)
     c.begin_story()
     city.chores(c, max(60, int(_CARERS * scale * _ELDERLY_A_CARER)), reports)
@@ -99,7 +99,7 @@ def _stories(c: Chronicle, reports: int) -> Iterator[Told]:
         yield from c.told
 
 
-def _fillers(c: Chronicle) -> Iterator[Told]:
+def _fillers(c: Calendar) -> Iterator[PlannedReport]:
     while True:
         c.begin_story()
         workers.worker(c, c.random.randrange(DAYS))
@@ -129,8 +129,8 @@ def _days(at: int, kind: _Kind, times: int) -> Iterator[tuple[int, int]]:
         yield day_of(index, times, kind.curve), at
 
 
-def _in_order(feed: Iterator[Told]) -> Iterator[Told]:
-    window: list[tuple[int, int, Told]] = []
+def _in_order(feed: Iterator[PlannedReport]) -> Iterator[PlannedReport]:
+    window: list[tuple[int, int, PlannedReport]] = []
     for order, told in enumerate(feed):
         if len(window) < _WINDOW:
             heapq.heappush(window, (told.due, order, told))

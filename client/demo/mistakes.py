@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any, Final
 
-from client.demo.calendar import DISTRICTS, Told
+from client.demo.calendar import DISTRICTS, PlannedReport
 
 Envelope = dict[str, Any]
 Spoil = Callable[[Envelope], Envelope | None]  # None: no such mistake can be made in it
@@ -135,7 +135,7 @@ _MENDED: Final[tuple[tuple[str, Spoil], ...]] = (
 _EVERY: Final = 40
 
 
-def with_mistakes(feed: Iterator[Told], corrections: bool) -> Iterator[Told]:
+def with_mistakes(feed: Iterator[PlannedReport], corrections: bool) -> Iterator[PlannedReport]:
     """Yield a feed with a wrong report every so often, each kind of mistake in its turn; with `corrections` some are
     mended, too."""
     turns = cycle((*_REPAIRED, *_BEHIND, *(_MENDED if corrections else ())))
@@ -148,6 +148,6 @@ def with_mistakes(feed: Iterator[Told], corrections: bool) -> Iterator[Told]:
         if wrong is None:
             yield told
             continue
-        spoiled = Told(told.due, wrong, meant)
+        spoiled = PlannedReport(told.due, wrong, meant)
         yield from (spoiled, told) if (meant, spoil) in _REPAIRED else (told, spoiled)
         (meant, spoil), since = next(turns), 0

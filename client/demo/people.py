@@ -43,7 +43,7 @@ _KINDS: Final = {
 }
 
 
-class Invented:
+class MadeUpPeople:
     """The population of one feed; two feeds share nobody but by a rare chance."""
 
     def __init__(self, feed: str) -> None:

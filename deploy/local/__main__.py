@@ -12,7 +12,7 @@ import typer
 from deploy.local import console, status, up
 from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor, services
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
 from shared.kafka.clients import Broker
 
@@ -59,7 +59,7 @@ def _logs(state: State = _DEFAULT, service: Annotated[str, typer.Option(envvar="
     folder = _existing(state)
     files = sorted(str(file) for file in Supervisor(folder).logs.glob(f"{service}*.log"))
     if not files:
-        raise Refusal(f"没有 {service} 的日志。", f"There is no log of {service}.")
+        raise LocalError(f"没有 {service} 的日志。", f"There is no log of {service}.")
     os.execvp("tail", ["tail", "-n", "20", "-F", *files])  # noqa: S606 - nothing of ours is left to do
 
 
@@ -79,7 +79,7 @@ def _sql(
     installation = _running(_existing(state))
     if service not in services() or not statement:
         names = "|".join(services())
-        raise Refusal(f"用法:make sql SERVICE={names} SQL='…'", f"Usage: make sql SERVICE={names} SQL='…'")
+        raise LocalError(f"用法:make sql SERVICE={names} SQL='…'", f"Usage: make sql SERVICE={names} SQL='…'")
     status.show_rows(installation.role_dsn(service), statement)
 
 
@@ -126,7 +126,7 @@ def _restore(
 ) -> None:
     """由备份恢复,再从主题取回其后的 Restore a backup, then take back what came after it from the topics."""
     if backed_up is None:
-        raise Refusal("请指明备份:make restore FROM=<文件夹>。", "Name the backup: make restore FROM=<folder>.")
+        raise LocalError("请指明备份:make restore FROM=<文件夹>。", "Name the backup: make restore FROM=<folder>.")
     folder = _existing(state)
     installation, supervisor = _running(folder), Supervisor(folder)
     wanted = service.split(",") if service else services()
@@ -145,7 +145,7 @@ def _restore(
 def _existing(state: Path) -> Path:
     folder = state.resolve()
     if not is_there(folder):
-        raise Refusal(
+        raise LocalError(
             f"{folder} 中没有安装。请先运行 make up。", f"Nothing was started in {folder} yet. Run make up first."
         )
     return folder
@@ -153,7 +153,7 @@ def _existing(state: Path) -> Path:
 
 def _running(folder: Path) -> Installation:
     if Supervisor(folder).pid() is None:
-        raise Refusal("没有在运行。请先运行 make up。", "It does not run. Run make up first.")
+        raise LocalError("没有在运行。请先运行 make up。", "It does not run. Run make up first.")
     return load(folder)
 
 

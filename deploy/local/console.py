@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 _console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 _started = time.monotonic()
@@ -34,7 +34,7 @@ def in_one_sentence(run: Callable[[], object]) -> int:
     """Answer with one clear sentence wherever a person can do something about it."""
     try:
         return int(str(run() or 0))
-    except Refusal as refusal:
+    except LocalError as refusal:
         refuse(refusal.zh, refusal.en)
     except PermissionError as error:
         refuse(

@@ -17,9 +17,9 @@ from typing import Any
 from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 from shared.http.api_keys import KeyFile, Role
-from shared.observability.health import Refused
+from shared.observability.health import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOM_NEEDED = 1024**3
@@ -123,8 +123,8 @@ class Installation:
             keys.create()
             _, self.api_key = keys.add(Role.SERVICE, label="make up")
             self.key_pepper = pepper
-        except Refused as refused:
-            raise Refusal(
+        except ConfigurationError as refused:
+            raise LocalError(
                 str(refused),
                 "Without its keys it would be open to anybody: bring the file back, or use STATE=<new folder>.",
             ) from None
@@ -165,7 +165,7 @@ def held(state: Path) -> Iterator[None]:
         state.mkdir(parents=True, exist_ok=True)
         file = (state / "lock").open("w")
     except OSError as error:
-        raise Refusal(
+        raise LocalError(
             f"无法使用状态文件夹 {state}({error.strerror})。请检查其权限,或用 STATE=<可写的文件夹>。",
             f"The state folder {state} cannot be used ({error.strerror}). See to its permissions, "
             "or use STATE=<a folder you may write>.",
@@ -174,7 +174,7 @@ def held(state: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Refusal(
+            raise LocalError(
                 f"另一个 make 正在使用 {state}。请等它结束,或用 STATE=<文件夹> 另起一套。",
                 f"Another make is at work on {state}. Wait until it is done, or use STATE=<folder> for a second one.",
             ) from error
@@ -198,7 +198,7 @@ def check_room(state: Path) -> None:
     needed = _ROOM_KEPT if is_there(state) else _ROOM_NEEDED
     free = shutil.disk_usage(state).free
     if free < needed:
-        raise Refusal(
+        raise LocalError(
             f"{state} 所在磁盘只剩 {free >> 20} MB,至少需要 {needed >> 20} MB。请腾出空间,或用 STATE=<别处的文件夹>。",
             f"Only {free >> 20} MB left on the disk of {state}; {needed >> 20} MB are needed. "
             "Free some, or use STATE=<folder elsewhere>.",
@@ -215,7 +215,7 @@ def _read(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise Refusal(
+        raise LocalError(
             f"{file} 已损坏。请从备份恢复,或用 STATE=<新文件夹> 另起一套。",
             f"{file} is damaged. Bring it back from a copy, or start afresh with STATE=<new folder>.",
         ) from error

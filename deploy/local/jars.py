@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 ENDPOINT = "org.apache.kafka:kafka_2.13:4.1.0+org.slf4j:slf4j-simple:1.7.36"
 LIST = Path(__file__).with_name("jars.sha256")
@@ -57,7 +57,7 @@ def classpath(
         wrong = unlike_the_list(folder, expected)
         if wrong:
             names = ", ".join(wrong[:3])
-            raise Refusal(
+            raise LocalError(
                 f"{folder} 中的文件与校验清单不符,不予运行:{names}。请删除该文件夹后重试;若仍不符,请勿使用并报告。",
                 f"Not what the checksum list says, so not run: {names} in {folder}. Delete the folder and try again; "
                 "if it is still so, do not use it and report it.",
@@ -79,7 +79,7 @@ def _fetch(folder: Path, expected: dict[str, str]) -> None:
         )
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["?"])[-1]
-            raise Refusal(
+            raise LocalError(
                 f"无法从软件包仓库取得 Kafka({last})。请检查网络或代理后重试。",
                 f"Could not get Kafka from the package registry ({last}). Check the network or proxy and try again.",
             )

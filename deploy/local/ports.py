@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Collection
 
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 HOST = "127.0.0.1"
 _LAST_PORT = 65_000
@@ -28,7 +28,7 @@ def next_free(first: int, given: Collection[int], *, free: Callable[[int], bool]
     for port in range(first, _LAST_PORT):
         if port not in given and free(port):
             return port
-    raise Refusal(
+    raise LocalError(
         f"从 {first} 起没有空闲端口。请关闭占用端口的程序。", f"No free port from {first} on. Stop what holds them."
     )
 

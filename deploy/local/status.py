@@ -12,7 +12,7 @@ from rich.table import Table
 from deploy.local import console, databases
 from deploy.local.installation import Installation
 from deploy.local.processes import Supervisor, programs, services
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 _OK = 200
 
@@ -36,7 +36,7 @@ def show_rows(dsn: str, statement: str) -> None:
     try:
         rows = asyncio.run(ask())
     except asyncpg.PostgresError as error:
-        raise Refusal(f"数据库拒绝了这条语句:{error}", f"The database refused the statement: {error}") from error
+        raise LocalError(f"数据库拒绝了这条语句:{error}", f"The database refused the statement: {error}") from error
     table = Table(*(rows[0] if rows else {}).keys())
     for row in rows:
         table.add_row(*map(str, row.values()))

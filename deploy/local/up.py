@@ -27,7 +27,7 @@ from deploy.local.processes import (
     services,
     told,
 )
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 _LEFT_OVER_PATIENCE = 10.0
 _READY_PATIENCE = 120.0
@@ -138,7 +138,7 @@ def _wait(wanted: list[Program], supervisor: Supervisor, tell: Callable[[str], N
             if fatal or time.monotonic() > limit:
                 name = (fatal or list(missing))[0]
                 log = supervisor.logs / f"{name}.log"
-                raise Refusal(
+                raise LocalError(
                     f"{name} 未就绪({missing[name]})。日志:{log},最后几行:\n{supervisor.last_words(name)}",
                     f"{name} is not ready ({missing[name]}). The end of its log stands above: {log}",
                 )
@@ -172,7 +172,7 @@ def _demo(installation: Installation, supervisor: Supervisor) -> None:
                 check=False,
             )
             if done.returncode:
-                raise Refusal(
+                raise LocalError(
                     f"演示数据上报失败:\n{done.stdout.strip()[-1500:]}",
                     "Publishing the demo feed failed (see above). `make up DEMO=0` starts without it.",
                 )
@@ -188,7 +188,7 @@ def _demo(installation: Installation, supervisor: Supervisor) -> None:
             seen = now
             tell(f"{now.behind}")
             time.sleep(0.3)
-        raise Refusal(
+        raise LocalError(
             f"{_CAUGHT_UP_PATIENCE:.0f} 秒内读模型未追平。请看 make status 和 {supervisor.logs}。",
             f"The read models did not catch up in {_CAUGHT_UP_PATIENCE:.0f} s. See make status and {supervisor.logs}.",
         )

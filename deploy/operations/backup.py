@@ -25,7 +25,7 @@ from deploy.local import databases, postgres
 from deploy.local.console import say, step
 from deploy.local.installation import Installation
 from deploy.local.processes import services
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 from deploy.local.up import run
 
 _MANIFEST = "backup.json"
@@ -49,11 +49,11 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
     folder = (to or installation.state / "backups") / stamp
     keys = (keys_to or installation.state / "backup-keys") / f"{stamp}.json"
     if keys.resolve().is_relative_to(folder.parent.resolve()):
-        raise Refusal(
+        raise LocalError(
             "密钥不得与备份放在一起:请用 KEYS=<另一处>。", "Keys must not lie beside the backup: KEYS=<elsewhere>."
         )
     if folder.exists():
-        raise Refusal(f"{folder} 已存在。", f"{folder} is there already.")
+        raise LocalError(f"{folder} 已存在。", f"{folder} is there already.")
     folder.mkdir(parents=True, mode=0o700)
     try:
         told = {}
@@ -78,13 +78,13 @@ def read(folder: Path, wanted: Sequence[str]) -> Backup:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         digests = {service: manifest["services"][service]["sha256"] for service in wanted}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refusal(
+        raise LocalError(
             f"{folder} 不是含有 {', '.join(wanted)} 的备份。", f"{folder} is no backup with {', '.join(wanted)} in it."
         ) from error
     backup = Backup(folder, manifest)
     for service, digest in digests.items():
         if not backup.dump(service).exists() or _digest(backup.dump(service)) != digest:
-            raise Refusal(
+            raise LocalError(
                 f"{backup.dump(service)} 缺失或已损坏。",
                 f"{backup.dump(service)} is missing or damaged; nothing changed.",
             )
@@ -94,12 +94,14 @@ def read(folder: Path, wanted: Sequence[str]) -> Backup:
 def check(installation: Installation, folder: Path, wanted: Sequence[str], keys: Path | None) -> None:
     """Refuse what cannot be restored, before anything is stopped or changed; takes the keys of a file when told."""
     if unknown := set(wanted) - set(services()):
-        raise Refusal(f"没有服务 {', '.join(sorted(unknown))}。", f"There is no service {', '.join(sorted(unknown))}.")
+        raise LocalError(
+            f"没有服务 {', '.join(sorted(unknown))}。", f"There is no service {', '.join(sorted(unknown))}."
+        )
     backup = read(folder, wanted)
     if keys is not None:
         _take_keys(installation, keys)
     if backup.manifest["keys"] != _fingerprints(installation):
-        raise Refusal(
+        raise LocalError(
             "备份是用另一套密钥做的:请用 KEYS=<密钥文件> 带回。",
             "This backup belongs to other keys: KEYS=<their file>.",
         )
@@ -115,7 +117,7 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
             _fill(installation, f"{service}_new", backup.dump(service))
             asyncio.run(_swap(installation.superuser, service, f"{service}_new", f"{service}_before_{stamp}"))
         if run(installation, service, "migrate"):
-            raise Refusal(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
+            raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
     say(f"原库保留为 *_before_{stamp}。", "The databases that were there are kept under these names.")
 
 
@@ -123,7 +125,7 @@ def recover(installation: Installation, wanted: Sequence[str]) -> None:
     """Let each domain service take back what its topics have beyond its log."""
     for service in wanted:
         if service != "projection" and run(installation, service, "recover"):
-            raise Refusal(
+            raise LocalError(
                 f"{service} 未能从主题取回,暂不作决定;见上。",
                 f"{service} could not recover and decides nothing; see above.",
             )
@@ -151,11 +153,11 @@ def _tool(installation: Installation, tool: str, *words: str) -> None:
     beside = shutil.which(tool)
     try:
         found = postgres.find_binaries()
-    except Refusal:
+    except LocalError:
         found = []  # no server here; its tools may be
     able = [one for one in found if one.major >= major and (one.folder / tool).exists()]
     if not able and beside is None:
-        raise Refusal(
+        raise LocalError(
             f"没有找到 PostgreSQL {major} 的 {tool}。请安装,或用 PG_BIN 指明。",
             f"No {tool} of PostgreSQL {major} found. Install it, or name its folder with PG_BIN.",
         )
@@ -170,7 +172,7 @@ def _tool(installation: Installation, tool: str, *words: str) -> None:
     )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["?"])[-1]
-        raise Refusal(f"{tool} 失败:{reason}", f"{tool} failed: {reason}")
+        raise LocalError(f"{tool} 失败:{reason}", f"{tool} failed: {reason}")
 
 
 def _digest(file: Path) -> str:
@@ -189,7 +191,7 @@ def _take_keys(installation: Installation, file: Path) -> None:
         kept = json.loads(file.read_text(encoding="utf-8"))
         installation.city_key, installation.service_keys = str(kept["city_key"]), dict(kept["service_keys"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refusal(f"{file} 不是密钥文件。", f"{file} is no file of keys.") from error
+        raise LocalError(f"{file} 不是密钥文件。", f"{file} is no file of keys.") from error
     installation.make_secrets(services())
 
 

@@ -35,7 +35,7 @@ _OURS: Final = 10001
 _READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534}
 
 
-class Refused(Exception):
+class SetupError(Exception):
     """Something an operator can put right, said in one sentence."""
 
 
@@ -52,7 +52,7 @@ class _Store:
         there = kept.read_text(encoding="utf-8") if kept.exists() else None
         wanted = self._given(name, form) or there or make()
         if form is _KEY and there is not None and wanted != there:
-            raise Refused(
+            raise SetupError(
                 f"{name} 与在用的密钥不同;已封存的数据只能用原密钥打开。请放回原密钥,或用新的安装"
                 f" {name} differs from the key in use, which alone opens what is sealed; put that one back"
             )
@@ -69,11 +69,13 @@ class _Store:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise Refused(f"读不了密钥文件 {name} cannot read the secret file {name}: {type(error).__name__}") from None
+            raise SetupError(
+                f"读不了密钥文件 {name} cannot read the secret file {name}: {type(error).__name__}"
+            ) from None
         if not text:
-            raise Refused(f"密钥文件 {name} 是空的 the secret file {name} is empty")
+            raise SetupError(f"密钥文件 {name} 是空的 the secret file {name} is empty")
         if form is not None and not form.fullmatch(text):
-            raise Refused(
+            raise SetupError(
                 f"密钥文件 {name} 应为 64 位十六进制(小写) the secret file {name} must be 64 hex digits, lower case"
             )
         return text
@@ -138,7 +140,9 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
     _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), pepper)
     for volume, files in handed.items():
         if not (room / volume).is_dir():
-            raise Refused(f"docker-compose.yml 中没有卷 {volume} there is no volume for {volume} in docker-compose.yml")
+            raise SetupError(
+                f"docker-compose.yml 中没有卷 {volume} there is no volume for {volume} in docker-compose.yml"
+            )
         for name, text in files.items():
             place = room / volume / name
             if not place.exists() or place.read_text(encoding="utf-8") != text:
@@ -149,7 +153,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
 def _check_published(address: str, pepper: str) -> None:
     """Refuse to publish HTTP beyond this host while everybody is let in (RULES A10)."""
     if address not in ("127.0.0.1", "::1", "localhost") and not KeyRing(_KEYS, pepper).closed:
-        raise Refused(
+        raise SetupError(
             f"SKILLPLAN_BIND={address} 会让任何人都能报告:请先建密钥(见 .env.example)"
             f" SKILLPLAN_BIND={address} would let anybody report: make keys first (.env.example)"
         )
@@ -205,7 +209,7 @@ def make_databases() -> None:
             check=False,
         )
         if done.returncode:
-            raise Refused(f"{service} 的数据库未能迁移(见上) the database of {service} was not migrated (see above)")
+            raise SetupError(f"{service} 的数据库未能迁移(见上) the database of {service} was not migrated (see above)")
     sys.stdout.write(f"databases.ready count={len(_SERVICES)}\n")
 
 
@@ -215,12 +219,12 @@ async def _make_roles(superuser: str, passwords: dict[str, Passwords]) -> None:
         await databases.ensure_databases(superuser, list(_SERVICES))
         await databases.ensure_watcher(superuser, "exporter", _kept("exporter"))
     except asyncpg.InvalidPasswordError:
-        raise Refused(
+        raise SetupError(
             "PostgreSQL 拒绝超级用户的密码:数据卷是用另一个密码建立的。请放回原来的 postgres 密钥文件"
             " PostgreSQL refuses the superuser's password: the volume was made with another one; put that one back"
         ) from None
     except (OSError, asyncpg.PostgresError) as error:
-        raise Refused(f"PostgreSQL 不可用 PostgreSQL is not available: {type(error).__name__}") from None
+        raise SetupError(f"PostgreSQL 不可用 PostgreSQL is not available: {type(error).__name__}") from None
 
 
 def make_topics() -> None:
@@ -235,7 +239,7 @@ def show_district(code: str) -> None:
     """Print what a district needs to report by Kafka."""
     user = access.user_of(code)
     if not (_ALL / "kafka" / user).exists():
-        raise Refused(f"没有区县 {code} there is no district {code}")
+        raise SetupError(f"没有区县 {code} there is no district {code}")
     sys.stdout.write(
         f"SKILLPLAN_KAFKA_USER={user}\nSKILLPLAN_KAFKA_PASSWORD={_kept(f'kafka/{user}')}\n"
         f"# SKILLPLAN_KAFKA_CA:\n{_kept('kafka_ca.pem')}"
@@ -262,5 +266,5 @@ def main(words: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except Refused as refused:
+    except SetupError as refused:
         sys.exit(f"✗ {refused}")

@@ -28,8 +28,8 @@ from pydantic import ValidationError
 
 from deploy.kafka.topics import DOMAIN_SERVICES
 from services.projection.counting import store
-from services.projection.counting.facts import Fact, decode
-from services.projection.counting.lines import Chart
+from services.projection.counting.facts import LogFact, decode
+from services.projection.counting.lines import CompiledPlans
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 from shared.log.event_store import UNAVAILABLE, read_queries
 
@@ -39,7 +39,7 @@ _QUIET_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True)
-class Difference:
+class HopDifference:
     """Where two hops do not agree: the first such place."""
 
     service: str
@@ -55,13 +55,13 @@ class Compared:
 
     service: str
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    differences: dict[str, Difference] = field(default_factory=dict)
+    differences: dict[str, HopDifference] = field(default_factory=dict)
 
     def differs(self, hop: str, position: int | None, zh: str, en: str) -> None:
         """Note a difference, unless the hop has one already that comes first."""
         kept = self.differences.get(hop)
         if kept is None or (position is not None and kept.position is not None and position < kept.position):
-            self.differences[hop] = Difference(self.service, hop, position, zh, en)
+            self.differences[hop] = HopDifference(self.service, hop, position, zh, en)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Numbers:
     """The projection as it stands: one generation, and how far it has counted each log."""
 
     connection: asyncpg.Connection
-    chart: Chart
+    compiled: CompiledPlans
     number: int
     reached: Mapping[str, int]
 
@@ -172,8 +172,8 @@ async def _numbers(places: Places, stack: contextlib.AsyncExitStack) -> _Numbers
     kept = await store.current(connection)
     if kept is None:
         return None
-    chart = Chart(await store.plans_of(connection, kept.number))
-    return _Numbers(connection, chart, kept.number, await store.positions(connection, kept.number))
+    compiled = CompiledPlans(await store.plans_of(connection, kept.number))
+    return _Numbers(connection, compiled, kept.number, await store.positions(connection, kept.number))
 
 
 async def _listener(service: str, connection: asyncpg.Connection, compared: Compared) -> _Listener:
@@ -217,7 +217,7 @@ async def _messages(
             raise TimeoutError(f"nothing came for {_QUIET_SECONDS:.0f} s")
 
 
-def _facts(messages: Iterable[ConsumerRecord[bytes, bytes]]) -> list[tuple[Fact, bytes, bytes]]:
+def _facts(messages: Iterable[ConsumerRecord[bytes, bytes]]) -> list[tuple[LogFact, bytes, bytes]]:
     """Return what can be read as a fact, with key and bytes; the rest has no position and stands for none."""
     facts = []
     for message in messages:
@@ -269,7 +269,7 @@ def _ahead(compared: Compared, hop: str, reached: int, head: int) -> None:
 async def _compare_topic(
     compared: Compared,
     connection: asyncpg.Connection,
-    facts: Sequence[tuple[Fact, bytes, bytes]],
+    facts: Sequence[tuple[LogFact, bytes, bytes]],
     reached: int,
     head: int,
 ) -> int:
@@ -290,7 +290,7 @@ async def _compare_topic(
     return reached
 
 
-async def _compare_heard(listener: _Listener, service: str, facts: Sequence[tuple[Fact, bytes, bytes]]) -> None:
+async def _compare_heard(listener: _Listener, service: str, facts: Sequence[tuple[LogFact, bytes, bytes]]) -> None:
     types, reached = listener.types.get(service), listener.reached.get(service, 0)
     if types is None:
         return
@@ -312,7 +312,7 @@ async def _compare_heard(listener: _Listener, service: str, facts: Sequence[tupl
 
 
 async def _compare_ledger(
-    compared: Compared, numbers: _Numbers, service: str, facts: Sequence[tuple[Fact, bytes, bytes]]
+    compared: Compared, numbers: _Numbers, service: str, facts: Sequence[tuple[LogFact, bytes, bytes]]
 ) -> None:
     counted = [fact for fact, _, _ in facts if fact.position <= numbers.reached.get(service, 0)]
     rows = await numbers.connection.fetch(numbers.sql("standing"), service, [fact.position for fact in counted])
@@ -320,7 +320,7 @@ async def _compare_ledger(
     for row in rows:
         kept[row["position"]].add((row["line"], row["use"], row["event_id"]))
     for fact in counted:
-        told = {(standing.line, standing.use, standing.event_id) for standing in numbers.chart.read(fact)}
+        told = {(standing.line, standing.use, standing.event_id) for standing in numbers.compiled.read(fact)}
         if told != kept[fact.position]:
             compared.differs(
                 "topic → ledger", fact.position, f"账本中有 {len(kept[fact.position])} 行,应有 {len(told)} 行",
@@ -402,8 +402,8 @@ def _pages(numbers: Iterable[int]) -> Iterable[list[int]]:
 
 
 async def _compare_cells(compared: Compared, numbers: _Numbers) -> None:
-    wrong = await store.differences(numbers.connection, numbers.number, numbers.chart)
-    for line in numbers.chart.lines:
+    wrong = await store.differences(numbers.connection, numbers.number, numbers.compiled)
+    for line in numbers.compiled.lines:
         wrong += [one async for one in store.recount(numbers.connection, numbers.number, line)]
     for one in wrong:
         where = f"{one.line.plan} {one.line.indicator} [{one.place}]"
@@ -411,7 +411,7 @@ async def _compare_cells(compared: Compared, numbers: _Numbers) -> None:
             "ledger ↔ cells", None, f"{where}: 记录 {one.kept},重算 {one.recounted}",
             f"{where}: kept {one.kept}, recounted {one.recounted}",
         )  # fmt: skip
-    compared.counts["lines"] = len(numbers.chart.lines)
+    compared.counts["lines"] = len(numbers.compiled.lines)
 
 
 def report(found: Sequence[Compared], seconds: float) -> str:

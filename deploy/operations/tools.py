@@ -16,7 +16,7 @@ import typer
 from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.processes import commands, services
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
 from deploy.operations.compose import installed
 from shared.kafka.clients import BrokerSettings
@@ -40,7 +40,7 @@ def _restore(
     kept = installation.state / "backups"
     if not taken or not (kept / taken).is_dir():
         names = "、".join(sorted(one.name for one in kept.iterdir() if one.is_dir())) or "–"
-        raise Refusal(f"请指明备份的时刻,现有:{names}。", f"Name one of these backups: {names}.")
+        raise LocalError(f"请指明备份的时刻,现有:{names}。", f"Name one of these backups: {names}.")
     backup.check(installation, kept / taken, wanted, None)
     _must_be_stopped(installation, wanted)
     backup.restore(installation, kept / taken, wanted)
@@ -62,7 +62,7 @@ def _must_be_stopped(installation: Installation, wanted: Sequence[str]) -> None:
 
     if running := asyncio.run(ask()):
         names = " ".join(f"{one}-{command}" for one in sorted(running) for command in commands(one))
-        raise Refusal(f"请先停 docker compose stop {names}", f"Stop them first: docker compose stop {names}")
+        raise LocalError(f"请先停 docker compose stop {names}", f"Stop them first: docker compose stop {names}")
 
 
 @app.command("reconcile")
@@ -77,7 +77,7 @@ def _reconcile(as_json: Annotated[bool, typer.Option("--json")] = False) -> None
 def _sql(service: str, statement: Annotated[str, typer.Argument(metavar="SQL")]) -> None:
     """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
     if service not in services():
-        raise Refusal(f"没有服务 {service}。", f"There is no service {service}.")
+        raise LocalError(f"没有服务 {service}。", f"There is no service {service}.")
     status.show_rows(installed().role_dsn(service), statement)
 
 

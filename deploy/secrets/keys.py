@@ -17,7 +17,7 @@ from rich.table import Table
 from shared.contract.events import SHANGHAI
 from shared.http.api_keys import Key, KeyFile, Role
 from shared.kafka.clients import wrong_settings
-from shared.observability.health import Refused
+from shared.observability.health import ConfigurationError
 from shared.process.process import Settings
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
@@ -116,20 +116,20 @@ def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise Refused(wrong_settings(error)) from None
+        raise ConfigurationError(wrong_settings(error)) from None
 
 
 def _file(settings: Settings | None = None) -> KeyFile:
     told = settings or _settings()
     if told.keys is None:
-        raise Refused("缺少设置 missing setting: SKILLPLAN_KEYS")
+        raise ConfigurationError("缺少设置 missing setting: SKILLPLAN_KEYS")
     return KeyFile(told.keys, told.key_pepper.get_secret_value())
 
 
 def _duration(given: str) -> timedelta:
     matched = re.fullmatch(r"([0-9]{1,4})([dhm])", given)
     if matched is None:
-        raise Refused("--overlap 形如 7d、12h、30m。 --overlap is like 7d, 12h, 30m.")
+        raise ConfigurationError("--overlap 形如 7d、12h、30m。 --overlap is like 7d, 12h, 30m.")
     return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
 
 
@@ -137,10 +137,10 @@ def _end_of(given: str) -> datetime:
     try:
         last = date.fromisoformat(given)
     except ValueError:
-        raise Refused("--expires 应为日期 YYYY-MM-DD。 --expires must be a date YYYY-MM-DD.") from None
+        raise ConfigurationError("--expires 应为日期 YYYY-MM-DD。 --expires must be a date YYYY-MM-DD.") from None
     end = datetime.combine(last + timedelta(days=1), time(), SHANGHAI)
     if end <= datetime.now(UTC):
-        raise Refused("--expires 已经过去。 --expires lies in the past.")
+        raise ConfigurationError("--expires 已经过去。 --expires lies in the past.")
     return end
 
 
@@ -172,7 +172,7 @@ def main() -> int:
     """Run one command; what an operator must put right is one sentence and a non-zero code."""
     try:
         app()
-    except Refused as refused:
+    except ConfigurationError as refused:
         sys.stderr.write(f"✗ {refused}\n")
         return 1
     return 0

@@ -14,7 +14,7 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.planning.events import LANGUAGE, PlanAdopted, TargetRevised, TargetSplit
-from services.planning.months import DistrictMonth, Month, is_of, month_of, today_of
+from services.planning.months import DistrictMonth, PlanMonth, is_of, month_of, today_of
 from services.planning.targets_in_force import (
     Change,
     History,
@@ -27,18 +27,18 @@ from services.planning.targets_in_force import (
     periods_of,
 )
 from shared.contract.decoder import is_city
-from shared.contract.events import Fact, show_instant
+from shared.contract.events import Fact, format_instant
 from shared.deciding.decider import View
 from shared.deciding.unit_of_work import decode_fact
 from shared.http import client as outgoing
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
-from shared.http.openapi import told
+from shared.http.openapi import problem_response
 from shared.log.event_store import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans, read_plan
 from shared.plan.model import Indicator, Plan, Target
 from shared.process.process import Settings
-from shared.service.http_reports import AWAY, Desk, Problem, Routes
+from shared.service.http_reports import AWAY, Problem, ReportIntake, Routes
 
 Body = dict[str, Any]
 _LARGEST: Final = 1024 * 1024
@@ -51,8 +51,8 @@ _NO_PLAN: Final = Problem(404, "没有这个计划。", "There is no such plan."
 _TEXT: Final[Body] = {"type": "string"}
 _WRONG: Final[Body] = {"description": "参数不正确 A parameter is wrong"}
 _NOT_NOW: Final[dict[int | str, Body]] = {
-    404: told(_NO_PLAN, "没有这个计划 There is no such plan"),
-    503: told(AWAY, "暂时不能作出决定 The service cannot decide now; try again after Retry-After"),
+    404: problem_response(_NO_PLAN, "没有这个计划 There is no such plan"),
+    503: problem_response(AWAY, "暂时不能作出决定 The service cannot decide now; try again after Retry-After"),
 }
 _PUBLISHED: Final[dict[int | str, Body]] = _NOT_NOW | {
     200: {"description": "受理,或以前已受理 Accepted, now or before: the receipt"},
@@ -79,7 +79,7 @@ On = Annotated[date | None, Query(description="哪一天有效 in force on this 
 class _Decided:
     """All facts of the log so far; only what is new is read."""
 
-    desk: Desk
+    desk: ReportIntake
     facts: list[Fact] = field(default_factory=list)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -99,14 +99,14 @@ class _Decided:
 def routes(settings: Settings, projection: str) -> Routes:
     """Return what planning's HTTP process answers besides taking reports; `projection`: who has the figures."""
 
-    def at(desk: Desk) -> APIRouter:
+    def at(desk: ReportIntake) -> APIRouter:
         return _Planning(desk, settings, projection).router()
 
     return at
 
 
 class _Planning:
-    def __init__(self, desk: Desk, settings: Settings, projection: str) -> None:
+    def __init__(self, desk: ReportIntake, settings: Settings, projection: str) -> None:
         self._desk, self._settings, self._projection = desk, settings, projection
         self._plans = {plan.id: plan for plan in load_plans(settings.plans)}
         self._decided = _Decided(desk)
@@ -212,7 +212,7 @@ class _Planning:
             raise _NO_PLAN
         return self._plans[plan]
 
-    async def _month(self, plan: str, month: str) -> Month:
+    async def _month(self, plan: str, month: str) -> PlanMonth:
         found = self._plan(plan)
         if not _MONTH.fullmatch(month) or not is_of(found, month):
             raise Problem(422, "月份应为计划期内的 YYYY-MM。", "The month must be YYYY-MM within the plan.")
@@ -234,8 +234,12 @@ class _Planning:
         except UNAVAILABLE:
             raise AWAY from None
         if known is not None:
-            told = orjson.loads(known)
-            if (told["status"], told.get("type"), told.get("subject")) == ("accepted", type_, subject):
+            problem_response = orjson.loads(known)
+            if (problem_response["status"], problem_response.get("type"), problem_response.get("subject")) == (
+                "accepted",
+                type_,
+                subject,
+            ):
                 return Response(known, media_type="application/json")  # sent again after an answer was lost
         figures = await self._figures(plan, month, asked.pop("known_at", None))
         data = {"plan": plan, "month": month, **asked}
@@ -246,7 +250,7 @@ class _Planning:
             "source": source,
             "type": type_,
             "subject": subject,
-            "time": show_instant(datetime.now(UTC)),
+            "time": format_instant(datetime.now(UTC)),
             "district": city,
             "data": data,
         }
@@ -381,21 +385,21 @@ def _change(change: Change) -> Body:
 def _said(fact: Fact) -> Body:
     """Return who said it, when, from when on, and why."""
     event = fact.event
-    told = {
+    problem_response = {
         "type": event.type_name,
         "position": fact.position,
         "source": fact.report_source,
         "id": fact.report_id,
-        "recorded_at": show_instant(fact.recorded_at),
+        "recorded_at": format_instant(fact.recorded_at),
         "by": getattr(event, "by", None),
         "why": getattr(event, "why", None),
     }
     if isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
-        told["effective_from"] = event.effective_from.isoformat()
+        problem_response["effective_from"] = event.effective_from.isoformat()
     if isinstance(event, TargetSplit):
-        told["over"] = event.over
-        told["difference"] = None if event.difference is None else _number(decimal(event.difference))
-    return told
+        problem_response["over"] = event.over
+        problem_response["difference"] = None if event.difference is None else _number(decimal(event.difference))
+    return problem_response
 
 
 def _number(value: Decimal | None) -> int | float | None:
@@ -404,7 +408,7 @@ def _number(value: Decimal | None) -> int | float | None:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _month(month: Month, plan: Plan, caller: Caller) -> Body:
+def _month(month: PlanMonth, plan: Plan, caller: Caller) -> Body:
     own, office = _own(caller, plan), _is_office(caller, plan)
     may = month.may(office, own, today_of(datetime.now(UTC)))
     may += ["withdraw"] if _may_withdraw(caller, office, month.withdrawable) else []
@@ -418,7 +422,7 @@ def _month(month: Month, plan: Plan, caller: Caller) -> Body:
         "districts": [_district(plan, code, one) for code, one in month.districts.items()],
         "overrides": _said_once(month.overridden.values()),
         "published": [
-            {"known_at": show_instant(one.known_at), "sha256": one.sha256, "figures": len(one.figures),
+            {"known_at": format_instant(one.known_at), "sha256": one.sha256, "figures": len(one.figures),
              "request_no": one.request} | _said(one.fact)
             for one in month.published
         ],

@@ -18,7 +18,7 @@ from services.planning.events import (
     TargetSplit,
     digest_of,
 )
-from services.planning.months import Month, days_of, is_of, month_of, today_of
+from services.planning.months import PlanMonth, days_of, is_of, month_of, today_of
 from services.planning.targets_in_force import (
     History,
     InForce,
@@ -315,7 +315,7 @@ def _on_month(event: _OfMonth, plan: Plan, report: Report, view: View) -> Rule |
             assert_never(event)
 
 
-def _on_publication(event: PeriodClosed | PeriodRestated, month: Month, report: Report) -> Rule | None:
+def _on_publication(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: Report) -> Rule | None:
     if isinstance(event, PeriodClosed):
         if missing := month.missing:
             return NotApproved(districts=", ".join(missing))
@@ -328,7 +328,7 @@ def _on_publication(event: PeriodClosed | PeriodRestated, month: Month, report: 
     return _on_figures(event, month, report)
 
 
-def _on_submission(event: PeriodReturned | PeriodApproved, month: Month) -> Rule | None:
+def _on_submission(event: PeriodReturned | PeriodApproved, month: PlanMonth) -> Rule | None:
     if event.submitted_by not in month.districts:
         return UnknownDistrict("/data/submitted_by")
     status = month.districts[event.submitted_by].status
@@ -337,13 +337,13 @@ def _on_submission(event: PeriodReturned | PeriodApproved, month: Month) -> Rule
     return NotSubmitted("/data/submitted_by")
 
 
-def _on_override(event: CloseOverridden, month: Month) -> Rule | None:
+def _on_override(event: CloseOverridden, month: PlanMonth) -> Rule | None:
     if not month.districts.keys() >= set(event.districts):
         return UnknownDistrict("/data/districts")
     return None if set(event.districts) & set(month.missing) else NothingToOverride("/data/districts")
 
 
-def _on_figures(event: PeriodClosed | PeriodRestated, month: Month, report: Report) -> Rule | None:
+def _on_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: Report) -> Rule | None:
     known_at = parse_instant(event.known_at)
     earliest = max((one.known_at for one in month.published), default=None)
     if (

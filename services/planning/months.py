@@ -36,7 +36,7 @@ class DistrictMonth:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFigures:
     """A month's figures as they were published, first or anew, and what the fact says besides."""
 
     fact: Fact
@@ -48,7 +48,7 @@ class Published:
 
 
 @dataclass(slots=True)
-class Month:
+class PlanMonth:
     """A month of a plan."""
 
     plan: str
@@ -58,7 +58,7 @@ class Month:
     districts: dict[str, DistrictMonth]
     needed: frozenset[str]  # whose approval a close needs
     overridden: dict[str, Fact] = field(default_factory=dict)
-    published: list[Published] = field(default_factory=list)
+    published: list[PublishedFigures] = field(default_factory=list)
     requests: dict[str, Fact] = field(default_factory=dict)
 
     @property
@@ -124,10 +124,10 @@ def is_of(plan: Plan, month: str) -> bool:
     return first <= plan.period.last and last >= plan.period.first
 
 
-def month_of(plan: Plan, name: str, view: View) -> Month:
+def month_of(plan: Plan, name: str, view: View) -> PlanMonth:
     """Return how a month stands by what a view knows."""
     first, last = days_of(name)
-    found = Month(
+    found = PlanMonth(
         plan.id,
         name,
         first,
@@ -158,7 +158,7 @@ def month_of(plan: Plan, name: str, view: View) -> Month:
     return found
 
 
-def _move(month: Month, district: str, status: Status, fact: Fact) -> None:
+def _move(month: PlanMonth, district: str, status: Status, fact: Fact) -> None:
     found = month.districts.get(district)
     if found is None:
         return
@@ -168,10 +168,10 @@ def _move(month: Month, district: str, status: Status, fact: Fact) -> None:
         found.status = status
 
 
-def _published(fact: Fact, event: PeriodClosed | PeriodRestated, request: str | None) -> Published:
+def _published(fact: Fact, event: PeriodClosed | PeriodRestated, request: str | None) -> PublishedFigures:
     known_at = parse_instant(event.known_at)
     assert known_at is not None  # noqa: S101 - the language sees to it
-    return Published(fact, known_at, event.figures, event.sha256, event.by, request)
+    return PublishedFigures(fact, known_at, event.figures, event.sha256, event.by, request)
 
 
 def today_of(at: datetime) -> date:

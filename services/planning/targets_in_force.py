@@ -48,7 +48,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PlanDifference:
     """What a plan file would change for one indicator: a target, its district's, its weights, its name, its meaning.
 
     Or for a measure, or the whole (`plan`): what the file says of it besides.
@@ -274,7 +274,7 @@ def _weights(first: date, last: date, weights: tuple[int | Decimal, ...], year: 
     return tuple(Decimal(weights[(month - year * 12) % len(weights)]) for month in months)
 
 
-def differences(before: Plan | None, after: Plan) -> list[Difference]:
+def differences(before: Plan | None, after: Plan) -> list[PlanDifference]:
     """Return what adopting a plan changes against the one before; without one, every target is new."""
     found = _besides(before, after) if before else []
     olds = {id_: indicator for id_, (_, indicator) in before.indicators.items()} if before else {}
@@ -282,22 +282,24 @@ def differences(before: Plan | None, after: Plan) -> list[Difference]:
     for id_ in [*news, *(id_ for id_ in olds if id_ not in news)]:
         old, new = olds.get(id_), news.get(id_)
         if old is None or new is None:
-            found.append(Difference(id_, "indicator", None, _shown(old), _shown(new)))
+            found.append(PlanDifference(id_, "indicator", None, _shown(old), _shown(new)))
             continue
         if old.target != new.target:
-            found.append(Difference(id_, "target", None, show_target(old.target), show_target(new.target)))
+            found.append(PlanDifference(id_, "target", None, show_target(old.target), show_target(new.target)))
         for district in sorted({**old.district_targets, **new.district_targets}):
             was, is_ = old.district_targets.get(district), new.district_targets.get(district)
             if was != is_:
-                found.append(Difference(id_, "target", district, show_target(was), show_target(is_)))
+                found.append(PlanDifference(id_, "target", district, show_target(was), show_target(is_)))
         was_weighed = str(list(old.month_weights or (before or after).month_weights))
         is_weighed = str(list(new.month_weights or after.month_weights))
         if was_weighed != is_weighed:
-            found.append(Difference(id_, "weights", None, was_weighed, is_weighed))
+            found.append(PlanDifference(id_, "weights", None, was_weighed, is_weighed))
         if old.name != new.name:
-            found.append(Difference(id_, "name", None, f"{old.name.zh} {old.name.en}", f"{new.name.zh} {new.name.en}"))
+            found.append(
+                PlanDifference(id_, "name", None, f"{old.name.zh} {old.name.en}", f"{new.name.zh} {new.name.en}")
+            )
         if (old.value, old.basis, old.unit) != (new.value, new.basis, new.unit):
-            found.append(Difference(id_, "what-counts", None, _meaning(old), _meaning(new)))
+            found.append(PlanDifference(id_, "what-counts", None, _meaning(old), _meaning(new)))
     return found
 
 
@@ -305,7 +307,7 @@ def _meaning(indicator: Indicator) -> str:
     return f"{indicator.basis} {indicator.unit} {indicator.value.model_dump_json(by_alias=True, exclude_unset=True)}"
 
 
-def _besides(before: Plan, after: Plan) -> list[Difference]:
+def _besides(before: Plan, after: Plan) -> list[PlanDifference]:
     """Return what a file says otherwise of the plan as a whole and of its measures."""
     pairs: list[tuple[str, BaseModel | None, BaseModel | None]] = [("plan", before, after)]
     olds, news = ({measure.id: measure for measure in plan.measures} for plan in (before, after))
@@ -314,7 +316,7 @@ def _besides(before: Plan, after: Plan) -> list[Difference]:
     for id_, *both in pairs:
         was, is_ = ({} if one is None else one.model_dump(mode="json", exclude=_BY_INDICATOR) for one in both)
         found += [
-            Difference(id_, field, None, _text(was.get(field)), _text(is_.get(field)))
+            PlanDifference(id_, field, None, _text(was.get(field)), _text(is_.get(field)))
             for field in dict.fromkeys((*was, *is_))
             if was.get(field) != is_.get(field)
         ]

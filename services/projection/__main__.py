@@ -14,7 +14,7 @@ from pydantic import Field
 from starlette.applications import Starlette
 
 from services.projection.counting import store
-from services.projection.counting.lines import Chart
+from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, TopicsMissing
 from services.projection.counting.projector import Projector
 from services.projection.counting.rebuild import RebuildBehind, rebuild
@@ -22,7 +22,7 @@ from services.projection.receipts.follower import ReceiptFollower
 from shared.http import client as outgoing
 from shared.log.event_store import UNAVAILABLE
 from shared.log.migrate import check, connect, migrate, unreachable
-from shared.observability.health import Health, Refused
+from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
 from shared.plan.loading import PlanError, load_plans
@@ -86,7 +86,7 @@ async def _project(settings: ProjectionSettings) -> None:
 
 
 async def _rebuild(settings: ProjectionSettings) -> None:
-    chart = Chart(load_plans(settings.plans))
+    compiled = CompiledPlans(load_plans(settings.plans))
     if problem := await settings.broker.problem():
         sys.exit(problem)
     began = asyncio.get_running_loop().time()
@@ -96,7 +96,7 @@ async def _rebuild(settings: ProjectionSettings) -> None:
         print(f"重放 replayed {read:,} / {of:,} ({read / seconds:,.0f}/s)", flush=True)  # noqa: T201 - for a person
 
     async with store.connected(settings.dsn, "skillplan projection rebuild") as connection:
-        number = await rebuild(connection, settings.broker, chart, Counting(), show)
+        number = await rebuild(connection, settings.broker, compiled, Counting(), show)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
 
 
@@ -109,12 +109,12 @@ async def _recount(settings: ProjectionSettings) -> int:
         if kept is None:
             print("尚无数据 no numbers yet")  # noqa: T201
             return 1
-        chart = Chart(await store.plans_of(connection, kept.number))
-        wrong = await store.differences(connection, kept.number, chart)
-        for line in chart.lines:
+        compiled = CompiledPlans(await store.plans_of(connection, kept.number))
+        wrong = await store.differences(connection, kept.number, compiled)
+        for line in compiled.lines:
             wrong += [found async for found in store.recount(connection, kept.number, line)]
         sizes = await store.sizes(connection, kept.number)
-    for plan in chart.plans.values():
+    for plan in compiled.plans.values():
         first = next((found for found in wrong if found.line.plan == plan.id), None)
         if first is None:
             print(f"{plan.id}: 一致 equal ({sizes})")  # noqa: T201
@@ -165,7 +165,7 @@ def main() -> None:
                 asyncio.run(_rebuild(settings))
             case _:
                 sys.exit(asyncio.run(_recount(settings)))
-    except (Refused, PlanError, RebuildBehind, TopicsMissing) as error:
+    except (ConfigurationError, PlanError, RebuildBehind, TopicsMissing) as error:
         sys.exit(str(error))
 
 

@@ -29,8 +29,8 @@ from services.projection.queries import (
     target_progress,
     who_is_behind,
 )
-from services.projection.queries.cache import Answers, KeptSums
-from services.projection.queries.snapshot import Reader
+from services.projection.queries.cache import KeptSums, ResponseCache
+from services.projection.queries.snapshot import SnapshotReader
 from services.projection.receipts import lookup
 from services.projection.receipts import query as district_receipts
 from shared.contract.events import parse_instant
@@ -119,8 +119,8 @@ def create_app(
     """Return the read API and the dashboard; `services` are the addresses of the domain services, by name, `client`
     asks them."""
     heads = LogHeads(services, client, metrics.health)
-    reader = Reader(pool)
-    pulse = stream.Pulse(reader, heads, clock)
+    reader = SnapshotReader(pool)
+    pulse = stream.CheckpointWatch(reader, heads, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -155,7 +155,7 @@ def create_app(
     describe(app, "projection")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     sums = KeptSums()
-    answers = Answers(reader, heads, sums, clock)
+    answers = ResponseCache(reader, heads, sums, clock)
     app.include_router(plans.routes(reader))
     for question in (target_progress, months, ranking, who_is_behind, outlook, measures):
         app.include_router(question.routes(answers))

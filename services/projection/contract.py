@@ -12,14 +12,16 @@ from fastapi import Path as Named
 from starlette.responses import FileResponse, Response
 
 from shared.http.access import Problem
-from shared.http.openapi import told
+from shared.http.openapi import problem_response
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 _SCHEMA: Final = re.compile(r"[a-z]+\.[a-z0-9-]+\.v[1-9][0-9]*\.json")
 
 
 _NOTHING: Final = Problem(404, "没有这个文件。", "There is no such file.")
-_MAY_LACK: Final[dict[int | str, dict[str, Any]]] = {404: told(_NOTHING, "没有这个文件 There is no such file")}
+_MAY_LACK: Final[dict[int | str, dict[str, Any]]] = {
+    404: problem_response(_NOTHING, "没有这个文件 There is no such file")
+}
 
 
 def add_contract(app: FastAPI, docs: Path = DOCS) -> None:
@@ -77,13 +79,13 @@ def _names(docs: Path) -> dict[str, dict[str, str]]:
     words = yaml.safe_load(file.read_text(encoding="utf-8"))["types"] if file.is_file() else {}
     names = {}
     for schema in sorted((docs / "events").glob("*.json")):
-        told = orjson.loads(schema.read_bytes())
+        problem_response = orjson.loads(schema.read_bytes())
         short = schema.name.rsplit(".", 2)[0]
         plain = short.partition(".")[2]
-        called = str(told.get("description", "")).partition(": ")[0]
+        called = str(problem_response.get("description", "")).partition(": ")[0]
         if called.isascii() or "\n" in called:
             called = words.get(short) or words.get(plain) or short
-        names[str(told["title"])] = {"zh": called, "en": plain.replace("-", " ").capitalize()}
+        names[str(problem_response["title"])] = {"zh": called, "en": plain.replace("-", " ").capitalize()}
     return names
 
 

@@ -35,7 +35,7 @@ from services.subsidy.events import (
 )
 from shared.contract.events import Event, Fact, Report
 from shared.contract.rules import AlreadyOpen, InTheFuture, Rule
-from shared.deciding.decider import Accept, Decision, Domain, Refuse, Standing, View, Wait
+from shared.deciding.decider import Accept, Decision, Domain, FactInForce, Refuse, View, Wait
 from shared.plan.model import Parameters, Plan
 
 
@@ -368,7 +368,7 @@ def may_retract(fact: Fact, view: View) -> Rule | None:
     return AlreadyPaid() if claimed and _net_paid(view) > 0 else None
 
 
-def _certificate(view: View, number: str) -> tuple[CertificateIssued, Standing] | None:
+def _certificate(view: View, number: str) -> tuple[CertificateIssued, FactInForce] | None:
     for event, standing in view.of(CertificateIssued):
         if standing.fact.stream == f"certificate/{number}":
             return event, standing

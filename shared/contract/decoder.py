@@ -20,8 +20,8 @@ from shared.contract.events import (
     NotUnderstood,
     Report,
     Retracts,
+    format_instant,
     parse_instant,
-    show_instant,
 )
 from shared.contract.rules import Rule
 from shared.contract.shapes import ID_FORM, IdentifiedPerson, holds_personal_number, is_credit_code
@@ -43,7 +43,7 @@ _persons: Final = TypeAdapter(IdentifiedPerson)
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Channel:
     """Through which a report came in and for whom its sender may speak (RULES A10).
 
     `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
@@ -98,7 +98,7 @@ class Decoder:
         self.districts = frozenset(districts)
         self.keys = keys
 
-    def decode(self, envelope: Mapping[str, Any], door: Door, received_at: datetime) -> Report | NotUnderstood:
+    def decode(self, envelope: Mapping[str, Any], door: Channel, received_at: datetime) -> Report | NotUnderstood:
         """Return the report, its person replaced by a token, or what is wrong with it (never quoting a value)."""
         reader = _Reader(envelope, self)
         event = reader.event_class()
@@ -141,7 +141,7 @@ class Decoder:
         same = {
             "type": reader.shown_type,
             "subject": reader.subject,
-            "time": show_instant(reader.at),
+            "time": format_instant(reader.at),
             "district": reader.district,
             "corrects": reader.corrects,
             "data": compared,
@@ -288,7 +288,7 @@ class _Reader:
             return event.office
         return is_city(self.district or "") and self.decoder.language.is_of_office(self.subject or "")
 
-    def may_report(self, door: Door) -> bool:
+    def may_report(self, door: Channel) -> bool:
         """Tell whether the sender's credentials cover the source."""
         return bool(self.source and self.source_district) and door.admits(self.source or "", self.source_district or "")
 

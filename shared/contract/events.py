@@ -77,7 +77,7 @@ class Retracts:
     """Takes a report back; only the kernel has such a type."""
 
 
-Role = Opens | Ends | Stands | Adds | Retracts
+SubjectRole = Opens | Ends | Stands | Adds | Retracts
 
 
 class Event(Shape):
@@ -92,7 +92,7 @@ class Event(Shape):
 
     type_name: ClassVar[str]
     subject: ClassVar[str]
-    role: ClassVar[Role]
+    role: ClassVar[SubjectRole]
     dated: ClassVar[str | None]
     ordered: ClassVar[tuple[tuple[str, str], ...]]
     decision: ClassVar[bool]
@@ -110,7 +110,7 @@ class Event(Shape):
         cls,
         *,
         subject: str = "",
-        role: Role | None = None,
+        role: SubjectRole | None = None,
         dated: str | None = None,
         ordered: tuple[tuple[str, str], ...] = (),
         decision: bool = False,
@@ -247,7 +247,7 @@ def parse_instant(text: object) -> datetime | None:
         return None
 
 
-def show_instant(at: datetime) -> str:
+def format_instant(at: datetime) -> str:
     """Return an instant as RFC 3339 in UTC with microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
@@ -312,7 +312,7 @@ class Fact:
             "district": self.district,
             "position": self.position,
             "version": self.version,
-            "recordedat": show_instant(self.recorded_at),
+            "recordedat": format_instant(self.recorded_at),
             "reportsource": self.report_source,
             "reportid": self.report_id,
             "correlationid": self.correlation_id,

@@ -7,20 +7,20 @@ from typing import Any, Final
 
 import yaml
 
-FIXES: Final = Path(__file__).resolve().parents[2] / "docs" / "fixes.yaml"
+REMEDIES: Final = Path(__file__).resolve().parents[2] / "docs" / "fixes.yaml"
 _SEND_TO: Final = "send-to-<service>"
 
 
 @cache
 def written() -> Mapping[str, Mapping[str, Any]]:
     """Return all that is written, by status and code; nothing where the documentation is not there."""
-    if not FIXES.is_file():
+    if not REMEDIES.is_file():
         return {}
-    found: dict[str, Mapping[str, Any]] = yaml.safe_load(FIXES.read_text(encoding="utf-8"))
+    found: dict[str, Mapping[str, Any]] = yaml.safe_load(REMEDIES.read_text(encoding="utf-8"))
     return found
 
 
-def fix_of(code: str) -> dict[str, str] | None:
+def remedy_of(code: str) -> dict[str, str] | None:
     """Return what to do about a code, in both languages; None where nothing is written."""
     wanted = _SEND_TO if code.startswith("send-to-") else code
     for codes in written().values():

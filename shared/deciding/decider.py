@@ -53,7 +53,7 @@ Decision = Accept | Refuse | Wait
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedReport:
     """The report that a correction or a retraction names, as its receipt has it now; `code`: why it was refused; `by`:
     the correction that took its place while it waited."""
 
@@ -65,7 +65,7 @@ class Named:
 
 
 @dataclass(slots=True)
-class Standing:
+class FactInForce:
     """One standing fact, with its end where it has one, and the decisions recorded with it."""
 
     fact: Fact
@@ -134,10 +134,10 @@ class View:
     def __init__(self, facts: Iterable[Fact], without: ReportKey | None = None) -> None:
         self.facts = sorted(facts, key=lambda fact: (fact.service, fact.position))
         self._reports: dict[tuple[str, ReportKey], _Reported] = {}
-        self._by_type: defaultdict[str, list[Standing]] = defaultdict(list)
-        self._streams: defaultdict[str, list[Standing]] = defaultdict(list)
-        self._of_report: dict[tuple[str, ReportKey], Standing] = {}
-        self._ended: dict[tuple[str, ReportKey], Standing] = {}
+        self._by_type: defaultdict[str, list[FactInForce]] = defaultdict(list)
+        self._streams: defaultdict[str, list[FactInForce]] = defaultdict(list)
+        self._of_report: dict[tuple[str, ReportKey], FactInForce] = {}
+        self._ended: dict[tuple[str, ReportKey], FactInForce] = {}
         self.orphans: list[Fact] = []
         self.own_end: Fact | None = None
         for fact in self.facts:
@@ -210,30 +210,30 @@ class View:
         if isinstance(role, Adds) and role.to and not self.opened(fact.stream, role.to, fact.event):
             self.orphans.append(fact)
             return
-        standing = Standing(fact, root)
+        standing = FactInForce(fact, root)
         self._by_type[fact.event.type_name].append(standing)
         self._streams[fact.stream].append(standing)
         self._of_report.setdefault(key, standing)
 
-    def of(self, event: type[E]) -> Iterator[tuple[E, Standing]]:
+    def of(self, event: type[E]) -> Iterator[tuple[E, FactInForce]]:
         """Yield what stands of a type, in the order it was recorded; what was cancelled does not stand (C5)."""
         for standing in self._by_type.get(event.type_name, ()):
             if not standing.void and isinstance(standing.event, event):
                 yield standing.event, standing
 
-    def opened(self, stream: str, opening: str, like: Event) -> Sequence[Standing]:
+    def opened(self, stream: str, opening: str, like: Event) -> Sequence[FactInForce]:
         """Return every opening on a stream, cancelled ones too, that agrees with `like` in the opening's key."""
         return [s for s in self._streams.get(stream, ()) if s.event.type_name == opening and _same_key(s, like)]
 
-    def on(self, stream: str) -> Sequence[Standing]:
+    def on(self, stream: str) -> Sequence[FactInForce]:
         """Return what stands on a stream, ends aside."""
         return self._streams.get(stream, ())
 
-    def of_report(self, service: str, key: ReportKey) -> Standing | None:
+    def of_report(self, service: str, key: ReportKey) -> FactInForce | None:
         """Return what stands because of a report, None when nothing does or when it is an end."""
         return self._of_report.get((service, key))
 
-    def ended_by(self, service: str, key: ReportKey) -> Standing | None:
+    def ended_by(self, service: str, key: ReportKey) -> FactInForce | None:
         """Return what a report ended, None when it stands as no end."""
         return self._ended.get((service, key))
 
@@ -261,7 +261,7 @@ def _differ(name: str, one: Event, other: Event) -> bool:
     return bool(getattr(one, name) != getattr(other, name))
 
 
-def _same_key(standing: Standing, event: Event) -> bool:
+def _same_key(standing: FactInForce, event: Event) -> bool:
     role = standing.event.role
     if not isinstance(role, Opens) or role.key is None:
         return True
@@ -294,7 +294,7 @@ class Domain:
     may_retract: Callable[[Fact, View], Rule | None] = _may_retract
 
 
-def decide(report: Report, facts: Iterable[Fact], domain: Domain, service: str, named: Named | None) -> Decision:
+def decide(report: Report, facts: Iterable[Fact], domain: Domain, service: str, named: NamedReport | None) -> Decision:
     """Decide a report: the first rule of RULES A7 that applies, from `in-the-future` on.
 
     `named`: the report that `corrects` or `report_id` names, None when it was never received here.
@@ -302,7 +302,7 @@ def decide(report: Report, facts: Iterable[Fact], domain: Domain, service: str, 
     if ahead := _ahead_of_time(report):
         return Refuse(rules.InTheFuture(ahead))
     view = View(facts)
-    if (name := names(report)) is not None:
+    if (name := named_report_id(report)) is not None:
         decision = _decide_named(report, name, view, service, named)
         if decision is not None:
             return decision
@@ -312,7 +312,7 @@ def decide(report: Report, facts: Iterable[Fact], domain: Domain, service: str, 
     return _decide_anew(report, view, domain)
 
 
-def names(report: Report) -> str | None:
+def named_report_id(report: Report) -> str | None:
     """Return the id of the report that a correction or a retraction names."""
     return report.event.report_id if isinstance(report.event, ReportRetracted) else report.corrects
 
@@ -367,7 +367,7 @@ def _decide_opening(report: Report, role: Opens, view: View) -> Decision | None:
     return None
 
 
-def _decide_named(report: Report, name: str, view: View, service: str, named: Named | None) -> Decision | None:
+def _decide_named(report: Report, name: str, view: View, service: str, named: NamedReport | None) -> Decision | None:
     """Decide by what is known of the report named (RULES B3, then B2); None when it stands, or waits."""
     retracts = isinstance(report.event, ReportRetracted)
     pointer = "/data/report_id" if retracts else "/corrects"
@@ -451,12 +451,12 @@ def breaks(report: Report, facts: Iterable[Fact], domain: Domain, service: str) 
     return decision.rule if isinstance(decision, Refuse) else None
 
 
-def _next(standing: Standing, view: View) -> Standing | None:
+def _next(standing: FactInForce, view: View) -> FactInForce | None:
     """Return what was opened on the same subject after this."""
     same = view.opened(standing.fact.stream, standing.event.type_name, standing.event)
     return next((other for other in same if other.root > standing.root), None)
 
 
-def values(event: Event) -> dict[str, Any]:
+def event_body(event: Event) -> dict[str, Any]:
     """Return an event's data as it is recorded: JSON values, absent fields left out."""
     return event.model_dump(mode="json", exclude_none=True)

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 
 from shared.contract import rules
-from shared.contract.events import Fact, NotUnderstood, Report, show_instant
+from shared.contract.events import Fact, NotUnderstood, Report, format_instant
 from shared.contract.rules import Rule
-from shared.deciding.decider import Named
+from shared.deciding.decider import NamedReport
 
 
 def _body(
@@ -26,8 +26,8 @@ def _body(
         "status": status,
         "reasons": [rule.reason() for rule in reasons],
         "flags": [],
-        "received_at": show_instant(arrived.received_at),
-        "decided_at": show_instant(decided_at),
+        "received_at": format_instant(arrived.received_at),
+        "decided_at": format_instant(decided_at),
     }
 
 
@@ -71,14 +71,14 @@ def flagged(receipt: bytes, flag: str, decided_at: datetime) -> bytes:
     """Return a later receipt of the same decision, with a flag."""
     shown = orjson.loads(receipt)
     shown["flags"] = [*dict.fromkeys([*shown["flags"], flag])]
-    return orjson.dumps(shown | {"decided_at": show_instant(decided_at)})
+    return orjson.dumps(shown | {"decided_at": format_instant(decided_at)})
 
 
-def named(receipt: bytes) -> Named:
+def named(receipt: bytes) -> NamedReport:
     """Return what a correction or a retraction must know of the report it names."""
     shown = orjson.loads(receipt)
     code = shown["reasons"][0]["code"] if shown["reasons"] else None
-    return Named(shown["type"], shown["subject"], shown["status"], code, shown.get("corrected_by"))
+    return NamedReport(shown["type"], shown["subject"], shown["status"], code, shown.get("corrected_by"))
 
 
 def received_at(receipt: bytes) -> datetime:

@@ -21,8 +21,8 @@ from shared.contract.events import (
     ReportKey,
     ReportRetracted,
     ReportSuspended,
+    format_instant,
     parse_instant,
-    show_instant,
 )
 from shared.contract.rules import Rule
 from shared.deciding import receipts
@@ -30,15 +30,15 @@ from shared.deciding.decider import (
     Accept,
     Decision,
     Domain,
-    Named,
+    FactInForce,
+    NamedReport,
     Refuse,
-    Standing,
     View,
     Wait,
     breaks,
     decide,
-    names,
-    values,
+    event_body,
+    named_report_id,
 )
 from shared.log.event_store import Decided, Head, Recorded, Transaction
 
@@ -54,7 +54,7 @@ class Answer:
     receipt: bytes
 
 
-class Batch:
+class UnitOfWork:
     """Decides reports one after another, each seeing what the earlier ones recorded."""
 
     def __init__(self, languages: Mapping[str, Language], language: Language, domain: Domain, transaction: Transaction,
@@ -76,7 +76,7 @@ class Batch:
 
     async def prepare(self, reports: Sequence[Report]) -> None:
         """Load in a few queries what the decisions of all the reports will need."""
-        named = [(report.source, name) for report in reports if (name := names(report)) is not None]
+        named = [(report.source, name) for report in reports if (name := named_report_id(report)) is not None]
         await self._find([*(report.key for report in reports), *named])
         pending = [report for report in reports if self._decided.get(report.key) is None]
         await self._watch({key for report in pending for key in self._wakes(report)})
@@ -139,7 +139,7 @@ class Batch:
         """Decide one report and record what follows; return the keys of what may now be decided too."""
         facts = await self._facts_for(report)
         # What a resumed report corrects was settled when it was first decided.
-        name = None if report.resumed else names(report)
+        name = None if report.resumed else named_report_id(report)
         named = await self._named((report.source, name)) if name is not None else None
         asked = replace(report, corrects=None) if report.resumed else report
         decision = decide(asked, facts, self._domain, self._service, named)
@@ -165,10 +165,10 @@ class Batch:
         facts: list[Fact] = []
         if isinstance(decision, Accept):
             facts.append(self._record(report, report.event, report.body, report.corrects))
-            facts += [self._record(report, event, values(event), cause=facts[0]) for event in decision.also]
+            facts += [self._record(report, event, event_body(event), cause=facts[0]) for event in decision.also]
         elif isinstance(decision, Refuse) and (report.corrects is None or report.resumed):
             also = self._domain.refusal(report.event, decision.rule)
-            facts += [self._record(report, event, values(event)) for event in also]
+            facts += [self._record(report, event, event_body(event)) for event in also]
         refused = decision.rule if isinstance(decision, Refuse) else None
         first = facts[0] if facts else None
         receipt = receipts.decided(report, self._service, self.head.tick(), first, refused, waits_for)
@@ -223,7 +223,7 @@ class Batch:
 
     def _flag(self, report: Report, reason: str, cause: Fact) -> None:
         flagged = DecisionFlagged(report_id=report.id, flag="needs-review", reason=reason)
-        self._record(report, flagged, values(flagged), cause=cause)
+        self._record(report, flagged, event_body(flagged), cause=cause)
         known = self._decided[report.key]
         if known is not None:
             self._bind(report, receipts.flagged(known.receipt, "needs-review", self.head.tick()))
@@ -232,7 +232,7 @@ class Batch:
         """Let an accepted report wait again for what was taken back (RULES B6)."""
         report = await self._report_of(fact)
         suspended = ReportSuspended(report_id=report.id, reason=f"waits-for:{stream}")
-        self._record(report, suspended, values(suspended), cause=cause)
+        self._record(report, suspended, event_body(suspended), cause=cause)
         report.resumed = True
         self._settle(report, Wait(stream, stream))
 
@@ -356,7 +356,7 @@ class Batch:
                 return facts
             keys |= more
 
-    async def _tagged(self, tag: str) -> list[Standing]:
+    async def _tagged(self, tag: str) -> list[FactInForce]:
         """Return what stands with a tag, one a report."""
         await self._load({tag})
         streams = {fact.stream for fact in self._facts.get(tag, ())}
@@ -387,7 +387,7 @@ class Batch:
             found = await self._transaction.decided(missing)
             self._decided |= {key: found.get(key) for key in missing}
 
-    async def _named(self, key: ReportKey) -> Named | None:
+    async def _named(self, key: ReportKey) -> NamedReport | None:
         await self._find([key])
         decided = self._decided[key]
         return receipts.named(decided.receipt) if decided else None
@@ -468,7 +468,7 @@ _STORED: Final = (
 def store_waiting(report: Report) -> bytes:
     """Return a waiting report as it is stored; its person is sealed already."""
     stored = {name: getattr(report, name) for name in _STORED}
-    return orjson.dumps(stored | {"digest": report.digest.hex(), "received_at": show_instant(report.received_at)})
+    return orjson.dumps(stored | {"digest": report.digest.hex(), "received_at": format_instant(report.received_at)})
 
 
 def restore_waiting(stored: bytes, language: Language) -> Report:

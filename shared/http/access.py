@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.contract.decoder import Door
+from shared.contract.decoder import Channel
 from shared.http.api_keys import Key, KeyRing, Role
 from shared.observability.health import Health
 
@@ -32,7 +32,7 @@ _OPEN: Final = PROBES | {"/", "/docs", "/map.json", "/openapi.json", "/asyncapi.
 _OPEN_BELOW: Final = ("/assets/", "/schemas/")
 # What each role may, by method and beginning of the path; the longest that fits decides, what none fits is nobody's.
 # Which sources a district or a planner speaks for is decided report by report (RULES A10).
-MAY: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
+PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/v1/events"): frozenset({Role.DISTRICT, Role.PLANNER}),
     ("POST", "/v1/plans"): frozenset({Role.PLANNER}),
     ("GET", "/v1/receipts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
@@ -111,7 +111,7 @@ def language_in(scope: Scope) -> Language | None:
     return language_of(Headers(scope=scope).get("accept-language"))
 
 
-class Bucket:
+class TokenBucket:
     """Tokens that come back at a rate and are kept up to a burst."""
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
@@ -133,11 +133,11 @@ class Caller:
     """Who asks: a key, or anybody while no keys are set."""
 
     key: Key | None = None
-    bucket: Bucket | None = field(default=None, repr=False)
+    bucket: TokenBucket | None = field(default=None, repr=False)
 
-    def door(self) -> Door:
+    def door(self) -> Channel:
         """Return for whom the caller may speak."""
-        return Door() if self.key is None else Door(prefixes=self.key.prefixes, role=self.key.role)
+        return Channel() if self.key is None else Channel(prefixes=self.key.prefixes, role=self.key.role)
 
     def being(self, roles: frozenset[Role]) -> "Caller":
         """Return the caller; raise a Problem unless it has one of these roles."""
@@ -177,12 +177,12 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-class Gate:
+class AccessControl:
     """Lets in whom the keys allow, and adds to every answer what none may be without."""
 
     def __init__(self, app: App, ring: KeyRing, rate: float, health: Health) -> None:
         self._app, self._ring, self._rate, self._health = app, ring, rate, health
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -216,7 +216,7 @@ class Gate:
             raise NOT_ALLOWED
         bucket = self._buckets.get(key.id)
         if bucket is None:
-            bucket = self._buckets[key.id] = Bucket(self._rate, max(self._rate, _BURST), time.monotonic())
+            bucket = self._buckets[key.id] = TokenBucket(self._rate, max(self._rate, _BURST), time.monotonic())
         caller = Caller(key, bucket)
         caller.spend(1)
         return caller
@@ -245,7 +245,7 @@ def is_open(path: str) -> bool:
 
 def _allowed(method: str, path: str) -> frozenset[Role]:
     found, length = frozenset[Role](), -1
-    for (m, beginning), roles in MAY.items():
+    for (m, beginning), roles in PERMISSIONS.items():
         if m == method and len(beginning) > length and (path + "/").startswith(beginning + "/"):
             found, length = roles, len(beginning)
     return found

@@ -15,7 +15,7 @@ from typing import Annotated, Final, Self
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from shared.observability.health import Refused
+from shared.observability.health import ConfigurationError
 
 _log = structlog.get_logger()
 _PEPPER: Final = re.compile(r"[0-9a-fA-F]{64}")
@@ -39,7 +39,7 @@ class Role(StrEnum):
         return self in (Role.DISTRICT, Role.PLANNER)
 
 
-class KeyFileError(Refused):
+class KeyFileError(ConfigurationError):
     """The key file cannot be used, or what was asked of it makes no sense; one sentence in both languages."""
 
     def __init__(self, zh: str, en: str) -> None:

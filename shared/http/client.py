@@ -4,7 +4,7 @@ import ssl
 
 import httpx
 
-from shared.observability.health import Refused
+from shared.observability.health import ConfigurationError
 from shared.process.process import Settings
 
 
@@ -22,6 +22,6 @@ def _trusted(settings: Settings) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=str(settings.ca))
     except OSError as error:
         why = error.strerror or "不是证书 no certificate"
-        raise Refused(
+        raise ConfigurationError(
             f"SKILLPLAN_CA={settings.ca} 无法使用({why})。 SKILLPLAN_CA cannot be used as an authority to trust."
         ) from None

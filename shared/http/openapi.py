@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from shared.http.access import NO_KEY, NOT_ALLOWED, Problem, is_open, too_often
 
-KEPT: Final = Path(__file__).resolve().parents[2] / "docs" / "api"
+EXAMPLES: Final = Path(__file__).resolve().parents[2] / "docs" / "api"
 PROBLEM: Final = "application/problem+json"
 _EVERYWHERE: Final = {
     401: ("没有密钥,或密钥不可用 No key, or none that is valid", NO_KEY),
@@ -40,12 +40,12 @@ _INTRODUCTION: Final = (
 Node = dict[str, Any]
 
 
-def told(problem: Problem, description: str) -> Node:
+def problem_response(problem: Problem, description: str) -> Node:
     """Return how a route declares that it may answer with a problem."""
     return {"description": description, "content": {PROBLEM: {"example": orjson.loads(problem.body())}}}
 
 
-def describe(app: FastAPI, name: str, folder: Path = KEPT) -> None:
+def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
     """Complete `/openapi.json` with what is kept in a file of this name; without the file it has no examples."""
     plain = app.openapi
 
@@ -60,7 +60,9 @@ def describe(app: FastAPI, name: str, folder: Path = KEPT) -> None:
 def _completed(document: Node, kept: Mapping[str, Node]) -> Node:
     document["info"]["description"] = _INTRODUCTION
     parts = document.setdefault("components", {})
-    schemas = {name: told for name, told in parts.get("schemas", {}).items() if name not in _NOT_OURS}
+    schemas = {
+        name: problem_response for name, problem_response in parts.get("schemas", {}).items() if name not in _NOT_OURS
+    }
     parts["schemas"] = schemas | {"Problem": _PROBLEM}
     parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
@@ -85,7 +87,7 @@ def _complete(operation: Node, seen: Node, open_: bool) -> None:
     if not open_:
         operation["security"] = [{"key": []}]
         for number, (description, problem) in _EVERYWHERE.items():
-            responses.setdefault(str(number), told(problem, description))
+            responses.setdefault(str(number), problem_response(problem, description))
     for response in responses.values():
         if PROBLEM in response.get("content", {}):
             response["content"][PROBLEM]["schema"] = {"$ref": "#/components/schemas/Problem"}

@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shared.http.access import App, Problem, problem_of
-from shared.observability.health import Refused
+from shared.observability.health import ConfigurationError
 
 _MOST_HEADERS: Final = 100
 _LARGEST_HEAD: Final = 32 * 1024
@@ -28,7 +28,7 @@ _FULL: Final = Problem(
 )
 
 
-class TlsRefused(Refused):
+class TlsRefused(ConfigurationError):
     """Certificate and key cannot be used."""
 
 

@@ -106,7 +106,7 @@ class Broker:
 
     def client(self) -> dict[str, Any]:
         """Return what every client of aiokafka is told, its faults mended."""
-        mend_clients()
+        patch_clients()
         return {"bootstrap_servers": self.servers, **self._security()}
 
     def _security(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Broker:
         return None
 
 
-def mend_clients() -> None:
+def patch_clients() -> None:
     """Mend every client of this process, Faust's too. Repeating it is harmless."""
     AIOKafkaClient._metadata_update = _ask_patiently
     fetcher.MemoryRecords = _Records

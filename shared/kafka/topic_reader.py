@@ -21,7 +21,7 @@ _GROUP_SECONDS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredMessage:
     """A message on a topic."""
 
     topic: str
@@ -30,7 +30,7 @@ class Stored:
     headers: Mapping[str, bytes]
 
 
-class Published:
+class TopicReader:
     """The topics that one service writes, as they stand now."""
 
     def __init__(self, broker: Broker, service: str, group: str | None = None) -> None:
@@ -69,12 +69,12 @@ class Published:
                     highest = (position, message.value)
         return highest
 
-    async def facts(self) -> AsyncIterator[list[Stored]]:
+    async def facts(self) -> AsyncIterator[list[StoredMessage]]:
         """Yield every fact on the topic, in order, repeats too."""
         async for messages in self._read({self._events: (0, await self.end())}):
             yield [message for message in messages if position_of(message.value)]
 
-    async def receipts(self, districts: Iterable[str]) -> AsyncIterator[list[Stored]]:
+    async def receipts(self, districts: Iterable[str]) -> AsyncIterator[list[StoredMessage]]:
         """Yield every receipt on the topics of some districts, whichever service gave it."""
         places = [aiokafka.TopicPartition(f"receipts.{district}", 0) for district in districts]
         async for messages in self._read({place: (0, end) for place, end in (await self._ends(places)).items()}):
@@ -128,7 +128,9 @@ class Published:
             raise KafkaTimeoutError from None
         return ends
 
-    async def _read(self, spans: Mapping[aiokafka.TopicPartition, tuple[int, int]]) -> AsyncIterator[list[Stored]]:
+    async def _read(
+        self, spans: Mapping[aiokafka.TopicPartition, tuple[int, int]]
+    ) -> AsyncIterator[list[StoredMessage]]:
         """Yield what stands between offsets, in order within each partition."""
         self._consumer.assign(list(spans))
         for place, (first, _) in spans.items():
@@ -144,7 +146,7 @@ class Published:
                     raise KafkaTimeoutError
                 for place, messages in got.items():
                     yield [
-                        Stored(message.topic, message.key or b"", message.value or b"", dict(message.headers))
+                        StoredMessage(message.topic, message.key or b"", message.value or b"", dict(message.headers))
                         for message in messages
                         if message.offset < spans[place][1]
                     ]

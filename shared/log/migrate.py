@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from shared.observability.health import Refused
+from shared.observability.health import ConfigurationError
 
 _NAME: Final = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
 _ROLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -22,7 +22,7 @@ _TABLE: Final = """create table if not exists migration (
 )"""
 
 
-class MigrationRefused(Refused):
+class MigrationRefused(ConfigurationError):
     """The files and the database disagree; going on would leave the tables in a state nobody wrote down."""
 
 
@@ -31,17 +31,21 @@ async def connect(dsn: str, setting: str) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "skillplan"})
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
-        raise Refused(f"PostgreSQL 拒绝了 {setting} 的用户或密码。 It refuses the user or the password.") from None
+        raise ConfigurationError(
+            f"PostgreSQL 拒绝了 {setting} 的用户或密码。 It refuses the user or the password."
+        ) from None
     except asyncpg.InvalidCatalogNameError:
-        raise Refused(f"{setting} 所指的数据库不存在。 There is no such database.") from None
+        raise ConfigurationError(f"{setting} 所指的数据库不存在。 There is no such database.") from None
     except asyncpg.ClientConfigurationError:
-        raise Refused(f"{setting} 不是 PostgreSQL 地址。 It is no address of a PostgreSQL database.") from None
+        raise ConfigurationError(
+            f"{setting} 不是 PostgreSQL 地址。 It is no address of a PostgreSQL database."
+        ) from None
 
 
-def unreachable(setting: str, error: BaseException) -> Refused:
+def unreachable(setting: str, error: BaseException) -> ConfigurationError:
     """Return what to say when a command needs the database now and it does not answer."""
     why = type(error).__name__
-    return Refused(
+    return ConfigurationError(
         f"连不上 {setting} 所指的 PostgreSQL({why}),什么也没有改动。 It does not answer; nothing was changed."
     )
 
@@ -55,12 +59,12 @@ async def check(connection: asyncpg.Connection, folder: Path | Traversable, serv
         rows = []
     applied = {row["name"]: row["sha256"] for row in rows}
     if missing := sorted(files.keys() - applied.keys()):
-        raise Refused(
+        raise ConfigurationError(
             f"数据库缺少迁移 {', '.join(missing)};请先运行 python -m services.{service} migrate。"
             f" The database lacks these migrations; run python -m services.{service} migrate first."
         )
     if newer := sorted(applied.keys() - files.keys()):
-        raise Refused(
+        raise ConfigurationError(
             f"数据库比代码新(已应用 {', '.join(newer)});请用相应版本的代码。"
             " The database is newer than this code; use the version that made it."
         )

@@ -12,9 +12,9 @@ import orjson
 import structlog
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from shared.contract.events import show_instant
+from shared.contract.events import format_instant
 from shared.kafka.clients import Broker
-from shared.kafka.topic_reader import Published
+from shared.kafka.topic_reader import TopicReader
 from shared.log.event_store import UNAVAILABLE, read_queries
 from shared.observability import tracing
 from shared.observability.health import Health
@@ -89,7 +89,7 @@ class Relay:
                 await asyncio.sleep(1)
             if (problem := await self._broker.problem(self._topics)) is not None:
                 raise KafkaConnectionError(problem)
-            published = await stack.enter_async_context(Published(self._broker, self._service))
+            published = await stack.enter_async_context(TopicReader(self._broker, self._service))
             await self._compare(connection, published)
             producer = aiokafka.AIOKafkaProducer(
                 acks="all",
@@ -104,7 +104,7 @@ class Relay:
             await producer.start()
             await self._pump(connection, producer, published)
 
-    async def _compare(self, connection: asyncpg.Connection, published: Published) -> None:
+    async def _compare(self, connection: asyncpg.Connection, published: TopicReader) -> None:
         """Compare the log with its topic, and let the service decide when the log is no shorter (decision 0020).
 
         Where the topic is shorter than what was sent, it was lost and made anew: it gets what is missing again.
@@ -125,7 +125,7 @@ class Relay:
         await connection.execute(_SQL["compared"])
 
     async def _pump(
-        self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer, published: Published
+        self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer, published: TopicReader
     ) -> None:
         recorded = asyncio.Event()
         await connection.add_listener("recorded", lambda *_: recorded.set())
@@ -214,7 +214,7 @@ class Relay:
             "reason": reason,
             "size": size,
             "digest": digest,
-            "at": show_instant(at),
+            "at": format_instant(at),
         }
         return "quarantine", f"{self._service} {number}".encode(), orjson.dumps(value), _JSON
 

@@ -12,7 +12,7 @@ class _Word:
     good_for: float | None
 
 
-class Refused(Exception):
+class ConfigurationError(Exception):
     """What an operator must put right before a process can work; one sentence in both languages."""
 
 

@@ -23,8 +23,8 @@ def load_plans(folder: str | Path) -> tuple[Plan, ...]:
     """
     files = sorted(Path(folder).glob("*.yaml"))
     if not files:
-        raise PlanError([Fault(str(folder), 0, "", "至少一个计划文件 *.yaml", "at least one plan file *.yaml")])
-    faults: list[Fault] = []
+        raise PlanError([PlanFault(str(folder), 0, "", "至少一个计划文件 *.yaml", "at least one plan file *.yaml")])
+    faults: list[PlanFault] = []
     plans: dict[str, Plan] = {}
     for file in files:
         try:
@@ -33,7 +33,7 @@ def load_plans(folder: str | Path) -> tuple[Plan, ...]:
             faults += error.faults
             continue
         if plan.id in plans:
-            faults.append(Fault(str(file), 1, "id", "各计划的 id 不同", f"an id that no other plan has: {plan.id}"))
+            faults.append(PlanFault(str(file), 1, "id", "各计划的 id 不同", f"an id that no other plan has: {plan.id}"))
         plans[plan.id] = plan
     if faults:
         raise PlanError(faults)
@@ -65,9 +65,9 @@ def check_plan(document: object) -> Plan:
         plan = Plan.model_validate(document)
     except ValidationError as error:
         raise PlanError(
-            [Fault("", 0, _shown(e["loc"]), "有效内容", "what may stand there") for e in error.errors()]
+            [PlanFault("", 0, _shown(e["loc"]), "有效内容", "what may stand there") for e in error.errors()]
         ) from None
-    if faults := [Fault("", 0, _shown(path), zh, en) for path, zh, en in _contradictions(plan)]:
+    if faults := [PlanFault("", 0, _shown(path), zh, en) for path, zh, en in _contradictions(plan)]:
         raise PlanError(faults)
     return plan
 
@@ -77,7 +77,7 @@ def _shown(path: Iterable[str | int]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PlanFault:
     """One thing wrong in a plan file."""
 
     file: str
@@ -93,7 +93,7 @@ class Fault:
 class PlanError(Exception):
     """A plan file cannot be used; its text has one line a fault."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[PlanFault]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = tuple(faults)
 
@@ -134,7 +134,7 @@ class _Source:
         self.name = name
         self.lines: dict[_Path, int] = {(): 1}
         self.keys: dict[_Path, list[str]] = {}
-        self.faults: list[Fault] = []
+        self.faults: list[PlanFault] = []
         self.content: object = None
         loader = yaml.CSafeLoader(text)  # in C: every process reads the plans when it starts
         try:
@@ -143,9 +143,9 @@ class _Source:
                 self.content = self._construct(loader, node, ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
-            self.faults.append(Fault(name, mark.line + 1 if mark else 1, "", "YAML", f"YAML: {error.problem}"))
+            self.faults.append(PlanFault(name, mark.line + 1 if mark else 1, "", "YAML", f"YAML: {error.problem}"))
         except (ValueError, yaml.YAMLError) as error:
-            self.faults.append(Fault(name, 1, "", "YAML", f"YAML: {error}"))
+            self.faults.append(PlanFault(name, 1, "", "YAML", f"YAML: {error}"))
         finally:
             loader.dispose()
 
@@ -174,14 +174,14 @@ class _Source:
         self.keys[path] = [key for key in content if isinstance(key, str)]
         return content
 
-    def fault(self, path: _Path, zh: str, en: str) -> Fault:
+    def fault(self, path: _Path, zh: str, en: str) -> PlanFault:
         """Return a fault at a path; its line is that of the nearest part that is there."""
         known = path
         while known not in self.lines:
             known = known[:-1]
-        return Fault(self.name, self.lines[known], _shown(path), zh, en)
+        return PlanFault(self.name, self.lines[known], _shown(path), zh, en)
 
-    def locate_all(self, errors: Iterable[ErrorDetails]) -> Iterator[Fault]:
+    def locate_all(self, errors: Iterable[ErrorDetails]) -> Iterator[PlanFault]:
         """Yield a fault for each thing that pydantic found."""
         for error in errors:
             path = self._path(error)
@@ -198,7 +198,7 @@ class _Source:
                 path = (*path, step)
         return path
 
-    def _locate(self, error: ErrorDetails, path: _Path) -> Fault:
+    def _locate(self, error: ErrorDetails, path: _Path) -> PlanFault:
         context = error.get("ctx", {})
         kind = error["type"]
         if kind == "plan":

@@ -28,11 +28,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contract.shapes import holds_personal_number
-from shared.http.access import PROBES, Gate
+from shared.http.access import PROBES, AccessControl
 from shared.http.api_keys import KeyRing
 from shared.http.server import Configuration, Limits
 from shared.kafka.clients import BrokerSettings, wrong_settings
-from shared.observability.health import Refused
+from shared.observability.health import ConfigurationError
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import HEADER, trace_id
 
@@ -242,7 +242,7 @@ async def serve(
     # Probes alone have nothing to guard.
     if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
-    gate: ASGIApp = _Watched(Gate(app, ring, settings.rate, metrics.health), metrics)
+    gate: ASGIApp = _Watched(AccessControl(app, ring, settings.rate, metrics.health), metrics)
     if origins := settings.cors.split():
         # Before the gate: a browser asks what it may without showing a key.
         gate = CORSMiddleware(
@@ -271,7 +271,7 @@ async def serve(
 def _open(settings: Settings) -> None:
     """Say that everybody is let in; refuse it where the address reaches further than this machine (RULES A10)."""
     if not settings.open and not _is_loopback(settings.host):
-        raise Refused(
+        raise ConfigurationError(
             f"未设密钥(SKILLPLAN_KEYS),不得监听 {settings.host}:任何人都能以任何 source 报告。"
             "请先建密钥,或只监听 127.0.0.1;若由别处把守(例如容器端口只发布在 127.0.0.1),设 SKILLPLAN_OPEN=true。"
             f" No keys are set (SKILLPLAN_KEYS): listening on {settings.host} would let anybody report for any source. "

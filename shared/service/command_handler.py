@@ -11,7 +11,7 @@ from shared.contract.decoder import Decoder
 from shared.contract.events import Fact, Language, NotUnderstood, Report
 from shared.contract.shapes import Person
 from shared.deciding.decider import Domain
-from shared.deciding.unit_of_work import Answer, Batch, decode_fact
+from shared.deciding.unit_of_work import Answer, UnitOfWork, decode_fact
 from shared.log.event_store import UNAVAILABLE, EventStore, Head, Transaction
 from shared.log.sealing import Seal
 from shared.observability.tracing import Tracing, trace_id
@@ -91,7 +91,7 @@ class CommandHandler:
         await self.store.announce()
         return answers
 
-    async def _decide(self, batch: Batch, report: Report) -> Answer:
+    async def _decide(self, batch: UnitOfWork, report: Report) -> Answer:
         try:
             return await batch.decide(report)
         except UNAVAILABLE:
@@ -143,8 +143,8 @@ class CommandHandler:
             await self.store.announce()
         return len(overdue)
 
-    def _batch(self, transaction: Transaction, head: Head) -> Batch:
-        return Batch(self._languages, self.language, self.domain, transaction, head)
+    def _batch(self, transaction: Transaction, head: Head) -> UnitOfWork:
+        return UnitOfWork(self._languages, self.language, self.domain, transaction, head)
 
     async def _seal_persons(self, transaction: Transaction, reports: Iterable[Report]) -> None:
         personal = [(report, report.body["person"]["token"]) for report in reports if report.personal is not None]

@@ -27,7 +27,7 @@ from shared.contract.events import NotUnderstood, Report
 from shared.deciding.unit_of_work import Answer
 from shared.http.access import Caller, Problem, caller_of, language_in, problem_of
 from shared.http.api_keys import Role
-from shared.http.openapi import describe, told
+from shared.http.openapi import describe, problem_response
 from shared.http.server import SLOW
 from shared.log.event_store import UNAVAILABLE
 from shared.observability.tracing import HEADER
@@ -54,7 +54,9 @@ AWAY: Final = Problem(
     "The service cannot decide now (database away); send it again.",
     retry_after="2",
 )
-_NOT_NOW: Final = told(AWAY, "暂时不能作出决定 The service cannot decide now; send it again after Retry-After")
+_NOT_NOW: Final = problem_response(
+    AWAY, "暂时不能作出决定 The service cannot decide now; send it again after Retry-After"
+)
 _OTHER_TYPE: Final = Problem(
     415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
 )
@@ -117,7 +119,7 @@ def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ReportIntake:
     """Where reports are decided that came over HTTP; a service's own routes work with it, too."""
 
     handler: CommandHandler
@@ -138,7 +140,7 @@ class Desk:
             raise AWAY from None
 
 
-Routes = Callable[[Desk], APIRouter]
+Routes = Callable[[ReportIntake], APIRouter]
 
 
 def create_app(
@@ -151,7 +153,7 @@ def create_app(
     `reporters`: whose keys may report here. `routes`: what the service answers besides.
     """
     group, decoder, store, service = GroupCommit(handler), handler.decoder, handler.store, handler.service
-    desk = Desk(handler, group)
+    desk = ReportIntake(handler, group)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -182,9 +184,9 @@ def create_app(
             200: {"description": "受理或重复;一批为各回执 Accepted, or a duplicate; of a batch: the receipts"},
             202: {"description": "等待尚未报告的事 Waiting for something not reported yet"},
             400: {"description": "不是 JSON No JSON"},
-            408: told(SLOW, "请求未在限定时间内到齐 The request did not arrive in time"),
+            408: problem_response(SLOW, "请求未在限定时间内到齐 The request did not arrive in time"),
             413: {"description": "过大或过多 Too large, or too many events"},
-            415: told(_OTHER_TYPE, "内容类型不符 Another content type"),
+            415: problem_response(_OTHER_TYPE, "内容类型不符 Another content type"),
             422: {"description": "拒绝、有误或发错服务 Refused, invalid or misdirected: the receipt says why"},
             503: _NOT_NOW,
         },
@@ -295,8 +297,8 @@ def answer_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         names = ", ".join(sorted({str(fault["loc"][-1]) for fault in error.errors()}))
-        told = Problem(422, f"请求参数缺失或不正确:{names}。", f"Missing or wrong in the request: {names}.")
-        return told.response(language_in(request.scope))
+        problem_response = Problem(422, f"请求参数缺失或不正确:{names}。", f"Missing or wrong in the request: {names}.")
+        return problem_response.response(language_in(request.scope))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

@@ -16,7 +16,7 @@ import stamina
 import structlog
 from faust.types import EventT
 
-from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker, mend_clients
+from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker, patch_clients
 from shared.log.event_store import UNAVAILABLE
 from shared.observability.health import Health
 from shared.process.process import end_process_if_failed
@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class KafkaMessage:
     """One Kafka message as it came in; `at` is the broker's append time in seconds since 1970."""
 
     topic: str
@@ -42,7 +42,7 @@ class Message:
     at: float
 
 
-Handle = Callable[[Sequence[Message]], Awaitable[None]]
+Handle = Callable[[Sequence[KafkaMessage]], Awaitable[None]]
 
 
 class Inbox:
@@ -52,7 +52,7 @@ class Inbox:
         self._health = health
         self._broker = broker
         self._topics: set[str] = set()
-        mend_clients()
+        patch_clients()
         self._app = faust.App(
             group,
             broker=[f"kafka://{server}" for server in broker.servers.split(",")],
@@ -111,7 +111,7 @@ class Inbox:
 
         self._app.agent(channel, name=name, concurrency=1)(agent)
 
-    async def _retry(self, name: str, handle: Handle, messages: Sequence[Message]) -> None:
+    async def _retry(self, name: str, handle: Handle, messages: Sequence[KafkaMessage]) -> None:
         self._pausing += 1  # between the attempts, too: waiting for the database is no stall
         try:
             async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=5.0):
@@ -237,11 +237,11 @@ def _credentials(broker: Broker) -> Any:
     return faust.SSLCredentials(broker.trusted) if broker.trusted else None
 
 
-def _message(event: EventT[bytes]) -> Message:
+def _message(event: EventT[bytes]) -> KafkaMessage:
     message = event.message
     headers: Any = message.headers or ()
     pairs = headers.items() if isinstance(headers, dict) else headers
-    return Message(
+    return KafkaMessage(
         message.topic,
         message.partition,
         message.offset,

@@ -18,17 +18,17 @@ from pydantic import Field, SecretStr
 from starlette.applications import Starlette
 
 from shared.contract.cloudevents import NotReadableError, from_kafka, parse_object
-from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Language, NotUnderstood, Report
 from shared.deciding.decider import Domain
 from shared.deciding.unit_of_work import Answer
 from shared.http.api_keys import Role
-from shared.kafka.topic_reader import Published
+from shared.kafka.topic_reader import TopicReader
 from shared.log.event_store import UNAVAILABLE, EventStore, NotCompared, foreign_keys, open_pool
 from shared.log.migrate import check, connect, migrate
 from shared.log.outbox_relay import Relay
 from shared.log.sealing import Seal
-from shared.observability.health import Health, Refused
+from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics, Reading
 from shared.observability.tracing import Tracing
 from shared.plan.loading import PlanError, load_plans
@@ -39,7 +39,7 @@ from shared.service.recovery import CannotRecover, recover
 
 if TYPE_CHECKING:
     from shared.service.http_reports import Routes
-    from shared.service.kafka_reports import Message
+    from shared.service.kafka_reports import KafkaMessage
 
 _MIGRATIONS: Final = resources.files("shared.log") / "migrations"
 _TRIED_WITHIN: Final = 15.0
@@ -177,7 +177,7 @@ async def _check_database(service: str, dsn: str, keys: Mapping[str, bytes]) -> 
         return
     if wrong:
         names = ", ".join(f"SKILLPLAN_{name.upper()}" for name in wrong)
-        raise Refused(
+        raise ConfigurationError(
             f"{names} 不是这个数据库一直使用的密钥:同一个人会被当作另一个人。请用原来的密钥。"
             f" {names}: not what this database was begun with; the same person would become another. Use the old one."
         )
@@ -244,7 +244,7 @@ class Worker:
         self._read_again: dict[str, int] = {}
         self._reading: set[asyncio.Task[None]] = set()
 
-    async def _take_reports(self, messages: "Sequence[Message]") -> None:
+    async def _take_reports(self, messages: "Sequence[KafkaMessage]") -> None:
         arrived: list[Report | NotUnderstood] = []
         unreadable = []
         began = self._parts.tracing.now()
@@ -256,13 +256,13 @@ class Worker:
                 place = (message.topic, message.partition, message.offset)
                 unreadable.append(Unreadable(*place, str(error), message.value or b"", at))
             else:
-                door = Door(district=message.topic.rpartition(".")[2])
+                door = Channel(district=message.topic.rpartition(".")[2])
                 arrived.append(self._parts.handler.decoder.decode(envelope, door, at))
         self._parts.tracing.receive((report for report in arrived if isinstance(report, Report)), began)
         await self._parts.handler.handle(arrived, unreadable)
 
-    def _hear(self, service: str) -> Callable[[Sequence["Message"]], Awaitable[None]]:
-        async def hear(messages: "Sequence[Message]") -> None:
+    def _hear(self, service: str) -> Callable[[Sequence["KafkaMessage"]], Awaitable[None]]:
+        async def hear(messages: "Sequence[KafkaMessage]") -> None:
             facts = []
             for message in messages:
                 try:
@@ -294,7 +294,7 @@ class Worker:
         """Hear a log again when less is to come than is missing: the database is older than what was acknowledged."""
         for language in self._parts.service.hears:
             service = language.service
-            async with Published(self._parts.settings.broker, service, self._group) as published:
+            async with TopicReader(self._parts.settings.broker, service, self._group) as published:
                 (position, _), to_come = await published.last(), await published.to_come()
             heard = await self._parts.store.subscription(service)
             if position - heard > to_come:
@@ -360,7 +360,7 @@ def main(service: Service) -> None:
                 uvloop.run(_serve(service, settings))
             case _:
                 uvloop.run(_work(service, settings))
-    except (Refused, PlanError, CannotRecover) as error:
+    except (ConfigurationError, PlanError, CannotRecover) as error:
         sys.exit(str(error))
 
 

@@ -21,7 +21,7 @@ from shared.deciding import receipts
 from shared.deciding.decider import Domain
 from shared.deciding.unit_of_work import decode_fact, store_waiting
 from shared.kafka.clients import Broker
-from shared.kafka.topic_reader import Published, Stored, position_of
+from shared.kafka.topic_reader import StoredMessage, TopicReader, position_of
 from shared.log.event_store import read_queries
 
 _SQL: Final = read_queries("shared.service", "recovery.sql")
@@ -72,7 +72,7 @@ async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, 
     service = language.service
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        async with Published(broker, service, f"skillplan-{service}") as published, connection.transaction():
+        async with TopicReader(broker, service, f"skillplan-{service}") as published, connection.transaction():
             if not await published.await_no_member():
                 raise CannotRecover(
                     f"{service} 的 worker 仍在运行,请先停止 the worker of {service} runs; stop it first"
@@ -81,7 +81,7 @@ async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, 
             await taking.begin()
             async for messages in published.facts():
                 await taking.take_facts(messages)
-            told: dict[bytes, Stored] = {}
+            told: dict[bytes, StoredMessage] = {}
             async for messages in published.receipts(districts):
                 told |= {message.value: message for message in messages if taking.is_beyond(message.value)}
             await taking.take_receipts(told.values())
@@ -115,7 +115,7 @@ class _Taking:
         self._reached = self._at
         self.taken.since = self._at if self._kept else None
 
-    async def take_facts(self, messages: Sequence[Stored]) -> None:
+    async def take_facts(self, messages: Sequence[StoredMessage]) -> None:
         """Append what comes next; see that all the rest is there already, byte by byte."""
         for message in messages:
             position = position_of(message.value)
@@ -156,7 +156,7 @@ class _Taking:
         at = parse_instant(shown.get("decided_at"))
         return shown.get("service") == self._language.service and at is not None and at > self._at
 
-    async def take_receipts(self, messages: Iterable[Stored]) -> None:
+    async def take_receipts(self, messages: Iterable[StoredMessage]) -> None:
         """Take receipts in the order they were given; what they bind is bound again."""
         shown = [(orjson.loads(message.value), message) for message in messages]
         shown.sort(key=lambda one: str(one[0]["decided_at"]))
@@ -234,6 +234,6 @@ class _Taking:
         )
 
 
-def _binds(told: dict[str, Any], message: Stored) -> bool:
+def _binds(told: dict[str, Any], message: StoredMessage) -> bool:
     known = told.get("source") is not None and told.get("id") is not None
     return known and not message.key.endswith(b" undecided")

@@ -14,8 +14,8 @@ from tests.bench.growth import measure_growth
 from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
-from tests.bench.report import Row, memory, table
-from tests.harness.bench import Stage, open_stage
+from tests.bench.report import BenchRow, memory, table
+from tests.harness.bench import BenchServers, bench_servers
 
 
 def main() -> None:
@@ -28,8 +28,8 @@ def main() -> None:
     if size not in SIZES:
         parser.error(f"BENCH_SIZE: {' | '.join(SIZES)}")
     since = time.monotonic()
-    rows: list[Row] = []
-    with open_stage() as stage:
+    rows: list[BenchRow] = []
+    with bench_servers() as stage:
         for name in asked.only or _PARTS:
             _say(f"… {name}")
             rows += _PARTS[name](stage, SIZES[size])
@@ -41,18 +41,18 @@ def main() -> None:
         asked.json.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _append(stage: Stage, sizes: Sizes) -> list[Row]:
+def _append(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
     return [measure_append(stage, sizes)]
 
 
-def _road(stage: Stage, sizes: Sizes) -> list[Row]:
+def _road(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
     with stage.system() as system:
         numbers = Numbers()
         first = measure_inbox_and_relay(stage, system, sizes, numbers)
         return [*first, *measure_read_side(stage, system, sizes, numbers)]
 
 
-_PARTS: dict[str, Callable[[Stage, Sizes], list[Row]]] = {
+_PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "append": _append,
     "road": _road,
     "growth": measure_growth,

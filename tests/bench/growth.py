@@ -8,8 +8,8 @@ from deploy.local.databases import Database
 from shared.log.event_store import read_queries
 from tests.bench import feed
 from tests.bench.hops import Numbers, Sizes, new_run
-from tests.bench.report import Row
-from tests.harness.bench import Stage, pid_of
+from tests.bench.report import BenchRow
+from tests.harness.bench import BenchServers, pid_of
 from tests.harness.people import credit_code
 from tests.harness.processes import DISTRICTS, run
 
@@ -18,10 +18,10 @@ _TOGETHER = 100
 _PIECE = 100_000
 
 
-def measure_growth(stage: Stage, sizes: Sizes) -> list[Row]:
+def measure_growth(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
     """Decide as many reports by HTTP, one by one and in batches, at both lengths of the log."""
     rows = [
-        Row(
+        BenchRow(
             f"8 a report's cost by HTTP, {how}",
             "reports",
             note=f"at {sizes.large_log:,} facts; beside it at {sizes.small_log:,}",

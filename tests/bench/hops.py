@@ -15,8 +15,8 @@ from deploy.kafka.topics import Topic, create
 from shared.kafka.clients import Broker
 from tests.bench import feed
 from tests.bench.meter import Meter, Section
-from tests.bench.report import Row
-from tests.harness.bench import Stage, pid_of
+from tests.bench.report import BenchRow
+from tests.harness.bench import BenchServers, pid_of
 from tests.harness.processes import DISTRICTS, System, run
 
 _CLIENTS = 32
@@ -63,9 +63,9 @@ class Numbers:
         return first
 
 
-def measure_append(stage: Stage, sizes: Sizes) -> Row:
+def measure_append(stage: BenchServers, sizes: Sizes) -> BenchRow:
     """Append from concurrent HTTP clients, one report a request."""
-    row = Row("1 append, 32 HTTP clients", "reports", note="floor: bare asyncpg, the same rows, 1 a transaction")
+    row = BenchRow("1 append, 32 HTTP clients", "reports", note="floor: bare asyncpg, the same rows, 1 a transaction")
     numbers = Numbers()
     with stage.system() as system:
         bare = stage.new_database(feed.SERVICE)
@@ -85,10 +85,12 @@ def measure_append(stage: Stage, sizes: Sizes) -> Row:
     return row
 
 
-def measure_inbox_and_relay(stage: Stage, system: System, sizes: Sizes, numbers: Numbers) -> tuple[Row, Row]:
+def measure_inbox_and_relay(
+    stage: BenchServers, system: System, sizes: Sizes, numbers: Numbers
+) -> tuple[BenchRow, BenchRow]:
     """Take reports from Kafka with the relay held back, then let the relay send what was recorded."""
-    inbox = Row("2 inbox → log", "reports", note="floor: Faust noack_take + one COPY of the same bytes")
-    relay = Row("3 log → Kafka", "messages", note="facts and receipts; floor: bare aiokafka producer, same bytes")
+    inbox = BenchRow("2 inbox → log", "reports", note="floor: Faust noack_take + one COPY of the same bytes")
+    relay = BenchRow("3 log → Kafka", "messages", note="facts and receipts; floor: bare aiokafka producer, same bytes")
     bare = stage.new_database(feed.SERVICE)
     worker = system.process(feed.SERVICE, "worker")
     for _ in range(sizes.rounds):

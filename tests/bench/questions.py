@@ -11,14 +11,14 @@ import asyncpg
 
 from deploy.local import dashboard
 from services.projection.counting import store
-from services.projection.counting.lines import Chart, Part, Shape
+from services.projection.counting.lines import CompiledPlans, LineShape, Part
 from services.projection.counting.store import of_generation
 from shared.plan.loading import load_plans
 from tests.bench.hops import Sizes
 from tests.bench.meter import Meter
-from tests.bench.report import Row
+from tests.bench.report import BenchRow
 from tests.conftest import ROOT
-from tests.harness.bench import Stage, pid_of
+from tests.harness.bench import BenchServers, pid_of
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.processes import Process
 
@@ -42,7 +42,7 @@ _QUESTIONS = {
 }
 
 
-def measure_questions(stage: Stage, sizes: Sizes) -> list[Row]:
+def measure_questions(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
     """Ask each question of a ledger of so many facts, all districts and lines of the plan, a thousand days."""
     dashboard.build(lambda _: None)
     with stage.system() as system, asyncio.Runner() as runner:
@@ -62,18 +62,20 @@ def measure_questions(stage: Stage, sizes: Sizes) -> list[Row]:
         rows.append(_visit(api, move, sizes, pids))
         runner.run(connection.close())
         path = f"/v1/plans/{PLAN}/progress?as_of=2025-09-15"
-        kept = Row("10 /progress from what is kept", "requests", aim=None, note=f"{_CLIENTS} clients; aim {_AIM:,}/s")
+        kept = BenchRow(
+            "10 /progress from what is kept", "requests", aim=None, note=f"{_CLIENTS} clients; aim {_AIM:,}/s"
+        )
         options = {"get": path, "clients": _CLIENTS, "count": sizes.questions * 2, "port": api.port, "pids": pids}
         kept.ours = [stage.run("load", options) for _ in range(sizes.rounds)]
         kept.note += " ✓" if kept.rate() >= _AIM else " ✗"
         return [*rows, kept]
 
 
-def _ask(api: Process, move: Callable[[], None], name: str, path: str, sizes: Sizes, pids: dict[str, int]) -> Row:
+def _ask(api: Process, move: Callable[[], None], name: str, path: str, sizes: Sizes, pids: dict[str, int]) -> BenchRow:
     """Ask one question at a time, each after the ledger has moved; the limit is on the 95th percentile."""
     path = path.format(known_at="2025-10-11T00:00:00Z")
     url = f"/v1/plans/{PLAN}/{path}{'&' if '?' in path else '?'}as_of=2025-09-15"
-    row = Row(f"10 {name}, after a batch", "requests", aim=None)
+    row = BenchRow(f"10 {name}, after a batch", "requests", aim=None)
     times = []
     meter = Meter(pids)
     for _ in range(sizes.questions // 30):
@@ -93,9 +95,9 @@ def _ask(api: Process, move: Callable[[], None], name: str, path: str, sizes: Si
     return row
 
 
-def _visit(api: Process, move: Callable[[], None], sizes: Sizes, pids: dict[str, int]) -> Row:
+def _visit(api: Process, move: Callable[[], None], sizes: Sizes, pids: dict[str, int]) -> BenchRow:
     """Open the overview in a browser that knows nothing yet, after the ledger has moved."""
-    row = Row("11 overview in a browser", "visits", aim=None)
+    row = BenchRow("11 overview in a browser", "visits", aim=None)
     if CHROMIUM is None:
         row.note = "not measured: no Chromium"
         return row
@@ -113,13 +115,13 @@ def _visit(api: Process, move: Callable[[], None], sizes: Sizes, pids: dict[str,
 
 
 async def _fill(dsn: str, facts: int) -> int:
-    chart = Chart(load_plans(ROOT / "plans"))
-    lines = [line for line in chart.lines if line.plan == PLAN]
-    annual = {id_ for id_, (_, one) in chart.plans[PLAN].indicators.items() if one.basis == "annual"}
+    compiled = CompiledPlans(load_plans(ROOT / "plans"))
+    lines = [line for line in compiled.lines if line.plan == PLAN]
+    annual = {id_ for id_, (_, one) in compiled.plans[PLAN].indicators.items() if one.basis == "annual"}
     # A coverage is one line with both parts.
-    parts = [(line, part) for line in lines for part in (Part if line.shape is Shape.COVERAGE else (line.part,))]
+    parts = [(line, part) for line in lines for part in (Part if line.shape is LineShape.COVERAGE else (line.part,))]
     async with store.connected(dsn, "skillplan bench") as connection:
-        number = await store.create(connection, chart)
+        number = await store.create(connection, compiled)
         sql = of_generation(number, "tests.bench", "numbers.sql")
         await connection.execute("set synchronous_commit = off")
         await connection.execute(
@@ -128,12 +130,12 @@ async def _fill(dsn: str, facts: int) -> int:
             [line.number for line, _ in parts],
             [line.indicator in annual for line, _ in parts],
             [int(part) for _, part in parts],
-            sorted(chart.plans[PLAN].district_codes),
+            sorted(compiled.plans[PLAN].district_codes),
             timeout=300,
         )
         await connection.execute("set enable_hashjoin = on")
         await connection.execute(sql["cells"], timeout=300)
-        await connection.execute(sql["monthly"], 12 * len(chart.plans[PLAN].years), timeout=300)
+        await connection.execute(sql["monthly"], 12 * len(compiled.plans[PLAN].years), timeout=300)
         await connection.execute(sql["checkpoint"], facts)
         for table in ("contribution", "cell", "monthly"):
             await connection.execute(f"vacuum analyze numbers.g{number}_{table}", timeout=300)

@@ -12,9 +12,9 @@ from tests.bench import feed
 from tests.bench.growth import seed
 from tests.bench.hops import Numbers, Sizes, head_of, new_run, wait_for, watch
 from tests.bench.meter import Meter
-from tests.bench.report import Row
+from tests.bench.report import BenchRow
 from tests.conftest import ROOT
-from tests.harness.bench import Stage, pid_of
+from tests.harness.bench import BenchServers, pid_of
 from tests.harness.processes import Process, System, run
 
 PLAN = "shaoxing-2023-2025"
@@ -26,7 +26,7 @@ _SERVICE = "projection"
 _COUNTED = f"select position from numbers.g1_checkpoint where service = '{feed.SERVICE}'"  # noqa: S608 - ours
 
 
-def measure_read_side(stage: Stage, system: System, sizes: Sizes, numbers: Numbers) -> list[Row]:
+def measure_read_side(stage: BenchServers, system: System, sizes: Sizes, numbers: Numbers) -> list[BenchRow]:
     """Measure what happens to the facts that the rows before have recorded and sent."""
     ledger, projector = _measure_ledger(stage, system, sizes)
     (api,) = system.start(feed.SERVICE, "api")
@@ -36,7 +36,7 @@ def measure_read_side(stage: Stage, system: System, sizes: Sizes, numbers: Numbe
     pids = {
         "worker": pid_of(worker), "projector": pid_of(projector), "read api": pid_of(reader), **stage.parts
     }  # fmt: skip
-    road = Row("5 report on Kafka → /progress", "reports", aim=None)
+    road = BenchRow("5 report on Kafka → /progress", "reports", aim=None)
     first = numbers.take(10**5)
     options = {"run": new_run(), "first": first, "count": sizes.road, "rate": _RATE, "indicator": _HIRES}
     found = stage.run("latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
@@ -44,7 +44,7 @@ def measure_read_side(stage: Stage, system: System, sizes: Sizes, numbers: Numbe
     told = {name.removesuffix("_ms"): f"{value:,.0f} ms" for name, value in found.extra.items()}
     good = "✓" if found.extra["p99_ms"] < 1000 else "✗"
     road.note = f"at {_RATE}/s: {', '.join(f'{name} {value}' for name, value in told.items())} {good}"
-    asked = Row("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")
+    asked = BenchRow("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")
     for _ in range(sizes.rounds):
         options = {"get": _PATH, "clients": _CLIENTS, "count": sizes.questions, "port": reader.port}
         asked.ours.append(stage.run("load", {**options, "pids": {"read api": pid_of(reader), **stage.parts}}))
@@ -52,9 +52,11 @@ def measure_read_side(stage: Stage, system: System, sizes: Sizes, numbers: Numbe
     return [ledger, road, replay, asked]
 
 
-def _measure_ledger(stage: Stage, system: System, sizes: Sizes) -> tuple[Row, Process]:
+def _measure_ledger(stage: BenchServers, system: System, sizes: Sizes) -> tuple[BenchRow, Process]:
     """Count the facts that are on Kafka, each time into a fresh database; the last projector lives on."""
-    row = Row("4 Kafka → ledger", "facts", note="floor: bare getmany + one COPY of rows as wide as standing and ledger")
+    row = BenchRow(
+        "4 Kafka → ledger", "facts", note="floor: bare getmany + one COPY of rows as wide as standing and ledger"
+    )
     bare, facts = stage.new_database(feed.SERVICE), head_of(system)
     projector: Process | None = None
     for _ in range(sizes.rounds):
@@ -71,9 +73,9 @@ def _measure_ledger(stage: Stage, system: System, sizes: Sizes) -> tuple[Row, Pr
     return row, projector
 
 
-def _measure_replay(stage: Stage, system: System, sizes: Sizes, projector: Process) -> Row:
+def _measure_replay(stage: BenchServers, system: System, sizes: Sizes, projector: Process) -> BenchRow:
     """Rebuild from the topic while nothing else happens."""
-    row = Row("6 replay (rebuild)", "facts", aim=None)
+    row = BenchRow("6 replay (rebuild)", "facts", aim=None)
     if (missing := sizes.replay - head_of(system)) > 0:
         run(seed(system.databases[feed.SERVICE], missing))
     facts = head_of(system)

@@ -14,7 +14,7 @@ _AIM = 0.5
 
 
 @dataclass
-class Row:
+class BenchRow:
     """One line: what was measured, and beside what. `compared`: how the second column is called, "floor" mostly."""
 
     name: str
@@ -82,7 +82,7 @@ class Row:
 _HEAD = ("", "ours", "floor", "ratio", "by CPU", "≥ aim", "CPU ms/1,000", "of floor", "whose CPU (ours)", "")
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[BenchRow]) -> str:
     """Return the rows as a plain table."""
     lines = [_HEAD, *(row.cells() for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]

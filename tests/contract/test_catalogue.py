@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from docs.generators.schemas import FOLDER, Schema, breaks, catalogue, stored, text
-from shared.deciding.decider import values
+from shared.deciding.decider import event_body
 from shared.deciding.unit_of_work import decode_fact
 from tests.harness.languages import ALL, SAMPLES, every_type, sample
 
@@ -46,7 +46,7 @@ def test_the_stored_sample_of_a_decision_is_a_fact_of_its_type(service: str, nam
     stored_fact = sample(service, name)
     fact = decode_fact(ALL, stored_fact, ())
     assert (fact.event.type_name, fact.service, fact.report_id) == (name, service, stored_fact["reportid"])
-    assert values(fact.event) == stored_fact["data"]
+    assert event_body(fact.event) == stored_fact["data"]
 
 
 @pytest.mark.parametrize(("service", "name"), REPORTED)

@@ -20,16 +20,16 @@ from shared.contract.rules import (
 )
 from tests.contract.test_lifecycles import ALL, ENDS, OPENINGS, ending, given, opening, told
 from tests.contract.vocabulary import VOCABULARY, Type
-from tests.harness.given import Told, retraction
+from tests.harness.given import GivenReport, retraction
 
 
-def history(service: str, name: str, row: Type) -> list[Told]:
+def history(service: str, name: str, row: Type) -> list[GivenReport]:
     """Return what must stand for a report of the type to be accepted, and then that report."""
     needed = row.role.startswith(("ends", "voids", "adds"))
     return [*([told(service, opening(row), on="2024-03-01")] if needed else []), told(service, name, on="2024-05-06")]
 
 
-def corrected(original: Told, of: str) -> Told:
+def corrected(original: GivenReport, of: str) -> GivenReport:
     return replace(original, corrects=of)
 
 

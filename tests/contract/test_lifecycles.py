@@ -12,7 +12,7 @@ from shared.contract.events import Event
 from shared.contract.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen, NumberTaken
 from shared.deciding.decider import Accept, Domain
 from tests.contract.vocabulary import MAY_LIE_AHEAD, VOCABULARY, Type
-from tests.harness.given import Given, Told, report, rules_of
+from tests.harness.given import Given, GivenReport, report, rules_of
 from tests.harness.languages import LANGUAGES, sample, understood
 
 AGREEABLE: Final = Domain(lambda _event: (), lambda _report, _view: (), lambda _report, _view: Accept())
@@ -22,7 +22,7 @@ def given(service: str) -> Given:
     return rules_of(AGREEABLE, LANGUAGES[service])
 
 
-def told(service: str, name: str, subject: str | None = None, on: str | None = None, **dates: str) -> Told:
+def told(service: str, name: str, subject: str | None = None, on: str | None = None, **dates: str) -> GivenReport:
     """Tell of a type's sample, on another day or with other dates."""
     sent = understood(service, sample(service, name))
     event: Event = sent.event
@@ -141,10 +141,10 @@ def test_what_adds_to_an_opening_waits_for_it(service: str, name: str, row: Type
 def test_what_lies_ahead_is_a_plan_and_no_fact(service: str, name: str, row: Type) -> None:
     whole = given(service)(*([] if row.role.startswith(("opens", "stands", "rep")) else [told(service, opening(row))]))
 
-    def on(day: date) -> Told:
+    def on(day: date) -> GivenReport:
         later = {field: "2030-01-01" for field in row.fields if field in MAY_LIE_AHEAD}
         case = told(service, name, on=str(day), **later)
-        return Told(case.subject, case.event, received if row.dated else case.at, received, case.district)
+        return GivenReport(case.subject, case.event, received if row.dated else case.at, received, case.district)
 
     received = told(service, name, on="2024-06-01").at
     whole.when(on(date(2024, 6, 2))).then_accepted()

@@ -19,7 +19,7 @@ from services.recruitment.decider import domain as recruitment
 from services.subsidy.decider import domain as subsidy
 from shared.contract.cloudevents import BATCH, STRUCTURED
 from shared.contract.decoder import Decoder, Keys
-from shared.http.openapi import KEPT, PROBLEM
+from shared.http.openapi import EXAMPLES, PROBLEM
 from shared.log.event_store import EventStore
 from shared.log.sealing import Seal
 from shared.observability.health import Health
@@ -130,5 +130,5 @@ def test_one_report_and_a_batch_are_shown(described: Node) -> None:
 @every_api
 def test_nothing_is_kept_of_a_route_that_is_no_more(described: Node, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["described"]
-    kept = orjson.loads((KEPT / f"{name}.json").read_bytes())
+    kept = orjson.loads((EXAMPLES / f"{name}.json").read_bytes())
     assert kept.keys() == {route for route, _ in operations(described)}

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from shared.http.access import MAY
+from shared.http.access import PERMISSIONS
 from shared.http.api_keys import Role
 from shared.process.process import ELSEWHERE, Settings
 
@@ -34,4 +34,4 @@ def test_the_page_says_of_each_role_what_the_gate_does() -> None:
         method, path = request.split("`")[1].split(" ")
         may = frozenset(role for role, cell in zip(roles, cells, strict=True) if cell.startswith("✓"))
         told[method, path.removesuffix("…").rstrip("/")] = may
-    assert told == MAY
+    assert told == PERMISSIONS

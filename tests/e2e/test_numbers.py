@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.projection.counting.lines import Chart
+from services.projection.counting.lines import CompiledPlans
 from shared.plan.loading import load_plan
 from shared.plan.model import Plan
 from tests.conftest import ROOT
@@ -28,8 +28,8 @@ def _log(address: str) -> list[dict[str, Any]]:
         facts += page
 
 
-def _kinds(chart: Chart, plan: Plan, indicator: str) -> set[str]:
-    return {use.kind for line in chart.of_indicator[plan.id, indicator] for use in line.uses}
+def _kinds(compiled: CompiledPlans, plan: Plan, indicator: str) -> set[str]:
+    return {use.kind for line in compiled.of_indicator[plan.id, indicator] for use in line.uses}
 
 
 def _signals(period: dict[str, Any]) -> set[str]:
@@ -47,7 +47,7 @@ def _signals(period: dict[str, Any]) -> set[str]:
 @pytest.mark.timeout(600)
 def test_every_number_equals_a_plain_recount_of_the_logs(addresses: dict[str, str]) -> None:
     plan = load_plan(ROOT / "plans" / f"{PLAN}.yaml")
-    chart = Chart([plan])
+    compiled = CompiledPlans([plan])
     facts = [fact for service in SERVICES for fact in _log(addresses[service])]
     assert len(facts) > 1_000
     middle = sorted(fact["recordedat"] for fact in facts)[len(facts) // 2]
@@ -60,7 +60,7 @@ def test_every_number_equals_a_plain_recount_of_the_logs(addresses: dict[str, st
             told = progress_of(addresses, **{name: value for name, value in asked.items() if value})
             assert {shown["id"] for shown in told["indicators"]} == set(plan.indicators)
             for shown in told["indicators"]:
-                kinds = _kinds(chart, plan, shown["id"])
+                kinds = _kinds(compiled, plan, shown["id"])
                 own = [f for f in standing if f["type"].removeprefix("skillplan.").removesuffix(".v1") in kinds]
                 for period in shown["periods"]:
                     numerator, denominator = recount(

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from shared.http.openapi import KEPT
+from shared.http.openapi import EXAMPLES
 from tests.conftest import ROOT
 from tests.e2e import examples
 from tests.e2e.conftest import PLAN
@@ -139,7 +139,7 @@ def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) 
         if os.environ.get("RECORD"):
             routes = examples.kept(each).items()
             lines = (f"{orjson.dumps(route).decode()}: {orjson.dumps(seen).decode()}" for route, seen in routes)
-            (KEPT / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+            (EXAMPLES / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
         described = httpx.get(f"{addresses[name]}/openapi.json", timeout=10).json()
         for ask, answer in each:
             method, _, path = ask.route.partition(" ")

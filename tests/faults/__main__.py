@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.conftest import ROOT
-from tests.faults.table import FAULTS, STARTING, Fault, Row, suffer
-from tests.harness.faults import own_installation
+from tests.faults.table import FAULTS, STARTING, Fault, FaultRow, suffer
+from tests.harness.faults import fault_installation
 
 HEADINGS = ("故障 fault", "秒 s", "已发 sent", "每秒 a second", "接受 accepted", "丢失 lost", "重复 twice",
             "重算差 recount", "追平用时 lag 0 after, s", "/readyz 其间所述 said meanwhile")  # fmt: skip
@@ -38,7 +38,7 @@ installation while reports came in by both doors; nobody helped. Where only some
 """
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: FaultRow) -> tuple[str, ...]:
     """Return a row as it is shown."""
     counted = (row.accepted, row.lost, row.twice, row.recount)
     name = " ".join(filter(None, (f"{row.fault.zh} {row.fault.en}", row.shown and f"({row.shown})")))
@@ -48,7 +48,7 @@ def cells(row: Row) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def told(row: Row) -> str:
+def told(row: FaultRow) -> str:
     """Say what `/readyz` named: each cause once, with the processes that named it."""
     by_cause: defaultdict[str, set[str]] = defaultdict(set)
     for process, part, why in row.ready_said:
@@ -57,7 +57,7 @@ def told(row: Row) -> str:
     return "; ".join(lines) or "–"
 
 
-def page(rows: list[Row], before: str) -> str:
+def page(rows: list[FaultRow], before: str) -> str:
     """Write the page of the documentation; a fault that was not done keeps its row of the page before."""
     heads = [_line(HEADINGS), _line(("---",) * len(HEADINGS))]
     fresh = {row.fault.en: _line(cells(row)) for row in rows}
@@ -73,7 +73,7 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def done(fault: Fault, held: float, rate: float, console: Console) -> Row:
+def done(fault: Fault, held: float, rate: float, console: Console) -> FaultRow:
     """Do one fault to an installation of its own, so that a row that fails is no other's trouble."""
     logs = _LOGS / re.sub("[^a-z]+", "-", fault.en)
     shutil.rmtree(logs, ignore_errors=True)
@@ -81,12 +81,12 @@ def done(fault: Fault, held: float, rate: float, console: Console) -> Row:
     seconds = _BEFORE + held + _AFTER
     reports = int(seconds * rate)
     try:
-        with own_installation(logs, fault.services, fault.own_disks) as own:
+        with fault_installation(logs, fault.services, fault.own_disks) as own:
             return suffer(own, fault, reports, seconds, held)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's result
         (logs / "failure.log").write_text(traceback.format_exc(), encoding="utf-8")
         console.print(f"  {escape(traceback.format_exc().strip()[-2000:])}\n  {logs}")
-        return Row(fault, held, reports, failed=" ".join(f"{type(error).__name__}: {error}".split())[:200])
+        return FaultRow(fault, held, reports, failed=" ".join(f"{type(error).__name__}: {error}".split())[:200])
 
 
 def _end(number: int, _frame: object) -> None:

@@ -24,7 +24,7 @@ import httpx
 
 from tests.conftest import ROOT
 from tests.faults.clock import Clock
-from tests.harness.faults import Own, Server
+from tests.harness.faults import FaultInstallation, Server
 from tests.harness.processes import Process, eventually, run
 from tests.harness.processes import _fetch as fetch
 from tests.harness.reports import Report, certificate_issued, person_hired, subsidy_claimed
@@ -42,7 +42,7 @@ class Fault:
 
     zh: str
     en: str
-    done: Callable[[Own, float], str]
+    done: Callable[[FaultInstallation, float], str]
     names: str = ""  # what `/readyz` of some process has to name meanwhile, as an expression; empty: nothing
     services: tuple[str, ...] = ("recruitment",)
     own_disks: bool = False
@@ -50,7 +50,7 @@ class Fault:
 
 
 @dataclass
-class Row:
+class FaultRow:
     """What became of the reports that were sent meanwhile."""
 
     fault: Fault
@@ -90,8 +90,8 @@ class Row:
         return "; ".join(found)
 
 
-def _away(which: str, number: signal.Signals) -> Callable[[Own, float], str]:
-    def stop(own: Own, held: float) -> str:
+def _away(which: str, number: signal.Signals) -> Callable[[FaultInstallation, float], str]:
+    def stop(own: FaultInstallation, held: float) -> str:
         server = _server(own, which)
         server.stop(number)
         time.sleep(held)
@@ -101,11 +101,11 @@ def _away(which: str, number: signal.Signals) -> Callable[[Own, float], str]:
     return stop
 
 
-def _server(own: Own, which: str) -> Server:
+def _server(own: FaultInstallation, which: str) -> Server:
     return own.broker if which == "broker" else own.database
 
 
-def _cut(own: Own, held: float) -> str:
+def _cut(own: FaultInstallation, held: float) -> str:
     """End every connection of the database, again and again."""
     sql = (
         "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -119,7 +119,7 @@ def _cut(own: Own, held: float) -> str:
     return f"{cut} 个连接 connections"
 
 
-def _late(own: Own, held: float) -> str:
+def _late(own: FaultInstallation, held: float) -> str:
     for network in (own.to_broker, own.to_database):
         network.latency = 0.1
     time.sleep(held)
@@ -128,7 +128,7 @@ def _late(own: Own, held: float) -> str:
     return ""
 
 
-def _reset(own: Own, held: float) -> str:
+def _reset(own: FaultInstallation, held: float) -> str:
     end, cut = time.monotonic() + held, 0
     while time.monotonic() < end:
         cut += own.to_broker.reset() + own.to_database.reset()
@@ -137,7 +137,7 @@ def _reset(own: Own, held: float) -> str:
     return f"{cut} 个连接 connections"
 
 
-def _half_open(own: Own, held: float) -> str:
+def _half_open(own: FaultInstallation, held: float) -> str:
     """Connections stand and nothing gets through; then they turn out to be dead."""
     for network in (own.to_broker, own.to_database):
         network.silent = True
@@ -148,14 +148,16 @@ def _half_open(own: Own, held: float) -> str:
     return ""
 
 
-def _full(which: str, press: Callable[[Own], None] = lambda own: None) -> Callable[[Own, float], str]:
+def _full(
+    which: str, press: Callable[[FaultInstallation], None] = lambda own: None
+) -> Callable[[FaultInstallation, float], str]:
     """Fill a server's disk until nothing more can be written, and keep it so; then make room.
 
     `press`: what makes the server need room that it has put by; it is done from half of the time on. The server may
     end of it; it is started again and again, as its supervisor does, and once more when there is room.
     """
 
-    def fill(own: Own, held: float) -> str:
+    def fill(own: FaultInstallation, held: float) -> str:
         server = _server(own, which)
         said, ended = len(server.log.read_bytes()), 0
 
@@ -185,16 +187,16 @@ def _full(which: str, press: Callable[[Own], None] = lambda own: None) -> Callab
     return fill
 
 
-def _next_wal(own: Own) -> None:
+def _next_wal(own: FaultInstallation) -> None:
     """Let the database begin another file of its write-ahead log, for which there is no room."""
     with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         run(fetch(own.system.superuser, "select pg_switch_wal()"))
 
 
-def _kills(*which: tuple[str, str]) -> Callable[[Own, float], str]:
+def _kills(*which: tuple[str, str]) -> Callable[[FaultInstallation, float], str]:
     """Kill processes at random moments, each so often that it is twenty times in a minute."""
 
-    def kill(own: Own, held: float) -> str:
+    def kill(own: FaultInstallation, held: float) -> str:
         def often(service: str, command: str) -> str:
             process = own.system.the(service, command)
             chance = random.Random(f"{service} {command}")  # noqa: S311 - the same moments each time
@@ -223,10 +225,10 @@ def _kills(*which: tuple[str, str]) -> Callable[[Own, float], str]:
     return kill
 
 
-def _clocks(which: str) -> Callable[[Own, float], str]:
+def _clocks(which: str) -> Callable[[FaultInstallation, float], str]:
     """Let clocks jump an hour ahead, an hour behind and back again; before and after, the processes start anew."""
 
-    def jump(own: Own, held: float) -> str:
+    def jump(own: FaultInstallation, held: float) -> str:
         clock = Clock(Path(tempfile.mkdtemp(dir=own.folder)))
         parts: dict[str, list[Process | Server]] = {
             "database": [own.database],
@@ -306,12 +308,12 @@ FAULTS: Final = (
 )  # fmt: skip
 
 
-def suffer(own: Own, fault: Fault, reports: int, seconds: float, held: float) -> Row:
+def suffer(own: FaultInstallation, fault: Fault, reports: int, seconds: float, held: float) -> FaultRow:
     """Send reports by both doors while the fault holds; return what became of them."""
     mark, each = f"{re.sub('[^a-z]', '-', fault.en)}-{time.monotonic_ns()}", reports // len(own.services)
     sent = {service: [_REPORT[service](f"{mark}-{n}") for n in range(each)] for service in own.services}
     doors = {service: own.system.the(service, "api").url for service in sent}
-    row = Row(fault, held, each * len(sent))
+    row = FaultRow(fault, held, each * len(sent))
     with contextlib.ExitStack() as watched:
         for process in own.processes:
             watched.enter_context(process.watched())
@@ -344,12 +346,12 @@ def suffer(own: Own, fault: Fault, reports: int, seconds: float, held: float) ->
     return row
 
 
-def _accepted(own: Own, sent: list[Report]) -> int:
+def _accepted(own: FaultInstallation, sent: list[Report]) -> int:
     told = last_receipts(own.system, {report["district"] for report in sent})
     return sum(told[report["source"], report["id"]]["status"] == "accepted" for report in sent)
 
 
-def _recount(own: Own) -> int:
+def _recount(own: FaultInstallation) -> int:
     """Let the projection recount its ledger; 0 when it is equal."""
     done = subprocess.run(
         [sys.executable, "-m", "services.projection", "recount"],
@@ -365,7 +367,7 @@ def _plain(why: str) -> str:
 
 
 @contextlib.contextmanager
-def _listening(own: Own, said: set[tuple[str, str, str]]) -> Iterator[None]:
+def _listening(own: FaultInstallation, said: set[tuple[str, str, str]]) -> Iterator[None]:
     """Gather what `/readyz` of every process says meanwhile."""
     stop = threading.Event()
 

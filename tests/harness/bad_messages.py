@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.harness import people
 from tests.harness.reports import Report, fair_held, person_hired
-from tests.harness.topics import STRUCTURED, Headers, Message
+from tests.harness.topics import STRUCTURED, Headers, OutgoingMessage
 
 INBOX: Final = "recruitment.reports.330681"
 LEFT_OUT: Final = object()
@@ -25,7 +25,7 @@ class Bad:
 
     kind: str
     mark: str
-    message: Message
+    message: OutgoingMessage
     becomes: str
     code: str
     pointer: str | None
@@ -44,11 +44,11 @@ def every_kind(first: int) -> Iterator[Bad]:
         hire = person_hired(mark) | {"id": mark, "source": f"/districts/330681/{mark}", "subject": f"hire/{mark}"}
         made = make(hire)
         becomes, code, *pointer = expected.split(" ")
-        message = made if isinstance(made, Message) else Message(INBOX, mark.encode(), made)
+        message = made if isinstance(made, OutgoingMessage) else OutgoingMessage(INBOX, mark.encode(), made)
         yield Bad(kind, mark, message, becomes, code, pointer[0] if pointer else None)
 
 
-Make = Callable[[Report], bytes | Message | None]
+Make = Callable[[Report], bytes | OutgoingMessage | None]
 
 
 def raw(hire: Report) -> bytes:
@@ -105,16 +105,16 @@ def _fair(hire: Report, jobs: Any) -> Report:
 
 
 def binary(body: Callable[[bytes], bytes] = bytes, content_type: bytes = b"application/json", **changes: Any) -> Make:
-    def make(hire: Report) -> Message:
+    def make(hire: Report) -> OutgoingMessage:
         given = {name: str(value).encode() for name, value in hire.items() if name not in ("data", "datacontenttype")}
         headers: Headers = tuple((f"ce_{name}", value) for name, value in _merged(given, changes).items())
-        return Message(INBOX, None, body(raw(hire["data"])), (("content-type", content_type), *headers))
+        return OutgoingMessage(INBOX, None, body(raw(hire["data"])), (("content-type", content_type), *headers))
 
     return make
 
 
 def sent(topic: str = INBOX, key: bytes | None = None, headers: Headers = (), **changes: Any) -> Make:
-    return lambda hire: Message(topic, key, raw(_merged(hire, changes)), headers)
+    return lambda hire: OutgoingMessage(topic, key, raw(_merged(hire, changes)), headers)
 
 
 def _nested(depth: int) -> str:

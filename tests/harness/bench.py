@@ -35,7 +35,7 @@ _ON_DISK = next((folder for folder in ("/var/tmp",) if Path(folder).is_dir()), N
 
 
 @dataclass
-class Stage:
+class BenchServers:
     """Where the parts are, and what each of our processes has held at most."""
 
     kafka: str
@@ -129,7 +129,7 @@ def pid_of(process: Process) -> int:
 
 
 @contextlib.contextmanager
-def open_stage() -> Iterator[Stage]:
+def bench_servers() -> Iterator[BenchServers]:
     """Start broker and database in a folder of their own; stop them by pid and remove the folder at the end."""
     folder = Path(tempfile.mkdtemp(prefix="skillplan-bench-", dir=_ON_DISK))
     folder.chmod(0o711)  # the database runs as another user when we are root
@@ -150,7 +150,7 @@ def open_stage() -> Iterator[Stage]:
         ):
             if not up:
                 raise RuntimeError(f"{name} did not start: {(folder / f'{name}.log').read_text()[-2000:]}")
-        stage = Stage(bootstrap, address, folder, broker.pid, database.pid)
+        stage = BenchServers(bootstrap, address, folder, broker.pid, database.pid)
         stage.create_topics()
         yield stage
 

@@ -72,7 +72,7 @@ class Server:
 
 
 @dataclass
-class Own:
+class FaultInstallation:
     """A pair of our own with services on it, which reach both through networks that can be spoilt."""
 
     system: System
@@ -118,9 +118,9 @@ class Own:
 
 
 @contextlib.contextmanager
-def own_installation(
+def fault_installation(
     logs: Path, services: tuple[str, ...] = ("recruitment",), own_disks: bool = False
-) -> Iterator[Own]:
+) -> Iterator[FaultInstallation]:
     """Start broker, database, some services and the projection; all of it is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="skillplan-away-"))
     folder.chmod(0o711)  # the database runs as another user when we are root
@@ -171,7 +171,7 @@ def own_installation(
         system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(doors)).start(wait=False)
         for process in system.processes:
             process.wait_ready(PATIENCE)
-        own = Own(system, services, database, broker, to_database, to_broker, folder)
+        own = FaultInstallation(system, services, database, broker, to_database, to_broker, folder)
         if "subsidy" in services:  # nothing is granted without
             answer = system.the("subsidy", "api").http.post("/v1/events", json=standard_set("faults"))
             assert answer.json()["status"] == "accepted", answer.text

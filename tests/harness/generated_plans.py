@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-Fact = dict[str, Any]
+GeneratedFact = dict[str, Any]
 Data = dict[str, Any]
 
 DISTRICTS = ("330602", "330681", "330600", "110101")  # the last one is none of the plan's
@@ -31,7 +31,7 @@ def organisation(number: int) -> Data:
 
 
 @dataclass(frozen=True)
-class Kind:
+class GeneratedType:
     """How facts of one type come about: the form of the subject, the data, the field with the date."""
 
     subject: Callable[[Random], str]
@@ -61,12 +61,12 @@ def _industry(rnd: Random) -> str:
     return rnd.choice(("electronic-information", "modern-medicine", "other"))
 
 
-KINDS: dict[str, Kind] = {
-    "enrollment.major-opened": Kind(
+KINDS: dict[str, GeneratedType] = {
+    "enrollment.major-opened": GeneratedType(
         _no("major"), lambda r, _s: {"industry": _industry(r), "major_code": "510101"}, again=True
     ),
-    "enrollment.major-closed": Kind(_no("major"), lambda _r, _s: {}, ends="enrollment.major-opened"),
-    "enrollment.intake-reported": Kind(
+    "enrollment.major-closed": GeneratedType(_no("major"), lambda _r, _s: {}, ends="enrollment.major-opened"),
+    "enrollment.intake-reported": GeneratedType(
         _organisation_subject("intake"),
         lambda r, s: {
             "school": _named(s), "year": 2024, "total": r.randint(0, 3) * 50,
@@ -74,7 +74,7 @@ KINDS: dict[str, Kind] = {
         },
         repeats=True,
     ),
-    "enrollment.student-enrolled": Kind(
+    "enrollment.student-enrolled": GeneratedType(
         _no("enrollment"),
         lambda r, _s: {
             "person": person(r), "major_group": r.choice(("microelectronics", "other")),
@@ -82,28 +82,28 @@ KINDS: dict[str, Kind] = {
         },
         again=True,
     ),
-    "enrollment.student-withdrawn": Kind(
+    "enrollment.student-withdrawn": GeneratedType(
         _no("enrollment"), lambda _r, _s: {}, dated="withdrawn_on", ends="enrollment.student-enrolled"
     ),
-    "enrollment.facility-commissioned": Kind(
+    "enrollment.facility-commissioned": GeneratedType(
         _no("facility"),
         lambda r, _s: {"facility": r.choice(("chip-blue-collar-base", "design-training-room"))},
     ),
-    "enrollment.apprenticeship-started": Kind(
+    "enrollment.apprenticeship-started": GeneratedType(
         _no("apprenticeship"),
         lambda r, _s: {"kind": r.choice(("enterprise", "modern")), "person": person(r), "until": "2026-12-31"},
         dated="starts_on", again=True,
     ),
-    "enrollment.evaluation-body-accredited": Kind(
+    "enrollment.evaluation-body-accredited": GeneratedType(
         _organisation_subject("evaluation-body"), lambda r, _s: {"kind": r.choice(("school", "social"))}, again=True
     ),
-    "enrollment.evaluation-body-withdrawn": Kind(
+    "enrollment.evaluation-body-withdrawn": GeneratedType(
         _organisation_subject("evaluation-body"), lambda _r, _s: {}, ends="enrollment.evaluation-body-accredited"
     ),
-    "enrollment.credits-recognized": Kind(
+    "enrollment.credits-recognized": GeneratedType(
         _no("credits"), lambda r, _s: {"person": person(r), "credits": r.randint(1, 5)}
     ),
-    "enrollment.training-completed": Kind(
+    "enrollment.training-completed": GeneratedType(
         _no("training"),
         lambda r, _s: {
             "programme": r.choice(("digital-artisan", "elder-care", "nursery-care", "household")),
@@ -111,25 +111,25 @@ KINDS: dict[str, Kind] = {
         },
         dated="completed_on",
     ),
-    "enrollment.base-designated": Kind(
+    "enrollment.base-designated": GeneratedType(
         _no("base"),
         lambda r, _s: {"kind": r.choice(("digital-skill-public", "high-skill-talent", "care-demonstration"))},
         again=True,
     ),
-    "enrollment.base-withdrawn": Kind(_no("base"), lambda _r, _s: {}, ends="enrollment.base-designated"),
-    "enrollment.staffing-reported": Kind(
+    "enrollment.base-withdrawn": GeneratedType(_no("base"), lambda _r, _s: {}, ends="enrollment.base-designated"),
+    "enrollment.staffing-reported": GeneratedType(
         _organisation_subject("staffing"),
         lambda r, _s: {"staff": r.randint(0, 2) * 10, "certified_staff": r.randint(0, 9)}, dated="on", repeats=True,
     ),
-    "enrollment.population-reported": Kind(
+    "enrollment.population-reported": GeneratedType(
         lambda r: f"population/{r.choice(DISTRICTS[:2])}/elderly", lambda r, _s: {"residents": r.randint(1, 9) * 1000},
         dated="on", repeats=True,
     ),
-    "enrollment.activity-reported": Kind(
+    "enrollment.activity-reported": GeneratedType(
         lambda r: f"activity/{r.choice(('1.1', '1.2'))}/{r.randint(1, 2)}",
         lambda _r, s: {"measure": s.split("/")[1], "kind": "enterprise-partnership"}, dated="on",
     ),
-    "competition.certificate-issued": Kind(
+    "competition.certificate-issued": GeneratedType(
         _no("certificate"),
         lambda r, _s: {
             "person": person(r), "occupation_code": r.choice(("4-10-01-05", "6-18-01-01")),
@@ -137,84 +137,90 @@ KINDS: dict[str, Kind] = {
         },
         dated="issued_on", until="expires_on",
     ),
-    "competition.certificate-revoked": Kind(
+    "competition.certificate-revoked": GeneratedType(
         _no("certificate"), lambda _r, _s: {}, dated="revoked_on", ends="competition.certificate-issued"
     ),
-    "competition.pilot-enterprise-registered": Kind(
+    "competition.pilot-enterprise-registered": GeneratedType(
         _organisation_subject("pilot"), lambda _r, s: {"enterprise": _named(s)}, again=True
     ),
-    "competition.pilot-enterprise-withdrawn": Kind(
+    "competition.pilot-enterprise-withdrawn": GeneratedType(
         _organisation_subject("pilot"), lambda _r, _s: {}, ends="competition.pilot-enterprise-registered"
     ),
-    "competition.certification-session-held": Kind(
+    "competition.certification-session-held": GeneratedType(
         _no("session"), lambda r, _s: {"organiser": organisation(r.randint(1, 3))}, dated="held_on"
     ),
-    "competition.competition-held": Kind(_no("competition"), lambda _r, _s: {"rank": "city"}, dated="held_on"),
-    "competition.competition-cancelled": Kind(
+    "competition.competition-held": GeneratedType(_no("competition"), lambda _r, _s: {"rank": "city"}, dated="held_on"),
+    "competition.competition-cancelled": GeneratedType(
         _no("competition"), lambda _r, _s: {}, ends="competition.competition-held"
     ),
-    "competition.award-granted": Kind(
+    "competition.award-granted": GeneratedType(
         _no("award"),
         lambda r, _s: {"award": r.choice(("city-technical-expert", "medal")), "person": person(r)}, dated="granted_on",
     ),
-    "competition.award-withdrawn": Kind(_no("award"), lambda _r, _s: {}, ends="competition.award-granted"),
-    "competition.title-series-opened": Kind(
+    "competition.award-withdrawn": GeneratedType(_no("award"), lambda _r, _s: {}, ends="competition.award-granted"),
+    "competition.title-series-opened": GeneratedType(
         lambda r: f"title-series/{r.choice(('engineering', 'arts'))}", lambda _r, s: {"series": s.split("/")[1]}
     ),
-    "competition.title-conferred": Kind(_no("title"), lambda r, _s: {"person": person(r)}, dated="conferred_on"),
-    "competition.honour-conferred": Kind(
+    "competition.title-conferred": GeneratedType(
+        _no("title"), lambda r, _s: {"person": person(r)}, dated="conferred_on"
+    ),
+    "competition.honour-conferred": GeneratedType(
         _no("honour"), lambda r, _s: {"person": person(r), "honour": "artisan"}, dated="conferred_on"
     ),
-    "competition.honour-withdrawn": Kind(_no("honour"), lambda _r, _s: {}, ends="competition.honour-conferred"),
-    "recruitment.fair-held": Kind(
+    "competition.honour-withdrawn": GeneratedType(
+        _no("honour"), lambda _r, _s: {}, ends="competition.honour-conferred"
+    ),
+    "recruitment.fair-held": GeneratedType(
         _no("fair"), lambda r, _s: {"kind": r.choice(("job-fair", "exchange", "school-enterprise"))}, dated="held_on"
     ),
-    "recruitment.fair-cancelled": Kind(_no("fair"), lambda _r, _s: {}, ends="recruitment.fair-held"),
-    "recruitment.person-hired": Kind(
+    "recruitment.fair-cancelled": GeneratedType(_no("fair"), lambda _r, _s: {}, ends="recruitment.fair-held"),
+    "recruitment.person-hired": GeneratedType(
         _no("hire"),
         lambda r, _s: {"person": person(r), "channel": r.choice(("gold-blue-collar", "gold-blue-collar", "other"))},
         dated="hired_on", again=True,
     ),
-    "recruitment.hire-ended": Kind(_no("hire"), lambda _r, _s: {}, dated="ended_on", ends="recruitment.person-hired"),
-    "recruitment.practical-training-started": Kind(
+    "recruitment.hire-ended": GeneratedType(
+        _no("hire"), lambda _r, _s: {}, dated="ended_on", ends="recruitment.person-hired"
+    ),
+    "recruitment.practical-training-started": GeneratedType(
         _no("internship"), lambda r, _s: {"person": person(r), "school_province": r.choice(("33", "36"))},
         dated="starts_on",
     ),
-    "recruitment.demand-raised": Kind(_no("demand"), lambda _r, _s: {"persons": 5}),
-    "recruitment.demand-matched": Kind(_no("demand"), lambda _r, _s: {"persons": 1}, repeats=True),
-    "recruitment.school-invited": Kind(
+    "recruitment.demand-raised": GeneratedType(_no("demand"), lambda _r, _s: {"persons": 5}),
+    "recruitment.demand-matched": GeneratedType(_no("demand"), lambda _r, _s: {"persons": 1}, repeats=True),
+    "recruitment.school-invited": GeneratedType(
         _no("invitation"), lambda r, _s: {"school": organisation(r.randint(1, 3)), "attended": True}, dated="on"
     ),
-    "subsidy.catalogue-published": Kind(_no("catalogue"), lambda _r, _s: {"effective_from": "2023-01-01"}),
-    "subsidy.allowance-claimed": Kind(
+    "subsidy.catalogue-published": GeneratedType(_no("catalogue"), lambda _r, _s: {"effective_from": "2023-01-01"}),
+    "subsidy.allowance-claimed": GeneratedType(
         _no("allowance"), lambda r, _s: {"person": person(r), "employed_since": "2020-01-01"}, dated="claimed_on"
     ),
-    "subsidy.allowance-paid": Kind(
+    "subsidy.allowance-paid": GeneratedType(
         _no("allowance"), lambda r, _s: {"amount_fen": r.randint(1, 3) * 100}, dated="on", repeats=True,
         key="subsidy.allowance-claimed",
     ),
-    "subsidy.subsidy-paid": Kind(
+    "subsidy.subsidy-paid": GeneratedType(
         _no("claim"), lambda r, _s: {"amount_fen": r.randint(1, 3) * 100}, dated="on", repeats=True
     ),
-    "subsidy.subsidy-recovered": Kind(
+    "subsidy.subsidy-recovered": GeneratedType(
         _no("claim"), lambda r, _s: {"amount_fen": r.randint(1, 3) * 100}, dated="on", repeats=True
     ),
-    "subsidy.enterprise-classified": Kind(
+    "subsidy.enterprise-classified": GeneratedType(
         _organisation_subject("enterprise"),
         lambda r, s: {
             "enterprise": _named(s), "above_scale": r.random() < 0.6, "industrial_reform_pilot": r.random() < 0.6,
         },
         repeats=True,
     ),
-    "subsidy.wage-agreement-signed": Kind(
+    "subsidy.wage-agreement-signed": GeneratedType(
         _organisation_subject("enterprise"), lambda _r, _s: {"agreement_no": "a"}, dated="signed_on", again=True,
         until="valid_until",
     ),
-    "subsidy.wage-agreement-ended": Kind(
+    "subsidy.wage-agreement-ended": GeneratedType(
         _organisation_subject("enterprise"), lambda _r, _s: {"agreement_no": "a"}, dated="ended_on",
         ends="subsidy.wage-agreement-signed",
     ),
-    "subsidy.credit-line-requested": Kind(
+    "subsidy.credit-line-requested": GeneratedType(
         _no("credit"), lambda r, _s: {"person": person(r), "amount_fen": r.randint(1, 3) * 10}, dated="requested_on",
         decision="subsidy.credit-line-granted",
     ),
@@ -222,7 +228,7 @@ KINDS: dict[str, Kind] = {
 
 
 @dataclass(eq=False)
-class Report:
+class GeneratedReport:
     """A report that was accepted, as the world remembers it."""
 
     kind: str
@@ -232,23 +238,23 @@ class Report:
     district: str
     on: date
     order: int
-    corrects: "Report | None" = None
+    corrects: "GeneratedReport | None" = None
     stands: bool = True
     retracted: bool = False
     suspended: bool = False
 
 
-Pairs = list[tuple[Report, Report | None]]
+Pairs = list[tuple[GeneratedReport, GeneratedReport | None]]
 
 
 @dataclass
-class World:
+class GeneratedLog:
     """The logs of all services; `step` adds what a service could have accepted next, within the rules B and C."""
 
     rnd: Random
     kinds: tuple[str, ...] = tuple(KINDS)
-    facts: list[Fact] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
+    facts: list[GeneratedFact] = field(default_factory=list)
+    reports: list[GeneratedReport] = field(default_factory=list)
     days: tuple[date, ...] = DAYS
     _clock: dict[str, datetime] = field(default_factory=dict)
     _position: dict[str, int] = field(default_factory=dict)
@@ -270,11 +276,11 @@ class World:
         else:
             self._accept(self.rnd.choice(self.kinds), None)
 
-    def _of(self, subject: str, kind: str) -> list[Report]:
+    def _of(self, subject: str, kind: str) -> list[GeneratedReport]:
         found = [r for r in self.reports if r.stands and r.kind == kind and r.subject == subject]
         return sorted(found, key=lambda report: (report.on, report.order))
 
-    def _accept(self, name: str, original: Report | None) -> None:
+    def _accept(self, name: str, original: GeneratedReport | None) -> None:
         kind = KINDS[name]
         subject = original.subject if original else kind.subject(self.rnd)
         on = self.rnd.choice(self.days)
@@ -296,13 +302,15 @@ class World:
         number = len(self.reports)
         # Ids do not follow the order of arrival; a correction takes its original's place among the openings.
         id_ = f"{self.rnd.randint(0, 9)}-{number:03d}"
-        report = Report(name, source, id_, subject, district, on, original.order if original else number, original)
+        report = GeneratedReport(
+            name, source, id_, subject, district, on, original.order if original else number, original
+        )
         if original:
             original.stands = False
         self.reports.append(report)
         self._publish(report, self._data(kind, report))
 
-    def _may_end(self, pairs: Pairs, on: date, original: Report | None) -> bool:
+    def _may_end(self, pairs: Pairs, on: date, original: GeneratedReport | None) -> bool:
         if original is None:
             return bool(pairs) and pairs[-1][1] is None and on >= pairs[-1][0].on
         place = next((i for i, (_, end) in enumerate(pairs) if end is original), None)
@@ -310,7 +318,7 @@ class World:
             return False
         return place + 1 == len(pairs) or on <= pairs[place + 1][0].on
 
-    def _may_open(self, pairs: Pairs, on: date, original: Report | None, again: bool) -> bool:
+    def _may_open(self, pairs: Pairs, on: date, original: GeneratedReport | None, again: bool) -> bool:
         if original is None:
             if not pairs:
                 return True
@@ -331,7 +339,7 @@ class World:
             pairs.append((one, fitting))
         return pairs
 
-    def _data(self, kind: Kind, report: Report) -> Data:
+    def _data(self, kind: GeneratedType, report: GeneratedReport) -> Data:
         data = kind.data(self.rnd, report.subject)
         if kind.dated:
             data[kind.dated] = report.on.isoformat()
@@ -339,10 +347,10 @@ class World:
             data[kind.until] = max(report.on, self.rnd.choice(self.days)).isoformat()
         return data
 
-    def _correct(self, report: Report) -> None:
+    def _correct(self, report: GeneratedReport) -> None:
         self._accept(report.kind, report)
 
-    def _retract(self, report: Report) -> None:
+    def _retract(self, report: GeneratedReport) -> None:
         kind = KINDS[report.kind]
         if kind.ends:
             pairs = self._pairs(report.subject, kind.ends, report.kind)
@@ -350,7 +358,7 @@ class World:
             if place is None or place + 1 < len(pairs):
                 return
         report.stands, report.retracted = False, True
-        follows: list[Report] = []
+        follows: list[GeneratedReport] = []
         if report.corrects is not None:
             # RULES B1: what it replaced stands again.
             report.corrects.stands = not (report.corrects.retracted or report.corrects.suspended)
@@ -370,7 +378,7 @@ class World:
         for end in follows:
             self._emit(end, "report-suspended", {"report_id": end.id, "reason": "B6"}, end.id)
 
-    def _breaks_order(self, report: Report) -> bool:
+    def _breaks_order(self, report: GeneratedReport) -> bool:
         """Leave out worlds in which what stands again collides with what came since: the services flag those."""
         kind = KINDS[report.kind]
         if kind.repeats:
@@ -393,25 +401,27 @@ class World:
             report.stands, report.suspended = True, False
             self._publish(report, self._data(kind, report))
 
-    def _publish(self, report: Report, data: Data) -> None:
+    def _publish(self, report: GeneratedReport, data: Data) -> None:
         self._emit(report, report.kind.partition(".")[2], data, report.id, report.corrects)
         if decision := KINDS[report.kind].decision:
             # A decision has no date of its own: it carries its cause's (RULES E24).
             undated = {name: value for name, value in data.items() if name != KINDS[report.kind].dated}
             self._emit(report, decision.partition(".")[2], undated, report.id, report.corrects)
 
-    def _noted_on(self, report: Report) -> date:
+    def _noted_on(self, report: GeneratedReport) -> date:
         """Where the data says when it happened, the envelope's time need not agree (RULES A1)."""
         return self.rnd.choice(self.days) if KINDS[report.kind].dated else report.on
 
-    def _emit(self, report: Report, name: str, data: Data, report_id: str, corrects: Report | None = None) -> None:
+    def _emit(
+        self, report: GeneratedReport, name: str, data: Data, report_id: str, corrects: GeneratedReport | None = None
+    ) -> None:
         service = report.kind.partition(".")[0]
         # Clocks of services run apart by some steps, so that their instants come interleaved.
         at = self._clock.get(service, _START + timedelta(seconds=self.rnd.randint(0, 20)))
         at += timedelta(seconds=self.rnd.randint(1, 3))
         self._clock[service] = at
         position = self._position[service] = self._position.get(service, 0) + 1
-        fact: Fact = {
+        fact: GeneratedFact = {
             "specversion": "1.0",
             "id": f"00000000-0000-7000-8000-{len(self.facts):012d}",
             "source": f"/services/{service}",
@@ -434,5 +444,5 @@ class World:
         self.facts.append(fact)
 
 
-def encode(fact: Fact) -> bytes:
+def encode(fact: GeneratedFact) -> bytes:
     return orjson.dumps(fact)

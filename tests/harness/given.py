@@ -10,11 +10,22 @@ from datetime import datetime
 
 from shared.contract.events import Event, Fact, Language, Report, ReportRetracted
 from shared.contract.rules import NeverArrived, Rule
-from shared.deciding.decider import Accept, Decision, Domain, Named, Refuse, View, Wait, decide, names, values
+from shared.deciding.decider import (
+    Accept,
+    Decision,
+    Domain,
+    NamedReport,
+    Refuse,
+    View,
+    Wait,
+    decide,
+    event_body,
+    named_report_id,
+)
 
 
 @dataclass(frozen=True)
-class Told:
+class GivenReport:
     """Something that was told of a subject; as given it is a fact, as the case in hand a report."""
 
     subject: str
@@ -32,14 +43,14 @@ def report(
     received: str = "2024-12-31",
     district: str = "330681",
     corrects: str | None = None,
-) -> Told:
+) -> GivenReport:
     """Tell of an event that happened at noon of a day: its own date's, or `on`; received at noon, too."""
     assert not event.subject or event.subject_form.fullmatch(subject), f"{subject} is no {event.subject}"
     day = on or (str(getattr(event, event.dated)) if event.dated else "2024-06-01")
-    return Told(subject, event, _noon(day), _noon(received), district, corrects)
+    return GivenReport(subject, event, _noon(day), _noon(received), district, corrects)
 
 
-def retraction(subject: str, report_id: str, district: str = "330681") -> Told:
+def retraction(subject: str, report_id: str, district: str = "330681") -> GivenReport:
     """Tell that a report is taken back."""
     return report(subject, ReportRetracted(report_id=report_id, reason="误报"), district=district)
 
@@ -87,7 +98,7 @@ class Situation:
     languages: tuple[Language, ...]
     facts: tuple[Fact, ...]
 
-    def when(self, told: Told) -> Outcome:
+    def when(self, told: GivenReport) -> Outcome:
         """Decide a report by those facts that its streams and tags bring up, as the command handler does."""
         case = Report(
             id="case",
@@ -97,7 +108,7 @@ class Situation:
             time=told.at.isoformat(),
             district=told.district,
             event=told.event,
-            body=values(told.event),
+            body=event_body(told.event),
             at=told.at,
             digest=b"",
             received_at=told.received_at,
@@ -108,9 +119,9 @@ class Situation:
         refusal = self.domain.refusal(told.event, decision.rule) if isinstance(decision, Refuse) else ()
         return Outcome(decision, tuple(refusal))
 
-    def _named(self, case: Report) -> Named | None:
-        of_name = (fact for fact in self.facts if fact.report_id == names(case))
-        return next((Named(fact.type, fact.stream, "accepted") for fact in of_name), None)
+    def _named(self, case: Report) -> NamedReport | None:
+        of_name = (fact for fact in self.facts if fact.report_id == named_report_id(case))
+        return next((NamedReport(fact.type, fact.stream, "accepted") for fact in of_name), None)
 
     def _facts(self, case: Report) -> list[Fact]:
         keys = {case.subject}
@@ -129,7 +140,7 @@ def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
     """Return `given`: it takes what was told before, in order, and yields what is known by it."""
     languages = (language, *hears)
 
-    def given(*before: Told) -> Situation:
+    def given(*before: GivenReport) -> Situation:
         facts: list[Fact] = []
         versions: defaultdict[str, int] = defaultdict(int)
         for position, told in enumerate(before, 1):
@@ -150,7 +161,7 @@ def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
                     report_source=f"/districts/{told.district}/tests",
                     report_id=f"report-{position}",
                     event=told.event,
-                    body=values(told.event),
+                    body=event_body(told.event),
                     tags=tuple(domain.tags(told.event)),
                     corrects=told.corrects,
                 )

@@ -5,24 +5,24 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from services.projection.counting.facts import decode
-from services.projection.counting.ledger import Batch, Contribution
-from services.projection.counting.lines import WHOLE, Chart, Part, Standing
+from services.projection.counting.ledger import Contribution, FactBatch
+from services.projection.counting.lines import WHOLE, CompiledPlans, Part, StandingRow
 from shared.plan.model import Coverage, Indicator, Plan, Ratio
-from tests.harness.generated_plans import Fact, encode
+from tests.harness.generated_plans import GeneratedFact, encode
 
 
-class Shelf:
+class InMemoryStore:
     """What the database does for the projector, in memory."""
 
-    def __init__(self, chart: Chart) -> None:
-        self.chart = chart
-        self.rows: dict[tuple[int, int, str, int], Standing] = {}
+    def __init__(self, compiled: CompiledPlans) -> None:
+        self.compiled = compiled
+        self.rows: dict[tuple[int, int, str, int], StandingRow] = {}
         self.ledger: list[Contribution] = []
         self.positions: dict[str, int] = {}
 
-    def apply(self, facts: Iterable[Fact]) -> None:
+    def apply(self, facts: Iterable[GeneratedFact]) -> None:
         """Count a batch; what was counted before is skipped, as the projector does by position."""
-        batch = Batch(self.chart)
+        batch = FactBatch(self.compiled)
         for envelope in facts:
             fact = decode(encode(envelope))
             if fact.position > self.positions.get(fact.service, 0):
@@ -44,7 +44,7 @@ class Shelf:
             for row in self.rows.values()
             if (
                 (row.line, row.subject) in threads
-                if self.chart.line(row.line).threaded
+                if self.compiled.line(row.line).threaded
                 else (row.line, row.member) in members
             )
         ]
@@ -53,7 +53,7 @@ class Shelf:
             self.rows[row.line, row.use, row.service, row.position] = row
         self.ledger += posting.contributions
 
-    def _load(self, row: Standing) -> Standing:
+    def _load(self, row: StandingRow) -> StandingRow:
         row = copy.deepcopy(row)
         row.known, row.marked = len(row.stood), False
         return row
@@ -63,7 +63,7 @@ class Shelf:
     ) -> tuple[int, int | None]:
         """Read a cell as the progress query does."""
         as_of = min(as_of, plan.period.last)
-        numbers = {line.number for line in self.chart.of_indicator[plan.id, indicator.id]}
+        numbers = {line.number for line in self.compiled.of_indicator[plan.id, indicator.id]}
         sums = {Part.NUM: 0, Part.DEN: 0}
         for row in self.ledger:
             if (

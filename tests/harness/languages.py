@@ -11,7 +11,7 @@ from services.enrollment.events import LANGUAGE as ENROLLMENT
 from services.planning.events import LANGUAGE as PLANNING
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
-from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Event, Language, NotUnderstood, Report
 
 LANGUAGES: Final = {language.service: language for language in (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY)}
@@ -36,7 +36,7 @@ def sample(service: str, name: str) -> dict[str, Any]:
 
 def decode(service: str, envelope: dict[str, Any]) -> Report | NotUnderstood:
     """Decode an envelope as its service does."""
-    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32)).decode(envelope, Door(), RECEIVED)
+    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32)).decode(envelope, Channel(), RECEIVED)
 
 
 def understood(service: str, envelope: dict[str, Any]) -> Report:

@@ -23,7 +23,7 @@ MONTH: Final = "2024-03"
 STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
 
 
-class Office:
+class PlanOffice:
     """The plan office and a district, at their desks."""
 
     def __init__(self, system: System, **settings: str) -> None:

@@ -21,7 +21,7 @@ from services.enrollment.decider import domain as enrollment
 from services.recruitment.decider import domain as recruitment
 from services.subsidy.decider import domain as subsidy
 from services.subsidy.policies import HEARS
-from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Fact
 from shared.deciding.decider import View
 from shared.deciding.unit_of_work import decode_fact
@@ -44,7 +44,7 @@ DOMAINS: Final = {
 PLANS: Final = Path(__file__).resolve().parents[2] / "plans"
 SOURCE: Final = "/districts/330681/sample"
 LATER: Final = "2024-12-15"  # after every sample's opening
-Report = dict[str, Any]
+ReportFields = dict[str, Any]
 Receipt = dict[str, Any]
 
 # What must stand before a type's sample can be accepted: (service, type), in order; for subsidy evidence from others.
@@ -91,7 +91,7 @@ def report(
     corrects: str | None = None,
     source: str = SOURCE,
     **data: Any,
-) -> Report:
+) -> ReportFields:
     """Return a type's sample under another id, on another day, with other data; None takes a field away."""
     sent = deepcopy(sample(service, name))
     if on is None and VOCABULARY[service][name].role.startswith(("ends ", "voids ")):
@@ -110,7 +110,7 @@ def report(
     return sent
 
 
-def retraction(of: Report, id_: str | None = None, **changes: Any) -> Report:
+def retraction(of: ReportFields, id_: str | None = None, **changes: Any) -> ReportFields:
     """Return the report that takes another back."""
     service = of["type"].split(".")[1]
     sent = {name: of[name] for name in ("specversion", "source", "subject", "district")}
@@ -119,7 +119,7 @@ def retraction(of: Report, id_: str | None = None, **changes: Any) -> Report:
     return sent | changes
 
 
-def corrected(of: Report, id_: str | None = None, **data: Any) -> Report:
+def corrected(of: ReportFields, id_: str | None = None, **data: Any) -> ReportFields:
     """Return a report that corrects another: the same, with other data."""
     sent = deepcopy(of) | {"id": id_ or f"{of['id']}-corrected", "corrects": of["id"]}
     sent["data"] |= data
@@ -136,7 +136,7 @@ def organisation(index: int, kind: str = "91") -> dict[str, Any]:
     return {"credit_code": people.credit_code(index, kind), "name": f"样本机构 {index}"}
 
 
-class Desk:
+class ServiceHarness:
     """One service: its handler, its database, its HTTP door."""
 
     def __init__(self, service: str, store: EventStore, owner: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -160,33 +160,35 @@ class Desk:
         await self.owner.execute(_EMPTY)
         self._offset.clear()
 
-    async def send(self, *reports: Report, received: datetime | None = None) -> list[Receipt]:
+    async def send(self, *reports: ReportFields, received: datetime | None = None) -> list[Receipt]:
         """Report in one batch, one transaction; return the receipts in order."""
         at = received or datetime.now(UTC)
-        arrived = [self.handler.decoder.decode(sent, Door(), at) for sent in reports]
+        arrived = [self.handler.decoder.decode(sent, Channel(), at) for sent in reports]
         return [orjson.loads(answer.receipt) for answer in await self.handler.handle(arrived)]
 
-    async def say(self, sent: Report, status: str = "accepted", code: str | None = None) -> Receipt:
+    async def say(self, sent: ReportFields, status: str = "accepted", code: str | None = None) -> Receipt:
         """Report one event and check what becomes of it."""
         receipt = (await self.send(sent))[0]
         check(receipt, status, code)
         return receipt
 
-    async def post(self, sent: Report) -> tuple[int, Receipt]:
+    async def post(self, sent: ReportFields) -> tuple[int, Receipt]:
         """Report through the HTTP door."""
         answer = await self.http.post(
             "/v1/events", content=json.dumps(sent), headers={"content-type": "application/cloudevents+json"}
         )
         return answer.status_code, answer.json()
 
-    async def receipt(self, of: Report) -> Receipt:
+    async def receipt(self, of: ReportFields) -> Receipt:
         """Return a report's receipt as it stands now."""
         found = await self.store.receipt(of["source"], of["id"])
         assert found is not None, f"no receipt of {of['id']}"
         shown: Receipt = orjson.loads(found)
         return shown
 
-    async def now(self, of: Report, status: str, code: str | None = None, flags: list[str] | None = None) -> Receipt:
+    async def now(
+        self, of: ReportFields, status: str, code: str | None = None, flags: list[str] | None = None
+    ) -> Receipt:
         """Check a report's receipt as it stands now."""
         receipt = await self.receipt(of)
         check(receipt, status, code)
@@ -222,7 +224,7 @@ class Desk:
         assert head["waiting"] == len(rows)
         return {row["id"] for row in rows}
 
-    async def hear(self, other: Desk) -> None:
+    async def hear(self, other: ServiceHarness) -> None:
         """Hear what another service has recorded since the last time, as its topic would bring it."""
         raws = await other.store.log(self._offset.get(other.service, 0), 100_000)
         facts = [(json.loads(raw)["position"], orjson.loads(raw), raw) for raw in raws]
@@ -253,21 +255,21 @@ def check(receipt: Receipt, status: str, code: str | None = None) -> None:
         assert "{" not in reason["zh"] + reason["en"], receipt
 
 
-class Desks:
+class ServiceHarnesses:
     """The desks of all four services, and what goes between them; each is emptied when a test first uses it."""
 
-    def __init__(self, offices: Mapping[str, Desk]) -> None:
+    def __init__(self, offices: Mapping[str, ServiceHarness]) -> None:
         self._offices = offices
-        self._desks: dict[str, Desk] = {}
+        self._desks: dict[str, ServiceHarness] = {}
 
-    async def at(self, service: str) -> Desk:
+    async def at(self, service: str) -> ServiceHarness:
         """Return a service's desk."""
         if service not in self._desks:
             self._desks[service] = self._offices[service]
             await self._desks[service].clear()
         return self._desks[service]
 
-    async def prepare(self, service: str, name: str) -> list[Report]:
+    async def prepare(self, service: str, name: str) -> list[ReportFields]:
         """Have everything accepted that a type's sample needs; return those reports, in order."""
         sent = []
         for home, needed in prerequisites(service, name):
@@ -284,7 +286,7 @@ class Desks:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", name="offices")
-async def offices_fixture(postgres: str, _template: Template) -> AsyncIterator[dict[str, Desk]]:
+async def planning_fixture(postgres: str, _template: Template) -> AsyncIterator[dict[str, ServiceHarness]]:
     """A desk a service with a database of its own, for all tests of a module, which run in one loop."""
     async with AsyncExitStack() as stack:
         new = stack.enter_context(fresh_databases(postgres, _template))
@@ -295,7 +297,7 @@ async def offices_fixture(postgres: str, _template: Template) -> AsyncIterator[d
             stack.push_async_callback(owner.close)
             pool = await open_pool(database.dsn, "desk")
             stack.push_async_callback(pool.close)
-            desks[service] = Desk(service, EventStore(pool), owner)
+            desks[service] = ServiceHarness(service, EventStore(pool), owner)
             app = create_app(desks[service].handler)
             await stack.enter_async_context(app.router.lifespan_context(app))
             desks[service].http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk")
@@ -312,9 +314,9 @@ update log_head set position = 0, recorded_at = '2000-01-01T00:00:00Z', receipts
 
 
 @pytest_asyncio.fixture(loop_scope="module", name="desks")
-async def desks_fixture(offices: dict[str, Desk]) -> Desks:
+async def services_fixture(offices: dict[str, ServiceHarness]) -> ServiceHarnesses:
     """The desks of all four services, empty."""
-    return Desks(offices)
+    return ServiceHarnesses(offices)
 
 
 def day_after(day: str, days: int = 1) -> str:

@@ -19,7 +19,7 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True)
-class Message:
+class OutgoingMessage:
     """What a district's system puts on a topic."""
 
     topic: str
@@ -29,7 +29,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Stored:
+class TopicMessage:
     """What stands on a topic."""
 
     topic: str
@@ -45,22 +45,22 @@ class Stored:
         return shown
 
 
-def structured(report: dict[str, Any], topic: str | None = None) -> Message:
+def structured(report: dict[str, Any], topic: str | None = None) -> OutgoingMessage:
     """Return a report as its district sends it: to the service its type names, in structured mode."""
     inbox = f"{report['type'].split('.')[1]}.reports.{report['source'].split('/')[2]}"
-    return Message(topic or inbox, report["subject"].encode(), json.dumps(report, ensure_ascii=False).encode())
+    return OutgoingMessage(topic or inbox, report["subject"].encode(), json.dumps(report, ensure_ascii=False).encode())
 
 
-def binary(report: dict[str, Any]) -> Message:
+def binary(report: dict[str, Any]) -> OutgoingMessage:
     """Return a report in binary mode: attributes as headers, the data as value (CloudEvents Kafka binding)."""
     attributes = {name: value for name, value in report.items() if name not in ("data", "datacontenttype")}
     headers = [(f"ce_{name}", str(value).encode()) for name, value in attributes.items()]
     value = json.dumps(report["data"], ensure_ascii=False).encode()
     whole = structured(report)
-    return Message(whole.topic, whole.key, value, (("content-type", b"application/json"), *headers))
+    return OutgoingMessage(whole.topic, whole.key, value, (("content-type", b"application/json"), *headers))
 
 
-def publish(kafka: str, messages: Iterable[Message], codec: str | None = "lz4") -> list[tuple[str, int, int]]:
+def publish(kafka: str, messages: Iterable[OutgoingMessage], codec: str | None = "lz4") -> list[tuple[str, int, int]]:
     """Send them all; return topic, partition and offset of each once the broker has them."""
 
     async def send() -> list[tuple[str, int, int]]:
@@ -78,10 +78,10 @@ def publish(kafka: str, messages: Iterable[Message], codec: str | None = "lz4") 
     return run(send())
 
 
-def whole(kafka: str, *topics: str) -> list[Stored]:
+def whole(kafka: str, *topics: str) -> list[TopicMessage]:
     """Return everything that stands on some topics now, in order within a partition."""
 
-    async def read() -> list[Stored]:
+    async def read() -> list[TopicMessage]:
         consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
         await consumer.start()
         try:
@@ -93,11 +93,11 @@ def whole(kafka: str, *topics: str) -> list[Stored]:
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
             ends = await consumer.end_offsets(places)
-            found: dict[TopicPartition, list[Stored]] = defaultdict(list)
+            found: dict[TopicPartition, list[TopicMessage]] = defaultdict(list)
             while any([await consumer.position(place) < ends[place] for place in places]):
                 for place, records in (await consumer.getmany(timeout_ms=500)).items():
                     found[place] += [
-                        Stored(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers)) for r in records
+                        TopicMessage(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers)) for r in records
                     ]
             return [stored for place in places for stored in found[place] if stored.offset < ends[place]]
         finally:

@@ -32,7 +32,7 @@ from shared.observability.metrics import READINGS
 from tests.conftest import ROOT
 from tests.harness.processes import Process, System, eventually, own_database, run, topics_of
 from tests.harness.reports import hire_ended, person_hired
-from tests.harness.topics import Message, publish, structured
+from tests.harness.topics import OutgoingMessage, publish, structured
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules" / "skillplan.yml"
 RULE_TESTS: Final = ROOT / "deploy" / "prometheus" / "tests" / "skillplan.yml"
@@ -257,7 +257,7 @@ def stopped(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def test_garbage_and_a_flood_of_invalid_reports_are_told(watch: Watch) -> None:
-    publish(watch.system.kafka, [Message("recruitment.reports.330681", b"x", b"\xff\xfe")])
+    publish(watch.system.kafka, [OutgoingMessage("recruitment.reports.330681", b"x", b"\xff\xfe")])
     watch.fires("SkillplanQuarantine", service="recruitment")
     wrong = [{**person_hired(f"wrong-{n}"), "specversion": "0.3"} for n in range(60)]
     batch = {"content-type": "application/cloudevents-batch+json"}
@@ -327,7 +327,7 @@ def test_a_hole_is_told_until_the_missing_fact_comes(watch: Watch) -> None:
     fact = watch.the("recruitment", "api").http.get(f"/v1/log?after={last - 1}").json()["facts"][0]
     beyond = json.dumps({**fact, "position": last + 2}).encode()
     eventually(lambda: f" {last}.0" in watch.the("projection", "projector").http.get("/metrics").text)
-    publish(watch.system.kafka, [Message("recruitment.events", b"x", beyond)])
+    publish(watch.system.kafka, [OutgoingMessage("recruitment.events", b"x", beyond)])
     watch.fires("SkillplanLineParked", line="recruitment.events")
     watch.fires("SkillplanNotReady", part="lines")
     # More than one: a worker that starts compares the last fact of the topic with its log, and ours is not of the log.

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import pytest
 
-from client.demo.calendar import Told
+from client.demo.calendar import PlannedReport
 from client.demo.feed import feed
-from client.demo.people import Invented
+from client.demo.people import MadeUpPeople
 from client.sample import sample
 from deploy.local.children import dies_with_parent
 from tests.conftest import ROOT
@@ -170,7 +170,7 @@ def test_what_is_away_and_what_is_missing_get_one_clear_sentence(running: System
 
 
 def _hires(count: int, mark: str, district: str = "330604") -> list[dict[str, Any]]:
-    invented = Invented(f"cli {mark}")
+    invented = MadeUpPeople(f"cli {mark}")
     company = invented.organisation("enterprise", district, 1)
     return [
         {
@@ -259,7 +259,7 @@ def _key(event: dict[str, Any]) -> tuple[str, str]:
     return event["source"], event["id"]
 
 
-def _wanted(told: Iterable[Told]) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], list[str]]]:
+def _wanted(told: Iterable[PlannedReport]) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], list[str]]]:
     """Return what is to be in force of each report in the end, and the answers beside it."""
     in_force: dict[tuple[str, str], str] = {}
     beside: dict[tuple[str, str], list[str]] = {}

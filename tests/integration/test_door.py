@@ -13,7 +13,7 @@ import pytest
 from tests.harness import people, topics
 from tests.harness.processes import System, eventually
 from tests.harness.reports import Report, person_hired
-from tests.harness.topics import Message, binary, publish, settle, structured, whole
+from tests.harness.topics import OutgoingMessage, binary, publish, settle, structured, whole
 
 SERVICES = ("recruitment",)
 STRUCTURED = "application/cloudevents+json"
@@ -76,7 +76,7 @@ def batch(system: System, elements: list[Any]) -> list[Receipt]:
     return results
 
 
-def told(system: System, message: Message) -> Receipt:
+def told(system: System, message: OutgoingMessage) -> Receipt:
     """Send over Kafka and return the receipt that came for it: the next one of this report on its district's topic."""
     topic = f"receipts.{message.topic.rpartition('.')[2]}"
     settle(system, "recruitment")

@@ -8,21 +8,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.table import FAULTS, STARTING, Fault, Row, suffer
-from tests.harness.faults import Own, own_installation
+from tests.faults.table import FAULTS, STARTING, Fault, FaultRow, suffer
+from tests.harness.faults import FaultInstallation, fault_installation
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 from tests.harness.topics import check_answered, publish, settle, structured
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    with own_installation(tmp_path_factory.mktemp("away"), own_disks=True) as made:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultInstallation]:
+    with fault_installation(tmp_path_factory.mktemp("away"), own_disks=True) as made:
         yield made
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_the_database_goes_away(own: Own, number: signal.Signals) -> None:
+def test_the_database_goes_away(own: FaultInstallation, number: signal.Signals) -> None:
     name = number.name.lower()
     before, meanwhile, after = (person_hired(f"database-{name}-{when}") for when in ("before", "meanwhile", "after"))
     queued = [person_hired(f"database-{name}-queued-{n}") for n in range(50)]
@@ -61,7 +61,7 @@ def test_the_database_goes_away(own: Own, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_broker_goes_away(own: Own, number: signal.Signals) -> None:
+def test_the_broker_goes_away(own: FaultInstallation, number: signal.Signals) -> None:
     name = number.name.lower()
     before, meanwhile = ([person_hired(f"broker-{name}-{when}-{n}") for n in range(50)] for when in ("b", "m"))
     after = [person_hired(f"broker-{name}-a-{n}") for n in range(50)]
@@ -94,7 +94,7 @@ SHORT = ("connections cut", "late network", "reset connections", "half-open conn
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.en in SHORT], ids=lambda fault: fault.en)
-def test_every_report_is_decided_and_counted_once_through(own: Own, fault: Fault) -> None:
+def test_every_report_is_decided_and_counted_once_through(own: FaultInstallation, fault: Fault) -> None:
     row = suffer(own, fault, reports=120, seconds=4.0, held=2.0)
     assert (row.lost, row.twice, row.recount) == (0, 0, 0)
     assert row.sent == row.accepted
@@ -102,7 +102,7 @@ def test_every_report_is_decided_and_counted_once_through(own: Own, fault: Fault
 
 def test_a_row_is_wrong_where_nothing_named_the_cause() -> None:
     fault = next(fault for fault in FAULTS if fault.en == "broker killed")
-    row = Row(fault, 2.0, sent=5, accepted=5, ready_said={("recruitment worker", "kafka", STARTING)})
+    row = FaultRow(fault, 2.0, sent=5, accepted=5, ready_said={("recruitment worker", "kafka", STARTING)})
     assert "never named the cause" in row.wrong, "who starts does not know it"
     row.ready_said.add(("recruitment worker", "relay", "kafka: nothing acknowledged"))
     assert not row.wrong

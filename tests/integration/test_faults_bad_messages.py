@@ -15,7 +15,7 @@ from shared.log.sealing import Seal
 from tests.harness.bad_messages import INBOX, Bad, every_kind
 from tests.harness.processes import SERVICE_KEY, System, eventually, run
 from tests.harness.reports import person_hired
-from tests.harness.topics import Message, check_answered, publish, standing, structured, whole
+from tests.harness.topics import OutgoingMessage, check_answered, publish, standing, structured, whole
 
 SERVICES = ("recruitment",)
 ROUNDS = 4  # over 500 by Kafka
@@ -62,7 +62,7 @@ def test_a_header_name_may_be_any_bytes(running: System, codec: int) -> None:
 
     # The builder written in Python lets a name encode itself.
     named = ((_Name("来源"), b"x"),)
-    messages = (Message(INBOX, m.key, m.value, (*named, *m.headers)) for m in map(structured, hires))
+    messages = (OutgoingMessage(INBOX, m.key, m.value, (*named, *m.headers)) for m in map(structured, hires))
     run(_send_batch(running.kafka, codec, messages))
     publish(running.kafka, map(structured, after := [person_hired(f"good-after-{codec}-{n}") for n in range(20)]))
     eventually(lambda: all(standing(running, "recruitment", [*hires, *after])))
@@ -116,7 +116,7 @@ def _quarantine(system: System) -> dict[Any, dict[str, Any]]:
     return {(row["topic"], row["partition"], row["offset"]): dict(row) for row in rows}
 
 
-async def _send_batch(kafka: str, codec: int, messages: Iterable[Message]) -> int:
+async def _send_batch(kafka: str, codec: int, messages: Iterable[OutgoingMessage]) -> int:
     """Send one batch to partition 0, as large as it may be; return the offset of its first message."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
@@ -139,7 +139,8 @@ def test_a_batch_that_would_unpack_to_hundreds_of_megabytes_is_quarantined_packe
     spaces = b" " * (1 << 20)
     one, many = [spaces * 200], [spaces[: 1 << 19]] * 200
     bombs = [
-        run(_send_batch(running.kafka, codec, (Message(INBOX, None, v) for v in values))) for values in (one, many)
+        run(_send_batch(running.kafka, codec, (OutgoingMessage(INBOX, None, v) for v in values)))
+        for values in (one, many)
     ]
     hires = [person_hired(f"good-bomb-{codec}-{n}") for n in range(20)]
     run(_send_batch(running.kafka, codec, map(structured, hires)))

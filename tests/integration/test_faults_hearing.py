@@ -11,7 +11,7 @@ import pytest
 from shared.contract.decoder import Keys
 from tests.harness.processes import CITY_KEY, Process, System, eventually
 from tests.harness.reports import Report, certificate_issued, standard_set, subsidy_claimed
-from tests.harness.topics import STRUCTURED, Message, check_answered, publish, standing
+from tests.harness.topics import STRUCTURED, OutgoingMessage, check_answered, publish, standing
 
 SERVICES = ("subsidy",)
 BATCH = {"content-type": "application/cloudevents-batch+json"}
@@ -52,8 +52,8 @@ class Log:
         return rows[0]["position"] if rows else 0
 
 
-def message(key: str, value: bytes) -> Message:
-    return Message("competition.events", key.encode(), value, STRUCTURED)
+def message(key: str, value: bytes) -> OutgoingMessage:
+    return OutgoingMessage("competition.events", key.encode(), value, STRUCTURED)
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,15 @@ import pytest
 
 from services.planning.targets_in_force import document_of
 from shared.http.api_keys import KeyFile, Role
-from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, Office
+from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, PlanOffice
 from tests.harness.processes import System
 from tests.harness.reports import report as envelope
 from tests.harness.topics import check_log
 
 
 @pytest.fixture
-def office(system: System) -> Office:
-    return Office(system)
+def office(system: System) -> PlanOffice:
+    return PlanOffice(system)
 
 
 def refused(answer: dict[str, Any], code: str) -> None:
@@ -39,14 +39,14 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(400)
-def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restatement(office: Office) -> None:
+def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restatement(office: PlanOffice) -> None:
     targets_have_a_history(office)
     wrong_input_changes_nothing(office)
     a_month_is_closed_and_restated(office)
     check_log(office.system, "planning")
 
 
-def targets_have_a_history(office: Office) -> None:
+def targets_have_a_history(office: PlanOffice) -> None:
     """Adopt, revise, split: an older view shows the older target, a district its own (E2, F2 to F4)."""
     shown = office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes()).json()
     assert (shown["against"], len(shown["changes"])) == (None, len(PLAN.indicators))
@@ -95,7 +95,7 @@ def targets_have_a_history(office: Office) -> None:
     assert office.cell("4.1.b", as_of="2024-07-01")["target"]["value"] == int(old.value or 0)
 
 
-def wrong_input_changes_nothing(office: Office) -> None:
+def wrong_input_changes_nothing(office: PlanOffice) -> None:
     """A typo, a split that does not add up, what is unknown: one clear answer in both languages, and no fact."""
     head = office.head()
     typo = FILE.read_text(encoding="utf-8").replace("baseline:", "baselime:", 1)
@@ -139,7 +139,7 @@ def wrong_input_changes_nothing(office: Office) -> None:
     assert office.head() == head
 
 
-def a_month_is_closed_and_restated(office: Office) -> None:
+def a_month_is_closed_and_restated(office: PlanOffice) -> None:
     """Submit, return, submit, approve, close; a late hire shows as after the close; a restatement publishes it."""
     office.hire(1, "2024-03-05")
     close = f"/v1/plans/{PLAN.id}/months/{MONTH}/close"
@@ -207,7 +207,7 @@ def a_month_is_closed_and_restated(office: Office) -> None:
 class Desk:
     """Somebody with a key, who tries everything there is to do."""
 
-    def __init__(self, office: Office, key: str, source: str) -> None:
+    def __init__(self, office: PlanOffice, key: str, source: str) -> None:
         self._office, self._headers, self.source = office, {"authorization": f"Bearer {key}"}, source
         self.district = source.split("/")[2]
 
@@ -295,7 +295,7 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
     book.create()
     service = book.add(Role.SERVICE)[1]
     keys = {"SKILLPLAN_KEYS": str(tmp_path / "keys.json"), "SKILLPLAN_KEY_PEPPER": "5e" * 32}
-    office = Office(system, **keys, SKILLPLAN_API_KEY=service)
+    office = PlanOffice(system, **keys, SKILLPLAN_API_KEY=service)
     city, own = f"/districts/{OFFICE}/plan-office", f"/districts/{SIX[0]}/statistics"
 
     def desk(role: Role, source: str, *prefixes: str) -> Desk:

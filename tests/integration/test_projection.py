@@ -20,11 +20,11 @@ import pytest
 from deploy.kafka import topics as deploy_topics
 from shared.plan.loading import load_plan
 from tests.conftest import ROOT, NewDatabase, NewTopics
-from tests.harness.generated_plans import DISTRICTS, Fact, World, encode
+from tests.harness.generated_plans import DISTRICTS, GeneratedFact, GeneratedLog, encode
 from tests.harness.oracle import due, recount
 from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import person_hired
-from tests.harness.topics import Message, publish
+from tests.harness.topics import OutgoingMessage, publish
 
 SHAOXING = ROOT / "plans" / "shaoxing-2023-2025.yaml"
 LAKESIDE = ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml"
@@ -52,7 +52,7 @@ class Projection:
             self._api = self.system.process("projection", "api", SKILLPLAN_PLANS=str(self.plans)).start()
         return self._api
 
-    def publish(self, *facts: Fact) -> None:
+    def publish(self, *facts: GeneratedFact) -> None:
         publish(self.system.kafka, [message(fact) for fact in facts])
 
     def get(self, path: str, **query: object) -> Any:
@@ -86,9 +86,9 @@ class Projection:
         assert f"{PLAN}: 一致 equal" in told.stdout
 
 
-def message(fact: Fact) -> Message:
+def message(fact: GeneratedFact) -> OutgoingMessage:
     service = fact["source"].removeprefix("/services/")
-    return Message(f"{service}.events", fact["subject"].encode(), encode(fact))
+    return OutgoingMessage(f"{service}.events", fact["subject"].encode(), encode(fact))
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def projection(
         system.close()
 
 
-def hire(position: int, *, person: int | None = None, on: str = "2024-05-01", **attributes: Any) -> Fact:
+def hire(position: int, *, person: int | None = None, on: str = "2024-05-01", **attributes: Any) -> GeneratedFact:
     """Return the fact of a hire through the gold-blue-collar channel."""
     at = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + position / 1000
     return {
@@ -128,13 +128,13 @@ def hire(position: int, *, person: int | None = None, on: str = "2024-05-01", **
     } | attributes
 
 
-def hires(first: int, last: int) -> list[Fact]:
+def hires(first: int, last: int) -> list[GeneratedFact]:
     return [hire(position) for position in range(first, last + 1)]
 
 
-def repeated(rnd: Random, facts: list[Fact]) -> list[Fact]:
+def repeated(rnd: Random, facts: list[GeneratedFact]) -> list[GeneratedFact]:
     """Return them as a relay may send them that was killed between sending and noting it."""
-    sent: list[Fact] = []
+    sent: list[GeneratedFact] = []
     for number, fact in enumerate(facts):
         sent.append(fact)
         if rnd.random() < 0.05:
@@ -145,7 +145,7 @@ def repeated(rnd: Random, facts: list[Fact]) -> list[Fact]:
 @pytest.mark.parametrize(("seed", "size"), [(1, 150), (2, 60)])
 def test_every_number_equals_the_plain_recount(projection: Projection, seed: int, size: int) -> None:
     rnd = Random(seed)  # noqa: S311
-    world = World(rnd)
+    world = GeneratedLog(rnd)
     while len(world.facts) < size:
         world.step()
     projector = projection.projector().start()
@@ -182,7 +182,7 @@ def test_every_number_equals_the_plain_recount(projection: Projection, seed: int
     projection.assert_recount_equal()
 
 
-def _place(fact: Fact) -> tuple[str, int]:
+def _place(fact: GeneratedFact) -> tuple[str, int]:
     return fact["source"], fact["position"]
 
 
@@ -277,7 +277,9 @@ def test_what_is_no_fact_is_passed_over_and_a_fact_that_cannot_be_counted_stops_
     projection: Projection,
 ) -> None:
     projector = projection.projector().start()
-    junk = [Message("recruitment.events", b"x", value) for value in (b"", None, b"{", b"[]", b'{"position": 2}')]
+    junk = [
+        OutgoingMessage("recruitment.events", b"x", value) for value in (b"", None, b"{", b"[]", b'{"position": 2}')
+    ]
     publish(projection.system.kafka, [message(hire(1)), *junk, message(hire(2))])
     projection.wait_for(recruitment=2)
     assert projector.problems() == {}
@@ -445,7 +447,7 @@ def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection)
 def test_the_questions_of_a_plan_office_agree_with_the_progress(projection: Projection) -> None:
     """Months, districts, behind, outlook and measures of a random world say what the progress says: E17, E18, E26."""
     rnd = Random(20)  # noqa: S311
-    world = World(rnd)
+    world = GeneratedLog(rnd)
     while len(world.facts) < 150:
         world.step()
     projection.projector().start()

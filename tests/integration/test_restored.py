@@ -18,7 +18,7 @@ from deploy.local import databases
 from deploy.operations.reconcile import Places, compare
 from shared.kafka.clients import Broker
 from tests.conftest import ROOT, _delete_topics, _drop
-from tests.harness.plan_office import FILE, MONTH, PLAN, SIX, STRUCTURED, Office
+from tests.harness.plan_office import FILE, MONTH, PLAN, SIX, STRUCTURED, PlanOffice
 from tests.harness.processes import Process, System, eventually, run
 from tests.harness.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
 from tests.harness.topics import check_answered, check_log, publish, settle, standing, structured
@@ -178,12 +178,12 @@ TARGET = f"target/{PLAN.id}/4.1.b"
 CLOSE = f"/v1/plans/{PLAN.id}/months/{MONTH}/close"
 
 
-def revise(office: Office, value: int, on: str) -> dict[str, Any]:
+def revise(office: PlanOffice, value: int, on: str) -> dict[str, Any]:
     data: dict[str, Any] = {"plan": PLAN.id, "indicator": "4.1.b", "op": ">=", "value": value, "effective_from": on}
     return office.tell("target-revised", TARGET, **data, by="计划科", why="中期评估")
 
 
-def seen(office: Office) -> list[Any]:
+def seen(office: PlanOffice) -> list[Any]:
     """Return what anybody sees of it: the month, the closing, the targets and their history."""
     closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{MONTH}").json()
     plan = office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2024-12-31"}).json()
@@ -191,7 +191,7 @@ def seen(office: Office) -> list[Any]:
     return [closing["published"], closing["figures"], plan, office.month(), months]
 
 
-def until_a_close(office: Office) -> dict[str, Any]:
+def until_a_close(office: PlanOffice) -> dict[str, Any]:
     """Adopt, revise, submit, approve, close; return the receipt of the close."""
     adopted = office.run("adopt", str(FILE), "--yes", "--from", "2023-01-01")
     assert adopted.returncode == 0, adopted.stderr
@@ -203,7 +203,7 @@ def until_a_close(office: Office) -> dict[str, Any]:
     return closed
 
 
-def after_a_backup(office: Office) -> None:
+def after_a_backup(office: PlanOffice) -> None:
     """Revise, withdraw the first revision, restate; what waits and what is refused, too."""
     office.hire(2, "2024-03-20")
     told = [
@@ -222,7 +222,7 @@ def after_a_backup(office: Office) -> None:
 @pytest.mark.timeout(400)
 def test_what_the_plan_office_decided_after_a_backup_is_taken_back_and_counted_on(system: System) -> None:
     """A copy of the database, more acts, the copy in its place, recover: one history, and the figures go on."""
-    office = Office(system)
+    office = PlanOffice(system)
     api, worker = system.the("planning", "api"), system.the("planning", "worker")
     name = system.databases["planning"].name
     closed = until_a_close(office)

@@ -4,23 +4,23 @@ from typing import Any, Final
 
 import pytest
 
-from shared.deciding.decider import Standing, View
+from shared.deciding.decider import FactInForce, View
 from tests.contract.vocabulary import VOCABULARY
 from tests.harness.service import (
     LATER,
     SOURCE,
-    Desk,
-    Desks,
-    Report,
+    ReportFields,
+    ServiceHarness,
+    ServiceHarnesses,
     corrected,
     day_after,
-    desks_fixture,  # noqa: F401 - a fixture
-    offices_fixture,  # noqa: F401 - a fixture
     opening_of,
     person,
+    planning_fixture,  # noqa: F401 - a fixture
     prerequisites,
     report,
     retraction,
+    services_fixture,  # noqa: F401 - a fixture
 )
 
 
@@ -63,7 +63,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 AHEAD: Final = "2099-01-01"
 
 
-async def accepted(desks: Desks, service: str, name: str) -> tuple[Desk, Report]:
+async def accepted(desks: ServiceHarnesses, service: str, name: str) -> tuple[ServiceHarness, ReportFields]:
     """Have a type's sample accepted; return its desk and the report."""
     await desks.prepare(service, name)
     desk, sent = await desks.at(service), report(service, name)
@@ -71,7 +71,9 @@ async def accepted(desks: Desks, service: str, name: str) -> tuple[Desk, Report]
     return desk, sent
 
 
-async def waiting(desks: Desks, service: str, name: str) -> tuple[Desk, Report, tuple[Desk, Report]]:
+async def waiting(
+    desks: ServiceHarnesses, service: str, name: str
+) -> tuple[ServiceHarness, ReportFields, tuple[ServiceHarness, ReportFields]]:
     """Have a type's sample wait; return its desk, the report, and the desk and report it waits for."""
     *before, last = [p for p in prerequisites(service, name) if p != ("subsidy", "subsidy-paid")]
     if name in ("subsidy-claimed", "allowance-claimed", "credit-line-requested"):
@@ -87,7 +89,7 @@ async def waiting(desks: Desks, service: str, name: str) -> tuple[Desk, Report, 
     return desk, sent, (await desks.at(last[0]), report(*last))
 
 
-def standing_of(view: View, desk: Desk, sent: Report) -> Standing:
+def standing_of(view: View, desk: ServiceHarness, sent: ReportFields) -> FactInForce:
     """Return what stands because of a report."""
     found = view.of_report(desk.service, (sent["source"], sent["id"]))
     assert found is not None, f"{sent['id']} does not stand"
@@ -98,7 +100,7 @@ class TestB1:
     """A retracted correction counts as never made: what it replaced stands again."""
 
     @ALL
-    async def test_the_original_stands_again(self, desks: Desks, service: str, name: str) -> None:
+    async def test_the_original_stands_again(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, original = await accepted(desks, service, name)
         before = await desk.standing()
         correction = corrected(original)
@@ -110,7 +112,7 @@ class TestB1:
 
     @ALL
     async def test_retracting_until_none_stands_takes_the_thing_back(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         desk, original = await accepted(desks, service, name)
         before = await desk.standing()
@@ -133,7 +135,7 @@ class TestB2:
 
     @ALL
     async def test_what_was_corrected_or_retracted_already_is_named_no_more(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         desk, original = await accepted(desks, service, name)
         correction = corrected(original)
@@ -149,7 +151,7 @@ class TestB2:
 
     @ALL
     async def test_of_a_refused_report_there_is_nothing_to_put_right(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         desk = await desks.at(service)
         refused = report(service, name) | {"time": f"{AHEAD}T09:30:00+08:00"}
@@ -163,7 +165,7 @@ class TestB3:
     """An id never accepted here is waited for; one of another type or subject is refused."""
 
     @ALL
-    async def test_an_unknown_id_is_waited_for(self, desks: Desks, service: str, name: str) -> None:
+    async def test_an_unknown_id_is_waited_for(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         await desks.prepare(service, name)
         desk, original = await desks.at(service), report(service, name)
         correction = corrected(original)
@@ -175,7 +177,7 @@ class TestB3:
         assert await desk.standing() & {original["id"], correction["id"]} == {correction["id"]}
 
     @ALL
-    async def test_a_retraction_waits_for_it_too(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_retraction_waits_for_it_too(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         await desks.prepare(service, name)
         desk, original = await desks.at(service), report(service, name)
         before = await desk.standing()
@@ -186,7 +188,7 @@ class TestB3:
         assert await desk.standing() == before
 
     @ALL
-    async def test_what_never_arrives_ends_the_waiting(self, desks: Desks, service: str, name: str) -> None:
+    async def test_what_never_arrives_ends_the_waiting(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, original = await desks.at(service), report(service, name)
         await desk.send(corrected(original), retraction(original))
         assert await desk.let_pass(29.9) == 0
@@ -196,7 +198,7 @@ class TestB3:
         assert await desk.waiting() == set()
 
     @ALL
-    async def test_another_subject_or_type_is_refused(self, desks: Desks, service: str, name: str) -> None:
+    async def test_another_subject_or_type_is_refused(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, original = await accepted(desks, service, name)
         other = next(n for n in VOCABULARY[service] if n not in (name, opening_of(service, name)))
         stranger = report(service, other, "stranger", corrects=original["id"])
@@ -205,7 +207,9 @@ class TestB3:
         await desk.say(elsewhere, "refused", "other-subject")
 
     @ENDS
-    async def test_an_end_is_no_correction_of_its_opening(self, desks: Desks, service: str, name: str) -> None:
+    async def test_an_end_is_no_correction_of_its_opening(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk, end = await accepted(desks, service, name)
         opening = report(service, opening_of(service, name) or "")
         await desk.say(end | {"id": "x", "corrects": opening["id"]}, "refused", "other-subject")
@@ -215,7 +219,9 @@ class TestB4:
     """A correction is decided as if its original had never been made, and takes its place."""
 
     @ENDS
-    async def test_the_end_of_the_original_stays_attached(self, desks: Desks, service: str, name: str) -> None:
+    async def test_the_end_of_the_original_stays_attached(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk, end = await accepted(desks, service, name)
         opening = report(service, opening_of(service, name) or "")
         await desk.say(corrected(opening, "right"))
@@ -225,7 +231,7 @@ class TestB4:
         assert "report-suspended" not in await desk.names()
 
     @AGAIN
-    async def test_what_was_opened_anew_stays_as_it_is(self, desks: Desks, service: str, name: str) -> None:
+    async def test_what_was_opened_anew_stays_as_it_is(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, end = await accepted(desks, service, name)
         first = report(service, opening_of(service, name) or "")
         until = {"until": "2026-12-31"} if "until" in first["data"] else {}
@@ -240,7 +246,7 @@ class TestB4:
 
     @ENDS
     async def test_a_start_after_its_end_is_refused_and_the_original_stands(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         desk, end = await accepted(desks, service, name)
         opening = opening_of(service, name) or ""
@@ -254,7 +260,9 @@ class TestB4:
         assert end["id"] in before
 
     @ALL
-    async def test_a_refused_correction_leaves_the_original(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_refused_correction_leaves_the_original(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk, original = await accepted(desks, service, name)
         before, log = await desk.standing(), await desk.names()
         await desk.say(corrected(original) | {"time": f"{AHEAD}T09:30:00+08:00"}, "refused", "in-the-future")
@@ -294,7 +302,7 @@ class TestB4:
         ],
     )
     async def test_it_is_checked_against_all_others(
-        self, desks: Desks, service: str, name: str, code: str, other: dict[str, Any], wrong: dict[str, Any]
+        self, desks: ServiceHarnesses, service: str, name: str, code: str, other: dict[str, Any], wrong: dict[str, Any]
     ) -> None:
         # Nothing of the original is in the way, but all that others have reported is.
         await desks.prepare(service, name)
@@ -315,7 +323,7 @@ class TestB4:
         await desk.say(corrected(original, "right"))
 
 
-async def _claim_of_another(desks: Desks, service: str, name: str) -> Report:
+async def _claim_of_another(desks: ServiceHarnesses, service: str, name: str) -> ReportFields:
     """Have another person certified; return that one's claim."""
     competition = await desks.at("competition")
     await competition.say(report("competition", "certificate-issued", "z2", subject="certificate/Z2", person=person(7)))
@@ -327,7 +335,9 @@ class TestB6:
     """Retracting an opening: its end counts for nothing and waits again, as do members and matches."""
 
     @ENDS
-    async def test_the_end_waits_again_until_it_is_opened(self, desks: Desks, service: str, name: str) -> None:
+    async def test_the_end_waits_again_until_it_is_opened(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk, end = await accepted(desks, service, name)
         opening_name = opening_of(service, name) or ""
         before = await desk.receipt(end)
@@ -348,7 +358,7 @@ class TestB6:
         assert await desk.waiting() == set()
 
     @AGAIN
-    async def test_it_does_not_end_what_was_opened_anew(self, desks: Desks, service: str, name: str) -> None:
+    async def test_it_does_not_end_what_was_opened_anew(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, end = await accepted(desks, service, name)
         opening = opening_of(service, name) or ""
         second = report(service, opening, "second", on=day_after(LATER), **_until(service, opening))
@@ -359,7 +369,7 @@ class TestB6:
 
     @AGAIN
     async def test_an_end_put_right_waits_again_and_ends_what_is_opened_later(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         desk, end = await accepted(desks, service, name)
         opening = opening_of(service, name) or ""
@@ -380,7 +390,7 @@ class TestB6:
 
     @AGAIN
     async def test_an_end_put_right_while_it_waits_again_ends_what_is_opened_later(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         desk, end = await accepted(desks, service, name)
         opening = opening_of(service, name) or ""
@@ -395,7 +405,7 @@ class TestB6:
         assert attached.report_id == "right"
         await desk.say(report(service, name, "twice"), "refused", "not-open")
 
-    async def test_the_members_of_a_class_wait_again(self, desks: Desks) -> None:
+    async def test_the_members_of_a_class_wait_again(self, desks: ServiceHarnesses) -> None:
         desk, member = await accepted(desks, "recruitment", "student-joined-class")
         second = report("recruitment", "student-joined-class", "m2", subject="class-member/YL-2024-1/08")
         await desk.say(second)
@@ -407,7 +417,7 @@ class TestB6:
         await desk.now(member, "accepted")
         await desk.now(second, "refused", "class-full")
 
-    async def test_the_matches_of_a_demand_wait_again(self, desks: Desks) -> None:
+    async def test_the_matches_of_a_demand_wait_again(self, desks: ServiceHarnesses) -> None:
         desk, match = await accepted(desks, "recruitment", "demand-matched")
         second = report("recruitment", "demand-matched", "m2", persons=50)
         await desk.say(second)
@@ -417,7 +427,7 @@ class TestB6:
         await desk.now(match, "accepted")
         await desk.now(second, "refused", "more-than-raised")
 
-    async def test_payments_of_a_claim_taken_back_wait_again(self, desks: Desks) -> None:
+    async def test_payments_of_a_claim_taken_back_wait_again(self, desks: ServiceHarnesses) -> None:
         # Taken back only after all was recovered (D10); what was paid and recovered then hangs on nothing.
         desk, back = await accepted(desks, "subsidy", "subsidy-recovered")
         await desk.say(retraction(report("subsidy", "subsidy-claimed")))
@@ -427,7 +437,9 @@ class TestB6:
         await desk.now(back, "accepted")
 
     @ENDS
-    async def test_what_waits_again_waits_thirty_days_anew(self, desks: Desks, service: str, name: str) -> None:
+    async def test_what_waits_again_waits_thirty_days_anew(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk, end = await accepted(desks, service, name)
         await desk.say(retraction(report(service, opening_of(service, name) or "")))
         assert await desk.let_pass(29.9) == 0
@@ -444,7 +456,7 @@ class TestB7:
     """Retracting an end: the thing is open again as from its start, unless it was opened anew meanwhile."""
 
     @ENDS
-    async def test_it_is_open_again(self, desks: Desks, service: str, name: str) -> None:
+    async def test_it_is_open_again(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, end = await accepted(desks, service, name)
         opening = report(service, opening_of(service, name) or "")
         await desk.say(retraction(end))
@@ -453,7 +465,7 @@ class TestB7:
         await desk.say(report(service, name, "ended-anew", on=day_after(LATER)))
 
     @AGAIN
-    async def test_not_once_it_was_opened_anew(self, desks: Desks, service: str, name: str) -> None:
+    async def test_not_once_it_was_opened_anew(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, end = await accepted(desks, service, name)
         opening = opening_of(service, name) or ""
         second = report(service, opening, "second", on=day_after(LATER), **_until(service, opening))
@@ -476,7 +488,7 @@ class TestB8:
     """A refusal is final."""
 
     @ALL
-    async def test_the_same_id_brings_the_same_refusal(self, desks: Desks, service: str, name: str) -> None:
+    async def test_the_same_id_brings_the_same_refusal(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk = await desks.at(service)
         refused = report(service, name) | {"time": f"{AHEAD}T09:30:00+08:00"}
         first = await desk.say(refused, "refused", "in-the-future")
@@ -484,7 +496,7 @@ class TestB8:
         assert again["status"] == "duplicate"
         assert again["first"] == first
 
-    async def test_what_comes_later_changes_no_refusal(self, desks: Desks) -> None:
+    async def test_what_comes_later_changes_no_refusal(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("competition")
         title = report("competition", "title-conferred")
         await desk.say(title, "refused", "series-not-open")
@@ -497,7 +509,7 @@ class TestB9:
     """Retracting or correcting a waiting report."""
 
     @WAITING
-    async def test_a_waiting_report_is_retracted(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_waiting_report_is_retracted(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, sent, (home, awaited) = await waiting(desks, service, name)
         receipt = await desk.say(retraction(sent))
         assert receipt["stream"] == sent["subject"]
@@ -511,7 +523,7 @@ class TestB9:
         await desk.say(corrected(sent), "refused", "already-retracted")
 
     @WAITING
-    async def test_a_correction_waits_in_its_place(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_correction_waits_in_its_place(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, sent, (home, awaited) = await waiting(desks, service, name)
         waits_for = (await desk.receipt(sent))["waits_for"]
         correction = corrected(sent)
@@ -529,7 +541,7 @@ class TestB9:
         assert await desk.standing() & {sent["id"], correction["id"]} == {correction["id"]}
 
     @WAITING
-    async def test_a_correction_of_the_correction_too(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_correction_of_the_correction_too(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, sent, (home, awaited) = await waiting(desks, service, name)
         first, second = corrected(sent, "first"), corrected(corrected(sent, "first"), "second")
         await desk.say(first, "waiting")
@@ -541,7 +553,9 @@ class TestB9:
         assert await desk.standing() & {sent["id"], "first", "second"} == {"second"}
 
     @WAITING
-    async def test_a_refused_correction_leaves_it_waiting(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_refused_correction_leaves_it_waiting(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk, sent, (home, awaited) = await waiting(desks, service, name)
         await desk.say(corrected(sent) | {"time": f"{AHEAD}T09:30:00+08:00"}, "refused", "in-the-future")
         await desk.now(sent, "waiting")
@@ -550,7 +564,9 @@ class TestB9:
         await desk.now(sent, "accepted")
 
     @WAITING
-    async def test_a_correction_that_need_not_wait_is_decided(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_correction_that_need_not_wait_is_decided(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         # The number was wrong, so it waited; put right, it goes through at once.
         if name != "subsidy-claimed":
             return
@@ -565,7 +581,7 @@ class TestB9:
 
     @WAITING
     async def test_the_place_is_refused_in_the_end_with_its_correction(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         desk, sent, _ = await waiting(desks, service, name)
         await desk.say(corrected(sent, "right"), "waiting")
@@ -580,7 +596,7 @@ class TestB10:
     """Retractions and corrections work from their recording on; a retraction's own time has no effect."""
 
     @ALL
-    async def test_a_retraction_may_tell_any_time(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_retraction_may_tell_any_time(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, original = await accepted(desks, service, name)
         before = await desk.standing()
         await desk.say(retraction(original, time="2001-01-01T00:00:00+08:00"))
@@ -593,7 +609,7 @@ class TestB11:
     """The same source only; a retraction is not taken back, and corrects nothing."""
 
     @ALL
-    async def test_another_sources_id_is_an_unknown_id(self, desks: Desks, service: str, name: str) -> None:
+    async def test_another_sources_id_is_an_unknown_id(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, original = await accepted(desks, service, name)
         before = await desk.standing()
         other = f"{SOURCE.rpartition('/')[0]}/other-system"
@@ -602,7 +618,7 @@ class TestB11:
         assert await desk.standing() == before
 
     @ALL
-    async def test_a_retraction_is_final(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_retraction_is_final(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, original = await accepted(desks, service, name)
         await desk.say(retraction(original, "undo"))
         await desk.say(retraction(original, "redo", data={"report_id": "undo", "reason": "x"}), "refused",
@@ -617,7 +633,7 @@ class TestB13:
     """A retraction's receipt: accepted, stream = the original's, version = its own fact there."""
 
     @ALL
-    async def test_its_receipt_names_its_own_fact(self, desks: Desks, service: str, name: str) -> None:
+    async def test_its_receipt_names_its_own_fact(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         desk, original = await accepted(desks, service, name)
         receipt = await desk.say(retraction(original))
         fact = next(f for f in await desk.facts() if f["type"].endswith("report-retracted.v1"))
@@ -628,7 +644,9 @@ class TestB13:
         assert (fact["reportsource"], fact["data"]["report_id"]) == (original["source"], original["id"])
 
     @ALL
-    async def test_facts_on_a_subject_are_numbered_without_a_hole(self, desks: Desks, service: str, name: str) -> None:
+    async def test_facts_on_a_subject_are_numbered_without_a_hole(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk, original = await accepted(desks, service, name)
         for sent in (corrected(original), retraction(corrected(original)), retraction(original)):
             await desk.say(sent)
@@ -654,7 +672,7 @@ class TestB14:
     @GRANTS
     @pytest.mark.parametrize("how", ["corrected", "retracted"])
     async def test_the_grant_is_flagged_and_stands(
-        self, desks: Desks, name: str, evidence: str, paid: str | None, how: str
+        self, desks: ServiceHarnesses, name: str, evidence: str, paid: str | None, how: str
     ) -> None:
         desk, claim = await accepted(desks, "subsidy", name)
         before = await desk.receipt(claim)
@@ -680,13 +698,13 @@ class TestB14:
         repeat = (await desk.send(claim))[0]
         assert repeat["first"]["flags"] == ["needs-review"]
 
-    async def test_an_honour_withdrawn_flags_its_credit_line(self, desks: Desks) -> None:
+    async def test_an_honour_withdrawn_flags_its_credit_line(self, desks: ServiceHarnesses) -> None:
         desk, line = await accepted(desks, "subsidy", "credit-line-requested")
         await (await desks.at("competition")).say(report("competition", "honour-withdrawn"))
         await desks.hear()
         await desk.now(line, "accepted", flags=["needs-review"])
 
-    async def test_a_certificate_revoked_later_was_valid_then(self, desks: Desks) -> None:
+    async def test_a_certificate_revoked_later_was_valid_then(self, desks: ServiceHarnesses) -> None:
         # It held on the day of the claim, whatever came of it after: no flag.
         desk, claim = await accepted(desks, "subsidy", "subsidy-claimed")
         await (await desks.at("competition")).say(report("competition", "certificate-revoked"))
@@ -694,7 +712,7 @@ class TestB14:
         await desk.now(claim, "accepted", flags=[])
 
     @pytest.mark.parametrize("name", ["subsidy-claimed", "allowance-claimed"])
-    async def test_another_certificates_fate_is_none_of_the_grants(self, desks: Desks, name: str) -> None:
+    async def test_another_certificates_fate_is_none_of_the_grants(self, desks: ServiceHarnesses, name: str) -> None:
         desk, claim = await accepted(desks, "subsidy", name)
         source = await desks.at("competition")
         other = report("competition", "certificate-issued", "z2", subject="certificate/Z2")
@@ -705,7 +723,7 @@ class TestB14:
 
     @GRANTS
     async def test_a_waiting_claim_is_decided_by_what_was_put_right(
-        self, desks: Desks, name: str, evidence: str, paid: str | None
+        self, desks: ServiceHarnesses, name: str, evidence: str, paid: str | None
     ) -> None:
         desk, source = await desks.at("subsidy"), await desks.at("competition")
         for home, needed in prerequisites("subsidy", name):
@@ -726,7 +744,7 @@ class TestB14:
         await desk.now(report("subsidy", name), "accepted")
 
     @pytest.mark.parametrize("how", ["withdrawal", "correction"])
-    async def test_an_honour_that_stands_again_opens_what_waits(self, desks: Desks, how: str) -> None:
+    async def test_an_honour_that_stands_again_opens_what_waits(self, desks: ServiceHarnesses, how: str) -> None:
         desk, source = await desks.at("subsidy"), await desks.at("competition")
         honour = report("competition", "honour-conferred")
         gone = report("competition", "honour-withdrawn") if how == "withdrawal" else corrected(honour, rank="district")
@@ -741,7 +759,9 @@ class TestB14:
 
     @pytest.mark.parametrize("name", ["standard-set", "catalogue-published"])
     @pytest.mark.parametrize("how", ["corrected", "retracted"])
-    async def test_what_the_plan_office_puts_right_flags_too(self, desks: Desks, name: str, how: str) -> None:
+    async def test_what_the_plan_office_puts_right_flags_too(
+        self, desks: ServiceHarnesses, name: str, how: str
+    ) -> None:
         desk, claim = await accepted(desks, "subsidy", "subsidy-claimed")
         known = report("subsidy", name)
         changes = {"amount_fen": 1} if name == "standard-set" else {"title": "目录(更正)"}
@@ -761,7 +781,9 @@ class TestB15:
             ("enrollment", "apprenticeship-ended", "apprenticeship/A2"),
         ],
     )
-    async def test_a_span_open_again_may_overlap(self, desks: Desks, service: str, name: str, subject: str) -> None:
+    async def test_a_span_open_again_may_overlap(
+        self, desks: ServiceHarnesses, service: str, name: str, subject: str
+    ) -> None:
         desk, end = await accepted(desks, service, name)
         opening = report(service, opening_of(service, name) or "")
         until = {"until": "2025-12-31"} if "until" in opening["data"] else {}
@@ -776,7 +798,7 @@ class TestB15:
         await desk.now(second, "accepted", flags=[])
         assert {opening["id"], "second"} <= await desk.standing()
 
-    async def test_an_earlier_end_put_right_and_back_may_overlap(self, desks: Desks) -> None:
+    async def test_an_earlier_end_put_right_and_back_may_overlap(self, desks: ServiceHarnesses) -> None:
         desk, end = await accepted(desks, "recruitment", "hire-ended")
         early = report("recruitment", "hire-ended", "early", on="2024-06-01", corrects=end["id"])
         await desk.say(early)
@@ -813,7 +835,7 @@ class TestB15:
         ],
     )
     async def test_what_stands_again_may_break_a_rule(
-        self, desks: Desks, service: str, name: str, away: dict[str, Any], between: dict[str, Any]
+        self, desks: ServiceHarnesses, service: str, name: str, away: dict[str, Any], between: dict[str, Any]
     ) -> None:
         desk, original = await accepted(desks, service, name)
         await desk.say(corrected(original, "away", **away))
@@ -826,13 +848,13 @@ class TestB15:
         assert [f["data"]["report_id"] for f in flagged] == [original["id"]]
         assert flagged[0]["data"]["reason"].startswith("breaks:")
 
-    async def test_a_credit_line_open_again_may_pass_the_cap(self, desks: Desks) -> None:
+    async def test_a_credit_line_open_again_may_pass_the_cap(self, desks: ServiceHarnesses) -> None:
         desk, closed = await accepted(desks, "subsidy", "credit-line-closed")
         await desk.say(report("subsidy", "credit-line-requested", "full", subject="credit/C2", amount_fen=150_000_000))
         await desk.say(retraction(closed))
         await desk.now(report("subsidy", "credit-line-requested"), "accepted", flags=["needs-review"])
 
-    async def test_a_claim_that_stands_again_without_its_certificate_is_flagged(self, desks: Desks) -> None:
+    async def test_a_claim_that_stands_again_without_its_certificate_is_flagged(self, desks: ServiceHarnesses) -> None:
         desk, claim = await accepted(desks, "subsidy", "subsidy-claimed")
         source = await desks.at("competition")
         await source.say(report("competition", "certificate-issued", "z2", subject="certificate/Z2"))
@@ -857,7 +879,7 @@ class TestB16:
         ],
     )
     async def test_the_original_stands_until_the_correction_is_decided(
-        self, desks: Desks, name: str, evidence: str, change: dict[str, Any]
+        self, desks: ServiceHarnesses, name: str, evidence: str, change: dict[str, Any]
     ) -> None:
         desk, original = await accepted(desks, "subsidy", name)
         correction = corrected(original, **change)
@@ -874,7 +896,7 @@ class TestB16:
         assert await desk.standing() & {original["id"], correction["id"]} == {correction["id"]}
         await desk.say(corrected(original, "late"), "refused", "already-corrected")
 
-    async def test_one_that_never_comes_leaves_it(self, desks: Desks) -> None:
+    async def test_one_that_never_comes_leaves_it(self, desks: ServiceHarnesses) -> None:
         desk, original = await accepted(desks, "subsidy", "subsidy-claimed")
         correction = corrected(original, certificate_number="Z2")
         await desk.say(correction, "waiting")
@@ -884,7 +906,7 @@ class TestB16:
         assert await desk.names() == before
         assert original["id"] in await desk.standing()
 
-    async def test_another_correction_may_be_first(self, desks: Desks) -> None:
+    async def test_another_correction_may_be_first(self, desks: ServiceHarnesses) -> None:
         desk, original = await accepted(desks, "subsidy", "subsidy-claimed")
         slow, quick = corrected(original, "slow", certificate_number="Z2"), corrected(original, "quick")
         await desk.say(slow, "waiting")

@@ -8,17 +8,17 @@ from tests.contract.vocabulary import VOCABULARY
 from tests.harness.service import (
     LATER,
     SOURCE,
-    Desks,
+    ServiceHarnesses,
     corrected,
     day_after,
-    desks_fixture,  # noqa: F401 - a fixture
-    offices_fixture,  # noqa: F401 - a fixture
     opening_of,
     organisation,
     person,
+    planning_fixture,  # noqa: F401 - a fixture
     prerequisites,
     report,
     retraction,
+    services_fixture,  # noqa: F401 - a fixture
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -60,7 +60,7 @@ class TestC1:
 
     @pytest.mark.parametrize(("day", "code"), [("2024-06-30", None), ("2024-07-01", "certificate-not-valid")])
     async def test_a_certificate_counts_to_the_day_it_expires_on(
-        self, desks: Desks, day: str, code: str | None
+        self, desks: ServiceHarnesses, day: str, code: str | None
     ) -> None:
         await desks.prepare("subsidy", "subsidy-claimed")
         known = report("competition", "certificate-issued")
@@ -71,7 +71,7 @@ class TestC1:
 
     @pytest.mark.parametrize(("day", "code"), [("2024-06-30", None), ("2024-07-01", "certificate-not-valid")])
     async def test_a_certificate_counts_to_the_day_before_it_is_revoked(
-        self, desks: Desks, day: str, code: str | None
+        self, desks: ServiceHarnesses, day: str, code: str | None
     ) -> None:
         await desks.prepare("subsidy", "subsidy-claimed")
         await (await desks.at("competition")).say(report("competition", "certificate-revoked", on="2024-07-01"))
@@ -81,7 +81,7 @@ class TestC1:
 
     @pytest.mark.parametrize(("day", "code"), [("2024-10-09", None), ("2024-10-10", "not-employed")])
     async def test_an_employment_counts_to_the_day_before_its_end(
-        self, desks: Desks, day: str, code: str | None
+        self, desks: ServiceHarnesses, day: str, code: str | None
     ) -> None:
         await desks.prepare("subsidy", "allowance-claimed")
         await _employ(desks, ("2024-03-20", "2024-10-10"))
@@ -89,7 +89,7 @@ class TestC1:
         await (await desks.at("subsidy")).say(claim, "refused" if code else "accepted", code)
 
 
-async def _employ(desks: Desks, *spans: tuple[str, str | None]) -> None:
+async def _employ(desks: ServiceHarnesses, *spans: tuple[str, str | None]) -> None:
     """Have the claimant of the samples hired at the enterprise of the samples."""
     desk, claim = await desks.at("recruitment"), report("subsidy", "allowance-claimed")["data"]
     for number, (first, end) in enumerate(spans):
@@ -137,7 +137,13 @@ class TestC2:
         ],
     )  # fmt: skip
     async def test_spans(
-        self, desks: Desks, name: str, subject: str, first: dict[str, Any], second: dict[str, Any], code: str | None
+        self,
+        desks: ServiceHarnesses,
+        name: str,
+        subject: str,
+        first: dict[str, Any],
+        second: dict[str, Any],
+        code: str | None,
     ) -> None:
         service = "recruitment" if name == HIRE else "enrollment"
         desk = await desks.at(service)
@@ -153,7 +159,7 @@ class TestC2:
         ],
     )
     async def test_an_end_frees_the_day_it_falls_on_and_is_never_refused_for_overlap(
-        self, desks: Desks, service: str, name: str, end: str, subject: str
+        self, desks: ServiceHarnesses, service: str, name: str, end: str, subject: str
     ) -> None:
         desk = await desks.at(service)
         await desk.say(report(service, name))
@@ -171,7 +177,9 @@ class TestC3:
     """A second opening while the first stands; opening anew after an end."""
 
     @OPENINGS
-    async def test_a_second_one_is_refused_whoever_sends_it(self, desks: Desks, service: str, name: str) -> None:
+    async def test_a_second_one_is_refused_whoever_sends_it(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         await desks.prepare(service, name)
         desk = await desks.at(service)
         await desk.say(report(service, name))
@@ -182,7 +190,7 @@ class TestC3:
 
     @ENDS
     async def test_after_an_end_it_opens_anew_from_that_day_or_never(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         await desks.prepare(service, name)
         desk, opening = await desks.at(service), opening_of(service, name) or ""
@@ -198,7 +206,9 @@ class TestC3:
             await desk.say(anew, "refused", taken(service, opening))
 
     @OPENINGS
-    async def test_one_taken_back_leaves_its_subject_free(self, desks: Desks, service: str, name: str) -> None:
+    async def test_one_taken_back_leaves_its_subject_free(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         await desks.prepare(service, name)
         desk = await desks.at(service)
         await desk.say(report(service, name))
@@ -210,7 +220,7 @@ class TestC4:
     """What may repeat on a subject."""
 
     @REPEATING
-    async def test_it_repeats(self, desks: Desks, service: str, name: str) -> None:
+    async def test_it_repeats(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         await desks.prepare(service, name)
         desk = await desks.at(service)
         small: dict[str, Any] = {"amount_fen": 1} if name.endswith(("paid", "recovered")) else {}
@@ -219,7 +229,9 @@ class TestC4:
             await desk.say(report(service, name, f"n{number}", **small))
         assert {"n0", "n1", "n2"} <= await desk.standing()
 
-    async def test_wage_agreements_are_told_apart_by_number_within_the_enterprise(self, desks: Desks) -> None:
+    async def test_wage_agreements_are_told_apart_by_number_within_the_enterprise(
+        self, desks: ServiceHarnesses
+    ) -> None:
         desk = await desks.at("subsidy")
         signed, ended = "wage-agreement-signed", "wage-agreement-ended"
         await desk.say(report("subsidy", signed, "one", agreement_no="GZ-1"))
@@ -233,7 +245,7 @@ class TestC4:
         await desk.now(report("subsidy", ended, "three-ends"), "accepted")
 
     async def test_a_corrected_number_of_an_agreement_takes_its_end_along_or_leaves_it_waiting(
-        self, desks: Desks
+        self, desks: ServiceHarnesses
     ) -> None:
         desk = await desks.at("subsidy")
         signed, ended = "wage-agreement-signed", "wage-agreement-ended"
@@ -248,7 +260,7 @@ class TestC4:
         await desk.now(end, "accepted")
         assert (await desk.standing()) == {"one", "end"}
 
-    async def test_a_corrected_number_in_an_end_ends_the_other_agreement(self, desks: Desks) -> None:
+    async def test_a_corrected_number_in_an_end_ends_the_other_agreement(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         signed, ended = "wage-agreement-signed", "wage-agreement-ended"
         end = report("subsidy", ended, "end", agreement_no="GZ-1")
@@ -267,7 +279,7 @@ class TestC5:
     """Cancelled, withdrawn: out of every period, like a retraction; but its number stays used (C3)."""
 
     @VOIDS
-    async def test_it_counts_for_nothing(self, desks: Desks, service: str, name: str) -> None:
+    async def test_it_counts_for_nothing(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         await desks.prepare(service, name)
         desk, opening = await desks.at(service), opening_of(service, name) or ""
         event = next(event for event in desk.language.events if event.type_name == opening)
@@ -292,7 +304,9 @@ class TestC6:
             for pair in row.ordered
         ],
     )
-    async def test_the_order_of_dates(self, desks: Desks, service: str, name: str, earlier: str, later: str) -> None:
+    async def test_the_order_of_dates(
+        self, desks: ServiceHarnesses, service: str, name: str, earlier: str, later: str
+    ) -> None:
         desk = await desks.at(service)
         wrong = report(service, name, "wrong", **{earlier: "2024-05-06", later: "2024-05-05"})
         receipt = await desk.say(wrong, "refused", "ends-before-start")
@@ -303,7 +317,7 @@ class TestC6:
         await desk.say(worse, "refused", "ends-before-start")
 
     @ENDS
-    async def test_an_end_before_the_start(self, desks: Desks, service: str, name: str) -> None:
+    async def test_an_end_before_the_start(self, desks: ServiceHarnesses, service: str, name: str) -> None:
         await desks.prepare(service, name)
         desk, opening = await desks.at(service), report(service, opening_of(service, name) or "")
         dated = VOCABULARY[service][opening_of(service, name) or ""].dated
@@ -324,7 +338,7 @@ class TestC7:
 
     @ENDS_OR_ADDS
     async def test_an_opening_refused_or_taken_back_is_never_heard_of(
-        self, desks: Desks, service: str, name: str
+        self, desks: ServiceHarnesses, service: str, name: str
     ) -> None:
         *before, _ = [p for p in prerequisites(service, name) if p != ("subsidy", "subsidy-paid")]
         for home, needed in before:
@@ -339,7 +353,7 @@ class TestC7:
             await desk.say(retraction(opening | {"id": "wrong"}))
             await desk.say(report(service, name, "two"), "waiting")
 
-    async def test_an_opening_that_waits_is_never_heard_of(self, desks: Desks) -> None:
+    async def test_an_opening_that_waits_is_never_heard_of(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         await desk.say(report("subsidy", "credit-line-requested"), "waiting")
         await desk.say(report("subsidy", "credit-line-closed"), "waiting")
@@ -357,7 +371,7 @@ def _settled(name: str) -> tuple[str, str | None]:
 class TestC8:
     """Several waiting on one thing are decided in the order received."""
 
-    async def test_the_first_come_gets_the_last_seat(self, desks: Desks) -> None:
+    async def test_the_first_come_gets_the_last_seat(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("recruitment")
         members = [
             report("recruitment", "student-joined-class", f"m{n}", subject=f"class-member/YL-2024-1/{n}",
@@ -370,7 +384,7 @@ class TestC8:
         for member, code in zip(members, (None, None, "class-full"), strict=True):
             await desk.now(member, "refused" if code else "accepted", code)
 
-    async def test_whoever_is_woken_in_vain_keeps_the_turn_and_the_days(self, desks: Desks) -> None:
+    async def test_whoever_is_woken_in_vain_keeps_the_turn_and_the_days(self, desks: ServiceHarnesses) -> None:
         desk, source = await desks.at("subsidy"), await desks.at("competition")
         lines = [
             report("subsidy", "credit-line-requested", f"l{n}", subject=f"credit/C{n}", amount_fen=100_000_000)
@@ -392,7 +406,7 @@ class TestC8:
         await desk.now(lines[0], "accepted")
         await desk.now(lines[1], "refused", "over-the-limit")
 
-    async def test_and_is_refused_after_its_thirty_days(self, desks: Desks) -> None:
+    async def test_and_is_refused_after_its_thirty_days(self, desks: ServiceHarnesses) -> None:
         desk, source = await desks.at("subsidy"), await desks.at("competition")
         await desk.say(report("subsidy", "credit-line-requested"), "waiting")
         await desk.let_pass(20)
@@ -406,7 +420,9 @@ class TestC9:
     """What waits, and for what; what is not checked."""
 
     @ENDS_OR_ADDS
-    async def test_ends_and_additions_wait_for_their_opening(self, desks: Desks, service: str, name: str) -> None:
+    async def test_ends_and_additions_wait_for_their_opening(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         desk = await desks.at(service)
         receipt = await desk.say(report(service, name), "waiting")
         assert receipt["waits_for"] == report(service, name)["subject"]
@@ -421,7 +437,9 @@ class TestC9:
             ("subsidy", "credit-line-requested", "honour"),
         ],
     )
-    async def test_evidence_is_waited_for(self, desks: Desks, service: str, name: str, waits_for: str) -> None:
+    async def test_evidence_is_waited_for(
+        self, desks: ServiceHarnesses, service: str, name: str, waits_for: str
+    ) -> None:
         desk = await desks.at(service)
         assert (await desk.say(report(service, name), "waiting"))["waits_for"] == waits_for
 
@@ -438,11 +456,13 @@ class TestC9:
             ("subsidy", "wage-agreement-signed"),
         ],
     )
-    async def test_what_is_only_mentioned_is_not_checked(self, desks: Desks, service: str, name: str) -> None:
+    async def test_what_is_only_mentioned_is_not_checked(
+        self, desks: ServiceHarnesses, service: str, name: str
+    ) -> None:
         await (await desks.at(service)).say(report(service, name))
 
     @pytest.mark.parametrize("paid", ["subsidy-paid", "allowance-paid"])
-    async def test_a_payment_waits_while_its_claim_waits(self, desks: Desks, paid: str) -> None:
+    async def test_a_payment_waits_while_its_claim_waits(self, desks: ServiceHarnesses, paid: str) -> None:
         claim = opening_of("subsidy", paid) or ""
         desk = await desks.at("subsidy")
         for home, needed in prerequisites("subsidy", claim):
@@ -460,12 +480,12 @@ class TestC10:
     """`series-not-open`."""
 
     @pytest.mark.parametrize(("day", "code"), [("2024-05-06", None), ("2024-05-05", "series-not-open")])
-    async def test_a_series_is_open_from_its_date(self, desks: Desks, day: str, code: str | None) -> None:
+    async def test_a_series_is_open_from_its_date(self, desks: ServiceHarnesses, day: str, code: str | None) -> None:
         await desks.prepare("competition", "title-conferred")
         title = report("competition", "title-conferred", on=day)
         await (await desks.at("competition")).say(title, "refused" if code else "accepted", code)
 
-    async def test_one_taken_back_is_not_open(self, desks: Desks) -> None:
+    async def test_one_taken_back_is_not_open(self, desks: ServiceHarnesses) -> None:
         (series,) = await desks.prepare("competition", "title-conferred")
         desk = await desks.at("competition")
         await desk.say(retraction(series))
@@ -475,7 +495,7 @@ class TestC10:
 class TestC11AndC12:
     """`more-than-raised`, `class-full`."""
 
-    async def test_matches_up_to_the_number_raised(self, desks: Desks) -> None:
+    async def test_matches_up_to_the_number_raised(self, desks: ServiceHarnesses) -> None:
         await desks.prepare("recruitment", "demand-matched")
         desk = await desks.at("recruitment")
         await desk.say(report("recruitment", "demand-matched", "m1", persons=60))
@@ -483,7 +503,7 @@ class TestC11AndC12:
         await desk.say(report("recruitment", "demand-matched", "m3", persons=60))
         await desk.say(report("recruitment", "demand-matched", "m4", persons=1), "refused", "more-than-raised")
 
-    async def test_standing_members_fill_the_class(self, desks: Desks) -> None:
+    async def test_standing_members_fill_the_class(self, desks: ServiceHarnesses) -> None:
         (opened,) = await desks.prepare("recruitment", "student-joined-class")
         desk = await desks.at("recruitment")
         await desk.say(corrected(opened, "small", seats=1))
@@ -498,7 +518,7 @@ class TestC11AndC12:
 class TestC13:
     """Catalogues: without effective_until for ever; one shared day overlaps; a correction makes room."""
 
-    async def test_a_successor_needs_a_correction_of_the_first(self, desks: Desks) -> None:
+    async def test_a_successor_needs_a_correction_of_the_first(self, desks: ServiceHarnesses) -> None:
         desk, name = await desks.at("subsidy"), "catalogue-published"
         first = report("subsidy", name, "one", effective_until=None)
         second = report("subsidy", name, "two", subject="catalogue/2", effective_from="2099-01-01")
@@ -514,7 +534,7 @@ class TestC13:
 class TestC14:
     """A wage agreement's enterprise need not be classified yet."""
 
-    async def test_it_is_accepted_before_and_after(self, desks: Desks) -> None:
+    async def test_it_is_accepted_before_and_after(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         await desk.say(report("subsidy", "wage-agreement-signed"))
         await desk.say(report("subsidy", "enterprise-classified"))

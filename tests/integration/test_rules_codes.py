@@ -10,28 +10,28 @@ import pytest
 from shared.contract.events import SERVICES
 from shared.contract.rules import Rule
 from tests.harness.service import (
-    Desks,
-    Report,
+    ReportFields,
+    ServiceHarnesses,
     check,
     corrected,
-    desks_fixture,  # noqa: F401 - a fixture
-    offices_fixture,  # noqa: F401 - a fixture
     person,
+    planning_fixture,  # noqa: F401 - a fixture
     prerequisites,
     report,
     retraction,
+    services_fixture,  # noqa: F401 - a fixture
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 # What is reported in order; the last of it is refused.
-Steps = Callable[[], Iterator[Report]]
+Steps = Callable[[], Iterator[ReportFields]]
 CLAIM, ALLOWANCE, LINE = "subsidy-claimed", "allowance-claimed", "credit-line-requested"
 
 
-def first(service: str, name: str, *then: Report) -> Steps:
+def first(service: str, name: str, *then: ReportFields) -> Steps:
     """Have all that a type's sample needs accepted first."""
 
-    def steps() -> Iterator[Report]:
+    def steps() -> Iterator[ReportFields]:
         for home, needed in prerequisites(service, name):
             yield report(home, needed)
         yield from then
@@ -39,16 +39,16 @@ def first(service: str, name: str, *then: Report) -> Steps:
     return steps
 
 
-def only(*sent: Report) -> Steps:
+def only(*sent: ReportFields) -> Steps:
     """Report nothing but this."""
     return lambda: iter(sent)
 
 
-def fair(id_: str = "f", **data: Any) -> Report:
+def fair(id_: str = "f", **data: Any) -> ReportFields:
     return report("recruitment", "fair-held", id_, **data)
 
 
-def without(sent: Report, name: str) -> Report:
+def without(sent: ReportFields, name: str) -> ReportFields:
     return {key: value for key, value in sent.items() if key != name}
 
 
@@ -221,7 +221,7 @@ REFUSED: Final[list[tuple[str, str | None, Steps]]] = [
         first("subsidy", "subsidy-recovered", retraction(report("subsidy", CLAIM))),
     ),
 ]
-INVALID: Final[list[tuple[str, str, Report]]] = [
+INVALID: Final[list[tuple[str, str, ReportFields]]] = [
     ("missing-attribute", "/time", without(fair(), "time")),
     ("bad-attribute", "/source", fair() | {"source": "somewhere"}),
     ("bad-attribute", "/corrects", retraction(fair()) | {"corrects": "f"}),
@@ -237,7 +237,7 @@ INVALID: Final[list[tuple[str, str, Report]]] = [
 ]
 
 
-async def deliver(desks: Desks, sent: Report) -> tuple[int, dict[str, Any]]:
+async def deliver(desks: ServiceHarnesses, sent: ReportFields) -> tuple[int, dict[str, Any]]:
     """Post a report to the service of its type, and let subsidy hear what came of it."""
     desk = await desks.at(sent["type"].split(".")[1])
     answer = await desk.post(sent)
@@ -246,7 +246,7 @@ async def deliver(desks: Desks, sent: Report) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("code", "pointer", "steps"), [pytest.param(*row, id=row[0]) for row in REFUSED])
-async def test_it_is_refused(desks: Desks, code: str, pointer: str | None, steps: Steps) -> None:
+async def test_it_is_refused(desks: ServiceHarnesses, code: str, pointer: str | None, steps: Steps) -> None:
     *before, last = steps()
     for sent in before:
         await deliver(desks, sent)
@@ -257,7 +257,7 @@ async def test_it_is_refused(desks: Desks, code: str, pointer: str | None, steps
 
 
 @pytest.mark.parametrize(("code", "pointer", "sent"), [pytest.param(*row, id=row[0]) for row in INVALID])
-async def test_it_is_not_understood(desks: Desks, code: str, pointer: str, sent: Report) -> None:
+async def test_it_is_not_understood(desks: ServiceHarnesses, code: str, pointer: str, sent: ReportFields) -> None:
     status, receipt = await deliver(desks, sent)
     assert status == 422
     check(receipt, "invalid", code)
@@ -265,14 +265,14 @@ async def test_it_is_not_understood(desks: Desks, code: str, pointer: str, sent:
 
 
 @pytest.mark.parametrize("service", ["enrollment", "competition", "subsidy"])
-async def test_it_is_sent_to_another_service(desks: Desks, service: str) -> None:
+async def test_it_is_sent_to_another_service(desks: ServiceHarnesses, service: str) -> None:
     there = {"enrollment": "major-opened", "competition": "honour-conferred", "subsidy": "standard-set"}
     status, receipt = await (await desks.at("recruitment")).post(report(service, there[service]))
     assert status == 422
     check(receipt, "misdirected", f"send-to-{service}")
 
 
-async def test_an_element_of_a_batch_that_is_no_object(desks: Desks) -> None:
+async def test_an_element_of_a_batch_that_is_no_object(desks: ServiceHarnesses) -> None:
     desk = await desks.at("recruitment")
     answer = await desk.http.post(
         "/v1/events", json=[7], headers={"content-type": "application/cloudevents-batch+json"}
@@ -289,7 +289,9 @@ async def test_an_element_of_a_batch_that_is_no_object(desks: Desks) -> None:
         ("no-honour", report("subsidy", LINE), None),
     ],
 )
-async def test_what_waits_is_refused_in_the_end(desks: Desks, code: str, sent: Report, then: Report | None) -> None:
+async def test_what_waits_is_refused_in_the_end(
+    desks: ServiceHarnesses, code: str, sent: ReportFields, then: ReportFields | None
+) -> None:
     desk = await desks.at(sent["type"].split(".")[1])
     status, receipt = await desk.post(sent)
     assert (status, receipt["status"]) == (202, "waiting")

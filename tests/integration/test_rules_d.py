@@ -6,17 +6,17 @@ from typing import Any, Final
 import pytest
 
 from tests.harness.service import (
-    Desk,
-    Desks,
-    Report,
+    ReportFields,
+    ServiceHarness,
+    ServiceHarnesses,
     corrected,
-    desks_fixture,  # noqa: F401 - a fixture
-    offices_fixture,  # noqa: F401 - a fixture
     organisation,
     person,
+    planning_fixture,  # noqa: F401 - a fixture
     prerequisites,
     report,
     retraction,
+    services_fixture,  # noqa: F401 - a fixture
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,24 +32,24 @@ DECISIONS: Final = pytest.mark.parametrize(
 )
 
 
-def claim(id_: str = "c1", no: str = "C1", **data: Any) -> Report:
+def claim(id_: str = "c1", no: str = "C1", **data: Any) -> ReportFields:
     return report("subsidy", CLAIM, id_, subject=f"claim/{no}", **{"industry": "other"} | data)
 
 
-def allowance(id_: str = "a1", no: str = "A1", **data: Any) -> Report:
+def allowance(id_: str = "a1", no: str = "A1", **data: Any) -> ReportFields:
     return report("subsidy", ALLOWANCE, id_, subject=f"allowance/{no}", **data)
 
 
-def line(fen: int, id_: str = "l1", no: str = "L1", **data: Any) -> Report:
+def line(fen: int, id_: str = "l1", no: str = "L1", **data: Any) -> ReportFields:
     return report("subsidy", LINE, id_, subject=f"credit/{no}", amount_fen=fen, **data)
 
 
-def pay(fen: int, id_: str = "p1", no: str = "C1", name: str = "subsidy-paid", **data: Any) -> Report:
+def pay(fen: int, id_: str = "p1", no: str = "C1", name: str = "subsidy-paid", **data: Any) -> ReportFields:
     return report("subsidy", name, id_, subject=f"{'allowance' if 'all' in name else 'claim'}/{no}",
                   amount_fen=fen, **data)  # fmt: skip
 
 
-async def standard(desks: Desks, fen: int, since: str = "2024-01-01") -> Desk:
+async def standard(desks: ServiceHarnesses, fen: int, since: str = "2024-01-01") -> ServiceHarness:
     """Have a standard set, and the certificate of the samples issued; return subsidy's desk."""
     desk = await desks.at("subsidy")
     await desk.say(report("subsidy", "standard-set", f"s-{fen}", amount_fen=fen, effective_from=since))
@@ -57,7 +57,7 @@ async def standard(desks: Desks, fen: int, since: str = "2024-01-01") -> Desk:
     return desk
 
 
-async def certified(desks: Desks, **changes: Any) -> Report:
+async def certified(desks: ServiceHarnesses, **changes: Any) -> ReportFields:
     """Have the certificate of the samples issued and heard of."""
     issued = report("competition", "certificate-issued", **changes)
     await (await desks.at("competition")).say(issued)
@@ -65,7 +65,7 @@ async def certified(desks: Desks, **changes: Any) -> Report:
     return issued
 
 
-async def catalogued(desks: Desks, industry: str = "high-end-equipment", **changes: Any) -> Report:
+async def catalogued(desks: ServiceHarnesses, industry: str = "high-end-equipment", **changes: Any) -> ReportFields:
     """Have the occupation of the samples listed under an industry."""
     listed = [{"code": "6-18-01-01", "name": "车工", "industry": industry}]
     published = report("subsidy", "catalogue-published", occupations=listed, **changes)
@@ -73,7 +73,7 @@ async def catalogued(desks: Desks, industry: str = "high-end-equipment", **chang
     return published
 
 
-async def decision(desk: Desk) -> dict[str, Any]:
+async def decision(desk: ServiceHarness) -> dict[str, Any]:
     """Return the data of the last fact, and its type's name."""
     fact = (await desk.facts())[-1]
     return {**fact["data"], "type": fact["type"].split(".")[2]}
@@ -83,7 +83,7 @@ class TestD1:
     """The receipt is the decision, and the decision is a fact with its arithmetic."""
 
     @DECISIONS
-    async def test_granted(self, desks: Desks, name: str, evidence: str, thing: str) -> None:
+    async def test_granted(self, desks: ServiceHarnesses, name: str, evidence: str, thing: str) -> None:
         await desks.prepare("subsidy", name)
         desk = await desks.at("subsidy")
         sent = report("subsidy", name)
@@ -129,7 +129,7 @@ class TestD1:
         assert granted["data"] == shown[name]
 
     @DECISIONS
-    async def test_refused(self, desks: Desks, name: str, evidence: str, thing: str) -> None:
+    async def test_refused(self, desks: ServiceHarnesses, name: str, evidence: str, thing: str) -> None:
         await desks.prepare("subsidy", name)
         desk = await desks.at("subsidy")
         if name == LINE:
@@ -145,7 +145,7 @@ class TestD1:
 
     @DECISIONS
     async def test_waiting_and_then_granted_when_the_evidence_is_heard(
-        self, desks: Desks, name: str, evidence: str, thing: str
+        self, desks: ServiceHarnesses, name: str, evidence: str, thing: str
     ) -> None:
         desk = await desks.at("subsidy")
         for home, needed in prerequisites("subsidy", name):
@@ -164,7 +164,7 @@ class TestD1:
 
     @DECISIONS
     async def test_a_number_used_before_is_no_decision(
-        self, desks: Desks, name: str, evidence: str, thing: str
+        self, desks: ServiceHarnesses, name: str, evidence: str, thing: str
     ) -> None:
         await desks.prepare("subsidy", name)
         desk = await desks.at("subsidy")
@@ -177,7 +177,7 @@ class TestD1:
 class TestD2:
     """The order of checks."""
 
-    async def test_of_a_subsidy(self, desks: Desks) -> None:
+    async def test_of_a_subsidy(self, desks: ServiceHarnesses) -> None:
         desk, source = await desks.at("subsidy"), await desks.at("competition")
         wrong = {"person": person(9), "claimed_on": "2020-01-01"}
         await desk.say(claim("w", "W", **wrong), "waiting")
@@ -190,7 +190,7 @@ class TestD2:
         await desk.say(claim("g", "C2"), "refused", "already-granted")
         assert (await source.names()) == ["certificate-issued"]
 
-    async def test_of_an_allowance(self, desks: Desks) -> None:
+    async def test_of_an_allowance(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         issued = await certified(desks, level="3")
         await desk.say(allowance("1", person=person(9), claimed_on="2020-01-01"), "refused", "not-your-certificate")
@@ -208,7 +208,7 @@ class TestD2:
         assert (await decision(desk))["monthly_fen"] == 80_000
         await desk.say(allowance("7", "A2"), "refused", "already-granted")
 
-    async def test_of_a_credit_line(self, desks: Desks) -> None:
+    async def test_of_a_credit_line(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         await desk.say(line(200_000_000), "waiting")
         await (await desks.at("competition")).say(report("competition", "honour-conferred"))
@@ -216,7 +216,7 @@ class TestD2:
         await desk.now(line(200_000_000), "refused", "over-the-limit")
 
 
-async def _hired_and_gone(desks: Desks) -> Report:
+async def _hired_and_gone(desks: ServiceHarnesses) -> ReportFields:
     """Have the claimant's employment end before the claim; return its end."""
     desk, said = await desks.at("recruitment"), allowance()["data"]
     who = {"person": said["person"], "enterprise": said["enterprise"]}
@@ -243,7 +243,13 @@ class TestD3ToD6:
         ],
     )
     async def test_the_amount(
-        self, desks: Desks, listed: str | None, industry: str, standard_fen: int, percentage: int, amount: int
+        self,
+        desks: ServiceHarnesses,
+        listed: str | None,
+        industry: str,
+        standard_fen: int,
+        percentage: int,
+        amount: int,
     ) -> None:
         desk = await standard(desks, standard_fen)
         if listed:
@@ -253,7 +259,7 @@ class TestD3ToD6:
         assert (granted["base_fen"], granted["percentage"], granted["amount_fen"]) == (standard_fen, percentage, amount)
         assert granted.get("catalogue_no") == ("2024" if percentage == 50 else None)
 
-    async def test_of_two_standards_of_a_day_the_later_recorded(self, desks: Desks) -> None:
+    async def test_of_two_standards_of_a_day_the_later_recorded(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         await desk.say(report("subsidy", "standard-set", "s2", amount_fen=200))
         await desk.say(claim())
@@ -264,7 +270,7 @@ class TestD3ToD6:
         await desk.say(claim("c2"))
         assert (await decision(desk))["base_fen"] == 300
 
-    async def test_claims_in_two_districts_on_one_certificate(self, desks: Desks) -> None:
+    async def test_claims_in_two_districts_on_one_certificate(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         await desk.say(claim("c1", source="/districts/330602/subsidies"))
         await desk.say(claim("c2", "C2", source="/districts/330624/subsidies"), "refused", "already-granted")
@@ -272,7 +278,7 @@ class TestD3ToD6:
         await desk.say(retraction(claim("c1", source="/districts/330602/subsidies")))
         await desk.say(claim("c3", "C3", source="/districts/330624/subsidies"))
 
-    async def test_the_allowance_catalogue_is_that_of_the_claim(self, desks: Desks) -> None:
+    async def test_the_allowance_catalogue_is_that_of_the_claim(self, desks: ServiceHarnesses) -> None:
         await certified(desks)
         await catalogued(desks, effective_from="2024-06-01", effective_until="2024-06-30")
         desk = await desks.at("subsidy")
@@ -291,7 +297,7 @@ class TestD7AndD8:
     """Allowances: twelve months in any instalments, one at a time, for who is employed there."""
 
     @pytest.mark.parametrize(("level", "most"), [("2", 600_000), ("1", 960_000), ("special", 960_000)])
-    async def test_paid_up_to_twelve_months(self, desks: Desks, level: str, most: int) -> None:
+    async def test_paid_up_to_twelve_months(self, desks: ServiceHarnesses, level: str, most: int) -> None:
         await certified(desks, level=level)
         await catalogued(desks)
         desk = await desks.at("subsidy")
@@ -302,7 +308,7 @@ class TestD7AndD8:
             sent = pay(fen, f"p{number}", "A1", "allowance-paid")
             await desk.say(sent, "refused" if code else "accepted", code)
 
-    async def test_another_runs_from_the_day_the_first_has_run_out(self, desks: Desks) -> None:
+    async def test_another_runs_from_the_day_the_first_has_run_out(self, desks: ServiceHarnesses) -> None:
         await certified(desks)
         await catalogued(desks, effective_until=None)
         desk = await desks.at("subsidy")
@@ -313,7 +319,7 @@ class TestD7AndD8:
         await certified(desks, id_="z2", subject="certificate/Z2", person=person(9))
         await desk.say(allowance("a4", "A4", person=person(9), certificate_number="Z2", claimed_on="2024-07-01"))
 
-    async def test_an_employment_elsewhere_says_nothing(self, desks: Desks) -> None:
+    async def test_an_employment_elsewhere_says_nothing(self, desks: ServiceHarnesses) -> None:
         await certified(desks)
         await catalogued(desks)
         recruitment, who = await desks.at("recruitment"), allowance()["data"]["person"]
@@ -324,7 +330,7 @@ class TestD7AndD8:
         await desks.hear()
         await (await desks.at("subsidy")).say(allowance())
 
-    async def test_it_is_decided_by_what_is_known_then(self, desks: Desks) -> None:
+    async def test_it_is_decided_by_what_is_known_then(self, desks: ServiceHarnesses) -> None:
         await certified(desks)
         await catalogued(desks)
         desk = await desks.at("subsidy")
@@ -336,7 +342,7 @@ class TestD7AndD8:
 class TestD9AndD10:
     """Payments and recoveries."""
 
-    async def test_every_fen_is_watched(self, desks: Desks) -> None:
+    async def test_every_fen_is_watched(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         await desk.say(claim())
         steps = [
@@ -356,7 +362,7 @@ class TestD9AndD10:
             receipt = await desk.say(pay(fen, f"p{number}", name=name), "refused" if code else "accepted", code)
             assert not code or receipt["reasons"][0]["pointer"] == "/data/amount_fen"
 
-    async def test_what_is_left_is_said(self, desks: Desks) -> None:
+    async def test_what_is_left_is_said(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         await desk.say(claim())
         await desk.say(pay(70))
@@ -367,14 +373,16 @@ class TestD9AndD10:
     @pytest.mark.parametrize(
         ("name", "paid"), [(CLAIM, "subsidy-paid"), (CLAIM, "subsidy-recovered"), (ALLOWANCE, "allowance-paid")]
     )
-    async def test_on_a_refused_claim_nothing_is_paid(self, desks: Desks, name: str, paid: str) -> None:
+    async def test_on_a_refused_claim_nothing_is_paid(self, desks: ServiceHarnesses, name: str, paid: str) -> None:
         await desks.prepare("subsidy", name)
         desk = await desks.at("subsidy")
         await desk.say(report("subsidy", name, person=person(9)), "refused", "not-your-certificate")
         await desk.say(report("subsidy", paid), "refused", "not-granted")
 
     @pytest.mark.parametrize(("name", "paid"), [(CLAIM, "subsidy-paid"), (ALLOWANCE, "allowance-paid")])
-    async def test_what_waits_for_a_claim_is_refused_with_it(self, desks: Desks, name: str, paid: str) -> None:
+    async def test_what_waits_for_a_claim_is_refused_with_it(
+        self, desks: ServiceHarnesses, name: str, paid: str
+    ) -> None:
         desk = await desks.at("subsidy")
         await desk.say(report("subsidy", paid), "waiting")
         await desk.say(report("subsidy", name), "waiting")
@@ -384,7 +392,9 @@ class TestD9AndD10:
         assert await desk.waiting() == set()
 
     @pytest.mark.parametrize(("name", "paid"), [(CLAIM, "subsidy-paid"), (ALLOWANCE, "allowance-paid")])
-    async def test_a_claim_is_taken_back_while_nothing_stands_paid(self, desks: Desks, name: str, paid: str) -> None:
+    async def test_a_claim_is_taken_back_while_nothing_stands_paid(
+        self, desks: ServiceHarnesses, name: str, paid: str
+    ) -> None:
         await desks.prepare("subsidy", name)
         desk, sent, payment = await desks.at("subsidy"), report("subsidy", name), report("subsidy", paid)
         await desk.say(sent)
@@ -398,7 +408,7 @@ class TestD9AndD10:
         # Grant and claim are as never made: the person may claim again, under a new number.
         await desk.say(sent | {"id": "new", "subject": sent["subject"] + "-2"})
 
-    async def test_a_recovery_frees_nothing(self, desks: Desks) -> None:
+    async def test_a_recovery_frees_nothing(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         for sent in (claim(), pay(100), pay(100, "r1", name="subsidy-recovered")):
             await desk.say(sent)
@@ -408,7 +418,7 @@ class TestD9AndD10:
 class TestD11AndD12:
     """Credit lines: the honour and the cap."""
 
-    async def test_exactly_the_cap_over_several_lines(self, desks: Desks) -> None:
+    async def test_exactly_the_cap_over_several_lines(self, desks: ServiceHarnesses) -> None:
         await desks.prepare("subsidy", LINE)
         desk = await desks.at("subsidy")
         await desk.say(line(100_000_000))
@@ -420,7 +430,7 @@ class TestD11AndD12:
         await desk.say(report("subsidy", "credit-line-closed", "x", subject="credit/L1"))
         await desk.say(line(100_000_000, "l5", "L5"))
 
-    async def test_a_line_taken_back_takes_nothing(self, desks: Desks) -> None:
+    async def test_a_line_taken_back_takes_nothing(self, desks: ServiceHarnesses) -> None:
         await desks.prepare("subsidy", LINE)
         desk = await desks.at("subsidy")
         await desk.say(line(150_000_000))
@@ -428,7 +438,7 @@ class TestD11AndD12:
         await desk.say(retraction(line(150_000_000)))
         await desk.say(line(150_000_000, "l3", "L3"))
 
-    async def test_lines_that_wait_are_decided_in_the_order_received(self, desks: Desks) -> None:
+    async def test_lines_that_wait_are_decided_in_the_order_received(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         for number, fen in enumerate((100_000_000, 60_000_000, 50_000_000)):
             await desk.say(line(fen, f"l{number}", f"L{number}"), "waiting")
@@ -437,7 +447,7 @@ class TestD11AndD12:
         for number, code in enumerate((None, "over-the-limit", None)):
             await desk.now(line(1, f"l{number}"), "refused" if code else "accepted", code)
 
-    async def test_an_honour_of_insufficient_rank_is_none(self, desks: Desks) -> None:
+    async def test_an_honour_of_insufficient_rank_is_none(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         await (await desks.at("competition")).say(report("competition", "honour-conferred", rank="district"))
         await desks.hear()
@@ -458,7 +468,7 @@ class TestD13:
             (LINE, "no-honour", "credit-line"),
         ],
     )
-    async def test_then_it_is_refused_for_good(self, desks: Desks, name: str, code: str, thing: str) -> None:
+    async def test_then_it_is_refused_for_good(self, desks: ServiceHarnesses, name: str, code: str, thing: str) -> None:
         desk = await desks.at("subsidy")
         sent = report("subsidy", name)
         await desk.say(sent, "waiting")
@@ -473,7 +483,7 @@ class TestD13:
         await desks.hear()
         await desk.now(sent, "refused", code)
 
-    async def test_what_waits_for_it_is_refused_with_it(self, desks: Desks) -> None:
+    async def test_what_waits_for_it_is_refused_with_it(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         await desk.say(claim(), "waiting")
         await desk.let_pass(20)
@@ -482,7 +492,7 @@ class TestD13:
         await desk.now(claim(), "refused", "never-arrived")
         await desk.now(pay(1), "refused", "not-granted")
 
-    async def test_a_report_that_came_in_late_counts_from_its_receipt(self, desks: Desks) -> None:
+    async def test_a_report_that_came_in_late_counts_from_its_receipt(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         await desk.say(claim(), "waiting")
         await desk.say(line(1), "waiting")
@@ -494,7 +504,7 @@ class TestD13:
 class TestD14:
     """A payment's correction is checked like the payment; a corrected standard changes no grant."""
 
-    async def test_a_payments_correction(self, desks: Desks) -> None:
+    async def test_a_payments_correction(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         for sent in (claim(), pay(60), pay(30, "p2")):
             await desk.say(sent)
@@ -505,7 +515,7 @@ class TestD14:
         await desk.say(corrected(pay(40, "r1", name="subsidy-recovered"), "r2", amount_fen=101), "refused",
                        "more-than-paid")  # fmt: skip
 
-    async def test_a_corrected_standard_counts_for_later_claims_alone(self, desks: Desks) -> None:
+    async def test_a_corrected_standard_counts_for_later_claims_alone(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         await desk.say(claim())
         await desk.say(corrected(report("subsidy", "standard-set", "s-100"), "s2", amount_fen=200))
@@ -516,7 +526,7 @@ class TestD14:
         await desk.say(claim("c2", "C2", certificate_number="Z2"))
         assert (await decision(desk))["amount_fen"] == 200
 
-    async def test_a_claim_put_right_is_granted_anew(self, desks: Desks) -> None:
+    async def test_a_claim_put_right_is_granted_anew(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         await desk.say(claim(industry="other"))
         await desk.say(pay(100))
@@ -529,7 +539,7 @@ class TestD14:
 class TestD15AndD16:
     """Decided by what subsidy has seen; what is recorded and checked for form only."""
 
-    async def test_waiting_first_or_decided_at_once(self, desks: Desks) -> None:
+    async def test_waiting_first_or_decided_at_once(self, desks: ServiceHarnesses) -> None:
         desk = await desks.at("subsidy")
         await desk.say(report("subsidy", "standard-set"))
         source = await desks.at("competition")
@@ -538,7 +548,7 @@ class TestD15AndD16:
         await desks.hear()
         await desk.now(claim(), "accepted")
 
-    async def test_heard_twice_is_heard_once(self, desks: Desks) -> None:
+    async def test_heard_twice_is_heard_once(self, desks: ServiceHarnesses) -> None:
         desk = await standard(desks, 100)
         source = await desks.at("competition")
         await desk.say(claim())
@@ -547,7 +557,7 @@ class TestD15AndD16:
         assert await desk.handler.hear("competition", again) == len(again)
         assert await desk.facts() == log
 
-    async def test_a_hole_in_what_is_heard_is_not_passed_over(self, desks: Desks) -> None:
+    async def test_a_hole_in_what_is_heard_is_not_passed_over(self, desks: ServiceHarnesses) -> None:
         desk, source = await desks.at("subsidy"), await desks.at("competition")
         await source.say(report("competition", "certificate-issued"))
         fact, other = (await source.facts())[0], {"type": "skillplan.competition.conference-held.v1"}
@@ -556,6 +566,6 @@ class TestD15AndD16:
         assert await desk.handler.hear("competition", [(2, other, b"{}"), (1, fact, raw), (2, other, b"{}")]) == 2
 
     @pytest.mark.parametrize("applicant", ["person", "enterprise", "provider"])
-    async def test_form_only(self, desks: Desks, applicant: str) -> None:
+    async def test_form_only(self, desks: ServiceHarnesses, applicant: str) -> None:
         desk = await standard(desks, 100)
         await desk.say(claim(applicant=applicant))

@@ -14,17 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.contract.events import Ends, Opens
-from shared.deciding.decider import Standing, View
+from shared.deciding.decider import FactInForce, View
 from tests.harness.service import (
-    Desk,
-    Report,
+    ReportFields,
+    ServiceHarness,
     corrected,
-    desks_fixture,  # noqa: F401 - a fixture
-    offices_fixture,  # noqa: F401 - a fixture
     organisation,
     person,
+    planning_fixture,  # noqa: F401 - a fixture
     report,
     retraction,
+    services_fixture,  # noqa: F401 - a fixture
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,7 +46,7 @@ REAL: Final = settings(
 )
 
 
-def recruitment(what: str, which: int, who: int, day: str, id_: str) -> Report:
+def recruitment(what: str, which: int, who: int, day: str, id_: str) -> ReportFields:
     """Return a report about one of a few things: two contracts, a fair, a class and its members, a demand."""
     two = which % 2
     if which <= 2:
@@ -68,7 +68,7 @@ def recruitment(what: str, which: int, who: int, day: str, id_: str) -> Report:
                   person=person(who))  # fmt: skip
 
 
-def subsidy(what: str, which: int, who: int, day: str, id_: str) -> Report:
+def subsidy(what: str, which: int, who: int, day: str, id_: str) -> ReportFields:
     """Return a report about one of a few things: claims and their money, credit lines, wage agreements."""
     two = which % 2
     if which <= 2:
@@ -88,7 +88,7 @@ def subsidy(what: str, which: int, who: int, day: str, id_: str) -> Report:
                   amount_fen=80_000_000)  # fmt: skip
 
 
-def evidence(what: str, which: int, who: int, day: str, id_: str) -> Report:
+def evidence(what: str, which: int, who: int, day: str, id_: str) -> ReportFields:
     """Return a report of another service that money rests on."""
     if which % 2:
         name = "honour-withdrawn" if what == "end" else "honour-conferred"
@@ -99,9 +99,9 @@ def evidence(what: str, which: int, who: int, day: str, id_: str) -> Report:
     return report("competition", "certificate-issued", id_, on=day, subject="certificate/Z", person=person(who))
 
 
-def reports(steps: Sequence[tuple[str, int, int, int, int]], tell: Any, prefix: str = "r") -> list[Report]:
+def reports(steps: Sequence[tuple[str, int, int, int, int]], tell: Any, prefix: str = "r") -> list[ReportFields]:
     """Return the reports of the steps; a correction or retraction may name one that comes later, or never."""
-    told: list[Report] = []
+    told: list[ReportFields] = []
     for number, (what, which, who, days, meant) in enumerate(steps):
         id_, day = f"{prefix}{number}", str(FIRST_DAY + timedelta(days=days))
         if what in ("open", "end") or not told:
@@ -121,7 +121,7 @@ def reports(steps: Sequence[tuple[str, int, int, int, int]], tell: Any, prefix: 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(1, 12), min_size=1, max_size=8))
 @REAL
-async def test_recruitment(offices: dict[str, Desk], steps: Any, cuts: list[int]) -> None:
+async def test_recruitment(offices: dict[str, ServiceHarness], steps: Any, cuts: list[int]) -> None:
     desk = offices["recruitment"]
     told = reports(steps, recruitment)
     await desk.clear()
@@ -146,7 +146,7 @@ async def test_recruitment(offices: dict[str, Desk], steps: Any, cuts: list[int]
 
 @given(steps=STEPS, told_elsewhere=STEPS, shuffle=st.randoms(use_true_random=False))
 @REAL
-async def test_subsidy(offices: dict[str, Desk], steps: Any, told_elsewhere: Any, shuffle: Any) -> None:
+async def test_subsidy(offices: dict[str, ServiceHarness], steps: Any, told_elsewhere: Any, shuffle: Any) -> None:
     desk, source = offices["subsidy"], offices["competition"]
     await desk.clear()
     await source.clear()
@@ -169,7 +169,7 @@ async def test_subsidy(offices: dict[str, Desk], steps: Any, told_elsewhere: Any
     await check(desk)
 
 
-async def recorded(desk: Desk) -> Any:
+async def recorded(desk: ServiceHarness) -> Any:
     """Return all facts and receipts, without what differs from run to run."""
     facts = await desk.facts()
     for fact in facts:
@@ -184,7 +184,7 @@ async def recorded(desk: Desk) -> Any:
     return facts, receipts, sorted(await desk.waiting())
 
 
-async def check(desk: Desk) -> None:
+async def check(desk: ServiceHarness) -> None:
     """Check all that holds at any time, after whatever was reported."""
     facts = await desk.facts()
     assert [fact["position"] for fact in facts] == list(range(1, len(facts) + 1))
@@ -205,7 +205,7 @@ async def check(desk: Desk) -> None:
         _check_money(view)
 
 
-async def _decisions(desk: Desk) -> dict[tuple[str, str], dict[str, Any]]:
+async def _decisions(desk: ServiceHarness) -> dict[tuple[str, str], dict[str, Any]]:
     """Return each report's latest receipt, having checked how it came to that."""
     rows = await desk.owner.fetch("select bytes from receipt where decision is not null order by source, id, decision")
     every = [orjson.loads(row["bytes"]) for row in rows]
@@ -226,7 +226,7 @@ async def _decisions(desk: Desk) -> dict[tuple[str, str], dict[str, Any]]:
     return latest
 
 
-def _check_standing(desk: Desk, view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
+def _check_standing(desk: ServiceHarness, view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
     """What stands was accepted; what was accepted stands, or was retracted or corrected since."""
     told: defaultdict[tuple[str, str], int] = defaultdict(int)
     suspended: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -249,18 +249,18 @@ def _check_standing(desk: Desk, view: View, latest: dict[tuple[str, str], dict[s
             assert view.fate(desk.service, key) is not None, receipt
 
 
-def _flagged(standing: Standing, latest: dict[tuple[str, str], dict[str, Any]]) -> bool:
+def _flagged(standing: FactInForce, latest: dict[tuple[str, str], dict[str, Any]]) -> bool:
     return bool(latest[standing.fact.report_source, standing.fact.report_id]["flags"])
 
 
-def _all(view: View) -> list[Standing]:
+def _all(view: View) -> list[FactInForce]:
     streams = dict.fromkeys(fact.stream for fact in view.facts)
     return [standing for stream in streams for standing in view.on(stream)]
 
 
 def _check_openings(view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
     """Of one subject at most one thing is open, and each begins no earlier than the one before it ended."""
-    things: defaultdict[tuple[str, str, Any], list[Standing]] = defaultdict(list)
+    things: defaultdict[tuple[str, str, Any], list[FactInForce]] = defaultdict(list)
     for standing in _all(view):
         if isinstance(standing.event.role, Opens):
             key = getattr(standing.event, standing.event.role.key) if standing.event.role.key else None

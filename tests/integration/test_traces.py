@@ -22,7 +22,7 @@ from shared.observability.metrics import Metrics, NotWell, Reading, Since
 from tests.conftest import ROOT
 from tests.harness.processes import System, eventually
 from tests.harness.reports import person_hired
-from tests.harness.topics import Message, publish, structured, whole
+from tests.harness.topics import OutgoingMessage, publish, structured, whole
 
 HOPS: Final = {"door", "decide", "append", "relay", "project"}
 
@@ -77,7 +77,7 @@ def test_a_report_is_one_trace_from_its_door_to_the_numbers(system: System) -> N
         assert api.post("/v1/events", json=own, headers={"traceparent": by_header}).status_code == 200
         kafka = structured(person_hired("t3"))
         headers = (*kafka.headers, ("traceparent", by_kafka.encode()))
-        publish(system.kafka, [Message(kafka.topic, kafka.key, kafka.value, headers)])
+        publish(system.kafka, [OutgoingMessage(kafka.topic, kafka.key, kafka.value, headers)])
         assert api.post("/v1/events", json=person_hired("t4")).status_code == 200
         for sent in (by_header, by_extension, by_kafka):
             eventually(lambda sent=sent: {span.name for span in spans[sent[3:35]]} >= HOPS)  # type: ignore[misc]

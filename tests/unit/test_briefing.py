@@ -12,10 +12,10 @@ from typing import Any
 import openpyxl
 import pytest
 
-from services.projection.assessment.assessment import Asked, Ground
+from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.targets import Targets
 from services.projection.assessment.values import month_number
-from services.projection.counting.lines import WHOLE, Chart, Part
+from services.projection.counting.lines import WHOLE, CompiledPlans, Part
 from services.projection.exports.printing import TEXTS, page
 from services.projection.exports.workbook import csv_lines, workbook
 from services.projection.queries.briefing import briefing
@@ -24,7 +24,7 @@ from shared.plan.loading import load_plan
 from tests.harness.cells import sums_of
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
-CHART = Chart([PLAN])
+CHART = CompiledPlans([PLAN])
 COMPLETE = {"complete_to": {"recruitment": {"behind_events": 0}}}
 EVIL = '=HYPERLINK("//x","<b>&")'
 
@@ -39,8 +39,8 @@ def body_of(
         cells[line.number, int(Part.NUM), period, code] = {
             month_number(date.fromisoformat(f"{month}-01")): amount for month, amount in months.items()
         }
-    asked = Asked(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
-    ground = Ground(PLAN, CHART, Targets(PLAN), sums_of(PLAN, cells), asked)
+    asked = Scope(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
+    ground = AssessmentBasis(PLAN, CHART, Targets(PLAN), sums_of(PLAN, cells), asked)
     return {"plan": PLAN.id} | asked.shown() | briefing(ground, as_of.replace(day=1)) | COMPLETE
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from client.demo.calendar import DISTRICTS, Told
+from client.demo.calendar import DISTRICTS, PlannedReport
 from client.demo.feed import feed
 from client.kafka import route
 from client.sample import types
@@ -21,7 +21,7 @@ UNDERSTANDING: Final = {"bad-checksum", "bad-value", "unknown-field", "missing-f
 PLACES: Final = {*DISTRICTS, "330600"}
 
 
-def fact_of(told: Told) -> str:
+def fact_of(told: PlannedReport) -> str:
     return str(told.envelope["type"]).removeprefix("skillplan.").removesuffix(".v1")
 
 
@@ -164,6 +164,6 @@ def test_memory_stays_the_same_however_long_the_feed() -> None:
         running = feed(1_000_000)
         for _ in islice(running, taken):
             pass
-        return sum(type(thing) is Told for thing in gc.get_objects())
+        return sum(type(thing) is PlannedReport for thing in gc.get_objects())
 
     assert kept(18_000) < 1.05 * kept(3_000), "once the window is full it grows no more"

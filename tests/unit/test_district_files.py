@@ -17,7 +17,7 @@ from client.__main__ import app
 from client.check import Checker, Item, Opened
 from client.kafka import route
 from client.mapping import read_mapping
-from client.output import Refusal
+from client.output import CommandError
 from client.tables import table
 from tests.conftest import ROOT
 from tests.harness.languages import DISTRICTS
@@ -201,7 +201,7 @@ def test_json_lines_are_named_by_line_and_pointer(tmp_path: Path) -> None:
 def test_a_mistake_in_a_mapping_is_named_by_line_and_key(
     changes: list[tuple[str, str]], line: int, key: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandError) as refused:
         read_mapping(changed_mapping(tmp_path, *changes))
     said = refused.value
     assert any(one.startswith(f"changed.yaml:{line}:") for one in said.en.splitlines()), said.en
@@ -211,7 +211,7 @@ def test_a_mistake_in_a_mapping_is_named_by_line_and_key(
 
 def test_a_column_that_the_file_lacks_is_named_by_line_and_key_and_no_cell_is_quoted(tmp_path: Path) -> None:
     file = workbook(tmp_path / "t.xlsx", row(), row(2))  # there is no header: the first row is a person
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandError) as refused:
         read(file, MAPPING)
     assert "hires.yaml:10: columns.身份证号" in refused.value.en
     assert NUMBER not in str(refused.value)
@@ -219,7 +219,7 @@ def test_a_column_that_the_file_lacks_is_named_by_line_and_key_and_no_cell_is_qu
 
 
 def test_a_column_called_otherwise_is_named_beside_the_one_that_is_meant(tmp_path: Path) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(CommandError) as refused:
         read(CSV, changed_mapping(tmp_path, ("联系电话: data", "电话: data")))
     assert "是 联系电话 吗" in refused.value.zh
     assert "did you mean 联系电话?" in refused.value.en

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from client.journal import Journal
-from client.output import Refusal
+from client.output import CommandError
 from tests.conftest import ROOT
 
 EVENT: dict[str, Any] = {
@@ -148,5 +148,5 @@ def test_a_sender_killed_at_any_moment_leaves_a_whole_journal_with_all_that_it_a
 def test_a_journal_that_cannot_be_kept_gets_one_clear_sentence(tmp_path: Path) -> None:
     (tmp_path / "no-database").write_bytes(b"something else entirely, and long enough to be no database" * 20)
     for place in (tmp_path / "no-database", tmp_path):
-        with pytest.raises(Refusal, match="SKILLPLAN_JOURNAL"):
+        with pytest.raises(CommandError, match="SKILLPLAN_JOURNAL"):
             Journal(place, "kafka:x")

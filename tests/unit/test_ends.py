@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from services.projection.counting.log_reader import again_and_again
+from services.projection.counting.log_reader import retry_forever
 from tests.conftest import ROOT
 
 _ENDS = """
@@ -47,7 +47,7 @@ async def test_an_attempt_that_is_cancelled_from_within_is_made_again_until_we_c
         second.set()
         await asyncio.sleep(60)
 
-    task = asyncio.create_task(again_and_again(attempt))
+    task = asyncio.create_task(retry_forever(attempt))
     await asyncio.wait_for(second.wait(), 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -15,7 +15,7 @@ from services.enrollment.events import LANGUAGE as ENROLLMENT
 from services.recruitment.decider import domain
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
-from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Language, NotUnderstood, Report
 from shared.contract.shapes import holds_personal_number, is_credit_code
 from shared.deciding import receipts
@@ -26,7 +26,7 @@ DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", 
 NOW: Final = datetime(2024, 6, 1, 4, 0, tzinfo=UTC)
 KEYS: Final = Keys(b"k" * 32)
 NUMBER: Final = people.number_of(7)
-HTTP: Final = Door()
+HTTP: Final = Channel()
 ABSENT: Final = object()
 
 HIRE: Final[Mapping[str, Any]] = {
@@ -72,7 +72,7 @@ def population(district: str = "330681", subject: str = "population/330681/elder
 
 
 def decode(
-    envelope: Mapping[str, Any], language: Language = RECRUITMENT, door: Door = HTTP, received: datetime = NOW
+    envelope: Mapping[str, Any], language: Language = RECRUITMENT, door: Channel = HTTP, received: datetime = NOW
 ) -> Report | NotUnderstood:
     return Decoder(language, DISTRICTS, KEYS).decode(envelope, door, received)
 
@@ -84,7 +84,7 @@ def understood(envelope: Mapping[str, Any], language: Language = RECRUITMENT) ->
 
 
 def rejected(
-    envelope: Mapping[str, Any], language: Language = RECRUITMENT, door: Door = HTTP
+    envelope: Mapping[str, Any], language: Language = RECRUITMENT, door: Channel = HTTP
 ) -> tuple[str, set[tuple[str, str | None]]]:
     """Return the status with every code and pointer; what the receipt says never holds a personal number."""
     answer = decode(envelope, language, door)
@@ -246,7 +246,7 @@ def test_other_content_has_another_digest(other: dict[str, Any]) -> None:
 
 
 def test_a_digest_is_keyed() -> None:
-    other = Decoder(RECRUITMENT, DISTRICTS, Keys(b"o" * 32)).decode(ENVELOPE, Door(), NOW)
+    other = Decoder(RECRUITMENT, DISTRICTS, Keys(b"o" * 32)).decode(ENVELOPE, Channel(), NOW)
     assert isinstance(other, Report)
     assert other.digest != understood(ENVELOPE).digest
 
@@ -463,12 +463,12 @@ def test_a_wrong_district_is_refused_before_the_data_is_read() -> None:
 
 
 def test_a_wrong_district_is_refused_before_a_foreign_source() -> None:
-    door = Door(prefixes=("/districts/330602",))
+    door = Channel(prefixes=("/districts/330602",))
     assert rejected(changed(district="330602"), door=door) == ("refused", {("wrong-district", "/district")})
 
 
 def test_a_foreign_source_is_refused_before_the_data_is_read() -> None:
-    assert rejected(changed(data={}), door=Door(prefixes=("/districts/330602",))) == (
+    assert rejected(changed(data={}), door=Channel(prefixes=("/districts/330602",))) == (
         "refused",
         {("not-your-source", "/source")},
     )
@@ -488,8 +488,8 @@ def test_the_city_reports_for_itself() -> None:
 
 
 def test_a_topic_admits_only_its_own_district() -> None:
-    assert isinstance(decode(ENVELOPE, door=Door(district="330681")), Report)
-    assert rejected(ENVELOPE, door=Door(district="330602")) == ("refused", {("not-your-source", "/source")})
+    assert isinstance(decode(ENVELOPE, door=Channel(district="330681")), Report)
+    assert rejected(ENVELOPE, door=Channel(district="330602")) == ("refused", {("not-your-source", "/source")})
 
 
 @pytest.mark.parametrize(
@@ -505,12 +505,12 @@ def test_a_topic_admits_only_its_own_district() -> None:
     ],
 )
 def test_a_key_covers_the_sources_under_its_prefix(prefix: str, covered: bool) -> None:
-    answer = decode(ENVELOPE, door=Door(prefixes=(prefix,)))
+    answer = decode(ENVELOPE, door=Channel(prefixes=(prefix,)))
     assert isinstance(answer, Report) is covered
 
 
 def test_a_key_without_prefixes_covers_nothing() -> None:
-    assert rejected(ENVELOPE, door=Door(prefixes=()))[0] == "refused"
+    assert rejected(ENVELOPE, door=Channel(prefixes=()))[0] == "refused"
 
 
 # E11, E14 and A13 where data and subject meet
@@ -718,13 +718,13 @@ def test_what_is_readable_stays_in_the_answer() -> None:
 
 
 def test_an_answer_of_nothing_goes_to_the_district_of_its_topic() -> None:
-    answer = decode({}, door=Door(district="330681"))
+    answer = decode({}, door=Channel(district="330681"))
     assert isinstance(answer, NotUnderstood)
     assert (answer.status, answer.route) == ("invalid", "330681")
 
 
 def test_an_answer_never_goes_to_a_district_that_did_not_send() -> None:
-    answer = decode(changed(id=ABSENT, source="/districts/330602/hr"), door=Door(district="330681"))
+    answer = decode(changed(id=ABSENT, source="/districts/330602/hr"), door=Channel(district="330681"))
     assert isinstance(answer, NotUnderstood)
     assert answer.route == "330681"
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contract.cloudevents import NotReadableError, from_kafka
-from shared.contract.decoder import Decoder, Door, Keys
+from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import NotUnderstood, Report
 from shared.deciding.receipts import not_decided
 from tests.harness.languages import ALL, DISTRICTS, every_type, sample
@@ -38,7 +38,7 @@ def test_ten_thousand_spoiled_reports_are_each_understood_or_answered(service: s
         except NotReadableError:
             answered["unreadable"] += 1
             continue
-        result = decoder.decode(envelope, Door(original["district"]), NOW)
+        result = decoder.decode(envelope, Channel(original["district"]), NOW)
         if isinstance(result, Report):
             answered["understood"] += 1
             continue
@@ -53,6 +53,6 @@ def test_ten_thousand_spoiled_reports_are_each_understood_or_answered(service: s
 @given(st.dictionaries(ATTRIBUTES, JSON))
 @settings(max_examples=400, deadline=None)
 def test_any_json_object_is_answered(envelope: dict[str, object]) -> None:
-    result = DECODERS["recruitment"].decode(envelope, Door(), NOW)
+    result = DECODERS["recruitment"].decode(envelope, Channel(), NOW)
     assert isinstance(result, NotUnderstood)
     assert not_decided(result, "recruitment", NOW)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.contract.decoder import Door
-from shared.http.access import MAY, Bucket, Caller, Problem
+from shared.contract.decoder import Channel
+from shared.http.access import PERMISSIONS, Caller, Problem, TokenBucket
 from shared.http.api_keys import KeyFile, KeyFileError, KeyRing, Role
 
 PEPPER = "5e" * 32
@@ -164,7 +164,7 @@ def test_nothing_is_made_over_a_file_that_is_there(file: Path) -> None:
 
 
 def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
-    bucket = Bucket(rate=10, burst=100, now=0)
+    bucket = TokenBucket(rate=10, burst=100, now=0)
     assert bucket.take(100, 0) == 0
     assert bucket.take(1, 0) == pytest.approx(0.1)
     assert bucket.take(10, 1) == 0
@@ -175,7 +175,7 @@ def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
 
 
 def test_a_clock_that_goes_back_gives_nothing() -> None:
-    bucket = Bucket(rate=10, burst=10, now=100)
+    bucket = TokenBucket(rate=10, burst=10, now=100)
     assert bucket.take(10, 100) == 0
     assert bucket.take(1, 50) == pytest.approx(0.1)
 
@@ -183,8 +183,8 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
 def test_a_caller_speaks_for_its_prefixes_in_its_role(file: Path) -> None:
     key, _ = KeyFile(file, PEPPER).add(Role.DISTRICT, ("/districts/330681/", "/districts/330602/hr"))
     caller = Caller(key)
-    assert caller.door() == Door(prefixes=key.prefixes, role="district")
-    assert Caller().door() == Door()
+    assert caller.door() == Channel(prefixes=key.prefixes, role="district")
+    assert Caller().door() == Channel()
     for source in ("/districts/330681/any", "/districts/330602/hr"):
         caller.must_cover(source)
     for source in ("/districts/330602/hrm", "/districts/330683/any", "", "/districts/3306810/x"):
@@ -196,8 +196,8 @@ def test_a_caller_speaks_for_its_prefixes_in_its_role(file: Path) -> None:
 
 
 def test_every_role_is_good_for_something_and_only_two_may_write() -> None:
-    assert set(Role) == MAY["GET", ""]
-    assert {role for (method, _), roles in MAY.items() if method != "GET" for role in roles} == {
+    assert set(Role) == PERMISSIONS["GET", ""]
+    assert {role for (method, _), roles in PERMISSIONS.items() if method != "GET" for role in roles} == {
         Role.DISTRICT,
         Role.PLANNER,
     }

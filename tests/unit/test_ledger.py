@@ -9,30 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.projection.counting.contributions import timeline
-from services.projection.counting.lines import Chart
+from services.projection.counting.contributions import contributions_of
+from services.projection.counting.lines import CompiledPlans
 from shared.plan.loading import load_plan
 from shared.plan.model import Plan
-from tests.harness.generated_plans import DISTRICTS, KINDS, Fact, World
-from tests.harness.in_memory_store import Shelf
+from tests.harness.generated_plans import DISTRICTS, KINDS, GeneratedFact, GeneratedLog
+from tests.harness.in_memory_store import InMemoryStore
 from tests.harness.oracle import recount
 
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
 OTHER = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
-CHART = Chart([PLAN, OTHER])
+CHART = CompiledPlans([PLAN, OTHER])
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def arrive(world: World, rnd: Random) -> Shelf:
+def arrive(world: GeneratedLog, rnd: Random) -> InMemoryStore:
     """Deliver the logs in batches of any size, services interleaved at will, some facts again."""
-    shelf = Shelf(CHART)
-    logs: dict[str, list[Fact]] = {}
+    shelf = InMemoryStore(CHART)
+    logs: dict[str, list[GeneratedFact]] = {}
     for fact in world.facts:
         logs.setdefault(fact["source"], []).append(fact)
     at = dict.fromkeys(logs, 0)
     while any(at[service] < len(log) for service, log in logs.items()):
-        batch: list[Fact] = []
+        batch: list[GeneratedFact] = []
         for _ in range(rnd.randint(1, 3)):
             service = rnd.choice(sorted(logs))
             step = rnd.randint(0, 4)
@@ -43,7 +43,7 @@ def arrive(world: World, rnd: Random) -> Shelf:
     return shelf
 
 
-def assert_same(plan: Plan, world: World, shelf: Shelf, kinds: Iterable[str], rnd: Random) -> None:
+def assert_same(plan: Plan, world: GeneratedLog, shelf: InMemoryStore, kinds: Iterable[str], rnd: Random) -> None:
     """Compare every indicator that the kinds can feed, on some days, as known at some instants."""
     fed = set(kinds) | {kind.decision for name in kinds if (kind := KINDS[name]).decision}
     instants = [FOREVER, *(datetime.fromisoformat(fact["recordedat"]) for fact in rnd.sample(world.facts, 1))]
@@ -89,7 +89,7 @@ FAMILIES = [
 @given(seed=st.integers(0, 2**32), steps=st.integers(1, 40))
 def test_the_ledger_equals_a_plain_recount(family: list[str], seed: int, steps: int) -> None:
     rnd = Random(seed)  # noqa: S311 - evenly spread choices find more collisions than shrinkable ones
-    world = World(rnd, tuple(family))
+    world = GeneratedLog(rnd, tuple(family))
     for _ in range(steps):
         world.step()
     if world.facts:
@@ -99,11 +99,11 @@ def test_the_ledger_equals_a_plain_recount(family: list[str], seed: int, steps: 
         assert_replayed(shelf)
 
 
-def assert_replayed(shelf: Shelf) -> None:
+def assert_replayed(shelf: InMemoryStore) -> None:
     """What the ledger says today is what the facts that stand today say, all at once."""
     for line in CHART.lines:
         rows = [row for row in shelf.rows.values() if row.line == line.number and len(row.stood) % 2 == 1]
-        told = {key: delta for key, delta in timeline(line, rows).items() if delta}
+        told = {key: delta for key, delta in contributions_of(line, rows).items() if delta}
         sums: dict[tuple[object, ...], int] = {}
         for c in shelf.ledger:
             if c.line == line.number:

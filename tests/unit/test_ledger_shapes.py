@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from services.projection.counting.lines import Chart
+from services.projection.counting.lines import CompiledPlans
 from shared.plan.loading import load_plan
-from tests.harness.generated_plans import Fact
-from tests.harness.in_memory_store import Shelf
+from tests.harness.generated_plans import GeneratedFact
+from tests.harness.in_memory_store import InMemoryStore
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
-CHART = Chart([PLAN])
+CHART = CompiledPlans([PLAN])
 END = date(2025, 12, 31)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(days=1)
@@ -26,7 +26,7 @@ class Logs:
     """Writes facts as the services do; each is recorded a second after the one before."""
 
     def __init__(self) -> None:
-        self.shelf = Shelf(CHART)
+        self.shelf = InMemoryStore(CHART)
         self._second = itertools.count(1)
         self._positions: dict[str, int] = {}
 
@@ -47,7 +47,7 @@ class Logs:
         number = next(self._second)
         at = START + timedelta(seconds=number)
         position = self._positions[service] = self._positions.get(service, 0) + 1
-        fact: Fact = {
+        fact: GeneratedFact = {
             "specversion": "1.0", "id": f"e{number}", "source": f"/services/{service}",
             "type": f"skillplan.{kind}.v1", "subject": subject, "time": f"{time}T23:30:00+08:00", "district": district,
             "position": position, "version": 1, "recordedat": at.isoformat().replace("+00:00", "Z"),

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from services.projection.queries import stream
-from services.projection.queries.snapshot import Reader
+from services.projection.queries.snapshot import SnapshotReader
 from shared.service.http_reports import Problem
 
 
@@ -23,7 +23,7 @@ class Checkpoints:
         self.position = 1
         self.number = 1
         self.connection = self
-        self.chart = type("Chart", (), {"plans": {"plan": None}})
+        self.compiled = type("Chart", (), {"plans": {"plan": None}})
 
     @contextlib.asynccontextmanager
     async def view(self) -> AsyncIterator[Checkpoints]:
@@ -48,8 +48,10 @@ class NoHeads:
 
 
 @contextlib.asynccontextmanager
-async def pulse_of(checkpoints: Checkpoints) -> AsyncIterator[stream.Pulse]:
-    pulse = stream.Pulse(cast(Reader, checkpoints), NoHeads(), lambda: datetime(2024, 5, 31, 17, tzinfo=UTC))
+async def pulse_of(checkpoints: Checkpoints) -> AsyncIterator[stream.CheckpointWatch]:
+    pulse = stream.CheckpointWatch(
+        cast(SnapshotReader, checkpoints), NoHeads(), lambda: datetime(2024, 5, 31, 17, tzinfo=UTC)
+    )
     running = asyncio.create_task(pulse.run())
     yield pulse
     running.cancel()

@@ -13,7 +13,7 @@ import pytest
 from deploy.local import installation, kafka, ports, postgres, processes, status
 from deploy.local.installation import PROBES, Installation
 from deploy.local.postgres import Binaries
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 USUAL = {"recruitment": 18_003, "kafka": 19_092}
 
@@ -63,7 +63,7 @@ def test_a_lost_key_file_is_not_made_anew(tmp_path: Path) -> None:
     one = Installation(tmp_path, ports={"postgres": 5432})
     one.make_secrets([])
     one.key_file.unlink()
-    with pytest.raises(Refusal, match="SKILLPLAN_KEYS"):
+    with pytest.raises(LocalError, match="SKILLPLAN_KEYS"):
         one.make_secrets([])
     assert not one.key_file.exists()
 
@@ -78,7 +78,7 @@ def test_keys_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
 
 
 def test_the_data_of_another_major_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="STATE=") as refused:
+    with pytest.raises(LocalError, match="STATE=") as refused:
         postgres.fitting(16, tmp_path, [Binaries(tmp_path, 15), Binaries(tmp_path, 18)])
     assert "PostgreSQL 16" in refused.value.zh
     assert "15, 18" in refused.value.en
@@ -90,23 +90,23 @@ def test_the_server_of_the_data_s_major_version_is_chosen(tmp_path: Path) -> Non
 
 def test_a_full_disk_is_refused_before_a_server_stops_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5 << 20))
-    with pytest.raises(Refusal, match="5 MB"):
+    with pytest.raises(LocalError, match="5 MB"):
         installation.check_room(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_refused() -> None:
-    with pytest.raises(Refusal, match="STATE="), installation.held(Path("/proc/nowhere/state")):
+    with pytest.raises(LocalError, match="STATE="), installation.held(Path("/proc/nowhere/state")):
         pass
 
 
 def test_two_at_once_on_one_state_folder_are_refused(tmp_path: Path) -> None:
-    with installation.held(tmp_path), pytest.raises(Refusal, match=str(tmp_path)), installation.held(tmp_path):
+    with installation.held(tmp_path), pytest.raises(LocalError, match=str(tmp_path)), installation.held(tmp_path):
         pass
 
 
 def test_a_damaged_file_of_the_state_is_named(tmp_path: Path) -> None:
     (tmp_path / "installation.json").write_text("{")
-    with pytest.raises(Refusal, match=r"installation\.json"):
+    with pytest.raises(LocalError, match=r"installation\.json"):
         installation.load(tmp_path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import jars
-from deploy.local.refusal import Refusal
+from deploy.local.refusal import LocalError
 
 GOOD, BAD = b"a broker", b"something else"
 EXPECTED = {"kafka.jar": hashlib.sha256(GOOD).hexdigest()}
@@ -36,7 +36,7 @@ def test_a_damaged_jar_is_fetched_again(tmp_path: Path) -> None:
 
 
 def test_a_jar_that_the_registry_gives_differently_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"kafka\.jar") as refused:
+    with pytest.raises(LocalError, match=r"kafka\.jar") as refused:
         jars.classpath(tmp_path, EXPECTED, lambda folder, _: put(folder, BAD))
     assert "不予运行" in refused.value.zh
     assert "not run" in refused.value.en

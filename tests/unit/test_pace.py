@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.projection.assessment.assessment import Asked, Ground, Standing, show_pace
+from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope, show_pace
 from services.projection.assessment.pace import (
     RULES,
     Course,
     Goal,
-    Kind,
+    IndicatorKind,
     Op,
     Signal,
     made_up,
@@ -24,7 +24,7 @@ from services.projection.assessment.pace import (
 )
 from services.projection.assessment.targets import Targets
 from services.projection.assessment.values import month_number, periods_of, running_period
-from services.projection.counting.lines import WHOLE, Chart, Part
+from services.projection.counting.lines import WHOLE, CompiledPlans, Part
 from shared.plan.loading import load_plan
 from shared.plan.model import Pace, Plan
 from tests.conftest import ROOT
@@ -33,7 +33,7 @@ from tests.harness.oracle import due
 
 SHAOXING = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
 LAKESIDE = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
-CHART = Chart([SHAOXING, LAKESIDE])
+CHART = CompiledPlans([SHAOXING, LAKESIDE])
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 YUECHENG, EAST_LAKE = "330602", "110101"
 Amounts = Mapping[str, int]  # by month, YYYY-MM
@@ -47,7 +47,7 @@ def stand(
     *,
     plan: str = SHAOXING.id,
     district: str | None = None,
-) -> tuple[Ground, Standing]:
+) -> tuple[AssessmentBasis, Assessment]:
     """Judge an indicator: what came in each month (or altogether), of how many where it is a ratio."""
     found, day = CHART.plans[plan], date.fromisoformat(as_of)
     one = found.indicators[indicator][1]
@@ -63,7 +63,7 @@ def stand(
             cells.setdefault((line.number, int(line.part), period, code), {})[number] = amount
         if one.value.kind == "coverage":
             cells[line.number, int(Part.DEN), WHOLE, code] = {month_number(found.period.first) - 1: of or 0}
-    ground = Ground(found, CHART, Targets(found), sums_of(found, cells), Asked(day, NOW, district))
+    ground = AssessmentBasis(found, CHART, Targets(found), sums_of(found, cells), Scope(day, NOW, district))
     period = running_period(found, one, day)
     assert period is not None
     return ground, ground.standing(one, period, district)
@@ -301,7 +301,7 @@ GOALS = st.builds(
     st.sampled_from([">=", ">", "range", "all"]),
     st.integers(1, 3000).map(Fraction),
     st.just(Fraction(0)),
-    st.builds(Kind, level=st.booleans(), keeps=st.booleans()),
+    st.builds(IndicatorKind, level=st.booleans(), keeps=st.booleans()),
 )
 ORDER: dict[Signal, int] = {"red": 0, "amber": 1, "green": 2, "met": 3}
 
@@ -345,7 +345,7 @@ def test_the_day_by_which_so_much_is_gone_is_the_first_one(weights: list[int], d
 def test_expected_is_what_a_count_day_by_day_says(plan: Plan) -> None:
     for number in range(0, 1200, 171):
         day = plan.period.first + timedelta(days=number)
-        ground = Ground(plan, CHART, Targets(plan), {}, Asked(day, NOW))
+        ground = AssessmentBasis(plan, CHART, Targets(plan), {}, Scope(day, NOW))
         for _, indicator in plan.indicators.values():
             for period in periods_of(plan, indicator, day):
                 for district in (None, *indicator.district_targets):

@@ -65,7 +65,7 @@ from shared.contract.rules import AlreadyOpen
 from shared.deciding.decider import View
 from shared.plan.loading import check_plan, load_plan, read_plan
 from shared.plan.model import Plan
-from tests.harness.given import Situation, Told, report, retraction, rules_of
+from tests.harness.given import GivenReport, Situation, report, retraction, rules_of
 
 FILE = Path(__file__).resolve().parents[2] / "plans" / "shaoxing-2023-2025.yaml"
 PLAN = load_plan(FILE)
@@ -88,7 +88,7 @@ def changed(old: str = "", new: str = "") -> Plan:
 RAISED = ('target: {op: ">=", value: 3000}', 'target: {op: ">=", value: 3600}')  # 1.3.a
 
 
-def adopt(plan: Plan, on: str = "2024-01-01", against: str | None = None, named: str = ID, **other: Any) -> Told:
+def adopt(plan: Plan, on: str = "2024-01-01", against: str | None = None, named: str = ID, **other: Any) -> GivenReport:
     event = PlanAdopted.model_validate(
         {"plan": named, "document": document_of(plan), "sha256": plan.digest, "against": against,
            "effective_from": date.fromisoformat(on), "by": BY} | other
@@ -96,7 +96,7 @@ def adopt(plan: Plan, on: str = "2024-01-01", against: str | None = None, named:
     return report(f"plan/{event.plan}", event, district=CITY)
 
 
-def revise(on: str = "2024-07-01", **other: Any) -> Told:
+def revise(on: str = "2024-07-01", **other: Any) -> GivenReport:
     event = TargetRevised.model_validate(
         {"plan": ID, "indicator": "1.3.a", "op": ">=", "value": 3600, "effective_from": date.fromisoformat(on),
            "by": BY, "why": "中期评估"} | other
@@ -104,7 +104,7 @@ def revise(on: str = "2024-07-01", **other: Any) -> Told:
     return report(f"target/{event.plan}/{event.indicator}", event, district=CITY)
 
 
-def split(parts: Mapping[str, float], over: str = "districts", on: str = "2024-01-01", **other: Any) -> Told:
+def split(parts: Mapping[str, float], over: str = "districts", on: str = "2024-01-01", **other: Any) -> GivenReport:
     event = TargetSplit.model_validate(
         {"plan": ID, "indicator": "1.3.a", "period": "2024", "over": over, "parts": parts,
            "effective_from": date.fromisoformat(on), "by": BY} | other
@@ -112,22 +112,22 @@ def split(parts: Mapping[str, float], over: str = "districts", on: str = "2024-0
     return report(f"split/{event.plan}/{event.indicator}/{event.period}/{event.over}", event, district=CITY)
 
 
-def submit(district: str = "330681", month: str = "2024-03", **when: str) -> Told:
+def submit(district: str = "330681", month: str = "2024-03", **when: str) -> GivenReport:
     event = PeriodSubmitted(plan=ID, month=month, by="统计科")
     return report(f"month/{ID}/{month}/{district}", event, district=district, **when)
 
 
-def approve(district: str = "330681", month: str = "2024-03") -> Told:
+def approve(district: str = "330681", month: str = "2024-03") -> GivenReport:
     event = PeriodApproved(plan=ID, month=month, submitted_by=district, by=BY)
     return report(f"month/{ID}/{month}/{district}", event, district=CITY)
 
 
-def send_back(district: str = "330681", month: str = "2024-03") -> Told:
+def send_back(district: str = "330681", month: str = "2024-03") -> GivenReport:
     event = PeriodReturned(plan=ID, month=month, submitted_by=district, items=["1.3.a"], message="请核对", by=BY)
     return report(f"month/{ID}/{month}/{district}", event, district=CITY)
 
 
-def override(*districts: str, month: str = "2024-03") -> Told:
+def override(*districts: str, month: str = "2024-03") -> GivenReport:
     event = CloseOverridden(plan=ID, month=month, districts=list(districts), by="分管领导", why="该县系统故障")
     return report(f"month/{ID}/{month}", event, district=CITY)
 
@@ -135,7 +135,7 @@ def override(*districts: str, month: str = "2024-03") -> Told:
 FIGURES = [Figure(indicator="1.3.a", period="2024", numerator=120, value=120, goal=3000, met=False)]
 
 
-def close(month: str = "2024-03", **other: Any) -> Told:
+def close(month: str = "2024-03", **other: Any) -> GivenReport:
     event = PeriodClosed.model_validate(
         {"plan": ID, "month": month, "known_at": "2024-12-02T09:00:00+08:00", "figures": FIGURES,
            "sha256": digest_of(FIGURES), "by": BY} | other
@@ -143,12 +143,12 @@ def close(month: str = "2024-03", **other: Any) -> Told:
     return report(f"month/{ID}/{month}", event, district=CITY)
 
 
-def ask(number: str = "R-1", by: str = "诸暨市统计科", month: str = "2024-03") -> Told:
+def ask(number: str = "R-1", by: str = "诸暨市统计科", month: str = "2024-03") -> GivenReport:
     event = RestatementRequested(plan=ID, month=month, by=by, why="补报 12 人")
     return report(f"restatement/{ID}/{month}/{number}", event)
 
 
-def restate(number: str = "R-1", **other: Any) -> Told:
+def restate(number: str = "R-1", **other: Any) -> GivenReport:
     event = PeriodRestated.model_validate(
         {"plan": ID, "month": "2024-03", "request_no": number, "known_at": "2024-12-20T09:00:00+08:00",
            "figures": FIGURES, "sha256": digest_of(FIGURES), "by": BY} | other
@@ -445,7 +445,7 @@ def test_only_a_closed_month_is_restated() -> None:
 # --- which target holds ----------------------------------------------------------------------------------------------
 
 
-def targets(*told: Told) -> Targets:
+def targets(*told: GivenReport) -> Targets:
     return Targets(PLAN, given(*told).facts)
 
 
@@ -609,7 +609,7 @@ DAYS = st.dates(date(2023, 1, 1), date(2025, 12, 31))
 REVISIONS = st.lists(st.tuples(DAYS, st.integers(1, 9000), st.sampled_from([None, *SIX])), min_size=1, max_size=6)
 
 
-def told_of(revisions: list[tuple[date, int, str | None]]) -> list[Told]:
+def told_of(revisions: list[tuple[date, int, str | None]]) -> list[GivenReport]:
     return [revise(str(on), value=value, district=district) for on, value, district in revisions]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.projection.counting.facts import DATES, kind_of
-from services.projection.counting.lines import Chart
+from services.projection.counting.lines import CompiledPlans
 from shared.contract.events import SERVICES, Event
 from shared.plan.loading import load_plans
 
@@ -17,7 +17,7 @@ TYPES: dict[str, type[Event]] = {
     for language in (import_module(f"services.{service}.events").LANGUAGE for service in SERVICES)
     for event in language.events
 }
-CHART = Chart(load_plans(ROOT / "plans"))
+CHART = CompiledPlans(load_plans(ROOT / "plans"))
 
 
 def test_every_fact_that_a_plan_names_is_published() -> None:
@@ -53,7 +53,7 @@ def test_the_date_of_a_fact_is_the_one_its_service_declares(kind: str) -> None:
 
 
 def test_a_second_plan_has_lines_of_its_own() -> None:
-    chart = Chart(load_plans(ROOT / "plans") + load_plans(ROOT / "tests" / "harness" / "plans"))
-    assert {line.plan for line in chart.lines} == {"shaoxing-2023-2025", "lakeside-2024-2026"}
-    assert [line.number for line in chart.lines] == list(range(1, len(chart.lines) + 1))
-    assert chart.digest != CHART.digest
+    compiled = CompiledPlans(load_plans(ROOT / "plans") + load_plans(ROOT / "tests" / "harness" / "plans"))
+    assert {line.plan for line in compiled.lines} == {"shaoxing-2023-2025", "lakeside-2024-2026"}
+    assert [line.number for line in compiled.lines] == list(range(1, len(compiled.lines) + 1))
+    assert compiled.digest != CHART.digest

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.projection.assessment.assessment import Asked, Ground
+from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.targets import Targets
 from services.projection.assessment.values import month_number
-from services.projection.counting.lines import WHOLE, Chart, Part
+from services.projection.counting.lines import WHOLE, CompiledPlans, Part
 from services.projection.queries.target_progress import progress
 from shared.plan.loading import load_plan
 from tests.harness.cells import sums_of
@@ -18,7 +18,7 @@ from tests.harness.cells import sums_of
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
 OTHER = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
-CHART = Chart([PLAN, OTHER])
+CHART = CompiledPlans([PLAN, OTHER])
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 YUECHENG, KEQIAO, CITY = "330602", "330603", "330600"
 SIX = ["330602", "330603", "330604", "330624", "330681", "330683"]
@@ -36,7 +36,7 @@ def ask(
         month = month_number(as_of) if period == WHOLE else 12 * period
         cells[line.number, int(part), period, code] = {month: value}
     found = CHART.plans[plan]
-    ground = Ground(found, CHART, Targets(found), sums_of(found, cells), Asked(as_of, NOW, district))
+    ground = AssessmentBasis(found, CHART, Targets(found), sums_of(found, cells), Scope(as_of, NOW, district))
     answer = progress(ground)
     periods: list[dict[str, Any]] = next(one for one in answer if one["id"] == indicator)["periods"]
     return periods

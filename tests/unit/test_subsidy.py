@@ -46,7 +46,7 @@ from services.subsidy.events import (
 from services.subsidy.policies import HEARS
 from shared.contract.shapes import Industry, Level
 from shared.plan.loading import load_plans
-from tests.harness.given import Told, report, retraction, rules_of
+from tests.harness.given import GivenReport, report, retraction, rules_of
 from tests.harness.people import organisation, someone
 
 PLANS: Final = load_plans(Path(__file__).resolve().parents[2] / "plans")
@@ -58,7 +58,7 @@ def day(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def certificate(number: str = "Z1", who: int = 1, **changes: Any) -> Told:
+def certificate(number: str = "Z1", who: int = 1, **changes: Any) -> GivenReport:
     event = CertificateIssued(
         person=someone(who),
         occupation_code=TURNER,
@@ -73,18 +73,18 @@ def certificate(number: str = "Z1", who: int = 1, **changes: Any) -> Told:
     return report(f"certificate/{number}", event.model_copy(update=changes))
 
 
-def revoked(on: str, number: str = "Z1") -> Told:
+def revoked(on: str, number: str = "Z1") -> GivenReport:
     return report(f"certificate/{number}", CertificateRevoked(revoked_on=day(on), reason="违规"))
 
 
-def standard(fen: int, since: str = "2024-01-01", occupation: str = TURNER, level: Level = "2") -> Told:
+def standard(fen: int, since: str = "2024-01-01", occupation: str = TURNER, level: Level = "2") -> GivenReport:
     event = StandardSet(occupation_code=occupation, level=level, amount_fen=fen, effective_from=day(since))
     return report(f"standard/{occupation}/{level}", event)
 
 
 def catalogue(
     *listed: tuple[str, Industry], no: str = "2024", since: str = "2024-01-01", until: str | None = "2024-12-31"
-) -> Told:
+) -> GivenReport:
     event = CataloguePublished(
         title="目录",
         document_no="1",
@@ -95,7 +95,7 @@ def catalogue(
     return report(f"catalogue/{no}", event)
 
 
-def claim(no: str = "C1", who: int = 1, on: str = "2024-06-01", **changes: Any) -> Told:
+def claim(no: str = "C1", who: int = 1, on: str = "2024-06-01", **changes: Any) -> GivenReport:
     event = SubsidyClaimed(
         person=someone(who),
         certificate_number="Z1",
@@ -247,11 +247,11 @@ def test_checks_come_in_their_order() -> None:
     )
 
 
-def paid(fen: int) -> Told:
+def paid(fen: int) -> GivenReport:
     return report("claim/C1", SubsidyPaid(amount_fen=fen, on=day("2024-07-01")))
 
 
-def recovered(fen: int) -> Told:
+def recovered(fen: int) -> GivenReport:
     return report("claim/C1", SubsidyRecovered(amount_fen=fen, on=day("2024-08-01")))
 
 
@@ -270,7 +270,7 @@ GRANT: Final = certificate(), standard(100), claim(), report("claim/C1", granted
     ],
 )
 def test_payments_stay_within_the_grant_and_recoveries_within_what_is_paid(
-    before: tuple[Told, ...], payable: int, recoverable: int
+    before: tuple[GivenReport, ...], payable: int, recoverable: int
 ) -> None:
     world = given(*GRANT, *before)
     rule = world.when(paid(payable + 1)).then_refused(MoreThanGranted, "/data/amount_fen")
@@ -301,7 +301,7 @@ def test_a_payment_on_a_refused_claim_is_not_granted() -> None:
     ).then_refused(NotGranted)
 
 
-def allowance(no: str = "A1", who: int = 1, on: str = "2024-06-01", number: str = "Z1") -> Told:
+def allowance(no: str = "A1", who: int = 1, on: str = "2024-06-01", number: str = "Z1") -> GivenReport:
     event = AllowanceClaimed(
         person=someone(who),
         certificate_number=number,
@@ -352,7 +352,7 @@ def test_the_occupation_is_in_the_catalogue_of_the_day_of_the_claim_under_any_in
     )
 
 
-def hired(on: str, who: int = 1, enterprise: int = 1, no: str = "H1") -> Told:
+def hired(on: str, who: int = 1, enterprise: int = 1, no: str = "H1") -> GivenReport:
     event = PersonHired(
         person=someone(who),
         enterprise=organisation(enterprise),
@@ -363,7 +363,7 @@ def hired(on: str, who: int = 1, enterprise: int = 1, no: str = "H1") -> Told:
     return report(f"hire/{no}", event)
 
 
-def left(on: str, no: str = "H1") -> Told:
+def left(on: str, no: str = "H1") -> GivenReport:
     return report(f"hire/{no}", HireEnded(ended_on=day(on)))
 
 
@@ -380,7 +380,7 @@ def left(on: str, no: str = "H1") -> Told:
         ((hired("2024-01-01", who=2), left("2024-02-01")), True),
     ],
 )
-def test_an_employment_on_record_must_not_have_ended(hires: tuple[Told, ...], employed: bool) -> None:
+def test_an_employment_on_record_must_not_have_ended(hires: tuple[GivenReport, ...], employed: bool) -> None:
     world = given(certificate(), SHORT, *hires)
     outcome = world.when(allowance())
     if employed:
@@ -404,7 +404,7 @@ def test_one_allowance_runs_at_a_time(on: str, running: bool) -> None:
         outcome.then_accepted(allowed("2", 50_000, on, end))
 
 
-def _always() -> Told:
+def _always() -> GivenReport:
     return catalogue((TURNER, "other"), since="2020-01-01", until=None)
 
 
@@ -438,7 +438,7 @@ def test_the_checks_of_an_allowance_come_in_their_order() -> None:
 
 
 def test_an_allowance_is_paid_in_any_instalments_up_to_twelve_months() -> None:
-    def pay(fen: int) -> Told:
+    def pay(fen: int) -> GivenReport:
         return report("allowance/A1", AllowancePaid(amount_fen=fen, on=day("2024-07-01")))
 
     world = given(certificate(), SHORT, allowance(), report("allowance/A1", allowed("2", 50_000)), pay(599_000))
@@ -448,17 +448,17 @@ def test_an_allowance_is_paid_in_any_instalments_up_to_twelve_months() -> None:
 
 def honour(
     kind: str = "model-worker", rank: str = "city", who: int = 1, on: str = "2024-03-01", no: str = "H1"
-) -> Told:
+) -> GivenReport:
     event = HonourConferred(person=someone(who), honour="artisan", rank="city", conferred_on=day(on))
     return report(f"honour/{no}", event.model_copy(update={"honour": kind, "rank": rank}))
 
 
-def line(fen: int, no: str = "L1", who: int = 1, on: str = "2024-06-01") -> Told:
+def line(fen: int, no: str = "L1", who: int = 1, on: str = "2024-06-01") -> GivenReport:
     event = CreditLineRequested(person=someone(who), bank=organisation(4), amount_fen=fen, requested_on=day(on))
     return report(f"credit/{no}", event)
 
 
-def closed(no: str) -> Told:
+def closed(no: str) -> GivenReport:
     return report(f"credit/{no}", CreditLineClosed(closed_on=day("2024-07-01")))
 
 
@@ -505,7 +505,7 @@ def test_an_honour_is_the_persons_conferred_by_then_and_not_withdrawn() -> None:
         ((report("credit/L2", CreditLineRefused(amount_fen=100_000_000, code="over-the-limit")),), 150_000_000),
     ],
 )
-def test_all_open_lines_together_reach_the_cap_and_no_more(before: tuple[Told, ...], left: int) -> None:
+def test_all_open_lines_together_reach_the_cap_and_no_more(before: tuple[GivenReport, ...], left: int) -> None:
     world = given(honour(), *before)
     no = CreditLineRefused(amount_fen=left + 1, code="over-the-limit")
     assert world.when(line(left + 1)).then_refused(OverTheLimit, "/data/amount_fen", no).values == {"left_fen": left}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.recruitment.events import LANGUAGE, DemandMatched, DemandRaised, HireEnded, PersonHired
 from shared.contract.events import DecisionFlagged, Event, Fact, ReportRetracted, ReportSuspended
-from shared.deciding.decider import View, values
+from shared.deciding.decider import View, event_body
 from tests.harness.people import organisation, someone
 
 SOURCE: Final = "/districts/330681/tests"
@@ -86,7 +86,7 @@ class Log:
             report_source=SOURCE,
             report_id=id_,
             event=event,
-            body=values(event),
+            body=event_body(event),
             corrects=corrects,
         )
         self.facts.append(fact)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from client.demo.calendar import CITY, DISTRICTS, NEW_YEARS, Chronicle, shown, year_of
+from client.demo.calendar import CITY, DISTRICTS, NEW_YEARS, Calendar, shown, year_of
 from client.demo.scenarios.trades import LEVELS, SERIES, SHORTAGE, SUBSIDISED, base_fen, some_provider
 
 _WITHDRAWN_BODY: Final = ("330683", 2)
 
 
-def groundwork(c: Chronicle) -> None:
+def groundwork(c: Calendar) -> None:
     """Tell what the city lays down first; the same in every feed, so that a second feed only repeats it."""
     for first in NEW_YEARS:
         year = year_of(first)
@@ -41,7 +41,7 @@ def groundwork(c: Chronicle) -> None:
         )  # fmt: skip
 
 
-def chores(c: Chronicle, elderly: int, reports: int) -> None:
+def chores(c: Calendar, elderly: int, reports: int) -> None:
     """Tell what is reported once or once a year whatever the size: populations, staffing, rooms, bases, conferences.
 
     There is one population only: of several feeds the largest one's is dated last, so that it stands.
@@ -84,7 +84,7 @@ def chores(c: Chronicle, elderly: int, reports: int) -> None:
     _occasions(c)
 
 
-def _yearly(c: Chronicle, year: int, first: int, at: int, district: str, index: int) -> None:
+def _yearly(c: Calendar, year: int, first: int, at: int, district: str, index: int) -> None:
     school = c.invented.organisation("school", district, index)
     total = 300 + 80 * at + 40 * index
     share = (0.19, 0.28, 0.37)[year] + 0.02 * (at % 3 - 1)
@@ -115,7 +115,7 @@ def _yearly(c: Chronicle, year: int, first: int, at: int, district: str, index: 
             c.tell("enrollment", "evaluation-body-withdrawn", subject, {"reason": "督导整改"}, 700, district)
 
 
-def _occasions(c: Chronicle) -> None:
+def _occasions(c: Calendar) -> None:
     conference = {"name": "绍兴市技能人才发展大会(演示)", "held_on": shown(680)}
     c.tell("competition", "conference-held", f"conference/{c.number('DH')}", conference, 680, CITY)
     for first in NEW_YEARS:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from client.demo.calendar import CITY, Chronicle, shown, year_of
+from client.demo.calendar import CITY, Calendar, shown, year_of
 from client.demo.scenarios.trades import SOURCES_OF_LABOUR, TRADES, some_enterprise, some_school, some_trade
 
 
-def contest(c: Chronicle, day: int) -> None:
+def contest(c: Calendar, day: int) -> None:
     """A skills competition and those it distinguished."""
     district = CITY if c.chance(0.2) else c.district()
     no = c.number("JS")
@@ -38,7 +38,7 @@ def contest(c: Chronicle, day: int) -> None:
             c.tell("competition", "award-withdrawn", award, {"reason": "资格不符"}, day + 90, district)
 
 
-def fair(c: Chronicle, day: int) -> None:
+def fair(c: Calendar, day: int) -> None:
     """A job fair or exchange in a province with labour to spare."""
     district = CITY if c.chance(0.15) else c.district()
     stop = c.turn("fair")
@@ -57,7 +57,7 @@ def fair(c: Chronicle, day: int) -> None:
         c.tell("recruitment", "fair-cancelled", f"fair/{no}", {"reason": "天气原因未举办"}, day + 3, district)
 
 
-def invitation(c: Chronicle, day: int) -> None:
+def invitation(c: Calendar, day: int) -> None:
     """A vocational school invited to the year's school-enterprise fair."""
     province = c.random.choice((*SOURCES_OF_LABOUR, "33", "42", "43"))
     fair_no = f"QX{c.feed}-{year_of(day)}"
@@ -73,7 +73,7 @@ def invitation(c: Chronicle, day: int) -> None:
     c.tell("recruitment", "school-invited", subject, data, day, CITY)
 
 
-def school_class(c: Chronicle, day: int) -> None:
+def school_class(c: Calendar, day: int) -> None:
     """A class of two schools, and those who join it; one comes when it is full."""
     district = c.district()
     province = c.random.choice(("51", "36"))
@@ -96,7 +96,7 @@ def school_class(c: Chronicle, day: int) -> None:
         c.tell("recruitment", "student-joined-class", subject, joined, day + 10, district, late=0, meant=meant)
 
 
-def demand(c: Chronicle, day: int) -> None:
+def demand(c: Calendar, day: int) -> None:
     """What a major project needs, and how it is met."""
     district = c.district()
     persons = c.random.randrange(10, 80)
@@ -122,7 +122,7 @@ def demand(c: Chronicle, day: int) -> None:
         c.tell("recruitment", "demand-matched", subject, more, day + 120, district, meant="more-than-raised")
 
 
-def evaluation(c: Chronicle, day: int) -> None:
+def evaluation(c: Calendar, day: int) -> None:
     """A tender, award or qualification that weighed an enterprise's skilled staff."""
     district = c.district()
     data = {
@@ -134,7 +134,7 @@ def evaluation(c: Chronicle, day: int) -> None:
     c.tell("competition", "skill-factor-applied", f"evaluation/{c.number('PJ')}", data, day, district)
 
 
-def pilot(c: Chronicle, day: int) -> None:
+def pilot(c: Calendar, day: int) -> None:
     """An enterprise that may certify its own staff: classified, with sessions, with a wage agreement or none."""
     district = c.district()
     enterprise = c.invented.organisation("enterprise", district, 1_000 + c.turn("pilot"))
@@ -211,7 +211,7 @@ _DISTRICT_OF_A_MAJOR: Final = {
 }
 
 
-def major(c: Chronicle, day: int) -> None:
+def major(c: Calendar, day: int) -> None:
     """A school opened a major; one or two of other industries close again."""
     turn = c.turn("major")
     industry, code, name = _MAJORS[turn * 7 % len(_MAJORS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from client.demo.calendar import DISTRICTS, Chronicle, shown
+from client.demo.calendar import DISTRICTS, Calendar, shown
 from client.demo.scenarios.papers import certify, claim, hire
 from client.demo.scenarios.trades import (
     CARER,
@@ -24,10 +24,10 @@ from client.demo.scenarios.trades import (
 _AGREED_TWICE: Final = 29
 
 
-def apprentice(kind: str) -> Callable[[Chronicle, int], None]:
+def apprentice(kind: str) -> Callable[[Calendar, int], None]:
     """An apprentice of an enterprise and a school: a year or two, then a certificate, a subsidy, a job."""
 
-    def story(c: Chronicle, day: int) -> None:
+    def story(c: Calendar, day: int) -> None:
         district = c.district()
         occupation = some_trade(c, district)
         person, enterprise = c.person(), some_enterprise(c, district)
@@ -69,13 +69,13 @@ def apprentice(kind: str) -> Callable[[Chronicle, int], None]:
     return story
 
 
-def student(c: Chronicle, day: int) -> None:
+def student(c: Calendar, day: int) -> None:
     """A student of microelectronics at the technician college: some leave, some earn credits by a certificate."""
     college = c.invented.organisation("college", "330602", 1)
     _study(c, day, "330602", college, "514102", "microelectronics", "technician")
 
 
-def other_student(c: Chronicle, day: int) -> None:
+def other_student(c: Calendar, day: int) -> None:
     """A student of another major or school."""
     district = c.district()
     major = c.random.choice(("660103", "690203", "710107"))
@@ -83,7 +83,7 @@ def other_student(c: Chronicle, day: int) -> None:
 
 
 def _study(
-    c: Chronicle, day: int, district: str, school: Mapping[str, str], major: str, group: str, school_level: str
+    c: Calendar, day: int, district: str, school: Mapping[str, str], major: str, group: str, school_level: str
 ) -> None:
     no, person = c.number("XS"), c.person()
     subject = f"enrollment/{school['credit_code']}/{no}"
@@ -115,10 +115,10 @@ def _study(
         )  # fmt: skip
 
 
-def trainee(programme: str) -> Callable[[Chronicle, int], None]:
+def trainee(programme: str) -> Callable[[Calendar, int], None]:
     """Someone who takes a training, and what comes of it."""
 
-    def story(c: Chronicle, day: int) -> None:
+    def story(c: Calendar, day: int) -> None:
         district, person = c.district(), c.person()
         occupation = _occupation_of(programme, c, district)
         passed = _train(c, programme, person, occupation, day, district)
@@ -151,7 +151,7 @@ def trainee(programme: str) -> Callable[[Chronicle, int], None]:
     return story
 
 
-def _occupation_of(programme: str, c: Chronicle, district: str) -> Occupation:
+def _occupation_of(programme: str, c: Calendar, district: str) -> Occupation:
     fixed = {"elder-care": CARER, "nursery-care": NURSERY_NURSE, "household": HOUSEKEEPER}
     if programme == "digital-artisan":
         return c.random.choice((ROBOT_OPERATOR, CHIP_MAKER, CHIP_TESTER))
@@ -159,7 +159,7 @@ def _occupation_of(programme: str, c: Chronicle, district: str) -> Occupation:
 
 
 def _train(
-    c: Chronicle, programme: str, person: Mapping[str, Any], occupation: Occupation, day: int, district: str
+    c: Calendar, programme: str, person: Mapping[str, Any], occupation: Occupation, day: int, district: str
 ) -> bool:
     passed = c.chance(0.93)
     course = f"KC{c.feed}-{district[3:]}-{day // 30}-{programme}"
@@ -177,7 +177,7 @@ def _train(
     return passed
 
 
-def carer(c: Chronicle, day: int) -> None:
+def carer(c: Calendar, day: int) -> None:
     """An elder-care worker certified by the employer; a few certificates are revoked."""
     district, person = c.district((24, 18, 15, 11, 20, 12)), c.person()
     issuer = c.invented.organisation("association", district, 1)

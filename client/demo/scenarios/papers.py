@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from client.demo.calendar import Chronicle, shown
+from client.demo.calendar import Calendar, shown
 from client.demo.scenarios.trades import EMERGING, SHORTAGE, Occupation, base_fen
 
 # In every round of this many claims, these come out wrong.
@@ -19,7 +19,7 @@ _WRONG_CLAIMS: Final = {
 
 
 def certify(
-    c: Chronicle,
+    c: Calendar,
     person: Mapping[str, Any],
     occupation: Occupation,
     level: str,
@@ -47,7 +47,7 @@ def certify(
 
 
 def claim(
-    c: Chronicle,
+    c: Calendar,
     person: Mapping[str, Any],
     number: str,
     occupation: Occupation,
@@ -85,7 +85,7 @@ def claim(
         _pay_subsidy(c, subject, occupation, level, day, district)
 
 
-def _pay_subsidy(c: Chronicle, subject: str, occupation: Occupation, level: str, day: int, district: str) -> None:
+def _pay_subsidy(c: Calendar, subject: str, occupation: Occupation, level: str, day: int, district: str) -> None:
     percentage = 0
     if occupation.industry in EMERGING:
         percentage = 50 if occupation in SHORTAGE else 30
@@ -107,7 +107,7 @@ def _pay_subsidy(c: Chronicle, subject: str, occupation: Occupation, level: str,
 
 
 def hire(
-    c: Chronicle,
+    c: Calendar,
     person: Mapping[str, Any],
     enterprise: Mapping[str, str],
     channel: str,
@@ -134,7 +134,7 @@ def hire(
     return subject
 
 
-def end_hire(c: Chronicle, subject: str, day: int, district: str) -> None:
+def end_hire(c: Calendar, subject: str, day: int, district: str) -> None:
     """Tell that the employment ended."""
     data = {"ended_on": shown(day), "reason": c.random.choice(("合同期满", "本人辞职", "返乡就业"))}
     c.tell("recruitment", "hire-ended", subject, data, day, district)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from client.demo.calendar import Chronicle
+from client.demo.calendar import Calendar
 
 EMERGING: Final = ("high-end-equipment", "new-materials", "electronic-information", "modern-medicine")
 
@@ -65,22 +65,22 @@ SERIES: Final = (
 )
 
 
-def some_trade(c: Chronicle, district: str) -> Occupation:
+def some_trade(c: Calendar, district: str) -> Occupation:
     """Pick an occupation, as common as it is in the district."""
     return c.random.choices(TRADES, _TRADE_WEIGHTS[district])[0]
 
 
-def some_enterprise(c: Chronicle, district: str) -> dict[str, str]:
+def some_enterprise(c: Calendar, district: str) -> dict[str, str]:
     """Pick an enterprise; some have far more to report than others."""
     return c.invented.organisation("enterprise", district, int(c.random.random() ** 2 * 400))
 
 
-def some_school(c: Chronicle, district: str) -> dict[str, str]:
+def some_school(c: Calendar, district: str) -> dict[str, str]:
     """Pick one of the vocational schools."""
     return c.invented.organisation("school", district, c.random.randrange(1, 5))
 
 
-def some_provider(c: Chronicle, district: str) -> dict[str, str]:
+def some_provider(c: Calendar, district: str) -> dict[str, str]:
     """Pick a training provider."""
     return c.invented.organisation("provider", district, c.random.randrange(1, 9))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from client.demo.calendar import Chronicle, shown
+from client.demo.calendar import Calendar, shown
 from client.demo.scenarios.papers import certify, claim, end_hire, hire
 from client.demo.scenarios.trades import (
     LEVELS,
@@ -24,7 +24,7 @@ _HIRED_TWICE: Final = 7
 _HALF_OF_THE_CAP: Final = 75_000_000
 
 
-def recruit(c: Chronicle, day: int) -> None:
+def recruit(c: Calendar, day: int) -> None:
     """A skilled worker from a province with labour to spare, hired through the gold-blue-collar line."""
     district, person = c.district((17, 19, 15, 13, 23, 13)), c.person()
     occupation = some_trade(c, district)
@@ -40,7 +40,7 @@ def recruit(c: Chronicle, day: int) -> None:
             hire(c, person, some_enterprise(c, elsewhere), channel, occupation, None, ended + 20, elsewhere)
 
 
-def worker(c: Chronicle, day: int) -> None:
+def worker(c: Calendar, day: int) -> None:
     """Someone hired in the ordinary way."""
     district = c.district()
     channel = "school-enterprise" if c.chance(0.4) else "other"
@@ -52,7 +52,7 @@ def worker(c: Chronicle, day: int) -> None:
         end_hire(c, subject, day + c.random.randrange(10, 400), district)
 
 
-def technician(c: Chronicle, day: int) -> None:
+def technician(c: Calendar, day: int) -> None:
     """A technician in a shortage occupation: employed, certified, paid a post allowance in instalments."""
     district, person = c.district(), c.person()
     enterprise = some_enterprise(c, district)
@@ -83,7 +83,7 @@ def technician(c: Chronicle, day: int) -> None:
         claim(c, person, number, listed, level, day, district)
 
 
-def laureate(c: Chronicle, day: int) -> None:
+def laureate(c: Calendar, day: int) -> None:
     """A model worker, artisan or gold-blue-collar, who may ask a bank for a credit line."""
     district, person = c.district(), c.person()
     honour, rank, opens = c.random.choice(
@@ -122,7 +122,7 @@ def laureate(c: Chronicle, day: int) -> None:
         c.tell("subsidy", "credit-line-closed", line, {"closed_on": shown(closed)}, closed, district)
 
 
-def intern(c: Chronicle, day: int) -> None:
+def intern(c: Calendar, day: int) -> None:
     """A student of a partner school, in another province nearly always, who trains at an enterprise for half a year."""
     district = c.district()
     province = c.random.choice((*SOURCES_OF_LABOUR, "33"))
@@ -137,7 +137,7 @@ def intern(c: Chronicle, day: int) -> None:
     c.tell("recruitment", "practical-training-started", f"internship/{c.number('SX')}", data, day, district)
 
 
-def title(c: Chronicle, day: int) -> None:
+def title(c: Calendar, day: int) -> None:
     """A skilled worker given a professional title; now and then of a series that is not open yet."""
     district = c.district()
     opened = [series for series, month in SERIES if month * 30 <= day]

@@ -34,8 +34,8 @@ from services.projection.assessment.values import (
     month_number,
     running_period,
 )
-from services.projection.counting.lines import WHOLE, Chart
-from shared.contract.events import show_instant
+from services.projection.counting.lines import WHOLE, CompiledPlans
+from shared.contract.events import format_instant
 from shared.plan.model import Indicator, Measure, Plan
 
 Body = dict[str, Any]
@@ -43,7 +43,7 @@ WORST_FIRST: Final[tuple[Signal, ...]] = ("red", "amber", "green", "met", "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Scope:
     """What a number is asked for: the day, the instant, the district (RULES E1, E19)."""
 
     as_of: date
@@ -52,7 +52,7 @@ class Asked:
 
     def shown(self) -> Body:
         """Return it as the answer repeats it."""
-        return {"as_of": self.as_of.isoformat(), "known_at": show_instant(self.known_at), "district": self.district}
+        return {"as_of": self.as_of.isoformat(), "known_at": format_instant(self.known_at), "district": self.district}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class MonthEnd:
 
 
 @dataclass(slots=True)
-class Standing:
+class Assessment:
     """How one cell stands on the day: `goal` and what follows from it are None without a target."""
 
     plan: Plan
@@ -106,24 +106,24 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class AssessmentBasis:
     """All that answers are made of: a plan, its targets, and sums by month up to the day asked for."""
 
     plan: Plan
-    chart: Chart
+    compiled: CompiledPlans
     targets: Targets
     sums: Sums
-    asked: Asked
+    asked: Scope
     _cells: dict[tuple[str, int, str | None], Cell] = field(default_factory=dict)
 
     def cell(self, indicator: Indicator, period: int, district: str | None) -> Cell:
         """Return a cell month by month."""
         key = (indicator.id, period, district)
         if key not in self._cells:
-            self._cells[key] = Cell(self.plan, self.chart, indicator, period, district, self.sums)
+            self._cells[key] = Cell(self.plan, self.compiled, indicator, period, district, self.sums)
         return self._cells[key]
 
-    def standing(self, indicator: Indicator, period: int, district: str | None) -> Standing:
+    def standing(self, indicator: Indicator, period: int, district: str | None) -> Assessment:
         """Judge one cell on the day."""
         day = self.asked.as_of
         cell = self.cell(indicator, period, district)
@@ -131,17 +131,17 @@ class Ground:
         target = self._target(indicator, period, district)
         course = self._course(indicator, period, target)
         if target is None:
-            return Standing(
+            return Assessment(
                 self.plan, indicator, period, district, day, cell, worth, None, None, course, None, "none", None
             )  # fmt: skip
         goal = goal_of(indicator, target.target)
         signal, rule = signal_of(goal, worth.value, course, day, self.plan.pace)
-        return Standing(
+        return Assessment(
             self.plan, indicator, period, district, day, cell, worth, target, goal, course,
             goal.expected(course, day), signal, rule,
         )  # fmt: skip
 
-    def running(self, indicator: Indicator, district: str | None, aimed: bool = False) -> Standing | None:
+    def running(self, indicator: Indicator, district: str | None, aimed: bool = False) -> Assessment | None:
         """Judge an indicator in the period that runs on the day, else in the last before it.
 
         None before the first; `aimed`: and where there is no target.
@@ -151,20 +151,20 @@ class Ground:
             return None
         return self.standing(indicator, period, district)
 
-    def all_running(self, district: str | None, aimed: bool = False) -> Iterator[tuple[Measure, Standing]]:
+    def all_running(self, district: str | None, aimed: bool = False) -> Iterator[tuple[Measure, Assessment]]:
         """Judge every indicator so."""
         for measure, indicator in self.plan.indicators.values():
             if (standing := self.running(indicator, district, aimed)) is not None:
                 yield measure, standing
 
-    def forecast(self, standing: Standing) -> Forecast:
+    def forecast(self, standing: Assessment) -> Forecast:
         """Carry a cell on to the end of its period."""
         return forecast(
             kind_of(standing.indicator), standing.goal, standing.worth.value, self._done(standing), standing.course,
             standing.day,
         )  # fmt: skip
 
-    def months(self, standing: Standing) -> list[MonthEnd]:
+    def months(self, standing: Assessment) -> list[MonthEnd]:
         """Return every month of a cell's period that has begun, each judged as it was on its last day.
 
         By what is known now, against the target in force then. One that was red and was made up since is amber.
@@ -174,13 +174,13 @@ class Ground:
         shown = made_up([month.signal for month in found])
         return [replace(month, shown=signal) for month, signal in zip(found, shown, strict=True)]
 
-    def month_before(self, standing: Standing, month: date) -> MonthEnd | None:
+    def month_before(self, standing: Assessment, month: date) -> MonthEnd | None:
         """Return how a cell stood when the month before another ended; None where its period had not begun."""
         first, last = bounds(self.plan, standing.period)
         end = min(month.replace(day=1) - timedelta(days=1), last)
         return None if end < first else self._month_end(standing, max(first, end.replace(day=1)), end)
 
-    def _month_end(self, standing: Standing, begin: date, end: date) -> MonthEnd:
+    def _month_end(self, standing: Assessment, begin: date, end: date) -> MonthEnd:
         indicator, period = standing.indicator, standing.period
         worth = standing.cell.at(month_number(begin))
         target = self.targets.target(indicator.id, standing.district, period, end, self.asked.known_at)
@@ -193,7 +193,7 @@ class Ground:
         whole = end == bounds(self.plan, period)[1] or end.day == length_of(end)
         return MonthEnd(begin, end, whole, worth, expected, signal, signal)
 
-    def _done(self, standing: Standing) -> list[Done]:
+    def _done(self, standing: Assessment) -> list[Done]:
         """Return what the last full months brought, earlier years' included where each year is counted by itself."""
         indicator, plan = standing.indicator, self.plan
         first, last = bounds(plan, standing.period)
@@ -225,7 +225,7 @@ class Ground:
         return course_of(*bounds(self.plan, period), weights)
 
 
-def show_pace(ground: Ground, standing: Standing) -> Body | None:
+def show_pace(ground: AssessmentBasis, standing: Assessment) -> Body | None:
     """Return the rule that made the signal with its numbers, what is still needed, and the forecast."""
     goal, value, rule, target = standing.goal, standing.worth.value, standing.rule, standing.target
     if goal is None or rule is None or target is None:
@@ -301,7 +301,7 @@ def show_indicator(measure: Measure, indicator: Indicator) -> Body:
     }
 
 
-def show_standing(standing: Standing) -> Body:
+def show_standing(standing: Assessment) -> Body:
     """Return how a cell stands, in the fields of the contract."""
     indicator, worth, target = standing.indicator, standing.worth, standing.target
     first, last = bounds(standing.plan, standing.period)
@@ -323,7 +323,7 @@ def show_standing(standing: Standing) -> Body:
     }
 
 
-def count_signals(standings: Iterable[Standing]) -> dict[Signal, int]:
+def count_signals(standings: Iterable[Assessment]) -> dict[Signal, int]:
     """Return how many there are of each signal."""
     counts: dict[Signal, int] = dict.fromkeys(WORST_FIRST, 0)
     for standing in standings:

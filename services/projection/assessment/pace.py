@@ -23,7 +23,7 @@ _DAY: Final = timedelta(days=1)
 _LEAST_MONTHS: Final = 2  # a spread takes two
 
 
-class Month(NamedTuple):
+class PeriodMonth(NamedTuple):
     """A month of a period: its days inside the period, how long the calendar month is, and what it weighs."""
 
     first: date
@@ -50,7 +50,7 @@ class Course:
         if not any(weights):
             weights = [1] * len(bounds)  # a period in which no month weighs anything goes by evenly
         self.months = tuple(
-            Month(begin, end, length_of(begin), Fraction(weight))
+            PeriodMonth(begin, end, length_of(begin), Fraction(weight))
             for (begin, end), weight in zip(bounds, weights, strict=True)
         )
         self._gone = list(accumulate((month.load for month in self.months), initial=Fraction()))
@@ -135,7 +135,7 @@ def straight(first: date, last: date) -> Course:
     return Course(first, last, [1] * len(months_between(first, last)))
 
 
-class Kind(NamedTuple):
+class IndicatorKind(NamedTuple):
     """What kind of number it is.
 
     `level`: a state on a day. `counted`: whole things, so that more than 2,000 begins at 2,001; else a ratio. `keeps`:
@@ -159,7 +159,7 @@ class Goal(NamedTuple):
     op: Op
     value: Fraction
     baseline: Fraction = Fraction(0)
-    kind: Kind = Kind()
+    kind: IndicatorKind = IndicatorKind()
 
     def met_by(self, value: Fraction) -> bool:
         """Compare exactly: `>` is strict, a range is met from its lower bound on (RULES E17, E23)."""
@@ -278,7 +278,7 @@ class Forecast:
 
 
 def forecast(
-    kind: Kind, goal: Goal | None, value: Fraction | None, done: Sequence[Done], course: Course, day: date
+    kind: IndicatorKind, goal: Goal | None, value: Fraction | None, done: Sequence[Done], course: Course, day: date
 ) -> Forecast:
     """Carry the last full months on to the end of the period (decision 0022).
 

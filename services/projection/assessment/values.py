@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from services.projection.assessment.pace import Goal, Kind
-from services.projection.counting.lines import WHOLE, Chart, Part
+from services.projection.assessment.pace import Goal, IndicatorKind
+from services.projection.counting.lines import WHOLE, CompiledPlans, Part
 from shared.plan.model import (
     Amount,
     Coverage,
@@ -41,14 +41,14 @@ class Cell:
     """An indicator of a plan in one period, for one district or the whole, at the end of any month up to the day."""
 
     def __init__(
-        self, plan: Plan, chart: Chart, indicator: Indicator, period: int, district: str | None, sums: Sums
+        self, plan: Plan, compiled: CompiledPlans, indicator: Indicator, period: int, district: str | None, sums: Sums
     ) -> None:
         self._indicator = indicator
         of_city = {one.code for one in plan.districts if one.city}
         self._computable = not indicator.is_ratio or district not in of_city
         self._before = month_number(plan.period.first) - 1
         self._parts: list[Sequence[int]] = [_NOTHING, _NOTHING]
-        lines = chart.of_indicator[plan.id, indicator.id]
+        lines = compiled.of_indicator[plan.id, indicator.id]
         for line in lines:
             for part in Part:
                 by_district = sums.get((line.number, part, period), {})
@@ -115,7 +115,7 @@ def bounds(plan: Plan, period: int) -> tuple[date, date]:
     return max(plan.period.first, date(period, 1, 1)), min(plan.period.last, date(period, 12, 31))
 
 
-def kind_of(indicator: Indicator) -> Kind:
+def kind_of(indicator: Indicator) -> IndicatorKind:
     """Return what kind of number an indicator is."""
     value = indicator.value
     most = None
@@ -123,7 +123,7 @@ def kind_of(indicator: Indicator) -> Kind:
         most = value.factor
     elif isinstance(value, Milestones):
         most = len(value.each)
-    return Kind(
+    return IndicatorKind(
         level=indicator.basis == "level",
         counted=not indicator.is_ratio,
         keeps=not any(selector.until for selector in _selectors(value)),

@@ -17,7 +17,7 @@ DATES: Final = (
 )  # fmt: skip
 
 
-class Fact(msgspec.Struct, gc=False):
+class LogFact(msgspec.Struct, gc=False):
     """A fact of `<service>.events`; `kind` is its type without prefix and version."""
 
     id: str
@@ -66,11 +66,11 @@ def kind_of(type_name: str) -> str:
     return type_name.removeprefix("skillplan.").rpartition(".v")[0]
 
 
-_fact: Final = msgspec.json.Decoder(Fact)
+_fact: Final = msgspec.json.Decoder(LogFact)
 _content: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-def decode(raw: bytes) -> Fact:
+def decode(raw: bytes) -> LogFact:
     """Read a fact's envelope; raises msgspec.DecodeError when it is none."""
     fact = _fact.decode(raw)
     if fact.recordedat.tzinfo is not UTC:

@@ -8,9 +8,9 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from services.projection.counting.contributions import Row, Timeline, timeline
-from services.projection.counting.facts import Fact
-from services.projection.counting.lines import Chart, Line, Role, Shape, Standing
+from services.projection.counting.contributions import ContributionRow, Contributions, contributions_of
+from services.projection.counting.facts import LogFact
+from services.projection.counting.lines import CompiledPlans, Line, LineShape, StandingRow, UseRole
 
 Cause = Literal["original", "correction", "retraction", "supersede", "end"]
 CellKey = tuple[int, int, int, str, date]  # (line, part, period, district, effective on)
@@ -36,8 +36,8 @@ class Contribution(NamedTuple):
 class Posting:
     """What a batch of facts changes: rows to keep, rows whose standing changed, and the ledger's new rows."""
 
-    new: list[Standing] = field(default_factory=list)
-    changed: list[Standing] = field(default_factory=list)
+    new: list[StandingRow] = field(default_factory=list)
+    changed: list[StandingRow] = field(default_factory=list)
     contributions: list[Contribution] = field(default_factory=list)
 
     def cells(self) -> dict[CellKey, int]:
@@ -51,27 +51,27 @@ class Posting:
 ReportKey = tuple[str, str, str]  # service, source, id
 
 
-class Batch:
+class FactBatch:
     """Facts of one transaction, in the order of each log, on their way into the ledger.
 
     Add the facts; give `post` what the database keeps for `reports` (see `take_reports`) and then for `members` and
     `threads`. The order in which services come together in a batch does not matter.
     """
 
-    def __init__(self, chart: Chart) -> None:
-        self._chart = chart
-        self._facts: list[tuple[Fact, list[Standing]]] = []
+    def __init__(self, compiled: CompiledPlans) -> None:
+        self._compiled = compiled
+        self._facts: list[tuple[LogFact, list[StandingRow]]] = []
         self._causes: dict[datetime, tuple[Cause, tuple[str, int]]] = {}
-        self._loaded: dict[tuple[int, int, str, int], Standing] = {}
+        self._loaded: dict[tuple[int, int, str, int], StandingRow] = {}
         self.reports: set[ReportKey] = set()
         self.decided: list[tuple[int, datetime, bytes]] = []
 
     def __len__(self) -> int:
         return len(self._facts)
 
-    def add(self, fact: Fact) -> None:
+    def add(self, fact: LogFact) -> None:
         """Take a fact; raises ValueError when it is not what its type promises, and then takes nothing of it."""
-        rows = list(self._chart.read(fact))
+        rows = list(self._compiled.read(fact))
         takes_back = _taken_back(fact)
         if takes_back is not None:
             self.reports.add((fact.service, fact.reportsource, takes_back[1]))
@@ -80,18 +80,18 @@ class Batch:
         if rows or takes_back is not None:
             self._facts.append((fact, rows))
 
-    def keep(self, fact: Fact, raw: bytes) -> None:
+    def keep(self, fact: LogFact, raw: bytes) -> None:
         """Take a fact that counts nowhere but says how numbers are judged: it is kept as it was sent."""
         self.decided.append((fact.position, fact.recordedat, raw))
 
-    def take_reports(self, rows: Iterable[Standing]) -> None:
+    def take_reports(self, rows: Iterable[StandingRow]) -> None:
         """Take the rows kept for `reports`: those of the report, and those a correction of that id replaced."""
         for row in rows:
             self._loaded[row.line, row.use, row.service, row.position] = row
 
     def mark(self) -> None:
         """Work out, fact by fact, from when on which facts stand."""
-        by_report: dict[ReportKey, list[Standing]] = defaultdict(list)
+        by_report: dict[ReportKey, list[StandingRow]] = defaultdict(list)
         if self.reports:
             for row in self._loaded.values():
                 by_report[row.service, row.report_source, row.report_id].append(row)
@@ -120,21 +120,21 @@ class Batch:
         members: set[tuple[int, str]] = set()
         threads: set[tuple[int, str]] = set()
         for row in self._touched():
-            line = self._chart.line(row.line)
+            line = self._compiled.line(row.line)
             if line.threaded:
                 threads.add((row.line, row.subject))
-            if row.member is not None and not (line.shape is Shape.EACH and line.simple):
+            if row.member is not None and not (line.shape is LineShape.EACH and line.simple):
                 members.add((row.line, row.member))
         return members, threads
 
-    def _touched(self) -> Iterator[Standing]:
+    def _touched(self) -> Iterator[StandingRow]:
         for _, rows in self._facts:
             yield from rows
         for row in self._loaded.values():
             if len(row.stood) > row.known:
                 yield row
 
-    def post(self, kept: Iterable[Standing]) -> Posting:
+    def post(self, kept: Iterable[StandingRow]) -> Posting:
         """Return what the batch changes, given every row that the database keeps for `keys`."""
         posting = Posting(changed=[row for row in self._loaded.values() if row.marked])
         rows = dict(self._loaded)
@@ -142,12 +142,12 @@ class Batch:
             rows.setdefault((row.line, row.use, row.service, row.position), row)
         for _, own in self._facts:
             posting.new.extend(own)
-        for group in _groups(self._chart, [*rows.values(), *posting.new]):
+        for group in _groups(self._compiled, [*rows.values(), *posting.new]):
             if any(len(row.stood) > row.known for row in group):
-                self._account(self._chart.line(group[0].line), group, posting.contributions)
+                self._account(self._compiled.line(group[0].line), group, posting.contributions)
         return posting
 
-    def _account(self, line: Line, group: list[Standing], contributions: list[Contribution]) -> None:
+    def _account(self, line: Line, group: list[StandingRow], contributions: list[Contribution]) -> None:
         """Append what the ledger lacks for a group of facts, instant by instant.
 
         A fact of another service may come in with an earlier instant than one already counted; so what should be known
@@ -155,25 +155,25 @@ class Batch:
         """
         if len(group) == 1 and len(group[0].stood) == 1:
             # Most members have one fact, and it stands.
-            for key, delta in timeline(line, group).items():
+            for key, delta in contributions_of(line, group).items():
                 if delta:
                     self._append(line, key, delta, group[0].stood[0], group, contributions)
             return
-        if line.shape is Shape.ONCE and all(line.uses[row.use].role is Role.OPENS for row in group):
+        if line.shape is LineShape.ONCE and all(line.uses[row.use].role is UseRole.OPENS for row in group):
             group = _that_may_win(line, group)
         instants = sorted({at for row in group for at in row.stood[row.known :]})
         if not instants:
             return
         late = {at for row in group for at in row.stood[: row.known] if at > instants[0]}
-        before: Mapping[Row, int] = {}
-        counted: Timeline = {}
+        before: Mapping[ContributionRow, int] = {}
+        counted: Contributions = {}
         first = True
         for at in sorted({*instants, *late}) if late else instants:
             if first or at in late:
                 old = [row for row in group if row.known and _odd(row.stood, row.known, at)]
-                counted = timeline(line, old) if old else {}
+                counted = contributions_of(line, old) if old else {}
                 first = False
-            should = timeline(line, [row for row in group if _odd(row.stood, len(row.stood), at)])
+            should = contributions_of(line, [row for row in group if _odd(row.stood, len(row.stood), at)])
             gap = _minus(should, counted)
             for key, delta in _minus(gap, before).items():
                 self._append(line, key, delta, at, group, contributions)
@@ -182,10 +182,10 @@ class Batch:
     def _append(
         self,
         line: Line,
-        key: Row,
+        key: ContributionRow,
         delta: int,
         at: datetime,
-        group: Sequence[Standing],
+        group: Sequence[StandingRow],
         contributions: list[Contribution],
     ) -> None:
         part, period, district, counted_on, effective_on, service, position = key
@@ -195,7 +195,7 @@ class Batch:
                 cause = "end"
             elif by != (service, position):
                 cause = "supersede"
-            elif delta < 0 and line.shape is not Shape.EACH:
+            elif delta < 0 and line.shape is not LineShape.EACH:
                 cause = "end"
         contributions.append(
             Contribution(
@@ -214,7 +214,7 @@ def _odd(stood: Sequence[datetime], known: int, at: datetime) -> bool:
     return changes % 2 == 1
 
 
-def _minus(left: Mapping[Row, int], right: Mapping[Row, int]) -> dict[Row, int]:
+def _minus(left: Mapping[ContributionRow, int], right: Mapping[ContributionRow, int]) -> dict[ContributionRow, int]:
     if not right:
         return {row: delta for row, delta in left.items() if delta}
     rows = dict(left)
@@ -223,7 +223,7 @@ def _minus(left: Mapping[Row, int], right: Mapping[Row, int]) -> dict[Row, int]:
     return {row: delta for row, delta in rows.items() if delta}
 
 
-_CLOSING: Final = (Role.ENDS, Role.UNDOES)
+_CLOSING: Final = (UseRole.ENDS, UseRole.UNDOES)
 _SUPERSEDED: Final[tuple[Cause, tuple[str, int]]] = ("supersede", ("", 0))
 _RETRACTED: Final = "report-retracted"
 _SUSPENDED: Final = "report-suspended"
@@ -236,7 +236,7 @@ class _TakenBack(msgspec.Struct, gc=False):
 _taken: Final = msgspec.json.Decoder(_TakenBack)
 
 
-def _taken_back(fact: Fact) -> tuple[Cause, str] | None:
+def _taken_back(fact: LogFact) -> tuple[Cause, str] | None:
     """Return the id of the report that a fact corrects, retracts or suspends, and which of them it does."""
     if fact.corrects is not None:
         return "correction", fact.corrects
@@ -251,7 +251,7 @@ def _taken_back(fact: Fact) -> tuple[Cause, str] | None:
         raise ValueError(f"{fact.kind}: {type(error).__name__}") from error
 
 
-def _mark(row: Standing, fact: Fact, report_id: str) -> None:
+def _mark(row: StandingRow, fact: LogFact, report_id: str) -> None:
     """Note on one row what a correction, a retraction or a suspension does to it."""
     row.marked = True
     if fact.corrects is not None:
@@ -271,7 +271,7 @@ def _mark(row: Standing, fact: Fact, report_id: str) -> None:
         row.stood.append(fact.recordedat)
 
 
-def _take_place(rows: Sequence[Standing], originals: Sequence[Standing], own: Sequence[Standing]) -> None:
+def _take_place(rows: Sequence[StandingRow], originals: Sequence[StandingRow], own: Sequence[StandingRow]) -> None:
     """Give the rows of a correction the place of what they correct among the facts of their subject (RULES B4).
 
     Where what stood there was taken back meanwhile, and where an end now ends another thing, they have a place of their
@@ -289,15 +289,15 @@ def _take_place(rows: Sequence[Standing], originals: Sequence[Standing], own: Se
             original.root, original.marked = row.position, True
 
 
-def _groups(chart: Chart, rows: Sequence[Standing]) -> Iterator[list[Standing]]:
+def _groups(compiled: CompiledPlans, rows: Sequence[StandingRow]) -> Iterator[list[StandingRow]]:
     """Part rows into groups that share no member: within a line by member, or by all that subjects tie together."""
-    plain: dict[tuple[int, str], list[Standing]] = defaultdict(list)
-    threads: dict[int, list[Standing]] = defaultdict(list)
+    plain: dict[tuple[int, str], list[StandingRow]] = defaultdict(list)
+    threads: dict[int, list[StandingRow]] = defaultdict(list)
     for row in rows:
-        line = chart.line(row.line)
+        line = compiled.line(row.line)
         if line.threaded:
             threads[row.line].append(row)
-        elif row.member is None or (line.simple and line.shape is Shape.EACH):
+        elif row.member is None or (line.simple and line.shape is LineShape.EACH):
             yield [row]
         else:
             plain[row.line, row.member].append(row)
@@ -306,7 +306,7 @@ def _groups(chart: Chart, rows: Sequence[Standing]) -> Iterator[list[Standing]]:
         yield from _tied(own)
 
 
-def _that_may_win(line: Line, group: Iterable[Standing]) -> list[Standing]:
+def _that_may_win(line: Line, group: Iterable[StandingRow]) -> list[StandingRow]:
     """Leave out openings before which an earlier one of their member stands for good: many must not cost their square.
 
     What the ledger has counted gives way to what it has counted only.
@@ -326,7 +326,7 @@ def _that_may_win(line: Line, group: Iterable[Standing]) -> list[Standing]:
     return kept
 
 
-def _tied(rows: Sequence[Standing]) -> Iterator[list[Standing]]:
+def _tied(rows: Sequence[StandingRow]) -> Iterator[list[StandingRow]]:
     parent: dict[tuple[bool, str], tuple[bool, str]] = {}
 
     def root(key: tuple[bool, str]) -> tuple[bool, str]:
@@ -338,7 +338,7 @@ def _tied(rows: Sequence[Standing]) -> Iterator[list[Standing]]:
     for row in rows:
         if row.member is not None:
             parent[root((True, row.member))] = root((False, row.subject))
-    groups: dict[tuple[bool, str], list[Standing]] = defaultdict(list)
+    groups: dict[tuple[bool, str], list[StandingRow]] = defaultdict(list)
     for row in rows:
         groups[root((False, row.subject))].append(row)
     yield from groups.values()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.projection.counting.facts import Fact
+from services.projection.counting.facts import LogFact
 from shared.plan.model import (
     Amount,
     Count,
@@ -39,7 +39,7 @@ class Part(IntEnum):
     DEN = 1
 
 
-class Shape(IntEnum):
+class LineShape(IntEnum):
     """How a line counts."""
 
     ONCE = 0  # each member once, by its earliest fact
@@ -48,7 +48,7 @@ class Shape(IntEnum):
     COVERAGE = 3  # members of a register, and those of them that are covered
 
 
-class Role(IntEnum):
+class UseRole(IntEnum):
     """What a fact is to a line."""
 
     OPENS = 0
@@ -69,7 +69,7 @@ class Use:
 
     number: int
     kind: str
-    role: Role
+    role: UseRole
     covers: bool = False
     latest: bool = False
     keeps_all: bool = False
@@ -94,7 +94,7 @@ class Line:
     plan: str
     indicator: str
     part: Part
-    shape: Shape
+    shape: LineShape
     periods: tuple[tuple[int, date, date], ...]
     districts: frozenset[str]
     uses: tuple[Use, ...] = ()
@@ -106,7 +106,7 @@ class Line:
 
 
 @dataclass(slots=True, eq=False)
-class Standing:
+class StandingRow:
     """A fact as a line of the ledger keeps it, and the instants at which it began and ceased to stand, in turn."""
 
     line: int
@@ -138,7 +138,7 @@ class Standing:
         return (self.on, self.report_source, self.report_id)
 
 
-class Chart:
+class CompiledPlans:
     """The lines of all plans, and for each type of fact the uses it has."""
 
     def __init__(self, plans: Sequence[Plan]) -> None:
@@ -161,7 +161,7 @@ class Chart:
         """Return a line by its number."""
         return self.lines[number - 1]
 
-    def read(self, fact: Fact) -> Iterator[Standing]:
+    def read(self, fact: LogFact) -> Iterator[StandingRow]:
         """Yield what a fact is to each line it feeds; raises ValueError when its data is not what the plans expect."""
         uses = self._by_type.get(fact.type)
         if uses is None:
@@ -179,11 +179,11 @@ class Chart:
             raise ValueError(f"{fact.kind}: {type(error).__name__}") from error
 
 
-def _stand(fact: Fact, content: Content, on: date, line: Line, use: Use) -> Standing | None:
+def _stand(fact: LogFact, content: Content, on: date, line: Line, use: Use) -> StandingRow | None:
     amount = 1
     stop = None
     member = None
-    if use.role is Role.OPENS:
+    if use.role is UseRole.OPENS:
         counts = use.match(content) and (use.covers or use.latest or fact.district in line.districts)
         if not counts and not use.keeps_all:
             return None
@@ -195,10 +195,10 @@ def _stand(fact: Fact, content: Content, on: date, line: Line, use: Use) -> Stan
             stop = last + _DAY if last < date.max else None
     if line.by_subject:
         member = fact.subject
-    elif use.role in (Role.OPENS, Role.NAMES):
+    elif use.role in (UseRole.OPENS, UseRole.NAMES):
         member = use.member(content, fact.subject)
     same = content.get(use.same) if use.same else None
-    return Standing(
+    return StandingRow(
         line.number, use.number, fact.service, fact.position, fact.id, fact.type, fact.subject, member, on, stop,
         fact.district, amount, same, fact.reportsource, fact.reportid, [], fact.position,
     )  # fmt: skip
@@ -223,7 +223,7 @@ def _line(
 ) -> Line:
     uses = _Uses()
     line = Line(
-        number, plan.id, indicator.id, part, Shape.ONCE, tuple(_periods(plan, indicator)), plan.district_codes
+        number, plan.id, indicator.id, part, LineShape.ONCE, tuple(_periods(plan, indicator)), plan.district_codes
     )  # fmt: skip
     match value:
         case Count():
@@ -234,19 +234,19 @@ def _line(
             named_in = value.named_in
             uses.add(value.of, _nothing if named_in else _member(value.by))
             if named_in:
-                uses.append(kind=named_in, role=Role.NAMES, member=_member(value.by))
+                uses.append(kind=named_in, role=UseRole.NAMES, member=_member(value.by))
         case Milestones():
             for index, milestone in enumerate(value.each):
                 uses.add(milestone.of, _always(f"milestone/{index}"))
         case Sum():
-            line.shape, line.by_subject = Shape.EACH, True
+            line.shape, line.by_subject = LineShape.EACH, True
             uses.add(value.of)
         case Latest():
-            line.shape, line.by_subject = Shape.LATEST, True
+            line.shape, line.by_subject = LineShape.LATEST, True
             uses.add((value.of,), amount=_sum(value.add), latest=True)
         case Coverage():
             register, covered = value.registered, value.covered
-            line.shape = Shape.COVERAGE
+            line.shape = LineShape.COVERAGE
             line.since_registered = covered.since_registered
             line.register_latest = isinstance(register, Latest)
             line.by_subject = register.by == covered.by == "subject"
@@ -256,7 +256,7 @@ def _line(
         case Ratio():
             raise TypeError("a ratio is no part of a ratio")
     line.uses = tuple(uses.all)
-    line.simple = all(use.role is Role.OPENS for use in line.uses)
+    line.simple = all(use.role is UseRole.OPENS for use in line.uses)
     line.threaded = not line.simple and not line.by_subject
     return line
 
@@ -281,13 +281,13 @@ class _Uses:
         latest: bool = False,
     ) -> None:
         """Add selectors, and for each what ends or undoes it."""
-        ends: dict[tuple[str, Role, str | None], set[int]] = {}
+        ends: dict[tuple[str, UseRole, str | None], set[int]] = {}
         for selector in selectors:
             ended_by = selector.ended_by
             same = ended_by.same if ended_by else None
             use = self.append(
                 kind=selector.fact,
-                role=Role.OPENS,
+                role=UseRole.OPENS,
                 covers=covers,
                 latest=latest,
                 keeps_all=latest or ended_by is not None,
@@ -299,11 +299,11 @@ class _Uses:
                 same=same,
             )
             if ended_by:
-                ends.setdefault((ended_by.fact, Role.ENDS, same), set()).add(use.number)
+                ends.setdefault((ended_by.fact, UseRole.ENDS, same), set()).add(use.number)
             if selector.undone_by:
-                ends.setdefault((selector.undone_by, Role.UNDOES, None), set()).add(use.number)
+                ends.setdefault((selector.undone_by, UseRole.UNDOES, None), set()).add(use.number)
             if selector.dated_in:
-                self.append(kind=selector.dated_in, role=Role.DATES, opening=frozenset({use.number}))
+                self.append(kind=selector.dated_in, role=UseRole.DATES, opening=frozenset({use.number}))
         for (kind, role, same), numbers in ends.items():
             self.append(kind=kind, role=role, covers=covers, same=same, opening=frozenset(numbers))
 

@@ -14,8 +14,8 @@ from aiokafka.errors import OffsetOutOfRangeError
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.projection.counting.facts import LOGS, decode
-from services.projection.counting.ledger import Batch
-from services.projection.counting.lines import Chart
+from services.projection.counting.ledger import FactBatch
+from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.store import Checkpoint, Ledger
 from shared.kafka.clients import Broker
 from shared.observability.tracing import Tracing
@@ -29,7 +29,7 @@ _JUDGES: Final = "planning"
 _log = structlog.get_logger()
 
 
-async def again_and_again(attempt: Callable[[], Awaitable[None]]) -> None:
+async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
     """Attempt until cancelled, with pauses that grow while it ends soon; errors are the attempt's own business."""
     pause = _SHORTEST
     while True:
@@ -83,7 +83,7 @@ class _Log:
         self._missing = missing
         return True
 
-    def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: Batch) -> None:
+    def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: FactBatch) -> None:
         """Take a message into the batch if it is the fact expected next.
 
         At or below what is counted: skipped. Beyond it: the line stands still until the missing one comes, so that a
@@ -135,12 +135,12 @@ class _Log:
             self.problem = problem
 
 
-class Follower:
+class LogReader:
     """Reads the logs of all services from the checkpoints of one generation, and counts them into it."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, chart: Chart, counting: Counting) -> None:
+    def __init__(self, broker: Broker, ledger: Ledger, compiled: CompiledPlans, counting: Counting) -> None:
         self._ledger = ledger
-        self._chart = chart
+        self._compiled = compiled
         self._counted = counting
         self._broker = broker
         self.logs: dict[str, _Log] = {}
@@ -148,7 +148,7 @@ class Follower:
         self._counting: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def following(self, most: int) -> AsyncIterator["Follower"]:
+    async def following(self, most: int) -> AsyncIterator["LogReader"]:
         """Read from the checkpoints for a while."""
         checkpoints = await self._ledger.checkpoints(LOGS)
         self.logs = {service: _Log(service, checkpoints[service]) for service in LOGS}
@@ -199,7 +199,7 @@ class Follower:
                 _log.warning("projector.from-the-start", topic=partition.topic)
                 await consumer.seek_to_beginning(partition)
             return 0
-        batch = Batch(self._chart)
+        batch = FactBatch(self._compiled)
         read = 0
         for partition, messages in records.items():
             log = self.logs[partition.topic.removesuffix(".events")]
@@ -230,7 +230,7 @@ class Follower:
 
     async def _count(
         self,
-        batch: Batch,
+        batch: FactBatch,
         moves: dict[str, tuple[Checkpoint, Checkpoint]],
         must_be_current: bool,
         traces: Sequence[str],

@@ -10,8 +10,8 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from services.projection.counting import store
-from services.projection.counting.lines import Chart
-from services.projection.counting.log_reader import Counting, Follower, TopicsMissing, again_and_again
+from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.log_reader import Counting, LogReader, TopicsMissing, retry_forever
 from services.projection.counting.rebuild import rebuild
 from services.projection.counting.store import Ledger, OtherWriter, Switched, of_generation
 from shared.contract.events import SERVICES
@@ -41,13 +41,13 @@ class Projector:
         self._plans = plans
         self._health = metrics.health
         self._counted = Counting(metrics.registry, tracing)
-        self._follower: Follower | None = None  # while this is the process that writes
+        self._follower: LogReader | None = None  # while this is the process that writes
         self._compared: list[Reading] = []
         metrics.read(self._read)
 
     async def run(self) -> None:
         """Project until cancelled; when the database or the broker is away, pause and start again from what is kept."""
-        await again_and_again(self._attempt)
+        await retry_forever(self._attempt)
 
     async def _attempt(self) -> None:
         try:
@@ -68,9 +68,9 @@ class Projector:
         async with store.connected(self._dsn, "skillplan projection projector") as connection:
             if not await self._lock(connection):
                 return
-            chart = Chart(load_plans(self._plans))
-            number = await self._generation(connection, chart)
-            follower = Follower(self._broker, Ledger(connection, number, chart), chart, self._counted)
+            compiled = CompiledPlans(load_plans(self._plans))
+            number = await self._generation(connection, compiled)
+            follower = LogReader(self._broker, Ledger(connection, number, compiled), compiled, self._counted)
             async with follower.following(_MOST):
                 _log.info("projector.follows", generation=number)
                 self._follower = follower
@@ -97,28 +97,28 @@ class Projector:
             await asyncio.sleep(1)
         return True
 
-    async def _generation(self, connection: asyncpg.Connection, chart: Chart) -> int:
+    async def _generation(self, connection: asyncpg.Connection, compiled: CompiledPlans) -> int:
         """Return the generation to write: the current one, if it was counted by these plans."""
         kept = await store.current(connection)
         if kept is None:
-            number = await store.create(connection, chart)
+            number = await store.create(connection, compiled)
             await store.switch(connection, number)
             return number
-        if kept.digest != store.digest(chart):
+        if kept.digest != store.digest(compiled):
             _log.info("projector.counts-anew", generation=kept.number)
             self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
-            number = await rebuild(connection, self._broker, chart, self._counted, lambda *_: None)
+            number = await rebuild(connection, self._broker, compiled, self._counted, lambda *_: None)
             self._health.report("lines", None)
             return number
-        await store.keep_plans(connection, kept.number, chart)
+        await store.keep_plans(connection, kept.number, compiled)
         return kept.number
 
-    def _report(self, follower: Follower) -> None:
+    def _report(self, follower: LogReader) -> None:
         problems = "; ".join(log.problem for log in follower.logs.values() if log.problem)
         self._health.report("database", None, _GOOD_FOR)
         self._health.report("lines", problems or None, _GOOD_FOR)
 
-    async def _watch(self, follower: Follower) -> None:
+    async def _watch(self, follower: LogReader) -> None:
         """Ask the broker now and then how far ahead the logs are, and so whether it is there."""
         while True:
             try:

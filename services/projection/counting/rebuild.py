@@ -8,8 +8,8 @@ from typing import Final
 import asyncpg
 
 from services.projection.counting import store
-from services.projection.counting.lines import Chart
-from services.projection.counting.log_reader import Counting, Follower
+from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.log_reader import Counting, LogReader
 from services.projection.counting.store import Ledger, of_generation
 from shared.kafka.clients import Broker
 
@@ -21,7 +21,9 @@ class RebuildBehind(Exception):
     """The topics hold less than what is counted already; switching would lose numbers."""
 
 
-async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, counting: Counting, show: Show) -> int:
+async def rebuild(
+    connection: asyncpg.Connection, broker: Broker, compiled: CompiledPlans, counting: Counting, show: Show
+) -> int:
     """Count all facts from the start into a new generation, switch to it, and return its number.
 
     `show(read, of)` is called now and then. The process that writes goes on with the old generation until the switch,
@@ -30,9 +32,9 @@ async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, 
     while not await store.lock(connection, store.REBUILD_LOCK):  # noqa: ASYNC110 - it is held in another process
         await asyncio.sleep(1)
     try:
-        number = await store.create(connection, chart)
+        number = await store.create(connection, compiled)
         try:
-            await _replay(connection, number, broker, chart, counting, show)
+            await _replay(connection, number, broker, compiled, counting, show)
         except RebuildBehind:
             await store.discard(connection, number)
             raise
@@ -44,13 +46,13 @@ async def rebuild(connection: asyncpg.Connection, broker: Broker, chart: Chart, 
 
 
 async def _replay(
-    connection: asyncpg.Connection, number: int, broker: Broker, chart: Chart, counting: Counting, show: Show
+    connection: asyncpg.Connection, number: int, broker: Broker, compiled: CompiledPlans, counting: Counting, show: Show
 ) -> None:
     kept = await store.current(connection)
     counted = await store.positions(connection, kept.number) if kept else {}
     # What is lost in a crash is made again from the start anyway.
     await connection.execute("set synchronous_commit = off")
-    follower = Follower(broker, Ledger(connection, number, chart), chart, counting)
+    follower = LogReader(broker, Ledger(connection, number, compiled), compiled, counting)
     async with follower.following(_MOST):
         read, shown_at = 0, time.monotonic()
         ahead = sum((await follower.ahead()).values())

@@ -13,9 +13,9 @@ import asyncpg
 import orjson
 
 from services.projection.assessment.values import place_of
-from services.projection.counting.contributions import timeline
-from services.projection.counting.ledger import Batch, CellKey, Posting, ReportKey
-from services.projection.counting.lines import Chart, Line, Standing
+from services.projection.counting.contributions import contributions_of
+from services.projection.counting.ledger import CellKey, FactBatch, Posting, ReportKey
+from services.projection.counting.lines import CompiledPlans, Line, StandingRow
 from shared.log.event_store import read_queries
 from shared.plan.model import Plan
 
@@ -81,12 +81,12 @@ async def current(connection: asyncpg.Connection) -> Current | None:
     return Current(row["number"], row["digest"], row["revision"]) if row else None
 
 
-def digest(chart: Chart) -> str:
+def digest(compiled: CompiledPlans) -> str:
     """Return a fingerprint of all that decides the numbers: what the plans count, and the code that counts it.
 
     A rebuild too many costs minutes; one too few is a wrong number.
     """
-    return hashlib.sha256(f"{chart.digest} {_counting()}".encode()).hexdigest()
+    return hashlib.sha256(f"{compiled.digest} {_counting()}".encode()).hexdigest()
 
 
 @cache
@@ -96,21 +96,21 @@ def _counting() -> str:
     return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in files)).hexdigest()
 
 
-async def create(connection: asyncpg.Connection, chart: Chart) -> int:
+async def create(connection: asyncpg.Connection, compiled: CompiledPlans) -> int:
     """Make the empty tables of a new generation and return its number."""
     async with connection.transaction():
-        number: int = await connection.fetchval(_SQL["begin"], digest(chart), _documents(chart))
+        number: int = await connection.fetchval(_SQL["begin"], digest(compiled), _documents(compiled))
         sql = of_generation(number)
         await connection.execute(sql["create"])
-        lines = chart.lines
+        lines = compiled.lines
         await connection.execute(
             sql["lines"],
             [line.number for line in lines],
             [line.plan for line in lines],
             [line.indicator for line in lines],
             [int(line.part) for line in lines],
-            [chart.plans[line.plan].period.first for line in lines],
-            [chart.plans[line.plan].period.last for line in lines],
+            [compiled.plans[line.plan].period.first for line in lines],
+            [compiled.plans[line.plan].period.last for line in lines],
         )
     return number
 
@@ -146,13 +146,13 @@ async def positions(connection: asyncpg.Connection, number: int) -> dict[str, in
     return {row["service"]: row["position"] for row in rows}
 
 
-async def keep_plans(connection: asyncpg.Connection, number: int, chart: Chart) -> None:
+async def keep_plans(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
     """Let readers see names, clauses and targets as the plan files have them now."""
-    await connection.execute(_SQL["plans_changed"], number, _documents(chart))
+    await connection.execute(_SQL["plans_changed"], number, _documents(compiled))
 
 
-def _documents(chart: Chart) -> str:
-    return orjson.dumps([plan.model_dump(mode="json", by_alias=True) for plan in chart.plans.values()]).decode()
+def _documents(compiled: CompiledPlans) -> str:
+    return orjson.dumps([plan.model_dump(mode="json", by_alias=True) for plan in compiled.plans.values()]).decode()
 
 
 def read_plans(documents: str) -> tuple[Plan, ...]:
@@ -172,10 +172,10 @@ def of_generation(
 class Ledger:
     """The numbers of one generation, written by one connection."""
 
-    def __init__(self, connection: asyncpg.Connection, number: int, chart: Chart) -> None:
+    def __init__(self, connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
         self._connection = connection
         self._sql = of_generation(number)
-        self._chart = chart
+        self._compiled = compiled
         self.number = number
 
     async def checkpoints(self, services: Sequence[str]) -> dict[str, Checkpoint]:
@@ -185,7 +185,7 @@ class Ledger:
         return {row["service"]: Checkpoint(row["position"], row["recorded_at"], row["next_offset"]) for row in rows}
 
     async def count(
-        self, batch: Batch, moves: Mapping[str, tuple[Checkpoint, Checkpoint]], must_be_current: bool
+        self, batch: FactBatch, moves: Mapping[str, tuple[Checkpoint, Checkpoint]], must_be_current: bool
     ) -> Posting:
         """Write what a batch changes and move the checkpoints, from and to, in one transaction: all of it or nothing.
 
@@ -208,7 +208,7 @@ class Ledger:
                     raise OtherWriter(service)
         return posting
 
-    async def _post(self, batch: Batch) -> Posting:
+    async def _post(self, batch: FactBatch) -> Posting:
         if batch.reports:
             wanted = sorted({_digest(key) for key in batch.reports})
             batch.take_reports(_kept(await self._connection.fetch(self._sql["of_reports"], wanted)))
@@ -239,7 +239,7 @@ class Ledger:
         """Return what is added to each month of the plans; what lies behind a plan's end is in the cells alone."""
         months: dict[tuple[int, int, int, str], list[int]] = {}
         for (line, part, period, district, day), delta in cells.items():
-            plan = self._chart.plans[self._chart.line(line).plan]
+            plan = self._compiled.plans[self._compiled.line(line).plan]
             if day <= plan.period.last:
                 amounts = months.setdefault(
                     (line, part, period, district), [0] * (place_of(plan, plan.period.last) + 1)
@@ -247,11 +247,11 @@ class Ledger:
                 amounts[place_of(plan, day)] += delta
         return months
 
-    async def _load(self, batch: Batch) -> AsyncIterator[Standing]:
+    async def _load(self, batch: FactBatch) -> AsyncIterator[StandingRow]:
         members, threads = batch.keys()
         apart: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
         for key in members:
-            apart[self._chart.line(key[0]).threaded].append(key)
+            apart[self._compiled.line(key[0]).threaded].append(key)
         if apart[False]:
             for row in _kept(await self._connection.fetch(self._sql["of_members"], *_columns(apart[False]))):
                 yield row
@@ -260,18 +260,18 @@ class Ledger:
             for row in _kept(await self._connection.fetch(self._sql["of_threads"], *asked)):
                 yield row
 
-    def _record(self, row: Standing) -> tuple[object, ...]:
+    def _record(self, row: StandingRow) -> tuple[object, ...]:
         return (
             row.line, row.use, row.service, row.position, row.event_id, row.type, row.subject, row.member, row.on,
             row.stop, row.district, row.amount, row.same, row.report_source, row.report_id, row.stood[0],
             row.stood[1:] or None, row.root, row.retracted,
-            row.suspended, row.replaced_by, self._chart.line(row.line).threaded,
+            row.suspended, row.replaced_by, self._compiled.line(row.line).threaded,
             _digest((row.service, row.report_source, row.report_id)), _replacing(row),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RecountDifference:
     """A place where two ways to count the same do not agree."""
 
     line: Line
@@ -280,22 +280,24 @@ class Difference:
     recounted: int
 
 
-async def recount(connection: asyncpg.Connection, number: int, line: Line) -> AsyncIterator[Difference]:
+async def recount(connection: asyncpg.Connection, number: int, line: Line) -> AsyncIterator[RecountDifference]:
     """Yield where the ledger of a line is not what the facts that stand say, all taken at once."""
     sql = of_generation(number)
     standing = list(_kept(await connection.fetch(sql["standing_of_line"], line.number)))
-    told = {key: value for key, value in timeline(line, standing).items() if value}
+    told = {key: value for key, value in contributions_of(line, standing).items() if value}
     kept = {tuple(row)[:7]: row["value"] for row in await connection.fetch(sql["ledger_of_line"], line.number)}
     for key in sorted({*told, *kept}, key=str):
         if told.get(key, 0) != kept.get(key, 0):
-            yield Difference(line, " ".join(map(str, key)), kept.get(key, 0), told.get(key, 0))
+            yield RecountDifference(line, " ".join(map(str, key)), kept.get(key, 0), told.get(key, 0))
 
 
-async def differences(connection: asyncpg.Connection, number: int, chart: Chart) -> list[Difference]:
+async def differences(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> list[RecountDifference]:
     """Return where cells and the sum of the ledger do not agree."""
     rows = await connection.fetch(of_generation(number)["differences"])
     return [
-        Difference(chart.line(row["line"]), " ".join(map(str, tuple(row)[1:5])), int(row["kept"]), int(row["counted"]))
+        RecountDifference(
+            compiled.line(row["line"]), " ".join(map(str, tuple(row)[1:5])), int(row["kept"]), int(row["counted"])
+        )
         for row in rows
     ]
 
@@ -305,11 +307,11 @@ def _columns(keys: Iterable[tuple[int, str]]) -> tuple[list[int], list[str]]:
     return [key[0] for key in ordered], [key[1] for key in ordered]
 
 
-def _kept(rows: Iterable[asyncpg.Record]) -> Iterable[Standing]:
+def _kept(rows: Iterable[asyncpg.Record]) -> Iterable[StandingRow]:
     for row in rows:
         values = list(row)
         values[15:17] = [[row["recorded_at"], *(row["changes"] or ())]]
-        kept = Standing(*values)
+        kept = StandingRow(*values)
         kept.known = len(kept.stood)
         yield kept
 
@@ -319,7 +321,7 @@ def _digest(key: ReportKey) -> int:
     return int.from_bytes(hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _replacing(row: Standing) -> int | None:
+def _replacing(row: StandingRow) -> int | None:
     return None if row.replaced_by is None else _digest((row.service, row.report_source, row.replaced_by))
 
 

@@ -10,11 +10,11 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from services.projection.assessment.assessment import (
-    Asked,
+    Assessment,
+    AssessmentBasis,
     Body,
-    Ground,
     MonthEnd,
-    Standing,
+    Scope,
     number,
     show_forecast,
     show_pace,
@@ -24,10 +24,10 @@ from services.projection.assessment.assessment import (
 from services.projection.assessment.pace import length_of
 from services.projection.assessment.values import kind_of, running_period
 from services.projection.exports import printing, workbook
-from services.projection.queries.cache import Answers, Question
+from services.projection.queries.cache import Question, ResponseCache
 from services.projection.queries.facts import facts_of
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
-from services.projection.queries.snapshot import Reader, View
+from services.projection.queries.snapshot import Snapshot, SnapshotReader
 from shared.http.access import Problem, language_in
 from shared.plan.model import Indicator, Plan
 
@@ -49,7 +49,7 @@ Lang = Annotated[
 Facts = Annotated[bool, Query(description="xlsx 附本月事实明细 with the month's facts, in the xlsx")]
 
 
-def briefing(ground: Ground, month: date) -> Body:
+def briefing(ground: AssessmentBasis, month: date) -> Body:
     """Return how every indicator stands on the day asked for, and what has moved since the month before ended."""
     plan = ground.plan
     series: list[Body] = [
@@ -88,7 +88,7 @@ def briefing(ground: Ground, month: date) -> Body:
     }
 
 
-def _indicator(ground: Ground, indicator: Indicator, month: date) -> Body | None:
+def _indicator(ground: AssessmentBasis, indicator: Indicator, month: date) -> Body | None:
     standing = ground.running(indicator, ground.asked.district)
     if standing is None:
         return None
@@ -123,7 +123,7 @@ def _indicator(ground: Ground, indicator: Indicator, month: date) -> Body | None
     }
 
 
-def _change(standing: Standing, before: MonthEnd | None) -> Fraction | None:
+def _change(standing: Assessment, before: MonthEnd | None) -> Fraction | None:
     """Return what came since; in a period's first month all of what adds up came in it."""
     value = standing.worth.value
     if value is None or (before is None and not kind_of(standing.indicator).adds):
@@ -156,7 +156,7 @@ def _month_of(plan: Plan, month: str | None, now: datetime) -> tuple[date, date]
     return first, min(day, first.replace(day=length_of(first)))
 
 
-def routes(answers: Answers, reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
+def routes(answers: ResponseCache, reader: SnapshotReader, clock: Callable[[], datetime]) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["briefing"])
 
@@ -181,10 +181,10 @@ def routes(answers: Answers, reader: Reader, clock: Callable[[], datetime]) -> A
         facts: Facts = False,
     ) -> Response:
         async with reader.view() as view:
-            first, as_of = _month_of(plan_of(view.chart, plan), month, clock())
+            first, as_of = _month_of(plan_of(view.compiled, plan), month, clock())
         language = lang or language_in(request.scope) or "zh"
 
-        async def make(ground: Ground, _view: View) -> Body:
+        async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
             return briefing(ground, first)
 
         question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
@@ -202,12 +202,12 @@ def routes(answers: Answers, reader: Reader, clock: Callable[[], datetime]) -> A
     return router
 
 
-async def _facts(reader: Reader, body: Body, first: date) -> AsyncIterator[Sequence[Body]]:
+async def _facts(reader: SnapshotReader, body: Body, first: date) -> AsyncIterator[Sequence[Body]]:
     """Yield the month's facts, indicator by indicator, as known at the instant of the briefing."""
     as_of, known_at = date.fromisoformat(body["as_of"]), datetime.fromisoformat(body["known_at"])
     async with reader.view() as view:
-        plan = plan_of(view.chart, body["plan"])
-        asked = Asked(as_of, known_at, body["district"])
+        plan = plan_of(view.compiled, body["plan"])
+        asked = Scope(as_of, known_at, body["district"])
         for _, indicator in plan.indicators.values():
             period = running_period(plan, indicator, as_of)
             if period is not None and indicator.basis != "level":

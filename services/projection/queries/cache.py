@@ -13,21 +13,21 @@ from fastapi.routing import APIRoute
 from starlette.responses import StreamingResponse
 from starlette.status import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
-from services.projection.assessment.assessment import Asked, Body, Ground
+from services.projection.assessment.assessment import AssessmentBasis, Body, Scope
 from services.projection.assessment.pace import length_of
 from services.projection.assessment.values import Sums, month_number, place_of
 from services.projection.counting.facts import LOGS
 from services.projection.exports.workbook import csv_headers, csv_lines, rows_at
-from services.projection.queries.parameters import asked_of, plan_of, today
-from services.projection.queries.snapshot import Reader, View
-from shared.contract.events import show_instant
+from services.projection.queries.parameters import plan_of, scope_of, today
+from services.projection.queries.snapshot import Snapshot, SnapshotReader
+from shared.contract.events import format_instant
 from shared.plan.model import Plan
 
 _FILE: Final = "sums.sql"
 _MOST_SUMS: Final = 32
 _MOST_BYTES: Final = 16_000_000
 _NOW: Final = "@now@"
-Make = Callable[[Ground, View], Awaitable[Body]]
+Make = Callable[[AssessmentBasis, Snapshot], Awaitable[Body]]
 
 
 class Heads(Protocol):
@@ -61,7 +61,7 @@ class _Kept(NamedTuple):
     tag: str
 
     def response(self, now: datetime) -> Response:
-        body = show_instant(now).encode().join(self.parts)
+        body = format_instant(now).encode().join(self.parts)
         # Kept by the browser, asked about each time: 304 while nothing has changed.
         headers = {"ETag": self.tag, "Cache-Control": "private, no-cache"}
         return Response(body, media_type="application/json", headers=headers)
@@ -90,14 +90,14 @@ class Conditional(APIRoute):
         return answer
 
 
-class Answers:
+class ResponseCache:
     """Answers questions; the bytes of an answer are kept until a checkpoint, a head, the plans or the targets change.
 
     Every question first asks the database whether they have, so an answer is never older than the question. Those that
     come together ask once.
     """
 
-    def __init__(self, reader: Reader, heads: Heads, sums: "KeptSums", clock: Callable[[], datetime]) -> None:
+    def __init__(self, reader: SnapshotReader, heads: Heads, sums: "KeptSums", clock: Callable[[], datetime]) -> None:
         self._reader, self._heads, self._sums, self._clock = reader, heads, sums, clock
         self._state: object = None
         self._answers: dict[object, _Kept] = {}
@@ -133,10 +133,10 @@ class Answers:
 
     async def _make(self, question: Question, key: object, make: Make, now: datetime) -> _Kept:
         async with self._reader.view() as view:
-            plan = plan_of(view.chart, question.plan)
-            asked = asked_of(plan, question.as_of, question.known_at, question.district, now)
+            plan = plan_of(view.compiled, question.plan)
+            asked = scope_of(plan, question.as_of, question.known_at, question.district, now)
             sums = await self._sums.read(view, plan, asked, question.indicator)
-            ground = Ground(plan, view.chart, await view.targets(plan), sums, asked)
+            ground = AssessmentBasis(plan, view.compiled, await view.targets(plan), sums, asked)
             body = {"plan": plan.id} | asked.shown() | await make(ground, view)
         if question.known_at is None:
             body["known_at"] = _NOW
@@ -173,7 +173,7 @@ def complete_to(rows: Iterable[asyncpg.Record], heads: Heads) -> Body:
             seconds = max(0.0, (head[1] - since).total_seconds()) if behind else 0.0
         shown[service] = {
             "position": position,
-            "recorded_at": show_instant(recorded_at) if recorded_at else None,
+            "recorded_at": format_instant(recorded_at) if recorded_at else None,
             "behind_events": behind,
             "behind_seconds": seconds,
         }
@@ -189,7 +189,7 @@ class KeptSums:
     def __init__(self) -> None:
         self._sums: dict[object, Sums] = {}
 
-    async def read(self, view: View, plan: Plan, asked: Asked, indicator: str | None = None) -> Sums:
+    async def read(self, view: Snapshot, plan: Plan, asked: Scope, indicator: str | None = None) -> Sums:
         """Return the sums of a plan, or of one indicator of it."""
         if asked.as_of < plan.period.first:
             return {}
@@ -202,7 +202,9 @@ class KeptSums:
         kept = self._sums.pop(key, None) or self._sums.get(whole)
         if kept is None:
             numbers = [
-                line.number for line in view.chart.lines if line.plan == plan.id and indicator in (None, line.indicator)
+                line.number
+                for line in view.compiled.lines
+                if line.plan == plan.id and indicator in (None, line.indicator)
             ]
             kept = await _read(view, plan, numbers, as_of, known_at)
         # The last asked for stays longest.
@@ -212,7 +214,7 @@ class KeptSums:
         return kept
 
 
-async def _read(view: View, plan: Plan, numbers: list[int], as_of: date, known_at: datetime | None) -> Sums:
+async def _read(view: Snapshot, plan: Plan, numbers: list[int], as_of: date, known_at: datetime | None) -> Sums:
     sql = view.sql(_FILE)
     sums: dict[tuple[int, int, int], dict[str, list[int]]] = {}
     last = place_of(plan, as_of)

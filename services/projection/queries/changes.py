@@ -17,18 +17,18 @@ from services.projection.queries.parameters import (
     KnownAt,
     PeriodAsked,
     PlanNamed,
-    asked_of,
     indicator_of,
     period_of,
     plan_of,
+    scope_of,
 )
-from services.projection.queries.snapshot import Reader
-from shared.contract.events import show_instant
+from services.projection.queries.snapshot import SnapshotReader
+from shared.contract.events import format_instant
 
 _FILE: Final = "changes.sql"
 
 
-def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
+def routes(reader: SnapshotReader, clock: Callable[[], datetime]) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
@@ -54,13 +54,13 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500, description="每页几行 how many a page")] = 100,
     ) -> Response:
         async with reader.view() as view:
-            found = plan_of(view.chart, plan)
-            asked = asked_of(found, as_of, known_at, district, clock())
+            found = plan_of(view.compiled, plan)
+            asked = scope_of(found, as_of, known_at, district, clock())
             wanted = indicator_of(found, indicator)
             number = period_of(found, wanted, period, asked.as_of)
             rows = await view.connection.fetch(
                 view.sql(_FILE)["changes"],
-                [line.number for line in view.chart.of_indicator[found.id, indicator]],
+                [line.number for line in view.compiled.of_indicator[found.id, indicator]],
                 number,
                 min(asked.as_of, found.period.last),
                 asked.known_at,
@@ -76,7 +76,7 @@ def routes(reader: Reader, clock: Callable[[], datetime]) -> APIRouter:
                 "subject": row["subject"],
                 "district": row["district"],
                 "effective_on": row["effective_on"].isoformat(),
-                "recorded_at": show_instant(row["recorded_at"]),
+                "recorded_at": format_instant(row["recorded_at"]),
                 "cause": row["cause"],
                 "numerator": int(row["num"]),
                 "denominator": int(row["den"]),

@@ -15,15 +15,15 @@ from services.planning.events import (
     RestatementRequested,
     digest_of,
 )
-from services.planning.months import Month, Published, days_of, is_of, month_of
-from services.projection.assessment.assessment import Asked, Body, Ground, number
+from services.planning.months import PlanMonth, PublishedFigures, days_of, is_of, month_of
+from services.projection.assessment.assessment import AssessmentBasis, Body, Scope, number
 from services.projection.assessment.values import running_period
 from services.projection.counting.lines import WHOLE
 from services.projection.queries.cache import Heads, KeptSums
-from services.projection.queries.parameters import NAMED, RESPONSES, District, KnownAt, PlanNamed, asked_of, plan_of
-from services.projection.queries.snapshot import Reader, View
-from shared.contract.events import show_instant
-from shared.deciding.decider import View as Standing
+from services.projection.queries.parameters import NAMED, RESPONSES, District, KnownAt, PlanNamed, plan_of, scope_of
+from services.projection.queries.snapshot import Snapshot, SnapshotReader
+from shared.contract.events import format_instant
+from shared.deciding.decider import View
 from shared.http.access import Problem
 from shared.plan.model import Indicator, Plan
 
@@ -36,7 +36,7 @@ MonthNamed = Annotated[
 ]
 
 
-def figures_of(ground: Ground, sums: Sequence[str | None]) -> list[Figure]:
+def figures_of(ground: AssessmentBasis, sums: Sequence[str | None]) -> list[Figure]:
     """Return every number of a plan on the day asked for, for the whole and each of some districts."""
     return [
         figure
@@ -46,7 +46,7 @@ def figures_of(ground: Ground, sums: Sequence[str | None]) -> list[Figure]:
     ]
 
 
-def _figure(ground: Ground, indicator: Indicator, district: str | None) -> Figure | None:
+def _figure(ground: AssessmentBasis, indicator: Indicator, district: str | None) -> Figure | None:
     standing = ground.running(indicator, district)
     if standing is None:
         return None
@@ -68,7 +68,7 @@ class _Closings:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: SnapshotReader,
         heads: Heads,
         ask: Callable[[bool], Awaitable[Sequence[str]]],
         sums: KeptSums,
@@ -76,24 +76,24 @@ class _Closings:
     ) -> None:
         self._reader, self._heads, self._ask, self._sums, self._clock = reader, heads, ask, sums, clock
 
-    async def ground_of(self, view: View, plan: Plan, asked: Asked) -> Ground:
+    async def ground_of(self, view: Snapshot, plan: Plan, asked: Scope) -> AssessmentBasis:
         sums = await self._sums.read(view, plan, asked)
-        return Ground(plan, view.chart, await view.targets(plan), sums, asked)
+        return AssessmentBasis(plan, view.compiled, await view.targets(plan), sums, asked)
 
     async def figures(self, plan: str, month: str, known_at: str | None) -> Body:
         """Return every number at a month's end, once all that was decided by `known_at` is counted."""
         async with self._reader.view() as view:
-            asked = asked_of(plan_of(view.chart, plan), None, known_at, None, self._clock())
+            asked = scope_of(plan_of(view.compiled, plan), None, known_at, None, self._clock())
         await self._all_counted(asked.known_at)
         async with self._reader.view() as view:
-            found = plan_of(view.chart, plan)
+            found = plan_of(view.compiled, plan)
             last = _last_day(found, month)
-            ground = await self.ground_of(view, found, Asked(last, asked.known_at))
+            ground = await self.ground_of(view, found, Scope(last, asked.known_at))
             figures = figures_of(ground, [None, *(one.code for one in found.districts)])
         if not figures:
             raise Problem(422, "该月没有数据。", "There are no figures for this month.")
         shown = [figure.model_dump(mode="json", exclude_none=True) for figure in figures]
-        told = {"plan": plan, "month": month, "as_of": last.isoformat(), "known_at": show_instant(asked.known_at)}
+        told = {"plan": plan, "month": month, "as_of": last.isoformat(), "known_at": format_instant(asked.known_at)}
         return told | {"figures": shown, "sha256": digest_of(figures)}
 
     async def _all_counted(self, known_at: datetime) -> None:
@@ -119,21 +119,21 @@ class _Closings:
     async def closings(self, plan: str) -> Body:
         """Return the months of a plan that are closed."""
         async with self._reader.view() as view:
-            found = plan_of(view.chart, plan)
-            standing = Standing(await view.decided())
+            found = plan_of(view.compiled, plan)
+            standing = View(await view.decided())
             months = [month_of(found, name, standing) for name in _months(found, standing)]
         return {"plan": plan, "months": [_head(month) for month in months]}
 
     async def closing(self, plan: str, month: str, district: str | None) -> Body:
         """Return a closed month: what was published beside what is known now, and what lies between."""
         async with self._reader.view() as view:
-            found = plan_of(view.chart, plan)
-            asked = asked_of(found, None, None, district, self._clock())
-            if month not in _months(found, standing := Standing(await view.decided())):
+            found = plan_of(view.compiled, plan)
+            asked = scope_of(found, None, None, district, self._clock())
+            if month not in _months(found, standing := View(await view.decided())):
                 raise Problem(404, "这个月还没有关账。", "This month is not closed.")
             closed = month_of(found, month, standing)
             last = closed.published[-1]
-            ground = await self.ground_of(view, found, Asked(closed.last, asked.known_at))
+            ground = await self.ground_of(view, found, Scope(closed.last, asked.known_at))
             live = {(one.indicator, one.district): one for one in figures_of(ground, [district])}
             moves = await _moves(view, found, closed, last, asked)
         figures = [
@@ -146,7 +146,7 @@ class _Closings:
 
 
 def routes(
-    reader: Reader,
+    reader: SnapshotReader,
     heads: Heads,
     ask: Callable[[bool], Awaitable[Sequence[str]]],
     sums: KeptSums,
@@ -196,7 +196,7 @@ def routes(
     return router
 
 
-def _months(plan: Plan, standing: Standing) -> list[str]:
+def _months(plan: Plan, standing: View) -> list[str]:
     """Return the months of a plan that are closed, in order."""
     return sorted({closed.month for closed, _ in standing.of(PeriodClosed) if closed.plan == plan.id})
 
@@ -207,15 +207,15 @@ def _last_day(plan: Plan, month: str) -> date:
     return min(days_of(month)[1], plan.period.last)
 
 
-def _head(month: Month) -> Body:
+def _head(month: PlanMonth) -> Body:
     last = month.published[-1]
     return {
         "month": month.name,
         "as_of": month.last.isoformat(),
         "published": [
             {
-                "known_at": show_instant(one.known_at),
-                "recorded_at": show_instant(one.fact.recorded_at),
+                "known_at": format_instant(one.known_at),
+                "recorded_at": format_instant(one.fact.recorded_at),
                 "by": one.by,
                 "sha256": one.sha256,
                 "request_no": one.request,
@@ -223,7 +223,7 @@ def _head(month: Month) -> Body:
             }
             for one in month.published
         ],
-        "known_at": show_instant(last.known_at),
+        "known_at": format_instant(last.known_at),
         "sha256": last.sha256,
         "overrides": [
             {"districts": list(event.districts), "by": event.by, "why": event.why}
@@ -234,7 +234,7 @@ def _head(month: Month) -> Body:
     }
 
 
-def _why(month: Month, one: Published) -> str | None:
+def _why(month: PlanMonth, one: PublishedFigures) -> str | None:
     asked = month.requests.get(one.request or "")
     return asked.event.why if asked is not None and isinstance(asked.event, RestatementRequested) else None
 
@@ -251,11 +251,13 @@ class _Moved:
 _NOTHING: Final = _Moved()
 
 
-async def _moves(view: View, plan: Plan, month: Month, last: Published, asked: Asked) -> dict[str, _Moved]:
+async def _moves(
+    view: Snapshot, plan: Plan, month: PlanMonth, last: PublishedFigures, asked: Scope
+) -> dict[str, _Moved]:
     """Return what the ledger learned after the pinned instant about days up to the month's end."""
     lines: Mapping[int, tuple[str, int]] = {
         line.number: (line.indicator, running_period(plan, plan.indicators[line.indicator][1], month.last) or WHOLE)
-        for line in view.chart.lines
+        for line in view.compiled.lines
         if line.plan == plan.id
     }
     rows = await view.connection.fetch(
@@ -280,7 +282,7 @@ async def _moves(view: View, plan: Plan, month: Month, last: Published, asked: A
                     "service": row["service"], "position": row["position"], "id": row["event_id"],
                     "type": row["type"], "subject": row["subject"], "report_source": row["report_source"],
                     "report_id": row["report_id"], "counted_on": row["counted_on"].isoformat(),
-                    "recorded_at": show_instant(row["recorded_at"]),
+                    "recorded_at": format_instant(row["recorded_at"]),
                 }
             )  # fmt: skip
     return found

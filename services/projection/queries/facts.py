@@ -11,7 +11,7 @@ import orjson
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
-from services.projection.assessment.assessment import Asked, Body, show_period
+from services.projection.assessment.assessment import Body, Scope, show_period
 from services.projection.assessment.values import Cell, bounds
 from services.projection.exports.workbook import csv_headers, csv_lines
 from services.projection.queries.cache import KeptSums
@@ -26,14 +26,14 @@ from services.projection.queries.parameters import (
     MonthAsked,
     PeriodAsked,
     PlanNamed,
-    asked_of,
     days_of,
     indicator_of,
     period_of,
     plan_of,
+    scope_of,
 )
-from services.projection.queries.snapshot import Reader, View
-from shared.contract.events import show_instant
+from services.projection.queries.snapshot import Snapshot, SnapshotReader
+from shared.contract.events import format_instant
 from shared.plan.model import Indicator, Plan
 from shared.service.http_reports import Problem
 
@@ -49,7 +49,7 @@ class Place(NamedTuple):
     passed: int = 0
 
 
-def routes(reader: Reader, sums: KeptSums, clock: Callable[[], datetime]) -> APIRouter:
+def routes(reader: SnapshotReader, sums: KeptSums, clock: Callable[[], datetime]) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
@@ -79,8 +79,8 @@ def routes(reader: Reader, sums: KeptSums, clock: Callable[[], datetime]) -> API
     ) -> Response:
         async with contextlib.AsyncExitStack() as stack:
             view = await stack.enter_async_context(reader.view())
-            found = plan_of(view.chart, plan)
-            asked = asked_of(found, as_of, known_at, district, clock())
+            found = plan_of(view.compiled, plan)
+            asked = scope_of(found, as_of, known_at, district, clock())
             wanted = indicator_of(found, indicator)
             number = period_of(found, wanted, period, asked.as_of)
             days = days_of(wanted, month)
@@ -92,7 +92,7 @@ def routes(reader: Reader, sums: KeptSums, clock: Callable[[], datetime]) -> API
                 rows, more = _once(page[:limit]), _next(page, place, limit)
             if month is None:
                 numerator, denominator, _ = Cell(
-                    found, view.chart, wanted, number, district, await sums.read(view, found, asked, wanted.id)
+                    found, view.compiled, wanted, number, district, await sums.read(view, found, asked, wanted.id)
                 ).at()
             else:
                 numerator, denominator = map(int, (await view.connection.fetch(view.sql(_FILE)["sums"], *cell))[0])
@@ -116,7 +116,7 @@ def routes(reader: Reader, sums: KeptSums, clock: Callable[[], datetime]) -> API
 
 
 async def facts_of(
-    view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
+    view: Snapshot, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Scope
 ) -> AsyncIterator[list[Body]]:
     """Yield what each fact adds to a cell, in the order of the days it counts from, some at a time."""
     place = Place(_first(plan, indicator, period, days))
@@ -149,11 +149,11 @@ def _next(page: Sequence[asyncpg.Record], place: Place, limit: int) -> str | Non
 
 
 def _cell(
-    view: View, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Asked
+    view: Snapshot, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Scope
 ) -> tuple[Any, ...]:
     """Return what the queries know a cell by."""
     # Before the plan nothing counts, in levels neither (RULES E13).
-    lines = view.chart.of_indicator[plan.id, indicator.id] if asked.as_of >= plan.period.first else ()
+    lines = view.compiled.of_indicator[plan.id, indicator.id] if asked.as_of >= plan.period.first else ()
     as_of = min(asked.as_of, plan.period.last)
     return [line.number for line in lines], period, as_of, asked.known_at, *days, asked.district
 
@@ -163,7 +163,7 @@ def _from(cell: tuple[Any, ...], place: Place) -> tuple[Any, ...]:
     return lines, period, as_of, known_at, place.day, last, district, place.passed
 
 
-async def _rows(view: View, cell: tuple[Any, ...], place: Place) -> AsyncIterator[list[Body]]:
+async def _rows(view: Snapshot, cell: tuple[Any, ...], place: Place) -> AsyncIterator[list[Body]]:
     cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *_from(cell, place), None)
     while rows := await cursor.fetch(_CHUNK):
         yield [_fact(row) for row in rows]
@@ -184,7 +184,7 @@ def _fact(row: asyncpg.Record) -> Body:
         "on": row["on_day"].isoformat(),
         "district": row["district"],
         "counted_on": row["counted_on"].isoformat() if row["counted_on"] else None,
-        "recorded_at": show_instant(row["recorded_at"]),
+        "recorded_at": format_instant(row["recorded_at"]),
         "report_source": row["report_source"],
         "report_id": row["report_id"],
         "numerator": int(row["num"]),

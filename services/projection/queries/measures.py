@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Response
 
-from services.projection.assessment.assessment import WORST_FIRST, Body, Ground, Standing, count_signals
-from services.projection.queries.cache import Answers, Conditional, Question
+from services.projection.assessment.assessment import WORST_FIRST, Assessment, AssessmentBasis, Body, count_signals
+from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
-from services.projection.queries.snapshot import View
+from services.projection.queries.snapshot import Snapshot
 from shared.plan.model import Measure
 
 
-def routes(answers: Answers) -> APIRouter:
+def routes(answers: ResponseCache) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
-    async def make(ground: Ground, _view: View) -> Body:
-        of_measure: dict[str, list[Standing]] = {measure.id: [] for measure in ground.plan.measures}
+    async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
+        of_measure: dict[str, list[Assessment]] = {measure.id: [] for measure in ground.plan.measures}
         for measure, standing in ground.all_running(ground.asked.district):
             of_measure[measure.id].append(standing)
         shown = {measure.id: _measure(measure, of_measure[measure.id]) for measure in ground.plan.measures}
@@ -59,7 +59,7 @@ def routes(answers: Answers) -> APIRouter:
     return router
 
 
-def _measure(measure: Measure, standings: Sequence[Standing]) -> Body:
+def _measure(measure: Measure, standings: Sequence[Assessment]) -> Body:
     return {
         "id": measure.id,
         "name": measure.name.model_dump(),
@@ -70,5 +70,5 @@ def _measure(measure: Measure, standings: Sequence[Standing]) -> Body:
     }
 
 
-def _worst(standings: Sequence[Standing]) -> str:
+def _worst(standings: Sequence[Assessment]) -> str:
     return min((standing.signal for standing in standings), key=WORST_FIRST.index, default="none")

@@ -6,19 +6,19 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from services.projection.assessment.assessment import (
+    Assessment,
+    AssessmentBasis,
     Body,
-    Ground,
     MonthEnd,
-    Standing,
     number,
     show_indicator,
     show_pace,
     show_standing,
 )
-from services.projection.assessment.pace import Kind
+from services.projection.assessment.pace import IndicatorKind
 from services.projection.assessment.values import kind_of, month_number
-from services.projection.counting.lines import Line, Part, Role, Shape
-from services.projection.queries.cache import Answers, Conditional, Question
+from services.projection.counting.lines import Line, LineShape, Part, UseRole
+from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
@@ -31,14 +31,14 @@ from services.projection.queries.parameters import (
     indicator_of,
     period_of,
 )
-from services.projection.queries.snapshot import View
+from services.projection.queries.snapshot import Snapshot
 from shared.plan.model import Indicator
 
 _FILE: Final = "months.sql"
 _Counted = dict[tuple[int, int], int]  # (part, month) → what is first counted in it
 
 
-def routes(answers: Answers) -> APIRouter:
+def routes(answers: ResponseCache) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
@@ -63,7 +63,7 @@ def routes(answers: Answers) -> APIRouter:
         known_at: KnownAt = None,
         form: FormAsked = "json",
     ) -> Response:
-        async def make(ground: Ground, view: View) -> Body:
+        async def make(ground: AssessmentBasis, view: Snapshot) -> Body:
             found = indicator_of(ground.plan, indicator)
             standing = ground.standing(found, period_of(ground.plan, found, period, ground.asked.as_of), district)
             return {
@@ -79,12 +79,12 @@ def routes(answers: Answers) -> APIRouter:
     return router
 
 
-async def _months(ground: Ground, view: View, standing: Standing) -> list[Body]:
+async def _months(ground: AssessmentBasis, view: Snapshot, standing: Assessment) -> list[Body]:
     kind = kind_of(standing.indicator)
     ends = ground.months(standing)
     counted: _Counted = {}
     if not kind.level and ends:
-        lines = ground.chart.of_indicator[ground.plan.id, standing.indicator.id]
+        lines = ground.compiled.of_indicator[ground.plan.id, standing.indicator.id]
         counted = (
             await _counted(ground, view, standing)
             if any(_may_move(line) for line in lines)
@@ -93,7 +93,7 @@ async def _months(ground: Ground, view: View, standing: Standing) -> list[Body]:
     return [_month(standing.indicator, kind, end, counted) for end in ends]
 
 
-def _month(indicator: Indicator, kind: Kind, end: MonthEnd, counted: _Counted) -> Body:
+def _month(indicator: Indicator, kind: IndicatorKind, end: MonthEnd, counted: _Counted) -> Body:
     month = month_number(end.first)
     numerator, denominator = (counted.get((part, month), 0) for part in Part)
     value: Fraction | None = Fraction(numerator)
@@ -118,12 +118,12 @@ def _month(indicator: Indicator, kind: Kind, end: MonthEnd, counted: _Counted) -
 
 def _may_move(line: Line) -> bool:
     """Tell whether a fact of another month may take over: where what counts can end, or be replaced by a later one."""
-    return line.shape not in (Shape.ONCE, Shape.EACH) or any(
-        use.until is not None or use.role is Role.ENDS for use in line.uses
+    return line.shape not in (LineShape.ONCE, LineShape.EACH) or any(
+        use.until is not None or use.role is UseRole.ENDS for use in line.uses
     )
 
 
-def _as_they_fall(standing: Standing, ends: list[MonthEnd]) -> _Counted:
+def _as_they_fall(standing: Assessment, ends: list[MonthEnd]) -> _Counted:
     found: _Counted = {}
     before = standing.cell.at(month_number(ends[0].first) - 1)
     for end in ends:
@@ -134,8 +134,8 @@ def _as_they_fall(standing: Standing, ends: list[MonthEnd]) -> _Counted:
     return found
 
 
-async def _counted(ground: Ground, view: View, standing: Standing) -> _Counted:
-    lines = ground.chart.of_indicator[ground.plan.id, standing.indicator.id]
+async def _counted(ground: AssessmentBasis, view: Snapshot, standing: Assessment) -> _Counted:
+    lines = ground.compiled.of_indicator[ground.plan.id, standing.indicator.id]
     asked = ground.asked
     rows = await view.connection.fetch(
         view.sql(_FILE)["counted"],

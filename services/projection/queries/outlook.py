@@ -5,20 +5,27 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from services.projection.assessment.assessment import Body, Ground, number, show_forecast, show_indicator, show_standing
+from services.projection.assessment.assessment import (
+    AssessmentBasis,
+    Body,
+    number,
+    show_forecast,
+    show_indicator,
+    show_standing,
+)
 from services.projection.assessment.pace import still_needed
-from services.projection.queries.cache import Answers, Conditional, Question
+from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
-from services.projection.queries.snapshot import View
+from services.projection.queries.snapshot import Snapshot
 
 _STATES: Final = ("reached", "on-course", "short", "not-enough-data")
 
 
-def routes(answers: Answers) -> APIRouter:
+def routes(answers: ResponseCache) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
-    async def make(ground: Ground, _view: View) -> Body:
+    async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
         rows, states = [], Counter[str]()
         for measure, standing in ground.all_running(ground.asked.district):
             forecast = ground.forecast(standing)

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path, Query
 
-from services.projection.assessment.assessment import Asked
+from services.projection.assessment.assessment import Scope
 from services.projection.assessment.values import periods_of
-from services.projection.counting.lines import WHOLE, Chart
+from services.projection.counting.lines import WHOLE, CompiledPlans
 from services.projection.queries.snapshot import NotCountedYet
 from shared.contract.events import SHANGHAI, parse_instant
-from shared.http.openapi import told
+from shared.http.openapi import problem_response
 from shared.plan.model import Indicator, Plan
 from shared.service.http_reports import Problem
 
@@ -34,15 +34,17 @@ AfterPlace = Annotated[str | None, Query(description="上一页的 next the page
 AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
 NAMED: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "没有这个计划或指标 No such plan or indicator"},
-    503: told(NotCountedYet(), "暂时无法查询,按 Retry-After 再问 Nothing can be read now; try again after Retry-After"),
+    503: problem_response(
+        NotCountedYet(), "暂时无法查询,按 Retry-After 再问 Nothing can be read now; try again after Retry-After"
+    ),
 }
 RESPONSES: Final = NAMED | {422: {"description": "参数不正确 A parameter is wrong"}}
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
-def plan_of(chart: Chart, plan: str) -> Plan:
+def plan_of(compiled: CompiledPlans, plan: str) -> Plan:
     """Return a plan by its id."""
-    found = chart.plans.get(plan)
+    found = compiled.plans.get(plan)
     if found is None:
         raise Problem(404, "没有这个计划。", "There is no such plan.")
     return found
@@ -61,7 +63,7 @@ def today(now: datetime) -> date:
     return now.astimezone(SHANGHAI).date()
 
 
-def asked_of(plan: Plan, as_of: str | None, known_at: str | None, district: str | None, now: datetime) -> Asked:
+def scope_of(plan: Plan, as_of: str | None, known_at: str | None, district: str | None, now: datetime) -> Scope:
     """Read the day, the instant and the district; raises Problem."""
     day = today(now)
     if as_of is not None:
@@ -80,7 +82,7 @@ def asked_of(plan: Plan, as_of: str | None, known_at: str | None, district: str 
         instant = parsed
     if district is not None and district not in plan.district_codes:
         raise Problem(422, "district 不是该计划的区划代码。", "district is none of this plan's codes.")
-    return Asked(day, instant, district)
+    return Scope(day, instant, district)
 
 
 def period_of(plan: Plan, indicator: Indicator, period: str | None, as_of: date) -> int:

@@ -7,11 +7,11 @@ import orjson
 from fastapi import APIRouter, Response
 
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
-from services.projection.queries.snapshot import Reader
+from services.projection.queries.snapshot import SnapshotReader
 from shared.plan.model import Plan
 
 
-def routes(reader: Reader) -> APIRouter:
+def routes(reader: SnapshotReader) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/v1/plans", tags=["plans"])
 
@@ -23,7 +23,7 @@ def routes(reader: Reader) -> APIRouter:
     )
     async def get_plans() -> Response:
         async with reader.view() as view:
-            return _json({"plans": [_summary(plan) for plan in view.chart.plans.values()]})
+            return _json({"plans": [_summary(plan) for plan in view.compiled.plans.values()]})
 
     @router.get(
         "/{plan}",
@@ -36,7 +36,7 @@ def routes(reader: Reader) -> APIRouter:
     )
     async def get_plan(plan: PlanNamed) -> Response:
         async with reader.view() as view:
-            return _json(plan_of(view.chart, plan).model_dump(mode="json", by_alias=True))
+            return _json(plan_of(view.compiled, plan).model_dump(mode="json", by_alias=True))
 
     return router
 

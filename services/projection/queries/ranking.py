@@ -5,9 +5,16 @@ from fractions import Fraction
 
 from fastapi import APIRouter, Response
 
-from services.projection.assessment.assessment import Body, Ground, Standing, number, show_indicator, show_standing
+from services.projection.assessment.assessment import (
+    Assessment,
+    AssessmentBasis,
+    Body,
+    number,
+    show_indicator,
+    show_standing,
+)
 from services.projection.assessment.values import kind_of, month_number
-from services.projection.queries.cache import Answers, Conditional, Question
+from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
@@ -19,11 +26,11 @@ from services.projection.queries.parameters import (
     indicator_of,
     period_of,
 )
-from services.projection.queries.snapshot import View
+from services.projection.queries.snapshot import Snapshot
 from shared.plan.model import District
 
 
-def routes(answers: Answers) -> APIRouter:
+def routes(answers: ResponseCache) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
@@ -46,7 +53,7 @@ def routes(answers: Answers) -> APIRouter:
         known_at: KnownAt = None,
         form: FormAsked = "json",
     ) -> Response:
-        async def make(ground: Ground, _view: View) -> Body:
+        async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
             found = indicator_of(ground.plan, indicator)
             number_ = period_of(ground.plan, found, period, ground.asked.as_of)
             whole = ground.standing(found, number_, None)
@@ -62,7 +69,7 @@ def routes(answers: Answers) -> APIRouter:
     return router
 
 
-def _rank(ground: Ground, whole: Standing) -> Body:
+def _rank(ground: AssessmentBasis, whole: Assessment) -> Body:
     standings = [ground.standing(whole.indicator, whole.period, one.code) for one in ground.plan.districts]
     day = min(ground.asked.as_of, whole.course.last)
     last_month = month_number(day) - 1
@@ -91,7 +98,7 @@ def _ranks(values: Sequence[Fraction | None]) -> list[int | None]:
 
 
 def _row(
-    whole: Standing, standing: Standing, district: District, rank: int | None, old_rank: int | None, last_month: int
+    whole: Assessment, standing: Assessment, district: District, rank: int | None, old_rank: int | None, last_month: int
 ) -> Body:
     value, old = standing.worth.value, standing.cell.at(last_month).value
     share = None

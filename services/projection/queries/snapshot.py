@@ -11,7 +11,7 @@ import orjson
 
 from services.planning.events import LANGUAGE
 from services.projection.assessment.targets import Targets
-from services.projection.counting.lines import Chart
+from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.store import of_generation, read_plans
 from shared.contract.events import Fact
 from shared.deciding.unit_of_work import decode_fact
@@ -35,7 +35,7 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class View:
+class Snapshot:
     """One snapshot of one generation: what is read with it fits together.
 
     `state` differs whenever anything that is read may; `checkpoints`: how far each log is counted, by service.
@@ -44,7 +44,7 @@ class View:
     connection: _Connection
     state: State
     checkpoints: Sequence[asyncpg.Record]
-    chart: Chart
+    compiled: CompiledPlans
     kept: _Kept
 
     @property
@@ -91,11 +91,11 @@ _AWAY: Final = Problem(
 
 
 @dataclass(slots=True)
-class Reader:
+class SnapshotReader:
     """Opens views; the plans are read again only when they have changed."""
 
     pool: asyncpg.Pool
-    _charts: dict[tuple[int, int], tuple[Chart, _Kept]] = field(default_factory=dict)
+    _charts: dict[tuple[int, int], tuple[CompiledPlans, _Kept]] = field(default_factory=dict)
     _asking: asyncio.Task[State] | None = None
     _next: asyncio.Task[State] | None = None
 
@@ -117,7 +117,7 @@ class Reader:
                 return (await _state(connection))[0]
 
     @contextlib.asynccontextmanager
-    async def view(self) -> AsyncIterator[View]:
+    async def view(self) -> AsyncIterator[Snapshot]:
         """Open a snapshot; raises Problem when there is nothing to read or the database is away."""
         with _told():
             async with (
@@ -127,9 +127,9 @@ class Reader:
                 state, checkpoints = await _state(connection)
                 key = state[:2]
                 if key not in self._charts:
-                    chart = Chart(read_plans(await connection.fetchval(_PLANS, state[0])))
-                    self._charts = {key: (chart, _Kept())}
-                yield View(connection, state, checkpoints, *self._charts[key])
+                    compiled = CompiledPlans(read_plans(await connection.fetchval(_PLANS, state[0])))
+                    self._charts = {key: (compiled, _Kept())}
+                yield Snapshot(connection, state, checkpoints, *self._charts[key])
 
 
 async def _state(connection: _Connection) -> tuple[State, Sequence[asyncpg.Record]]:

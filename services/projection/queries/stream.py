@@ -13,7 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.projection.queries.cache import Heads, complete_to
 from services.projection.queries.parameters import NAMED, PlanNamed
-from services.projection.queries.snapshot import Reader
+from services.projection.queries.snapshot import SnapshotReader
 from services.projection.receipts.query import heard
 from shared.contract.events import SHANGHAI
 from shared.service.http_reports import Problem
@@ -34,10 +34,10 @@ class Beat:
     behind: int | None
 
 
-class Pulse:
+class CheckpointWatch:
     """Looks at the checkpoints while anybody listens."""
 
-    def __init__(self, reader: Reader, heads: Heads, clock: Callable[[], datetime]) -> None:
+    def __init__(self, reader: SnapshotReader, heads: Heads, clock: Callable[[], datetime]) -> None:
         self._reader = reader
         self._heads = heads
         self._clock = clock
@@ -66,7 +66,7 @@ class Pulse:
         behind = [one["behind_events"] for one in complete_to(view.checkpoints, self._heads).values()]
         return Beat(
             (view.state, receipts),
-            frozenset(view.chart.plans),
+            frozenset(view.compiled.plans),
             self._clock().astimezone(SHANGHAI).date().isoformat(),
             None if None in behind else sum(behind),
         )
@@ -98,14 +98,14 @@ class Pulse:
                 self._beat = None
 
 
-def routes(reader: Reader, pulse: Pulse) -> APIRouter:
+def routes(reader: SnapshotReader, pulse: CheckpointWatch) -> APIRouter:
     """Return the stream that an open page follows."""
     router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
     async def known(plan: PlanNamed) -> str:
         pulse.admit()  # here, since a stream that has begun can answer no problem
         async with reader.view() as view:
-            if plan not in view.chart.plans:
+            if plan not in view.compiled.plans:
                 raise Problem(404, "没有这个计划。", "There is no such plan.")
         return plan
 

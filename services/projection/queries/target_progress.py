@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Response
 
-from services.projection.assessment.assessment import Body, Ground, show_indicator, show_pace, show_standing
+from services.projection.assessment.assessment import AssessmentBasis, Body, show_indicator, show_pace, show_standing
 from services.projection.assessment.values import periods_of
-from services.projection.queries.cache import Answers, Conditional, Question
+from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
-from services.projection.queries.snapshot import View
+from services.projection.queries.snapshot import Snapshot
 
 
-def progress(ground: Ground) -> list[Body]:
+def progress(ground: AssessmentBasis) -> list[Body]:
     """Return the progress of every indicator, by the rules of VOCABULARY 4 and 5 and RULES E."""
     plan, asked = ground.plan, ground.asked
     return [
@@ -25,11 +25,11 @@ def progress(ground: Ground) -> list[Body]:
     ]
 
 
-def routes(answers: Answers) -> APIRouter:
+def routes(answers: ResponseCache) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["progress"], route_class=Conditional)
 
-    async def make(ground: Ground, _view: View) -> Body:
+    async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
         return {"indicators": progress(ground)}
 
     @router.get(

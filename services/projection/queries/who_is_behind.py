@@ -5,26 +5,26 @@ from fractions import Fraction
 from fastapi import APIRouter, Response
 
 from services.projection.assessment.assessment import (
+    Assessment,
+    AssessmentBasis,
     Body,
-    Ground,
-    Standing,
     count_signals,
     number,
     show_indicator,
     show_standing,
 )
 from services.projection.assessment.pace import still_needed
-from services.projection.queries.cache import Answers, Conditional, Question
+from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
-from services.projection.queries.snapshot import View
+from services.projection.queries.snapshot import Snapshot
 from shared.plan.model import Measure
 
 
-def routes(answers: Answers) -> APIRouter:
+def routes(answers: ResponseCache) -> APIRouter:
     """Return the route."""
     router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
-    async def make(ground: Ground, _view: View) -> Body:
+    async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
         asked = ground.asked.district
         places = [asked] if asked else [None, *(district.code for district in ground.plan.districts)]
         found = [one for place in places for one in ground.all_running(place, aimed=True)]
@@ -58,12 +58,12 @@ def routes(answers: Answers) -> APIRouter:
     return router
 
 
-def _ratio(standing: Standing) -> Fraction:
+def _ratio(standing: Assessment) -> Fraction:
     value, expected = standing.worth.value, standing.expected
     return value / expected if value is not None and expected else Fraction(1)
 
 
-def _row(ground: Ground, measure: Measure, standing: Standing) -> Body:
+def _row(ground: AssessmentBasis, measure: Measure, standing: Assessment) -> Body:
     gap = standing.gap
     goal, value = standing.goal, standing.worth.value
     needed = still_needed(goal, value, standing.course, standing.day) if goal else None

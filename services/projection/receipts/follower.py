@@ -16,7 +16,7 @@ import structlog
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.projection.counting import store
-from services.projection.counting.log_reader import again_and_again
+from services.projection.counting.log_reader import retry_forever
 from shared.contract.events import SHANGHAI, parse_instant
 from shared.kafka.clients import Broker
 from shared.log.event_store import UNAVAILABLE, read_queries
@@ -122,7 +122,7 @@ class ReceiptFollower:
 
     async def run(self) -> None:
         """Follow until cancelled; when the database or the broker is away, pause and start again from what is kept."""
-        await again_and_again(self._attempt)
+        await retry_forever(self._attempt)
 
     async def _attempt(self) -> None:
         try:

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from shared.http.access import Problem, caller_of
-from shared.http.openapi import told
+from shared.http.openapi import problem_response
 from shared.service.http_reports import IdNamed, SourceNamed
 
 
@@ -31,7 +31,9 @@ def routes(services: Mapping[str, str], client: httpx.AsyncClient) -> APIRouter:
         responses={
             404: {"description": "没有收到过 No such report was received"},
             422: {"description": "参数不正确 A parameter is wrong"},
-            503: told(_no_answer("recruitment"), "有的服务没有应答 A service does not answer; see Retry-After"),
+            503: problem_response(
+                _no_answer("recruitment"), "有的服务没有应答 A service does not answer; see Retry-After"
+            ),
         },
     )
     async def get_receipts(request: Request, source: SourceNamed, id: IdNamed) -> Response:

@@ -11,8 +11,8 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.projection.queries.parameters import RESPONSES
-from services.projection.queries.snapshot import Reader
-from shared.contract.remedies import fix_of
+from services.projection.queries.snapshot import SnapshotReader
+from shared.contract.remedies import remedy_of
 from shared.http.access import Problem, caller_of
 from shared.log.event_store import read_queries
 
@@ -43,17 +43,17 @@ def counted(rows: Iterable[Mapping[str, Any] | asyncpg.Record]) -> Body:
             {"type": name or None, "statuses": dict(types[name])}
             for name in sorted(types, key=lambda name: (-types[name].total(), name))
         ],
-        "reasons": [{"code": code, "reports": number, "fix": fix_of(code)} for code, number in codes.most_common()],
+        "reasons": [{"code": code, "reports": number, "fix": remedy_of(code)} for code, number in codes.most_common()],
     }
 
 
 def shown(body: str) -> Body:
     """Return a receipt with the fix beside each of its reasons."""
     receipt: Body = orjson.loads(body)
-    return receipt | {"reasons": [reason | {"fix": fix_of(reason["code"])} for reason in receipt["reasons"]]}
+    return receipt | {"reasons": [reason | {"fix": remedy_of(reason["code"])} for reason in receipt["reasons"]]}
 
 
-def routes(reader: Reader) -> APIRouter:
+def routes(reader: SnapshotReader) -> APIRouter:
     """Return the route that answers for the reports of one district."""
     router = APIRouter(prefix="/v1/districts", tags=["receipts"])
 
@@ -84,7 +84,7 @@ def routes(reader: Reader) -> APIRouter:
             raise Problem(422, "after 应为上一页的 next。", "after must be the next of the page before.")
         asked = (_known(district), _day(day), _text(type), status, _text(code))
         async with reader.view() as view:
-            if district not in {code for plan in view.chart.plans.values() for code in plan.district_codes}:
+            if district not in {code for plan in view.compiled.plans.values() for code in plan.district_codes}:
                 raise Problem(404, "没有这个区划代码。", "There is no such district.")
             counts = counted(await view.connection.fetch(_SQL["counts"], *asked))
             rows = await view.connection.fetch(_SQL["page"], *asked, int(after) if after else _LAST, limit + 1)
