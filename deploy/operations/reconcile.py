@@ -31,7 +31,8 @@ from services.projection.counting import store
 from services.projection.counting.facts import LogFact, decode
 from services.projection.counting.lines import CompiledPlans
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
-from shared.log.event_store import UNAVAILABLE, read_queries
+from shared.log.event_store import read_queries
+from shared.observability.unavailable import UNAVAILABLE
 
 _SQL: Final = read_queries("deploy.operations", "reconcile.sql")
 _MOST: Final = 2_000

@@ -34,11 +34,12 @@ from shared.http import client as outgoing
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
 from shared.http.openapi import problem_response
-from shared.log.event_store import UNAVAILABLE
+from shared.http.problems import Problem
+from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans, read_plan
 from shared.plan.model import Indicator, Plan, Target
 from shared.process.process import Settings
-from shared.service.http_reports import AWAY, Problem, ReportIntake, Routes
+from shared.service.http_reports import AWAY, ReportIntake, Routes
 
 Body = dict[str, Any]
 _LARGEST: Final = 1024 * 1024

@@ -20,11 +20,11 @@ from services.projection.counting.projector import Projector
 from services.projection.counting.rebuild import RebuildBehind, rebuild
 from services.projection.receipts.follower import ReceiptFollower
 from shared.http import client as outgoing
-from shared.log.event_store import UNAVAILABLE
 from shared.log.migrate import check, connect, migrate, unreachable
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
+from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans
 from shared.process.process import Settings, add_probes, command_line, serve, until
 

@@ -35,10 +35,10 @@ from services.projection.receipts import lookup
 from services.projection.receipts import query as district_receipts
 from shared.contract.events import parse_instant
 from shared.http.openapi import describe
+from shared.http.problems import answer_problems
 from shared.observability.health import Health
 from shared.observability.metrics import Metrics, NotWell, Reading, Since
 from shared.process.process import add_probes, end_process_if_failed
-from shared.service.http_reports import answer_problems
 
 _LATE_SECONDS = 60.0
 _log = structlog.get_logger()

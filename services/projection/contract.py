@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi import Path as Named
 from starlette.responses import FileResponse, Response
 
-from shared.http.access import Problem
 from shared.http.openapi import problem_response
+from shared.http.problems import Problem
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 _SCHEMA: Final = re.compile(r"[a-z]+\.[a-z0-9-]+\.v[1-9][0-9]*\.json")

@@ -8,7 +8,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
-from shared.service.http_reports import Problem
+from shared.http.problems import Problem
 
 STATIC: Final = Path(__file__).parent / "static"
 _POLICY: Final = (

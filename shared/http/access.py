@@ -1,21 +1,18 @@
 """Decides who is let in over HTTP, what for and how often, and what no answer may be without."""
 
 import math
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import orjson
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
 
 from shared.contract.decoder import Channel
 from shared.http.api_keys import Key, KeyRing, Role
+from shared.http.problems import Problem, language_in, problem_of
 from shared.observability.health import Health
 
 Scope = MutableMapping[str, Any]
@@ -23,7 +20,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Language = Literal["zh", "en"]
 
 # Health is for whoever watches; it says nothing of a report or a person.
 PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -40,7 +36,6 @@ PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/v1/log"): frozenset({Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
     ("GET", ""): frozenset(Role),
 }
-_LANGUAGE: Final = re.compile(r"(zh|en)(-[a-z0-9-]+)?")
 _CALLER: Final = "skillplan.caller"
 _BURST: Final = 1000  # a whole batch (RULES A16)
 # An answer is data unless it says otherwise itself, as the pages do.
@@ -55,60 +50,6 @@ _HEADERS: Final = [
     ),
 ]
 _log = structlog.get_logger()
-
-
-class Problem(Exception):
-    """An error that is not about one event, answered as problem+json."""
-
-    def __init__(self, status: int, zh: str, en: str, **headers: str) -> None:
-        super().__init__(en)
-        self.status, self.zh, self.en = status, zh, en
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-    def body(self, language: Language | None = None) -> bytes:
-        """Return it as RFC 9457 wants it: said in the language of who asks, in both where that is not known."""
-        said = {"zh": self.zh, "en": self.en}.get(language or "", f"{self.zh} {self.en}")
-        shown = {"type": "about:blank", "status": self.status, "title": said, "detail": said, "zh": self.zh,
-                 "en": self.en}  # fmt: skip
-        return orjson.dumps(shown)
-
-    def response(self, language: Language | None) -> Response:
-        """Return it as an answer."""
-        headers = self.headers if language is None else {**self.headers, "content-language": language}
-        return Response(self.body(language), self.status, headers, "application/problem+json")
-
-
-_TEXTS: Final = {
-    400: ("请求无法读懂。", "The request cannot be understood."),
-    404: ("没有这个地址。", "There is nothing at this address."),
-    405: ("这个地址不支持该方法。", "This address does not take this method."),
-    500: ("服务内部错误,已记录。", "An error of ours; it has been logged."),
-}
-
-
-def problem_of(status: int, **headers: str) -> Problem:
-    """Return the problem of a status that needs no explanation of its own."""
-    return Problem(status, *_TEXTS.get(status, ("请求无法处理。", "The request cannot be handled.")), **headers)
-
-
-def language_of(accepted: str | None) -> Language | None:
-    """Return which of the two languages Accept-Language likes best; None where it says neither (RFC 9110, 12.5.4)."""
-    best: tuple[float, Language | None] = (0.0, None)
-    for part in (accepted or "").split(","):
-        tag, _, weight = part.strip().partition(";")
-        found = _LANGUAGE.fullmatch(tag.strip().lower())
-        try:
-            liked = float(weight.strip().removeprefix("q=") or 1)
-        except ValueError:
-            continue
-        if found is not None and liked > best[0]:
-            best = (liked, "en" if found[1] == "en" else "zh")
-    return best[1]
-
-
-def language_in(scope: Scope) -> Language | None:
-    """Return which of the two a request asks for."""
-    return language_of(Headers(scope=scope).get("accept-language"))
 
 
 class TokenBucket:

@@ -8,7 +8,8 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI
 
-from shared.http.access import NO_KEY, NOT_ALLOWED, Problem, is_open, too_often
+from shared.http.access import NO_KEY, NOT_ALLOWED, is_open, too_often
+from shared.http.problems import Problem
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "docs" / "api"
 PROBLEM: Final = "application/problem+json"

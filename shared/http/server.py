@@ -16,7 +16,8 @@ from typing import Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from shared.http.access import App, Problem, problem_of
+from shared.http.access import App
+from shared.http.problems import Problem, problem_of
 from shared.observability.health import ConfigurationError
 
 _MOST_HEADERS: Final = 100

@@ -12,31 +12,13 @@ from typing import Any, Final
 import asyncpg
 
 from shared.contract.events import Fact, ReportKey
+from shared.observability.unavailable import UNAVAILABLE, DatabaseNotReady
 
 _TICK: Final = timedelta(microseconds=1)
 
 
-class NotCompared(Exception):
+class NotCompared(DatabaseNotReady):
     """The log was not compared with its topic since the database was restored or started: decide nothing (0020)."""
-
-
-# What tells that the database is away, not that a statement is wrong: pause, answer 503, try again.
-UNAVAILABLE: Final = (
-    OSError,
-    NotCompared,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg says when a connection is lost between two of its own states
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DiskFullError,
-    asyncpg.OutOfMemoryError,
-    asyncpg.QueryCanceledError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
 
 
 def read_queries(package: str, file: str) -> dict[str, str]:

@@ -15,9 +15,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from shared.contract.events import format_instant
 from shared.kafka.clients import Broker
 from shared.kafka.topic_reader import TopicReader
-from shared.log.event_store import UNAVAILABLE, read_queries
+from shared.log.event_store import read_queries
 from shared.observability import tracing
 from shared.observability.health import Health
+from shared.observability.unavailable import UNAVAILABLE
 
 _SQL: Final = read_queries("shared.log", "outbox_relay.sql")
 _PAGE: Final = 2000

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from shared.log.event_store import UNAVAILABLE
 from shared.observability.health import Health
+from shared.observability.unavailable import UNAVAILABLE
 
 # What is read off somewhere, as opposed to what happens and is counted: name → meaning, and labels.
 READINGS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {

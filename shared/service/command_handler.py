@@ -12,9 +12,10 @@ from shared.contract.events import Fact, Language, NotUnderstood, Report
 from shared.contract.shapes import Person
 from shared.deciding.decider import Domain
 from shared.deciding.unit_of_work import Answer, UnitOfWork, decode_fact
-from shared.log.event_store import UNAVAILABLE, EventStore, Head, Transaction
+from shared.log.event_store import EventStore, Head, Transaction
 from shared.log.sealing import Seal
 from shared.observability.tracing import Tracing, trace_id
+from shared.observability.unavailable import UNAVAILABLE
 
 _log = structlog.get_logger()
 

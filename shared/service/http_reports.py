@@ -10,9 +10,6 @@ from typing import Annotated, Any, Final, TypeVar
 import orjson
 import structlog
 from fastapi import APIRouter, FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from shared.contract import rules
 from shared.contract.cloudevents import (
@@ -25,12 +22,13 @@ from shared.contract.cloudevents import (
 )
 from shared.contract.events import NotUnderstood, Report
 from shared.deciding.unit_of_work import Answer
-from shared.http.access import Caller, Problem, caller_of, language_in, problem_of
+from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
 from shared.http.openapi import describe, problem_response
+from shared.http.problems import Problem, answer_problems
 from shared.http.server import SLOW
-from shared.log.event_store import UNAVAILABLE
 from shared.observability.tracing import HEADER
+from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
 from shared.service.command_handler import CommandHandler
 
@@ -43,7 +41,6 @@ _BODIES: Final = {STRUCTURED: {"schema": _EVENT}, BATCH: {"schema": {"type": "ar
 _STATUS: Final = {"accepted": 200, "duplicate": 200, "waiting": 202}
 _log = structlog.get_logger()
 
-__all__ = ["AWAY", "GroupCommit", "Problem", "answer_problems", "create_app"]
 Arrived = Report | NotUnderstood
 T = TypeVar("T")
 
@@ -285,32 +282,6 @@ def create_app(
     if routes is not None:
         app.include_router(routes(desk))
     return app
-
-
-def answer_problems(app: FastAPI) -> None:
-    """Answer every error as problem+json in both languages; a text never quotes what was sent."""
-
-    @app.exception_handler(Problem)
-    async def problem(request: Request, error: Problem) -> Response:
-        return error.response(language_in(request.scope))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        names = ", ".join(sorted({str(fault["loc"][-1]) for fault in error.errors()}))
-        problem_response = Problem(422, f"请求参数缺失或不正确:{names}。", f"Missing or wrong in the request: {names}.")
-        return problem_response.response(language_in(request.scope))
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        return problem_of(error.status_code, **dict(error.headers or {})).response(language_in(request.scope))
-
-    @app.exception_handler(ClientDisconnect)
-    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
-        return problem_of(408).response(None)  # nobody is there to read it
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _error: Exception) -> Response:
-        return problem_of(500).response(language_in(request.scope))
 
 
 async def _ask(query: Awaitable[T]) -> T:

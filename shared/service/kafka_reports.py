@@ -17,8 +17,8 @@ import structlog
 from faust.types import EventT
 
 from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker, patch_clients
-from shared.log.event_store import UNAVAILABLE
 from shared.observability.health import Health
+from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
 
 # Faust looks so often whether something has come, all day long.

@@ -24,13 +24,14 @@ from shared.deciding.decider import Domain
 from shared.deciding.unit_of_work import Answer
 from shared.http.api_keys import Role
 from shared.kafka.topic_reader import TopicReader
-from shared.log.event_store import UNAVAILABLE, EventStore, NotCompared, foreign_keys, open_pool
+from shared.log.event_store import EventStore, NotCompared, foreign_keys, open_pool
 from shared.log.migrate import check, connect, migrate
 from shared.log.outbox_relay import Relay
 from shared.log.sealing import Seal
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics, Reading
 from shared.observability.tracing import Tracing
+from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans
 from shared.plan.model import Plan
 from shared.process.process import Settings, add_probes, command_line, end_process_if_failed, serve, until

@@ -21,7 +21,7 @@ from docs.generators.pages import LANGUAGES
 from services.projection.contract import add_contract
 from shared.contract.events import Fact, NotUnderstood
 from shared.deciding import receipts
-from shared.service.http_reports import answer_problems
+from shared.http.problems import answer_problems
 from tests.conftest import ROOT
 from tests.harness.languages import DISTRICTS, RECEIVED, SAMPLES, decode, understood
 

@@ -19,7 +19,7 @@ from services.projection.counting.lines import WHOLE, CompiledPlans, Part
 from services.projection.exports.printing import TEXTS, page
 from services.projection.exports.workbook import csv_lines, workbook
 from services.projection.queries.briefing import briefing
-from shared.http.access import language_of
+from shared.http.problems import language_of
 from shared.plan.loading import load_plan
 from tests.harness.cells import sums_of
 

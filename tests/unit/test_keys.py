@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from shared.contract.decoder import Channel
-from shared.http.access import PERMISSIONS, Caller, Problem, TokenBucket
+from shared.http.access import PERMISSIONS, Caller, TokenBucket
 from shared.http.api_keys import KeyFile, KeyFileError, KeyRing, Role
+from shared.http.problems import Problem
 
 PEPPER = "5e" * 32
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 
 from services.projection.queries import stream
 from services.projection.queries.snapshot import SnapshotReader
-from shared.service.http_reports import Problem
+from shared.http.problems import Problem
 
 
 class Checkpoints:

@@ -16,9 +16,9 @@ from services.projection.counting.rebuild import rebuild
 from services.projection.counting.store import Ledger, OtherWriter, Switched, of_generation
 from shared.contract.events import SERVICES
 from shared.kafka.clients import Broker
-from shared.log.event_store import UNAVAILABLE
 from shared.observability.metrics import Metrics, Reading
 from shared.observability.tracing import Tracing
+from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import load_plans
 from shared.process.process import end_process_if_failed
 

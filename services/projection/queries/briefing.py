@@ -28,7 +28,7 @@ from services.projection.queries.cache import Question, ResponseCache
 from services.projection.queries.facts import facts_of
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
 from services.projection.queries.snapshot import Snapshot, SnapshotReader
-from shared.http.access import Problem, language_in
+from shared.http.problems import Problem, language_in
 from shared.plan.model import Indicator, Plan
 
 _DAY: Final = timedelta(days=1)

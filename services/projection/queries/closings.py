@@ -24,7 +24,7 @@ from services.projection.queries.parameters import NAMED, RESPONSES, District, K
 from services.projection.queries.snapshot import Snapshot, SnapshotReader
 from shared.contract.events import format_instant
 from shared.deciding.decider import View
-from shared.http.access import Problem
+from shared.http.problems import Problem
 from shared.plan.model import Indicator, Plan
 
 _FILE: Final = "closings.sql"

@@ -34,8 +34,8 @@ from services.projection.queries.parameters import (
 )
 from services.projection.queries.snapshot import Snapshot, SnapshotReader
 from shared.contract.events import format_instant
+from shared.http.problems import Problem
 from shared.plan.model import Indicator, Plan
-from shared.service.http_reports import Problem
 
 _FILE: Final = "facts.sql"
 _CHUNK: Final = 2000

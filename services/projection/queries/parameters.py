@@ -12,8 +12,8 @@ from services.projection.counting.lines import WHOLE, CompiledPlans
 from services.projection.queries.snapshot import NotCountedYet
 from shared.contract.events import SHANGHAI, parse_instant
 from shared.http.openapi import problem_response
+from shared.http.problems import Problem
 from shared.plan.model import Indicator, Plan
-from shared.service.http_reports import Problem
 
 PlanNamed = Annotated[str, Path(description="计划编号 the plan's id")]
 IndicatorNamed = Annotated[str, Path(description="指标编号 the indicator's id")]

@@ -15,9 +15,9 @@ from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.store import of_generation, read_plans
 from shared.contract.events import Fact
 from shared.deciding.unit_of_work import decode_fact
-from shared.log.event_store import UNAVAILABLE
+from shared.http.problems import Problem
+from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.model import Plan
-from shared.service.http_reports import Problem
 
 _CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
 _PLANS: Final = "select plans from generation where number = $1"

@@ -16,7 +16,7 @@ from services.projection.queries.parameters import NAMED, PlanNamed
 from services.projection.queries.snapshot import SnapshotReader
 from services.projection.receipts.query import heard
 from shared.contract.events import SHANGHAI
-from shared.service.http_reports import Problem
+from shared.http.problems import Problem
 
 _EVERY_SECONDS: Final = 0.25  # a page is told at most so often, whatever flows in
 _HEARTBEAT_SECONDS: Final = 5.0

@@ -19,8 +19,9 @@ from services.projection.counting import store
 from services.projection.counting.log_reader import retry_forever
 from shared.contract.events import SHANGHAI, parse_instant
 from shared.kafka.clients import Broker
-from shared.log.event_store import UNAVAILABLE, read_queries
+from shared.log.event_store import read_queries
 from shared.observability.health import Health
+from shared.observability.unavailable import UNAVAILABLE
 
 _SQL: Final = read_queries("services.projection.receipts", "store.sql")
 _LOCK: Final = 0x5C111_0004

@@ -7,8 +7,9 @@ import httpx
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from shared.http.access import Problem, caller_of
+from shared.http.access import caller_of
 from shared.http.openapi import problem_response
+from shared.http.problems import Problem
 from shared.service.http_reports import IdNamed, SourceNamed
 
 

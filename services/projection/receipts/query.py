@@ -13,7 +13,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from services.projection.queries.parameters import RESPONSES
 from services.projection.queries.snapshot import SnapshotReader
 from shared.contract.remedies import remedy_of
-from shared.http.access import Problem, caller_of
+from shared.http.access import caller_of
+from shared.http.problems import Problem
 from shared.log.event_store import read_queries
 
 _SQL: Final = read_queries("services.projection.receipts", "store.sql")
