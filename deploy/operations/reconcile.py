@@ -27,7 +27,7 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from deploy.kafka.topics import DOMAIN_SERVICES
-from services.projection.counting import store
+from services.projection.counting import generations, store
 from services.projection.counting.facts import LogFact, decode
 from services.projection.counting.lines import CompiledPlans
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
@@ -93,7 +93,7 @@ class _Numbers:
     reached: Mapping[str, int]
 
     def sql(self, name: str) -> str:
-        return store.of_generation(self.number, "deploy.operations", "reconcile.sql")[name]
+        return generations.of_generation(self.number, "deploy.operations", "reconcile.sql")[name]
 
 
 async def compare(places: Places) -> list[Compared]:
@@ -170,10 +170,10 @@ async def _numbers(places: Places, stack: contextlib.AsyncExitStack) -> _Numbers
         return None
     connection = await stack.enter_async_context(_connected(places.databases["projection"]))
     await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
-    kept = await store.current(connection)
+    kept = await generations.current(connection)
     if kept is None:
         return None
-    compiled = CompiledPlans(await store.plans_of(connection, kept.number))
+    compiled = CompiledPlans(await generations.plans_of(connection, kept.number))
     return _Numbers(connection, compiled, kept.number, await store.positions(connection, kept.number))
 
 

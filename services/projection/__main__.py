@@ -13,7 +13,7 @@ import uvloop
 from pydantic import Field
 from starlette.applications import Starlette
 
-from services.projection.counting import store
+from services.projection.counting import generations, store, writers
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, TopicsMissing
 from services.projection.counting.projector import Projector
@@ -95,21 +95,21 @@ async def _rebuild(settings: ProjectionSettings) -> None:
         seconds = max(asyncio.get_running_loop().time() - began, 0.001)
         print(f"重放 replayed {read:,} / {of:,} ({read / seconds:,.0f}/s)", flush=True)  # noqa: T201 - for a person
 
-    async with store.connected(settings.dsn, "skillplan projection rebuild") as connection:
+    async with writers.connected(settings.dsn, "skillplan projection rebuild") as connection:
         number = await rebuild(connection, settings.broker, compiled, Counting(), show)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
 
 
 async def _recount(settings: ProjectionSettings) -> int:
     async with (
-        store.connected(settings.dsn, "skillplan projection recount") as connection,
+        writers.connected(settings.dsn, "skillplan projection recount") as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        kept = await store.current(connection)
+        kept = await generations.current(connection)
         if kept is None:
             print("尚无数据 no numbers yet")  # noqa: T201
             return 1
-        compiled = CompiledPlans(await store.plans_of(connection, kept.number))
+        compiled = CompiledPlans(await generations.plans_of(connection, kept.number))
         wrong = await store.differences(connection, kept.number, compiled)
         for line in compiled.lines:
             wrong += [found async for found in store.recount(connection, kept.number, line)]

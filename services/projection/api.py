@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from services.projection.contract import add_contract
-from services.projection.counting.store import of_generation
+from services.projection.counting.generations import of_generation
 from services.projection.pages import add_pages
 from services.projection.queries import (
     briefing,

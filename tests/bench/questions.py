@@ -10,9 +10,9 @@ from collections.abc import Callable
 import asyncpg
 
 from deploy.local import dashboard
-from services.projection.counting import store
+from services.projection.counting import generations, writers
+from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans, LineShape, Part
-from services.projection.counting.store import of_generation
 from shared.plan.loading import load_plans
 from tests.bench.hops import Sizes
 from tests.bench.meter import Meter
@@ -120,8 +120,8 @@ async def _fill(dsn: str, facts: int) -> int:
     annual = {id_ for id_, (_, one) in compiled.plans[PLAN].indicators.items() if one.basis == "annual"}
     # A coverage is one line with both parts.
     parts = [(line, part) for line in lines for part in (Part if line.shape is LineShape.COVERAGE else (line.part,))]
-    async with store.connected(dsn, "skillplan bench") as connection:
-        number = await store.create(connection, compiled)
+    async with writers.connected(dsn, "skillplan bench") as connection:
+        number = await generations.create(connection, compiled)
         sql = of_generation(number, "tests.bench", "numbers.sql")
         await connection.execute("set synchronous_commit = off")
         await connection.execute(
@@ -139,5 +139,5 @@ async def _fill(dsn: str, facts: int) -> int:
         await connection.execute(sql["checkpoint"], facts)
         for table in ("contribution", "cell", "monthly"):
             await connection.execute(f"vacuum analyze numbers.g{number}_{table}", timeout=300)
-        await store.switch(connection, number)
+        await generations.switch(connection, number)
     return number

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from services.projection.assessment.values import Sums, month_number, place_of
+from services.projection.assessment.values import Sums
+from services.projection.counting.periods import month_number, place_of
 from shared.plan.model import Plan
 
 

@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 from services.projection.counting.facts import decode
 from services.projection.counting.ledger import Contribution, FactBatch
-from services.projection.counting.lines import WHOLE, CompiledPlans, Part, StandingRow
+from services.projection.counting.lines import CompiledPlans, Part, StandingRow
+from services.projection.counting.periods import WHOLE
 from shared.plan.model import Coverage, Indicator, Plan, Ratio
 from tests.harness.generated_plans import GeneratedFact, encode
 

@@ -14,8 +14,8 @@ import pytest
 
 from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.targets import Targets
-from services.projection.assessment.values import month_number
-from services.projection.counting.lines import WHOLE, CompiledPlans, Part
+from services.projection.counting.lines import CompiledPlans, Part
+from services.projection.counting.periods import WHOLE, month_number
 from services.projection.exports.printing import TEXTS, page
 from services.projection.exports.workbook import csv_lines, workbook
 from services.projection.queries.briefing import briefing

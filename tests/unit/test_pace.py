@@ -23,8 +23,8 @@ from services.projection.assessment.pace import (
     signal_of,
 )
 from services.projection.assessment.targets import Targets
-from services.projection.assessment.values import month_number, periods_of, running_period
-from services.projection.counting.lines import WHOLE, CompiledPlans, Part
+from services.projection.counting.lines import CompiledPlans, Part
+from services.projection.counting.periods import WHOLE, month_number, periods_of, running_period
 from shared.plan.loading import load_plan
 from shared.plan.model import Pace, Plan
 from tests.conftest import ROOT
@@ -66,7 +66,7 @@ def stand(
     ground = AssessmentBasis(found, CHART, Targets(found), sums_of(found, cells), Scope(day, NOW, district))
     period = running_period(found, one, day)
     assert period is not None
-    return ground, ground.standing(one, period, district)
+    return ground, ground.assess(one, period, district)
 
 
 CASES = [
@@ -278,7 +278,7 @@ def test_months_are_judged_at_their_own_end_and_shown_as_they_look_now() -> None
     """4.1.b in 2024: due 83.3 a month; 10 in January, 60 in February, 200 in March."""
     ground, found = stand("4.1.b", "2024-03-15", every_month("2024-01", [10, 60, 200]))
     months = ground.months(found)
-    assert [(m.worth.numerator, m.signal, m.shown, m.whole) for m in months] == [
+    assert [(m.worth.numerator, m.signal, m.current_signal, m.whole) for m in months] == [
         (10, "red", "amber", True), (70, "red", "amber", True), (270, "green", "green", False),
     ]  # fmt: skip
     assert months[-1].expected == found.expected
@@ -349,7 +349,7 @@ def test_expected_is_what_a_count_day_by_day_says(plan: Plan) -> None:
         for _, indicator in plan.indicators.values():
             for period in periods_of(plan, indicator, day):
                 for district in (None, *indicator.district_targets):
-                    expected = ground.standing(indicator, period, district).expected
+                    expected = ground.assess(indicator, period, district).expected
                     assert expected == due(plan, indicator, district, str(period), day), (indicator.id, day)
 
 

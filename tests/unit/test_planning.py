@@ -59,7 +59,7 @@ from services.planning.events import (
 from services.planning.months import month_of
 from services.planning.targets_in_force import History, differences, document_of, plan_of
 from services.projection.assessment.targets import Targets
-from services.projection.counting.lines import WHOLE
+from services.projection.counting.periods import WHOLE
 from shared.contract.events import Event
 from shared.contract.rules import AlreadyOpen
 from shared.deciding.decider import View

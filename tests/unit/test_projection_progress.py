@@ -9,8 +9,8 @@ import pytest
 
 from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.targets import Targets
-from services.projection.assessment.values import month_number
-from services.projection.counting.lines import WHOLE, CompiledPlans, Part
+from services.projection.counting.lines import CompiledPlans, Part
+from services.projection.counting.periods import WHOLE, month_number
 from services.projection.queries.target_progress import progress
 from shared.plan.loading import load_plan
 from tests.harness.cells import sums_of

@@ -24,17 +24,9 @@ from services.projection.assessment.pace import (
     still_needed,
 )
 from services.projection.assessment.targets import TargetInForce, Targets, weights_of
-from services.projection.assessment.values import (
-    Cell,
-    Sums,
-    Worth,
-    bounds,
-    goal_of,
-    kind_of,
-    month_number,
-    running_period,
-)
-from services.projection.counting.lines import WHOLE, CompiledPlans
+from services.projection.assessment.values import Cell, Sums, Worth, goal_of, indicator_kind
+from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.periods import WHOLE, bounds, month_number, running_period
 from shared.contract.events import format_instant
 from shared.plan.model import Indicator, Measure, Plan
 
@@ -57,7 +49,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class MonthEnd:
-    """How a cell stood at the end of a month, or on the day asked for where that is earlier."""
+    """A cell at the end of a month, or on the day of the scope where that is earlier.
+
+    `current_signal`: amber where the month ended red and was made up since.
+    """
 
     first: date
     last: date
@@ -65,7 +60,7 @@ class MonthEnd:
     worth: Worth
     expected: Fraction | None
     signal: Signal
-    shown: Signal
+    current_signal: Signal
 
 
 @dataclass(slots=True)
@@ -113,7 +108,7 @@ class AssessmentBasis:
     compiled: CompiledPlans
     targets: Targets
     sums: Sums
-    asked: Scope
+    scope: Scope
     _cells: dict[tuple[str, int, str | None], Cell] = field(default_factory=dict)
 
     def cell(self, indicator: Indicator, period: int, district: str | None) -> Cell:
@@ -123,9 +118,9 @@ class AssessmentBasis:
             self._cells[key] = Cell(self.plan, self.compiled, indicator, period, district, self.sums)
         return self._cells[key]
 
-    def standing(self, indicator: Indicator, period: int, district: str | None) -> Assessment:
+    def assess(self, indicator: Indicator, period: int, district: str | None) -> Assessment:
         """Judge one cell on the day."""
-        day = self.asked.as_of
+        day = self.scope.as_of
         cell = self.cell(indicator, period, district)
         worth = cell.at()
         target = self._target(indicator, period, district)
@@ -146,10 +141,10 @@ class AssessmentBasis:
 
         None before the first; `aimed`: and where there is no target.
         """
-        period = running_period(self.plan, indicator, self.asked.as_of)
+        period = running_period(self.plan, indicator, self.scope.as_of)
         if period is None or (aimed and self._target(indicator, period, district) is None):
             return None
-        return self.standing(indicator, period, district)
+        return self.assess(indicator, period, district)
 
     def all_running(self, district: str | None, aimed: bool = False) -> Iterator[tuple[Measure, Assessment]]:
         """Judge every indicator so."""
@@ -160,9 +155,13 @@ class AssessmentBasis:
     def forecast(self, standing: Assessment) -> Forecast:
         """Carry a cell on to the end of its period."""
         return forecast(
-            kind_of(standing.indicator), standing.goal, standing.worth.value, self._done(standing), standing.course,
+            indicator_kind(standing.indicator),
+            standing.goal,
+            standing.worth.value,
+            self._done(standing),
+            standing.course,
             standing.day,
-        )  # fmt: skip
+        )
 
     def months(self, standing: Assessment) -> list[MonthEnd]:
         """Return every month of a cell's period that has begun, each judged as it was on its last day.
@@ -172,7 +171,7 @@ class AssessmentBasis:
         first, last = bounds(self.plan, standing.period)
         found = [self._month_end(standing, begin, end) for begin, end in months_between(first, min(last, standing.day))]
         shown = made_up([month.signal for month in found])
-        return [replace(month, shown=signal) for month, signal in zip(found, shown, strict=True)]
+        return [replace(month, current_signal=signal) for month, signal in zip(found, shown, strict=True)]
 
     def month_before(self, standing: Assessment, month: date) -> MonthEnd | None:
         """Return how a cell stood when the month before another ended; None where its period had not begun."""
@@ -183,7 +182,7 @@ class AssessmentBasis:
     def _month_end(self, standing: Assessment, begin: date, end: date) -> MonthEnd:
         indicator, period = standing.indicator, standing.period
         worth = standing.cell.at(month_number(begin))
-        target = self.targets.target(indicator.id, standing.district, period, end, self.asked.known_at)
+        target = self.targets.target(indicator.id, standing.district, period, end, self.scope.known_at)
         expected: Fraction | None = None
         signal: Signal = "none"
         if target is not None:
@@ -199,7 +198,7 @@ class AssessmentBasis:
         first, last = bounds(plan, standing.period)
         if standing.day >= last:
             return []
-        adds = kind_of(indicator).adds
+        adds = indicator_kind(indicator).adds
         full = full_months(plan.period.first if adds else first, plan.period.last, standing.day)
         done = []
         for begin in full[-plan.pace.forecast_months :]:
@@ -218,7 +217,7 @@ class AssessmentBasis:
 
     def _target(self, indicator: Indicator, period: int, district: str | None) -> TargetInForce | None:
         last = bounds(self.plan, period)[1]
-        return self.targets.target(indicator.id, district, period, min(self.asked.as_of, last), self.asked.known_at)
+        return self.targets.target(indicator.id, district, period, min(self.scope.as_of, last), self.scope.known_at)
 
     def _course(self, indicator: Indicator, period: int, target: TargetInForce | None) -> Course:
         weights = target.weights if target else weights_of(self.plan, indicator, period)

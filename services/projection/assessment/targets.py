@@ -11,7 +11,7 @@ from services.planning.events import PlanAdopted, TargetRevised, TargetSplit
 from services.planning.targets_in_force import WHOLE as WHOLE_PERIOD
 from services.planning.targets_in_force import History
 from services.planning.targets_in_force import weights_of as _weights_of
-from services.projection.counting.lines import WHOLE
+from services.projection.counting.periods import WHOLE
 from shared.contract.events import Fact
 from shared.deciding.decider import View
 from shared.plan.model import Indicator, Plan, Target

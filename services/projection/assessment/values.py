@@ -1,14 +1,14 @@
 """Decides what the sums of a cell come to, month by month: a value, or that none can be computed: pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from services.projection.assessment.pace import Goal, IndicatorKind
-from services.projection.counting.lines import WHOLE, CompiledPlans, Part
+from services.projection.counting.lines import CompiledPlans, Part
+from services.projection.counting.periods import month_number
 from shared.plan.model import (
     Amount,
     Coverage,
@@ -85,37 +85,7 @@ def _needs_each(indicator: Indicator) -> bool:
     return isinstance(value, Ratio) and isinstance(value.denominator, Latest) and value.denominator.each_district
 
 
-def month_number(day: date) -> int:
-    """Return the number of a day's month, counted from the year 0."""
-    return day.year * 12 + day.month - 1
-
-
-def place_of(plan: Plan, day: date) -> int:
-    """Return the place of a day's month among the months of a plan, the first is 1; 0 before the plan."""
-    return 0 if day < plan.period.first else month_number(day) - month_number(plan.period.first) + 1
-
-
-def periods_of(plan: Plan, indicator: Indicator, as_of: date) -> list[int]:
-    """Return the periods that have begun: the plan's years for what is annual, else the whole (RULES E13)."""
-    if indicator.basis != "annual":
-        return [WHOLE]
-    return [year for year in plan.years if max(plan.period.first, date(year, 1, 1)) <= as_of]
-
-
-def running_period(plan: Plan, indicator: Indicator, as_of: date) -> int | None:
-    """Return the period that runs on a day, else the last one before it; None before the first year."""
-    begun = periods_of(plan, indicator, as_of)
-    return begun[-1] if begun else None
-
-
-def bounds(plan: Plan, period: int) -> tuple[date, date]:
-    """Return the first and the last day of a period."""
-    if period == WHOLE:
-        return plan.period.first, plan.period.last
-    return max(plan.period.first, date(period, 1, 1)), min(plan.period.last, date(period, 12, 31))
-
-
-def kind_of(indicator: Indicator) -> IndicatorKind:
+def indicator_kind(indicator: Indicator) -> IndicatorKind:
     """Return what kind of number an indicator is."""
     value = indicator.value
     most = None
@@ -134,7 +104,7 @@ def kind_of(indicator: Indicator) -> IndicatorKind:
 def goal_of(indicator: Indicator, target: Target) -> Goal:
     """Return what a target asks for; `all` N means N of N, a range its lower bound (RULES E18)."""
     baseline = Fraction(target.baseline) if target.baseline is not None else Fraction(0)
-    return Goal(target.op, Fraction(goal_value(indicator, target)), baseline, kind_of(indicator))
+    return Goal(target.op, Fraction(goal_value(indicator, target)), baseline, indicator_kind(indicator))
 
 
 def goal_value(indicator: Indicator, target: Target) -> Decimal:

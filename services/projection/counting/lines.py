@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from services.projection.counting.facts import LogFact
+from services.projection.counting.periods import WHOLE
 from shared.plan.model import (
     Amount,
     Count,
@@ -27,7 +28,6 @@ from shared.plan.model import (
 )
 
 Content = dict[str, Any]
-WHOLE: Final = 0  # the period of what is cumulative or a level; an annual period is its year
 _DAY: Final = timedelta(days=1)
 _SCALARS: Final = frozenset({str, int, bool})
 

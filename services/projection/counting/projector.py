@@ -9,11 +9,13 @@ import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 
-from services.projection.counting import store
+from services.projection.counting import generations, writers
+from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader, TopicsMissing, retry_forever
 from services.projection.counting.rebuild import rebuild
-from services.projection.counting.store import Ledger, OtherWriter, Switched, of_generation
+from services.projection.counting.store import Ledger, Switched
+from services.projection.counting.writers import OtherWriter
 from shared.contract.events import SERVICES
 from shared.kafka.clients import Broker
 from shared.observability.metrics import Metrics, Reading
@@ -65,7 +67,7 @@ class Projector:
             _log.warning("projector.paused", waiting_for=part, problem=problem)
 
     async def _project(self) -> None:
-        async with store.connected(self._dsn, "skillplan projection projector") as connection:
+        async with writers.connected(self._dsn, "skillplan projection projector") as connection:
             if not await self._lock(connection):
                 return
             compiled = CompiledPlans(load_plans(self._plans))
@@ -91,7 +93,7 @@ class Projector:
 
     async def _lock(self, connection: asyncpg.Connection) -> bool:
         """Wait until no other process writes; a standby is well, and says what it is."""
-        while not await store.lock(connection, store.WRITER_LOCK):
+        while not await writers.lock(connection, writers.WRITER_LOCK):
             for part in ("database", "kafka", "lines"):
                 self._health.report(part, None, _GOOD_FOR)
             await asyncio.sleep(1)
@@ -99,18 +101,18 @@ class Projector:
 
     async def _generation(self, connection: asyncpg.Connection, compiled: CompiledPlans) -> int:
         """Return the generation to write: the current one, if it was counted by these plans."""
-        kept = await store.current(connection)
+        kept = await generations.current(connection)
         if kept is None:
-            number = await store.create(connection, compiled)
-            await store.switch(connection, number)
+            number = await generations.create(connection, compiled)
+            await generations.switch(connection, number)
             return number
-        if kept.digest != store.digest(compiled):
+        if kept.digest != generations.digest(compiled):
             _log.info("projector.counts-anew", generation=kept.number)
             self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
             number = await rebuild(connection, self._broker, compiled, self._counted, lambda *_: None)
             self._health.report("lines", None)
             return number
-        await store.keep_plans(connection, kept.number, compiled)
+        await generations.keep_plans(connection, kept.number, compiled)
         return kept.number
 
     def _report(self, follower: LogReader) -> None:

@@ -7,10 +7,11 @@ from typing import Final
 
 import asyncpg
 
-from services.projection.counting import store
+from services.projection.counting import generations, store, writers
+from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader
-from services.projection.counting.store import Ledger, of_generation
+from services.projection.counting.store import Ledger
 from shared.kafka.clients import Broker
 
 _MOST: Final = 5000
@@ -29,26 +30,26 @@ async def rebuild(
     `show(read, of)` is called now and then. The process that writes goes on with the old generation until the switch,
     and with the new one from its checkpoints on.
     """
-    while not await store.lock(connection, store.REBUILD_LOCK):  # noqa: ASYNC110 - it is held in another process
+    while not await writers.lock(connection, writers.REBUILD_LOCK):  # noqa: ASYNC110 - it is held in another process
         await asyncio.sleep(1)
     try:
-        number = await store.create(connection, compiled)
+        number = await generations.create(connection, compiled)
         try:
             await _replay(connection, number, broker, compiled, counting, show)
         except RebuildBehind:
-            await store.discard(connection, number)
+            await generations.discard(connection, number)
             raise
-        await store.switch(connection, number)
+        await generations.switch(connection, number)
         return number
     finally:
         if not connection.is_closed():
-            await connection.execute("select pg_advisory_unlock($1)", store.REBUILD_LOCK)
+            await connection.execute("select pg_advisory_unlock($1)", writers.REBUILD_LOCK)
 
 
 async def _replay(
     connection: asyncpg.Connection, number: int, broker: Broker, compiled: CompiledPlans, counting: Counting, show: Show
 ) -> None:
-    kept = await store.current(connection)
+    kept = await generations.current(connection)
     counted = await store.positions(connection, kept.number) if kept else {}
     # What is lost in a crash is made again from the start anyway.
     await connection.execute("set synchronous_commit = off")

@@ -1,29 +1,20 @@
-"""Hides how the numbers are kept in PostgreSQL: generations of tables, and one transaction a batch."""
+"""The ledger of one generation in PostgreSQL: a batch of facts in one transaction, and recounts of what is stored."""
 
-import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib import resources
 from typing import Final
 
 import asyncpg
-import orjson
 
-from services.projection.assessment.values import place_of
 from services.projection.counting.contributions import contributions_of
+from services.projection.counting.generations import head_held, of_generation
 from services.projection.counting.ledger import CellKey, FactBatch, Posting, ReportKey
 from services.projection.counting.lines import CompiledPlans, Line, StandingRow
-from shared.log.event_store import read_queries
-from shared.plan.model import Plan
+from services.projection.counting.periods import place_of
+from services.projection.counting.writers import OtherWriter
 
-# Any two numbers will do, as long as they differ: who writes the numbers, and who builds new ones.
-WRITER_LOCK: Final = 0x5C111_0002
-REBUILD_LOCK: Final = 0x5C111_0003
-_GENERATION_SQL: Final = read_queries("services.projection.counting", "generation.sql")
-_SQL: Final = read_queries("services.projection.counting", "store.sql")
 _STANDING: Final = (
     "line", "use", "service", "position", "event_id", "type", "subject", "member", "on_day", "stop", "district",
     "amount", "same", "report_source", "report_id", "recorded_at", "changes", "root", "retracted",
@@ -33,10 +24,6 @@ _CONTRIBUTION: Final = (
     "line", "part", "period", "district", "counted_on", "effective_on", "recorded_at", "delta", "cause", "service",
     "position",
 )  # fmt: skip
-
-
-class OtherWriter(Exception):
-    """Somebody else moved a checkpoint: this process must start again from what is recorded."""
 
 
 class Switched(Exception):
@@ -52,88 +39,6 @@ class Checkpoint:
     next_offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """The generation that is read, and the plans it was counted by."""
-
-    number: int
-    digest: str
-    revision: int
-
-
-async def connect(dsn: str, name: str) -> asyncpg.Connection:
-    """Open a connection to write on; a batch looks up single rows in growing tables, so indexes and nothing else."""
-    settings = {
-        "application_name": name, "jit": "off", "enable_seqscan": "off", "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
-    }  # fmt: skip
-    return await asyncpg.connect(dsn, timeout=5, command_timeout=60, server_settings=settings)
-
-
-async def lock(connection: asyncpg.Connection, number: int) -> bool:
-    """Take a lock for as long as the connection lives; False when another one has it."""
-    return bool(await connection.fetchval("select pg_try_advisory_lock($1)", number))
-
-
-async def current(connection: asyncpg.Connection) -> Current | None:
-    """Return the generation that is read, None before the first."""
-    row = await connection.fetchrow(_SQL["current"])
-    return Current(row["number"], row["digest"], row["revision"]) if row else None
-
-
-def digest(compiled: CompiledPlans) -> str:
-    """Return a fingerprint of all that decides the numbers: what the plans count, and the code that counts it.
-
-    A rebuild too many costs minutes; one too few is a wrong number.
-    """
-    return hashlib.sha256(f"{compiled.digest} {_counting()}".encode()).hexdigest()
-
-
-@cache
-def _counting() -> str:
-    folder = resources.files("services.projection.counting")
-    files = sorted(file.name for file in folder.iterdir() if file.name.endswith((".py", ".sql")))
-    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in files)).hexdigest()
-
-
-async def create(connection: asyncpg.Connection, compiled: CompiledPlans) -> int:
-    """Make the empty tables of a new generation and return its number."""
-    async with connection.transaction():
-        number: int = await connection.fetchval(_SQL["begin"], digest(compiled), _documents(compiled))
-        sql = of_generation(number)
-        await connection.execute(sql["create"])
-        lines = compiled.lines
-        await connection.execute(
-            sql["lines"],
-            [line.number for line in lines],
-            [line.plan for line in lines],
-            [line.indicator for line in lines],
-            [int(line.part) for line in lines],
-            [compiled.plans[line.plan].period.first for line in lines],
-            [compiled.plans[line.plan].period.last for line in lines],
-        )
-    return number
-
-
-async def switch(connection: asyncpg.Connection, number: int) -> None:
-    """Let everybody read another generation from now on, and drop all others."""
-    await connection.execute(_SQL["switch"], number)
-    for (old,) in await connection.fetch(_SQL["others"], number):
-        await discard(connection, old)
-
-
-async def discard(connection: asyncpg.Connection, number: int) -> None:
-    """Drop a generation that nobody reads."""
-    async with connection.transaction():
-        await connection.execute(of_generation(number)["drop"])
-        await connection.execute(_SQL["forget"], number)
-
-
-async def plans_of(connection: asyncpg.Connection, number: int) -> tuple[Plan, ...]:
-    """Return the plans that a generation is counted by."""
-    return read_plans(await connection.fetchval(_SQL["plans"], number))
-
-
 async def sizes(connection: asyncpg.Connection, number: int) -> str:
     """Return how much there is in a generation, for people."""
     rows = await connection.fetch(of_generation(number)["counted"])
@@ -144,29 +49,6 @@ async def positions(connection: asyncpg.Connection, number: int) -> dict[str, in
     """Return how far each log is counted in a generation."""
     rows = await connection.fetch(of_generation(number)["checkpoints"])
     return {row["service"]: row["position"] for row in rows}
-
-
-async def keep_plans(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
-    """Let readers see names, clauses and targets as the plan files have them now."""
-    await connection.execute(_SQL["plans_changed"], number, _documents(compiled))
-
-
-def _documents(compiled: CompiledPlans) -> str:
-    return orjson.dumps([plan.model_dump(mode="json", by_alias=True) for plan in compiled.plans.values()]).decode()
-
-
-def read_plans(documents: str) -> tuple[Plan, ...]:
-    """Return the plans that a generation keeps."""
-    return tuple(Plan.model_validate(document) for document in orjson.loads(documents))
-
-
-@cache
-def of_generation(
-    number: int, package: str = "services.projection.counting", file: str = "generation.sql"
-) -> Mapping[str, str]:
-    """Return the queries of a .sql file on the tables of one generation: `g.` stands for its prefix."""
-    queries = _GENERATION_SQL if file == "generation.sql" else read_queries(package, file)
-    return {name: query.replace(" g.", f" numbers.g{number}_") for name, query in queries.items()}
 
 
 class Ledger:
@@ -193,7 +75,7 @@ class Ledger:
         where this writer left it.
         """
         async with self._connection.transaction():
-            if must_be_current and await self._connection.fetchval(_SQL["hold"]) != self.number:
+            if must_be_current and await head_held(self._connection) != self.number:
                 raise Switched
             posting = await self._post(batch) if len(batch) else Posting()
             if batch.decided:
@@ -323,13 +205,3 @@ def _digest(key: ReportKey) -> int:
 
 def _replacing(row: StandingRow) -> int | None:
     return None if row.replaced_by is None else _digest((row.service, row.report_source, row.replaced_by))
-
-
-@contextlib.asynccontextmanager
-async def connected(dsn: str, name: str) -> AsyncIterator[asyncpg.Connection]:
-    """Open a connection for a while."""
-    connection = await connect(dsn, name)
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=2)

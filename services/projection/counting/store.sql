@@ -1,24 +1,214 @@
--- name: current
-select number, digest, revision from generation join head on head.generation = generation.number
+-- name: create
+-- The tables of one generation. `standing` keeps every fact that feeds a line, and when it began and ceased to stand;
+-- `contribution` is the ledger and only grows; `cell` is its sum by day and `monthly` that of `cell` by month, caches that
+-- a recount must equal.
+create table g.line (
+    number smallint primary key,
+    plan text not null,
+    indicator text not null,
+    part smallint not null,
+    first date not null,                         -- of its plan
+    last date not null
+);
+create table g.standing (
+    line smallint not null,
+    use smallint not null,
+    service text collate "C" not null,
+    position bigint not null,
+    event_id text not null,
+    type text not null,
+    subject text collate "C" not null,
+    member text collate "C",
+    on_day date not null,
+    stop date,                                   -- the first day that no longer counts
+    district text not null,
+    amount bigint not null,
+    same text,
+    report_source text not null,
+    report_id text not null,
+    recorded_at timestamptz not null,            -- began to stand
+    changes timestamptz[],                       -- ceased to stand, began again, in turn
+    root bigint not null,                        -- its place among the facts of its subject
+    retracted boolean not null,
+    suspended boolean not null,
+    replaced_by text,
+    threaded boolean not null,
+    report bigint not null,                      -- a digest of service, source and id
+    replacing bigint,                            -- the same of the report that replaced it
+    primary key (service, position, line, use)
+) with (fillfactor = 90);
+create index on g.standing (line, member);
+create index on g.standing (line, subject) where threaded;
+create index on g.standing (report);
+create index on g.standing (replacing) where replacing is not null;
+create table g.contribution (
+    line smallint not null,
+    part smallint not null,                      -- 0 numerator, 1 denominator
+    period smallint not null,                    -- a year, 0 for what is cumulative or a level
+    district text not null,
+    counted_on date not null,                    -- the date of the fact that counts; says the month
+    effective_on date not null,                  -- from this day on
+    recorded_at timestamptz not null,            -- known from this instant on
+    delta bigint not null,
+    cause text not null,
+    service text collate "C" not null,           -- with position: the fact that counts
+    position bigint not null
+);
+create index on g.contribution (line, counted_on);
+create index on g.contribution using brin (recorded_at);
+create index on g.contribution (line, recorded_at) where cause <> 'original';
+create table g.cell (
+    line smallint not null,
+    part smallint not null,
+    period smallint not null,
+    district text not null,
+    effective_on date not null,
+    value bigint not null,
+    primary key (line, part, period, district, effective_on)
+) with (fillfactor = 50);
+create table g.monthly (
+    line smallint not null,
+    part smallint not null,
+    period smallint not null,
+    district text not null,
+    amounts bigint[] not null,                   -- what came before the plan, then each month of the plan in order
+    primary key (line, part, period, district)
+) with (fillfactor = 50);
+create table g.planning (                        -- what the plan office decided, as it was sent
+    position bigint primary key,
+    recorded_at timestamptz not null,
+    bytes bytea not null
+);
+create table g.checkpoint (
+    service text primary key,
+    position bigint not null,
+    recorded_at timestamptz,
+    next_offset bigint not null
+);
+create view g.ledger as
+    select l.plan, l.indicator, case c.part when 0 then 'num' else 'den' end as part, c.period, c.district,
+        c.counted_on, c.effective_on, c.recorded_at, c.delta, s.member, c.cause, c.service, c.position, s.event_id
+    from g.contribution c
+    join g.line l on l.number = c.line
+    join lateral (
+        select member, event_id from g.standing s
+        where s.service = c.service and s.position = c.position and s.line = c.line limit 1
+    ) s on true
 
--- name: hold
--- No switch while a batch is counted; the answer says whether one was made before.
-select generation from head for share
+-- name: lines
+insert into g.line select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::date[], $6::date[])
 
--- name: begin
-insert into generation (digest, plans) values ($1, $2) returning number
+-- name: drop
+drop view if exists g.ledger;
+drop table if exists g.line, g.standing, g.contribution, g.cell, g.monthly, g.checkpoint, g.planning
 
--- name: switch
-update head set generation = $1, switched_at = clock_timestamp()
+-- name: analyze
+analyze g.standing, g.contribution, g.cell, g.monthly
 
--- name: others
-select number from generation where number <> $1 order by number
+-- name: checkpoints
+select service, position, recorded_at, next_offset from g.checkpoint order by service
 
--- name: forget
-delete from generation where number = $1
+-- name: begin_checkpoints
+insert into g.checkpoint select service, 0, null, 0 from unnest($1::text[]) service on conflict do nothing
 
--- name: plans_changed
-update generation set plans = $2, revision = revision + 1 where number = $1 and plans <> $2::jsonb
+-- name: planning
+select bytes from g.planning where position > $1 order by position
 
--- name: plans
-select plans from generation where number = $1
+-- name: move_checkpoint
+-- Guards against a second writer: it moves from where this one left it, or the transaction fails.
+update g.checkpoint set position = $3, recorded_at = coalesce($4, recorded_at), next_offset = $5
+where service = $1 and position = $2
+
+-- name: of_reports
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+from g.standing where report = any($1::bigint[])
+union all
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+from g.standing where replacing = any($1::bigint[])
+
+-- name: of_members
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+from unnest($1::smallint[], $2::text[]) asked (line, member)
+join g.standing using (line, member)
+
+-- name: of_threads
+-- Every fact of every subject that has a fact of one of the members asked for, or of the members of the subjects asked
+-- for.
+with asked as (
+    select * from unnest($3::smallint[], $4::text[]) asked (line, subject)
+), members as (
+    select * from unnest($1::smallint[], $2::text[]) asked (line, member)
+    union select s.line, s.member from asked join g.standing s using (line, subject) where s.threaded
+), subjects as (
+    select s.line, s.subject from members join g.standing s using (line, member) where s.threaded
+    union select line, subject from asked
+)
+select s.line, use, service, position, event_id, type, s.subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+from subjects join g.standing s using (line, subject) where s.threaded
+
+-- name: change
+update g.standing
+set changes = $5, retracted = $6, suspended = $7, replaced_by = $8, replacing = $9, root = $10
+where service = $1 and position = $2 and line = $3 and use = $4
+
+-- name: cells
+insert into g.cell as c
+select * from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::date[], $6::bigint[])
+on conflict (line, part, period, district, effective_on) do update set value = c.value + excluded.value
+
+-- name: monthly
+insert into g.monthly as m
+select line, part, period, district, amounts::bigint[]
+from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[])
+    as added (line, part, period, district, amounts)
+on conflict (line, part, period, district) do update set amounts = array(
+    select a + b from unnest(m.amounts, excluded.amounts) with ordinality as month (a, b, number) order by number
+)
+
+-- name: last_facts
+-- When the last fact of each service and district was recorded, of those that count somewhere.
+select service, district, max(recorded_at) as at from g.standing group by 1, 2
+
+-- name: differences
+-- Where cells and the ledger, or months and cells, do not agree; none, or the ledger is broken.
+select line, part, period, district, effective_on as day, coalesce(c.value, 0) as kept, coalesce(l.value, 0) as counted
+from g.cell c
+full join (
+    select line, part, period, district, effective_on, sum(delta) as value
+    from g.contribution group by 1, 2, 3, 4, 5
+) l using (line, part, period, district, effective_on)
+where coalesce(c.value, 0) <> coalesce(l.value, 0)
+union all
+select line, part, period, district, day, coalesce(m.value, 0), coalesce(c.value, 0)
+from (
+    select line, m.part, period, district, value,
+        (date_trunc('month', l.first) + (place - 2) * interval '1 month')::date as day
+    from g.monthly m join g.line l on l.number = m.line, unnest(amounts) with ordinality as month (value, place)
+) m
+full join (
+    select line, c.part, period, district, sum(value) as value,
+        case when effective_on < l.first then (date_trunc('month', l.first) - interval '1 month')::date
+            else date_trunc('month', effective_on)::date end as day
+    from g.cell c join g.line l on l.number = c.line
+    where effective_on <= l.last
+    group by 1, 2, 3, 4, 6
+) c using (line, part, period, district, day)
+where coalesce(m.value, 0) <> coalesce(c.value, 0)
+order by 1, 2, 3, 4, 5
+
+-- name: ledger_of_line
+select part, period, district, counted_on, effective_on, service, position, sum(delta)::bigint as value
+from g.contribution where line = $1 group by 1, 2, 3, 4, 5, 6, 7 having sum(delta) <> 0
+
+-- name: standing_of_line
+select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+from g.standing where line = $1 and coalesce(cardinality(changes), 0) % 2 = 0
+
+-- name: counted
+select (select count(*) from g.cell) as cells, (select count(*) from g.contribution) as contributions,
+    (select count(*) from g.standing) as standing

@@ -22,7 +22,8 @@ from services.projection.assessment.assessment import (
     show_target,
 )
 from services.projection.assessment.pace import length_of
-from services.projection.assessment.values import kind_of, running_period
+from services.projection.assessment.values import indicator_kind
+from services.projection.counting.periods import running_period
 from services.projection.exports import printing, workbook
 from services.projection.queries.cache import Question, ResponseCache
 from services.projection.queries.facts import facts_of
@@ -89,7 +90,7 @@ def briefing(ground: AssessmentBasis, month: date) -> Body:
 
 
 def _indicator(ground: AssessmentBasis, indicator: Indicator, month: date) -> Body | None:
-    standing = ground.running(indicator, ground.asked.district)
+    standing = ground.running(indicator, ground.scope.district)
     if standing is None:
         return None
     pace = show_pace(ground, standing)
@@ -126,7 +127,7 @@ def _indicator(ground: AssessmentBasis, indicator: Indicator, month: date) -> Bo
 def _change(standing: Assessment, before: MonthEnd | None) -> Fraction | None:
     """Return what came since; in a period's first month all of what adds up came in it."""
     value = standing.worth.value
-    if value is None or (before is None and not kind_of(standing.indicator).adds):
+    if value is None or (before is None and not indicator_kind(standing.indicator).adds):
         return None
     if before is None:
         return value

@@ -15,8 +15,9 @@ from starlette.status import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
 from services.projection.assessment.assessment import AssessmentBasis, Body, Scope
 from services.projection.assessment.pace import length_of
-from services.projection.assessment.values import Sums, month_number, place_of
+from services.projection.assessment.values import Sums
 from services.projection.counting.facts import LOGS
+from services.projection.counting.periods import month_number, place_of
 from services.projection.exports.workbook import csv_headers, csv_lines, rows_at
 from services.projection.queries.parameters import plan_of, scope_of, today
 from services.projection.queries.snapshot import Snapshot, SnapshotReader

@@ -17,8 +17,7 @@ from services.planning.events import (
 )
 from services.planning.months import PlanMonth, PublishedFigures, days_of, is_of, month_of
 from services.projection.assessment.assessment import AssessmentBasis, Body, Scope, number
-from services.projection.assessment.values import running_period
-from services.projection.counting.lines import WHOLE
+from services.projection.counting.periods import WHOLE, running_period
 from services.projection.queries.cache import Heads, KeptSums
 from services.projection.queries.parameters import NAMED, RESPONSES, District, KnownAt, PlanNamed, plan_of, scope_of
 from services.projection.queries.snapshot import Snapshot, SnapshotReader

@@ -12,7 +12,8 @@ from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
 from services.projection.assessment.assessment import Body, Scope, show_period
-from services.projection.assessment.values import Cell, bounds
+from services.projection.assessment.values import Cell
+from services.projection.counting.periods import bounds
 from services.projection.exports.workbook import csv_headers, csv_lines
 from services.projection.queries.cache import KeptSums
 from services.projection.queries.parameters import (

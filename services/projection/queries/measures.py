@@ -17,7 +17,7 @@ def routes(answers: ResponseCache) -> APIRouter:
 
     async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
         of_measure: dict[str, list[Assessment]] = {measure.id: [] for measure in ground.plan.measures}
-        for measure, standing in ground.all_running(ground.asked.district):
+        for measure, standing in ground.all_running(ground.scope.district):
             of_measure[measure.id].append(standing)
         shown = {measure.id: _measure(measure, of_measure[measure.id]) for measure in ground.plan.measures}
         bodies = []

@@ -16,8 +16,9 @@ from services.projection.assessment.assessment import (
     show_standing,
 )
 from services.projection.assessment.pace import IndicatorKind
-from services.projection.assessment.values import kind_of, month_number
+from services.projection.assessment.values import indicator_kind
 from services.projection.counting.lines import Line, LineShape, Part, UseRole
+from services.projection.counting.periods import month_number
 from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import (
     RESPONSES,
@@ -65,7 +66,7 @@ def routes(answers: ResponseCache) -> APIRouter:
     ) -> Response:
         async def make(ground: AssessmentBasis, view: Snapshot) -> Body:
             found = indicator_of(ground.plan, indicator)
-            standing = ground.standing(found, period_of(ground.plan, found, period, ground.asked.as_of), district)
+            standing = ground.assess(found, period_of(ground.plan, found, period, ground.scope.as_of), district)
             return {
                 "indicator": show_indicator(ground.plan.indicators[indicator][0], found),
                 **show_standing(standing),
@@ -80,7 +81,7 @@ def routes(answers: ResponseCache) -> APIRouter:
 
 
 async def _months(ground: AssessmentBasis, view: Snapshot, standing: Assessment) -> list[Body]:
-    kind = kind_of(standing.indicator)
+    kind = indicator_kind(standing.indicator)
     ends = ground.months(standing)
     counted: _Counted = {}
     if not kind.level and ends:
@@ -111,7 +112,7 @@ def _month(indicator: Indicator, kind: IndicatorKind, end: MonthEnd, counted: _C
         "denominator": denominator if indicator.is_ratio else None,
         "cumulative": number(end.worth.value),
         "expected": number(end.expected),
-        "signal": end.shown,
+        "signal": end.current_signal,
         "signal_then": end.signal,
     }
 
@@ -136,7 +137,7 @@ def _as_they_fall(standing: Assessment, ends: list[MonthEnd]) -> _Counted:
 
 async def _counted(ground: AssessmentBasis, view: Snapshot, standing: Assessment) -> _Counted:
     lines = ground.compiled.of_indicator[ground.plan.id, standing.indicator.id]
-    asked = ground.asked
+    asked = ground.scope
     rows = await view.connection.fetch(
         view.sql(_FILE)["counted"],
         [line.number for line in lines],

@@ -27,7 +27,7 @@ def routes(answers: ResponseCache) -> APIRouter:
 
     async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
         rows, states = [], Counter[str]()
-        for measure, standing in ground.all_running(ground.asked.district):
+        for measure, standing in ground.all_running(ground.scope.district):
             forecast = ground.forecast(standing)
             goal, value = standing.goal, standing.worth.value
             needed = still_needed(goal, value, standing.course, standing.day) if goal else None

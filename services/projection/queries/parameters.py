@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Path, Query
 
 from services.projection.assessment.assessment import Scope
-from services.projection.assessment.values import periods_of
-from services.projection.counting.lines import WHOLE, CompiledPlans
+from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.periods import WHOLE, periods_of
 from services.projection.queries.snapshot import NotCountedYet
 from shared.contract.events import SHANGHAI, parse_instant
 from shared.http.openapi import problem_response

@@ -13,7 +13,8 @@ from services.projection.assessment.assessment import (
     show_indicator,
     show_standing,
 )
-from services.projection.assessment.values import kind_of, month_number
+from services.projection.assessment.values import indicator_kind
+from services.projection.counting.periods import month_number
 from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import (
     RESPONSES,
@@ -55,8 +56,8 @@ def routes(answers: ResponseCache) -> APIRouter:
     ) -> Response:
         async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
             found = indicator_of(ground.plan, indicator)
-            number_ = period_of(ground.plan, found, period, ground.asked.as_of)
-            whole = ground.standing(found, number_, None)
+            number_ = period_of(ground.plan, found, period, ground.scope.as_of)
+            whole = ground.assess(found, number_, None)
             return {
                 "indicator": show_indicator(ground.plan.indicators[indicator][0], found),
                 "whole": show_standing(whole),
@@ -70,8 +71,8 @@ def routes(answers: ResponseCache) -> APIRouter:
 
 
 def _rank(ground: AssessmentBasis, whole: Assessment) -> Body:
-    standings = [ground.standing(whole.indicator, whole.period, one.code) for one in ground.plan.districts]
-    day = min(ground.asked.as_of, whole.course.last)
+    standings = [ground.assess(whole.indicator, whole.period, one.code) for one in ground.plan.districts]
+    day = min(ground.scope.as_of, whole.course.last)
     last_month = month_number(day) - 1
     by_progress = all(one.goal for one, of in zip(standings, ground.plan.districts, strict=True) if not of.city)
     values, before = [], []
@@ -102,7 +103,7 @@ def _row(
 ) -> Body:
     value, old = standing.worth.value, standing.cell.at(last_month).value
     share = None
-    if kind_of(whole.indicator).adds and whole.worth.numerator:
+    if indicator_kind(whole.indicator).adds and whole.worth.numerator:
         share = Fraction(standing.worth.numerator, whole.worth.numerator)
     return {
         "rank": rank,

@@ -11,8 +11,8 @@ import orjson
 
 from services.planning.events import LANGUAGE
 from services.projection.assessment.targets import Targets
+from services.projection.counting.generations import of_generation, read_plans
 from services.projection.counting.lines import CompiledPlans
-from services.projection.counting.store import of_generation, read_plans
 from shared.contract.events import Fact
 from shared.deciding.unit_of_work import decode_fact
 from shared.http.problems import Problem

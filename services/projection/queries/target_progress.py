@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from services.projection.assessment.assessment import AssessmentBasis, Body, show_indicator, show_pace, show_standing
-from services.projection.assessment.values import periods_of
+from services.projection.counting.periods import periods_of
 from services.projection.queries.cache import Conditional, Question, ResponseCache
 from services.projection.queries.parameters import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
 from services.projection.queries.snapshot import Snapshot
@@ -11,14 +11,14 @@ from services.projection.queries.snapshot import Snapshot
 
 def progress(ground: AssessmentBasis) -> list[Body]:
     """Return the progress of every indicator, by the rules of VOCABULARY 4 and 5 and RULES E."""
-    plan, asked = ground.plan, ground.asked
+    plan, asked = ground.plan, ground.scope
     return [
         show_indicator(measure, indicator)
         | {
             "periods": [
                 show_standing(standing) | {"pace": show_pace(ground, standing)}
                 for period in periods_of(plan, indicator, asked.as_of)
-                for standing in (ground.standing(indicator, period, asked.district),)
+                for standing in (ground.assess(indicator, period, asked.district),)
             ]
         }
         for measure, indicator in plan.indicators.values()

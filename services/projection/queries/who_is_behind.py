@@ -25,7 +25,7 @@ def routes(answers: ResponseCache) -> APIRouter:
     router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
     async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
-        asked = ground.asked.district
+        asked = ground.scope.district
         places = [asked] if asked else [None, *(district.code for district in ground.plan.districts)]
         found = [one for place in places for one in ground.all_running(place, aimed=True)]
         behind = [one for one in found if one[1].signal in ("amber", "red")]
@@ -77,5 +77,5 @@ def _row(ground: AssessmentBasis, measure: Measure, standing: Assessment) -> Bod
             "percent": number(max(100 - 100 * _ratio(standing), Fraction(0))),
         },
         "needed_per_month": number(needed),
-        "months_left": number(standing.course.months_left(ground.asked.as_of)),
+        "months_left": number(standing.course.months_left(ground.scope.as_of)),
     }

@@ -15,7 +15,7 @@ import orjson
 import structlog
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from services.projection.counting import store
+from services.projection.counting import writers
 from services.projection.counting.log_reader import retry_forever
 from shared.contract.events import SHANGHAI, parse_instant
 from shared.kafka.clients import Broker
@@ -128,7 +128,7 @@ class ReceiptFollower:
     async def _attempt(self) -> None:
         try:
             await self._follow()
-        except store.OtherWriter:
+        except writers.OtherWriter:
             _log.info("receipts.starts-again")
         except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
             problem = f"not available: {type(error).__name__}"
@@ -138,8 +138,8 @@ class ReceiptFollower:
             _log.warning("receipts.paused", problem=problem)
 
     async def _follow(self) -> None:
-        async with store.connected(self._dsn, "skillplan projection receipts") as connection:
-            while not await store.lock(connection, _LOCK):
+        async with writers.connected(self._dsn, "skillplan projection receipts") as connection:
+            while not await writers.lock(connection, _LOCK):
                 self._health.report(_PART, None, _GOOD_FOR)  # a standby is well
                 await asyncio.sleep(1)
             consumer = aiokafka.AIOKafkaConsumer(
@@ -200,7 +200,7 @@ class ReceiptFollower:
             await keep(connection, heard)
             for topic, offset in moved.items():
                 if await connection.execute(_SQL["move_checkpoint"], topic, offsets[topic], offset) != "UPDATE 1":
-                    raise store.OtherWriter(topic)
+                    raise writers.OtherWriter(topic)
         offsets.update(moved)
 
 

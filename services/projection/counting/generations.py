@@ -1,0 +1,114 @@
+"""Generations of the numbers: each a set of tables of its own, counted by one set of plans; one of them is read."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import asyncpg
+import orjson
+
+from services.projection.counting.lines import CompiledPlans
+from shared.log.event_store import read_queries
+from shared.plan.model import Plan
+
+_PACKAGE: Final = "services.projection.counting"
+_OWN_TABLES: Final = "store.sql"
+_SQL: Final = read_queries(_PACKAGE, "generations.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentGeneration:
+    """The generation that is read, and the plans it was counted by."""
+
+    number: int
+    digest: str
+    revision: int
+
+
+async def current(connection: asyncpg.Connection) -> CurrentGeneration | None:
+    """Return the generation that is read, None before the first."""
+    row = await connection.fetchrow(_SQL["current"])
+    return CurrentGeneration(row["number"], row["digest"], row["revision"]) if row else None
+
+
+def digest(compiled: CompiledPlans) -> str:
+    """Return a fingerprint of all that decides the numbers: what the plans count, and the code that counts it.
+
+    A rebuild too many costs minutes; one too few is a wrong number.
+    """
+    return hashlib.sha256(f"{compiled.digest} {_counting()}".encode()).hexdigest()
+
+
+@cache
+def _counting() -> str:
+    folder = resources.files("services.projection.counting")
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith((".py", ".sql")))
+    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in files)).hexdigest()
+
+
+async def head_held(connection: asyncpg.Connection) -> int | None:
+    """Return the generation that is read, which stays so until the transaction ends."""
+    number: int | None = await connection.fetchval(_SQL["hold"])
+    return number
+
+
+async def create(connection: asyncpg.Connection, compiled: CompiledPlans) -> int:
+    """Make the empty tables of a new generation and return its number."""
+    async with connection.transaction():
+        number: int = await connection.fetchval(_SQL["begin"], digest(compiled), _documents(compiled))
+        sql = of_generation(number)
+        await connection.execute(sql["create"])
+        lines = compiled.lines
+        await connection.execute(
+            sql["lines"],
+            [line.number for line in lines],
+            [line.plan for line in lines],
+            [line.indicator for line in lines],
+            [int(line.part) for line in lines],
+            [compiled.plans[line.plan].period.first for line in lines],
+            [compiled.plans[line.plan].period.last for line in lines],
+        )
+    return number
+
+
+async def switch(connection: asyncpg.Connection, number: int) -> None:
+    """Let everybody read another generation from now on, and drop all others."""
+    await connection.execute(_SQL["switch"], number)
+    for (old,) in await connection.fetch(_SQL["others"], number):
+        await discard(connection, old)
+
+
+async def discard(connection: asyncpg.Connection, number: int) -> None:
+    """Drop a generation that nobody reads."""
+    async with connection.transaction():
+        await connection.execute(of_generation(number)["drop"])
+        await connection.execute(_SQL["forget"], number)
+
+
+async def plans_of(connection: asyncpg.Connection, number: int) -> tuple[Plan, ...]:
+    """Return the plans that a generation is counted by."""
+    return read_plans(await connection.fetchval(_SQL["plans"], number))
+
+
+async def keep_plans(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
+    """Let readers see names, clauses and targets as the plan files have them now."""
+    await connection.execute(_SQL["plans_changed"], number, _documents(compiled))
+
+
+def _documents(compiled: CompiledPlans) -> str:
+    return orjson.dumps([plan.model_dump(mode="json", by_alias=True) for plan in compiled.plans.values()]).decode()
+
+
+def read_plans(documents: str) -> tuple[Plan, ...]:
+    """Return the plans that a generation keeps."""
+    return tuple(Plan.model_validate(document) for document in orjson.loads(documents))
+
+
+@cache
+def of_generation(number: int, package: str = _PACKAGE, file: str = _OWN_TABLES) -> Mapping[str, str]:
+    """Return the queries of a .sql file on the tables of one generation: `g.` stands for its prefix."""
+    queries = read_queries(package, file)
+    return {name: query.replace(" g.", f" numbers.g{number}_") for name, query in queries.items()}
