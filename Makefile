@@ -38,7 +38,7 @@ logs: venv-local ## 跟随日志;SERVICE=subsidy 只看一个 Follow the logs; S
 	@$(LOCAL) logs
 
 demo: venv-local ## 再报一批演示数据;REPORTS=1000 SEED=2 Report another demo feed
-	@$(LOCAL) run district demo --reports $(or $(REPORTS),1000) --seed $(or $(SEED),2)
+	@$(LOCAL) demo
 
 rebuild: venv-local ## 由日志重放重建读模型 Rebuild the read models by replay
 	@$(LOCAL) run projection rebuild

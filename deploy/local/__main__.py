@@ -69,6 +69,16 @@ def _run(context: typer.Context, service: str, state: State = _DEFAULT) -> None:
     raise typer.Exit(up.run(_running(_existing(state)), service, *context.args))
 
 
+@app.command("demo")
+def _demo(
+    state: State = _DEFAULT,
+    reports: Annotated[int, typer.Option(envvar="REPORTS")] = 1000,
+    seed: Annotated[int, typer.Option(envvar="SEED")] = 2,
+) -> None:
+    """再报一批演示数据 Report another demo feed."""
+    raise typer.Exit(up.demo(_running(_existing(state)), reports, seed))
+
+
 @app.command("sql")
 def _sql(
     state: State = _DEFAULT,

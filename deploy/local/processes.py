@@ -77,23 +77,21 @@ def programs(installation: Installation) -> list[Program]:
 
 
 def environment(installation: Installation, service: str, port: int | None = None) -> dict[str, str]:
-    """Say what a process of the service is told; secrets come from its folder."""
-    told = {
-        "SKILLPLAN_KAFKA": installation.bootstrap,
+    """Settings of a process of the service; secrets come from its folder."""
+    settings = {
+        **_addresses(installation),
         "SKILLPLAN_HOST": HOST,
-        "SKILLPLAN_PORT": str(port or installation.ports.get(service, 0)),
-        "SKILLPLAN_PLANS": str(ROOT / "plans"),
+        "SKILLPLAN_PORT": str(port or installation.ports[service]),
+        "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
+        "SKILLPLAN_KEYS": str(installation.key_file),
         "PYTHONUNBUFFERED": "1",
     }
-    if service in installation.passwords:  # the district's side has none
-        told["SKILLPLAN_SECRETS"] = str(installation.secrets_folder(service))
-        told["SKILLPLAN_KEYS"] = str(installation.key_file)
     if service == "projection":
         others = {name: installation.url(name) for name in services() if name != "projection"}
-        told["SKILLPLAN_SERVICES"] = json.dumps(others)
+        settings["SKILLPLAN_SERVICES"] = json.dumps(others)
     if service == "planning":
-        told["SKILLPLAN_PROJECTION"] = installation.url("projection")
-    return told
+        settings["SKILLPLAN_PROJECTION"] = installation.url("projection")
+    return settings
 
 
 def inherited() -> dict[str, str]:
@@ -105,12 +103,19 @@ def inherited() -> dict[str, str]:
     }
 
 
-def told(installation: Installation, service: str) -> dict[str, str]:
-    """Say what one command of a service is told: what its processes are, and the owner of its tables."""
-    words = {**inherited(), **environment(installation, service)}
-    if service in installation.passwords:
-        words["SKILLPLAN_PG_OWNER_DSN"] = installation.owner_dsn(service)
-    return words
+def command_environment(installation: Installation, service: str) -> dict[str, str]:
+    """Environment of one command of a service: its processes' settings, and the owner of its tables."""
+    owner = {"SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)}
+    return {**inherited(), **environment(installation, service), **owner}
+
+
+def client_environment(installation: Installation) -> dict[str, str]:
+    """Environment of a client of this installation, which has no secret of a service."""
+    return {**inherited(), **_addresses(installation)}
+
+
+def _addresses(installation: Installation) -> dict[str, str]:
+    return {"SKILLPLAN_KAFKA": installation.bootstrap, "SKILLPLAN_PLANS": str(ROOT / "plans")}
 
 
 class Supervisor:

@@ -13,7 +13,7 @@ from deploy.kafka import topics
 from deploy.local import databases, jars, kafka, postgres
 from deploy.local.console import step
 from deploy.local.installation import ROOT, Installation
-from deploy.local.processes import Supervisor, services, told
+from deploy.local.processes import Supervisor, command_environment, services
 from deploy.local.refusal import LocalError
 from shared.kafka.clients import Broker
 
@@ -59,7 +59,7 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
 
 
 def databases_ready(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:
-    """Wait for the database server, make roles and databases, and migrate them when told."""
+    """Wait for the database server, make roles and databases, and migrate them if asked to."""
     if installation.superuser_dsn is None:
         if not postgres.wait_up(installation.superuser, _PATIENCE, alive=lambda: supervisor.is_alive("postgres")):
             raise _not_up("PostgreSQL", supervisor, "postgres")
@@ -83,7 +83,7 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
         name: subprocess.Popen(
             [sys.executable, "-m", f"services.{name}", "migrate"],
             cwd=ROOT,
-            env=told(installation, name),
+            env=command_environment(installation, name),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

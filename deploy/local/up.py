@@ -22,10 +22,11 @@ from deploy.local.processes import (
     PORTS,
     Program,
     Supervisor,
+    client_environment,
+    command_environment,
     inherited,
     programs,
     services,
-    told,
 )
 from deploy.local.refusal import LocalError
 
@@ -113,10 +114,20 @@ def run(installation: Installation, service: str, *command: str) -> int:
     done = subprocess.run(
         [sys.executable, "-m", f"services.{service}", *command],
         cwd=ROOT,
-        env=told(installation, service),
+        env=command_environment(installation, service),
         check=False,
     )
     return done.returncode
+
+
+def demo(installation: Installation, reports: int, seed: int) -> int:
+    """Publish a demo feed as districts would; returns the exit code. The output goes to our own."""
+    command = _demo_command(reports, seed)
+    return subprocess.run(command, cwd=ROOT, env=client_environment(installation), check=False).returncode
+
+
+def _demo_command(reports: int, seed: int) -> list[str]:
+    return [sys.executable, "-m", "client", "demo", "--reports", str(reports), "--seed", str(seed)]
 
 
 def keys(installation: Installation, *words: str) -> int:
@@ -157,14 +168,12 @@ def _unready(client: httpx.Client, url: str) -> str | None:
 
 def _demo(installation: Installation, supervisor: Supervisor) -> None:
     """Publish the demo feed once a state folder, as districts would, and wait until the read models show it."""
-    if not (ROOT / "services" / "district" / "__main__.py").exists():
-        return
     if not installation.demo:
         with step("各区县演示数据经 Kafka 上报", "Districts report the demo feed through Kafka"):
             done = subprocess.run(
-                [sys.executable, "-m", "client", "demo", "--reports", str(_DEMO_REPORTS), "--seed", "1"],
+                _demo_command(_DEMO_REPORTS, seed=1),
                 cwd=ROOT,
-                env=told(installation, "district"),
+                env=client_environment(installation),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
