@@ -9,20 +9,15 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
 
-import asyncpg
 import httpx
 import httpx._transports.default
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 from xdist.scheduler import LoadScopeScheduling
 
 from deploy.kafka import topics as deploy_topics
@@ -31,8 +26,9 @@ from deploy.local import databases
 from deploy.local.databases import Database, Passwords
 from deploy.local.processes import Supervisor
 from shared.kafka.clients import Broker
-from shared.log.migrate import migrate as run_migrations
 from tests.harness import containers, pair
+from tests.harness import databases as test_databases
+from tests.harness.broker import delete_topics
 
 ROOT = Path(__file__).resolve().parents[1]
 # Reading the machine's authorities takes 60 ms of processor time, and httpx does it for each single question.
@@ -167,14 +163,18 @@ def _template(postgres: str) -> Iterator[Callable[[str, Path | None], tuple[str,
             _wait_for(databases.ensure_roles(postgres, {service: passwords[service]}))
         if (service, migrations) not in made:
             name = f"{service}_template_{secrets.token_hex(4)}"
-            _wait_for(_create(postgres, service, name, None))
-            _migrate(_addresses(postgres, service, name, passwords[service]), migrations)
+            _wait_for(test_databases.create(postgres, service, name, None))
+            _wait_for(
+                test_databases.migrate(
+                    test_databases.addresses(postgres, service, name, passwords[service]), migrations
+                )
+            )
             made[service, migrations] = name
         return made[service, migrations], passwords[service]
 
     yield template
     for name in made.values():
-        _wait_for(_drop(postgres, name))
+        _wait_for(test_databases.drop(postgres, name))
 
 
 @pytest.fixture
@@ -185,13 +185,13 @@ def database(postgres: str, _template: Callable[[str, Path | None], tuple[str, P
     def new(service: str, migrations: Path | None = None) -> Database:
         template, passwords = _template(service, migrations)
         name = f"{service}_{secrets.token_hex(4)}"
-        _wait_for(_create(postgres, service, name, template))
+        _wait_for(test_databases.create(postgres, service, name, template))
         made.append(name)
-        return _addresses(postgres, service, name, passwords)
+        return test_databases.addresses(postgres, service, name, passwords)
 
     yield new
     for name in made:
-        _wait_for(_drop(postgres, name))
+        _wait_for(test_databases.drop(postgres, name))
 
 
 @pytest.fixture
@@ -201,13 +201,13 @@ def topics(kafka: str) -> Iterator[NewTopics]:
 
     def new(*wanted: Topic) -> list[str]:
         names = [topic.name for topic in wanted]
-        _wait_for(_delete_topics(kafka, names))
+        _wait_for(delete_topics(kafka, names))
         _wait_for(deploy_topics.create(Broker(kafka), wanted))
         made.extend(names)
         return names
 
     yield new
-    _wait_for(_delete_topics(kafka, made))
+    _wait_for(delete_topics(kafka, made))
 
 
 @pytest.fixture(scope="module")
@@ -227,75 +227,3 @@ def new_state_folder() -> Iterator[Path]:
     finally:
         Supervisor(room / "state").stop()
         shutil.rmtree(room)
-
-
-def _addresses(superuser: str, service: str, name: str, passwords: Passwords) -> Database:
-    return Database(
-        service=service,
-        name=name,
-        owner_dsn=databases.address(superuser, f"{service}_owner", passwords.owner, name),
-        dsn=databases.address(superuser, service, passwords.role, name),
-    )
-
-
-def _migrate(database: Database, migrations: Path | None) -> None:
-    if migrations is not None:
-        _wait_for(run_migrations(database.owner_dsn, migrations, database.service))
-        return
-    settings = {"SKILLPLAN_PG_OWNER_DSN": database.owner_dsn, "SKILLPLAN_PG_DSN": database.dsn}
-    done = subprocess.run(
-        [sys.executable, "-m", f"services.{database.service}", "migrate"],
-        cwd=ROOT,
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"migrating {database.service}: {done.stdout}{done.stderr}"
-
-
-async def _create(superuser: str, service: str, name: str, template: str | None) -> None:
-    connection = await asyncpg.connect(superuser)
-    try:
-        await databases.create_database(connection, service, name, template)
-    finally:
-        await connection.close()
-    if template is not None:
-        await _vouch(databases.address(superuser, *_login(superuser), name))
-
-
-async def _vouch(dsn: str) -> None:
-    """Say that the log was compared with its topic, as a worker does: many tests run no worker."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        if await connection.fetchval("select to_regproc('log_life') is not null"):
-            await connection.execute("update log_head set compared = log_life()")
-    finally:
-        await connection.close()
-
-
-def _login(dsn: str) -> tuple[str, str]:
-    parts = urlsplit(dsn)
-    return unquote(parts.username or ""), unquote(parts.password or "")
-
-
-async def _drop(superuser: str, name: str) -> None:
-    connection = await asyncpg.connect(superuser)
-    try:
-        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    finally:
-        await connection.close()
-
-
-async def _delete_topics(bootstrap: str, names: Sequence[str]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        there = list(set(names) & set(await admin.list_topics()))
-        if there:
-            await admin.delete_topics(there)
-        async with asyncio.timeout(30):
-            while set(there) & set(await admin.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
-                await asyncio.sleep(0.05)
-    finally:
-        await admin.close()

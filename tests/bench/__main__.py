@@ -19,40 +19,40 @@ from tests.harness.bench import BenchServers, bench_servers
 
 
 def main() -> None:
-    """Measure what was asked for and print it."""
+    """Run the named parts, all by default, and print a table of their rows."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="结果另存为 JSON also write the results as JSON")
-    parser.add_argument("--only", nargs="*", choices=list(_PARTS), help="只测这些 measure only these")
-    asked = parser.parse_args()
+    parser.add_argument("--only", nargs="*", choices=list(PARTS), help="只测这些 measure only these")
+    arguments = parser.parse_args()
     size = os.environ.get("BENCH_SIZE", "default")
     if size not in SIZES:
         parser.error(f"BENCH_SIZE: {' | '.join(SIZES)}")
     since = time.monotonic()
     rows: list[BenchRow] = []
-    with bench_servers() as stage:
-        for name in asked.only or _PARTS:
-            _say(f"… {name}")
-            rows += _PARTS[name](stage, SIZES[size])
-    _say(table(rows))
-    _say("\n内存峰值(各进程,上限 250 MB) Peak memory of each process\n" + memory(stage.peaks))
-    _say(f"\n{size}: {time.monotonic() - since:.0f} s, {os.cpu_count()} CPU, load {os.getloadavg()[0]:.1f}")
-    if asked.json:
-        told = {"size": size, "rows": [row.as_json() for row in rows], "peak_mb": stage.peaks}
-        asked.json.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+    with bench_servers() as servers:
+        for name in arguments.only or PARTS:
+            _print(f"… {name}")
+            rows += PARTS[name](servers, SIZES[size])
+    _print(table(rows))
+    _print("\n内存峰值(各进程,上限 250 MB) Peak memory of each process\n" + memory(servers.peaks))
+    _print(f"\n{size}: {time.monotonic() - since:.0f} s, {os.cpu_count()} CPU, load {os.getloadavg()[0]:.1f}")
+    if arguments.json:
+        results = {"size": size, "rows": [row.as_json() for row in rows], "peak_mb": servers.peaks}
+        arguments.json.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _append(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
-    return [measure_append(stage, sizes)]
+def _append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
+    return [measure_append(servers, sizes)]
 
 
-def _road(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
-    with stage.system() as system:
+def _road(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
+    with servers.system() as system:
         numbers = Numbers()
-        first = measure_inbox_and_relay(stage, system, sizes, numbers)
-        return [*first, *measure_read_side(stage, system, sizes, numbers)]
+        first = measure_inbox_and_relay(servers, system, sizes, numbers)
+        return [*first, *measure_read_side(servers, system, sizes, numbers)]
 
 
-_PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
+PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "append": _append,
     "road": _road,
     "growth": measure_growth,
@@ -60,7 +60,7 @@ _PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
 }
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

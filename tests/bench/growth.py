@@ -7,7 +7,7 @@ import asyncpg
 from deploy.local.databases import Database
 from shared.log.event_store import read_queries
 from tests.bench import feed
-from tests.bench.hops import Numbers, Sizes, new_run
+from tests.bench.hops import Numbers, Sizes, compare_log, new_run
 from tests.bench.report import BenchRow
 from tests.harness.bench import BenchServers, pid_of
 from tests.harness.people import credit_code
@@ -18,7 +18,7 @@ _TOGETHER = 100
 _PIECE = 100_000
 
 
-def measure_growth(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
+def measure_growth(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
     """Decide as many reports by HTTP, one by one and in batches, at both lengths of the log."""
     rows = [
         BenchRow(
@@ -30,20 +30,21 @@ def measure_growth(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
         for how in ("one by one", f"by {_TOGETHER}")
     ]
     numbers = Numbers()
-    with stage.system() as short, stage.system() as long:
+    with servers.system() as short, servers.system() as long:
         systems = []
         for system, facts in ((short, sizes.small_log), (long, sizes.large_log)):
+            compare_log(system)
             process = system.process(feed.SERVICE, "api")
             run(seed(system.databases[feed.SERVICE], facts))
             systems.append(process.start())
-        stage.flush()
+        servers.flush()
         for _ in range(sizes.rounds):
             for row, each in zip(rows, (1, _TOGETHER), strict=True):
                 for process, sections in zip(systems, (row.floor, row.ours), strict=True):
                     options = {"run": new_run(), "first": numbers.take(10**5), "batch": each}
                     options |= {"clients": _CLIENTS if each == 1 else 4, "count": sizes.growth // each}
-                    options |= {"port": process.port, "pids": {"api": pid_of(process), **stage.parts}}
-                    sections.append(stage.run("load", options))
+                    options |= {"port": process.port, "pids": {"api": pid_of(process), **servers.parts}}
+                    sections.append(servers.run("load", options))
     return rows
 
 

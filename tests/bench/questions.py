@@ -25,7 +25,6 @@ from tests.harness.processes import Process
 PLAN = "shaoxing-2023-2025"
 MOST_MS = 50.0
 _VISIT_MS = 1500
-_VISITS = 7
 _AIM = 1000
 _CLIENTS = 32
 _SERVICE = "projection"
@@ -42,16 +41,16 @@ _QUESTIONS = {
 }
 
 
-def measure_questions(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
+def measure_questions(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
     """Ask each question of a ledger of so many facts, all districts and lines of the plan, a thousand days."""
     dashboard.build(lambda _: None)
-    with stage.system() as system, asyncio.Runner() as runner:
+    with servers.system() as system, asyncio.Runner() as runner:
         api = system.process(_SERVICE, "api")
         dsn = system.databases[_SERVICE].dsn
         number = runner.run(_fill(dsn, sizes.large_log))
-        stage.flush()
+        servers.flush()
         api.start()
-        pids = {"read api": pid_of(api), **stage.parts}
+        pids = {"read api": pid_of(api), **servers.parts}
         connection = runner.run(asyncpg.connect(dsn))
         moved = of_generation(number, "tests.bench", "numbers.sql")["moved"]
 
@@ -66,7 +65,7 @@ def measure_questions(stage: BenchServers, sizes: Sizes) -> list[BenchRow]:
             "10 /progress from what is kept", "requests", aim=None, note=f"{_CLIENTS} clients; aim {_AIM:,}/s"
         )
         options = {"get": path, "clients": _CLIENTS, "count": sizes.questions * 2, "port": api.port, "pids": pids}
-        kept.ours = [stage.run("load", options) for _ in range(sizes.rounds)]
+        kept.ours = [servers.run("load", options) for _ in range(sizes.rounds)]
         kept.note += " ✓" if kept.rate() >= _AIM else " ✗"
         return [*rows, kept]
 
@@ -78,7 +77,7 @@ def _ask(api: Process, move: Callable[[], None], name: str, path: str, sizes: Si
     row = BenchRow(f"10 {name}, after a batch", "requests", aim=None)
     times = []
     meter = Meter(pids)
-    for _ in range(sizes.questions // 30):
+    for _ in range(max(1, sizes.questions // 30)):
         move()
         began = time.perf_counter()
         answer = api.http.get(url)
@@ -103,7 +102,7 @@ def _visit(api: Process, move: Callable[[], None], sizes: Sizes, pids: dict[str,
         return row
     meter = Meter(pids)
     times = []
-    for _ in range(_VISITS):
+    for _ in range(sizes.visits):
         move()
         times.append(run_errand("visit", base=api.url, plan=PLAN, as_of="2025-09-15")["ms"])
     row.ours.append(meter.section(len(times)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -26,20 +27,20 @@ _SERVICE = "projection"
 _COUNTED = f"select position from numbers.g1_checkpoint where service = '{feed.SERVICE}'"  # noqa: S608 - ours
 
 
-def measure_read_side(stage: BenchServers, system: System, sizes: Sizes, numbers: Numbers) -> list[BenchRow]:
+def measure_read_side(servers: BenchServers, system: System, sizes: Sizes, numbers: Numbers) -> list[BenchRow]:
     """Measure what happens to the facts that the rows before have recorded and sent."""
-    ledger, projector = _measure_ledger(stage, system, sizes)
+    ledger, projector = _measure_ledger(servers, system, sizes)
     (api,) = system.start(feed.SERVICE, "api")
     services = json.dumps({feed.SERVICE: api.url})
     reader = system.process(_SERVICE, "api", SKILLPLAN_SERVICES=services).start()
     (worker,) = system.start(feed.SERVICE, "worker")
     pids = {
-        "worker": pid_of(worker), "projector": pid_of(projector), "read api": pid_of(reader), **stage.parts
+        "worker": pid_of(worker), "projector": pid_of(projector), "read api": pid_of(reader), **servers.parts
     }  # fmt: skip
     road = BenchRow("5 report on Kafka → /progress", "reports", aim=None)
     first = numbers.take(10**5)
     options = {"run": new_run(), "first": first, "count": sizes.road, "rate": _RATE, "indicator": _HIRES}
-    found = stage.run("latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
+    found = servers.run("latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
     road.ours.append(found)
     told = {name.removesuffix("_ms"): f"{value:,.0f} ms" for name, value in found.extra.items()}
     good = "✓" if found.extra["p99_ms"] < 1000 else "✗"
@@ -47,52 +48,53 @@ def measure_read_side(stage: BenchServers, system: System, sizes: Sizes, numbers
     asked = BenchRow("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")
     for _ in range(sizes.rounds):
         options = {"get": _PATH, "clients": _CLIENTS, "count": sizes.questions, "port": reader.port}
-        asked.ours.append(stage.run("load", {**options, "pids": {"read api": pid_of(reader), **stage.parts}}))
-    replay = _measure_replay(stage, system, sizes, projector)
+        asked.ours.append(servers.run("load", {**options, "pids": {"read api": pid_of(reader), **servers.parts}}))
+    replay = _measure_replay(servers, system, sizes, projector)
     return [ledger, road, replay, asked]
 
 
-def _measure_ledger(stage: BenchServers, system: System, sizes: Sizes) -> tuple[BenchRow, Process]:
+def _measure_ledger(servers: BenchServers, system: System, sizes: Sizes) -> tuple[BenchRow, Process]:
     """Count the facts that are on Kafka, each time into a fresh database; the last projector lives on."""
     row = BenchRow(
         "4 Kafka → ledger", "facts", note="floor: bare getmany + one COPY of rows as wide as standing and ledger"
     )
-    bare, facts = stage.new_database(feed.SERVICE), head_of(system)
+    bare, facts = servers.new_database(feed.SERVICE), head_of(system)
     projector: Process | None = None
     for _ in range(sizes.rounds):
         if projector is not None:
-            projector.kill(15)
+            projector.kill(signal.SIGTERM)
             del system.databases[_SERVICE]
         projector = system.process(_SERVICE, "projector").start(wait=False)
-        pids = {"projector": pid_of(projector), **stage.parts}
+        pids = {"projector": pid_of(projector), **servers.parts}
         row.ours.append(watch(system, _SERVICE, _COUNTED, 0, facts, pids))
-        stage.note_peaks(system)
-        options = {"floor": "ledger", "run": new_run(), "count": facts, "dsn": bare.owner_dsn, "pids": stage.parts}
-        row.floor.append(stage.run("floors", options))
+        servers.note_peaks(system)
+        options = {"floor": "ledger", "run": new_run(), "count": facts, "dsn": bare.owner_dsn, "pids": servers.parts}
+        row.floor.append(servers.run("floors", options))
     assert projector is not None
     return row, projector
 
 
-def _measure_replay(stage: BenchServers, system: System, sizes: Sizes, projector: Process) -> BenchRow:
+def _measure_replay(servers: BenchServers, system: System, sizes: Sizes, projector: Process) -> BenchRow:
     """Rebuild from the topic while nothing else happens."""
     row = BenchRow("6 replay (rebuild)", "facts", aim=None)
     if (missing := sizes.replay - head_of(system)) > 0:
         run(seed(system.databases[feed.SERVICE], missing))
     facts = head_of(system)
     wait_for(system, _SERVICE, _COUNTED, facts)
-    stage.note_peaks(system)
-    projector.kill(15)
+    servers.note_peaks(system)
+    projector.kill(signal.SIGTERM)
     settings = {**os.environ, **projector.settings, "SKILLPLAN_PORT": str(any_free(1)[0])}
-    meter = Meter(stage.parts)
+    meter = Meter(servers.parts)
     child = subprocess.Popen(
         [sys.executable, "-m", f"services.{_SERVICE}", "rebuild"], cwd=ROOT, env=settings, stdout=subprocess.DEVNULL
     )
     _, status, spent = os.wait4(child.pid, 0)
-    if status:
-        raise RuntimeError(f"rebuild ended with {status}")
+    child.returncode = os.waitstatus_to_exitcode(status)  # subprocess did not see it end
+    if child.returncode:
+        raise RuntimeError(f"rebuild ended with {child.returncode}")
     section = meter.section(facts)
     section.cpu = {"rebuild": spent.ru_utime + spent.ru_stime} | section.cpu
     row.ours.append(section)
-    stage.peaks[f"{_SERVICE} rebuild"] = spent.ru_maxrss / 1024
+    servers.peaks[f"{_SERVICE} rebuild"] = spent.ru_maxrss / 1024
     row.note = f"{facts:,} facts, the whole command"
     return row

@@ -1,11 +1,10 @@
-"""The ground the rows run on: a broker, a database that reaches its disk, and the services' real processes."""
+"""Servers of a bench: a broker, a database that reaches its disk, and the services' real processes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -25,7 +24,9 @@ from deploy.local.ports import HOST, any_free
 from shared.kafka.clients import Broker
 from tests.bench.meter import Section, peak_mb
 from tests.conftest import ROOT
-from tests.harness.processes import DISTRICTS, Process, System
+from tests.harness.broker import delete_topics
+from tests.harness.databases import addresses, create, migrate
+from tests.harness.processes import DISTRICTS, Process, System, run
 
 _PATIENCE = 60.0
 # A server as an installation would run it; what is on by default (fsync, full_page_writes) stays on.
@@ -60,25 +61,9 @@ class BenchServers:
             self.passwords[service] = Passwords(secrets.token_hex(12), secrets.token_hex(12))
             await databases.ensure_roles(self.postgres, {service: self.passwords[service]})
         name = f"{service}_{secrets.token_hex(4)}"
-        connection = await asyncpg.connect(self.postgres)
-        try:
-            await databases.create_database(connection, service, name)
-        finally:
-            await connection.close()
-        words = self.passwords[service]
-        made = Database(
-            service,
-            name,
-            databases.address(self.postgres, f"{service}_owner", words.owner, name),
-            databases.address(self.postgres, service, words.role, name),
-        )
-        settings = {"SKILLPLAN_PG_OWNER_DSN": made.owner_dsn, "SKILLPLAN_PG_DSN": made.dsn}
-        command = [sys.executable, "-m", f"services.{service}", "migrate"]
-        done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"migrating {service}: {done.stdout!r}{done.stderr!r}")
+        await create(self.postgres, service, name, None)
+        made = addresses(self.postgres, service, name, self.passwords[service])
+        await migrate(made, None)
         return made
 
     def flush(self) -> None:
@@ -93,7 +78,8 @@ class BenchServers:
 
     @contextlib.contextmanager
     def system(self) -> Iterator[System]:
-        """Yield a system without processes yet; what it started is noted and ended afterwards."""
+        """Yield a system without processes yet, its topics empty; what it started is noted and ended afterwards."""
+        self.renew_topics()
         made = System(self.kafka, self.folder, self.new_database)
         try:
             yield made
@@ -116,9 +102,11 @@ class BenchServers:
             raise RuntimeError(f"{program}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
         return Section(**json.loads(done.stdout.splitlines()[-1]))
 
-    def create_topics(self) -> None:
-        """Make every topic of the plans."""
-        asyncio.run(deploy_topics.create(Broker(self.kafka), deploy_topics.wanted(DISTRICTS)))
+    def renew_topics(self) -> None:
+        """Make every topic of the plans anew: a log is compared with its topic, and refuses another log's."""
+        wanted = deploy_topics.wanted(DISTRICTS)
+        run(delete_topics(self.kafka, [topic.name for topic in wanted]))
+        run(deploy_topics.create(Broker(self.kafka), wanted))
 
 
 def pid_of(process: Process) -> int:
@@ -150,9 +138,8 @@ def bench_servers() -> Iterator[BenchServers]:
         ):
             if not up:
                 raise RuntimeError(f"{name} did not start: {(folder / f'{name}.log').read_text()[-2000:]}")
-        stage = BenchServers(bootstrap, address, folder, broker.pid, database.pid)
-        stage.create_topics()
-        yield stage
+        servers = BenchServers(bootstrap, address, folder, broker.pid, database.pid)
+        yield servers
 
 
 @contextlib.contextmanager

@@ -12,7 +12,9 @@ import pytest
 from deploy.kafka import topics as deploy_topics
 from deploy.local.databases import Database, Passwords
 from shared.kafka.clients import Broker
-from tests.conftest import NewDatabase, NewTopics, _addresses, _create, _delete_topics, _drop
+from tests.conftest import NewDatabase, NewTopics
+from tests.harness.broker import delete_topics
+from tests.harness.databases import addresses, create, drop
 from tests.harness.processes import DISTRICTS, System, run, topics_of
 from tests.harness.topics import check_log
 
@@ -55,10 +57,10 @@ def fresh_topics(kafka: str, services: tuple[str, ...]) -> Iterator[None]:
     """Make the topics of some services, empty, and delete them afterwards."""
     wanted = topics_of(services)
     names = [topic.name for topic in wanted]
-    run(_delete_topics(kafka, names))
+    run(delete_topics(kafka, names))
     run(deploy_topics.create(Broker(kafka), wanted))
     yield
-    run(_delete_topics(kafka, names))
+    run(delete_topics(kafka, names))
 
 
 @contextlib.contextmanager
@@ -69,10 +71,10 @@ def fresh_databases(postgres: str, template: Template) -> Iterator[Callable[[str
     def new(service: str) -> Database:
         origin, passwords = template(service, None)
         name = f"{service}_{secrets.token_hex(4)}"
-        run(_create(postgres, service, name, origin))
+        run(create(postgres, service, name, origin))
         made.append(name)
-        return _addresses(postgres, service, name, passwords)
+        return addresses(postgres, service, name, passwords)
 
     yield new
     for name in made:
-        run(_drop(postgres, name))
+        run(drop(postgres, name))

@@ -17,7 +17,9 @@ from deploy.kafka import topics as deploy_topics
 from deploy.local import databases
 from deploy.operations.reconcile import Places, compare
 from shared.kafka.clients import Broker
-from tests.conftest import ROOT, _delete_topics, _drop
+from tests.conftest import ROOT
+from tests.harness.broker import delete_topics
+from tests.harness.databases import drop
 from tests.harness.plan_office import FILE, MONTH, PLAN, SIX, STRUCTURED, PlanOffice
 from tests.harness.processes import Process, System, eventually, run
 from tests.harness.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
@@ -128,7 +130,7 @@ def test_a_topic_that_was_lost_is_sent_again_and_counted_and_heard_once(system: 
         for process in system.processes:
             supervised.enter_context(process.watched())
         topic = deploy_topics.events("competition")
-        run(_delete_topics(system.kafka, [topic.name]))
+        run(delete_topics(system.kafka, [topic.name]))
         for process in (worker, projector, system.the("subsidy", "worker")):
             eventually(lambda process=process: topic.name in str(process.problems()))  # type: ignore[misc]
         run(deploy_topics.create(Broker(system.kafka), [topic]))
@@ -239,10 +241,10 @@ def test_what_the_plan_office_decided_after_a_backup_is_taken_back_and_counted_o
         before, looked = check_log(system, "planning"), seen(office)
         for process in (api, worker):
             process.kill(15)
-        run(_drop(system.superuser, name))
+        run(drop(system.superuser, name))
         run(_copy(system.superuser, "planning", f"{name}_backup", name))
     finally:
-        run(_drop(system.superuser, f"{name}_backup"))
+        run(drop(system.superuser, f"{name}_backup"))
 
     api.start(wait=False)
     eventually(lambda: "not compared" in api.problems().get("log", ""))
