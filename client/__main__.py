@@ -31,12 +31,13 @@ from client import sample as samples
 from client.check import Checker, Item, Opened, ReportFault, districts_of
 from client.demo.calendar import CITY, PlannedReport
 from client.demo.feed import DEFAULT_REPORTS, feed
-from client.forms import LANGUAGES, ROOT
+from client.forms import ROOT
 from client.http import WebClient
 from client.journal import Journal, default_place
 from client.kafka import CannotPublishError, Client, Clients, DistrictSettings, Receipts
 from client.output import AWAY, SOME_WRONG, STOPPED, UNANSWERED, USAGE, CommandError, Output, text
 from client.publish import Summary, send_file
+from services.catalogue import DOMAIN_SERVICES, PROJECTION
 from shared.contract.events import SHANGHAI
 from shared.kafka.clients import wrong_settings
 from shared.process.command_line import run
@@ -59,10 +60,12 @@ class ClientSettings(DistrictSettings):
     """What the command is told from outside, as every process of Skillplan."""
 
     services: dict[str, str] = Field(
-        {language.service: f"http://127.0.0.1:{8001 + at}" for at, language in enumerate(LANGUAGES)},
+        {name: f"http://127.0.0.1:{entry.port}" for name, entry in DOMAIN_SERVICES.items()},
         description='Addresses of the services for --http, {"enrollment": "http://…", …}',
     )
-    projection: str = Field("http://127.0.0.1:8000", description="Address of the projection, for receipts --http")
+    projection: str = Field(
+        f"http://127.0.0.1:{PROJECTION.port}", description="Address of the projection, for receipts --http"
+    )
     key: SecretStr = Field(SecretStr(""), description="HTTP key of the district")
     ca: FilePath | None = Field(None, description="File of the CA that signed the services' certificates")
     plans: Path = Field(ROOT / "plans", description="Folder of the plan files")

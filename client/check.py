@@ -17,6 +17,7 @@ from client import tables
 from client.forms import LANGUAGES
 from client.mapping import RowMapping, by_headers, read_mapping
 from client.output import CommandError, text
+from services.catalogue import COUNTED
 from shared.contract import remedies, rules
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import NotUnderstood, Report
@@ -98,7 +99,7 @@ class Checker:
             raise CommandError(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
         # A key of the moment: what is decoded here stays here.
         keys = Keys(secrets.token_bytes(32))
-        self._decoders = {language.service: Decoder(language, codes, keys) for language in LANGUAGES}
+        self._decoders = {language.service: Decoder(language, codes, keys, COUNTED) for language in LANGUAGES}
         self._door = Channel(district=district)
         # In a file of its own that vanishes: as many ids as there are must not fill the memory.
         self._seen = sqlite3.connect("", isolation_level=None)

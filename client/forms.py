@@ -8,16 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from services.competition.events import LANGUAGE as COMPETITION
-from services.enrollment.events import LANGUAGE as ENROLLMENT
-from services.planning.events import LANGUAGE as PLANNING
-from services.recruitment.events import LANGUAGE as RECRUITMENT
-from services.subsidy.events import LANGUAGE as SUBSIDY
+from services.catalogue import languages
 from shared.contract.events import Event
 from shared.contract.shapes import IdentifiedPerson
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-LANGUAGES: Final = (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY, PLANNING)
+LANGUAGES: Final = tuple(languages().values())
 ATTRIBUTES: Final = ("id", "source", "subject", "time", "district", "corrects")
 
 Kind = Literal["text", "integer", "boolean", "date", "list"]

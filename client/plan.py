@@ -19,12 +19,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.catalogue import DOMAIN_SERVICES
 from shared.contract.events import SHANGHAI
 from shared.process.command_line import run
 
 Body = dict[str, Any]
 DONE, REFUSED, WRONG, AWAY = 0, 1, 2, 3
-_ADDRESS: Final = "http://127.0.0.1:8005"
+_ADDRESS: Final = f"http://127.0.0.1:{DOMAIN_SERVICES['planning'].port}"
 _SECONDS: Final = 120.0  # a close waits until all is counted
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,

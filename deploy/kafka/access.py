@@ -12,8 +12,6 @@ import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +31,7 @@ from aiokafka.protocol.types import (
 from pydantic import DirectoryPath, Field, ValidationError
 
 from deploy.kafka import topics
+from services.catalogue import DOMAIN_SERVICES, SERVICES
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 
 # Numbers of Kafka's protocol.
@@ -66,13 +65,13 @@ def user_of(district: str) -> str:
 
 def users(districts: Iterable[str]) -> list[str]:
     """List every user of an installation with these districts."""
-    return [*topics.DOMAIN_SERVICES, "projection", *(user_of(code) for code in sorted(set(districts)))]
+    return [*SERVICES, *(user_of(code) for code in sorted(set(districts)))]
 
 
 def rights(districts: Iterable[str]) -> set[Right]:
     """List all that is allowed in an installation with these districts."""
     allowed: set[Right] = set()
-    for service in topics.DOMAIN_SERVICES:
+    for service, entry in DOMAIN_SERVICES.items():
         allowed |= {
             Right(service, _READ, _TOPIC, f"{service}.reports.", _PREFIXED),
             Right(service, _READ, _GROUP, f"skillplan-{service}", _PREFIXED),
@@ -83,7 +82,7 @@ def rights(districts: Iterable[str]) -> set[Right]:
             Right(service, _WRITE, _TOPIC, "receipts.", _PREFIXED),
             Right(service, _WRITE, _TOPIC, topics.quarantine().name),
             Right("projection", _READ, _TOPIC, topics.events(service).name),
-            *(Right(service, _READ, _TOPIC, topics.events(heard).name) for heard in _heard_by(service)),
+            *(Right(service, _READ, _TOPIC, topics.events(heard).name) for heard in entry.hears),
         }
     allowed |= {
         Right("projection", _READ, _TOPIC, "receipts.", _PREFIXED),
@@ -93,19 +92,9 @@ def rights(districts: Iterable[str]) -> set[Right]:
         allowed |= {
             Right(user_of(code), _READ, _TOPIC, topics.receipts(code).name),
             Right(user_of(code), _READ, _GROUP, user_of(code), _PREFIXED),
-            *(
-                Right(user_of(code), _WRITE, _TOPIC, topics.reports(service, code).name)
-                for service in topics.DOMAIN_SERVICES
-            ),
+            *(Right(user_of(code), _WRITE, _TOPIC, topics.reports(service, code).name) for service in DOMAIN_SERVICES),
         }
     return allowed
-
-
-def _heard_by(service: str) -> list[str]:
-    policies = f"services.{service}.policies"
-    if find_spec(f"services.{service}") is None or find_spec(policies) is None:
-        return []
-    return [language.service for language in import_module(policies).HEARS]
 
 
 async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Right]) -> None:

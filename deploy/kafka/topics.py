@@ -12,9 +12,9 @@ import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import DirectoryPath, Field, ValidationError
 
+from services.catalogue import DOMAIN_SERVICES
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 
-DOMAIN_SERVICES = ("enrollment", "competition", "recruitment", "subsidy", "planning")
 _WEEK = str(7 * 24 * 3600 * 1000)
 _PARTITIONS_OF_REPORTS = 3
 # How long a new topic may take until every broker knows it.

@@ -11,9 +11,10 @@ import typer
 
 from deploy.local import console, status, up
 from deploy.local.installation import Installation, held, is_there, load
-from deploy.local.processes import Supervisor, services
+from deploy.local.processes import Supervisor
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
+from services.catalogue import SERVICES
 from shared.kafka.clients import Broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -87,8 +88,8 @@ def _sql(
 ) -> None:
     """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
     installation = _running(_existing(state))
-    if service not in services() or not statement:
-        names = "|".join(services())
+    if service not in SERVICES or not statement:
+        names = "|".join(SERVICES)
         raise LocalError(f"用法:make sql SERVICE={names} SQL='…'", f"Usage: make sql SERVICE={names} SQL='…'")
     status.show_rows(installation.role_dsn(service), statement)
 
@@ -97,9 +98,7 @@ def _sql(
 def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="JSON")] = "") -> None:
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = _running(_existing(state))
-    places = reconcile.Places(
-        {name: installation.role_dsn(name) for name in services()}, Broker(installation.bootstrap)
-    )
+    places = reconcile.Places({name: installation.role_dsn(name) for name in SERVICES}, Broker(installation.bootstrap))
     raise typer.Exit(reconcile.run(places, json not in ("", "0")))
 
 
@@ -139,7 +138,7 @@ def _restore(
         raise LocalError("请指明备份:make restore FROM=<文件夹>。", "Name the backup: make restore FROM=<folder>.")
     folder = _existing(state)
     installation, supervisor = _running(folder), Supervisor(folder)
-    wanted = service.split(",") if service else services()
+    wanted = service.split(",") if service else list(SERVICES)
     with held(folder):
         backup.check(installation, backed_up, wanted, keys)
         with console.step("停止相关进程", "Stopping the processes concerned"):

@@ -18,13 +18,13 @@ from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import LocalError
+from services.catalogue import PROBES
 from shared.http.api_keys import KeyFile, Role
 from shared.observability.health import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOM_NEEDED = 1024**3
 _ROOM_KEPT = 200 * 1024**2
-PROBES = 100  # a worker's probes listen this far above its service's port
 
 
 @dataclass

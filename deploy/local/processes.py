@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import json
 import os
 import shlex
 import subprocess
@@ -21,33 +20,16 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.local.children import dies_with_parent
-from deploy.local.installation import PROBES, ROOT, Installation
+from deploy.local.installation import ROOT, Installation
 from deploy.local.ports import HOST
 from deploy.local.refusal import LocalError
+from services.catalogue import PROBES, SERVICES
 
-# The process table: service → its usual port, and its commands, the second of which has only probes.
-PORTS = {
-    "projection": 8000,
-    "enrollment": 8001,
-    "competition": 8002,
-    "recruitment": 8003,
-    "subsidy": 8004,
-    "planning": 8005,
-}
+PORTS = {name: entry.port for name, entry in SERVICES.items()}
 INFRASTRUCTURE_PORTS = {"kafka": 9092, "kafka-controller": 9093, "postgres": 5432}
 _GROUP = "skillplan"
 _SOCKET_PATH_LIMIT = 100
 _ALREADY_STARTED = 60  # a fault code of supervisor
-
-
-def commands(service: str) -> tuple[str, str]:
-    """Name a service's two processes."""
-    return ("api", "projector") if service == "projection" else ("api", "worker")
-
-
-def services() -> list[str]:
-    """List the services of the table that are in this tree."""
-    return [service for service in PORTS if (ROOT / "services" / service / "__main__.py").exists()]
 
 
 @dataclass(frozen=True)
@@ -69,29 +51,24 @@ def programs(installation: Installation) -> list[Program]:
             environment=environment(installation, service, port),
             url=f"http://{HOST}:{port}",
         )
-        for service in services()
+        for service, entry in SERVICES.items()
         for command, port in zip(
-            commands(service), (installation.ports[service], installation.ports[service] + PROBES), strict=True
+            entry.commands, (installation.ports[service], installation.ports[service] + PROBES), strict=True
         )
     ]
 
 
 def environment(installation: Installation, service: str, port: int | None = None) -> dict[str, str]:
     """Settings of a process of the service; secrets come from its folder."""
-    settings = {
+    return {
         **_addresses(installation),
+        **SERVICES[service].address_settings(installation.url),
         "SKILLPLAN_HOST": HOST,
         "SKILLPLAN_PORT": str(port or installation.ports[service]),
         "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
         "SKILLPLAN_KEYS": str(installation.key_file),
         "PYTHONUNBUFFERED": "1",
     }
-    if service == "projection":
-        others = {name: installation.url(name) for name in services() if name != "projection"}
-        settings["SKILLPLAN_SERVICES"] = json.dumps(others)
-    if service == "planning":
-        settings["SKILLPLAN_PROJECTION"] = installation.url("projection")
-    return settings
 
 
 def inherited() -> dict[str, str]:
@@ -190,7 +167,7 @@ class Supervisor:
     def stop_services(self, wanted: Iterable[str]) -> None:
         """Stop both processes of some services, and wait for it."""
         for service in wanted:
-            for command in commands(service):
+            for command in SERVICES[service].commands:
                 with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
                     self._ask("stopProcess", f"{_GROUP}:{service}-{command}", True)
 

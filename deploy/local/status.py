@@ -11,15 +11,16 @@ from rich.table import Table
 
 from deploy.local import console, databases
 from deploy.local.installation import Installation
-from deploy.local.processes import Supervisor, programs, services
+from deploy.local.processes import Supervisor, programs
 from deploy.local.refusal import LocalError
+from services.catalogue import SERVICES
 
 _OK = 200
 
 
 def as_json(installation: Installation) -> str:
     """Write the addresses as one JSON object: each service's URL, `kafka`, `postgres` (as superuser, with password)."""
-    places = {name: installation.url(name) for name in sorted(services())}
+    places = {name: installation.url(name) for name in sorted(SERVICES)}
     return json.dumps({**places, "kafka": installation.bootstrap, "postgres": installation.superuser})
 
 

@@ -26,9 +26,9 @@ from deploy.local.processes import (
     command_environment,
     inherited,
     programs,
-    services,
 )
 from deploy.local.refusal import LocalError
+from services.catalogue import DOMAIN_SERVICES, PROBES, SERVICES
 
 _LEFT_OVER_PATIENCE = 10.0
 _READY_PATIENCE = 120.0
@@ -78,7 +78,7 @@ def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> li
     wanted = {part: port for part, port in {**PORTS, **INFRASTRUCTURE_PORTS}.items() if part not in given}
     for part, usual, found in installation.choose_ports(wanted):
         say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
-    installation.make_secrets(services())
+    installation.make_secrets(list(SERVICES))
     others = [] if wish.infrastructure_only else programs(installation)
     supervisor.start(servers.prepare(installation), others)
     with ThreadPoolExecutor(2) as beside:
@@ -214,11 +214,10 @@ class _Behind:
 def _behind(installation: Installation) -> _Behind:
     behind = 0
     with httpx.Client(timeout=5, trust_env=False, headers=installation.credentials) as client:
-        for service in services():
-            if service != "projection":
-                metrics = client.get(f"http://127.0.0.1:{installation.ports[service] + 100}/metrics").text
-                found = re.search(r"^skillplan_inbox_lag(?:\{[^}]*\})? ([0-9.e+]+)$", metrics, re.MULTILINE)
-                behind += int(float(found.group(1))) if found else 1
+        for service in DOMAIN_SERVICES:
+            metrics = client.get(f"http://127.0.0.1:{installation.ports[service] + PROBES}/metrics").text
+            found = re.search(r"^skillplan_inbox_lag(?:\{[^}]*\})? ([0-9.e+]+)$", metrics, re.MULTILINE)
+            behind += int(float(found.group(1))) if found else 1
         complete = progress.complete_to(client, installation.url("projection"))
     for one in complete.values():
         behind += 1 if one["behind_events"] is None else int(one["behind_events"])
@@ -227,8 +226,7 @@ def _behind(installation: Installation) -> _Behind:
 
 def summary(installation: Installation) -> None:
     """Print what answers where, and today's progress."""
-    show(progress.addresses(installation, services()))
-    if "projection" in services():
-        with httpx.Client(timeout=10, trust_env=False, headers=installation.credentials) as client:
-            for table in progress.tables(client, installation.url("projection")):
-                show(table)
+    show(progress.addresses(installation, list(SERVICES)))
+    with httpx.Client(timeout=10, trust_env=False, headers=installation.credentials) as client:
+        for table in progress.tables(client, installation.url("projection")):
+            show(table)

@@ -24,9 +24,9 @@ import asyncpg
 from deploy.local import databases, postgres
 from deploy.local.console import say, step
 from deploy.local.installation import Installation
-from deploy.local.processes import services
 from deploy.local.refusal import LocalError
 from deploy.local.up import run
+from services.catalogue import SERVICES
 
 _MANIFEST = "backup.json"
 
@@ -57,7 +57,7 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
     folder.mkdir(parents=True, mode=0o700)
     try:
         told = {}
-        for service in services():
+        for service in SERVICES:
             with step(f"备份 {service}", f"Backing up {service}"):
                 told[service] = _dump(installation, service, folder / f"{service}.dump")
         manifest = {"taken_at": stamp, "services": told, "keys": _fingerprints(installation)}
@@ -93,7 +93,7 @@ def read(folder: Path, wanted: Sequence[str]) -> Backup:
 
 def check(installation: Installation, folder: Path, wanted: Sequence[str], keys: Path | None) -> None:
     """Refuse what cannot be restored, before anything is stopped or changed; takes the keys of a file when told."""
-    if unknown := set(wanted) - set(services()):
+    if unknown := set(wanted) - set(SERVICES):
         raise LocalError(
             f"没有服务 {', '.join(sorted(unknown))}。", f"There is no service {', '.join(sorted(unknown))}."
         )
@@ -192,7 +192,7 @@ def _take_keys(installation: Installation, file: Path) -> None:
         installation.city_key, installation.service_keys = str(kept["city_key"]), dict(kept["service_keys"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(f"{file} 不是密钥文件。", f"{file} is no file of keys.") from error
-    installation.make_secrets(services())
+    installation.make_secrets(list(SERVICES))
 
 
 async def _position(dsn: str) -> int:

@@ -19,17 +19,15 @@ from deploy.kafka import access, topics
 from deploy.local import databases
 from deploy.local.databases import Passwords
 from deploy.local.installation import Installation
-from deploy.local.processes import PORTS
 from deploy.secrets import certificates
+from services.catalogue import DOMAIN_SERVICES, SERVICES
 from shared.http.api_keys import KeyFile, KeyRing, Role
 
 _ALL: Final = Path("/secrets/all")
 _KEYS: Final = Path("/run/keys/keys.json")
 _POSTGRES: Final = "postgres:5432"
 _KAFKA: Final = "kafka:9092"
-_SERVICES: Final = (*topics.DOMAIN_SERVICES, "projection")
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
-_ASKS_OTHERS: Final = ("projection", "planning")
 # Who reads a volume of secrets: the users of the public images, else ours.
 _OURS: Final = 10001
 _READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534}
@@ -107,7 +105,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
     city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)
     handed["keys"] = {"skillplan_key_pepper": pepper}
     users = {user: store.take(f"kafka/{user}", _password) for user in access.users(topics.districts_of(Path("plans")))}
-    for service in _SERVICES:
+    for service, entry in SERVICES.items():
         role = store.take(f"{service}.pg", _password)
         store.take(f"{service}.pg_owner", _password)
         told = {
@@ -119,9 +117,9 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
             "skillplan_kafka_user": service,
             "skillplan_kafka_password": users[service],
         }
-        if service in topics.DOMAIN_SERVICES:
+        if service in DOMAIN_SERVICES:
             told |= {"skillplan_city_key": city_key, "skillplan_service_key": store.take(f"{service}.key", _key, _KEY)}
-        if service in _ASKS_OTHERS:
+        if entry.addresses:
             told["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
         handed[service] = told
     made = certificates.make(names)
@@ -187,14 +185,14 @@ def installed(state: Path = Path("/state")) -> Installation:
     """Return the installation as what `make` does to one takes it."""
     return Installation(
         state,
-        ports=dict(PORTS),
+        ports={name: entry.port for name, entry in SERVICES.items()},
         kafka=_KAFKA,
         superuser_dsn=databases.address(
             f"postgresql://{_POSTGRES}/postgres", "postgres", _kept("postgres"), "postgres"
         ),
         city_key=_kept("city_key"),
-        passwords={service: Passwords(_kept(f"{service}.pg_owner"), _kept(f"{service}.pg")) for service in _SERVICES},
-        service_keys={service: _kept(f"{service}.key") for service in topics.DOMAIN_SERVICES},
+        passwords={service: Passwords(_kept(f"{service}.pg_owner"), _kept(f"{service}.pg")) for service in SERVICES},
+        service_keys={service: _kept(f"{service}.key") for service in DOMAIN_SERVICES},
     )
 
 
@@ -202,7 +200,7 @@ def make_databases() -> None:
     """Make roles and databases, then migrate each service."""
     installation = installed()
     asyncio.run(_make_roles(installation.superuser, installation.passwords))
-    for service in _SERVICES:
+    for service in SERVICES:
         done = subprocess.run(
             [sys.executable, "-m", f"services.{service}", "migrate"],
             env={**os.environ, "SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)},
@@ -210,13 +208,13 @@ def make_databases() -> None:
         )
         if done.returncode:
             raise SetupError(f"{service} 的数据库未能迁移(见上) the database of {service} was not migrated (see above)")
-    sys.stdout.write(f"databases.ready count={len(_SERVICES)}\n")
+    sys.stdout.write(f"databases.ready count={len(SERVICES)}\n")
 
 
 async def _make_roles(superuser: str, passwords: dict[str, Passwords]) -> None:
     try:
         await databases.ensure_roles(superuser, passwords)
-        await databases.ensure_databases(superuser, list(_SERVICES))
+        await databases.ensure_databases(superuser, list(SERVICES))
         await databases.ensure_watcher(superuser, "exporter", _kept("exporter"))
     except asyncpg.InvalidPasswordError:
         raise SetupError(

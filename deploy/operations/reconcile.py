@@ -26,7 +26,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from deploy.kafka.topics import DOMAIN_SERVICES
+from services.catalogue import DOMAIN_SERVICES
 from services.projection.counting import generations, store
 from services.projection.counting.facts import LogFact, decode
 from services.projection.counting.lines import CompiledPlans

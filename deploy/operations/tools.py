@@ -15,10 +15,10 @@ import typer
 
 from deploy.local import console, status
 from deploy.local.installation import Installation
-from deploy.local.processes import commands, services
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
 from deploy.operations.compose import installed
+from services.catalogue import SERVICES
 from shared.kafka.clients import BrokerSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -36,7 +36,7 @@ def _restore(
     service: Annotated[list[str] | None, typer.Argument(help="只恢复这些服务 these services only")] = None,
 ) -> None:
     """由备份恢复,再从主题取回其后的 Restore a backup, then take back what came after it from the topics."""
-    installation, wanted = installed(), service or services()
+    installation, wanted = installed(), service or list(SERVICES)
     kept = installation.state / "backups"
     if not taken or not (kept / taken).is_dir():
         names = "、".join(sorted(one.name for one in kept.iterdir() if one.is_dir())) or "–"
@@ -61,7 +61,7 @@ def _must_be_stopped(installation: Installation, wanted: Sequence[str]) -> None:
         return {row["datname"] for row in rows}
 
     if running := asyncio.run(ask()):
-        names = " ".join(f"{one}-{command}" for one in sorted(running) for command in commands(one))
+        names = " ".join(f"{one}-{command}" for one in sorted(running) for command in SERVICES[one].commands)
         raise LocalError(f"请先停 docker compose stop {names}", f"Stop them first: docker compose stop {names}")
 
 
@@ -69,14 +69,14 @@ def _must_be_stopped(installation: Installation, wanted: Sequence[str]) -> None:
 def _reconcile(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = installed()
-    databases = {name: installation.role_dsn(name) for name in services()}
+    databases = {name: installation.role_dsn(name) for name in SERVICES}
     raise typer.Exit(reconcile.run(reconcile.Places(databases, BrokerSettings().broker), as_json))
 
 
 @app.command("sql")
 def _sql(service: str, statement: Annotated[str, typer.Argument(metavar="SQL")]) -> None:
     """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
-    if service not in services():
+    if service not in SERVICES:
         raise LocalError(f"没有服务 {service}。", f"There is no service {service}.")
     status.show_rows(installed().role_dsn(service), statement)
 

@@ -1,7 +1,6 @@
 """Composition root of the enrollment service."""
 
-from services.enrollment.decider import domain
-from services.enrollment.events import LANGUAGE
-from shared.service.main import Service, main
+from services.catalogue import DOMAIN_SERVICES
+from shared.service.main import main
 
-main(Service(LANGUAGE, domain))
+main(DOMAIN_SERVICES["enrollment"].composed())

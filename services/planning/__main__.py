@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from services.planning.decider import domain
-from services.planning.events import LANGUAGE
-from shared.http.api_keys import Role
-from shared.service.main import Service, ServiceSettings, main
+from services.catalogue import DOMAIN_SERVICES
+from shared.service.main import ServiceSettings, main
 
 if TYPE_CHECKING:
     from shared.service.http_reports import Routes
@@ -25,12 +23,4 @@ def _routes(settings: PlanningSettings) -> "Routes":
     return routes(settings, settings.projection)
 
 
-main(
-    Service(
-        LANGUAGE,
-        domain,
-        reporters=frozenset({Role.DISTRICT, Role.PLANNER}),
-        settings=PlanningSettings,
-        routes=_routes,
-    )
-)
+main(DOMAIN_SERVICES["planning"].composed(settings=PlanningSettings, routes=_routes))

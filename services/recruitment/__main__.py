@@ -1,7 +1,6 @@
 """Composition root of the recruitment service."""
 
-from services.recruitment.decider import domain
-from services.recruitment.events import LANGUAGE
-from shared.service.main import Service, main
+from services.catalogue import DOMAIN_SERVICES
+from shared.service.main import main
 
-main(Service(LANGUAGE, domain))
+main(DOMAIN_SERVICES["recruitment"].composed())

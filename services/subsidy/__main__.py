@@ -1,8 +1,6 @@
 """Composition root of the subsidy service."""
 
-from services.subsidy.decider import domain
-from services.subsidy.events import LANGUAGE
-from services.subsidy.policies import HEARS
-from shared.service.main import Service, main
+from services.catalogue import DOMAIN_SERVICES
+from shared.service.main import main
 
-main(Service(LANGUAGE, domain, HEARS))
+main(DOMAIN_SERVICES["subsidy"].composed())

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 from shared.contract import rules
 from shared.contract.events import (
     PLACEHOLDER,
-    SERVICES,
     Event,
     Language,
     NotUnderstood,
@@ -93,9 +92,11 @@ def is_city(district: str) -> bool:
 class Decoder:
     """Turns an envelope into a report, or says what is wrong with it, in the order of RULES A7 up to its data."""
 
-    def __init__(self, language: Language, districts: Iterable[str], keys: Keys) -> None:
+    def __init__(self, language: Language, districts: Iterable[str], keys: Keys, redirects: Iterable[str]) -> None:
+        """`redirects`: the services whose types are misdirected when they arrive at another (RULES A11)."""
         self.language = language
         self.districts = frozenset(districts)
+        self.redirects = frozenset(redirects) - {language.service}
         self.keys = keys
 
     def decode(self, envelope: Mapping[str, Any], door: Channel, received_at: datetime) -> Report | NotUnderstood:
@@ -245,7 +246,7 @@ class _Reader:
         matched = _TYPE.fullmatch(name)
         language = self.decoder.language
         prefix = name.removeprefix("skillplan.").partition(".")[0] if name.startswith("skillplan.") else None
-        if prefix in SERVICES and prefix != language.service:
+        if prefix in self.decoder.redirects:
             self.send_to = prefix
             self.shown_subject = self.subject if self.subject and _ID.fullmatch(self.subject) else None
             return None

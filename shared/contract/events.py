@@ -20,7 +20,6 @@ from shared.contract.shapes import (
     Text,
 )
 
-SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy")
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
 _TIME: Final = re.compile(

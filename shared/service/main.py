@@ -62,13 +62,15 @@ class Service:
     """What makes one domain service: its language, its rules, and the services it hears.
 
     `hears`: the languages (subsets of other services' events) that decisions here rest on. `reporters`: whose keys may
-    report here over HTTP. `routes`: what its HTTP process answers besides, given its `settings`.
+    report here over HTTP. `redirects`: the services whose types are sent on to them from here. `routes`: what its HTTP
+    process answers besides, given its `settings`.
     """
 
     language: Language
     domain: Callable[[Sequence[Plan]], Domain]
     hears: tuple[Language, ...] = ()
     reporters: frozenset[Role] = frozenset({Role.DISTRICT})
+    redirects: tuple[str, ...] = ()
     settings: type[ServiceSettings] = ServiceSettings
     routes: Callable[[Any], "Routes"] | None = None
 
@@ -207,7 +209,7 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
     store = EventStore(await open_pool(dsn, f"skillplan {name} {process}"))
     districts = {district.code for plan in plans for district in plan.districts}
     handler = _CountedHandler(
-        Decoder(service.language, districts, Keys(keys["city_key"])),
+        Decoder(service.language, districts, Keys(keys["city_key"]), service.redirects),
         service.domain(plans),
         store,
         Seal(keys["service_key"]),

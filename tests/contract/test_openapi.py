@@ -10,13 +10,9 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from services.competition.decider import domain as competition
-from services.enrollment.decider import domain as enrollment
+from services.catalogue import COUNTED, DOMAIN_SERVICES, SERVICES
 from services.planning.api import routes
-from services.planning.decider import domain as planning
 from services.projection.api import create_app as projection_app
-from services.recruitment.decider import domain as recruitment
-from services.subsidy.decider import domain as subsidy
 from shared.contract.cloudevents import BATCH, STRUCTURED
 from shared.contract.decoder import Decoder, Keys
 from shared.http.openapi import EXAMPLES, PROBLEM
@@ -31,11 +27,6 @@ from shared.service.http_reports import create_app
 from tests.conftest import ROOT
 from tests.harness.languages import ALL, DISTRICTS
 
-DOMAINS: Final = {
-    "enrollment": enrollment, "competition": competition, "recruitment": recruitment, "subsidy": subsidy,
-    "planning": planning,
-}  # fmt: skip
-APIS: Final = (*DOMAINS, "projection")
 BOTH: Final = re.compile(r"(?s)(?=.*[\u4e00-\u9fff])(?=.*[A-Za-z]{2})")
 METHODS: Final = ("get", "post")
 Node = dict[str, Any]
@@ -50,14 +41,14 @@ async def described_fixture(request: pytest.FixtureRequest) -> Node:
         async with httpx.AsyncClient() as client:
             app = projection_app(pool, {}, client, Metrics(name, "api", Health()))
             return app.openapi()
-    decoder = Decoder(ALL[name], DISTRICTS, Keys(b"k" * 32))
-    domain = DOMAINS[name](load_plans(ROOT / "plans"))
+    decoder = Decoder(ALL[name], DISTRICTS, Keys(b"k" * 32), COUNTED)
+    domain = DOMAIN_SERVICES[name].domain(load_plans(ROOT / "plans"))
     handler = CommandHandler(decoder, domain, EventStore(pool), Seal(b"s" * 32))
     own = routes(Settings(plans=ROOT / "plans"), "") if name == "planning" else None
     return create_app(handler, routes=own).openapi()
 
 
-every_api = pytest.mark.parametrize("described", APIS, indirect=True)
+every_api = pytest.mark.parametrize("described", SERVICES, indirect=True)
 
 
 def operations(described: Node) -> Iterator[tuple[str, Node]]:
@@ -118,7 +109,7 @@ def test_whoever_needs_a_key_is_told_so_and_how_often_it_may_be_used(described: 
         assert not guarded or {"401", "403", "429"} <= operation["responses"].keys(), route
 
 
-@pytest.mark.parametrize("described", DOMAINS, indirect=True)
+@pytest.mark.parametrize("described", DOMAIN_SERVICES, indirect=True)
 def test_one_report_and_a_batch_are_shown(described: Node) -> None:
     content = described["paths"]["/v1/events"]["post"]["requestBody"]["content"]
     assert isinstance(content[STRUCTURED]["examples"]["one"]["value"], dict)

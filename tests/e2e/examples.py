@@ -14,7 +14,6 @@ from shared.contract.cloudevents import BATCH, STRUCTURED
 from tests.e2e.conftest import PLAN
 from tests.harness.languages import sample
 
-SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy", "planning")
 MONTH: Final = "2023-03"
 SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
 _OFFICE: Final = "/districts/330600/plan-office"

@@ -24,6 +24,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError, TopicAuthorizationF
 from pydantic import SecretStr
 
 from deploy.local.ports import any_free
+from services.catalogue import SERVICES
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT
 from tests.e2e.conftest import progress_of
@@ -32,8 +33,7 @@ from tests.harness import containers
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 
-PORTS = ("PROJECTION", "ENROLLMENT", "COMPETITION", "RECRUITMENT", "SUBSIDY", "PLANNING", "KAFKA", "POSTGRES",
-         "PROMETHEUS", "ALERTMANAGER")  # fmt: skip
+PORTS = (*map(str.upper, SERVICES), "KAFKA", "POSTGRES", "PROMETHEUS", "ALERTMANAGER")
 MINE, OTHERS = "330681", "330602"
 PREPARES = {"secrets", "databases", "topics"}
 ONCE = {*PREPARES, "demo"}

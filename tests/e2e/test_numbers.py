@@ -8,14 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from services.catalogue import COUNTED
 from services.projection.counting.lines import CompiledPlans
 from shared.plan.loading import load_plan
 from shared.plan.model import Plan
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN, progress_of
 from tests.harness.oracle import due, recount, standing_at
-
-SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
 
 
 def _log(address: str) -> list[dict[str, Any]]:
@@ -48,7 +47,7 @@ def _signals(period: dict[str, Any]) -> set[str]:
 def test_every_number_equals_a_plain_recount_of_the_logs(addresses: dict[str, str]) -> None:
     plan = load_plan(ROOT / "plans" / f"{PLAN}.yaml")
     compiled = CompiledPlans([plan])
-    facts = [fact for service in SERVICES for fact in _log(addresses[service])]
+    facts = [fact for service in COUNTED for fact in _log(addresses[service])]
     assert len(facts) > 1_000
     middle = sorted(fact["recordedat"] for fact in facts)[len(facts) // 2]
     wrong, compared = [], 0

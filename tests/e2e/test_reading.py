@@ -17,6 +17,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from services.catalogue import DOMAIN_SERVICES
 from shared.http.openapi import EXAMPLES
 from tests.conftest import ROOT
 from tests.e2e import examples
@@ -131,7 +132,7 @@ def test_an_error_is_told_in_the_language_asked_for(addresses: dict[str, str], a
 
 
 def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) -> None:
-    asked = {service: _asked(addresses[service], examples.of_a_service(service)) for service in examples.SERVICES}
+    asked = {service: _asked(addresses[service], examples.of_a_service(service)) for service in DOMAIN_SERVICES}
     closed = f"{addresses['projection']}/v1/plans/{PLAN}/closings/{examples.MONTH}"
     eventually(lambda: httpx.get(closed, timeout=10).is_success)
     asked["projection"] = _asked(addresses["projection"], examples.of_the_projection())

@@ -6,16 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from services.competition.events import LANGUAGE as COMPETITION
-from services.enrollment.events import LANGUAGE as ENROLLMENT
-from services.planning.events import LANGUAGE as PLANNING
-from services.recruitment.events import LANGUAGE as RECRUITMENT
-from services.subsidy.events import LANGUAGE as SUBSIDY
+from services.catalogue import COUNTED, languages
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Event, Language, NotUnderstood, Report
 
-LANGUAGES: Final = {language.service: language for language in (ENROLLMENT, COMPETITION, RECRUITMENT, SUBSIDY)}
-ALL: Final = LANGUAGES | {PLANNING.service: PLANNING}
+ALL: Final = languages()
+LANGUAGES: Final = {name: ALL[name] for name in COUNTED}
 SAMPLES: Final = Path(__file__).resolve().parents[1] / "contract" / "samples"
 DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
 RECEIVED: Final = datetime(2025, 1, 1, tzinfo=UTC)
@@ -36,7 +32,7 @@ def sample(service: str, name: str) -> dict[str, Any]:
 
 def decode(service: str, envelope: dict[str, Any]) -> Report | NotUnderstood:
     """Decode an envelope as its service does."""
-    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32)).decode(envelope, Channel(), RECEIVED)
+    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32), COUNTED).decode(envelope, Channel(), RECEIVED)
 
 
 def understood(service: str, envelope: dict[str, Any]) -> Report:

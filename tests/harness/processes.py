@@ -26,6 +26,7 @@ from deploy.local import databases
 from deploy.local.children import dies_with_parent
 from deploy.local.databases import Database, Passwords
 from deploy.local.ports import HOST, any_free
+from services.catalogue import DOMAIN_SERVICES
 from shared.log.migrate import migrate
 from tests.conftest import ROOT
 
@@ -285,7 +286,7 @@ def topics_of(services: Sequence[str]) -> list[deploy_topics.Topic]:
     """List the topics that some services read and write, and everything that the projection reads."""
     return [
         *(deploy_topics.reports(service, district) for service in services for district in DISTRICTS),
-        *map(deploy_topics.events, deploy_topics.DOMAIN_SERVICES),
+        *map(deploy_topics.events, DOMAIN_SERVICES),
         *map(deploy_topics.receipts, DISTRICTS),
         deploy_topics.quarantine(),
     ]

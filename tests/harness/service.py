@@ -16,11 +16,7 @@ import httpx
 import orjson
 import pytest_asyncio
 
-from services.competition.decider import domain as competition
-from services.enrollment.decider import domain as enrollment
-from services.recruitment.decider import domain as recruitment
-from services.subsidy.decider import domain as subsidy
-from services.subsidy.policies import HEARS
+from services.catalogue import COUNTED, DOMAIN_SERVICES
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Fact
 from shared.deciding.decider import View
@@ -35,12 +31,6 @@ from tests.harness import people
 from tests.harness.languages import DISTRICTS, LANGUAGES, sample
 from tests.integration.conftest import Template, fresh_databases
 
-DOMAINS: Final = {
-    "enrollment": enrollment,
-    "competition": competition,
-    "recruitment": recruitment,
-    "subsidy": subsidy,
-}
 PLANS: Final = Path(__file__).resolve().parents[2] / "plans"
 SOURCE: Final = "/districts/330681/sample"
 LATER: Final = "2024-12-15"  # after every sample's opening
@@ -144,10 +134,10 @@ class ServiceHarness:
         self.language = LANGUAGES[service]
         self.store = store
         self.owner = owner
-        hears = HEARS if service == "subsidy" else ()
+        hears = DOMAIN_SERVICES[service].heard
         self.handler = CommandHandler(
-            Decoder(self.language, DISTRICTS, Keys(b"k" * 32)),
-            DOMAINS[service](plans()),
+            Decoder(self.language, DISTRICTS, Keys(b"k" * 32), COUNTED),
+            DOMAIN_SERVICES[service].domain(plans()),
             store,
             Seal(b"s" * 32),
             hears,

@@ -19,11 +19,12 @@ from client.demo.feed import feed
 from client.demo.people import MadeUpPeople
 from client.sample import sample
 from deploy.local.children import dies_with_parent
+from services.catalogue import COUNTED
 from tests.conftest import ROOT
 from tests.harness.processes import System, eventually
 from tests.harness.topics import check_log, whole
 
-SERVICES: Final = ("enrollment", "competition", "recruitment", "subsidy")
+SERVICES: Final = COUNTED
 REPORTS: Final = 1_500
 ROWS: Final = 2_000
 # These bind no id, or repeat one: their receipts stand beside the one in force.

@@ -22,10 +22,11 @@ from aiokafka.errors import (
 )
 from pydantic import SecretStr
 
-from deploy.kafka import access, topics
+from deploy.kafka import access
 from deploy.local import jars, kafka
 from deploy.local.ports import HOST, any_free
 from deploy.secrets import certificates
+from services.catalogue import SERVICES
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT, NewDatabase
 from tests.harness import pair
@@ -312,4 +313,4 @@ def test_an_empty_or_missing_password_file_is_named_and_changes_nothing(secured:
     assert (missing.returncode, empty.returncode) == (1, 1)
     assert "cannot read the password file" in missing.stderr
     assert "the password file is empty" in empty.stderr
-    assert topics.DOMAIN_SERVICES[0] in empty.stderr
+    assert next(iter(SERVICES)) in empty.stderr

@@ -11,12 +11,13 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
+from services.catalogue import COUNTED
 from shared.log.sealing import Seal
 from tests.harness.processes import DISTRICTS, SERVICE_KEY, System, eventually, run
 from tests.harness.reports import OF_THE_FIRST_ROAD, Report, person, person_hired, subsidy_claimed, subsidy_paid
 from tests.harness.topics import binary, publish, settle, standing, structured, whole
 
-SERVICES = ("enrollment", "competition", "recruitment", "subsidy")
+SERVICES = COUNTED
 RUNS: Final = 2  # each report by HTTP and by Kafka
 
 

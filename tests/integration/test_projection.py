@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from deploy.kafka import topics as deploy_topics
+from services.catalogue import DOMAIN_SERVICES
 from shared.plan.loading import load_plan
 from tests.conftest import ROOT, NewDatabase, NewTopics
 from tests.harness.generated_plans import DISTRICTS, GeneratedFact, GeneratedLog, encode
@@ -96,7 +97,7 @@ def projection(
     kafka: str, postgres: str, database: NewDatabase, topics: NewTopics, tmp_path: Path
 ) -> Iterator[Projection]:
     districts = {one.code for file in (SHAOXING, LAKESIDE) for one in load_plan(file).districts}
-    topics(*map(deploy_topics.events, deploy_topics.DOMAIN_SERVICES), *map(deploy_topics.receipts, sorted(districts)))
+    topics(*map(deploy_topics.events, DOMAIN_SERVICES), *map(deploy_topics.receipts, sorted(districts)))
     system = System(kafka, tmp_path, database, postgres)
     try:
         yield Projection(system, tmp_path)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from shared.contract.events import SERVICES
+from services.catalogue import COUNTED
 from shared.contract.rules import Rule
 from tests.harness.service import (
     ReportFields,
@@ -309,6 +309,6 @@ async def test_no_code_is_left_out() -> None:
     shown |= {"retracted", "corrected", "never-arrived", "no-honour", "send-to", "not-an-event"}
     shown |= {"not-of-the-city", "only-the-city"}  # other texts of wrong-district
     # The plan office's are provoked in tests/unit/test_planning.py.
-    modules = ("shared.", *(f"services.{service}." for service in SERVICES))
+    modules = ("shared.", *(f"services.{service}." for service in COUNTED))
     ours = {rule.code for rule in Rule.__subclasses__() if rule.__module__.startswith(modules)}
     assert ours - shown == {"not-your-source"}

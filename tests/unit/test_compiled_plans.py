@@ -1,20 +1,21 @@
 """What a plan names is what the services publish, and a fact's date is the one its service declares."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.catalogue import COUNTED, DOMAIN_SERVICES
 from services.projection.counting.facts import DATES, kind_of
 from services.projection.counting.lines import CompiledPlans
-from shared.contract.events import SERVICES, Event
+from shared.contract.events import Event
 from shared.plan.loading import load_plans
 
 ROOT = Path(__file__).parents[2]
 TYPES: dict[str, type[Event]] = {
     kind_of(language.type_of(event)): event
-    for language in (import_module(f"services.{service}.events").LANGUAGE for service in SERVICES)
+    for service in COUNTED
+    for language in [DOMAIN_SERVICES[service].language]
     for event in language.events
 }
 CHART = CompiledPlans(load_plans(ROOT / "plans"))

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from id_validator import validator
 
+from services.catalogue import COUNTED
 from services.enrollment.events import LANGUAGE as ENROLLMENT
 from services.recruitment.decider import domain
 from services.recruitment.events import LANGUAGE as RECRUITMENT
@@ -74,7 +75,7 @@ def population(district: str = "330681", subject: str = "population/330681/elder
 def decode(
     envelope: Mapping[str, Any], language: Language = RECRUITMENT, door: Channel = HTTP, received: datetime = NOW
 ) -> Report | NotUnderstood:
-    return Decoder(language, DISTRICTS, KEYS).decode(envelope, door, received)
+    return Decoder(language, DISTRICTS, KEYS, COUNTED).decode(envelope, door, received)
 
 
 def understood(envelope: Mapping[str, Any], language: Language = RECRUITMENT) -> Report:
@@ -246,7 +247,7 @@ def test_other_content_has_another_digest(other: dict[str, Any]) -> None:
 
 
 def test_a_digest_is_keyed() -> None:
-    other = Decoder(RECRUITMENT, DISTRICTS, Keys(b"o" * 32)).decode(ENVELOPE, Channel(), NOW)
+    other = Decoder(RECRUITMENT, DISTRICTS, Keys(b"o" * 32), COUNTED).decode(ENVELOPE, Channel(), NOW)
     assert isinstance(other, Report)
     assert other.digest != understood(ENVELOPE).digest
 

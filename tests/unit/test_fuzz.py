@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.catalogue import COUNTED
 from shared.contract.cloudevents import NotReadableError, from_kafka
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import NotUnderstood, Report
@@ -22,7 +23,7 @@ JSON = st.recursive(
 ATTRIBUTES = st.sampled_from(["specversion", "id", "source", "type", "subject", "time", "district", "corrects", "data"])
 
 
-DECODERS = {name: Decoder(language, DISTRICTS, Keys(b"k" * 32)) for name, language in ALL.items()}
+DECODERS = {name: Decoder(language, DISTRICTS, Keys(b"k" * 32), COUNTED) for name, language in ALL.items()}
 
 
 @pytest.mark.parametrize("service", ALL)

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from deploy.local import installation, kafka, ports, postgres, processes, status
-from deploy.local.installation import PROBES, Installation
+from deploy.local.installation import Installation
 from deploy.local.postgres import Binaries
 from deploy.local.refusal import LocalError
+from services.catalogue import PROBES, SERVICES
 
 USUAL = {"recruitment": 18_003, "kafka": 19_092}
 
@@ -114,7 +115,7 @@ def test_status_as_json_has_every_service_the_broker_and_the_database(tmp_path: 
     one = Installation(tmp_path, superuser_password="word")
     one.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
     told = json.loads(status.as_json(one))
-    assert set(told) == {*processes.services(), "kafka", "postgres"}
+    assert set(told) == {*SERVICES, "kafka", "postgres"}
     assert told["recruitment"] == f"http://127.0.0.1:{one.ports['recruitment']}"
     assert told["kafka"] == f"127.0.0.1:{one.ports['kafka']}"
     assert told["postgres"].startswith("postgresql://postgres:word@127.0.0.1:")

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.contract.events import SERVICES, SHANGHAI, parse_instant
+from services.catalogue import DOMAIN_SERVICES
+from shared.contract.events import SHANGHAI, parse_instant
 
 # The logs that are followed: those whose facts are counted, and what the plan office decides on targets and months.
-LOGS: Final = (*SERVICES, "planning")
+LOGS: Final = tuple(DOMAIN_SERVICES)
 
 # RULES A1: the field that says when it happened; a fact has at most one of them, else its `time` says it.
 DATES: Final = (

@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 
+from services.catalogue import COUNTED
 from services.projection.counting import generations, writers
 from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
@@ -16,7 +17,6 @@ from services.projection.counting.log_reader import Counting, LogReader, TopicsM
 from services.projection.counting.rebuild import rebuild
 from services.projection.counting.store import Ledger, Switched
 from services.projection.counting.writers import OtherWriter
-from shared.contract.events import SERVICES
 from shared.kafka.clients import Broker
 from shared.observability.metrics import Metrics, Reading
 from shared.observability.tracing import Tracing
@@ -30,7 +30,7 @@ _GOOD_FOR: Final = 15.0
 # Comparing the numbers with their ledger may take this part of the database's time.
 _COMPARING: Final = 1 / 20
 _COMPARED_EVERY: Final = 60.0
-_TOPICS: Final = {f"{service}.events" for service in SERVICES}
+_TOPICS: Final = {f"{service}.events" for service in COUNTED}
 _log = structlog.get_logger()
 
 

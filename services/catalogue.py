@@ -1,0 +1,121 @@
+"""Catalogue of the services: one entry each, from which every list of services in this tree derives.
+
+Topics, users, ports, addresses, forms and documents read it; `docker-compose.yml` and the targets of Prometheus
+are compared with it by `tests/contract/test_services_catalogue.py`. Adding a service: its folder and its line here.
+
+A service's own code is imported when it is asked for, so that a process holds the code of no service but its own; in
+exchange import-linter lets everybody import this module.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.contract.events import Language
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.deciding.decider import Domain
+    from shared.plan.model import Plan
+    from shared.service.main import Service
+
+PROBES: Final = 100  # a service's second process, without an API, answers probes on the service's port plus this
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEntry:
+    """What the rest of the system knows of a service.
+
+    `name`: its folder, its database and its user of the broker. `port`: of its API. `commands`: its two processes, the
+    API first. `addresses`: the setting with which it is given the address of another service (`projection`), or a JSON
+    object of the addresses of several (`services`).
+    """
+
+    name: str
+    port: int
+    commands: tuple[str, str] = ("api", "worker")
+    addresses: Mapping[str, str | tuple[str, ...]] | None = None
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """The port of each of its processes, by command."""
+        api, beside = self.commands
+        return {api: self.port, beside: self.port + PROBES}
+
+    def address_settings(self, url_of: Callable[[str], str]) -> dict[str, str]:
+        """Return the environment variables that hold the addresses of the services it asks, none where it asks none."""
+        return {
+            f"SKILLPLAN_{setting.upper()}": url_of(asked)
+            if isinstance(asked, str)
+            else json.dumps({name: url_of(name) for name in asked})
+            for setting, asked in (self.addresses or {}).items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DomainService(ServiceEntry):
+    """A service that takes reports: besides, the prefix of its types and topics.
+
+    `hears`: the services whose facts its decisions rest on. `reporters`: the roles (`shared.http.api_keys.Role`) whose
+    keys may report there over HTTP. `counted`: plans count its facts, and a report of its types that another service
+    receives is sent there (RULES A11); false where the plan office decides instead.
+    """
+
+    hears: tuple[str, ...] = ()
+    reporters: frozenset[str] = frozenset({"district"})
+    counted: bool = True
+
+    @property
+    def language(self) -> Language:
+        """Its published language."""
+        language: Language = import_module(f"services.{self.name}.events").LANGUAGE
+        return language
+
+    @property
+    def heard(self) -> tuple[Language, ...]:
+        """The parts of other services' languages that its policies read."""
+        return import_module(f"services.{self.name}.policies").HEARS if self.hears else ()
+
+    def domain(self, plans: "Sequence[Plan]") -> "Domain":
+        """Return its rules under these plans."""
+        domain: Domain = import_module(f"services.{self.name}.decider").domain(plans)
+        return domain
+
+    def composed(self, **parts: Any) -> "Service":
+        """Return what its processes are made of; `parts` are the settings and routes that it has of its own."""
+        from shared.http.api_keys import Role  # noqa: PLC0415 - a list of names needs none of this
+        from shared.service.main import Service  # noqa: PLC0415
+
+        reporters = frozenset(map(Role, self.reporters))
+        return Service(self.language, self.domain, self.heard, redirects=COUNTED, reporters=reporters, **parts)
+
+
+DOMAIN_SERVICES: Final = {
+    entry.name: entry
+    for entry in (
+        DomainService("enrollment", 8001),
+        DomainService("competition", 8002),
+        DomainService("recruitment", 8003),
+        DomainService("subsidy", 8004, hears=("competition", "recruitment")),
+        DomainService(
+            "planning",
+            8005,
+            addresses={"projection": "projection"},
+            reporters=frozenset({"district", "planner"}),
+            counted=False,
+        ),
+    )
+}
+PROJECTION: Final = ServiceEntry(
+    "projection", 8000, commands=("api", "projector"), addresses={"services": tuple(DOMAIN_SERVICES)}
+)
+SERVICES: Final[Mapping[str, ServiceEntry]] = {PROJECTION.name: PROJECTION} | DOMAIN_SERVICES
+COUNTED: Final = tuple(name for name, entry in DOMAIN_SERVICES.items() if entry.counted)
+
+
+def languages() -> dict[str, Language]:
+    """Return the languages of all services by name, in the catalogue's order; imports all of them."""
+    return {name: entry.language for name, entry in DOMAIN_SERVICES.items()}

@@ -1,0 +1,121 @@
+"""The catalogue of services agrees with the folders, with docker-compose.yml, and with what Prometheus scrapes."""
+
+import json
+import subprocess
+import sys
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from services.catalogue import COUNTED, DOMAIN_SERVICES, PROJECTION, SERVICES
+from shared.http.api_keys import Role
+from tests.conftest import ROOT
+
+COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+PROMETHEUS: Final = yaml.safe_load(
+    (ROOT / "deploy" / "monitoring" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+)
+PROCESSES: Final = {
+    f"{name}-{command}": (name, command, port)
+    for name, entry in SERVICES.items()
+    for command, port in entry.ports.items()
+}
+# What compose runs besides: it prepares, stores, watches, or is started by hand.
+OTHERS: Final = {
+    "secrets", "databases", "topics", "keys", "tools", "kafka", "postgres", "prometheus", "alertmanager",
+    "postgres-exporter", "demo",
+}  # fmt: skip
+
+
+def test_every_folder_of_a_service_is_in_the_catalogue() -> None:
+    folders = {main.parent.name for main in (ROOT / "services").glob("*/__main__.py")}
+    assert folders == set(SERVICES)
+
+
+@pytest.mark.parametrize("name", DOMAIN_SERVICES)
+def test_an_entry_says_what_the_code_of_its_service_says(name: str) -> None:
+    entry = DOMAIN_SERVICES[name]
+    assert entry.language.service == name
+    assert (ROOT / "services" / name / "policies.py").exists() == bool(entry.hears)
+    assert tuple(language.service for language in entry.heard) == entry.hears
+    assert set(entry.hears) <= set(DOMAIN_SERVICES) - {name}
+    assert entry.reporters <= set(Role)
+
+
+def test_the_image_asks_a_process_whether_it_is_ready() -> None:
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    check = dockerfile.partition("\nHEALTHCHECK ")[2].partition("\nENTRYPOINT")[0]
+    assert "GET /readyz" in check
+    assert "SKILLPLAN_PORT" in check
+
+
+def test_no_two_processes_have_one_port() -> None:
+    ports = [port for _, _, port in PROCESSES.values()]
+    assert len(set(ports)) == len(ports)
+
+
+def test_a_process_imports_no_other_service() -> None:
+    """The catalogue's imports are lazy: a service's processes hold its own code, and the language that it hears."""
+    for name, entry in DOMAIN_SERVICES.items():
+        script = f"""
+import sys
+from services.catalogue import DOMAIN_SERVICES
+DOMAIN_SERVICES[{name!r}].composed()
+print(*(module for module in sys.modules if module.startswith("services.")))
+"""
+        loaded = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
+        others = {module.split(".")[1] for module in loaded} - {"catalogue", "vocabulary", name}
+        assert others == set(entry.hears)
+        assert not any(module.endswith(".decider") for module in loaded if not module.startswith(f"services.{name}."))
+
+
+def test_compose_runs_the_processes_of_the_catalogue() -> None:
+    assert set(COMPOSE["services"]) == {*PROCESSES, *OTHERS}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_compose_runs_a_process_as_the_catalogue_says(process: str) -> None:
+    name, command, port = PROCESSES[process]
+    block: dict[str, Any] = COMPOSE["services"][process]
+    settings: dict[str, Any] = block["environment"]
+    assert block["command"] == [f"services.{name}", command]
+    assert settings.pop("SKILLPLAN_PORT") == port
+    assert f"secrets-{name}:/run/skillplan:ro" in block["volumes"]
+    assert "healthcheck" not in block  # the image's own asks for /readyz
+    if command == "api":
+        usual = "${SKILLPLAN_BIND:-127.0.0.1}:${SKILLPLAN_%s_PORT:-%d}:%d" % (name.upper(), port, port)  # noqa: UP031
+        assert block["ports"] == [usual]
+        told = SERVICES[name].address_settings(lambda asked: f"http://{asked}-api:{SERVICES[asked].port}")
+        assert {key: _read(value) for key, value in settings.items()} == {k: _read(v) for k, v in told.items()}
+    else:
+        assert "ports" not in block
+        assert settings == {}
+
+
+def _read(value: str) -> object:
+    return json.loads(value) if value.startswith("{") else value
+
+
+def test_compose_hands_every_service_its_secrets() -> None:
+    volumes = {f"secrets-{name}" for name in SERVICES}
+    assert volumes <= set(COMPOSE["volumes"])
+    assert {f"secrets-{name}:/secrets/{name}" for name in SERVICES} <= set(COMPOSE["services"]["secrets"]["volumes"])
+    tools = set(COMPOSE["services"]["tools"]["volumes"])
+    assert {f"secrets-{name}:/state/secrets/{name}:ro" for name in SERVICES} <= tools
+
+
+def test_the_demo_waits_for_every_service_that_it_reports_to() -> None:
+    assert set(COMPOSE["services"]["demo"]["depends_on"]) == {f"{name}-worker" for name in COUNTED}
+
+
+def test_prometheus_scrapes_every_process_of_the_catalogue() -> None:
+    (job,) = (job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "skillplan")
+    scraped = {target: row["labels"]["program"] for row in job["static_configs"] for target in row["targets"]}
+    assert scraped == {f"{process}:{port}": process for process, (_, _, port) in PROCESSES.items()}
+
+
+def test_the_projection_asks_every_service_that_takes_reports() -> None:
+    assert PROJECTION.addresses == {"services": tuple(DOMAIN_SERVICES)}
