@@ -1,4 +1,4 @@
-"""Gives every test a real broker and a real database: the environment's, else Docker's, else an embedded pair."""
+"""Fixtures of all tests: a real broker and database, the environment's, Docker's or embedded; and who runs what."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import re
 import secrets
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from typing import Protocol, TypeVar
 import httpx
 import httpx._transports.default
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler.loadgroup import LoadGroupScheduling
 
 from deploy.kafka import topics as deploy_topics
 from deploy.kafka.topics import Topic
@@ -53,34 +52,40 @@ class NewTopics(Protocol):
         """Return their names."""
 
 
-# Tests that mostly wait, for an alert to fire or a server to come back: a third of a core.
-_WAITING = re.compile(
-    r"tests/integration/test_(alerts|faults\w*|kafka_security|keys|reconcile|relay|restored|traces)\.py"
-)
+# What takes longest starts first. `waiting` tests mostly wait, for an alert or a server: beside them one process works.
+_FIRST = ("compose", "waiting", "make up")
 
 
-class _FileByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """A file's tests stay together, since they share what they started; so do those that share one `make up`.
-
-    Those that wait are for one process, so that three of them are two cores' work. What takes longest goes first.
-    """
+class _FilesAndGroups(LoadGroupScheduling):  # type: ignore[misc]
+    """Keeps a file's tests in one process, since they share what they started, and so those of one `xdist_group`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = nodeid.partition("::")[0]
-        if file.startswith("tests/e2e/") and "compose" not in file:
-            return "one make up"
-        return "waiting" if _WAITING.match(file) else file
-
-    def _assign_work_unit(self, node: object) -> None:
-        for scope in ("tests/e2e/test_compose.py", "waiting", "one make up"):
-            if scope in self.workqueue:
-                self.workqueue.move_to_end(scope, last=False)
-        super()._assign_work_unit(node)
+        scope: str = super()._split_scope(nodeid)
+        return scope.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FileByFile:
-    """Give each process of a parallel run whole files; each has a broker and a database of its own."""
-    return _FileByFile(config, log)
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Have workers name each test's group, wherever a parallel run is asked for."""
+    if getattr(config.option, "numprocesses", None):
+        config.option.dist = "loadgroup"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAndGroups:
+    """Give each process of a parallel run whole files and groups; each has a broker and a database of its own."""
+    config.option.loadscopereorder = False
+    return _FilesAndGroups(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long groups first, whatever the random order of the rest."""
+
+    def place(item: pytest.Item) -> int:
+        mark = item.get_closest_marker("xdist_group")
+        return _FIRST.index(mark.args[0]) if mark else len(_FIRST)
+
+    items.sort(key=place)
 
 
 def pytest_report_header() -> list[str]:

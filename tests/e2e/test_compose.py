@@ -40,6 +40,7 @@ ONCE = {*PREPARES, "demo"}
 
 pytestmark = [
     pytest.mark.timeout(600),
+    pytest.mark.xdist_group("compose"),
     pytest.mark.skipif(containers.compose_missing() is not None, reason=f"compose: {containers.compose_missing()}"),
 ]
 

@@ -55,7 +55,7 @@ SOONER: Final = {
 }
 PATIENCE: Final = 90.0
 # On a machine that is busy with other things a stack of its own takes long to come up.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("waiting")]
 
 
 def sooner(text: str) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.harness.processes import System, eventually
 from tests.harness.reports import Report, person_hired
 from tests.harness.topics import check_answered, publish, settle, structured, whole
 from tests.harness.traffic import flowing, moments
+
+pytestmark = pytest.mark.xdist_group("waiting")
 
 SERVICES = ("recruitment",)
 SECONDS = 8.0

@@ -14,6 +14,8 @@ from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 from tests.harness.topics import check_answered, publish, settle, structured
 
+pytestmark = pytest.mark.xdist_group("waiting")
+
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultInstallation]:

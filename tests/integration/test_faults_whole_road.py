@@ -9,11 +9,15 @@ import sys
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import Report, fair_held, organisation, person, person_hired
 from tests.harness.topics import check_answered, check_log
 from tests.harness.traffic import flowing, moments
+
+pytestmark = pytest.mark.xdist_group("waiting")
 
 SERVICES = ("recruitment",)
 SECONDS = 8.0

@@ -33,6 +33,8 @@ from tests.harness import pair
 from tests.harness.processes import DISTRICTS, Process, System, eventually, run
 from tests.harness.reports import person_hired
 
+pytestmark = pytest.mark.xdist_group("waiting")
+
 NAMED = ("SKILLPLAN_KAFKA_USER", "SKILLPLAN_KAFKA_PASSWORD")
 # Whoever may write nothing at all does not even get a producer's number.
 NO_RIGHT = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)

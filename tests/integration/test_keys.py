@@ -31,6 +31,8 @@ from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import person_hired
 from tests.integration.conftest import Template, fresh_databases
 
+pytestmark = pytest.mark.xdist_group("waiting")
+
 PEPPER = "5e" * 32
 BATCH = "application/cloudevents-batch+json"
 ZHUJI, YUECHENG = "/districts/330681/tests", "/districts/330602/tests"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import asyncpg
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.operations.reconcile import Compared, Places, compare, report
@@ -13,6 +14,8 @@ from tests.harness.processes import System, _fetch, eventually, run
 from tests.harness.reports import certificate_issued, person_hired, standard_set, subsidy_claimed
 from tests.harness.topics import STRUCTURED, publish, settle, structured
 from tests.harness.traffic import flowing
+
+pytestmark = pytest.mark.xdist_group("waiting")
 
 SERVICES = ("competition", "recruitment", "subsidy")
 CLAIMS = 5

@@ -12,6 +12,8 @@ from tests.harness.processes import System, eventually
 from tests.harness.reports import Report, person_hired
 from tests.harness.topics import check_log, settle, whole
 
+pytestmark = pytest.mark.xdist_group("waiting")
+
 SERVICES = ("recruitment",)
 
 

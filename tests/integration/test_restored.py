@@ -25,6 +25,8 @@ from tests.harness.processes import Process, System, eventually, run
 from tests.harness.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
 from tests.harness.topics import check_answered, check_log, publish, settle, standing, structured
 
+pytestmark = pytest.mark.xdist_group("waiting")
+
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared.observability import tracing
@@ -23,6 +24,8 @@ from tests.conftest import ROOT
 from tests.harness.processes import System, eventually
 from tests.harness.reports import person_hired
 from tests.harness.topics import OutgoingMessage, publish, structured, whole
+
+pytestmark = pytest.mark.xdist_group("waiting")
 
 HOPS: Final = {"door", "decide", "append", "relay", "project"}
 
