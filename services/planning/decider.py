@@ -1,4 +1,4 @@
-"""Decides planning's reports: what may be adopted, revised, split, submitted, closed: pure, no I/O, no clock."""
+"""Planning's own rules: what may be adopted, revised, split, submitted, returned, approved, closed, restated. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -6,6 +6,7 @@ from typing import assert_never, cast
 
 from services.planning.events import (
     CloseOverridden,
+    MonthEvent,
     PeriodApproved,
     PeriodClosed,
     PeriodRestated,
@@ -14,6 +15,7 @@ from services.planning.events import (
     PlanAdopted,
     PlanningEvent,
     RestatementRequested,
+    TargetEvent,
     TargetRevised,
     TargetSplit,
     digest_of,
@@ -160,7 +162,7 @@ class AlreadyPublished(Rule):
 
 
 def tags(event: Event) -> Iterable[str]:
-    """Name what later decisions look a fact up by: all that was decided on a plan's targets, or of one month."""
+    """Return the tag that later decisions look a fact up by: all decisions on a plan's targets, or on one month."""
     match event:
         case PlanAdopted() | TargetRevised() | TargetSplit():
             yield f"targets:{event.plan}"
@@ -171,7 +173,8 @@ def tags(event: Event) -> Iterable[str]:
             yield f"month:{event.plan}:{event.month}"
 
 
-def _needs(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
+def _query(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
+    """Return the tags and streams that a report's decision depends on; of a target also the closes that it reaches."""
     kind, plan, *rest = report.subject.split("/")
     if kind in ("month", "restatement"):
         yield f"month:{plan}:{rest[0]}"
@@ -183,27 +186,36 @@ def _needs(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
                 yield f"month/{plan}/{month:%Y-%m}"
 
 
-def _on_targets(event: PlanAdopted | TargetRevised | TargetSplit, plan: Plan, view: View) -> Rule | None:
+def _decide_on_targets(event: TargetEvent, plan: Plan, view: View) -> Rule | None:
     history = History(plan, view)
-    if isinstance(event, PlanAdopted):
-        rule = _on_adoption(event, plan, history)
-    elif (found := plan.indicators.get(event.indicator)) is None or event.indicator not in history.plan.indicators:
-        rule = UnknownIndicator("/data/indicator")
-    elif isinstance(event, TargetRevised):
-        rule = _on_revision(event, plan, found[1], history)
-    else:
-        rule = _on_split(event, plan, found[1], history)
-    if rule is not None:
-        return rule
+    match event:
+        case PlanAdopted():
+            rule = _decide_adoption(event, plan, history)
+        case TargetRevised() | TargetSplit():
+            counted = plan.indicators.get(event.indicator)
+            if counted is None or event.indicator not in history.plan.indicators:
+                return UnknownIndicator("/data/indicator")
+            _, indicator = counted
+            if isinstance(event, TargetRevised):
+                rule = _decide_revision(event, plan, indicator, history)
+            else:
+                rule = _decide_split(event, plan, indicator, history)
+        case _:
+            assert_never(event)
+    return rule or _decide_effective_day(event, plan, history, view)
+
+
+def _decide_effective_day(event: TargetEvent, plan: Plan, history: History, view: View) -> Rule | None:
     last = last_day(plan, event.period) if isinstance(event, TargetSplit) else plan.period.last
     # The first adoption holds for all days, whichever it names.
-    if event.effective_from > last and not (isinstance(event, PlanAdopted) and history.adopted is None):
+    first_adoption = isinstance(event, PlanAdopted) and history.adopted is None
+    if event.effective_from > last and not first_adoption:
         return NeverInForce("/data/effective_from", last=last.isoformat())
-    reaches = [closed.month for closed, _ in view.of(PeriodClosed) if days_of(closed.month)[1] >= event.effective_from]
-    return ReasonNeeded("/data/why", month=max(reaches)) if reaches and event.why is None else None
+    closed = [closed.month for closed, _ in view.of(PeriodClosed) if days_of(closed.month)[1] >= event.effective_from]
+    return ReasonNeeded("/data/why", month=max(closed)) if closed and event.why is None else None
 
 
-def _on_adoption(event: PlanAdopted, plan: Plan, history: History) -> Rule | None:
+def _decide_adoption(event: PlanAdopted, plan: Plan, history: History) -> Rule | None:
     try:
         adopted = plan_of(event)
     except PlanError as error:
@@ -221,13 +233,17 @@ def _on_adoption(event: PlanAdopted, plan: Plan, history: History) -> Rule | Non
 
 
 def _fits(plan: Plan, adopted: Indicator) -> bool:
-    """Tell whether an `all` is one for the plan that is counted, too."""
+    """Return whether an `all` in the adopted document is of milestones in the plan that is counted, too."""
     targets = (adopted.target, *adopted.district_targets.values())
     counted = plan.indicators.get(adopted.id)
-    return counted is None or isinstance(counted[1].value, Milestones) or not any(t and t.op == "all" for t in targets)
+    return (
+        counted is None
+        or isinstance(counted[1].value, Milestones)
+        or not any(target is not None and target.op == "all" for target in targets)
+    )
 
 
-def _on_revision(event: TargetRevised, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
+def _decide_revision(event: TargetRevised, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
     if event.district is not None and event.district not in plan.district_codes:
         return UnknownDistrict("/data/district")
     try:
@@ -241,34 +257,38 @@ def _on_revision(event: TargetRevised, plan: Plan, indicator: Indicator, history
         for period in periods_of(plan, indicator)
         if last_day(plan, period) >= event.effective_from
     ]
-    if in_force and all(one is not None and _says_the_same(event, target, one) for one in in_force):
+    if in_force and all(current is not None and _is_same(event, target, current) for current in in_force):
         return NothingChanged("/data/value")
     return None
 
 
-def _says_the_same(event: TargetRevised, target: Target, in_force: InForce) -> bool:
+def _is_same(event: TargetRevised, target: Target, in_force: InForce) -> bool:
     if target.baseline is None:  # left as it was
         target = target.model_copy(update={"baseline": in_force.target.baseline})
     return target == in_force.target and event.clause in (None, in_force.clause)
 
 
-def _on_split(event: TargetSplit, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
+def _decide_split(event: TargetSplit, plan: Plan, indicator: Indicator, history: History) -> Rule | None:
     if event.period not in periods_of(plan, indicator):
         return UnknownPeriod("/data/period")
     in_force = history.target(event.indicator, None, event.period, event.effective_from)
     if in_force is None or indicator.is_ratio or in_force.target.op == "all":
         return CannotBeSplit("/data/indicator")
-    if event.over == "months":
-        if indicator.basis == "level":
-            return CannotBeSplit("/data/over")
-        if not event.parts.keys() <= {f"{month:%Y-%m}" for month in months_of(plan, event.period)}:
-            return UnknownPeriod("/data/parts")
-    elif not event.parts.keys() <= plan.district_codes:
-        return UnknownDistrict("/data/parts")
-    return _adds_up(event, indicator, in_force.target)
+    match event.over:
+        case "months":
+            if indicator.basis == "level":
+                return CannotBeSplit("/data/over")
+            if not event.parts.keys() <= {f"{month:%Y-%m}" for month in months_of(plan, event.period)}:
+                return UnknownPeriod("/data/parts")
+        case "districts":
+            if not event.parts.keys() <= plan.district_codes:
+                return UnknownDistrict("/data/parts")
+        case _:
+            assert_never(event.over)
+    return _decide_sum(event, indicator, in_force.target)
 
 
-def _adds_up(event: TargetSplit, indicator: Indicator, target: Target) -> Rule | None:
+def _decide_sum(event: TargetSplit, indicator: Indicator, target: Target) -> Rule | None:
     whole = goal_of(indicator, target)
     parts = sum(map(decimal, event.parts.values()), Decimal(0))
     stated = decimal(event.difference) if event.difference is not None else Decimal(0)
@@ -277,58 +297,37 @@ def _adds_up(event: TargetSplit, indicator: Indicator, target: Target) -> Rule |
     return None
 
 
-_OfMonth = (
-    PeriodSubmitted
-    | PeriodReturned
-    | PeriodApproved
-    | CloseOverridden
-    | PeriodClosed
-    | RestatementRequested
-    | PeriodRestated
-)
-
-
-def _on_month(event: _OfMonth, plan: Plan, report: Report, view: View) -> Rule | None:
+def _decide_on_month(event: MonthEvent, plan: Plan, report: Report, view: View) -> Rule | None:
     if not is_of(plan, event.month):
         return UnknownPeriod("/data/month")
     month = month_of(plan, event.month, view)
-    after = isinstance(event, RestatementRequested | PeriodRestated)
-    if after and not month.closed:
+    after_close = isinstance(event, RestatementRequested | PeriodRestated)
+    if after_close and not month.closed:
         return NotClosed("/data/month")
-    if not after and month.closed:
+    if not after_close and month.closed:
         return MonthClosed("/data/month")
     if not month.over(today_of(report.received_at)):
         return MonthNotOver("/data/month")
     match event:
         case PeriodSubmitted():
-            done = month.districts[report.district].status in ("submitted", "approved")
-            return AlreadySubmitted() if done else None
+            submitted = month.districts[report.district].status in ("submitted", "approved")
+            return AlreadySubmitted() if submitted else None
         case PeriodReturned() | PeriodApproved():
-            return _on_submission(event, month)
+            return _decide_answer(event, month)
         case CloseOverridden():
-            return _on_override(event, month)
+            return _decide_override(event, month)
+        case PeriodClosed():
+            not_approved = NotApproved(districts=", ".join(month.missing)) if month.missing else None
+            return not_approved or _decide_figures(event, month, report)
         case RestatementRequested():
             return None
-        case PeriodClosed() | PeriodRestated():
-            return _on_publication(event, month, report)
+        case PeriodRestated():
+            return _decide_request(event, month) or _decide_figures(event, month, report)
         case _:
             assert_never(event)
 
 
-def _on_publication(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: Report) -> Rule | None:
-    if isinstance(event, PeriodClosed):
-        if missing := month.missing:
-            return NotApproved(districts=", ".join(missing))
-    elif event.request_no not in month.open_requests:
-        return NotRequested("/data/request_no")
-    else:
-        asked = month.requests[event.request_no].event
-        if isinstance(asked, RestatementRequested) and asked.by == event.by:
-            return OwnRequest("/data/by")
-    return _on_figures(event, month, report)
-
-
-def _on_submission(event: PeriodReturned | PeriodApproved, month: PlanMonth) -> Rule | None:
+def _decide_answer(event: PeriodReturned | PeriodApproved, month: PlanMonth) -> Rule | None:
     if event.submitted_by not in month.districts:
         return UnknownDistrict("/data/submitted_by")
     status = month.districts[event.submitted_by].status
@@ -337,15 +336,22 @@ def _on_submission(event: PeriodReturned | PeriodApproved, month: PlanMonth) -> 
     return NotSubmitted("/data/submitted_by")
 
 
-def _on_override(event: CloseOverridden, month: PlanMonth) -> Rule | None:
+def _decide_override(event: CloseOverridden, month: PlanMonth) -> Rule | None:
     if not month.districts.keys() >= set(event.districts):
         return UnknownDistrict("/data/districts")
     return None if set(event.districts) & set(month.missing) else NothingToOverride("/data/districts")
 
 
-def _on_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: Report) -> Rule | None:
+def _decide_request(event: PeriodRestated, month: PlanMonth) -> Rule | None:
+    if event.request_no not in month.open_requests:
+        return NotRequested("/data/request_no")
+    request = month.requests[event.request_no].event
+    return OwnRequest("/data/by") if isinstance(request, RestatementRequested) and request.by == event.by else None
+
+
+def _decide_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: Report) -> Rule | None:
     known_at = parse_instant(event.known_at)
-    earliest = max((one.known_at for one in month.published), default=None)
+    earliest = max((publication.known_at for publication in month.published), default=None)
     if (
         known_at is None
         or today_of(known_at) <= month.last
@@ -356,48 +362,49 @@ def _on_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: 
     return None if digest_of(event.figures) == event.sha256 else WrongDigest("/data/sha256")
 
 
-def _published(event: Event, subject: str, plan: Plan, view: View) -> bool:
-    """Tell whether something was published, or is the request that a restatement was made for."""
-    if isinstance(event, RestatementRequested):
-        made = {one.request for one in month_of(plan, event.month, view).published}
-        return subject.rpartition("/")[2] in made
-    return isinstance(event, PeriodClosed | PeriodRestated)
+def _decide_undoing(event: MonthEvent, subject: str, plan: Plan, view: View) -> type[Rule] | None:
+    """Return the rule that keeps a fact of a month from being corrected or retracted.
 
-
-def _may_retract(fact: Fact, view: View, plans: Mapping[str, Plan]) -> Rule | None:
-    """What was published stays; of a closed month nothing is taken back that led to its close."""
-    plan = plans.get(getattr(fact.event, "plan", ""))
-    if plan is not None and _published(fact.event, fact.stream, plan, view):
-        return AlreadyPublished()
-    match fact.event:
-        case PeriodSubmitted() | PeriodReturned() | PeriodApproved() | CloseOverridden() as event:
-            return MonthClosed() if plan is not None and month_of(plan, event.month, view).closed else None
+    What was published stays, with the request that a restatement was published for; so does what led to a close.
+    """
+    match event:
+        case PeriodClosed() | PeriodRestated():
+            return AlreadyPublished
+        case RestatementRequested():
+            published = {publication.request for publication in month_of(plan, event.month, view).published}
+            return AlreadyPublished if subject.rpartition("/")[2] in published else None
+        case PeriodSubmitted() | PeriodReturned() | PeriodApproved() | CloseOverridden():
+            return MonthClosed if month_of(plan, event.month, view).closed else None
         case _:
-            return None
+            assert_never(event)
 
 
 def domain(plans: Sequence[Plan]) -> Domain:
     """Return planning's rules over the plans that are counted."""
-    known = {plan.id: plan for plan in plans}
+    plans_by_id = {plan.id: plan for plan in plans}
 
-    def needs(report: Report, _view: View) -> Iterable[str]:
-        return _needs(report, known)
+    def query(report: Report, _view: View) -> Iterable[str]:
+        return _query(report, plans_by_id)
 
     def decide(report: Report, view: View) -> Decision:
         event = cast("PlanningEvent", report.event)
-        plan = known.get(event.plan)
-        rule: Rule | None
+        plan = plans_by_id.get(event.plan)
         if plan is None:
-            rule = UnknownPlan("/data/plan")
-        elif isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
-            rule = _on_targets(event, plan, view)
-        elif report.corrects is not None and _published(event, report.subject, plan, view):
+            return Refuse(UnknownPlan("/data/plan"))
+        if isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
+            rule = _decide_on_targets(event, plan, view)
+        elif report.corrects is not None and _decide_undoing(event, report.subject, plan, view) is AlreadyPublished:
             rule = AlreadyPublished("/corrects")
         else:
-            rule = _on_month(event, plan, report, view)
+            rule = _decide_on_month(event, plan, report, view)
         return Refuse(rule) if rule else Accept()
 
     def may_retract(fact: Fact, view: View) -> Rule | None:
-        return _may_retract(fact, view, known)
+        event = cast("PlanningEvent", fact.event)
+        plan = plans_by_id.get(event.plan)
+        if plan is None or isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
+            return None
+        rule = _decide_undoing(event, fact.stream, plan, view)
+        return None if rule is None else rule()
 
-    return Domain(tags, needs, decide, may_retract=may_retract)
+    return Domain(tags, query, decide, may_retract=may_retract)

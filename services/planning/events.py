@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import orjson
 from pydantic import AfterValidator, Field, JsonValue
@@ -29,7 +29,7 @@ def _instant(value: str) -> str:
     return value
 
 
-def _document(document: dict[str, Any]) -> dict[str, Any]:
+def _document(document: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if missing := [key for key in _KEYS if key not in document]:
         raise PydanticCustomError(
             "bad-value", "wrong", {"expected": f"计划文件的内容 a plan with {', '.join(missing)}"}
@@ -63,8 +63,8 @@ Figures = Annotated[list[Figure], Field(min_length=1)]
 
 def digest_of(figures: Sequence[Figure]) -> str:
     """Return the SHA-256 of figures in their canonical form: JSON, keys sorted, no spaces, what is absent left out."""
-    shown = [figure.model_dump(mode="json", exclude_none=True) for figure in figures]
-    return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    canonical = [figure.model_dump(mode="json", exclude_none=True) for figure in figures]
+    return hashlib.sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class PlanAdopted(Event, subject="plan/<plan>", office=True):
@@ -188,11 +188,9 @@ class PeriodRestated(Event, subject="month/<plan>/<month>", office=True):
     by: Text
 
 
-PlanningEvent = (
-    PlanAdopted
-    | TargetRevised
-    | TargetSplit
-    | PeriodSubmitted
+TargetEvent = PlanAdopted | TargetRevised | TargetSplit
+MonthEvent = (
+    PeriodSubmitted
     | PeriodReturned
     | PeriodApproved
     | CloseOverridden
@@ -200,4 +198,5 @@ PlanningEvent = (
     | RestatementRequested
     | PeriodRestated
 )
+PlanningEvent = TargetEvent | MonthEvent
 LANGUAGE = Language("planning", PlanningEvent)

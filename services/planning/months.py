@@ -1,14 +1,15 @@
-"""Decides how a month stands: which districts have submitted it, what was published of it, what may come next: pure."""
+"""The state of a plan's month: submissions and approvals by district, publications, requests, next actions. Pure."""
 
 import calendar
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final, Literal, assert_never, get_args
 
 from services.planning.events import (
     CloseOverridden,
     Figure,
+    MonthEvent,
     PeriodApproved,
     PeriodClosed,
     PeriodRestated,
@@ -16,20 +17,18 @@ from services.planning.events import (
     PeriodSubmitted,
     RestatementRequested,
 )
-from shared.contract.events import SHANGHAI, Event, Fact, parse_instant
+from shared.contract.events import SHANGHAI, Fact, parse_instant
 from shared.deciding.decider import View
 from shared.plan.model import Plan
 
 Status = Literal["open", "submitted", "returned", "approved"]
-_OF_A_MONTH: Final[tuple[type[Event], ...]] = (
-    PeriodSubmitted, PeriodReturned, PeriodApproved, CloseOverridden, PeriodClosed, PeriodRestated,
-    RestatementRequested,
-)  # fmt: skip
+Action = Literal["submit", "approve", "return", "override", "close", "restate", "request-restatement", "withdraw"]
+_MONTH_EVENTS: Final[tuple[type[MonthEvent], ...]] = get_args(MonthEvent)
 
 
 @dataclass(slots=True)
 class DistrictMonth:
-    """A district's month: how it stands, and the facts that brought it there, in order."""
+    """A district's month: its status, and the facts that led to it, in log order."""
 
     status: Status = "open"
     facts: list[Fact] = field(default_factory=list)
@@ -37,7 +36,7 @@ class DistrictMonth:
 
 @dataclass(frozen=True, slots=True)
 class PublishedFigures:
-    """A month's figures as they were published, first or anew, and what the fact says besides."""
+    """A month's figures as a close or a restatement published them; `request`: the restatement's, None for a close."""
 
     fact: Fact
     known_at: datetime
@@ -49,75 +48,81 @@ class PublishedFigures:
 
 @dataclass(slots=True)
 class PlanMonth:
-    """A month of a plan."""
+    """A month of a plan, `name` as YYYY-MM; `last` is cut at the plan's end.
+
+    `needed`: the districts whose approval a close needs. `overridden`: by district, the fact that closes without it.
+    `requests`: restatements asked for, by number.
+    """
 
     plan: str
     name: str
     first: date
     last: date
     districts: dict[str, DistrictMonth]
-    needed: frozenset[str]  # whose approval a close needs
+    needed: frozenset[str]
     overridden: dict[str, Fact] = field(default_factory=dict)
     published: list[PublishedFigures] = field(default_factory=list)
     requests: dict[str, Fact] = field(default_factory=dict)
 
     @property
     def closed(self) -> bool:
-        """Whether its figures were published."""
+        """Whether the month's figures were published."""
         return bool(self.published)
 
     @property
     def missing(self) -> list[str]:
-        """The districts in the way of a close: neither approved nor answered for."""
+        """The districts that keep the month from being closed: neither approved nor overridden."""
         return sorted(
             code for code in self.needed if self.districts[code].status != "approved" and code not in self.overridden
         )
 
     @property
     def withdrawable(self) -> list[Fact]:
-        """What may still be taken back: all that is no part of a publication."""
+        """The facts that may still be retracted: those that no publication rests on."""
         if self.closed:
             return [self.requests[number] for number in self.open_requests]
-        return [*(fact for one in self.districts.values() for fact in one.facts), *self.overridden.values()]
+        return [*(fact for district in self.districts.values() for fact in district.facts), *self.overridden.values()]
 
     @property
     def open_requests(self) -> list[str]:
-        """The restatements that were asked for and not made."""
-        made = {one.request for one in self.published}
-        return [number for number in self.requests if number not in made]
+        """The numbers of restatements that were asked for and not published."""
+        published = {publication.request for publication in self.published}
+        return [number for number in self.requests if number not in published]
 
     def over(self, today: date) -> bool:
-        """Tell whether all of it has passed."""
+        """Return whether the month's last day is past."""
         return today > self.last
 
-    def may(self, office: bool, districts: Iterable[str], today: date) -> list[str]:
-        """Return what somebody may do now: the plan office, or who speaks for some districts."""
-        found: list[str] = []
+    def actions(self, office: bool, districts: Iterable[str], today: date) -> list[Action]:
+        """Return what the plan office, or who speaks for some districts, may do now; withdrawing aside."""
+        actions: list[Action] = []
         own = [code for code in districts if code in self.districts]
         if self.closed:
             if office and self.open_requests:
-                found.append("restate")
-            return [*found, "request-restatement"] if office or own else found
+                actions.append("restate")
+            return [*actions, "request-restatement"] if office or own else actions
         if self.over(today) and any(self.districts[code].status in ("open", "returned") for code in own):
-            found.append("submit")
+            actions.append("submit")
         if not office:
-            return found
-        statuses = {one.status for one in self.districts.values()}
-        found += ["approve"] if "submitted" in statuses else []
-        found += ["return"] if statuses & {"submitted", "approved"} else []
+            return actions
+        statuses = {district.status for district in self.districts.values()}
+        if "submitted" in statuses:
+            actions.append("approve")
+        if statuses & {"submitted", "approved"}:
+            actions.append("return")
         if self.over(today):
-            found += ["override"] if self.missing else ["close"]
-        return found
+            actions.append("override" if self.missing else "close")
+        return actions
 
 
 def days_of(month: str) -> tuple[date, date]:
-    """Return the first and the last day of a month YYYY-MM; raises ValueError when the calendar has none such."""
+    """Return the first and the last day of a month YYYY-MM; raises ValueError for a year 0000."""
     year, number = int(month[:4]), int(month[5:])
     return date(year, number, 1), date(year, number, calendar.monthrange(year, number)[1])
 
 
 def is_of(plan: Plan, month: str) -> bool:
-    """Tell whether a month YYYY-MM lies in a plan's period."""
+    """Return whether a month YYYY-MM shares a day with a plan's period."""
     if month.startswith("0000"):
         return False
     first, last = days_of(month)
@@ -125,55 +130,63 @@ def is_of(plan: Plan, month: str) -> bool:
 
 
 def month_of(plan: Plan, name: str, view: View) -> PlanMonth:
-    """Return how a month stands by what a view knows."""
+    """Return a month of a plan as the facts of a view leave it."""
     first, last = days_of(name)
-    found = PlanMonth(
+    month = PlanMonth(
         plan.id,
         name,
         first,
         min(last, plan.period.last),
-        {one.code: DistrictMonth() for one in plan.districts},
-        frozenset(one.code for one in plan.districts if not one.city),
+        {district.code: DistrictMonth() for district in plan.districts},
+        frozenset(district.code for district in plan.districts if not district.city),
     )
-    stands = [standing.fact for kind in _OF_A_MONTH for _, standing in view.of(kind)]
-    for fact in sorted(stands, key=lambda fact: fact.position):
-        event = fact.event
-        if (getattr(event, "plan", None), getattr(event, "month", None)) != (plan.id, name):
-            continue
-        match event:
-            case PeriodSubmitted():
-                _move(found, fact.district, "submitted", fact)
-            case PeriodReturned():
-                _move(found, event.submitted_by, "returned", fact)
-            case PeriodApproved():
-                _move(found, event.submitted_by, "approved", fact)
-            case CloseOverridden():
-                found.overridden |= dict.fromkeys(event.districts, fact)
-            case PeriodClosed():
-                found.published.append(_published(fact, event, None))
-            case PeriodRestated():
-                found.published.append(_published(fact, event, event.request_no))
-            case RestatementRequested():
-                found.requests[fact.stream.rpartition("/")[2]] = fact
-    return found
+    decided = [
+        (standing.fact, event)
+        for kind in _MONTH_EVENTS
+        for event, standing in view.of(kind)
+        if (event.plan, event.month) == (plan.id, name)
+    ]
+    for fact, event in sorted(decided, key=lambda entry: entry[0].position):
+        _evolve(month, fact, event)
+    return month
 
 
-def _move(month: PlanMonth, district: str, status: Status, fact: Fact) -> None:
-    found = month.districts.get(district)
-    if found is None:
+def _evolve(month: PlanMonth, fact: Fact, event: MonthEvent) -> None:
+    match event:
+        case PeriodSubmitted():
+            _set_status(month, fact.district, "submitted", fact)
+        case PeriodReturned():
+            _set_status(month, event.submitted_by, "returned", fact)
+        case PeriodApproved():
+            _set_status(month, event.submitted_by, "approved", fact)
+        case CloseOverridden():
+            month.overridden |= dict.fromkeys(event.districts, fact)
+        case PeriodClosed():
+            month.published.append(_published(fact, event, None))
+        case PeriodRestated():
+            month.published.append(_published(fact, event, event.request_no))
+        case RestatementRequested():
+            month.requests[fact.stream.rpartition("/")[2]] = fact
+        case _:
+            assert_never(event)
+
+
+def _set_status(month: PlanMonth, district: str, status: Status, fact: Fact) -> None:
+    current = month.districts.get(district)
+    if current is None:
         return
-    found.facts.append(fact)
-    # What was said to a submission that was withdrawn since says nothing.
-    if status == "submitted" or found.status in ("submitted", "approved"):
-        found.status = status
+    current.facts.append(fact)
+    # An answer to a submission that was retracted since has no effect.
+    if status == "submitted" or current.status in ("submitted", "approved"):
+        current.status = status
 
 
 def _published(fact: Fact, event: PeriodClosed | PeriodRestated, request: str | None) -> PublishedFigures:
     known_at = parse_instant(event.known_at)
-    assert known_at is not None  # noqa: S101 - the language sees to it
+    assert known_at is not None  # noqa: S101 - the type's validator has parsed it
     return PublishedFigures(fact, known_at, event.figures, event.sha256, event.by, request)
 
 
 def today_of(at: datetime) -> date:
-    """Return the day that an instant falls on, where the plan is."""
+    """Return the date of an instant in the plan's time zone (Asia/Shanghai)."""
     return at.astimezone(SHANGHAI).date()

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from shared.http.access import NO_KEY, NOT_ALLOWED, is_open, too_often
 from shared.http.problems import Problem
@@ -30,6 +31,7 @@ _PROBLEM: Final = {
     "properties": {"type": _TEXT, "status": {"type": "integer"}, "title": _TEXT, "detail": _TEXT, "zh": _TEXT,
                    "en": _TEXT},
 }  # fmt: skip
+_SCHEMAS: Final = "#/components/schemas/"
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError")
 _INTRODUCTION: Final = (
     "凡错误均为 problem+json,中英文并列。设了密钥时以 `Authorization: Bearer` 出示。有 ETag 的答复可用 If-None-Match "
@@ -44,6 +46,12 @@ Node = dict[str, Any]
 def problem_response(problem: Problem, description: str) -> Node:
     """Return how a route declares that it may answer with a problem."""
     return {"description": description, "content": {PROBLEM: {"example": orjson.loads(problem.body())}}}
+
+
+def request_body(model: type[BaseModel]) -> Node:
+    """Return `openapi_extra` for a route that reads its JSON body itself; the model becomes a named schema."""
+    schema = model.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
 def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
@@ -68,8 +76,18 @@ def _completed(document: Node, kept: Mapping[str, Node]) -> Node:
     parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                if "title" in content["schema"]:
+                    content["schema"] = _named(content["schema"], parts["schemas"])
             _complete(operation, kept.get(f"{method.upper()} {path}", {}), is_open(path))
     return document
+
+
+def _named(schema: Node, schemas: Node) -> Node:
+    """Move a model's schema, and those that it refers to, to the document's named schemas; return a reference to it."""
+    own = {name: value for name, value in schema.items() if name != "$defs"}
+    schemas |= schema.get("$defs", {}) | {own["title"]: own}
+    return {"$ref": f"{_SCHEMAS}{own['title']}"}
 
 
 def _complete(operation: Node, seen: Node, open_: bool) -> None:
@@ -82,7 +100,12 @@ def _complete(operation: Node, seen: Node, open_: bool) -> None:
     for media, examples in seen.get("requests", {}).items():
         operation["requestBody"]["content"][media]["examples"] = examples
     for status, content in seen.get("answers", {}).items():
-        responses.setdefault(status, {"description": ""})["content"] = content
+        declared = responses.setdefault(status, {"description": ""})
+        modelled = declared.get("content", {})
+        declared["content"] = {
+            media: example | ({"schema": schema} if (schema := modelled.get(media, {}).get("schema")) else {})
+            for media, example in content.items()
+        }
     if "etag" in seen:
         responses["304"] = {"description": "自所示 ETag 以来未变 Nothing has changed since the ETag shown"}
     if not open_:

@@ -56,8 +56,9 @@ from services.planning.events import (
     TargetSplit,
     digest_of,
 )
-from services.planning.months import month_of
-from services.planning.targets_in_force import History, differences, document_of, plan_of
+from services.planning.months import Action, month_of
+from services.planning.plan_differences import differences
+from services.planning.targets_in_force import History, document_of, plan_of
 from services.projection.assessment.targets import Targets
 from services.projection.counting.periods import WHOLE
 from shared.contract.events import Event
@@ -204,8 +205,8 @@ def test_a_first_adoption_may_be_dated_after_the_plan_and_a_later_one_may_not() 
 
 
 def test_an_all_is_adopted_where_the_plan_counts_milestones() -> None:
-    counted = document_of(PLAN)
-    (one,) = [one for one in counted["series"][0]["measures"][1]["indicators"] if one["id"] == "1.2.b"]  # type: ignore[index]
+    counted: Any = document_of(PLAN)
+    (one,) = [one for one in counted["series"][0]["measures"][1]["indicators"] if one["id"] == "1.2.b"]
     one |= {"target": {"op": ">=", "value": 1}, "value": {"kind": "count", "of": one["value"]["each"][0]["of"]}}
     given().when(adopt(PLAN)).then_accepted()
     rules_of(domain([check_plan(counted)]), LANGUAGE)().when(adopt(PLAN)).then_refused(BadTarget, "/data/document")
@@ -515,8 +516,8 @@ def test_an_adoption_is_compared_with_the_one_decided_before_it_whatever_its_day
 
 def without(indicator: str) -> Plan:
     """Return the plan without one indicator."""
-    document = document_of(PLAN)
-    for series in document["series"]:  # type: ignore[attr-defined]
+    document: Any = document_of(PLAN)
+    for series in document["series"]:
         for measure in series["measures"]:
             measure["indicators"] = [one for one in measure["indicators"] if one["id"] != indicator]
     return check_plan(document)
@@ -651,8 +652,8 @@ def test_a_split_that_is_accepted_adds_up_with_its_difference(parts: dict[str, f
 # --- what may be done ------------------------------------------------------------------------------------------------
 
 
-def may(situation: Situation, office: bool = False, *districts: str, today: date = date(2024, 12, 31)) -> list[str]:
-    return month_of(PLAN, "2024-03", View(situation.facts)).may(office, districts, today)
+def may(situation: Situation, office: bool = False, *districts: str, today: date = date(2024, 12, 31)) -> list[Action]:
+    return month_of(PLAN, "2024-03", View(situation.facts)).actions(office, districts, today)
 
 
 def test_what_may_be_done_follows_from_who_asks_and_how_the_month_stands() -> None:

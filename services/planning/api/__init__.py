@@ -1,0 +1,26 @@
+"""HTTP API of planning: the plans and their targets, a month's state, closing a month with the projection's figures."""
+
+from fastapi import APIRouter, Depends, Request
+
+from services.planning.api import differences, months, plans, publication, targets
+from services.planning.api.context import PlanningContext
+from shared.plan.loading import load_plans
+from shared.process.process import Settings
+from shared.service.http_reports import ReportIntake, Routes
+
+
+def routes(settings: Settings, projection: str) -> Routes:
+    """Return planning's own routes; `projection`: address of the service that has the figures, empty when not set."""
+
+    def with_intake(intake: ReportIntake) -> APIRouter:
+        context = PlanningContext(intake, settings, projection, {plan.id: plan for plan in load_plans(settings.plans)})
+
+        async def provide(request: Request) -> None:
+            request.state.planning = context
+
+        router = APIRouter(dependencies=[Depends(provide)])
+        for part in (plans, targets, differences, months, publication):
+            router.include_router(part.router, prefix="/v1/plans", tags=["planning"])
+        return router
+
+    return with_intake

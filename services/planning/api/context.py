@@ -1,0 +1,90 @@
+"""What every route of planning works with: the plans that are counted, the log read so far, the intake for reports."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import Depends, Path, Request
+
+from services.planning.events import LANGUAGE
+from services.planning.months import PlanMonth, is_of, month_of
+from shared.contract.events import Fact
+from shared.deciding.decider import View
+from shared.deciding.unit_of_work import decode_fact
+from shared.http.openapi import problem_response
+from shared.http.problems import Problem
+from shared.observability.unavailable import UNAVAILABLE
+from shared.plan.model import Plan
+from shared.process.process import Settings
+from shared.service.http_reports import AWAY, ReportIntake
+
+_PAGE: Final = 1000
+_LARGEST_BODY: Final = 1024 * 1024
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_NO_PLAN: Final = Problem(404, "没有这个计划。", "There is no such plan.")
+AWAY_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
+    503: problem_response(AWAY, "暂时不能作出决定 The service cannot decide now; try again after Retry-After"),
+}
+PLAN_RESPONSES: Final = AWAY_RESPONSE | {404: problem_response(_NO_PLAN, "没有这个计划 There is no such plan")}
+QUERY_RESPONSES: Final = PLAN_RESPONSES | {422: {"description": "参数不正确 A parameter is wrong"}}
+
+PlanId = Annotated[str, Path(description="计划编号 the plan's id")]
+MonthName = Annotated[str, Path(description="月份 a month, YYYY-MM")]
+
+
+@dataclass(slots=True)
+class PlanningContext:
+    """The service's plans by id, its log, and its intake."""
+
+    intake: ReportIntake
+    settings: Settings
+    projection: str
+    plans: Mapping[str, Plan]
+    _facts: list[Fact] = field(default_factory=list)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def view(self) -> View:
+        """Return what stands now; only facts recorded since the last call are read. Raises Problem 503."""
+        async with self._lock:
+            while True:
+                try:
+                    page = await self.intake.handler.store.log(len(self._facts), _PAGE)
+                except UNAVAILABLE:
+                    raise AWAY from None
+                self._facts += [decode_fact({LANGUAGE.service: LANGUAGE}, orjson.loads(raw), ()) for raw in page]
+                if len(page) < _PAGE:
+                    return View(self._facts)
+
+    def plan(self, plan_id: str) -> Plan:
+        """Return a plan; raises Problem 404."""
+        if plan_id not in self.plans:
+            raise _NO_PLAN
+        return self.plans[plan_id]
+
+    async def month(self, plan: Plan, name: str) -> PlanMonth:
+        """Return a month of a plan as it stands now; raises Problem 422 for a month outside the plan."""
+        if not _MONTH.fullmatch(name) or not is_of(plan, name):
+            raise Problem(422, "月份应为计划期内的 YYYY-MM。", "The month must be YYYY-MM within the plan.")
+        return month_of(plan, name, await self.view())
+
+
+def _context_of(request: Request) -> PlanningContext:
+    context: PlanningContext = request.state.planning
+    return context
+
+
+Context = Annotated[PlanningContext, Depends(_context_of)]
+
+
+async def text_of(request: Request) -> str:
+    """Return a request's body as text; raises Problem 413 or 400."""
+    raw = await request.body()
+    if len(raw) > _LARGEST_BODY:
+        raise Problem(413, f"请求体超过 {_LARGEST_BODY} 字节。", f"The body is larger than {_LARGEST_BODY} bytes.")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem(400, "请求体不是 UTF-8。", "The body is no UTF-8.") from None

@@ -1,0 +1,96 @@
+"""How a decision of the plan office, or a district's report to it, appears in responses."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal, Self, assert_never, cast
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+from services.planning.events import (
+    CloseOverridden,
+    PeriodApproved,
+    PeriodClosed,
+    PeriodRestated,
+    PeriodReturned,
+    PeriodSubmitted,
+    PlanAdopted,
+    PlanningEvent,
+    RestatementRequested,
+    TargetRevised,
+    TargetSplit,
+)
+from services.planning.targets_in_force import decimal
+from shared.contract.events import Fact, format_instant
+
+Number = int | float
+Instant = Annotated[datetime, PlainSerializer(format_instant, return_type=str)]
+
+
+class Body(BaseModel):
+    """A response or a part of one; fields appear in the order in which they are declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Decision(Body):
+    """Who decided, when and why, and the report that said so.
+
+    The last three fields are left out where they mean nothing: `effective_from` is of targets only, `over` and
+    `difference` are of splits only. Responses are therefore serialised without fields that were not set.
+    """
+
+    type: str
+    position: int
+    source: str
+    id: str
+    recorded_at: Instant
+    by: str
+    why: str | None
+    effective_from: date | None = None
+    over: Literal["districts", "months"] | None = None
+    difference: Number | None = None
+
+    @classmethod
+    def of(cls, fact: Fact, **own: object) -> Self:
+        """Return what a fact says, with the fields that a subclass adds."""
+        event = event_of(fact)
+        fields = {
+            "type": event.type_name,
+            "position": fact.position,
+            "source": fact.report_source,
+            "id": fact.report_id,
+            "recorded_at": fact.recorded_at,
+            "by": event.by,
+            "why": _reason(event),
+        }
+        if isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
+            fields["effective_from"] = event.effective_from
+        if isinstance(event, TargetSplit):
+            fields["over"] = event.over
+            fields["difference"] = None if event.difference is None else number_of(decimal(event.difference))
+        return cls.model_validate(own | fields)
+
+
+def event_of(fact: Fact) -> PlanningEvent:
+    """Return the event of a fact that stands: one of planning's own, never a retraction."""
+    return cast("PlanningEvent", fact.event)
+
+
+def _reason(event: PlanningEvent) -> str | None:
+    match event:
+        case PlanAdopted() | TargetRevised() | TargetSplit() | CloseOverridden() | RestatementRequested():
+            return event.why
+        case PeriodSubmitted() | PeriodReturned() | PeriodApproved() | PeriodClosed() | PeriodRestated():
+            return None
+        case _:
+            assert_never(event)
+
+
+def number_of(value: Decimal) -> Number:
+    """Return a decimal as JSON has it: whole numbers without a fraction."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def optional_number(value: Decimal | None) -> Number | None:
+    """Return a decimal as JSON has it, None for None."""
+    return None if value is None else number_of(value)

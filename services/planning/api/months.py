@@ -1,0 +1,142 @@
+"""`GET /v1/plans/{plan}/months/{month}`: how a month stands, and what the caller may do."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from services.planning.api.context import QUERY_RESPONSES, Context, MonthName, PlanId
+from services.planning.api.decisions import Body, Decision, Instant
+from services.planning.api.permissions import Permissions, is_city_of
+from services.planning.events import CloseOverridden, PeriodReturned
+from services.planning.months import Action, DistrictMonth, PlanMonth, Status, today_of
+from shared.contract.events import Fact
+from shared.http.access import caller_of
+from shared.plan.model import Plan
+
+router = APIRouter()
+
+
+class DistrictState(Body):
+    """A district's month before it was submitted; `needed`: a close waits for its approval."""
+
+    district: str
+    state: Status
+    needed: bool
+
+
+class DistrictDecided(Decision, DistrictState):
+    """A district's month with what was reported or decided on it last; `items`, `message`: of a return."""
+
+    items: list[str] | None
+    message: str | None
+
+
+class OverrideDecision(Decision):
+    """A close in spite of districts that are not approved."""
+
+    districts: list[str]
+
+
+class _PublishedDigest(Body):
+    known_at: Instant
+    sha256: str
+    figures: int
+    request_no: str | None
+
+
+class Publication(Decision, _PublishedDigest):
+    """A close or a restatement: how many figures, as known at which instant, for which request."""
+
+
+class _RequestNumber(Body):
+    request_no: str
+
+
+class RestatementRequest(Decision, _RequestNumber):
+    """A request to publish a closed month anew."""
+
+
+class MonthState(Body):
+    """A month of a plan: its districts, its publications, its requests; `may`: what the bearer of this key can do."""
+
+    plan: str
+    month: str
+    first: date = Field(serialization_alias="from")
+    last: date = Field(serialization_alias="to")
+    state: Literal["open", "closed"]
+    missing: list[str]
+    districts: list[DistrictDecided | DistrictState]
+    overrides: list[OverrideDecision]
+    published: list[Publication]
+    requests: list[RestatementRequest]
+    may: list[Action]
+
+
+@router.get(
+    "/{plan}/months/{month}",
+    summary="月份状态及可办事项 How a month stands, what you may do",
+    description=(
+        "各区县的报审情况、公布与重述的记录;`may` 为持此密钥者现在可办的事。\n\n"
+        "How each district's figures stand, what was published and restated; `may`: what the bearer of this key"
+        " can do now."
+    ),
+    responses=QUERY_RESPONSES,
+    response_model_exclude_unset=True,
+)
+async def get_month(plan: PlanId, month: MonthName, request: Request, context: Context) -> MonthState:
+    """Return how a month stands."""
+    counted = context.plan(plan)
+    current = await context.month(counted, month)
+    return MonthState(
+        plan=current.plan,
+        month=current.name,
+        first=current.first,
+        last=current.last,
+        state="closed" if current.closed else "open",
+        missing=[] if current.closed else current.missing,
+        districts=[_district(counted, code, district) for code, district in current.districts.items()],
+        overrides=_overrides(current.overridden.values()),
+        published=_publications(current),
+        requests=[RestatementRequest.of(fact, request_no=number) for number, fact in current.requests.items()],
+        may=Permissions(caller_of(request), counted).on_month(current, today_of(datetime.now(UTC))),
+    )
+
+
+def _district(plan: Plan, code: str, district: DistrictMonth) -> DistrictDecided | DistrictState:
+    state = DistrictState(district=code, state=district.status, needed=not is_city_of(plan, code))
+    if not district.facts:
+        return state
+    last = district.facts[-1]
+    returned = last.event if isinstance(last.event, PeriodReturned) else None
+    return DistrictDecided.of(
+        last,
+        **state.model_dump(),
+        items=None if returned is None else returned.items,
+        message=None if returned is None else returned.message,
+    )
+
+
+def _overrides(facts: Iterable[Fact]) -> list[OverrideDecision]:
+    """Return each override once, although it is kept for every district that it names."""
+    by_position = {fact.position: fact for fact in facts}
+    return [
+        OverrideDecision.of(fact, districts=fact.event.districts)
+        for fact in by_position.values()
+        if isinstance(fact.event, CloseOverridden)
+    ]
+
+
+def _publications(month: PlanMonth) -> list[Publication]:
+    return [
+        Publication.of(
+            publication.fact,
+            known_at=publication.known_at,
+            sha256=publication.sha256,
+            figures=len(publication.figures),
+            request_no=publication.request,
+        )
+        for publication in month.published
+    ]

@@ -1,0 +1,64 @@
+"""`GET /v1/plans`: the plans, and what of them is adopted."""
+
+from fastapi import APIRouter
+
+from services.planning.api.context import AWAY_RESPONSE, Context
+from services.planning.api.decisions import Body, Decision
+from services.planning.targets_in_force import History
+from shared.plan.model import Name, Plan
+
+router = APIRouter()
+
+
+class PlanFile(Body):
+    """The plan file that the services count by; `differs`: it is not what was adopted."""
+
+    sha256: str
+    differs: bool
+
+
+class _AdoptedDocument(Body):
+    sha256: str
+
+
+class Adoption(Decision, _AdoptedDocument):
+    """The last adoption, with the digest of the document that it adopted."""
+
+
+class PlanSummary(Body):
+    """A plan: its file, and its last adoption."""
+
+    plan: str
+    title: Name
+    file: PlanFile
+    adopted: Adoption | None
+
+
+class PlanList(Body):
+    """All plans."""
+
+    plans: list[PlanSummary]
+
+
+def summary_of(plan: Plan, history: History) -> PlanSummary:
+    """Return how a plan stands."""
+    adopted = history.adopted
+    return PlanSummary(
+        plan=plan.id,
+        title=plan.title,
+        file=PlanFile(sha256=plan.digest, differs=adopted is not None and adopted.digest != plan.digest),
+        adopted=None if adopted is None else Adoption.of(history.adoptions[-1], sha256=adopted.digest),
+    )
+
+
+@router.get(
+    "",
+    summary="各计划及其采用情况 The plans, and what of them is adopted",
+    description="`differs`:文件与已采用的不同。\n\n`differs`: the file is not what was adopted.",
+    responses=AWAY_RESPONSE,
+    response_model_exclude_unset=True,
+)
+async def get_plans(context: Context) -> PlanList:
+    """Return all plans."""
+    view = await context.view()
+    return PlanList(plans=[summary_of(plan, History(plan, view)) for plan in context.plans.values()])
