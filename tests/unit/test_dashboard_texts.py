@@ -11,8 +11,12 @@ import pytest
 from tests.conftest import ROOT
 
 _SOURCES: Final = ROOT / "services" / "projection" / "dashboard" / "src"
-_CATALOGUE: Final[dict[str, dict[str, str]]] = json.loads((_SOURCES / "texts.json").read_text(encoding="utf-8"))
-_CODE: Final = {file.name: file.read_text(encoding="utf-8") for file in sorted(_SOURCES.glob("*.ts*"))}
+_CATALOGUE: Final[dict[str, dict[str, str]]] = json.loads(
+    (_SOURCES / "texts" / "texts.json").read_text(encoding="utf-8")
+)
+_CODE: Final = {
+    file.relative_to(_SOURCES).as_posix(): file.read_text(encoding="utf-8") for file in sorted(_SOURCES.rglob("*.ts*"))
+}
 _CHINESE: Final = re.compile(r"[一-鿿]")
 
 

@@ -1,54 +1,52 @@
-// Decides what is seen first: how many targets are behind, which, and then every measure by series.
+// The first page: how many targets are behind, which ones, and then every measure by series.
 import type { JSX } from "preact";
-import { asking, query, to } from "./address";
-import type { Indicator, Measure, Period, Plan, Progress, Signal } from "./answers";
-import { useAnswer } from "./api";
-import { amount, day, goal, percent, unitName } from "./format";
-import { said, t } from "./language";
-import { DistrictMap } from "./map";
-import type { View } from "./main";
-import { Mark, Meter, Note, Parts, Shown, SIGNAL_TEXT, SignalPill, SIGNALS, signalLong, Value } from "./parts";
+import { useQuery } from "../api/queries";
+import type { Indicator, Measure, Period, Progress, Signal } from "../api/types";
+import { linkTo, queryString, withParams } from "../parts/address";
+import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
+import { DistrictMap } from "../parts/map";
+import { Mark, signalMeaning, signalName, SignalPill, SIGNALS } from "../parts/signals";
+import { Loaded, Note } from "../parts/states";
+import { leadBodies, type View } from "../parts/view";
+import { amount, day, percent, targetText, unitName } from "../texts/format";
+import { localized, t } from "../texts/language";
 
-const MOST_SHOWN = 6;
-/** Both signals that call for somebody. */
+const ATTENTION_ROWS = 6;
+/** The value of the parameter `signal` that selects both red and amber. */
 const LATE = "late";
 
 function isLate(period: Period): boolean {
   return period.signal === "red" || period.signal === "amber";
 }
 
-/** The period that an overview speaks of: the latest that has begun. */
-export function latest(indicator: Indicator): Period | undefined {
-  return indicator.periods.at(-1);
-}
-
-function shortfall(period: Period): number {
+/** The value as a share of the expected one; 1 where nothing is expected. */
+function expectedShare(period: Period): number {
   return period.expected && period.value !== null ? period.value / period.expected : 1;
 }
 
-export function Overview({ view }: { view: View }): JSX.Element {
+export function OverviewPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
-  const progress = useAnswer<Progress>(`./v1/plans/${plan.id}/progress${query(address, "as_of", "known_at", "district")}`);
-  return <Shown of={progress} lines={14}>{(data) => <Board view={view} progress={data} />}</Shown>;
+  const progress = useQuery<Progress>(`./v1/plans/${plan.id}/progress${queryString(address.params, "as_of", "known_at", "district")}`);
+  return <Loaded query={progress} lines={14}>{(data) => <Board view={view} progress={data} />}</Loaded>;
 }
 
 function Board({ view, progress }: { view: View; progress: Progress }): JSX.Element {
   const { plan, address } = view;
-  const shown = progress.indicators.flatMap((indicator) => {
-    const period = latest(indicator);
+  const latest = progress.indicators.flatMap((indicator): Row[] => {
+    const period = latestPeriod(indicator);
     return period ? [{ indicator, period }] : [];
   });
-  if (view.asOf < plan.period.from || !shown.length) return <Note>{t("state.before", { day: day(plan.period.from) })}</Note>;
-  const only = SIGNALS.find((signal) => signal === address.asked["signal"]);
-  const late = address.asked["signal"] === LATE;
-  const fits = (period: Period): boolean => (late ? isLate(period) : !only || period.signal === only);
+  if (view.asOf < plan.period.from || !latest.length) return <Note>{t("state.before", { day: day(plan.period.from) })}</Note>;
+  const only = SIGNALS.find((signal) => signal === address.params["signal"]);
+  const late = address.params["signal"] === LATE;
+  const matches = ({ period }: Row): boolean => (late ? isLate(period) : !only || period.signal === only);
   const counts = new Map<Signal, number>(SIGNALS.map((signal) => [signal, 0]));
-  for (const { period } of shown) counts.set(period.signal, counts.get(period.signal)! + 1);
-  const worst = shown
+  for (const { period } of latest) counts.set(period.signal, counts.get(period.signal)! + 1);
+  const worst = latest
     .filter(({ period }) => isLate(period))
-    .sort((a, b) => shortfall(a.period) - shortfall(b.period));
+    .sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
   const empty = Object.values(progress.complete_to).every((log) => log.position === 0);
-  const of = new Map(shown.map((one) => [one.indicator.id, one]));
+  const byId = new Map(latest.map((row) => [row.indicator.id, row]));
 
   return (
     <>
@@ -58,15 +56,15 @@ function Board({ view, progress }: { view: View; progress: Progress }): JSX.Elem
             <a
               key={signal}
               class={`count ${signal}`}
-              href={asking(address, { signal: only === signal ? "" : signal })}
+              href={withParams(address, { signal: only === signal ? "" : signal })}
               aria-current={only === signal ? "true" : undefined}
             >
               <b>{counts.get(signal)}</b>
               <span>
                 <Mark signal={signal} />
-                {t(SIGNAL_TEXT[signal])}
+                {signalName(signal)}
               </span>
-              <small>{signalLong(signal)}</small>
+              <small>{signalMeaning(signal)}</small>
             </a>
           ))}
         </div>
@@ -77,12 +75,12 @@ function Board({ view, progress }: { view: View; progress: Progress }): JSX.Elem
             <h2>{t("overview.attention")}</h2>
             {worst.length === 0 && <p class="hint">{t("overview.attention.none")}</p>}
             <ol>
-              {worst.slice(0, MOST_SHOWN).map(({ indicator, period }) => (
+              {worst.slice(0, ATTENTION_ROWS).map(({ indicator, period }) => (
                 <li key={indicator.id}>
-                  <a href={to(address, "measure", indicator.measure, { indicator: indicator.id })}>
+                  <a href={linkTo(address, "measure", indicator.measure, { indicator: indicator.id })}>
                     <Mark signal={period.signal} />
                     <span class="name">
-                      <i>{indicator.id}</i> {said(indicator.name)}
+                      <i>{indicator.id}</i> {localized(indicator.name)}
                     </span>
                     <span class="figures">
                       <b>{amount(period.value, indicator.unit)}</b>
@@ -92,39 +90,39 @@ function Board({ view, progress }: { view: View; progress: Progress }): JSX.Elem
                 </li>
               ))}
             </ol>
-            {worst.length > MOST_SHOWN && (
-              <a class="more" href={asking(address, { signal: LATE })}>
+            {worst.length > ATTENTION_ROWS && (
+              <a class="more" href={withParams(address, { signal: LATE })}>
                 {t("overview.attention.all", { count: worst.length })}
               </a>
             )}
           </div>
           <div class="card">
-            <h2>{t("map.title", { city: said(plan.city) })}</h2>
+            <h2>{t("map.title", { city: localized(plan.city) })}</h2>
             <DistrictMap
               districts={plan.districts}
-              chosen={address.asked["district"] ?? ""}
-              href={(code) => asking(address, { district: code === address.asked["district"] ? "" : code })}
+              chosen={address.params["district"] ?? ""}
+              href={(code) => withParams(address, { district: code === address.params["district"] ? "" : code })}
             />
           </div>
         </div>
       </section>
       {(only || late) && (
         <p class="filter">
-          {t("overview.only", { signal: only ? t(SIGNAL_TEXT[only]) : t("overview.late") })} <a href={asking(address, { signal: "" })}>{t("overview.show_all")}</a>
+          {t("overview.only", { signal: only ? signalName(only) : t("overview.late") })} <a href={withParams(address, { signal: "" })}>{t("overview.show_all")}</a>
         </p>
       )}
       {plan.series.map((series) => {
         const measures = series.measures
           .map((measure) => ({
             measure,
-            rows: measure.indicators.flatMap((one) => of.get(one.id) ?? []).filter((one) => fits(one.period)),
+            rows: measure.indicators.flatMap(({ id }) => byId.get(id) ?? []).filter(matches),
           }))
           .filter(({ rows }) => rows.length);
         if (!measures.length) return null;
         return (
           <section key={series.id} class="series">
             <h2>
-              <i>{series.id}</i> {said(series.name)}
+              <i>{series.id}</i> {localized(series.name)}
               <small>{t("overview.measures", { count: measures.length })}</small>
             </h2>
             <div class="cards">
@@ -149,11 +147,11 @@ function MeasureCard({ view, measure, rows }: { view: View; measure: Measure; ro
     <article class="card measure">
       <header>
         <h3>
-          <a href={to(view.address, "measure", measure.id)}>
-            <i>{measure.id}</i> {said(measure.name)}
+          <a href={linkTo(view.address, "measure", measure.id)}>
+            <i>{measure.id}</i> {localized(measure.name)}
           </a>
         </h3>
-        <p>{lead(view.plan, measure)}</p>
+        <p>{leadBodies(view.plan, measure)}</p>
       </header>
       <ul class="rows">
         {rows.map((row) => (
@@ -164,17 +162,13 @@ function MeasureCard({ view, measure, rows }: { view: View; measure: Measure; ro
   );
 }
 
-export function lead(plan: Plan, measure: Measure): string {
-  return measure.lead.map((body) => said(plan.bodies[body])).join(t("list.comma"));
-}
-
-export function IndicatorRow({ view, indicator, period }: Row & { view: View }): JSX.Element {
+function IndicatorRow({ view, indicator, period }: Row & { view: View }): JSX.Element {
   const { plan, address } = view;
   return (
     <li>
-      <a class="row" href={to(address, "measure", indicator.measure, { indicator: indicator.id })}>
+      <a class="row" href={linkTo(address, "measure", indicator.measure, { indicator: indicator.id })}>
         <span class="name">
-          <i>{indicator.id}</i> {said(indicator.name)}
+          <i>{indicator.id}</i> {localized(indicator.name)}
           {indicator.basis === "annual" && <small class="period">{t("asked.year", { year: period.period })}</small>}
         </span>
         <span class="figures" data-indicator={indicator.id}>
@@ -182,7 +176,7 @@ export function IndicatorRow({ view, indicator, period }: Row & { view: View }):
           <Parts period={period} />
         </span>
         <span class="goal">
-          {period.target ? `${t("value.target")} ${goal(period.target, indicator.unit)}` : t("target.none")}
+          {period.target ? `${t("value.target")} ${targetText(period.target, indicator.unit)}` : t("target.none")}
           {period.progress !== null && <small>{percent(period.progress)}</small>}
           {period.exceeds && <small>{t("value.exceeds")}</small>}
         </span>

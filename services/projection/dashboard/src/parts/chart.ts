@@ -1,4 +1,4 @@
-// Hides the chart library: only what the trend needs of it, loaded when a page shows one.
+// The chart library: only the parts that the trend needs, loaded when a page has one.
 import { BarChart, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
@@ -6,24 +6,24 @@ import { SVGRenderer } from "echarts/renderers";
 
 use([BarChart, LineChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
 
-export interface Drawn {
+export interface Chart {
   set(option: EChartsCoreOption): void;
-  end(): void;
+  dispose(): void;
 }
 
-export function draw(element: HTMLElement, moving: boolean): Drawn {
+export function createChart(element: HTMLElement, animated: boolean): Chart {
   const chart = init(element, null, { renderer: "svg" });
   let first = true;
-  const resized = new ResizeObserver(() => chart.resize());
-  resized.observe(element);
+  const observer = new ResizeObserver(() => chart.resize());
+  observer.observe(element);
   return {
-    // It grows into view once; what moves later moves without a show.
+    // Animated once; later changes are drawn at once.
     set: (option) => {
-      chart.setOption({ animation: moving && first, ...option }, { notMerge: true });
+      chart.setOption({ animation: animated && first, ...option }, { notMerge: true });
       first = false;
     },
-    end: () => {
-      resized.disconnect();
+    dispose: () => {
+      observer.disconnect();
       chart.dispose();
     },
   };

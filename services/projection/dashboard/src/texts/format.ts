@@ -1,10 +1,9 @@
-// Decides how numbers, units and dates are written in each language; what is not there is a dash, never a 0.
-import type { Target } from "./answers";
-import { language, said, t } from "./language";
-import type { Bilingual } from "./api";
+// Numbers, units and dates as text in the current language; a missing value is a dash, never a 0.
+import type { Bilingual, Target } from "../api/types";
+import { language, localized, t } from "./language";
 
 const locale = (): string => (language() === "zh" ? "zh-CN" : "en-GB");
-const DASH = "–";
+export const DASH = "–";
 const FEN = 100;
 const MANY_YUAN = 10_000;
 
@@ -13,7 +12,7 @@ export function number(value: number | null | undefined, digits = 1): string {
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
-/** Money is in fen, and shown in yuan; large sums in ten thousands where Chinese counts so. */
+/** An amount of fen in yuan; in Chinese large sums in ten thousands. */
 export function money(fen: number): string {
   const yuan = fen / FEN;
   if (language() === "zh" && Math.abs(yuan) >= MANY_YUAN) return t("money.many", { amount: number(yuan / MANY_YUAN, 2) });
@@ -28,7 +27,7 @@ export function amount(value: number | null | undefined, unit: string): string {
 
 /** The unit to stand beside a number, where the number does not carry it already. */
 export function unitName(unit: string, units: Record<string, Bilingual>): string {
-  return unit === "%" || unit === "fen" ? "" : said(units[unit]);
+  return unit === "%" || unit === "fen" ? "" : localized(units[unit]);
 }
 
 export function signed(value: number, unit: string): string {
@@ -40,7 +39,7 @@ export function percent(share: number | null | undefined): string {
   return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
 }
 
-export function goal(target: Target | null, unit: string): string {
+export function targetText(target: Target | null, unit: string): string {
   if (!target) return t("target.none");
   const value = amount(target.value, unit);
   switch (target.op) {
@@ -57,11 +56,11 @@ export function goal(target: Target | null, unit: string): string {
   }
 }
 
-/** A date as `YYYY-MM-DD` says it, whatever zone the browser is in. */
+/** A date `YYYY-MM-DD`, whatever zone the browser is in. */
 export function day(iso: string | null | undefined): string {
   if (!iso) return DASH;
   const style = { year: "numeric", month: "short", day: "numeric", timeZone: "UTC" } as const;
-  return written(new Date(`${iso}T00:00:00Z`), style);
+  return formatDate(new Date(`${iso}T00:00:00Z`), style);
 }
 
 export function month(iso: string): string {
@@ -73,11 +72,11 @@ export function month(iso: string): string {
 export function instant(iso: string | null | undefined): string {
   if (!iso) return DASH;
   const style = { dateStyle: "short", timeStyle: "medium", timeZone: "Asia/Shanghai" } as const;
-  return written(new Date(iso), style);
+  return formatDate(new Date(iso), style);
 }
 
-/** An address may hold any text for a date: the API says what is wrong with it, the page must not break. */
-function written(date: Date, style: Intl.DateTimeFormatOptions): string {
+/** An address may hold any text for a date: the API explains what is wrong with it, the page must not break. */
+function formatDate(date: Date, style: Intl.DateTimeFormatOptions): string {
   return Number.isNaN(date.getTime()) ? DASH : new Intl.DateTimeFormat(locale(), style).format(date);
 }
 

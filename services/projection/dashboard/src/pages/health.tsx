@@ -1,34 +1,24 @@
-// Decides how it is shown whether the numbers are complete: how far each log is counted, and what is not well.
+// Whether the numbers are complete: how far each log is counted, and what is not well.
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Progress } from "./answers";
-import { useAnswer } from "./api";
-import { instant, number } from "./format";
-import { type Key, t } from "./language";
-import type { View } from "./main";
-import { Shown } from "./parts";
+import { useQuery } from "../api/queries";
+import type { Progress } from "../api/types";
+import { Loaded } from "../parts/states";
+import type { View } from "../parts/view";
+import { instant, number } from "../texts/format";
+import { t } from "../texts/language";
+import { serviceName } from "../texts/names";
 
-const SERVICES: Record<string, Key> = {
-  enrollment: "service.enrollment",
-  competition: "service.competition",
-  recruitment: "service.recruitment",
-  subsidy: "service.subsidy",
-  planning: "service.planning",
-};
-const EVERY_MS = 5000;
+const POLL_MS = 5000;
 
-interface Ready {
+interface Readiness {
   status: string;
   problems: Record<string, string>;
 }
 
-export function serviceName(service: string): string {
-  return SERVICES[service] ? t(SERVICES[service]!) : service;
-}
-
 export function HealthPage({ view }: { view: View }): JSX.Element {
   const { plan } = view;
-  const progress = useAnswer<Progress>(`./v1/plans/${plan.id}/progress`);
+  const progress = useQuery<Progress>(`./v1/plans/${plan.id}/progress`);
   return (
     <>
       <header class="head">
@@ -38,37 +28,37 @@ export function HealthPage({ view }: { view: View }): JSX.Element {
       <div class="stack">
         <section class="card">
           <h2>{t("health.projection")}</h2>
-          <ReadyOf />
+          <ReadinessList />
         </section>
         <section class="card">
           <h2>{t("health.logs")}</h2>
-          <Shown of={progress}>{(data) => <Logs progress={data} />}</Shown>
+          <Loaded query={progress}>{(data) => <Logs progress={data} />}</Loaded>
         </section>
       </div>
     </>
   );
 }
 
-/** What the process says of itself; asked anew now and then, since being unwell moves no number. */
-function ReadyOf(): JSX.Element {
-  const [ready, setReady] = useState<Ready | null>(null);
-  const [away, setAway] = useState(false);
+/** The readiness of the process; polled, since becoming unready moves no number. */
+function ReadinessList(): JSX.Element {
+  const [readiness, setReadiness] = useState<Readiness | null>(null);
+  const [offline, setOffline] = useState(false);
   useEffect(() => {
-    const look = async (): Promise<void> => {
+    const poll = async (): Promise<void> => {
       try {
-        setReady((await (await fetch("./readyz")).json()) as Ready);
-        setAway(false);
+        setReadiness((await (await fetch("./readyz")).json()) as Readiness);
+        setOffline(false);
       } catch {
-        setAway(true);
+        setOffline(true);
       }
     };
-    void look();
-    const timer = setInterval(() => void look(), EVERY_MS);
+    void poll();
+    const timer = setInterval(() => void poll(), POLL_MS);
     return () => clearInterval(timer);
   }, []);
-  if (away) return <p class="status red">{t("state.offline")}</p>;
-  if (!ready) return <p>{t("state.loading")}</p>;
-  const problems = Object.entries(ready.problems);
+  if (offline) return <p class="status red">{t("state.offline")}</p>;
+  if (!readiness) return <p>{t("state.loading")}</p>;
+  const problems = Object.entries(readiness.problems);
   if (!problems.length) return <p class="status green">{t("health.ready")}</p>;
   return (
     <ul>

@@ -1,5 +1,9 @@
 // What the API answers, as far as the pages read it.
-import type { Bilingual } from "./api";
+
+export interface Bilingual {
+  zh: string;
+  en: string;
+}
 
 export type Signal = "met" | "green" | "amber" | "red" | "none";
 
@@ -106,7 +110,7 @@ export interface Facts {
   next: string | null;
 }
 
-export interface Move {
+export interface Change {
   service: string;
   position: number;
   subject: string;
@@ -122,7 +126,7 @@ export interface Move {
 }
 
 export interface Changes {
-  changes: Move[];
+  changes: Change[];
   next: string | null;
 }
 
@@ -175,7 +179,7 @@ export interface Closing extends ClosedMonth {
   figures: ClosingFigure[];
 }
 
-/** Where it is said what the types of reports are called. */
+/** The path of the names of the types of reports. */
 export const TYPE_NAMES = "./v1/types";
 
 export interface TypeNames {

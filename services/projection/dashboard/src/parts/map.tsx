@@ -1,9 +1,10 @@
-// Hides how outlines become a picture: one SVG, each district a link, coloured by a share between 0 and 1.
+// The map of the districts: one SVG, each district a link, shaded by a share between 0 and 1.
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import type { District } from "./answers";
-import { useAnswer } from "./api";
-import { said, t } from "./language";
+import type { District } from "../api/types";
+import { useQuery } from "../api/queries";
+import { t } from "../texts/language";
+import { districtNames } from "./view";
 
 interface Outlines {
   features: {
@@ -14,7 +15,7 @@ interface Outlines {
 
 const WIDTH = 320;
 const SAMPLES = 24;
-const WIDE = 2;
+const LABEL_ASPECT = 2;
 
 interface Shape {
   code: string;
@@ -22,12 +23,12 @@ interface Shape {
   at: [number, number];
 }
 
-function draw(outlines: Outlines): { shapes: Shape[]; height: number } {
-  const rings = outlines.features.map(({ properties, geometry }) => ({
+function project(outlines: Outlines): { shapes: Shape[]; height: number } {
+  const outlined = outlines.features.map(({ properties, geometry }) => ({
     code: properties.code,
     rings: geometry.type === "Polygon" ? geometry.coordinates : geometry.coordinates.flat(),
   }));
-  const points = rings.flatMap((one) => one.rings.flat());
+  const points = outlined.flatMap(({ rings }) => rings.flat());
   const [west, east] = extent(points.map((point) => point[0]!));
   const [south, north] = extent(points.map((point) => point[1]!));
   // A degree of longitude is shorter than one of latitude by the cosine of the latitude.
@@ -37,13 +38,13 @@ function draw(outlines: Outlines): { shapes: Shape[]; height: number } {
     (point[0]! - west) * narrow * scale,
     (north - point[1]!) * scale,
   ];
-  const shapes = rings.map((one) => {
-    const placed = one.rings.map((ring) => ring.map(place));
+  const shapes = outlined.map(({ code, rings }) => {
+    const placed = rings.map((ring) => ring.map(place));
     const largest = placed.reduce((a, b) => (b.length > a.length ? b : a));
     return {
-      code: one.code,
+      code,
       path: placed.map((ring) => `M${ring.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}Z`).join(""),
-      at: roomiest(largest),
+      at: labelPoint(largest),
     };
   });
   return { shapes, height: (north - south) * scale };
@@ -53,8 +54,8 @@ function extent(values: number[]): [number, number] {
   return [Math.min(...values), Math.max(...values)];
 }
 
-/** Where a name has most room: of some points inside, the one farthest from the outline; names are wide, so height counts more. */
-function roomiest(ring: [number, number][]): [number, number] {
+/** Where a name has most room: of a grid of points inside, the one farthest from the outline; names are wide, so height counts more. */
+function labelPoint(ring: [number, number][]): [number, number] {
   const [west, east] = extent(ring.map(([x]) => x));
   const [north, south] = extent(ring.map(([, y]) => y));
   let best: [number, number] = [(west + east) / 2, (north + south) / 2];
@@ -64,7 +65,7 @@ function roomiest(ring: [number, number][]): [number, number] {
       const x = west + ((east - west) * column) / SAMPLES;
       const y = north + ((south - north) * row) / SAMPLES;
       if (!inside(ring, x, y)) continue;
-      const room = Math.min(...ring.map(([px, py]) => Math.hypot((px - x) / WIDE, py - y)));
+      const room = Math.min(...ring.map(([px, py]) => Math.hypot((px - x) / LABEL_ASPECT, py - y)));
       if (room > most) {
         most = room;
         best = [x, y];
@@ -92,14 +93,14 @@ interface Props {
 }
 
 export function DistrictMap({ districts, chosen, href, shades, labels }: Props): JSX.Element | null {
-  const { data } = useAnswer<Outlines>("./map.json", true);
-  const drawn = useMemo(() => (data ? draw(data) : null), [data]);
-  if (!drawn) return null;
-  const names = Object.fromEntries(districts.map((district) => [district.code, said(district.name)]));
+  const { data } = useQuery<Outlines>("./map.json", true);
+  const sketch = useMemo(() => (data ? project(data) : null), [data]);
+  if (!sketch) return null;
+  const names = districtNames(districts);
   return (
     <figure class="map">
-      <svg viewBox={`-4 -4 ${WIDTH + 8} ${drawn.height + 8}`} role="group" aria-label={t("map.sketch")}>
-        {drawn.shapes
+      <svg viewBox={`-4 -4 ${WIDTH + 8} ${sketch.height + 8}`} role="group" aria-label={t("map.sketch")}>
+        {sketch.shapes
           .filter((shape) => names[shape.code])
           .map((shape) => (
             <a

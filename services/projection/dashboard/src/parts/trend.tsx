@@ -1,52 +1,53 @@
-// Decides how the course of a number is drawn: months as bars, the sum as a line, beside it what was expected and what comes.
+// The chart of an indicator's months: each month a bar, the sum a line, with the expected course and the forecast.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { MonthRow, Months } from "./answers";
-import type { Drawn } from "./chart";
-import { amount, month, number } from "./format";
-import { type Key, t } from "./language";
-import { SignalPill } from "./parts";
+import type { MonthRow, Months } from "../api/types";
+import { amount, DASH, month, number } from "../texts/format";
+import { type Key, t } from "../texts/language";
+import type { Chart } from "./chart";
+import { SignalPill } from "./signals";
 
 const LEGEND: Key[] = ["trend.month", "trend.level", "trend.cumulative", "value.expected", "value.target", "trend.forecast"];
-/** The legend takes two lines there. */
+/** Below this width the legend takes two lines. */
 const NARROW = 560;
 /** Money is drawn in yuan: fen would make the axis unreadable. */
 const FEN = 100;
 
-function tone(name: string): string {
+function cssColour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+/** The months after `last` (YYYY-MM) up to the one of the day `end`. */
 function monthsUntil(last: string, end: string): string[] {
-  const found: string[] = [];
-  let [year, at] = last.split("-").map(Number) as [number, number];
+  const names: string[] = [];
+  let [year, ordinal] = last.split("-").map(Number) as [number, number];
   const stop = end.slice(0, 7);
   for (;;) {
-    [year, at] = at === 12 ? [year + 1, 1] : [year, at + 1];
-    const name = `${year}-${String(at).padStart(2, "0")}`;
-    if (name > stop) return found;
-    found.push(name);
+    [year, ordinal] = ordinal === 12 ? [year + 1, 1] : [year, ordinal + 1];
+    const name = `${year}-${String(ordinal).padStart(2, "0")}`;
+    if (name > stop) return names;
+    names.push(name);
   }
 }
 
-function option(data: Months): Record<string, unknown> {
+function chartOption(data: Months): Record<string, unknown> {
   const { months, indicator, pace, target } = data;
   const scale = indicator.unit === "fen" ? FEN : 1;
-  const of = (value: number | null): number | null => (value === null ? null : value / scale);
+  const scaled = (value: number | null): number | null => (value === null ? null : value / scale);
   const last = months.at(-1);
   const ahead = last && data.to ? monthsUntil(last.month, data.to) : [];
   const names = [...months.map((row) => row.month), ...ahead];
   const forecast = pace?.forecast;
-  const carried = Boolean(forecast && forecast.value !== null && ahead.length && last?.cumulative !== null);
-  const tail = (value: number | null): (number | null)[] => [
+  const hasForecast = Boolean(forecast && forecast.value !== null && ahead.length && last?.cumulative !== null);
+  const extended = (value: number | null): (number | null)[] => [
     ...months.slice(0, -1).map(() => null),
-    of(last?.cumulative ?? null),
+    scaled(last?.cumulative ?? null),
     ...ahead.slice(0, -1).map(() => null),
-    of(value),
+    scaled(value),
   ];
-  const [ink, soft, line, accent, amber] = ["--ink", "--soft", "--line", "--accent", "--amber"].map(tone) as [string, string, string, string, string];
-  const shades = tone("--accent-soft");
-  const write = (value: unknown): string => (typeof value === "number" ? amount(value * scale, indicator.unit) : "–");
+  const [ink, soft, line, accent, amber] = ["--ink", "--soft", "--line", "--accent", "--amber"].map(cssColour) as [string, string, string, string, string];
+  const accentSoft = cssColour("--accent-soft");
+  const valueText = (value: unknown): string => (typeof value === "number" ? amount(value * scale, indicator.unit) : DASH);
   const isLevel = indicator.basis === "level";
   return {
     grid: { left: 8, right: 14, top: innerWidth < NARROW ? 68 : 40, bottom: 4, containLabel: true },
@@ -55,10 +56,10 @@ function option(data: Months): Record<string, unknown> {
     tooltip: {
       trigger: "axis",
       confine: true,
-      backgroundColor: tone("--card"),
+      backgroundColor: cssColour("--card"),
       borderColor: line,
       textStyle: { color: ink },
-      valueFormatter: write,
+      valueFormatter: valueText,
     },
     xAxis: {
       type: "category",
@@ -75,27 +76,27 @@ function option(data: Months): Record<string, unknown> {
     series: [
       ...(isLevel
         ? []
-        : [{ name: t("trend.month"), type: "bar", data: months.map((row) => of(row.value)), itemStyle: { color: shades, borderColor: accent, borderRadius: [3, 3, 0, 0] }, barMaxWidth: 26 }]),
+        : [{ name: t("trend.month"), type: "bar", data: months.map((row) => scaled(row.value)), itemStyle: { color: accentSoft, borderColor: accent, borderRadius: [3, 3, 0, 0] }, barMaxWidth: 26 }]),
       {
         name: isLevel ? t("trend.level") : t("trend.cumulative"),
         type: "line",
-        data: months.map((row) => of(row.cumulative)),
+        data: months.map((row) => scaled(row.cumulative)),
         symbolSize: 6,
         lineStyle: { width: 2.5, color: accent },
         itemStyle: { color: accent },
       },
-      // A line of its own and no mark, so that it is in the picture however far it is.
+      // A series of its own rather than a mark line, so that the axis reaches it however far it is.
       ...(target?.value != null
-        ? [{ name: t("value.target"), type: "line", data: names.map(() => of(target.value)), symbol: "none", silent: true, lineStyle: { width: 1.5, color: ink }, itemStyle: { color: ink } }]
+        ? [{ name: t("value.target"), type: "line", data: names.map(() => scaled(target.value)), symbol: "none", silent: true, lineStyle: { width: 1.5, color: ink }, itemStyle: { color: ink } }]
         : []),
       ...(months.some((row) => row.expected !== null)
-        ? [{ name: t("value.expected"), type: "line", data: months.map((row) => of(row.expected)), symbol: "none", lineStyle: { width: 2, type: "dashed", color: amber }, itemStyle: { color: amber } }]
+        ? [{ name: t("value.expected"), type: "line", data: months.map((row) => scaled(row.expected)), symbol: "none", lineStyle: { width: 2, type: "dashed", color: amber }, itemStyle: { color: amber } }]
         : []),
-      ...(carried
+      ...(hasForecast
         ? [
-            { name: t("trend.forecast"), type: "line", data: tail(forecast!.value), connectNulls: true, symbol: "none", lineStyle: { width: 2, type: "dotted", color: accent }, itemStyle: { color: accent } },
-            { name: t("trend.low"), type: "line", data: tail(forecast!.low), connectNulls: true, symbol: "none", lineStyle: { width: 1, type: "dotted", color: soft }, itemStyle: { color: soft } },
-            { name: t("trend.high"), type: "line", data: tail(forecast!.high), connectNulls: true, symbol: "none", lineStyle: { width: 1, type: "dotted", color: soft }, itemStyle: { color: soft } },
+            { name: t("trend.forecast"), type: "line", data: extended(forecast!.value), connectNulls: true, symbol: "none", lineStyle: { width: 2, type: "dotted", color: accent }, itemStyle: { color: accent } },
+            { name: t("trend.low"), type: "line", data: extended(forecast!.low), connectNulls: true, symbol: "none", lineStyle: { width: 1, type: "dotted", color: soft }, itemStyle: { color: soft } },
+            { name: t("trend.high"), type: "line", data: extended(forecast!.high), connectNulls: true, symbol: "none", lineStyle: { width: 1, type: "dotted", color: soft }, itemStyle: { color: soft } },
           ]
         : []),
     ],
@@ -103,26 +104,26 @@ function option(data: Months): Record<string, unknown> {
 }
 
 export function Trend({ data }: { data: Months }): JSX.Element {
-  const place = useRef<HTMLDivElement>(null);
-  const drawn = useRef<Drawn | undefined>(undefined);
+  const container = useRef<HTMLDivElement>(null);
+  const chart = useRef<Chart | undefined>(undefined);
   const [ready, setReady] = useState(false);
   useEffect(() => {
     let stopped = false;
-    void import("./chart").then(({ draw }) => {
-      if (stopped || !place.current) return;
-      drawn.current = draw(place.current, !matchMedia("(prefers-reduced-motion: reduce)").matches);
+    void import("./chart").then(({ createChart }) => {
+      if (stopped || !container.current) return;
+      chart.current = createChart(container.current, !matchMedia("(prefers-reduced-motion: reduce)").matches);
       setReady(true);
     });
     return () => {
       stopped = true;
-      drawn.current?.end();
+      chart.current?.dispose();
     };
   }, []);
-  // Drawn anew with every answer, language and light.
-  useEffect(() => drawn.current?.set(option(data)));
+  // Drawn again with every answer, language and theme.
+  useEffect(() => chart.current?.set(chartOption(data)));
   return (
     <>
-      <div ref={place} class="chart" role="img" aria-label={t("trend.label")} data-ready={ready} />
+      <div ref={container} class="chart" role="img" aria-label={t("trend.label")} data-ready={ready} />
       <details class="table">
         <summary>{t("trend.table")}</summary>
         <MonthTable rows={data.months} unit={data.indicator.unit} isLevel={data.indicator.basis === "level"} />

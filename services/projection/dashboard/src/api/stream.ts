@@ -1,0 +1,78 @@
+// Server-sent events by fetch, which unlike EventSource can send the key; reconnects by itself.
+import { get } from "./client";
+
+export type Connection = "connecting" | "live" | "lost";
+
+const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
+// The server sends a heartbeat every few seconds; a connection silent for longer is dead.
+const SILENCE_MS = 20_000;
+
+export interface StreamHandlers {
+  onConnection: (state: Connection) => void;
+  onEvent: (data: unknown) => void;
+}
+
+/** Follow a stream until the returned function is called. */
+export function follow(path: string, handlers: StreamHandlers): () => void {
+  let stopped = false;
+  let connection = new AbortController();
+  let failures = 0;
+  let wake: (() => void) | undefined;
+
+  const readOnce = async (): Promise<void> => {
+    connection = new AbortController();
+    let silence = 0;
+    const restartSilence = (): void => {
+      clearTimeout(silence);
+      silence = window.setTimeout(() => connection.abort(), SILENCE_MS);
+    };
+    restartSilence();
+    try {
+      const response = await get(path, connection.signal);
+      handlers.onConnection("live");
+      failures = 0;
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        restartSilence();
+        const blocks = (rest + value).split("\n\n");
+        rest = blocks.pop() ?? "";
+        for (const block of blocks) {
+          const data = block.split("\n").flatMap((line) => (line.startsWith("data:") ? [line.slice(5)] : []));
+          if (data.length) handlers.onEvent(JSON.parse(data.join("\n")));
+        }
+      }
+    } finally {
+      clearTimeout(silence);
+      connection.abort();
+    }
+  };
+
+  void (async () => {
+    while (!stopped) {
+      try {
+        await readOnce();
+      } catch {
+        // Any failure ends in another attempt.
+      }
+      if (stopped) return;
+      handlers.onConnection("lost");
+      const pause = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)]!;
+      failures += 1;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, pause);
+      });
+    }
+  })();
+  const online = (): void => wake?.();
+  window.addEventListener("online", online);
+  return () => {
+    stopped = true;
+    window.removeEventListener("online", online);
+    connection.abort();
+    wake?.();
+  };
+}

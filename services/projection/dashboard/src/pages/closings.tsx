@@ -1,0 +1,187 @@
+// Closed months: what was published, by whom, and what has moved since and why.
+import type { JSX } from "preact";
+import { useQuery } from "../api/queries";
+import type { Closing, ClosingFigure, Closings, Publication } from "../api/types";
+import { linkTo, queryString } from "../parts/address";
+import { Loaded, Note } from "../parts/states";
+import { indicatorsById, type View } from "../parts/view";
+import { amount, day, instant, month, number } from "../texts/format";
+import { localized, t } from "../texts/language";
+import { causeName, periodName, typeName } from "../texts/names";
+
+export function ClosingsPage({ view }: { view: View }): JSX.Element {
+  const { plan, address } = view;
+  const months = useQuery<Closings>(`./v1/plans/${plan.id}/closings`);
+  return (
+    <>
+      <header class="head">
+        <h2>{t("closings.title")}</h2>
+        <p class="hint">{t("closings.hint")}</p>
+      </header>
+      <Loaded query={months}>
+        {(data) => {
+          const chosen = address.id || data.months.at(-1)?.month || "";
+          if (!chosen) return <Note title={t("closings.none.title")}>{t("closings.none.text")}</Note>;
+          return (
+            <div class="stack">
+              <nav class="tabs" aria-label={t("nav.closings")}>
+                {data.months.map(({ month: name, published }) => (
+                  <a key={name} href={linkTo(address, "closings", name)} aria-current={name === chosen ? "true" : undefined}>
+                    {month(name)}
+                    {published.length > 1 && ` · ${t("closings.restated", { count: published.length - 1 })}`}
+                  </a>
+                ))}
+              </nav>
+              <ClosingOf view={view} month={chosen} />
+            </div>
+          );
+        }}
+      </Loaded>
+    </>
+  );
+}
+
+function ClosingOf({ view, month: name }: { view: View; month: string }): JSX.Element {
+  const closing = useQuery<Closing>(`./v1/plans/${view.plan.id}/closings/${encodeURIComponent(name)}${queryString(view.address.params, "district")}`);
+  return <Loaded query={closing} lines={10}>{(data) => <ClosedMonth view={view} closing={data} />}</Loaded>;
+}
+
+function ClosedMonth({ view, closing }: { view: View; closing: Closing }): JSX.Element {
+  const moved = closing.figures.filter(hasMoved);
+  const unmoved = closing.figures.filter((figure) => !hasMoved(figure));
+  return (
+    <>
+      <section class="card">
+        <h2>{t("closings.published")}</h2>
+        <ul class="reports">
+          {closing.published.map((publication, index) => (
+            <PublicationRow key={publication.sha256 + index} publication={publication} first={index === 0} />
+          ))}
+        </ul>
+        <p class={`status ${closing.verified ? "green" : "red"}`}>{closing.verified ? t("closings.verified") : t("closings.not_verified")}</p>
+        {closing.overrides.map(({ by, why, districts }, index) => (
+          <p key={index} class="why">
+            {t("closings.override", { by, why, districts: namesOf(view, districts) })}
+          </p>
+        ))}
+      </section>
+      <section class="card">
+        <h2>{t("closings.moved", { count: number(moved.length) })}</h2>
+        {moved.length ? <Figures view={view} figures={moved} /> : <p class="hint">{t("closings.moved.none")}</p>}
+      </section>
+      {unmoved.length > 0 && (
+        <details class="card table">
+          <summary>{t("closings.unmoved", { count: number(unmoved.length) })}</summary>
+          <Figures view={view} figures={unmoved} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function namesOf(view: View, codes: string[]): string {
+  return view.plan.districts
+    .filter((district) => codes.includes(district.code))
+    .map((district) => localized(district.name))
+    .join(t("list.comma"));
+}
+
+function hasMoved({ after_close: { more, less, facts }, live, value }: ClosingFigure): boolean {
+  return more !== 0 || less !== 0 || facts.length > 0 || (live?.value ?? null) !== (value ?? null);
+}
+
+function PublicationRow({ publication, first }: { publication: Publication; first: boolean }): JSX.Element {
+  return (
+    <li>
+      <div class="what">
+        <b>{first ? t("closings.first") : t("closings.again")}</b>
+        <span>{t("closings.as_known", { at: instant(publication.known_at) })}</span>
+        <span>{t("closings.by", { by: publication.by })}</span>
+      </div>
+      {publication.why && <p class="why">{publication.why}</p>}
+      <small>
+        SHA-256 <code>{publication.sha256.slice(0, 16)}…</code>
+      </small>
+    </li>
+  );
+}
+
+function Figures({ view, figures }: { view: View; figures: ClosingFigure[] }): JSX.Element {
+  const indicators = indicatorsById(view.plan);
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={t("closings.title")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("value.indicator")}</th>
+            <th scope="col">{t("asked.period")}</th>
+            <th scope="col" class="n">{t("closings.value")}</th>
+            <th scope="col" class="n">{t("closings.live")}</th>
+            <th scope="col">{t("closings.after")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {figures.map((figure) => {
+            const placed = indicators.get(figure.indicator);
+            const unit = placed?.indicator.unit ?? "";
+            return (
+              <tr key={figure.indicator}>
+                <th scope="row">
+                  <a href={linkTo(view.address, "measure", placed?.measure.id ?? "", { indicator: figure.indicator })}>
+                    {figure.indicator} {localized(placed?.indicator.name)}
+                  </a>
+                </th>
+                <td>{periodName(figure.period)}</td>
+                <td class="n">
+                  <b>{amount(figure.value, unit)}</b>
+                </td>
+                <td class="n">{amount(figure.live?.value, unit)}</td>
+                <td>
+                  <AfterClose figure={figure} unit={unit} />
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function AfterClose({ figure, unit }: { figure: ClosingFigure; unit: string }): JSX.Element | null {
+  const { more, less, by_cause, facts } = figure.after_close;
+  if (!facts.length && !more && !less) return null;
+  // Sums are in the indicator's unit, and of a ratio they are its numerator: only money keeps its unit.
+  const plain = unit === "fen" ? unit : "";
+  return (
+    <details>
+      <summary>
+        +{amount(more, plain)} −{amount(less, plain)}
+        {Object.entries(by_cause).map(([cause, sums]) => (
+          <small key={cause}>
+            {" "}
+            {causeName(cause)} +{amount(sums.more, plain)} −{amount(sums.less, plain)}
+          </small>
+        ))}
+      </summary>
+      <ul class="reports">
+        {facts.map((fact, index) => (
+          <li key={index}>
+            <div class="what">
+              <b>
+                {fact.delta > 0 ? "+" : "−"}
+                {amount(Math.abs(fact.delta), plain)}
+              </b>
+              <span>{causeName(fact.cause)}</span>
+              <span>{typeName(fact.type)}</span>
+              <code>{fact.subject}</code>
+              <small>
+                {t("closings.fact", { on: day(fact.counted_on), at: instant(fact.recorded_at) })} · {fact.report_id}
+              </small>
+            </div>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

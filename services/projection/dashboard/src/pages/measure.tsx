@@ -1,0 +1,146 @@
+// One measure: its clause, who leads it, and of each indicator the months, the rule behind its signal, the districts.
+import type { JSX } from "preact";
+import { useQuery } from "../api/queries";
+import type { Indicator, Measure, Months, Period, Progress, Ranking } from "../api/types";
+import { linkTo, queryString, withParams } from "../parts/address";
+import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
+import { RankingTable } from "../parts/ranking";
+import { SignalRule } from "../parts/rule";
+import { Mark, SignalPill } from "../parts/signals";
+import { Loaded, Note } from "../parts/states";
+import { Trend } from "../parts/trend";
+import { findMeasure, indicatorsById, leadBodies, type View } from "../parts/view";
+import { amount, day, percent, targetText, unitName } from "../texts/format";
+import { language, localized, t } from "../texts/language";
+
+export function MeasurePage({ view }: { view: View }): JSX.Element {
+  const { plan, address } = view;
+  const measure = findMeasure(plan, address.id);
+  const progress = useQuery<Progress>(`./v1/plans/${plan.id}/progress${queryString(address.params, "as_of", "known_at", "district")}`);
+  if (!measure) return <Note>{t("measure.unknown")}</Note>;
+  return (
+    <>
+      <header class="head">
+        <h2>
+          <i>{measure.id}</i> {localized(measure.name)}
+        </h2>
+        <p class="hint">
+          {t("measure.lead")} {leadBodies(plan, measure)}
+        </p>
+        {/* On a phone the numbers come first. */}
+        <details open={matchMedia("(min-width: 641px)").matches}>
+          <summary>{t("measure.clause")}</summary>
+          <Clause text={measure.text} />
+        </details>
+      </header>
+      <Loaded query={progress}>{(data) => <Indicators view={view} measure={measure} progress={data} />}</Loaded>
+    </>
+  );
+}
+
+/** The policy's own words, in its own language. */
+function Clause({ text }: { text: string }): JSX.Element {
+  return (
+    <blockquote class="clause" {...(language() === "en" ? { lang: "zh-CN" } : {})}>
+      {text}
+    </blockquote>
+  );
+}
+
+function Indicators({ view, measure, progress }: { view: View; measure: Measure; progress: Progress }): JSX.Element {
+  const { address, plan } = view;
+  const indicators = progress.indicators.filter((indicator) => indicator.measure === measure.id);
+  const chosen = indicators.find(({ id }) => id === address.params["indicator"]) ?? indicators[0];
+  if (!chosen) return <Note>{t("measure.unknown")}</Note>;
+  const period = chosen.periods.find(({ period: name }) => name === address.params["period"]) ?? latestPeriod(chosen);
+  return (
+    <>
+      {indicators.length > 1 && (
+        <nav class="tabs big" aria-label={t("value.indicator")}>
+          {indicators.map((indicator) => (
+            <a key={indicator.id} href={withParams(address, { indicator: indicator.id, period: "" })} aria-current={indicator === chosen ? "true" : undefined}>
+              <Mark signal={latestPeriod(indicator)?.signal ?? "none"} />
+              {indicator.id} {localized(indicator.name)}
+            </a>
+          ))}
+        </nav>
+      )}
+      {period ? <IndicatorPanel key={chosen.id} view={view} indicator={chosen} period={period} /> : <Note>{t("state.before", { day: day(plan.period.from) })}</Note>}
+    </>
+  );
+}
+
+function IndicatorPanel({ view, indicator, period }: { view: View; indicator: Indicator; period: Period }): JSX.Element {
+  const { plan, address } = view;
+  const note = indicatorsById(plan).get(indicator.id)?.indicator.note;
+  const base = `./v1/plans/${plan.id}/indicators/${indicator.id}`;
+  const params = { ...address.params, period: period.period };
+  const months = useQuery<Months>(`${base}/months${queryString(params, "as_of", "known_at", "district", "period")}`);
+  const ranking = useQuery<Ranking>(`${base}/districts${queryString(params, "as_of", "known_at", "period")}`);
+  const unit = unitName(indicator.unit, plan.units);
+  return (
+    <>
+      <section class="card summary" aria-label={localized(indicator.name)}>
+        <div class="first-line">
+          <h2>
+            <i>{indicator.id}</i> {localized(indicator.name)}
+          </h2>
+          <SignalPill signal={period.signal} />
+        </div>
+        {indicator.periods.length > 1 && (
+          <nav class="tabs" aria-label={t("asked.period")}>
+            {indicator.periods.map(({ period: name }) => (
+              <a key={name} href={withParams(address, { period: name })} aria-current={name === period.period ? "true" : undefined}>
+                {t("asked.year", { year: name })}
+              </a>
+            ))}
+          </nav>
+        )}
+        <dl class="facts">
+          <div data-indicator={indicator.id}>
+            <dt>{t("value.now")}</dt>
+            <dd>
+              <Value period={period} unit={indicator.unit} name={unit} />
+              <Parts period={period} />
+            </dd>
+          </div>
+          <div>
+            <dt>{t("value.target")}</dt>
+            <dd>{targetText(period.target, indicator.unit)}</dd>
+          </div>
+          {period.target && (
+            <>
+              <div>
+                <dt>{t("value.expected")}</dt>
+                <dd>{amount(period.expected, indicator.unit)}</dd>
+              </div>
+              <div>
+                <dt>{t("value.progress")}</dt>
+                <dd>{percent(period.progress)}</dd>
+              </div>
+            </>
+          )}
+        </dl>
+        <Meter period={period} unit={indicator.unit} />
+        {note && <p class="hint">{localized(note)}</p>}
+        <p>
+          <a href={linkTo(address, "facts", indicator.id, { period: period.period })}>{t("measure.facts")}</a>
+        </p>
+      </section>
+      <div class="two">
+        <section class="card wide">
+          <h2>{t("trend.title")}</h2>
+          <Loaded query={months} lines={8}>{(data) => (data.months.length ? <Trend data={data} /> : <p class="hint">{t("value.no_data")}</p>)}</Loaded>
+        </section>
+        <section class="card">
+          <h2>{t("rule.title")}</h2>
+          <SignalRule period={period} unit={indicator.unit} />
+        </section>
+      </div>
+      <section class="card">
+        <h2>{t("ranking.title")}</h2>
+        <Loaded query={ranking} lines={7}>{(data) => <RankingTable view={view} ranking={data} unit={indicator.unit} />}</Loaded>
+      </section>
+    </>
+  );
+}

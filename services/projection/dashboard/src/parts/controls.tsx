@@ -1,0 +1,67 @@
+// What the numbers are asked for: the plan, the district, the day.
+import type { JSX } from "preact";
+import type { Plans } from "../api/types";
+import { instant, today } from "../texts/format";
+import { localized, t } from "../texts/language";
+import { formatHash, type Params, withParams } from "./address";
+import type { View } from "./view";
+
+export function Controls({ view, plans }: { view: View; plans: Plans }): JSX.Element {
+  const { plan, address, asOf } = view;
+  const go = (params: Params): void => {
+    location.hash = withParams(address, params);
+  };
+  const years: string[] = [];
+  for (let year = Number(plan.period.from.slice(0, 4)); year <= Number(plan.period.to.slice(0, 4)); year += 1) years.push(String(year));
+  const now = today();
+  // Receipts, closings and the health of the system have no day to choose.
+  const dated = !["receipts", "closings", "health"].includes(address.page);
+  return (
+    <form class="controls" onSubmit={(event) => event.preventDefault()}>
+      {plans.plans.length > 1 && (
+        <label>
+          <span>{t("nav.plan")}</span>
+          <select value={plan.id} onChange={(event) => { location.hash = formatHash({ plan: event.currentTarget.value, page: "overview", id: "", params: { as_of: asOf } }); }}>
+            {plans.plans.map(({ id, title }) => (
+              <option key={id} value={id}>
+                {localized(title)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {(dated || address.page === "closings") && <label>
+        <span>{t("asked.district")}</span>
+        <select value={address.params["district"] ?? ""} onChange={(event) => go({ district: event.currentTarget.value })}>
+          <option value="">{t("asked.whole")}</option>
+          {plan.districts.map(({ code, name }) => (
+            <option key={code} value={code}>
+              {localized(name)}
+            </option>
+          ))}
+        </select>
+      </label>}
+      {dated && <label>
+        <span>{t("asked.as_of")}</span>
+        <input type="date" value={asOf} onChange={(event) => event.currentTarget.value && go({ as_of: event.currentTarget.value })} />
+      </label>}
+      {dated && <span class="days">
+        {years
+          .filter((year) => `${year}-12-31` < now)
+          .map((year) => (
+            <a key={year} href={withParams(address, { as_of: `${year}-12-31` })} aria-current={asOf === `${year}-12-31` ? "true" : undefined}>
+              {t("asked.year_end", { year })}
+            </a>
+          ))}
+        <a href={withParams(address, { as_of: now })} aria-current={asOf === now ? "true" : undefined}>
+          {t("asked.today")}
+        </a>
+      </span>}
+      {dated && address.params["known_at"] && (
+        <p class="filter">
+          {t("asked.known_at", { at: instant(address.params["known_at"]) })} <a href={withParams(address, { known_at: "" })}>{t("asked.known_now")}</a>
+        </p>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,78 @@
+// The rule that gave a signal, with every number in it, so that nobody has to take a colour on trust.
+import type { JSX } from "preact";
+import type { Period } from "../api/types";
+import { amount, DASH, day, number, percent, signed } from "../texts/format";
+import { type Key, localized, t } from "../texts/language";
+import { SignalPill } from "./signals";
+
+const FORECASTS: Record<string, Key> = {
+  reached: "forecast.reached",
+  "on-course": "forecast.on_course",
+  short: "forecast.short",
+  "not-enough-data": "forecast.not_enough",
+};
+
+export function SignalRule({ period, unit }: { period: Period; unit: string }): JSX.Element {
+  const { pace, target } = period;
+  if (!target) return <p class="hint">{t("rule.no_target")}</p>;
+  if (!pace) return <p class="hint">{t("value.no_data")}</p>;
+  const { forecast, rule, thresholds, revision } = pace;
+  return (
+    <>
+      <p>
+        <SignalPill signal={period.signal} /> {localized(rule)}
+      </p>
+      <dl class="lines">
+        <div>
+          <dt>{t("rule.elapsed")}</dt>
+          <dd>{percent(pace.elapsed)}</dd>
+        </div>
+        {pace.baseline !== null && (
+          <div>
+            <dt>{t("rule.baseline")}</dt>
+            <dd>{amount(pace.baseline, unit)}</dd>
+          </div>
+        )}
+        <div>
+          <dt>{t("value.expected")}</dt>
+          <dd>{amount(pace.expected, unit)}</dd>
+        </div>
+        <div>
+          <dt>{t("rule.ratio")}</dt>
+          <dd>{percent(pace.ratio)}</dd>
+        </div>
+        <div>
+          <dt>{t("rule.gap")}</dt>
+          <dd>{pace.gap === null ? DASH : signed(pace.gap, unit)}</dd>
+        </div>
+        <div>
+          <dt>{t("rule.thresholds")}</dt>
+          <dd>{t("rule.thresholds.are", { green: thresholds.green_percent, amber: thresholds.amber_percent })}</dd>
+        </div>
+        {pace.needed_per_month !== null && (
+          <div>
+            <dt>{t("rule.needed")}</dt>
+            <dd>{t("rule.needed.is", { amount: amount(pace.needed_per_month, unit), months: number(pace.months_left) })}</dd>
+          </div>
+        )}
+      </dl>
+      {forecast && (
+        <>
+          <h3>{t("forecast.title")}</h3>
+          <p>{t(FORECASTS[forecast.state] ?? "forecast.not_enough", { day: day(forecast.reached_on) })}</p>
+          {forecast.value !== null && (
+            <p class="hint">
+              {t("forecast.range", {
+                value: amount(forecast.value, unit),
+                low: amount(forecast.low, unit),
+                high: amount(forecast.high, unit),
+                months: forecast.months,
+              })}
+            </p>
+          )}
+        </>
+      )}
+      {revision && <p class="hint">{t("rule.revised", { day: day(revision.effective_from), why: revision.why ?? "" })}</p>}
+    </>
+  );
+}

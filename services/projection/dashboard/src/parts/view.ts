@@ -1,0 +1,34 @@
+// What every page is given: the plan, the address and the day; and what the plan says about its measures.
+import type { District, Measure, Plan, PlanIndicator } from "../api/types";
+import { localized, t } from "../texts/language";
+import type { Address } from "./address";
+
+export interface View {
+  plan: Plan;
+  address: Address;
+  asOf: string;
+}
+
+export interface PlacedIndicator {
+  measure: Measure;
+  indicator: PlanIndicator;
+}
+
+export function findMeasure(plan: Plan, id: string): Measure | undefined {
+  return plan.series.flatMap((series) => series.measures).find((measure) => measure.id === id);
+}
+
+/** The plan's indicators by id, each with the measure it belongs to. */
+export function indicatorsById(plan: Plan): Map<string, PlacedIndicator> {
+  const measures = plan.series.flatMap((series) => series.measures);
+  return new Map(measures.flatMap((measure) => measure.indicators.map((indicator) => [indicator.id, { measure, indicator }])));
+}
+
+/** The names of the bodies that lead a measure. */
+export function leadBodies(plan: Plan, measure: Measure): string {
+  return measure.lead.map((body) => localized(plan.bodies[body])).join(t("list.comma"));
+}
+
+export function districtNames(districts: readonly District[]): Record<string, string> {
+  return Object.fromEntries(districts.map((district) => [district.code, localized(district.name)]));
+}
