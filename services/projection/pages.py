@@ -1,4 +1,4 @@
-"""Decides how the dashboard reaches a browser: built files, kept by their hashed names, nothing from outside."""
+"""Serves the dashboard: built files under a strict content security policy, cached by their hashed names."""
 
 from pathlib import Path
 from typing import Final
@@ -31,35 +31,35 @@ _NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><
 with a network; the API works all the same: <a href="openapi.json">openapi.json</a>.</html>"""
 
 
-class _Kept(StaticFiles):
-    """Files whose names change with their content."""
+class _HashedFiles(StaticFiles):
+    """Files whose names change with their content: a browser may keep them for a year."""
 
     async def check_config(self) -> None:
-        """Let the folder be absent: where nothing has been built nothing is found, which is no error of ours."""
+        """Accept that the folder is absent: where nothing has been built, every file is a 404."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] in (200, 206, 304):
-                kept = [pair for pair in message["headers"] if pair[0].lower() != b"cache-control"]
+                headers = [header for header in message["headers"] if header[0].lower() != b"cache-control"]
                 message["headers"] = [
-                    *kept,
+                    *headers,
                     (b"cache-control", b"public, max-age=31536000, immutable"),
                     (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
 
-        await super().__call__(scope, receive, sending)
+        await super().__call__(scope, receive, send_with_headers)
 
 
 def add_pages(app: FastAPI, outlines: Path | None, static: Path = STATIC) -> None:
-    """Serve the dashboard at `/` and the API's own page at `/docs`; where they are not built they say so.
+    """Serve the dashboard at `/` and the API's own page at `/docs`; a page that is not built says so.
 
-    `outlines`: another map than the built one.
+    `outlines`: a map in place of the built one.
     """
 
     def page(name: str, policy: str) -> Response:
         file = static / name
-        # Read each time: where it was built anew while we run, no old names of files.
+        # Read each time, since a new build has other names of files.
         text = file.read_bytes() if file.is_file() else _NOT_BUILT
         return HTMLResponse(text, headers=_HEADERS | {"Content-Security-Policy": policy})
 
@@ -78,4 +78,4 @@ def add_pages(app: FastAPI, outlines: Path | None, static: Path = STATIC) -> Non
             raise Problem(404, "没有配置地图。", "There is no map.")
         return FileResponse(file, media_type="application/geo+json", headers=_HEADERS)
 
-    app.mount("/assets", _Kept(directory=static / "assets", check_dir=False))
+    app.mount("/assets", _HashedFiles(directory=static / "assets", check_dir=False))

@@ -18,7 +18,7 @@ from deploy.kafka import topics
 from deploy.local.dashboard import path_with_node
 from docs.generators.asyncapi import FILE, document, page
 from docs.generators.pages import LANGUAGES
-from services.projection.contract import add_contract
+from services.projection import contract
 from shared.contract.events import Fact, NotUnderstood
 from shared.deciding import receipts
 from shared.http.problems import answer_problems
@@ -114,7 +114,7 @@ def test_the_receipt_of_what_was_not_understood_is_as_it_says(shown: dict[str, A
 async def test_it_is_served_with_every_schema_and_nothing_else() -> None:
     app = FastAPI()
     answer_problems(app)
-    add_contract(app)
+    app.include_router(contract.router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
         assert (await client.get("/asyncapi.yaml")).text == page()
         names = (await client.get("/schemas")).json()["schemas"]

@@ -1,7 +1,7 @@
 """Every API says in both languages what each route and parameter is, and shows a real example of each answer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -99,6 +99,21 @@ def test_every_example_is_as_its_schema_says(described: Node) -> None:
                 valid = Draft202012Validator(content["schema"] | {"components": described["components"]})
                 for example in shown:
                     assert [fault.message for fault in valid.iter_errors(example)] == [], (route, status)
+
+
+@pytest.mark.parametrize(
+    ("described", "without_model"),
+    [("projection", ()), ("planning", ("POST /v1/events", "GET /v1/receipts", "GET /v1/log", "GET /v1/log/head"))],
+    indirect=["described"],
+)
+def test_every_route_has_a_named_response_schema(described: Node, without_model: Sequence[str]) -> None:
+    for route, operation in operations(described):
+        if route in without_model or route == "GET /schemas/{name}":  # the response there is a JSON Schema itself
+            continue
+        for media, content in operation["responses"]["200"]["content"].items():
+            if "json" in media or media == "text/event-stream":
+                reference = content["schema"].get("$ref", "")
+                assert reference.rpartition("/")[2] in described["components"]["schemas"], (route, media)
 
 
 @every_api

@@ -1,4 +1,4 @@
-"""Decides what the APIs are asked for the examples in their description, and what is kept of the answers."""
+"""The requests whose responses are the examples in the APIs' descriptions, and what is recorded of them."""
 
 from __future__ import annotations
 
@@ -197,9 +197,11 @@ def of_the_projection() -> Iterator[Ask]:
 
 
 def body_of(answer: httpx.Response) -> Any:
-    """Return an answer's body: what its JSON says, else its text; None where it is neither."""
+    """Return an answer's body: its JSON, that of an event of a stream, else its text; None where it is neither."""
     if "json" in answer.headers["content-type"]:
         return answer.json()
+    if answer.headers["content-type"].startswith("text/event-stream"):
+        return orjson.loads(answer.text.removeprefix("data:"))
     return answer.text if answer.headers["content-type"].startswith(("text/", "application/yaml")) else None
 
 
@@ -208,8 +210,8 @@ def media_of(answer: httpx.Response) -> str:
     return str(answer.headers["content-type"].partition(";")[0])
 
 
-def kept(asked: Iterable[tuple[Ask, httpx.Response]]) -> Node:
-    """Return what is kept of questions and answers, by route."""
+def kept(asked: Iterable[tuple[Ask, httpx.Response]], described: Node) -> Node:
+    """Return what is recorded of requests and responses, by route; `described`: the API's own description."""
     routes: Node = {}
     found: dict[tuple[str, str, str], list[tuple[Ask, Any]]] = {}
     for ask, answer in asked:
@@ -226,11 +228,21 @@ def kept(asked: Iterable[tuple[Ask, httpx.Response]]) -> Node:
             seen.setdefault("requests", {}).setdefault(ask.media, {})[ask.name] = shown
         found.setdefault((ask.route, str(answer.status_code), media_of(answer)), []).append((ask, body_of(answer)))
     for (route, status, media), each in found.items():
-        routes[route].setdefault("answers", {}).setdefault(status, {})[media] = _content(media, each)
+        content = _content(media, each)
+        if is_modelled(described, route, status, media):
+            del content["schema"]
+        routes[route].setdefault("answers", {}).setdefault(status, {})[media] = content
     for seen in routes.values():
         if not seen.get("parameters"):
             seen.pop("parameters", None)
     return routes
+
+
+def is_modelled(described: Node, route: str, status: str, media: str) -> bool:
+    """Return whether a response has a named schema."""
+    method, _, path = route.partition(" ")
+    responses = described["paths"].get(path, {}).get(method.lower(), {}).get("responses", {})
+    return "$ref" in responses.get(status, {}).get("content", {}).get(media, {}).get("schema", {})
 
 
 def _content(media: str, each: list[tuple[Ask, Any]]) -> Node:
@@ -305,8 +317,8 @@ def strict(schema: Node) -> Node:
     """Return a schema that takes no field which it does not name."""
     inner: Node = {
         key: [strict(one) for one in value] if key == "anyOf"
-        else {name: strict(one) for name, one in value.items()} if key == "properties"
-        else strict(value) if key in ("items", "additionalProperties")
+        else {name: strict(one) for name, one in value.items()} if key in ("properties", "schemas")
+        else strict(value) if key == "items" or (key == "additionalProperties" and isinstance(value, dict))
         else value
         for key, value in schema.items()
     }  # fmt: skip

@@ -13,11 +13,13 @@ import openpyxl
 import pytest
 
 from services.projection.assessment.assessment import AssessmentBasis, Scope
+from services.projection.assessment.representation import scope_fields
 from services.projection.assessment.targets import Targets
 from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE, month_number
+from services.projection.exports.csv import csv_lines
 from services.projection.exports.printing import TEXTS, page
-from services.projection.exports.workbook import csv_lines, workbook
+from services.projection.exports.workbook import FactRow, workbook
 from services.projection.queries.briefing import briefing
 from shared.http.problems import language_of
 from shared.plan.loading import load_plan
@@ -41,7 +43,7 @@ def body_of(
         }
     asked = Scope(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
     ground = AssessmentBasis(PLAN, CHART, Targets(PLAN), sums_of(PLAN, cells), asked)
-    return {"plan": PLAN.id} | asked.shown() | briefing(ground, as_of.replace(day=1)) | COMPLETE
+    return {**scope_fields(PLAN.id, asked), **briefing(ground, as_of.replace(day=1)), **COMPLETE}
 
 
 def row_of(body: Mapping[str, Any], indicator: str) -> dict[str, Any]:
@@ -114,13 +116,8 @@ def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 300, "2025-05": 60}}, date(2025, 5, 31))
     row_of(body, "4.1.b")["name"] = {"zh": EVIL, "en": EVIL}
 
-    async def facts() -> AsyncIterator[Sequence[dict[str, Any]]]:
-        yield [
-            {
-                "indicator": "4.1.b", "counted_on": "2025-05-02", "district": "330602", "type": "t", "subject": EVIL,
-                "report_source": "+1", "report_id": "@x", "recorded_at": "2025-05-03T00:00:00Z", "numerator": 1,
-            }
-        ]  # fmt: skip
+    async def facts() -> AsyncIterator[Sequence[FactRow]]:
+        yield [FactRow("4.1.b", "2025-05-02", "330602", "t", EVIL, "+1", "@x", "2025-05-03T00:00:00Z", 1)]
 
     async def written() -> bytes:
         with await workbook(body, "zh", facts()) as file:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope, show_pace
+from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope
 from services.projection.assessment.pace import (
     RULES,
     Course,
@@ -22,6 +22,7 @@ from services.projection.assessment.pace import (
     months_between,
     signal_of,
 )
+from services.projection.assessment.representation import cell_pace
 from services.projection.assessment.targets import Targets
 from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE, month_number, periods_of, running_period
@@ -180,7 +181,7 @@ def test_a_month_that_lies_in_the_period_by_half_weighs_half() -> None:
 )
 def test_what_is_still_needed_a_month(name: str, day: str, done: int, of: int | None, needed: Fraction | None) -> None:
     ground, found = stand(name, day, done, of)
-    pace = show_pace(ground, found)
+    pace = cell_pace(ground, found)
     assert pace is not None
     assert pace["needed_per_month"] == (None if needed is None else pytest.approx(float(needed), rel=1e-12))
 
@@ -188,10 +189,9 @@ def test_what_is_still_needed_a_month(name: str, day: str, done: int, of: int | 
 def told(indicator: str, as_of: str, amounts: Amounts | int, of: int | None = None, **where: Any) -> dict[str, Any]:
     """Return the forecast as the answer shows it."""
     ground, found = stand(indicator, as_of, amounts, of, **where)
-    pace = show_pace(ground, found)
+    pace = cell_pace(ground, found)
     assert pace is not None
-    shown: dict[str, Any] = pace["forecast"]
-    return shown
+    return dict(pace["forecast"])
 
 
 def every_month(first: str, amounts: list[int]) -> dict[str, int]:
@@ -288,7 +288,7 @@ def test_months_are_judged_at_their_own_end_and_shown_as_they_look_now() -> None
 def test_every_rule_has_both_texts_with_the_plans_thresholds() -> None:
     assert all(rule.zh != rule.en for rule in RULES.values())
     ground, found = stand("1.1.a", "2025-06-30", 1, plan=LAKESIDE.id)
-    pace = show_pace(ground, found)
+    pace = cell_pace(ground, found)
     assert pace is not None
     assert "70" in pace["rule"]["zh"]
     assert "70" in pace["rule"]["en"]

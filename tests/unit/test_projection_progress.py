@@ -37,9 +37,8 @@ def ask(
         cells[line.number, int(part), period, code] = {month: value}
     found = CHART.plans[plan]
     ground = AssessmentBasis(found, CHART, Targets(found), sums_of(found, cells), Scope(as_of, NOW, district))
-    answer = progress(ground)
-    periods: list[dict[str, Any]] = next(one for one in answer if one["id"] == indicator)["periods"]
-    return periods
+    row = next(row for row in progress(ground)["indicators"] if row["id"] == indicator)
+    return [dict(period) for period in row["periods"]]
 
 
 def hired(year: int, count: int, district: str = YUECHENG) -> dict[tuple[str, Part, int, str], int]:

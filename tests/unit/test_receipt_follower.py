@@ -9,15 +9,16 @@ from typing import Any
 
 import orjson
 
-from services.projection.receipts.follower import Heard, Kept, Key, Tally, fold, read
-from services.projection.receipts.query import counted, shown
+from services.projection.receipts.follower import ReceivedReceipt, fold, read
+from services.projection.receipts.query import counts_of, with_remedies
+from services.projection.receipts.store import ReportKey, StoredReceipt, TallyKey
 
 SOURCE = "/districts/330681/certificates"
 
 
 def receipt(
     id_: str | None = "r1", status: str = "accepted", at: str = "03", code: str = "", **more: Any
-) -> Heard | None:
+) -> ReceivedReceipt | None:
     body = {
         "source": SOURCE, "id": id_, "type": "skillplan.recruitment.person-hired.v1", "district": "330681",
         "service": "recruitment", "status": status, "flags": [],
@@ -29,15 +30,15 @@ def receipt(
     return read(key.encode(), orjson.dumps({name: value for name, value in body.items() if value is not None}), "@t/7")
 
 
-def statuses(*heard: Heard | None, known: dict[Key, Kept] | None = None) -> tuple[list[str], Counter[Tally]]:
-    kept, counts = fold([one for one in heard if one is not None], known or {})
-    return [one.tally[3] for one in kept], counts
+def statuses(*received: ReceivedReceipt | None) -> tuple[list[str], Counter[TallyKey]]:
+    changed, counts = fold([receipt for receipt in received if receipt is not None], {})
+    return [receipt.row.status for receipt in changed], counts
 
 
 def test_a_later_decision_takes_the_place_of_an_earlier_one() -> None:
-    kept, counts = statuses(receipt(status="waiting", at="01"), receipt(status="accepted", at="02"))
-    assert kept == ["accepted"]
-    assert [tally[3] for tally in counts.elements()] == ["accepted"]
+    in_force, counts = statuses(receipt(status="waiting", at="01"), receipt(status="accepted", at="02"))
+    assert in_force == ["accepted"]
+    assert [tally.status for tally in counts.elements()] == ["accepted"]
 
 
 def test_an_earlier_decision_that_is_sent_again_changes_nothing() -> None:
@@ -55,10 +56,10 @@ def test_a_repetition_of_a_first_receipt_is_passed_over() -> None:
 
 
 def test_a_report_without_an_id_is_kept_by_its_place() -> None:
-    heard = receipt(id_=None, status="invalid", code="missing-attribute")
-    assert heard is not None
-    assert heard.key == ("recruitment", "@t/7")
-    assert not heard.bound
+    received = receipt(id_=None, status="invalid", code="missing-attribute")
+    assert received is not None
+    assert received.key == ("recruitment", "@t/7")
+    assert not received.row.bound
 
 
 def test_what_is_no_receipt_is_passed_over() -> None:
@@ -67,9 +68,9 @@ def test_what_is_no_receipt_is_passed_over() -> None:
 
 
 def test_the_day_is_that_of_the_city() -> None:
-    heard = receipt()
-    assert heard is not None
-    assert heard.tally[1] == date(2024, 6, 1)  # half past four in the afternoon in Greenwich the day before
+    received = receipt()
+    assert received is not None
+    assert received.row.day == date(2024, 6, 1)  # half past four in the afternoon in Greenwich the day before
 
 
 def test_the_counts_are_those_of_what_is_kept_however_it_is_cut_into_batches() -> None:
@@ -79,16 +80,16 @@ def test_the_counts_are_those_of_what_is_kept_however_it_is_cut_into_batches() -
             receipt(id_=f"r{chance.randrange(6)}", status=status, at=f"{chance.randrange(60):02}")
             for status in chance.choices(["accepted", "waiting", "refused", "invalid"], k=30)
         ]
-        heard = [one for one in sent if one is not None]
-        known: dict[Key, Heard] = {}
-        counts: Counter[Tally] = Counter()
-        while heard:
-            cut = chance.randrange(1, len(heard) + 1)
-            kept, moved = fold(heard[:cut], known)
-            known |= {one.key: one for one in kept}
+        received = [receipt for receipt in sent if receipt is not None]
+        known: dict[ReportKey, StoredReceipt] = {}
+        counts: Counter[TallyKey] = Counter()
+        while received:
+            cut = chance.randrange(1, len(received) + 1)
+            changed, moved = fold(received[:cut], known)
+            known |= {receipt.key: receipt.stored for receipt in changed}
             counts.update(moved)
-            heard = heard[cut:]
-        assert +counts == Counter(one.tally for one in known.values())
+            received = received[cut:]
+        assert +counts == Counter(receipt.tally for receipt in known.values())
         assert all(number >= 0 for number in counts.values())
 
 
@@ -97,19 +98,22 @@ def test_counts_are_told_by_day_type_and_status_and_each_reason_has_its_fix() ->
         {"day": date(2024, 6, day), "type": "t", "status": status, "code": code, "reports": number}
         for day, status, code, number in ((1, "accepted", "", 5), (1, "invalid", "bad-date", 2), (2, "accepted", "", 1))
     ]
-    told = counted(rows)
-    assert told["statuses"] == {"accepted": 6, "invalid": 2}
-    assert told["days"] == [
+    counts = counts_of(rows)
+    assert counts["statuses"] == {"accepted": 6, "invalid": 2}
+    assert counts["days"] == [
         {"day": "2024-06-02", "statuses": {"accepted": 1}},
         {"day": "2024-06-01", "statuses": {"accepted": 5, "invalid": 2}},
     ]
-    (reason,) = told["reasons"]
+    (reason,) = counts["reasons"]
     assert (reason["code"], reason["reports"]) == ("bad-date", 2)
+    assert reason["fix"] is not None
     assert reason["fix"]["zh"]
     assert reason["fix"]["en"]
 
 
 def test_each_reason_of_a_receipt_has_its_fix_also_where_its_code_names_a_service() -> None:
-    heard = receipt(status="misdirected", code="send-to-subsidy")
-    assert heard is not None
-    assert shown(heard.body)["reasons"][0]["fix"]["en"]
+    received = receipt(status="misdirected", code="send-to-subsidy")
+    assert received is not None
+    (reason,) = with_remedies(received.row.body)["reasons"]
+    assert reason["fix"] is not None
+    assert reason["fix"]["en"]

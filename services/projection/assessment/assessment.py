@@ -1,11 +1,9 @@
 """Decides how each number of a plan stands on a day: value, target in force, expected, signal, outlook: pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any, Final
 
 from services.projection.assessment.pace import (
     Course,
@@ -19,19 +17,13 @@ from services.projection.assessment.pace import (
     length_of,
     made_up,
     months_between,
-    rule_text,
     signal_of,
-    still_needed,
 )
 from services.projection.assessment.targets import TargetInForce, Targets, weights_of
 from services.projection.assessment.values import Cell, Sums, Worth, goal_of, indicator_kind
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.periods import WHOLE, bounds, month_number, running_period
-from shared.contract.events import format_instant
 from shared.plan.model import Indicator, Measure, Plan
-
-Body = dict[str, Any]
-WORST_FIRST: Final[tuple[Signal, ...]] = ("red", "amber", "green", "met", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +33,6 @@ class Scope:
     as_of: date
     known_at: datetime
     district: str | None = None
-
-    def shown(self) -> Body:
-        """Return it as the answer repeats it."""
-        return {"as_of": self.as_of.isoformat(), "known_at": format_instant(self.known_at), "district": self.district}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,109 +210,3 @@ class AssessmentBasis:
     def _course(self, indicator: Indicator, period: int, target: TargetInForce | None) -> Course:
         weights = target.weights if target else weights_of(self.plan, indicator, period)
         return course_of(*bounds(self.plan, period), weights)
-
-
-def show_pace(ground: AssessmentBasis, standing: Assessment) -> Body | None:
-    """Return the rule that made the signal with its numbers, what is still needed, and the forecast."""
-    goal, value, rule, target = standing.goal, standing.worth.value, standing.rule, standing.target
-    if goal is None or rule is None or target is None:
-        return None
-    thresholds, expected = ground.plan.pace, standing.expected
-    ratio = None if value is None or not expected else value / expected
-    needed = still_needed(goal, value, standing.course, standing.day)
-    return {
-        "rule": {"id": rule} | rule_text(rule, thresholds),
-        "clause": target.clause,
-        "revision": None if target.revised_by is None else target.revised_by.report_id,
-        "elapsed": number(standing.course.share(standing.day)),
-        "weights": _weights(standing.course),
-        "baseline": number(goal.baseline) if goal.kind.level else None,
-        "expected": number(expected),
-        "ratio": number(ratio),
-        "gap": number(standing.gap),
-        "thresholds": {"green_percent": thresholds.green_percent, "amber_percent": thresholds.amber_percent},
-        "months_left": number(standing.course.months_left(standing.day)),
-        "needed_per_month": number(needed),
-        "forecast": show_forecast(ground.forecast(standing)),
-    }
-
-
-@lru_cache(maxsize=512)
-def _weights(course: Course) -> tuple[float | int | None, ...]:
-    return tuple(number(month.weight) for month in course.months)
-
-
-def show_forecast(found: Forecast) -> Body:
-    """Return a forecast as answers show it."""
-    return {
-        "state": found.state,
-        "value": number(found.value),
-        "low": found.low,
-        "high": found.high,
-        "per_month": number(found.per_month),
-        "months": found.months,
-        "reached_on": found.reached_on.isoformat() if found.reached_on else None,
-    }
-
-
-def number(value: Fraction | Any | None) -> float | int | None:
-    """Return a number for JSON: an integer where it is one, else the nearest double."""
-    if value is None or isinstance(value, int):
-        return value
-    exact = value if isinstance(value, Fraction) else Fraction(value)
-    return exact.numerator if exact.denominator == 1 else float(exact)
-
-
-def show_period(period: int) -> str:
-    """Return how an answer calls a period."""
-    return "plan" if period == WHOLE else str(period)
-
-
-def show_target(indicator: Indicator, target: TargetInForce | None) -> Body | None:
-    """Return a target as answers show it."""
-    if target is None:
-        return None
-    one = target.target
-    return {"op": one.op, "value": number(goal_of(indicator, one).value), "upper": number(one.upper)}
-
-
-def show_indicator(measure: Measure, indicator: Indicator) -> Body:
-    """Return what an indicator is, as answers show it."""
-    return {
-        "id": indicator.id,
-        "measure": measure.id,
-        "name": {"zh": indicator.name.zh, "en": indicator.name.en},
-        "unit": indicator.unit,
-        "kind": indicator.value.kind,
-        "basis": indicator.basis,
-    }
-
-
-def show_standing(standing: Assessment) -> Body:
-    """Return how a cell stands, in the fields of the contract."""
-    indicator, worth, target = standing.indicator, standing.worth, standing.target
-    first, last = bounds(standing.plan, standing.period)
-    upper = target.target.upper if target else None
-    return {
-        "period": show_period(standing.period),
-        "from": first.isoformat(),
-        "to": last.isoformat(),
-        "value": number(worth.value),
-        "numerator": worth.numerator,
-        "denominator": worth.denominator if indicator.is_ratio else None,
-        "target": show_target(indicator, target),
-        "met": standing.met,
-        "progress": number(standing.progress),
-        "exceeds": upper is not None and worth.value is not None and worth.value > upper,
-        "expected": number(standing.expected),
-        "signal": standing.signal,
-        "computable": worth.value is not None,
-    }
-
-
-def count_signals(standings: Iterable[Assessment]) -> dict[Signal, int]:
-    """Return how many there are of each signal."""
-    counts: dict[Signal, int] = dict.fromkeys(WORST_FIRST, 0)
-    for standing in standings:
-        counts[standing.signal] += 1
-    return counts

@@ -1,14 +1,9 @@
-"""Hides how tables become files: a workbook of the briefing, and CSV that a spreadsheet opens as it stands.
-
-Names come from outside: a text that a spreadsheet would take for a formula never becomes one.
-"""
+"""The monthly briefing as an XLSX workbook; no text becomes a formula."""
 
 import asyncio
-import csv
-import io
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any, Final
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import IO, Final, NamedTuple
 
 import xlsxwriter
 from starlette.responses import Response, StreamingResponse
@@ -30,12 +25,24 @@ from services.projection.exports.printing import (
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MOST_ROWS: Final = 1_048_576
 _CHUNK: Final = 65_536
-# What a spreadsheet would reckon with (OWASP, CSV injection).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-Cells = Sequence[Any]
+Cells = Sequence[str | float | None]
 
 
-async def workbook(body: Row, language: Language, facts: AsyncIterator[Sequence[Row]] | None) -> IO[bytes]:
+class FactRow(NamedTuple):
+    """A fact of the month, and the indicator that it counts in."""
+
+    indicator: str
+    counted_on: str | None
+    district: str
+    type: str
+    subject: str
+    report_source: str
+    report_id: str
+    recorded_at: str
+    counts: int
+
+
+async def workbook(body: Row, language: Language, facts: AsyncIterator[Sequence[FactRow]] | None) -> IO[bytes]:
     """Return the briefing as XLSX: an overview, a sheet a series, the district matrix, and the month's facts."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who sends it
     book = _Book(file, body, language)
@@ -144,18 +151,14 @@ class _Book:
         columns = ("id", "on", "district", "type", "subject", "source", "report", "recorded_at", "counts")
         self._titles(self._facts, columns)
 
-    def facts(self, rows: Sequence[Row]) -> None:
+    def facts(self, rows: Sequence[FactRow]) -> None:
         """Write facts, as many as a sheet holds."""
         assert self._facts is not None  # noqa: S101 - begun before
         for fact in rows:
             if self._row >= _MOST_ROWS - 1:
                 self._facts.write_string(_MOST_ROWS - 1, 0, text("cut", self._language))
                 return
-            self._write(
-                self._facts,
-                (fact["indicator"], fact["counted_on"], fact["district"], fact["type"], fact["subject"],
-                 fact["report_source"], fact["report_id"], fact["recorded_at"], fact["numerator"]),
-            )  # fmt: skip
+            self._write(self._facts, fact)
 
     def _sheet(self, name: str, widths: Iterable[int]) -> Worksheet:
         # A sheet's name has 31 characters at most and none of these.
@@ -183,64 +186,3 @@ class _Book:
             else:
                 sheet.write_string(self._row, column, str(cell), form)
         self._row += 1
-
-
-def csv_headers(name: str) -> dict[str, str]:
-    """Return what a CSV file is sent with."""
-    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
-
-
-def csv_lines(rows: Sequence[Mapping[str, Any]], titled: bool = True) -> Iterator[bytes]:
-    """Yield rows as CSV in UTF-8, their members flattened to dotted columns; `titled`: with BOM and the columns' names.
-
-    Rows of several calls must have the same members.
-    """
-    flat = [dict(_flat(row)) for row in rows]
-    columns = list(dict.fromkeys(name for row in flat for name in row))
-    # What is null in one row and has members in another is not a column of its own.
-    columns = [name for name in columns if not any(other.startswith(f"{name}.") for other in columns)]
-    out = io.StringIO()
-    writer = csv.writer(out)
-    if titled:
-        yield b"\xef\xbb\xbf"
-        writer.writerow(columns)
-    for row in flat:
-        writer.writerow([_safe(row.get(column)) for column in columns])
-        if out.tell() > _CHUNK:
-            yield out.getvalue().encode()
-            out.seek(0)
-            out.truncate()
-    yield out.getvalue().encode()
-
-
-def rows_at(body: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
-    """Return the rows of a table in an answer: `indicators.periods` is a row a period, with its indicator's members."""
-    step, _, rest = path.partition(".")
-    rows: list[Mapping[str, Any]] = []
-    for row in body[step]:
-        if not rest:
-            rows.append(row)
-            continue
-        inner = rest.partition(".")[0]
-        for found in rows_at(row, rest):
-            own = {f"{step}.{name}" if name in found else name: row[name] for name in row if name != inner}
-            rows.append({**own, **found})
-    return rows
-
-
-def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in row.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{before}{name}.")
-        else:
-            yield before + name, value
-
-
-def _safe(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "; ".join(map(str, value))
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value

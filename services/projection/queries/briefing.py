@@ -1,36 +1,38 @@
 """What goes into the monthly meeting: every target at a month's end, what moved since, district by district."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Annotated, Final, Literal
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from services.projection.assessment.assessment import (
-    Assessment,
-    AssessmentBasis,
-    Body,
-    MonthEnd,
-    Scope,
-    number,
-    show_forecast,
-    show_pace,
-    show_period,
-    show_target,
-)
+from services.projection.assessment.assessment import Assessment, AssessmentBasis, MonthEnd, Scope
 from services.projection.assessment.pace import length_of
+from services.projection.assessment.representation import (
+    bilingual,
+    cell_pace,
+    forecast_value,
+    number_or_none,
+    period_name,
+    target_value,
+)
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.periods import running_period
 from services.projection.exports import printing, workbook
-from services.projection.queries.cache import Question, ResponseCache
+from services.projection.exports.document import (
+    Briefing,
+    BriefingIndicator,
+    BriefingMeasure,
+    BriefingSeries,
+    BriefingTable,
+    SignalSummary,
+)
+from services.projection.queries.context import Context, Question, ReadContext, pure
 from services.projection.queries.facts import facts_of
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
-from services.projection.queries.snapshot import Snapshot, SnapshotReader
 from shared.http.problems import Problem, language_in
-from shared.plan.model import Indicator, Plan
+from shared.plan.model import Indicator, Measure, Plan
 
 _DAY: Final = timedelta(days=1)
 Month = Annotated[
@@ -40,108 +42,109 @@ Month = Annotated[
         pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$",
     ),
 ]
-Form = Annotated[
+BriefingForm = Annotated[
     Literal["html", "xlsx", "json"],
     Query(alias="format", description="html 供打印 for print;xlsx 供计算 to reckon with;json 供程序 for programs"),
 ]
 Lang = Annotated[
     Literal["zh", "en"] | None, Query(description="语言 the language; that of Accept-Language when left out")
 ]
-Facts = Annotated[bool, Query(description="xlsx 附本月事实明细 with the month's facts, in the xlsx")]
+WithFacts = Annotated[bool, Query(alias="facts", description="xlsx 附本月事实明细 with the month's facts, in the xlsx")]
+router = APIRouter(prefix="/v1/plans", tags=["briefing"])
 
 
-def briefing(ground: AssessmentBasis, month: date) -> Body:
-    """Return how every indicator stands on the day asked for, and what has moved since the month before ended."""
-    plan = ground.plan
-    series: list[Body] = [
+def briefing(basis: AssessmentBasis, month: date) -> BriefingTable:
+    """Return every indicator on the day of the scope, and what has moved since the month before ended."""
+    plan = basis.plan
+    series: list[BriefingSeries] = [
         {
-            "id": one.id,
-            "name": one.name.model_dump(),
-            "measures": [
-                {
-                    "id": measure.id,
-                    "name": measure.name.model_dump(),
-                    "text": measure.text,
-                    "lead": [plan.bodies[body].model_dump() for body in measure.lead],
-                    "indicators": [
-                        shown
-                        for indicator in measure.indicators
-                        if (shown := _indicator(ground, indicator, month)) is not None
-                    ],
-                }
-                for measure in one.measures
-            ],
+            "id": each.id,
+            "name": bilingual(each.name),
+            "measures": [_measure(basis, measure, month) for measure in each.measures],
         }
-        for one in plan.series
+        for each in plan.series
     ]
-    rows = [row for one in series for measure in one["measures"] for row in measure["indicators"]]
-    counts = Counter(row["signal"] for row in rows)
+    rows = [row for each in series for measure in each["measures"] for row in measure["indicators"]]
+    summary: SignalSummary = {"met": 0, "green": 0, "amber": 0, "red": 0, "none": 0}
+    for row in rows:
+        summary[row["signal"]] += 1
     return {
         "month": f"{month:%Y-%m}",
-        "title": plan.title.model_dump(),
+        "title": bilingual(plan.title),
         "document_no": plan.document_no,
-        "city": plan.city.model_dump(),
-        "units": {unit: name.model_dump() for unit, name in plan.units.items()},
-        "districts": [{"code": one.code, "name": one.name.model_dump()} for one in plan.districts],
-        "summary": {signal: counts.get(signal, 0) for signal in ("met", "green", "amber", "red", "none")},
-        "turned": [row["id"] for row in rows if _turned(row)],
+        "city": bilingual(plan.city),
+        "units": {unit: bilingual(name) for unit, name in plan.units.items()},
+        "districts": [{"code": district.code, "name": bilingual(district.name)} for district in plan.districts],
+        "summary": summary,
+        "turned": [row["id"] for row in rows if _has_turned(row)],
         "series": series,
     }
 
 
-def _indicator(ground: AssessmentBasis, indicator: Indicator, month: date) -> Body | None:
-    standing = ground.running(indicator, ground.scope.district)
-    if standing is None:
+def _measure(basis: AssessmentBasis, measure: Measure, month: date) -> BriefingMeasure:
+    rows = [_indicator(basis, indicator, month) for indicator in measure.indicators]
+    return {
+        "id": measure.id,
+        "name": bilingual(measure.name),
+        "text": measure.text,
+        "lead": [bilingual(basis.plan.bodies[body]) for body in measure.lead],
+        "indicators": [row for row in rows if row is not None],
+    }
+
+
+def _indicator(basis: AssessmentBasis, indicator: Indicator, month: date) -> BriefingIndicator | None:
+    assessment = basis.running(indicator, basis.scope.district)
+    if assessment is None:
         return None
-    pace = show_pace(ground, standing)
-    before = ground.month_before(standing, month)
+    pace = cell_pace(basis, assessment)
+    before = basis.month_before(assessment, month)
     return {
         "id": indicator.id,
-        "name": indicator.name.model_dump(),
+        "name": bilingual(indicator.name),
         "unit": indicator.unit,
         "basis": indicator.basis,
-        "period": show_period(standing.period),
-        "value": number(standing.worth.value),
-        "numerator": standing.worth.numerator,
-        "denominator": standing.worth.denominator if indicator.is_ratio else None,
-        "target": show_target(indicator, standing.target),
-        "progress": number(standing.progress),
-        "expected": number(standing.expected),
-        "signal": standing.signal,
+        "period": period_name(assessment.period),
+        "value": number_or_none(assessment.worth.value),
+        "numerator": assessment.worth.numerator,
+        "denominator": assessment.worth.denominator if indicator.is_ratio else None,
+        "target": target_value(indicator, assessment.target),
+        "progress": number_or_none(assessment.progress),
+        "expected": number_or_none(assessment.expected),
+        "signal": assessment.signal,
         "rule": pace["rule"] if pace else None,
-        "forecast": show_forecast(ground.forecast(standing)),
-        "before": {"value": number(before.worth.value), "signal": before.signal} if before else None,
-        "change": number(_change(standing, before)),
+        "forecast": forecast_value(basis.forecast(assessment)),
+        "before": {"value": number_or_none(before.worth.value), "signal": before.signal} if before else None,
+        "change": number_or_none(_change(assessment, before)),
         "districts": {
-            one.code: {
-                "value": number(there.worth.value),
-                "signal": there.signal,
-                "change": number(_change(there, ground.month_before(there, month))),
+            district.code: {
+                "value": number_or_none(own.worth.value),
+                "signal": own.signal,
+                "change": number_or_none(_change(own, basis.month_before(own, month))),
             }
-            for one in ground.plan.districts
-            if (there := ground.running(indicator, one.code)) is not None
+            for district in basis.plan.districts
+            if (own := basis.running(indicator, district.code)) is not None
         },
     }
 
 
-def _change(standing: Assessment, before: MonthEnd | None) -> Fraction | None:
-    """Return what came since; in a period's first month all of what adds up came in it."""
-    value = standing.worth.value
-    if value is None or (before is None and not indicator_kind(standing.indicator).adds):
+def _change(assessment: Assessment, before: MonthEnd | None) -> Fraction | None:
+    """Return the change since the month before; in a period's first month all of what adds up came in it."""
+    value = assessment.worth.value
+    if value is None or (before is None and not indicator_kind(assessment.indicator).adds):
         return None
     if before is None:
         return value
     return None if before.worth.value is None else value - before.worth.value
 
 
-def _turned(row: Body) -> bool:
-    """Tell whether the signal is another one than a month ago."""
+def _has_turned(row: BriefingIndicator) -> bool:
+    """Return whether the signal is another than a month ago."""
     before = row["before"]
     return before is not None and "none" not in (before["signal"], row["signal"]) and before["signal"] != row["signal"]
 
 
 def _month_of(plan: Plan, month: str | None, now: datetime) -> tuple[date, date]:
-    """Return the first day of a month and the day it is shown as of: its last, or today while it runs."""
+    """Return the first day of a month and the day it is assessed on: its last, or today while it runs."""
     day = today(now)
     # The last full one; once the plan is over, its last.
     first = min(day.replace(day=1) - _DAY, plan.period.last).replace(day=1)
@@ -157,60 +160,67 @@ def _month_of(plan: Plan, month: str | None, now: datetime) -> tuple[date, date]
     return first, min(day, first.replace(day=length_of(first)))
 
 
-def routes(answers: ResponseCache, reader: SnapshotReader, clock: Callable[[], datetime]) -> APIRouter:
-    """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["briefing"])
+@router.get(
+    "/{plan}/briefing",
+    summary="月度通报 The monthly briefing: to print, to reckon with, or for programs",
+    description=(
+        "一月的通报:各指标的值、目标、信号,以及与上月相比的变动。HTML 可直接打印,XLSX 每系列一张表。\n\n"
+        "A month's briefing: value, target and signal of every indicator, and what moved since the month before."
+        " HTML prints as it is; the XLSX has a sheet a series."
+    ),
+    response_model=Briefing,
+    responses=RESPONSES | {200: {"content": {"text/html": {}, workbook.XLSX: {}, "application/json": {}}}},
+)
+async def get_briefing(
+    request: Request,
+    context: Context,
+    plan: PlanNamed,
+    month: Month = None,
+    district: District = None,
+    known_at: KnownAt = None,
+    form: BriefingForm = "html",
+    lang: Lang = None,
+    with_facts: WithFacts = False,
+) -> Response:
+    """Respond with the briefing of a month as a page, a workbook or JSON."""
+    async with context.reader.view() as view:
+        first, as_of = _month_of(plan_of(view.compiled, plan), month, context.clock())
 
-    @router.get(
-        "/{plan}/briefing",
-        summary="月度通报 The monthly briefing: to print, to reckon with, or for programs",
-        description=(
-            "一月的通报:各指标的值、目标、信号,以及与上月相比的变动。HTML 可直接打印,XLSX 每系列一张表。\n\n"
-            "A month's briefing: value, target and signal of every indicator, and what moved since the month before."
-            " HTML prints as it is; the XLSX has a sheet a series."
-        ),
-        responses=RESPONSES | {200: {"content": {"text/html": {}, workbook.XLSX: {}, "application/json": {}}}},
-    )
-    async def get_briefing(
-        request: Request,
-        plan: PlanNamed,
-        month: Month = None,
-        district: District = None,
-        known_at: KnownAt = None,
-        form: Form = "html",
-        lang: Lang = None,
-        facts: Facts = False,
-    ) -> Response:
-        async with reader.view() as view:
-            first, as_of = _month_of(plan_of(view.compiled, plan), month, clock())
-        language = lang or language_in(request.scope) or "zh"
-
-        async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
-            return briefing(ground, first)
-
-        question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
-        answer = await answers.answer(question, make)
-        if form == "json":
-            return answer
-        body = orjson.loads(answer.body)
-        if form == "html":
-            return Response(printing.page(body, language), media_type="text/html", headers=printing.HEADERS)
-        rows = _facts(reader, body, first) if facts else None
-        book = await workbook.workbook(body, language, rows)
-        name = f"{body['plan']}-{body['month']}{'-' + district if district else ''}.xlsx"
-        return workbook.download(book, name)
-
-    return router
+    table = pure(lambda basis: briefing(basis, first))
+    question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
+    if form == "json":
+        return await context.respond(question, table)
+    answer = await context.answer(question, table)
+    document: Briefing = {**answer.scope, **answer.table, "complete_to": answer.complete_to}
+    language = lang or language_in(request.scope) or "zh"
+    if form == "html":
+        return Response(printing.page(document, language), media_type="text/html", headers=printing.HEADERS)
+    facts = _facts(context, document, first) if with_facts else None
+    name = "-".join(filter(None, (document["plan"], document["month"], district)))
+    return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
 
 
-async def _facts(reader: SnapshotReader, body: Body, first: date) -> AsyncIterator[Sequence[Body]]:
-    """Yield the month's facts, indicator by indicator, as known at the instant of the briefing."""
-    as_of, known_at = date.fromisoformat(body["as_of"]), datetime.fromisoformat(body["known_at"])
-    async with reader.view() as view:
-        plan = plan_of(view.compiled, body["plan"])
-        asked = Scope(as_of, known_at, body["district"])
+async def _facts(context: ReadContext, document: Briefing, first: date) -> AsyncIterator[list[workbook.FactRow]]:
+    """Yield the month's facts with their indicators, as known at the instant of the briefing."""
+    as_of, known_at = date.fromisoformat(document["as_of"]), datetime.fromisoformat(document["known_at"])
+    async with context.reader.view() as view:
+        plan = plan_of(view.compiled, document["plan"])
+        scope = Scope(as_of, known_at, document["district"])
         for _, indicator in plan.indicators.values():
             period = running_period(plan, indicator, as_of)
             if period is not None and indicator.basis != "level":
-                async for found in facts_of(view, plan, indicator, period, (first, as_of), asked):
-                    yield [{"indicator": indicator.id} | fact for fact in found]
+                async for facts in facts_of(view, plan, indicator, period, (first, as_of), scope):
+                    yield [
+                        workbook.FactRow(
+                            indicator.id,
+                            fact["counted_on"],
+                            fact["district"],
+                            fact["type"],
+                            fact["subject"],
+                            fact["report_source"],
+                            fact["report_id"],
+                            fact["recorded_at"],
+                            fact["numerator"],
+                        )
+                        for fact in facts
+                    ]

@@ -1,13 +1,23 @@
 """What has moved a number after it was first counted: corrections, retractions, ends, each when it came to be known."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Final
 
+import asyncpg
 import orjson
 from fastapi import APIRouter, Query, Response
+from typing_extensions import TypedDict
 
-from services.projection.assessment.assessment import show_period
+from services.projection.assessment.representation import (
+    Day,
+    DistrictCode,
+    Instant,
+    PeriodName,
+    ScopeFields,
+    period_name,
+    scope_fields,
+)
+from services.projection.counting.ledger import Cause
+from services.projection.queries.context import Context
 from services.projection.queries.parameters import (
     RESPONSES,
     AfterRow,
@@ -15,78 +25,112 @@ from services.projection.queries.parameters import (
     District,
     IndicatorNamed,
     KnownAt,
-    PeriodAsked,
+    PeriodNamed,
     PlanNamed,
     indicator_of,
+    page_of,
     period_of,
     plan_of,
     scope_of,
 )
-from services.projection.queries.snapshot import SnapshotReader
 from shared.contract.events import format_instant
 
 _FILE: Final = "changes.sql"
+router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
 
-def routes(reader: SnapshotReader, clock: Callable[[], datetime]) -> APIRouter:
-    """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["progress"])
+class NumberChange(TypedDict):
+    """What one fact changed in a cell after its first count, and why."""
 
-    @router.get(
-        "/{plan}/indicators/{indicator}/changes",
-        summary="更正、撤回与终止 What has moved a number since it was first counted",
-        description=(
-            "某格明细账中首次计入以外的各行,由新到旧:何时得知(`recorded_at`)、因何(`cause`)、加减多少。翻页时请固定"
-            " `known_at`,把 `next` 作为 `after`。\n\n"
-            "The rows of a cell's ledger other than those that first counted something, the latest first: when it came"
-            " to be known, why, and by how much. For the next page pin `known_at` and give `next` as `after`."
-        ),
-        responses=RESPONSES,
-    )
-    async def get_changes(
-        plan: PlanNamed,
-        indicator: IndicatorNamed,
-        period: PeriodAsked = None,
-        district: District = None,
-        as_of: AsOf = None,
-        known_at: KnownAt = None,
-        after: AfterRow = 0,
-        limit: Annotated[int, Query(ge=1, le=500, description="每页几行 how many a page")] = 100,
-    ) -> Response:
-        async with reader.view() as view:
-            found = plan_of(view.compiled, plan)
-            asked = scope_of(found, as_of, known_at, district, clock())
-            wanted = indicator_of(found, indicator)
-            number = period_of(found, wanted, period, asked.as_of)
-            rows = await view.connection.fetch(
-                view.sql(_FILE)["changes"],
-                [line.number for line in view.compiled.of_indicator[found.id, indicator]],
-                number,
-                min(asked.as_of, found.period.last),
-                asked.known_at,
-                asked.district,
-                after,
-                limit + 1,
-            )
-        changes = [
-            {
-                "service": row["service"],
-                "position": row["position"],
-                "type": row["type"],
-                "subject": row["subject"],
-                "district": row["district"],
-                "effective_on": row["effective_on"].isoformat(),
-                "recorded_at": format_instant(row["recorded_at"]),
-                "cause": row["cause"],
-                "numerator": int(row["num"]),
-                "denominator": int(row["den"]),
-                "report_source": row["report_source"],
-                "report_id": row["report_id"],
-            }
-            for row in rows[:limit]
-        ]
-        body = {"plan": found.id, "indicator": indicator, "period": show_period(number)} | asked.shown()
-        following = str(after + limit) if len(rows) > limit else None
-        return Response(orjson.dumps(body | {"changes": changes, "next": following}), media_type="application/json")
+    service: str
+    position: int
+    type: str
+    subject: str
+    district: DistrictCode
+    effective_on: Day
+    recorded_at: Instant
+    cause: Cause
+    numerator: int
+    denominator: int
+    report_source: str
+    report_id: str
 
-    return router
+
+class NumberChanges(ScopeFields):
+    """A page of changes of a cell, the latest first."""
+
+    indicator: str
+    period: PeriodName
+    changes: list[NumberChange]
+    next: str | None
+
+
+@router.get(
+    "/{plan}/indicators/{indicator}/changes",
+    summary="更正、撤回与终止 What has moved a number since it was first counted",
+    description=(
+        "某格明细账中首次计入以外的各行,由新到旧:何时得知(`recorded_at`)、因何(`cause`)、加减多少。翻页时请固定"
+        " `known_at`,把 `next` 作为 `after`。\n\n"
+        "The rows of a cell's ledger other than those that first counted something, the latest first: when it came"
+        " to be known, why, and by how much. For the next page pin `known_at` and give `next` as `after`."
+    ),
+    response_model=NumberChanges,
+    responses=RESPONSES,
+)
+async def get_changes(
+    context: Context,
+    plan: PlanNamed,
+    indicator: IndicatorNamed,
+    period: PeriodNamed = None,
+    district: District = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    after: AfterRow = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="每页几行 how many a page")] = 100,
+) -> Response:
+    """Respond with a page of the changes of a cell."""
+    async with context.reader.view() as view:
+        plan_read = plan_of(view.compiled, plan)
+        scope = scope_of(plan_read, as_of, known_at, district, context.clock())
+        wanted = indicator_of(plan_read, indicator)
+        number = period_of(plan_read, wanted, period, scope.as_of)
+        rows = await view.connection.fetch(
+            view.sql(_FILE)["changes"],
+            [line.number for line in view.compiled.of_indicator[plan_read.id, indicator]],
+            number,
+            min(scope.as_of, plan_read.period.last),
+            scope.known_at,
+            scope.district,
+            after,
+            limit + 1,
+        )
+    page = page_of(rows, limit, lambda _: after + limit)
+    fields = scope_fields(plan_read.id, scope)
+    answer: NumberChanges = {
+        "plan": fields["plan"],
+        "indicator": indicator,
+        "period": period_name(number),
+        "as_of": fields["as_of"],
+        "known_at": fields["known_at"],
+        "district": fields["district"],
+        "changes": [_change(row) for row in page.rows],
+        "next": page.next,
+    }
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _change(row: asyncpg.Record) -> NumberChange:
+    return {
+        "service": row["service"],
+        "position": row["position"],
+        "type": row["type"],
+        "subject": row["subject"],
+        "district": row["district"],
+        "effective_on": row["effective_on"].isoformat(),
+        "recorded_at": format_instant(row["recorded_at"]),
+        "cause": row["cause"],
+        "numerator": int(row["num"]),
+        "denominator": int(row["den"]),
+        "report_source": row["report_source"],
+        "report_id": row["report_id"],
+    }

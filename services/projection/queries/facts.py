@@ -2,180 +2,237 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import asyncpg
 import orjson
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
+from typing_extensions import TypedDict
 
-from services.projection.assessment.assessment import Body, Scope, show_period
+from services.projection.assessment.assessment import Scope
+from services.projection.assessment.representation import (
+    Day,
+    DistrictCode,
+    Instant,
+    MonthName,
+    PeriodName,
+    ScopeFields,
+    period_name,
+    scope_fields,
+)
 from services.projection.assessment.values import Cell
 from services.projection.counting.periods import bounds
-from services.projection.exports.workbook import csv_headers, csv_lines
-from services.projection.queries.cache import KeptSums
+from services.projection.exports.csv import csv_stream
+from services.projection.queries.context import Context
 from services.projection.queries.parameters import (
     RESPONSES,
-    AfterPlace,
+    AfterCursor,
     AsOf,
     District,
-    FormAsked,
+    Form,
     IndicatorNamed,
     KnownAt,
-    MonthAsked,
-    PeriodAsked,
+    MonthNamed,
+    PeriodNamed,
     PlanNamed,
     days_of,
     indicator_of,
+    page_of,
     period_of,
     plan_of,
     scope_of,
+    wrong_cursor,
 )
-from services.projection.queries.snapshot import Snapshot, SnapshotReader
+from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import format_instant
-from shared.http.problems import Problem
 from shared.plan.model import Indicator, Plan
 
 _FILE: Final = "facts.sql"
 _CHUNK: Final = 2000
-_AFTER: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{1,9})")
+_AFTER: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.([0-9]{1,9})")
+router = APIRouter(prefix="/v1/plans", tags=["progress"])
+
+
+class CountedFact(TypedDict):
+    """A fact behind a number: what it adds to numerator and denominator, and from which day on."""
+
+    service: str
+    position: int
+    id: str
+    type: str
+    subject: str
+    on: Day
+    district: DistrictCode
+    counted_on: Day | None
+    recorded_at: Instant
+    report_source: str
+    report_id: str
+    numerator: int
+    denominator: int
+
+
+class _Head(ScopeFields):
+    indicator: str
+    period: PeriodName
+    month: MonthName | None
+    numerator: int
+    denominator: int | None
+
+
+class CountedFacts(_Head):
+    """The facts behind a cell or a month of it, all or a page; numerator and denominator are always those of all."""
+
+    facts: list[CountedFact]
+    next: str | None
 
 
 class Place(NamedTuple):
-    """Where a page begins: the day from which facts count, and how many of that day stand before it."""
+    """Where a page begins: the day from which facts count, and how many of that day come before it."""
 
     day: date
     passed: int = 0
 
 
-def routes(reader: SnapshotReader, sums: KeptSums, clock: Callable[[], datetime]) -> APIRouter:
-    """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["progress"])
+class _CellDays(NamedTuple):
+    """A cell, or the part of it that counts from some days on, as the queries know it."""
 
-    @router.get(
-        "/{plan}/indicators/{indicator}/facts",
-        summary="数字背后的事实 The facts behind a number; their sum is it",
-        description=(
-            "不给 `limit` 时列出全部;给了则分页:固定 `known_at`,把 `next` 作为 `after`。分子、分母总是全部之和。\n\n"
-            "All of them, unless `limit` asks for a page; for the next one pin `known_at` and give `next` as `after`."
-            " Numerator and denominator are always those of all."
-        ),
-        responses=RESPONSES,
-    )
-    async def get_facts(
-        plan: PlanNamed,
-        indicator: IndicatorNamed,
-        period: PeriodAsked = None,
-        district: District = None,
-        month: MonthAsked = None,
-        as_of: AsOf = None,
-        known_at: KnownAt = None,
-        after: AfterPlace = None,
-        limit: Annotated[
-            int | None, Query(ge=1, le=5000, description="每页几条,不给则全部 how many a page; all when left out")
-        ] = None,
-        form: FormAsked = "json",
-    ) -> Response:
-        async with contextlib.AsyncExitStack() as stack:
-            view = await stack.enter_async_context(reader.view())
-            found = plan_of(view.compiled, plan)
-            asked = scope_of(found, as_of, known_at, district, clock())
-            wanted = indicator_of(found, indicator)
-            number = period_of(found, wanted, period, asked.as_of)
-            days = days_of(wanted, month)
-            cell = _cell(view, found, wanted, number, days, asked)
-            place, more = place_of(after, _first(found, wanted, number, days)), None
-            rows = _rows(view, cell, place)
-            if limit is not None:
-                page = await view.connection.fetch(view.sql(_FILE)["facts"], *_from(cell, place), limit + 1)
-                rows, more = _once(page[:limit]), _next(page, place, limit)
-            if month is None:
-                numerator, denominator, _ = Cell(
-                    found, view.compiled, wanted, number, district, await sums.read(view, found, asked, wanted.id)
-                ).at()
-            else:
-                numerator, denominator = map(int, (await view.connection.fetch(view.sql(_FILE)["sums"], *cell))[0])
-            # Sent while they are read: a cell may be made of a million.
-            held = stack.pop_all()
-            if form == "csv":
-                name = f"{found.id}-{indicator}-facts-{asked.as_of}.csv"
-                return StreamingResponse(_csv(held, rows), headers=csv_headers(name), media_type="text/csv")
-            head = {
-                "plan": found.id,
-                "indicator": indicator,
-                "period": show_period(number),
-                "month": month,
-                **asked.shown(),
-                "numerator": numerator,
-                "denominator": denominator if wanted.is_ratio else None,
-            }
-            return StreamingResponse(_json(held, head, rows, more), media_type="application/json")
+    lines: list[int]
+    period: int
+    as_of: date
+    known_at: datetime
+    first: date
+    last: date
+    district: str | None
 
-    return router
+
+@router.get(
+    "/{plan}/indicators/{indicator}/facts",
+    summary="数字背后的事实 The facts behind a number; their sum is it",
+    description=(
+        "不给 `limit` 时列出全部;给了则分页:固定 `known_at`,把 `next` 作为 `after`。分子、分母总是全部之和。\n\n"
+        "All of them, unless `limit` asks for a page; for the next one pin `known_at` and give `next` as `after`."
+        " Numerator and denominator are always those of all."
+    ),
+    response_model=CountedFacts,
+    responses=RESPONSES,
+)
+async def get_facts(
+    context: Context,
+    plan: PlanNamed,
+    indicator: IndicatorNamed,
+    period: PeriodNamed = None,
+    district: District = None,
+    month: MonthNamed = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    after: AfterCursor = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=5000, description="每页几条,不给则全部 how many a page; all when left out")
+    ] = None,
+    form: Form = "json",
+) -> Response:
+    """Respond with the facts of a cell, sent while they are read: a cell may be made of a million."""
+    async with contextlib.AsyncExitStack() as stack:
+        view = await stack.enter_async_context(context.reader.view())
+        plan_read = plan_of(view.compiled, plan)
+        scope = scope_of(plan_read, as_of, known_at, district, context.clock())
+        wanted = indicator_of(plan_read, indicator)
+        number = period_of(plan_read, wanted, period, scope.as_of)
+        days = days_of(wanted, month)
+        cell = _cell(view, plan_read, wanted, number, days, scope)
+        place, following = place_of(after, cell.first), None
+        batches = _batches(view, cell, place)
+        if limit is not None:
+            rows = await view.connection.fetch(view.sql(_FILE)["facts"], *_from(cell, place), limit + 1)
+            page = page_of(rows, limit, lambda page: _cursor(page, place))
+            batches, following = _batch(page.rows), page.next
+        if month is None:
+            sums = await context.sums.read(view, plan_read, scope, wanted.id)
+            numerator, denominator, _ = Cell(plan_read, view.compiled, wanted, number, district, sums).at()
+        else:
+            (row,) = await view.connection.fetch(view.sql(_FILE)["sums"], *cell._replace(first=days[0]))
+            numerator, denominator = int(row["num"]), int(row["den"])
+        held = stack.pop_all()
+        if form == "csv":
+            return csv_stream(_holding(held, batches), f"{plan_read.id}-{indicator}-facts-{scope.as_of}.csv")
+        fields = scope_fields(plan_read.id, scope)
+        head: _Head = {
+            "plan": fields["plan"],
+            "indicator": indicator,
+            "period": period_name(number),
+            "month": month,
+            "as_of": fields["as_of"],
+            "known_at": fields["known_at"],
+            "district": fields["district"],
+            "numerator": numerator,
+            "denominator": denominator if wanted.is_ratio else None,
+        }
+        return StreamingResponse(_json(head, _holding(held, batches), following), media_type="application/json")
 
 
 async def facts_of(
-    view: Snapshot, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Scope
-) -> AsyncIterator[list[Body]]:
-    """Yield what each fact adds to a cell, in the order of the days it counts from, some at a time."""
-    place = Place(_first(plan, indicator, period, days))
-    async for rows in _rows(view, _cell(view, plan, indicator, period, days, asked), place):
-        yield rows
+    view: Snapshot, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], scope: Scope
+) -> AsyncIterator[list[CountedFact]]:
+    """Yield the facts of a cell in batches, in the order of the days from which they count."""
+    cell = _cell(view, plan, indicator, period, days, scope)
+    async for facts in _batches(view, cell, Place(cell.first)):
+        yield facts
 
 
 def place_of(after: str | None, first: date) -> Place:
-    """Return where a page begins, 0 being the start; raises Problem for what was no `next`."""
+    """Return where a page begins, 0 being the start; raises Problem for what is no `next`."""
     if after in (None, "0"):
         return Place(first)
-    if found := _AFTER.fullmatch(after or ""):
+    if match := _AFTER.fullmatch(after or ""):
         with contextlib.suppress(ValueError):
-            return Place(date.fromisoformat(found[1]), int(found[2]))
-    raise Problem(422, "after 应为上一页的 next。", "after must be the `next` of the page before.")
+            return Place(date.fromisoformat(match[1]), int(match[2]))
+    raise wrong_cursor()
 
 
-def _first(plan: Plan, indicator: Indicator, period: int, days: tuple[date, date]) -> date:
-    """Return the first day from which a fact can count in a cell; in a level from any."""
-    return days[0] if indicator.basis == "level" else max(days[0], bounds(plan, period)[0])
-
-
-def _next(page: Sequence[asyncpg.Record], place: Place, limit: int) -> str | None:
-    """Return where the page after one begins, of which one row too many was read; None when there is none."""
-    if len(page) <= limit:
-        return None
-    last = page[limit - 1]["counted_on"]
-    passed = sum(row["counted_on"] == last for row in page[:limit])
+def _cursor(page: Sequence[asyncpg.Record], place: Place) -> str:
+    last = page[-1]["counted_on"]
+    passed = sum(row["counted_on"] == last for row in page)
     return f"{last}.{passed + (place.passed if last == place.day else 0)}"
 
 
 def _cell(
-    view: Snapshot, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], asked: Scope
-) -> tuple[Any, ...]:
-    """Return what the queries know a cell by."""
-    # Before the plan nothing counts, in levels neither (RULES E13).
-    lines = view.compiled.of_indicator[plan.id, indicator.id] if asked.as_of >= plan.period.first else ()
-    as_of = min(asked.as_of, plan.period.last)
-    return [line.number for line in lines], period, as_of, asked.known_at, *days, asked.district
+    view: Snapshot, plan: Plan, indicator: Indicator, period: int, days: tuple[date, date], scope: Scope
+) -> _CellDays:
+    # Before the plan nothing counts, in levels neither (RULES E13); in a level a fact of any day may.
+    lines = view.compiled.of_indicator[plan.id, indicator.id] if scope.as_of >= plan.period.first else ()
+    first = days[0] if indicator.basis == "level" else max(days[0], bounds(plan, period)[0])
+    as_of = min(scope.as_of, plan.period.last)
+    return _CellDays([line.number for line in lines], period, as_of, scope.known_at, first, days[1], scope.district)
 
 
-def _from(cell: tuple[Any, ...], place: Place) -> tuple[Any, ...]:
-    lines, period, as_of, known_at, _, last, district = cell
-    return lines, period, as_of, known_at, place.day, last, district, place.passed
+def _from(cell: _CellDays, place: Place) -> tuple[object, ...]:
+    return *cell._replace(first=place.day), place.passed
 
 
-async def _rows(view: Snapshot, cell: tuple[Any, ...], place: Place) -> AsyncIterator[list[Body]]:
+async def _batches(view: Snapshot, cell: _CellDays, place: Place) -> AsyncIterator[list[CountedFact]]:
     cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *_from(cell, place), None)
     while rows := await cursor.fetch(_CHUNK):
         yield [_fact(row) for row in rows]
 
 
-async def _once(page: Sequence[asyncpg.Record]) -> AsyncIterator[list[Body]]:
-    if page:
-        yield [_fact(row) for row in page]
+async def _batch(rows: Sequence[asyncpg.Record]) -> AsyncIterator[list[CountedFact]]:
+    if rows:
+        yield [_fact(row) for row in rows]
 
 
-def _fact(row: asyncpg.Record) -> Body:
+async def _holding(
+    held: contextlib.AsyncExitStack, batches: AsyncIterator[list[CountedFact]]
+) -> AsyncIterator[list[CountedFact]]:
+    """Yield batches and close the snapshot they come from after the last."""
+    async with held:
+        async for facts in batches:
+            yield facts
+
+
+def _fact(row: asyncpg.Record) -> CountedFact:
     return {
         "service": row["service"],
         "position": row["position"],
@@ -193,24 +250,10 @@ def _fact(row: asyncpg.Record) -> Body:
     }
 
 
-async def _json(
-    held: contextlib.AsyncExitStack, head: Body, rows: AsyncIterator[list[Body]], more: str | None
-) -> AsyncIterator[bytes]:
-    async with held:
-        yield orjson.dumps(head)[:-1] + b',"facts":['
-        between = b""
-        async for facts in rows:
-            yield between + orjson.dumps(facts)[1:-1]
-            between = b","
-        yield b'],"next":' + orjson.dumps(more) + b"}"
-
-
-async def _csv(held: contextlib.AsyncExitStack, rows: AsyncIterator[list[Body]]) -> AsyncIterator[bytes]:
-    async with held:
-        begun = False
-        async for facts in rows:
-            for part in csv_lines(facts, titled=not begun):
-                yield part
-            begun = True
-        if not begun:
-            yield b"\xef\xbb\xbf"
+async def _json(head: _Head, batches: AsyncIterator[list[CountedFact]], following: str | None) -> AsyncIterator[bytes]:
+    yield orjson.dumps(head)[:-1] + b',"facts":['
+    separator = b""
+    async for facts in batches:
+        yield separator + orjson.dumps(facts)[1:-1]
+        separator = b","
+    yield b'],"next":' + orjson.dumps(following) + b"}"

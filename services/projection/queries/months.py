@@ -4,30 +4,35 @@ from fractions import Fraction
 from typing import Final
 
 from fastapi import APIRouter, Response
+from typing_extensions import TypedDict
 
-from services.projection.assessment.assessment import (
-    Assessment,
-    AssessmentBasis,
-    Body,
-    MonthEnd,
-    number,
-    show_indicator,
-    show_pace,
-    show_standing,
+from services.projection.assessment.assessment import Assessment, AssessmentBasis, MonthEnd
+from services.projection.assessment.pace import IndicatorKind, Signal
+from services.projection.assessment.representation import (
+    AssessedAnswer,
+    CellPace,
+    CellState,
+    Day,
+    IndicatorSummary,
+    MonthName,
+    cell_pace,
+    cell_state,
+    indicator_summary,
+    number_or_none,
 )
-from services.projection.assessment.pace import IndicatorKind
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.lines import Line, LineShape, Part, UseRole
 from services.projection.counting.periods import month_number
-from services.projection.queries.cache import Conditional, Question, ResponseCache
+from services.projection.queries.cache import Conditional
+from services.projection.queries.context import Context, Question
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
     District,
-    FormAsked,
+    Form,
     IndicatorNamed,
     KnownAt,
-    PeriodAsked,
+    PeriodNamed,
     PlanNamed,
     indicator_of,
     period_of,
@@ -37,64 +42,93 @@ from shared.plan.model import Indicator
 
 _FILE: Final = "months.sql"
 _Counted = dict[tuple[int, int], int]  # (part, month) → what is first counted in it
+router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
+_MonthDays = TypedDict("_MonthDays", {"from": Day, "to": Day})
 
 
-def routes(answers: ResponseCache) -> APIRouter:
-    """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
+class CellMonth(_MonthDays):
+    """A month of a cell: `value` what is first counted in it (a level: its month-end), `cumulative` at its end.
 
-    @router.get(
-        "/{plan}/indicators/{indicator}/months",
-        summary="逐月走势 Month by month: value, cumulative, expected, signal",
-        description=(
-            "`value` 当月首次计入的(水平指标为月末值),`cumulative` 月末值,`expected` 月末应达值,"
-            "`signal_then` 按当月月末判断的信号,`signal` 现在显示的信号(曾为红、后来补上的为黄)。\n\n"
-            "`value`: what is first counted in the month (a level: its month-end); `cumulative`: at the month's end;"
-            " `expected`: what was due by then; `signal_then`: the signal on that day; `signal`: as it is shown now,"
-            " amber where it was red and was made up since."
-        ),
-        responses=RESPONSES,
-    )
-    async def get_months(
-        plan: PlanNamed,
-        indicator: IndicatorNamed,
-        period: PeriodAsked = None,
-        district: District = None,
-        as_of: AsOf = None,
-        known_at: KnownAt = None,
-        form: FormAsked = "json",
-    ) -> Response:
-        async def make(ground: AssessmentBasis, view: Snapshot) -> Body:
-            found = indicator_of(ground.plan, indicator)
-            standing = ground.assess(found, period_of(ground.plan, found, period, ground.scope.as_of), district)
-            return {
-                "indicator": show_indicator(ground.plan.indicators[indicator][0], found),
-                **show_standing(standing),
-                "pace": show_pace(ground, standing),
-                "months": await _months(ground, view, standing),
-            }
+    `signal_then` as it was on the last day, `signal` as it is shown now: amber where it was red and was made up since.
+    """
 
-        question = Question(("months", indicator, period or ""), plan, as_of, known_at, district, indicator)
-        return await answers.table(question, make, form, "months")
-
-    return router
+    month: MonthName
+    complete: bool
+    value: float | None
+    numerator: int
+    denominator: int | None
+    cumulative: float | None
+    expected: float | None
+    signal: Signal
+    signal_then: Signal
 
 
-async def _months(ground: AssessmentBasis, view: Snapshot, standing: Assessment) -> list[Body]:
-    kind = indicator_kind(standing.indicator)
-    ends = ground.months(standing)
+class MonthsTable(CellState):
+    """What this query adds to its scope."""
+
+    indicator: IndicatorSummary
+    pace: CellPace | None
+    months: list[CellMonth]
+
+
+class CellMonths(MonthsTable, AssessedAnswer):
+    """An indicator in one period, and each of its months that has begun."""
+
+
+@router.get(
+    "/{plan}/indicators/{indicator}/months",
+    summary="逐月走势 Month by month: value, cumulative, expected, signal",
+    description=(
+        "`value` 当月首次计入的(水平指标为月末值),`cumulative` 月末值,`expected` 月末应达值,"
+        "`signal_then` 按当月月末判断的信号,`signal` 现在显示的信号(曾为红、后来补上的为黄)。\n\n"
+        "`value`: what is first counted in the month (a level: its month-end); `cumulative`: at the month's end;"
+        " `expected`: what was due by then; `signal_then`: the signal on that day; `signal`: as it is shown now,"
+        " amber where it was red and was made up since."
+    ),
+    response_model=CellMonths,
+    responses=RESPONSES,
+)
+async def get_months(
+    context: Context,
+    plan: PlanNamed,
+    indicator: IndicatorNamed,
+    period: PeriodNamed = None,
+    district: District = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: Form = "json",
+) -> Response:
+    """Respond with the months of a cell."""
+
+    async def months(basis: AssessmentBasis, view: Snapshot) -> MonthsTable:
+        wanted = indicator_of(basis.plan, indicator)
+        assessment = basis.assess(wanted, period_of(basis.plan, wanted, period, basis.scope.as_of), district)
+        return {
+            "indicator": indicator_summary(basis.plan.indicators[indicator][0], wanted),
+            **cell_state(assessment),
+            "pace": cell_pace(basis, assessment),
+            "months": await _months(basis, view, assessment),
+        }
+
+    question = Question(("months", indicator, period or ""), plan, as_of, known_at, district, indicator)
+    return await context.respond_table(question, months, form, lambda table: table["months"])
+
+
+async def _months(basis: AssessmentBasis, view: Snapshot, assessment: Assessment) -> list[CellMonth]:
+    kind = indicator_kind(assessment.indicator)
+    ends = basis.months(assessment)
     counted: _Counted = {}
     if not kind.level and ends:
-        lines = ground.compiled.of_indicator[ground.plan.id, standing.indicator.id]
+        lines = basis.compiled.of_indicator[basis.plan.id, assessment.indicator.id]
         counted = (
-            await _counted(ground, view, standing)
+            await _counted(basis, view, assessment)
             if any(_may_move(line) for line in lines)
-            else _as_they_fall(standing, ends)
+            else _differences(assessment, ends)
         )
-    return [_month(standing.indicator, kind, end, counted) for end in ends]
+    return [_month(assessment.indicator, kind, end, counted) for end in ends]
 
 
-def _month(indicator: Indicator, kind: IndicatorKind, end: MonthEnd, counted: _Counted) -> Body:
+def _month(indicator: Indicator, kind: IndicatorKind, end: MonthEnd, counted: _Counted) -> CellMonth:
     month = month_number(end.first)
     numerator, denominator = (counted.get((part, month), 0) for part in Part)
     value: Fraction | None = Fraction(numerator)
@@ -107,43 +141,42 @@ def _month(indicator: Indicator, kind: IndicatorKind, end: MonthEnd, counted: _C
         "from": end.first.isoformat(),
         "to": end.last.isoformat(),
         "complete": end.whole,
-        "value": number(value),
+        "value": number_or_none(value),
         "numerator": numerator,
         "denominator": denominator if indicator.is_ratio else None,
-        "cumulative": number(end.worth.value),
-        "expected": number(end.expected),
+        "cumulative": number_or_none(end.worth.value),
+        "expected": number_or_none(end.expected),
         "signal": end.current_signal,
         "signal_then": end.signal,
     }
 
 
 def _may_move(line: Line) -> bool:
-    """Tell whether a fact of another month may take over: where what counts can end, or be replaced by a later one."""
+    """Return whether a fact of another month may take over: where facts can end or be replaced by later ones."""
     return line.shape not in (LineShape.ONCE, LineShape.EACH) or any(
         use.until is not None or use.role is UseRole.ENDS for use in line.uses
     )
 
 
-def _as_they_fall(standing: Assessment, ends: list[MonthEnd]) -> _Counted:
-    found: _Counted = {}
-    before = standing.cell.at(month_number(ends[0].first) - 1)
+def _differences(assessment: Assessment, ends: list[MonthEnd]) -> _Counted:
+    counted: _Counted = {}
+    before = assessment.cell.at(month_number(ends[0].first) - 1)
     for end in ends:
         month = month_number(end.first)
-        found[Part.NUM, month] = end.worth.numerator - before.numerator
-        found[Part.DEN, month] = end.worth.denominator - before.denominator
+        counted[Part.NUM, month] = end.worth.numerator - before.numerator
+        counted[Part.DEN, month] = end.worth.denominator - before.denominator
         before = end.worth
-    return found
+    return counted
 
 
-async def _counted(ground: AssessmentBasis, view: Snapshot, standing: Assessment) -> _Counted:
-    lines = ground.compiled.of_indicator[ground.plan.id, standing.indicator.id]
-    asked = ground.scope
+async def _counted(basis: AssessmentBasis, view: Snapshot, assessment: Assessment) -> _Counted:
+    lines = basis.compiled.of_indicator[basis.plan.id, assessment.indicator.id]
     rows = await view.connection.fetch(
         view.sql(_FILE)["counted"],
         [line.number for line in lines],
-        standing.period,
-        min(asked.as_of, ground.plan.period.last),
-        asked.known_at,
-        asked.district,
+        assessment.period,
+        min(basis.scope.as_of, basis.plan.period.last),
+        basis.scope.known_at,
+        basis.scope.district,
     )
     return {(row["part"], row["month"]): row["value"] for row in rows}

@@ -4,64 +4,90 @@ from collections import Counter
 from typing import Final
 
 from fastapi import APIRouter, Response
+from typing_extensions import TypedDict
 
-from services.projection.assessment.assessment import (
-    AssessmentBasis,
-    Body,
+from services.projection.assessment.assessment import AssessmentBasis
+from services.projection.assessment.pace import State, still_needed
+from services.projection.assessment.representation import (
+    AssessedAnswer,
+    CellState,
+    ForecastValue,
+    IndicatorSummary,
+    cell_state,
+    forecast_value,
+    indicator_summary,
     number,
-    show_forecast,
-    show_indicator,
-    show_standing,
+    number_or_none,
 )
-from services.projection.assessment.pace import still_needed
-from services.projection.queries.cache import Conditional, Question, ResponseCache
-from services.projection.queries.parameters import RESPONSES, AsOf, District, FormAsked, KnownAt, PlanNamed
-from services.projection.queries.snapshot import Snapshot
+from services.projection.queries.cache import Conditional
+from services.projection.queries.context import Context, Question, pure
+from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
 
-_STATES: Final = ("reached", "on-course", "short", "not-enough-data")
+_STATES: Final[tuple[State, ...]] = ("reached", "on-course", "short", "not-enough-data")
+router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
 
-def routes(answers: ResponseCache) -> APIRouter:
-    """Return the route."""
-    router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
+class IndicatorOutlook(IndicatorSummary, CellState):
+    """An indicator in the running period, and where it goes."""
 
-    async def make(ground: AssessmentBasis, _view: Snapshot) -> Body:
-        rows, states = [], Counter[str]()
-        for measure, standing in ground.all_running(ground.scope.district):
-            forecast = ground.forecast(standing)
-            goal, value = standing.goal, standing.worth.value
-            needed = still_needed(goal, value, standing.course, standing.day) if goal else None
-            if goal is not None and forecast.state is not None:
-                states[forecast.state] += 1
-            rows.append(
-                {
-                    **show_indicator(measure, standing.indicator),
-                    **show_standing(standing),
-                    "months_left": number(standing.course.months_left(standing.day)),
-                    "needed_per_month": number(needed),
-                    "forecast": show_forecast(forecast),
-                }
-            )
-        return {"states": {state: states[state] for state in _STATES}, "indicators": rows}
+    months_left: float
+    needed_per_month: float | None
+    forecast: ForecastValue
 
-    @router.get(
-        "/{plan}/outlook",
-        summary="照此下去会怎样 What would happen at this pace",
-        description=(
-            "各指标当期期末的预测、区间、何时达到、每月还需多少;方法见 docs/pace.md。"
-            "没有目标的也有预测,`state` 为空。\n\n"
-            "Every indicator's forecast for the end of the running period, its range, when the target is reached and"
-            " what is still needed a month; how: docs/pace.md. Without a target there is a forecast, but no `state`."
-        ),
-        responses=RESPONSES,
-    )
-    async def get_outlook(
-        plan: PlanNamed,
-        as_of: AsOf = None,
-        known_at: KnownAt = None,
-        district: District = None,
-        form: FormAsked = "json",
-    ) -> Response:
-        return await answers.table(Question(("outlook",), plan, as_of, known_at, district), make, form, "indicators")
 
-    return router
+class OutlookTable(TypedDict):
+    """What this query adds to its scope."""
+
+    states: dict[State, int]
+    indicators: list[IndicatorOutlook]
+
+
+class PlanOutlook(OutlookTable, AssessedAnswer):
+    """The outlook of every indicator of a plan, and how many targets there are of each state."""
+
+
+def outlook(basis: AssessmentBasis) -> OutlookTable:
+    """Return the outlook of every indicator."""
+    rows: list[IndicatorOutlook] = []
+    states = Counter[State]()
+    for measure, assessment in basis.all_running(basis.scope.district):
+        forecast = basis.forecast(assessment)
+        goal, value = assessment.goal, assessment.worth.value
+        needed = still_needed(goal, value, assessment.course, assessment.day) if goal else None
+        if goal is not None and forecast.state is not None:
+            states[forecast.state] += 1
+        rows.append(
+            {
+                **indicator_summary(measure, assessment.indicator),
+                **cell_state(assessment),
+                "months_left": number(assessment.course.months_left(assessment.day)),
+                "needed_per_month": number_or_none(needed),
+                "forecast": forecast_value(forecast),
+            }
+        )
+    return {"states": {state: states[state] for state in _STATES}, "indicators": rows}
+
+
+@router.get(
+    "/{plan}/outlook",
+    summary="照此下去会怎样 What would happen at this pace",
+    description=(
+        "各指标当期期末的预测、区间、何时达到、每月还需多少;方法见 docs/pace.md。"
+        "没有目标的也有预测,`state` 为空。\n\n"
+        "Every indicator's forecast for the end of the running period, its range, when the target is reached and"
+        " what is still needed a month; how: docs/pace.md. Without a target there is a forecast, but no `state`."
+    ),
+    response_model=PlanOutlook,
+    responses=RESPONSES,
+)
+async def get_outlook(
+    context: Context,
+    plan: PlanNamed,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    district: District = None,
+    form: Form = "json",
+) -> Response:
+    """Respond with the outlook of a plan."""
+    question = Question(("outlook",), plan, as_of, known_at, district)
+    return await context.respond_table(question, pure(outlook), form, lambda table: table["indicators"])

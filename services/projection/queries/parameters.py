@@ -1,8 +1,9 @@
-"""Decides what may be asked of the numbers, what is meant by what is left out, and what a wrong question is told."""
+"""Query parameters: their types and descriptions, their defaults, and the problem that a wrong one is answered with."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from fastapi import Path, Query
 
@@ -23,14 +24,14 @@ KnownAt = Annotated[
     Query(description="时刻 the instant, RFC 3339; now when left out", examples=["2025-07-01T09:00:00+08:00"]),
 ]
 District = Annotated[str | None, Query(description="区划代码 a district's code; the whole when left out")]
-PeriodAsked = Annotated[
+PeriodNamed = Annotated[
     str | None, Query(alias="period", description="年份或 plan a year, or plan; the running one when left out")
 ]
-MonthAsked = Annotated[str | None, Query(alias="month", description="月份 a month, YYYY-MM")]
-FormAsked = Annotated[
+MonthNamed = Annotated[str | None, Query(alias="month", description="月份 a month, YYYY-MM")]
+Form = Annotated[
     Literal["json", "csv"], Query(alias="format", description="csv 供电子表格打开 for a spreadsheet; json for programs")
 ]
-AfterPlace = Annotated[str | None, Query(description="上一页的 next the page before's `next`")]
+AfterCursor = Annotated[str | None, Query(description="上一页的 next the page before's `next`")]
 AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
 NAMED: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "没有这个计划或指标 No such plan or indicator"},
@@ -39,38 +40,61 @@ NAMED: Final[dict[int | str, dict[str, Any]]] = {
     ),
 }
 RESPONSES: Final = NAMED | {422: {"description": "参数不正确 A parameter is wrong"}}
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+Row = TypeVar("Row")
+
+
+class Page(NamedTuple, Generic[Row]):
+    """Rows of a page, and the cursor after which the next one begins; None on the last."""
+
+    rows: Sequence[Row]
+    next: str | None
+
+
+def page_of(rows: Sequence[Row], limit: int, cursor: Callable[[Sequence[Row]], object]) -> Page[Row]:
+    """Return a page of rows of which one more than the limit was read, where there is one."""
+    page = rows[:limit]
+    return Page(page, str(cursor(page)) if len(rows) > limit else None)
+
+
+def wrong_cursor() -> Problem:
+    """Return the problem of an `after` that is no `next` of another page."""
+    return Problem(422, "after 应为上一页的 next。", "after must be the `next` of the page before.")
+
+
+def parse_day(name: str, text: str) -> date:
+    """Return the day that a parameter names as YYYY-MM-DD and in no other form; raises Problem."""
+    if _DAY.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass
+    raise Problem(422, f"{name} 应为日期 YYYY-MM-DD。", f"{name} must be a date YYYY-MM-DD.")
 
 
 def plan_of(compiled: CompiledPlans, plan: str) -> Plan:
     """Return a plan by its id."""
-    found = compiled.plans.get(plan)
-    if found is None:
+    if plan not in compiled.plans:
         raise Problem(404, "没有这个计划。", "There is no such plan.")
-    return found
+    return compiled.plans[plan]
 
 
 def indicator_of(plan: Plan, indicator: str) -> Indicator:
     """Return an indicator by its id."""
-    found = plan.indicators.get(indicator)
-    if found is None:
+    if indicator not in plan.indicators:
         raise Problem(404, "该计划没有这个指标。", "This plan has no such indicator.")
-    return found[1]
+    return plan.indicators[indicator][1]
 
 
 def today(now: datetime) -> date:
-    """Return the day that is meant when none is named (RULES E19)."""
+    """Return the day that an absent `as_of` stands for (RULES E19)."""
     return now.astimezone(SHANGHAI).date()
 
 
 def scope_of(plan: Plan, as_of: str | None, known_at: str | None, district: str | None, now: datetime) -> Scope:
-    """Read the day, the instant and the district; raises Problem."""
-    day = today(now)
-    if as_of is not None:
-        try:
-            day = datetime.strptime(as_of, "%Y-%m-%d").replace(tzinfo=UTC).date()
-        except ValueError:
-            raise Problem(422, "as_of 应为日期 YYYY-MM-DD。", "as_of must be a date YYYY-MM-DD.") from None
+    """Return the scope that the parameters name; raises Problem."""
+    day = today(now) if as_of is None else parse_day("as_of", as_of)
     instant = now
     if known_at is not None:
         # In a query a bare + means a space.
@@ -86,7 +110,7 @@ def scope_of(plan: Plan, as_of: str | None, known_at: str | None, district: str 
 
 
 def period_of(plan: Plan, indicator: Indicator, period: str | None, as_of: date) -> int:
-    """Return the period asked for; left out: the one that runs on the day, else the last one."""
+    """Return the period that the parameter names; by default the one that runs on the day, else the last."""
     if indicator.basis != "annual":
         if period not in (None, "plan"):
             raise Problem(422, "该指标的 period 只有 plan。", "This indicator's only period is plan.")
@@ -103,12 +127,12 @@ def days_of(indicator: Indicator, month: str | None) -> tuple[date, date]:
     """Return the days of a month; levels have no months (RULES E26)."""
     if month is None:
         return date.min, date.max
-    found = _MONTH.fullmatch(month)
-    if found is None:
+    match = _MONTH.fullmatch(month)
+    if match is None:
         raise Problem(422, "month 应为 YYYY-MM。", "month must be YYYY-MM.")
     if indicator.basis == "level":
         raise Problem(422, "水平指标没有月份。", "A level has no months.")
-    year, number = int(found[1]), int(found[2])
+    year, number = int(match[1]), int(match[2])
     if year == 0:
         raise Problem(422, "month 应为 YYYY-MM。", "month must be YYYY-MM.")
     first = date(year, number, 1)

@@ -1,59 +1,81 @@
 """Which plans are counted, and what each says, with every clause."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import orjson
 from fastapi import APIRouter, Response
+from typing_extensions import TypedDict
 
+from services.projection.assessment.representation import BilingualText, Day, DistrictCode, bilingual
+from services.projection.queries.context import Context
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
-from services.projection.queries.snapshot import SnapshotReader
 from shared.plan.model import Plan
 
-
-def routes(reader: SnapshotReader) -> APIRouter:
-    """Return the routes."""
-    router = APIRouter(prefix="/v1/plans", tags=["plans"])
-
-    @router.get(
-        "",
-        summary="正在统计的计划 The plans that are counted",
-        description="各计划的编号、名称、期间和区划。\n\nEach plan's id, title, period and districts.",
-        responses={503: NAMED[503]},
-    )
-    async def get_plans() -> Response:
-        async with reader.view() as view:
-            return _json({"plans": [_summary(plan) for plan in view.compiled.plans.values()]})
-
-    @router.get(
-        "/{plan}",
-        summary="计划全文及条文 A plan as its file says it, with every clause",
-        description=(
-            "系列、举措(含条文与责任单位)、指标、目标和计数规则。\n\n"
-            "Series, measures with their clauses and lead units, indicators, targets and what counts."
-        ),
-        responses=NAMED,
-    )
-    async def get_plan(plan: PlanNamed) -> Response:
-        async with reader.view() as view:
-            return _json(plan_of(view.compiled, plan).model_dump(mode="json", by_alias=True))
-
-    return router
+router = APIRouter(prefix="/v1/plans", tags=["plans"])
+_PlanDays = TypedDict("_PlanDays", {"from": Day, "to": Day})
 
 
-def _summary(plan: Plan) -> Mapping[str, Any]:
+class DistrictName(TypedDict):
+    """A district of a plan; `city`: the city's own bodies."""
+
+    code: DistrictCode
+    name: BilingualText
+    city: bool
+
+
+class PlanSummary(_PlanDays):
+    """A plan that is counted."""
+
+    id: str
+    title: BilingualText
+    document_no: str
+    districts: list[DistrictName]
+
+
+class PlanList(TypedDict):
+    """The plans that are counted."""
+
+    plans: list[PlanSummary]
+
+
+@router.get(
+    "",
+    summary="正在统计的计划 The plans that are counted",
+    description="各计划的编号、名称、期间和区划。\n\nEach plan's id, title, period and districts.",
+    response_model=PlanList,
+    responses={503: NAMED[503]},
+)
+async def get_plans(context: Context) -> Response:
+    """Respond with a summary of every plan."""
+    async with context.reader.view() as view:
+        plans: PlanList = {"plans": [_summary(plan) for plan in view.compiled.plans.values()]}
+    return Response(orjson.dumps(plans), media_type="application/json")
+
+
+@router.get(
+    "/{plan}",
+    summary="计划全文及条文 A plan as its file says it, with every clause",
+    description=(
+        "系列、举措(含条文与责任单位)、指标、目标和计数规则。\n\n"
+        "Series, measures with their clauses and lead units, indicators, targets and what counts."
+    ),
+    response_model=Plan,
+    responses=NAMED,
+)
+async def get_plan(plan: PlanNamed, context: Context) -> Response:
+    """Respond with the whole plan."""
+    async with context.reader.view() as view:
+        document = plan_of(view.compiled, plan).model_dump(mode="json", by_alias=True)
+    return Response(orjson.dumps(document), media_type="application/json")
+
+
+def _summary(plan: Plan) -> PlanSummary:
     return {
         "id": plan.id,
-        "title": plan.title.model_dump(),
+        "title": bilingual(plan.title),
         "document_no": plan.document_no,
         "from": plan.period.first.isoformat(),
         "to": plan.period.last.isoformat(),
         "districts": [
-            {"code": district.code, "name": district.name.model_dump(), "city": district.city}
+            {"code": district.code, "name": bilingual(district.name), "city": district.city}
             for district in plan.districts
         ],
     }
-
-
-def _json(body: Mapping[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")

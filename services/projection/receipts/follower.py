@@ -1,4 +1,7 @@
-"""Decides which receipt of a report is kept: its latest decision, else the last answer that decided nothing."""
+"""Follows the receipts topics and stores for each report the receipt in force.
+
+In force is the latest decision, else the last receipt that decided nothing.
+"""
 
 import asyncio
 import math
@@ -6,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any, Final
 
 import aiokafka
@@ -17,13 +19,22 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.projection.counting import writers
 from services.projection.counting.log_reader import retry_forever
+from services.projection.receipts.store import (
+    ReceiptRow,
+    ReportKey,
+    StoredReceipt,
+    TallyKey,
+    TallyRow,
+    known_receipts,
+    move_offset,
+    store_receipts,
+)
+from services.projection.receipts.store import offsets as offsets_of
 from shared.contract.events import SHANGHAI, parse_instant
 from shared.kafka.clients import Broker
-from shared.log.event_store import read_queries
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 
-_SQL: Final = read_queries("services.projection.receipts", "store.sql")
 _LOCK: Final = 0x5C111_0004
 _WAIT_MS: Final = 500
 _MOST: Final = 2000
@@ -32,45 +43,33 @@ _LOOK_AGAIN: Final = 10.0
 _GOOD_FOR: Final = 15.0  # seconds that a step may take at most
 _log = structlog.get_logger()
 
-Key = tuple[str, str]  # service, and source and id
-Tally = tuple[str, date, str, str, str]  # district, day, type, status, code
-
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is known of a report, as far as a later answer is compared with it."""
+class ReceivedReceipt:
+    """A receipt as it was read from a topic."""
 
-    tally: Tally
-    bound: bool
-    decided_at: datetime
+    row: ReceiptRow
 
+    @property
+    def key(self) -> ReportKey:
+        """The report that it answers."""
+        return ReportKey(self.row.service, self.row.key)
 
-@dataclass(frozen=True, slots=True)
-class Heard(Kept):
-    """A receipt as it was heard."""
+    @property
+    def stored(self) -> StoredReceipt:
+        """What later receipts are compared with."""
+        row = self.row
+        tally = TallyKey(row.district, row.day, row.type, row.status, row.code)
+        return StoredReceipt(tally, row.bound, row.decided_at)
 
-    key: Key
-    source: str | None
-    id: str | None
-    received_at: datetime
-    body: str
-
-    def replaces(self, kept: Kept | None) -> bool:
-        """Tell whether it takes the place of what is kept; topics repeat, and only a decision displaces one."""
-        if kept is None or self.bound != kept.bound:
-            return kept is None or self.bound
-        return self.decided_at >= kept.decided_at
-
-    def row(self) -> tuple[object, ...]:
-        """Return its columns in the order of the query `keep`."""
-        district, day, type_, status, code = self.tally
-        return (
-            *self.key, self.source, self.id, district, day, type_, status, code, self.bound, self.received_at,
-            self.decided_at, self.body,
-        )  # fmt: skip
+    def replaces(self, current: StoredReceipt | None) -> bool:
+        """Return whether it takes the place of the current one; topics repeat, and only a decision replaces one."""
+        if current is None or self.row.bound != current.bound:
+            return current is None or self.row.bound
+        return self.row.decided_at >= current.decided_at
 
 
-def read(message_key: bytes | None, value: bytes | None, place: str) -> Heard | None:
+def read(message_key: bytes | None, value: bytes | None, place: str) -> ReceivedReceipt | None:
     """Return the receipt in a message; None for what repeats a first one (RULES A6) and for what is no receipt."""
     try:
         receipt: dict[str, Any] = orjson.loads(value or b"")
@@ -82,38 +81,58 @@ def read(message_key: bytes | None, value: bytes | None, place: str) -> Heard | 
         if received_at is None or decided_at is None:
             return None
         reasons = receipt["reasons"]
-        tally = (
-            str(receipt["district"]),
-            received_at.astimezone(SHANGHAI).date(),
-            str(receipt.get("type") or ""),
-            str(receipt["status"]),
-            str(reasons[0]["code"]) if reasons else "",
+        return ReceivedReceipt(
+            ReceiptRow(
+                service=str(receipt["service"]),
+                key=plain,
+                source=source,
+                id=id_,
+                district=str(receipt["district"]),
+                day=received_at.astimezone(SHANGHAI).date(),
+                type=str(receipt.get("type") or ""),
+                status=str(receipt["status"]),
+                code=str(reasons[0]["code"]) if reasons else "",
+                # The relay sends what decides nothing under another key (decision 15).
+                bound=(message_key or b"").decode(errors="replace") == plain,
+                received_at=received_at,
+                decided_at=decided_at,
+                body=orjson.dumps(receipt).decode(),
+            )
         )
-        # The relay keeps what decides nothing under another key (decision 15).
-        bound = (message_key or b"").decode(errors="replace") == plain
-        key = (str(receipt["service"]), plain)
-        return Heard(tally, bound, decided_at, key, source, id_, received_at, orjson.dumps(receipt).decode())
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, IndexError):
         return None
 
 
-def fold(heard: Iterable[Heard], known: Mapping[Key, Kept]) -> tuple[list[Heard], Counter[Tally]]:
-    """Return what is to be kept of some receipts, and how the counts change by it."""
-    latest: dict[Key, Kept] = dict(known)
-    changed: dict[Key, Heard] = {}
-    for one in heard:
-        if one.replaces(latest.get(one.key)):
-            latest[one.key] = changed[one.key] = one
-    counts: Counter[Tally] = Counter()
-    for key, one in changed.items():
-        counts[one.tally] += 1
+def fold(
+    received: Iterable[ReceivedReceipt], known: Mapping[ReportKey, StoredReceipt]
+) -> tuple[list[ReceivedReceipt], Counter[TallyKey]]:
+    """Return which of some receipts are to be stored, and how the counts change by it."""
+    latest = dict(known)
+    changed: dict[ReportKey, ReceivedReceipt] = {}
+    for receipt in received:
+        if receipt.replaces(latest.get(receipt.key)):
+            changed[receipt.key] = receipt
+            latest[receipt.key] = receipt.stored
+    counts: Counter[TallyKey] = Counter()
+    for key, receipt in changed.items():
+        counts[receipt.stored.tally] += 1
         if key in known:
             counts[known[key].tally] -= 1
     return list(changed.values()), counts
 
 
+async def store(connection: asyncpg.Connection, received: Sequence[ReceivedReceipt]) -> None:
+    """Store what is new in some receipts, and their counts."""
+    keys = sorted({receipt.key for receipt in received})
+    if not keys:
+        return
+    changed, counts = fold(received, await known_receipts(connection, keys))
+    tallies = [TallyRow(*tally, number) for tally, number in counts.items() if number]
+    await store_receipts(connection, [receipt.row for receipt in changed], tallies)
+
+
 class ReceiptFollower:
-    """Reads what districts are told, and keeps it with the offsets in one transaction a batch."""
+    """Reads the receipts topics of districts; receipts and offsets are stored in one transaction a batch."""
 
     def __init__(self, dsn: str, broker: Broker, districts: Sequence[str], health: Health) -> None:
         self._dsn = dsn
@@ -157,7 +176,7 @@ class ReceiptFollower:
                 problem = f"missing topics: {', '.join(missing)}" if missing else None
                 self._health.report(_PART, problem, _GOOD_FOR)
                 topics = [topic for topic in self._topics if topic in there]
-                offsets = await self._offsets(connection, topics)
+                offsets = await offsets_of(connection, topics)
                 partitions = {topic: aiokafka.TopicPartition(topic, 0) for topic in topics}
                 consumer.assign(list(partitions.values()))
                 for topic, partition in partitions.items():
@@ -170,10 +189,6 @@ class ReceiptFollower:
                     self._health.report(_PART, problem, _GOOD_FOR)
             finally:
                 await consumer.stop()
-
-    async def _offsets(self, connection: asyncpg.Connection, topics: Sequence[str]) -> dict[str, int]:
-        await connection.execute(_SQL["begin_checkpoints"], topics)
-        return {row["topic"]: row["next_offset"] for row in await connection.fetch(_SQL["checkpoints"], topics)}
 
     async def _step(
         self, consumer: aiokafka.AIOKafkaConsumer, connection: asyncpg.Connection, offsets: dict[str, int]
@@ -189,35 +204,17 @@ class ReceiptFollower:
         if not records:
             await connection.execute("select 1")  # an idle connection does not tell that it is broken
             return
-        heard, moved = [], {}
+        received: list[ReceivedReceipt] = []
+        moved: dict[str, int] = {}
         for partition, messages in records.items():
             for message in messages:
                 place = f"@{partition.topic}/{message.offset}"
-                if (one := read(message.key, message.value, place)) is not None:
-                    heard.append(one)
+                if (receipt := read(message.key, message.value, place)) is not None:
+                    received.append(receipt)
             moved[partition.topic] = messages[-1].offset + 1
         async with connection.transaction():
-            await keep(connection, heard)
+            await store(connection, received)
             for topic, offset in moved.items():
-                if await connection.execute(_SQL["move_checkpoint"], topic, offsets[topic], offset) != "UPDATE 1":
+                if not await move_offset(connection, topic, offsets[topic], offset):
                     raise writers.OtherWriter(topic)
         offsets.update(moved)
-
-
-async def keep(connection: asyncpg.Connection, heard: Sequence[Heard]) -> None:
-    """Keep what is new in some receipts, and their counts."""
-    keys = sorted({one.key for one in heard})
-    if not keys:
-        return
-    rows = await connection.fetch(_SQL["known"], [key[0] for key in keys], [key[1] for key in keys])
-    known = {
-        (row["service"], row["key"]): Kept(
-            (row["district"], row["day"], row["type"], row["status"], row["code"]), row["bound"], row["decided_at"]
-        )
-        for row in rows
-    }
-    changed, counts = fold(heard, known)
-    if changed:
-        await connection.execute(_SQL["keep"], *map(list, zip(*(one.row() for one in changed), strict=True)))
-    if moves := sorted((*tally, number) for tally, number in counts.items() if number):
-        await connection.execute(_SQL["tally"], *map(list, zip(*moves, strict=True)))

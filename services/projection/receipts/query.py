@@ -1,34 +1,120 @@
-"""What became of a district's reports: how many a day, a type and an answer, which ones, why, and what to do."""
+"""What became of a district's reports: how many a day, a type and a status, which ones, why, and what to do."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final
+from datetime import date
+from typing import Annotated, Any, Final, Literal, NotRequired, get_args
 
 import asyncpg
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
+from typing_extensions import TypedDict
 
-from services.projection.queries.parameters import RESPONSES
-from services.projection.queries.snapshot import SnapshotReader
+from services.projection.assessment.representation import BilingualText, Day, DistrictCode, Instant
+from services.projection.queries.context import Context
+from services.projection.queries.parameters import RESPONSES, AfterCursor, page_of, parse_day, wrong_cursor
+from services.projection.receipts.store import ReceiptFilter, counts, page
 from shared.contract.remedies import remedy_of
 from shared.http.access import caller_of
 from shared.http.problems import Problem
-from shared.log.event_store import read_queries
 
-_SQL: Final = read_queries("services.projection.receipts", "store.sql")
-_STATUSES: Final = ("accepted", "waiting", "refused", "invalid", "misdirected", "duplicate")
-_LAST: Final = 2**63 - 1
+Status = Literal["accepted", "waiting", "refused", "invalid", "misdirected", "duplicate"]
+_STATUSES: Final[tuple[str, ...]] = get_args(Status)
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
-Body = dict[str, Any]
+router = APIRouter(prefix="/v1/districts", tags=["receipts"])
 
 
-def counted(rows: Iterable[Mapping[str, Any] | asyncpg.Record]) -> Body:
-    """Return the counts by day, type, status and code, each the largest or latest first."""
-    days: dict[date, Counter[str]] = {}
-    types: dict[str, Counter[str]] = {}
-    statuses: Counter[str] = Counter()
+class DayCounts(TypedDict):
+    """The receipts of a day by status."""
+
+    day: Day
+    statuses: dict[Status, int]
+
+
+class TypeCounts(TypedDict):
+    """The receipts of a type of report by status; null where the report had none."""
+
+    type: str | None
+    statuses: dict[Status, int]
+
+
+class ReasonCount(TypedDict):
+    """How many receipts have a code as their first reason, and what to do about it."""
+
+    code: str
+    reports: int
+    fix: BilingualText | None
+
+
+class ReceiptCounts(TypedDict):
+    """Counts of all receipts that are asked for, the largest or latest first."""
+
+    statuses: dict[Status, int]
+    days: list[DayCounts]
+    types: list[TypeCounts]
+    reasons: list[ReasonCount]
+
+
+class ReceiptReason(BilingualText):
+    """A rule that was broken, and where."""
+
+    code: str
+    pointer: NotRequired[str]
+
+
+class ReasonWithRemedy(ReceiptReason):
+    """A reason, and what to do about it."""
+
+    fix: BilingualText | None
+
+
+class ReceiptFields(TypedDict):
+    """A receipt but for its reasons (VOCABULARY 2)."""
+
+    source: NotRequired[str]
+    id: NotRequired[str]
+    type: NotRequired[str]
+    subject: NotRequired[str]
+    district: DistrictCode
+    service: str
+    status: Status
+    flags: list[str]
+    received_at: Instant
+    decided_at: Instant
+    position: NotRequired[int]
+    stream: NotRequired[str]
+    version: NotRequired[int]
+    waits_for: NotRequired[str]
+    corrected_by: NotRequired[str]
+
+
+class Receipt(ReceiptFields):
+    """The receipt of a report."""
+
+    reasons: list[ReceiptReason]
+
+
+class ReceiptWithRemedies(ReceiptFields):
+    """The receipt of a report, with what to do about each of its reasons."""
+
+    reasons: list[ReasonWithRemedy]
+
+
+class DistrictReceipts(TypedDict):
+    """The receipts of a district, the latest first, and counts of all."""
+
+    district: DistrictCode
+    counts: ReceiptCounts
+    receipts: list[ReceiptWithRemedies]
+    next: str | None
+
+
+def counts_of(rows: Iterable[Mapping[str, Any] | asyncpg.Record]) -> ReceiptCounts:
+    """Return rows of day, type, status, code and number added up by each."""
+    days: dict[date, Counter[Status]] = {}
+    types: dict[str, Counter[Status]] = {}
+    statuses: Counter[Status] = Counter()
     codes: Counter[str] = Counter()
     for row in rows:
         number = row["reports"]
@@ -44,78 +130,65 @@ def counted(rows: Iterable[Mapping[str, Any] | asyncpg.Record]) -> Body:
             {"type": name or None, "statuses": dict(types[name])}
             for name in sorted(types, key=lambda name: (-types[name].total(), name))
         ],
-        "reasons": [{"code": code, "reports": number, "fix": remedy_of(code)} for code, number in codes.most_common()],
+        "reasons": [{"code": code, "reports": number, "fix": _remedy(code)} for code, number in codes.most_common()],
     }
 
 
-def shown(body: str) -> Body:
-    """Return a receipt with the fix beside each of its reasons."""
-    receipt: Body = orjson.loads(body)
-    return receipt | {"reasons": [reason | {"fix": remedy_of(reason["code"])} for reason in receipt["reasons"]]}
+def with_remedies(body: str) -> ReceiptWithRemedies:
+    """Decode a receipt and add to each of its reasons what to do about it."""
+    receipt: Receipt = orjson.loads(body)
+    reasons: list[ReasonWithRemedy] = [{**reason, "fix": _remedy(reason["code"])} for reason in receipt["reasons"]]
+    result: ReceiptWithRemedies = {**receipt, "reasons": reasons}
+    return result
 
 
-def routes(reader: SnapshotReader) -> APIRouter:
-    """Return the route that answers for the reports of one district."""
-    router = APIRouter(prefix="/v1/districts", tags=["receipts"])
-
-    @router.get(
-        "/{district}/receipts",
-        summary="各报告的结果 What became of the reports of a district",
-        description=(
-            "按日、类型、结果、原因计数,并由新到旧列出回执,每条原因附处理办法。翻页:把 `next` 作为 `after` 再查。\n\n"
-            "Counts by day, type, status and reason, and the receipts themselves, the latest first, with what to do"
-            " about each reason. Next page: ask again with `after` = `next`."
-        ),
-        responses=RESPONSES | {404: {"description": "没有这个区划代码 No such district"}},
-    )
-    async def get_district_receipts(
-        request: Request,
-        district: Annotated[str, Path(description="区划代码 the district's code")],
-        status: Annotated[str | None, Query(description=f"结果 one of {', '.join(_STATUSES)}")] = None,
-        type: Annotated[str | None, Query(description="报告类型 the type of the report, in full")] = None,
-        code: Annotated[str | None, Query(description="原因代码 the code of the first reason")] = None,
-        day: Annotated[str | None, Query(description="收到之日 received on, YYYY-MM-DD, Asia/Shanghai")] = None,
-        after: Annotated[str | None, Query(description="上一页的 next the page before's `next`")] = None,
-        limit: Annotated[int, Query(ge=1, le=500, description="每页几份 how many a page")] = 50,
-    ) -> Response:
-        caller_of(request).must_cover(f"/districts/{district}/*")  # of a key for one system of it this is too much
-        if status is not None and status not in _STATUSES:
-            raise Problem(422, "status 不是回执的结果。", "status is no status of a receipt.")
-        if after is not None and not _CURSOR.fullmatch(after):
-            raise Problem(422, "after 应为上一页的 next。", "after must be the next of the page before.")
-        asked = (_known(district), _day(day), _text(type), status, _text(code))
-        async with reader.view() as view:
-            if district not in {code for plan in view.compiled.plans.values() for code in plan.district_codes}:
-                raise Problem(404, "没有这个区划代码。", "There is no such district.")
-            counts = counted(await view.connection.fetch(_SQL["counts"], *asked))
-            rows = await view.connection.fetch(_SQL["page"], *asked, int(after) if after else _LAST, limit + 1)
-        answer = {"district": district, "counts": counts, "receipts": [shown(row["body"]) for row in rows[:limit]]}
-        following = str(rows[limit - 1]["number"]) if len(rows) > limit else None
-        return Response(orjson.dumps(answer | {"next": following}), media_type="application/json")
-
-    return router
+def _remedy(code: str) -> BilingualText | None:
+    remedy = remedy_of(code)
+    return None if remedy is None else {"zh": remedy["zh"], "en": remedy["en"]}
 
 
-def _known(district: str) -> str:
-    return _text(district) or ""
-
-
-def _text(given: str | None) -> str | None:
-    if given is not None and "\x00" in given:
-        raise Problem(422, "参数中含有不可用的字符。", "A parameter holds a character that cannot be.")
-    return given
-
-
-def _day(given: str | None) -> date | None:
-    if given is None:
-        return None
-    try:
-        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC).date()
-    except ValueError:
-        raise Problem(422, "day 应为日期 YYYY-MM-DD。", "day must be a date YYYY-MM-DD.") from None
-
-
-async def heard(connection: asyncpg.Connection | asyncpg.pool.PoolConnectionProxy) -> int:
-    """Return a number that grows with every receipt that was heard."""
-    number: int = await connection.fetchval(_SQL["heard"])
-    return number
+@router.get(
+    "/{district}/receipts",
+    summary="各报告的结果 What became of the reports of a district",
+    description=(
+        "按日、类型、结果、原因计数,并由新到旧列出回执,每条原因附处理办法。翻页:把 `next` 作为 `after` 再查。\n\n"
+        "Counts by day, type, status and reason, and the receipts themselves, the latest first, with what to do"
+        " about each reason. Next page: ask again with `after` = `next`."
+    ),
+    response_model=DistrictReceipts,
+    responses=RESPONSES | {404: {"description": "没有这个区划代码 No such district"}},
+)
+async def get_district_receipts(
+    request: Request,
+    context: Context,
+    district: Annotated[str, Path(description="区划代码 the district's code")],
+    status: Annotated[str | None, Query(description=f"结果 one of {', '.join(_STATUSES)}")] = None,
+    type: Annotated[str | None, Query(description="报告类型 the type of the report, in full")] = None,
+    code: Annotated[str | None, Query(description="原因代码 the code of the first reason")] = None,
+    day: Annotated[str | None, Query(description="收到之日 received on, YYYY-MM-DD, Asia/Shanghai")] = None,
+    after: AfterCursor = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="每页几份 how many a page")] = 50,
+) -> Response:
+    """Respond with a page of a district's receipts."""
+    caller_of(request).must_cover(f"/districts/{district}/*")  # a key for one system of the district is not enough
+    if status is not None and status not in _STATUSES:
+        raise Problem(422, "status 不是回执的结果。", "status is no status of a receipt.")
+    if after is not None and not _CURSOR.fullmatch(after):
+        raise wrong_cursor()
+    for text in (district, type, code):
+        if text is not None and "\x00" in text:
+            raise Problem(422, "参数中含有不可用的字符。", "A parameter holds a character that cannot be.")
+    wanted = ReceiptFilter(district, None if day is None else parse_day("day", day), type, status, code)
+    async with context.reader.view() as view:
+        if district not in {code for plan in view.compiled.plans.values() for code in plan.district_codes}:
+            raise Problem(404, "没有这个区划代码。", "There is no such district.")
+        tallies = counts_of(await counts(view.connection, wanted))
+        rows = await page(view.connection, wanted, int(after) if after else None, limit + 1)
+    current = page_of(rows, limit, lambda rows: rows[-1]["number"])
+    answer: DistrictReceipts = {
+        "district": district,
+        "counts": tallies,
+        "receipts": [with_remedies(row["body"]) for row in current.rows],
+        "next": current.next,
+    }
+    return Response(orjson.dumps(answer), media_type="application/json")

@@ -1,6 +1,3 @@
--- name: lock
-select pg_try_advisory_lock($1)
-
 -- name: begin_checkpoints
 insert into receipt_checkpoint select topic, 0 from unnest($1::text[]) topic on conflict do nothing
 
@@ -16,6 +13,7 @@ select service, key, district, day, type, status, code, bound, decided_at from r
 join unnest($1::text[], $2::text[]) asked (service, key) using (service, key)
 
 -- name: keep
+-- In place of what was stored of the same report; columns in the order of ReceiptRow.
 insert into receipt (service, key, source, id, district, day, type, status, code, bound, received_at, decided_at, body)
 select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::date[], $7::text[], $8::text[],
     $9::text[], $10::boolean[], $11::timestamptz[], $12::timestamptz[], $13::text[])
@@ -25,12 +23,13 @@ on conflict (service, key) do update set
     decided_at = excluded.decided_at, body = excluded.body
 
 -- name: tally
-insert into receipt_tally as t
+-- Columns in the order of TallyRow.
+insert into receipt_tally as t (district, day, type, status, code, reports)
 select * from unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[], $6::bigint[])
 on conflict (district, day, type, status, code) do update set reports = t.reports + excluded.reports
 
 -- name: counts
--- By day, type, status and first reason: a row each, summed up by whoever shows them.
+-- A row for each day, type, status and first reason.
 select day, type, status, code, reports from receipt_tally
 where district = $1 and reports > 0 and ($2::date is null or day = $2) and ($3::text is null or type = $3)
     and ($4::text is null or status = $4) and ($5::text is null or code = $5)
@@ -41,6 +40,6 @@ where district = $1 and ($2::date is null or day = $2) and ($3::text is null or 
     and ($4::text is null or status = $4) and ($5::text is null or code = $5) and number < $6
 order by number desc limit $7
 
--- name: heard
--- How much has been heard in all: differs whenever a page of receipts may.
+-- name: read
+-- How much has been read in all: differs whenever a page of receipts may.
 select coalesce(sum(next_offset), 0)::bigint from receipt_checkpoint

@@ -1,0 +1,101 @@
+"""Watches the checkpoints while anybody follows the numbers: one look serves all who listen."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from services.projection.queries.log_heads import LogHeads
+from services.projection.queries.snapshot import Snapshot, SnapshotReader
+from shared.contract.events import SHANGHAI
+from shared.http.problems import Problem
+
+_EVERY_SECONDS: Final = 0.25  # the most often that listeners hear of a change
+_HEARTBEAT_SECONDS: Final = 5.0
+_MOST_LISTENERS: Final = 1000
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The state as last seen: `state` differs whenever any number may."""
+
+    state: tuple[object, ...]
+    plans: frozenset[str]
+    day: str
+    behind: int | None
+
+
+class CheckpointWatch:
+    """Reads the checkpoints while anybody listens; `receipts_read` counts the receipts that have been read."""
+
+    def __init__(
+        self,
+        reader: SnapshotReader,
+        heads: LogHeads,
+        receipts_read: Callable[[Snapshot], Awaitable[int]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._reader = reader
+        self._heads = heads
+        self._receipts_read = receipts_read
+        self._clock = clock
+        self._listeners = 0
+        self._wanted = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._beat: Beat | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled; a read that fails is tried again."""
+        while True:
+            await self._wanted.wait()
+            try:
+                beat = await self._look()
+            except Problem as problem:
+                _log.warning("live.not-read", why=problem.en)
+            else:
+                async with self._changed:
+                    self._beat = beat
+                    self._changed.notify_all()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def _look(self) -> Beat:
+        async with self._reader.view() as view:
+            receipts = await self._receipts_read(view)
+        behind = [log["behind_events"] for log in self._heads.progress(view.checkpoints).values()]
+        return Beat(
+            (view.state, receipts),
+            frozenset(view.compiled.plans),
+            self._clock().astimezone(SHANGHAI).date().isoformat(),
+            None if None in behind else sum(filter(None, behind)),
+        )
+
+    def admit(self) -> None:
+        """Raise Problem when too many listen already."""
+        if self._listeners >= _MOST_LISTENERS:
+            raise Problem(503, "实时连接过多,请稍后再试。", "Too many live connections; try again.", retry_after="30")
+
+    async def beats(self) -> AsyncIterator[tuple[Beat, bool]]:
+        """Yield at once, at each change, and as a heartbeat between; with whether the state changed."""
+        self._listeners += 1
+        self._wanted.set()
+        last: Beat | None = None
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_HEARTBEAT_SECONDS), self._changed:
+                        while self._beat is None or self._beat == last:
+                            await self._changed.wait()
+                if self._beat is not None:
+                    moved = last is None or last.state != self._beat.state
+                    last = self._beat
+                    yield last, moved
+        finally:
+            self._listeners -= 1
+            if not self._listeners:
+                self._wanted.clear()
+                self._beat = None
