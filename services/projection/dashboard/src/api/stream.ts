@@ -1,4 +1,5 @@
 // Server-sent events by fetch, which unlike EventSource can send the key; reconnects by itself.
+import { createParser } from "eventsource-parser";
 import { get } from "./client";
 
 export type Connection = "connecting" | "live" | "lost";
@@ -28,21 +29,16 @@ export function follow(path: string, handlers: StreamHandlers): () => void {
     };
     restartSilence();
     try {
+      const parser = createParser({ onEvent: ({ data }) => handlers.onEvent(JSON.parse(data)) });
       const response = await get(path, connection.signal);
       handlers.onConnection("live");
       failures = 0;
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return;
         restartSilence();
-        const blocks = (rest + value).split("\n\n");
-        rest = blocks.pop() ?? "";
-        for (const block of blocks) {
-          const data = block.split("\n").flatMap((line) => (line.startsWith("data:") ? [line.slice(5)] : []));
-          if (data.length) handlers.onEvent(JSON.parse(data.join("\n")));
-        }
+        parser.feed(value);
       }
     } finally {
       clearTimeout(silence);
