@@ -23,6 +23,8 @@ STATIC: Final = ROOT / "services" / "projection" / "static"
 PLANS: Final = ROOT / "plans"
 _OLDEST_NODE: Final = (20, 19)
 _STAMP: Final = ".built-from"
+# What the build itself writes among the sources.
+_WRITTEN: Final = frozenset({".lock", "schema.d.ts"})
 _TIMEOUT_SECONDS: Final = 300.0
 # Without a network npm would retry for more than a minute.
 _FEW_RETRIES: Final = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000")
@@ -91,7 +93,7 @@ def _sources() -> Iterator[Path]:
     for folder, folders, files in os.walk(SOURCES):
         folders[:] = sorted(set(folders) - {"node_modules"})
         for name in sorted(files):
-            if name != ".lock":
+            if name not in _WRITTEN:
                 yield Path(folder, name)
 
 

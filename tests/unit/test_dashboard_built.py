@@ -1,4 +1,4 @@
-"""The dashboard is built once a change; where it cannot be, `/` and `make up` say so and all else goes on."""
+"""The dashboard is built once a change; where it cannot be built, `/` and `make up` report it and all else goes on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def _get(app: FastAPI, path: str) -> httpx.Response:
         return await client.get(path)
 
 
-async def test_without_a_built_dashboard_the_page_says_so_in_both_languages(tmp_path: Path) -> None:
+async def test_without_a_built_dashboard_the_page_explains_it_in_both_languages(tmp_path: Path) -> None:
     app = FastAPI()
     add_pages(app, None, tmp_path / "none")
     page = await _get(app, "/")
@@ -41,15 +41,15 @@ async def test_the_map_is_the_one_that_is_set_else_the_built_one(tmp_path: Path)
 
 def test_the_outlines_are_those_of_the_plans_districts(tmp_path: Path) -> None:
     dashboard.write_outlines(tmp_path / "map.json", ROOT / "plans")
-    shown = json.loads((tmp_path / "map.json").read_text())
+    outlines = json.loads((tmp_path / "map.json").read_text())
     plan = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
-    assert {one["properties"]["code"] for one in shown["features"]} == {
-        one.code for one in plan.districts if not one.city
+    assert {feature["properties"]["code"] for feature in outlines["features"]} == {
+        district.code for district in plan.districts if not district.city
     }
     assert (tmp_path / "map.json").stat().st_size < 20_000
 
 
-def test_without_npm_it_is_said_in_one_sentence_and_what_was_built_stays(
+def test_without_npm_the_build_fails_with_one_sentence_and_what_was_built_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "bin"
@@ -61,8 +61,8 @@ def test_without_npm_it_is_said_in_one_sentence_and_what_was_built_stays(
     static = tmp_path / "static"
     static.mkdir()
     (static / "index.html").write_text("before")
-    with pytest.raises(dashboard.NotBuilt) as told:
+    with pytest.raises(dashboard.NotBuilt) as failure:
         dashboard.build(lambda _: None, static)
-    assert "npm ci" in told.value.zh
-    assert "npm ci" in told.value.en
+    assert "npm ci" in failure.value.zh
+    assert "npm ci" in failure.value.en
     assert (static / "index.html").read_text() == "before"

@@ -1,4 +1,4 @@
-"""The dashboard says everything in both languages, out of one catalogue that has no text too few and none too many."""
+"""Every text of the dashboard is in one catalogue, in both languages, with none missing and none unused."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CHINESE: Final = re.compile(r"[一-鿿]")
 
 
 @pytest.mark.parametrize("key", _CATALOGUE)
-def test_a_text_is_there_in_both_languages_with_the_same_words_in_it(key: str) -> None:
+def test_a_text_is_there_in_both_languages_with_the_same_values_in_it(key: str) -> None:
     text = _CATALOGUE[key]
     assert set(text) == {"zh", "en"}
     assert text["zh"].strip()
     assert text["en"].strip()
-    words = [sorted(re.findall(r"\{(\w+)\}", text[language])) for language in ("zh", "en")]
-    assert words[0] == words[1]
+    values = [sorted(re.findall(r"\{(\w+)\}", text[language])) for language in ("zh", "en")]
+    assert values[0] == values[1]
 
 
 def test_every_text_is_used() -> None:
@@ -41,9 +41,9 @@ def test_every_text_that_is_used_is_there() -> None:
         assert used - set(_CATALOGUE) == set(), name
 
 
-def test_no_page_speaks_past_the_catalogue() -> None:
+def test_no_source_has_a_text_of_its_own() -> None:
     for name, code in _CODE.items():
         assert not _CHINESE.search(code), name
-        # Words between tags, or as a label, would be in one language only.
-        plain = re.findall(r'(?:aria-label|title|placeholder|alt)="[^"]*[A-Za-z][^"]*"', code)
-        assert plain == [], name
+        # A label written out would be in one language only.
+        labels = re.findall(r'(?:aria-label|title|placeholder|alt)="[^"]*[A-Za-z][^"]*"', code)
+        assert labels == [], name

@@ -3,8 +3,9 @@ import { type JSX, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { setOnUnauthorized } from "./api/client";
 import { prefetch, refetchAll, useQuery } from "./api/queries";
+import { type Path, pathOf } from "./api/routes";
 import { type Connection, follow } from "./api/stream";
-import { type Plan, type Plans, TYPE_NAMES, type TypeNames } from "./api/types";
+import type { Plan, PlanList, StreamEvent } from "./api/schema";
 import { ClosingsPage } from "./pages/closings";
 import { DistrictPage } from "./pages/district";
 import { DistrictsPage } from "./pages/districts";
@@ -13,9 +14,9 @@ import { HealthPage } from "./pages/health";
 import { MeasurePage } from "./pages/measure";
 import { OverviewPage } from "./pages/overview";
 import { ReceiptsPage } from "./pages/receipts";
-import { formatHash, type Page, parseHash, queryString, withParams } from "./parts/address";
+import { formatHash, type Page, parseHash, pick, withParams } from "./parts/address";
 import { Controls } from "./parts/controls";
-import { type Beat, Freshness } from "./parts/freshness";
+import { Freshness } from "./parts/freshness";
 import { Brand, Header } from "./parts/header";
 import { KeyForm } from "./parts/key";
 import { Failed, Note, Skeleton } from "./parts/states";
@@ -23,6 +24,7 @@ import { applyTheme } from "./parts/theme";
 import type { View } from "./parts/view";
 import { today } from "./texts/format";
 import { applyLanguage, localized, t } from "./texts/language";
+import { TYPE_NAMES } from "./texts/names";
 import "./style.css";
 
 const PAGES: Record<Page, (props: { view: View }) => JSX.Element> = {
@@ -37,8 +39,8 @@ const PAGES: Record<Page, (props: { view: View }) => JSX.Element> = {
 };
 const PAGES_WITH_TYPE_NAMES: readonly Page[] = ["facts", "receipts", "closings"];
 
-function planPath(id: string): string {
-  return `./v1/plans/${encodeURIComponent(id)}`;
+function planPath(id: string): Path<Plan> {
+  return pathOf("/v1/plans/{plan}", { plan: id });
 }
 
 function App(): JSX.Element {
@@ -57,11 +59,11 @@ function App(): JSX.Element {
     setOnUnauthorized(() => setKeyNeeded(true));
     return () => window.removeEventListener("hashchange", onHashChange);
   }, []);
-  const plans = useQuery<Plans>("./v1/plans", true);
+  const plans = useQuery(pathOf("/v1/plans", {}), true);
   const first = plans.data?.plans[0]?.id ?? "";
   const known = plans.data?.plans.some((plan) => plan.id === address.plan);
   const id = known ? address.plan : first;
-  const plan = useQuery<Plan>(id ? planPath(id) : null, true);
+  const plan = useQuery(id ? planPath(id) : null, true);
 
   // The address always names plan and day, so that whoever it is sent to sees the same.
   const complete = known === true && Boolean(address.params["as_of"]);
@@ -100,9 +102,9 @@ function App(): JSX.Element {
 }
 
 /** Follow a plan's stream: when its numbers move everything is requested again. */
-function useStream(plan: string): { connection: Connection; beat: Beat | null; at: Date } {
+function useStream(plan: string): { connection: Connection; event: StreamEvent | null; at: Date } {
   const [connection, setConnection] = useState<Connection>("connecting");
-  const [beat, setBeat] = useState<Beat | null>(null);
+  const [event, setEvent] = useState<StreamEvent | null>(null);
   const [at, setAt] = useState(() => new Date());
   useEffect(() => {
     let day = today();
@@ -114,8 +116,8 @@ function useStream(plan: string): { connection: Connection; beat: Beat | null; a
         setConnection(state);
       },
       onEvent: (data) => {
-        const next = data as Beat;
-        setBeat(next);
+        const next = data as StreamEvent;
+        setEvent(next);
         setAt(new Date());
         if (next.moved) refetchAll();
         if (next.day === day) return;
@@ -126,20 +128,20 @@ function useStream(plan: string): { connection: Connection; beat: Beat | null; a
       },
     });
   }, [plan]);
-  return { connection, beat, at };
+  return { connection, event, at };
 }
 
-function Layout({ view, plans, redraw }: { view: View; plans: Plans; redraw: () => void }): JSX.Element {
+function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: () => void }): JSX.Element {
   const { plan, address } = view;
-  const { connection, beat, at } = useStream(plan.id);
+  const { connection, event, at } = useStream(plan.id);
   useEffect(() => {
     document.title = `${localized(plan.city)} · ${t("app.name")}`;
   });
-  useQuery<TypeNames>(PAGES_WITH_TYPE_NAMES.includes(address.page) ? TYPE_NAMES : null, true);
+  useQuery(PAGES_WITH_TYPE_NAMES.includes(address.page) ? TYPE_NAMES : null, true);
   const PageContent = PAGES[address.page];
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>
+      <a class="skip" href="#main" onClick={(click) => { click.preventDefault(); document.getElementById("main")?.focus(); }}>
         {t("nav.skip")}
       </a>
       <Header address={address} redraw={redraw} />
@@ -148,7 +150,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: Plans; redraw: () 
           <h1>{localized(plan.title)}</h1>
           <p>{plan.document_no}</p>
         </div>
-        <Freshness connection={connection} beat={beat} at={at} fixed={Boolean(address.params["known_at"])} />
+        <Freshness connection={connection} event={event} at={at} fixed={Boolean(address.params["known_at"])} />
         <Controls view={view} plans={plans} />
       </div>
       <main id="main" tabIndex={-1}>
@@ -162,7 +164,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: Plans; redraw: () 
 const opened = parseHash(location.hash);
 if (opened.plan && opened.params["as_of"] && ["overview", "measure"].includes(opened.page)) {
   prefetch(planPath(opened.plan));
-  prefetch(`${planPath(opened.plan)}/progress${queryString(opened.params, "as_of", "known_at", "district")}`);
+  prefetch(pathOf("/v1/plans/{plan}/progress", { plan: opened.plan, ...pick(opened.params, "as_of", "known_at", "district") }));
 }
 applyLanguage();
 applyTheme();

@@ -1,11 +1,11 @@
 // HTTP requests to the API: each carries the key of this tab; what fails is a Problem.
-import type { Bilingual } from "./types";
+import type { BilingualText } from "./schema";
 
 /** An error as the API describes it (problem+json); status 0 where there was no answer at all. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
-    readonly text: Bilingual | null = null,
+    readonly text: BilingualText | null = null,
   ) {
     super(text?.en ?? `status ${status}`);
   }
@@ -47,7 +47,7 @@ export async function get(path: string, signal: AbortSignal): Promise<Response> 
   }
   if (response.ok) return response;
   if (response.status === UNAUTHORIZED) onUnauthorized?.();
-  const body = (await response.json().catch(() => null)) as Partial<Bilingual> | null;
+  const body = (await response.json().catch(() => null)) as Partial<BilingualText> | null;
   throw new Problem(response.status, body?.zh && body.en ? { zh: body.zh, en: body.en } : null);
 }
 

@@ -2,6 +2,7 @@
 import { type Query as CachedQuery, QueryClient, QueryObserver, type QueryObserverOptions } from "@tanstack/query-core";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { getJson, Problem } from "./client";
+import type { Path } from "./routes";
 
 export interface Query<T> {
   data: T | undefined;
@@ -28,7 +29,7 @@ const client = new QueryClient({
   },
 });
 
-function optionsOf<T>(path: string | null, once: boolean): QueryObserverOptions<T, Problem> {
+function optionsOf<T>(path: Path<T> | null, once: boolean): QueryObserverOptions<T, Problem> {
   return {
     queryKey: [path],
     enabled: path !== null,
@@ -55,7 +56,7 @@ async function refetch({ queryKey, state: { fetchStatus } }: CachedQuery): Promi
 }
 
 /** The answer of a path, renewed by `refetchAll`, or requested only `once`; `null` requests nothing. */
-export function useQuery<T>(path: string | null, once = false): Query<T> {
+export function useQuery<T>(path: Path<T> | null, once = false): Query<T> {
   const options = client.defaultQueryOptions(optionsOf<T>(path, once));
   const [observer] = useState(() => new QueryObserver(client, options));
   const [, redraw] = useState(0);
@@ -70,6 +71,6 @@ export function useQuery<T>(path: string | null, once = false): Query<T> {
 }
 
 /** The last answer of a path, without a request. */
-export function cachedAnswer<T>(path: string): T | undefined {
+export function cachedAnswer<T>(path: Path<T>): T | undefined {
   return client.getQueryData([path]);
 }

@@ -1,8 +1,9 @@
 // Closed months: what was published, by whom, and what has moved since and why.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import type { Closing, ClosingFigure, Closings, Publication } from "../api/types";
-import { linkTo, queryString } from "../parts/address";
+import { pathOf } from "../api/routes";
+import type { ComparedFigure, MonthClosing, Publication } from "../api/schema";
+import { linkTo, pick } from "../parts/address";
 import { Loaded, Note } from "../parts/states";
 import { indicatorsById, type View } from "../parts/view";
 import { amount, day, instant, month, number } from "../texts/format";
@@ -11,7 +12,7 @@ import { causeName, periodName, typeName } from "../texts/names";
 
 export function ClosingsPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
-  const months = useQuery<Closings>(`./v1/plans/${plan.id}/closings`);
+  const months = useQuery(pathOf("/v1/plans/{plan}/closings", { plan: plan.id }));
   return (
     <>
       <header class="head">
@@ -42,11 +43,11 @@ export function ClosingsPage({ view }: { view: View }): JSX.Element {
 }
 
 function ClosingOf({ view, month: name }: { view: View; month: string }): JSX.Element {
-  const closing = useQuery<Closing>(`./v1/plans/${view.plan.id}/closings/${encodeURIComponent(name)}${queryString(view.address.params, "district")}`);
+  const closing = useQuery(pathOf("/v1/plans/{plan}/closings/{month}", { plan: view.plan.id, month: name, ...pick(view.address.params, "district") }));
   return <Loaded query={closing} lines={10}>{(data) => <ClosedMonth view={view} closing={data} />}</Loaded>;
 }
 
-function ClosedMonth({ view, closing }: { view: View; closing: Closing }): JSX.Element {
+function ClosedMonth({ view, closing }: { view: View; closing: MonthClosing }): JSX.Element {
   const moved = closing.figures.filter(hasMoved);
   const unmoved = closing.figures.filter((figure) => !hasMoved(figure));
   return (
@@ -86,7 +87,7 @@ function namesOf(view: View, codes: string[]): string {
     .join(t("list.comma"));
 }
 
-function hasMoved({ after_close: { more, less, facts }, live, value }: ClosingFigure): boolean {
+function hasMoved({ after_close: { more, less, facts }, live, value }: ComparedFigure): boolean {
   return more !== 0 || less !== 0 || facts.length > 0 || (live?.value ?? null) !== (value ?? null);
 }
 
@@ -106,7 +107,7 @@ function PublicationRow({ publication, first }: { publication: Publication; firs
   );
 }
 
-function Figures({ view, figures }: { view: View; figures: ClosingFigure[] }): JSX.Element {
+function Figures({ view, figures }: { view: View; figures: ComparedFigure[] }): JSX.Element {
   const indicators = indicatorsById(view.plan);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("closings.title")}>
@@ -148,7 +149,7 @@ function Figures({ view, figures }: { view: View; figures: ClosingFigure[] }): J
   );
 }
 
-function AfterClose({ figure, unit }: { figure: ClosingFigure; unit: string }): JSX.Element | null {
+function AfterClose({ figure, unit }: { figure: ComparedFigure; unit: string }): JSX.Element | null {
   const { more, less, by_cause, facts } = figure.after_close;
   if (!facts.length && !more && !less) return null;
   // Sums are in the indicator's unit, and of a ratio they are its numerator: only money keeps its unit.

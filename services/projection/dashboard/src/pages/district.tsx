@@ -1,8 +1,9 @@
 // One district: what became of its reports, and its numbers beside the city's.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import type { District, Indicator, Period, Progress, Receipts } from "../api/types";
-import { linkTo, queryString } from "../parts/address";
+import { pathOf } from "../api/routes";
+import type { District, IndicatorProgress, PeriodProgress, PlanProgress } from "../api/schema";
+import { linkTo, pick } from "../parts/address";
 import { latestPeriod } from "../parts/figures";
 import { ReportSummary } from "../parts/reports";
 import { SignalPill } from "../parts/signals";
@@ -15,11 +16,10 @@ import { periodName } from "../texts/names";
 export function DistrictPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const district = plan.districts.find(({ code }) => code === address.id);
-  const progress = `./v1/plans/${plan.id}/progress`;
-  const ownParams = { ...address.params, district: address.id };
-  const own = useQuery<Progress>(district ? `${progress}${queryString(ownParams, "as_of", "known_at", "district")}` : null);
-  const city = useQuery<Progress>(`${progress}${queryString(address.params, "as_of", "known_at")}`);
-  const receipts = useQuery<Receipts>(district ? `./v1/districts/${district.code}/receipts?limit=1` : null);
+  const values = { plan: plan.id, ...pick(address.params, "as_of", "known_at") };
+  const own = useQuery(district ? pathOf("/v1/plans/{plan}/progress", { ...values, district: district.code }) : null);
+  const city = useQuery(pathOf("/v1/plans/{plan}/progress", values));
+  const receipts = useQuery(district ? pathOf("/v1/districts/{district}/receipts", { district: district.code, limit: "1" }) : null);
   if (!district) return <Note>{t("district.unknown")}</Note>;
   return (
     <>
@@ -49,8 +49,8 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
 interface NumbersProps {
   view: View;
   district: District;
-  own: Progress;
-  city: Progress | undefined;
+  own: PlanProgress;
+  city: PlanProgress | undefined;
 }
 
 function Numbers({ view, district, own, city }: NumbersProps): JSX.Element {
@@ -84,9 +84,9 @@ function Numbers({ view, district, own, city }: NumbersProps): JSX.Element {
 interface NumberRowProps {
   view: View;
   district: District;
-  indicator: Indicator;
-  period: Period;
-  city: Period | undefined;
+  indicator: IndicatorProgress;
+  period: PeriodProgress;
+  city: PeriodProgress | undefined;
 }
 
 function NumberRow({ view, district, indicator, period, city }: NumberRowProps): JSX.Element {

@@ -1,7 +1,8 @@
 // Every district, with what became of its reports, beside the map.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import type { District, Receipts } from "../api/types";
+import { pathOf } from "../api/routes";
+import type { District } from "../api/schema";
 import { linkTo } from "../parts/address";
 import { DistrictMap } from "../parts/map";
 import { ReportSummary } from "../parts/reports";
@@ -31,7 +32,7 @@ export function DistrictsPage({ view }: { view: View }): JSX.Element {
 }
 
 function Tile({ view, district }: { view: View; district: District }): JSX.Element {
-  const receipts = useQuery<Receipts>(`./v1/districts/${district.code}/receipts?limit=1`);
+  const receipts = useQuery(pathOf("/v1/districts/{district}/receipts", { district: district.code, limit: "1" }));
   return (
     <a class="card" href={linkTo(view.address, "district", district.code)}>
       <h3>{localized(district.name)}</h3>

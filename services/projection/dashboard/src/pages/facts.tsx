@@ -2,8 +2,9 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
-import type { Change, Changes, Fact, Facts } from "../api/types";
-import { linkTo, queryString, withParams } from "../parts/address";
+import { pathOf } from "../api/routes";
+import type { CountedFact, CountedFacts, NumberChange } from "../api/schema";
+import { linkTo, pick, withParams } from "../parts/address";
 import { Loaded, Note } from "../parts/states";
 import { districtNames, indicatorsById, type View } from "../parts/view";
 import { amount, day, instant, number, signed } from "../texts/format";
@@ -17,11 +18,11 @@ export function FactsPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const { params } = address;
   const chosen = indicatorsById(plan).get(address.id);
-  const base = `./v1/plans/${plan.id}/indicators/${encodeURIComponent(address.id)}`;
+  const values = { plan: plan.id, indicator: address.id, ...pick(params, "as_of", "known_at", "district", "period") };
   // A number may be made of a million facts; a page of them is read at a time.
-  const page = { ...params, limit: String(PAGE_SIZE) };
-  const facts = useQuery<Facts>(chosen ? `${base}/facts${queryString(page, "as_of", "known_at", "district", "period", "month", "after", "limit")}` : null);
-  const changes = useQuery<Changes>(chosen ? `${base}/changes${queryString(params, "as_of", "known_at", "district", "period")}` : null);
+  const page = { ...values, ...pick(params, "month", "after"), limit: String(PAGE_SIZE) };
+  const facts = useQuery(chosen ? pathOf("/v1/plans/{plan}/indicators/{indicator}/facts", page) : null);
+  const changes = useQuery(chosen ? pathOf("/v1/plans/{plan}/indicators/{indicator}/changes", values) : null);
   if (!chosen) return <Note>{t("measure.unknown")}</Note>;
   const { indicator, measure } = chosen;
   const district = plan.districts.find(({ code }) => code === params["district"]);
@@ -62,12 +63,12 @@ export function FactsPage({ view }: { view: View }): JSX.Element {
   );
 }
 
-function contribution({ numerator, denominator }: Fact | Change, ratio: boolean, unit: string): string {
+function contribution({ numerator, denominator }: CountedFact | NumberChange, ratio: boolean, unit: string): string {
   if (ratio) return [numerator, denominator].map((value) => (value ? signed(value, "") : "0")).join(" / ");
   return signed(numerator, unit);
 }
 
-function FactTable({ view, data, unit }: { view: View; data: Facts; unit: string }): JSX.Element {
+function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit: string }): JSX.Element {
   const [most, setMost] = useState(ROWS_AT_FIRST);
   const names = districtNames(view.plan.districts);
   const ratio = data.denominator !== null;
@@ -145,7 +146,7 @@ function KnownSince({ view, at }: { view: View; at: string }): JSX.Element {
   );
 }
 
-function ChangeTable({ view, changes, unit, more }: { view: View; changes: Change[]; unit: string; more: boolean }): JSX.Element {
+function ChangeTable({ view, changes, unit, more }: { view: View; changes: NumberChange[]; unit: string; more: boolean }): JSX.Element {
   const names = districtNames(view.plan.districts);
   const ratio = unit === "%" || unit === "per 10,000";
   if (!changes.length) return <p>{t("facts.changes.none")}</p>;

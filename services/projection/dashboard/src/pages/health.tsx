@@ -2,7 +2,8 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
-import type { Progress } from "../api/types";
+import { pathOf } from "../api/routes";
+import type { PlanProgress } from "../api/schema";
 import { Loaded } from "../parts/states";
 import type { View } from "../parts/view";
 import { instant, number } from "../texts/format";
@@ -18,7 +19,7 @@ interface Readiness {
 
 export function HealthPage({ view }: { view: View }): JSX.Element {
   const { plan } = view;
-  const progress = useQuery<Progress>(`./v1/plans/${plan.id}/progress`);
+  const progress = useQuery(pathOf("/v1/plans/{plan}/progress", { plan: plan.id }));
   return (
     <>
       <header class="head">
@@ -71,7 +72,7 @@ function ReadinessList(): JSX.Element {
   );
 }
 
-function Logs({ progress }: { progress: Progress }): JSX.Element {
+function Logs({ progress }: { progress: PlanProgress }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("health.logs")}>
       <table>

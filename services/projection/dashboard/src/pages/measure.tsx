@@ -1,8 +1,9 @@
 // One measure: its clause, who leads it, and of each indicator the months, the rule behind its signal, the districts.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import type { Indicator, Measure, Months, Period, Progress, Ranking } from "../api/types";
-import { linkTo, queryString, withParams } from "../parts/address";
+import { pathOf } from "../api/routes";
+import type { IndicatorProgress, Measure, PeriodProgress, PlanProgress } from "../api/schema";
+import { linkTo, pick, withParams } from "../parts/address";
 import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
 import { RankingTable } from "../parts/ranking";
 import { SignalRule } from "../parts/rule";
@@ -16,7 +17,7 @@ import { language, localized, t } from "../texts/language";
 export function MeasurePage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const measure = findMeasure(plan, address.id);
-  const progress = useQuery<Progress>(`./v1/plans/${plan.id}/progress${queryString(address.params, "as_of", "known_at", "district")}`);
+  const progress = useQuery(pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "as_of", "known_at", "district") }));
   if (!measure) return <Note>{t("measure.unknown")}</Note>;
   return (
     <>
@@ -47,7 +48,7 @@ function Clause({ text }: { text: string }): JSX.Element {
   );
 }
 
-function Indicators({ view, measure, progress }: { view: View; measure: Measure; progress: Progress }): JSX.Element {
+function Indicators({ view, measure, progress }: { view: View; measure: Measure; progress: PlanProgress }): JSX.Element {
   const { address, plan } = view;
   const indicators = progress.indicators.filter((indicator) => indicator.measure === measure.id);
   const chosen = indicators.find(({ id }) => id === address.params["indicator"]) ?? indicators[0];
@@ -70,13 +71,12 @@ function Indicators({ view, measure, progress }: { view: View; measure: Measure;
   );
 }
 
-function IndicatorPanel({ view, indicator, period }: { view: View; indicator: Indicator; period: Period }): JSX.Element {
+function IndicatorPanel({ view, indicator, period }: { view: View; indicator: IndicatorProgress; period: PeriodProgress }): JSX.Element {
   const { plan, address } = view;
   const note = indicatorsById(plan).get(indicator.id)?.indicator.note;
-  const base = `./v1/plans/${plan.id}/indicators/${indicator.id}`;
-  const params = { ...address.params, period: period.period };
-  const months = useQuery<Months>(`${base}/months${queryString(params, "as_of", "known_at", "district", "period")}`);
-  const ranking = useQuery<Ranking>(`${base}/districts${queryString(params, "as_of", "known_at", "period")}`);
+  const values = { plan: plan.id, indicator: indicator.id, period: period.period, ...pick(address.params, "as_of", "known_at") };
+  const months = useQuery(pathOf("/v1/plans/{plan}/indicators/{indicator}/months", { ...values, ...pick(address.params, "district") }));
+  const ranking = useQuery(pathOf("/v1/plans/{plan}/indicators/{indicator}/districts", values));
   const unit = unitName(indicator.unit, plan.units);
   return (
     <>

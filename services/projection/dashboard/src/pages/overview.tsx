@@ -1,11 +1,12 @@
 // The first page: how many targets are behind, which ones, and then every measure by series.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import type { Indicator, Measure, Period, Progress, Signal } from "../api/types";
-import { linkTo, queryString, withParams } from "../parts/address";
+import { pathOf } from "../api/routes";
+import type { IndicatorProgress, Measure, PeriodProgress, PlanProgress } from "../api/schema";
+import { linkTo, pick, withParams } from "../parts/address";
 import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
 import { DistrictMap } from "../parts/map";
-import { Mark, signalMeaning, signalName, SignalPill, SIGNALS } from "../parts/signals";
+import { Mark, type Signal, signalMeaning, signalName, SignalPill, SIGNALS } from "../parts/signals";
 import { Loaded, Note } from "../parts/states";
 import { leadBodies, type View } from "../parts/view";
 import { amount, day, percent, targetText, unitName } from "../texts/format";
@@ -15,22 +16,22 @@ const ATTENTION_ROWS = 6;
 /** The value of the parameter `signal` that selects both red and amber. */
 const LATE = "late";
 
-function isLate(period: Period): boolean {
+function isLate(period: PeriodProgress): boolean {
   return period.signal === "red" || period.signal === "amber";
 }
 
 /** The value as a share of the expected one; 1 where nothing is expected. */
-function expectedShare(period: Period): number {
+function expectedShare(period: PeriodProgress): number {
   return period.expected && period.value !== null ? period.value / period.expected : 1;
 }
 
 export function OverviewPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
-  const progress = useQuery<Progress>(`./v1/plans/${plan.id}/progress${queryString(address.params, "as_of", "known_at", "district")}`);
+  const progress = useQuery(pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "as_of", "known_at", "district") }));
   return <Loaded query={progress} lines={14}>{(data) => <Board view={view} progress={data} />}</Loaded>;
 }
 
-function Board({ view, progress }: { view: View; progress: Progress }): JSX.Element {
+function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.Element {
   const { plan, address } = view;
   const latest = progress.indicators.flatMap((indicator): Row[] => {
     const period = latestPeriod(indicator);
@@ -138,8 +139,8 @@ function Board({ view, progress }: { view: View; progress: Progress }): JSX.Elem
 }
 
 interface Row {
-  indicator: Indicator;
-  period: Period;
+  indicator: IndicatorProgress;
+  period: PeriodProgress;
 }
 
 function MeasureCard({ view, measure, rows }: { view: View; measure: Measure; rows: Row[] }): JSX.Element {

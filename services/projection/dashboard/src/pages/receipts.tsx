@@ -1,8 +1,9 @@
 // What became of a district's reports: how many of each status, which were not counted, why, and what to do about it.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import type { Receipt, Receipts } from "../api/types";
-import { linkTo, type Params, queryString, withParams } from "../parts/address";
+import { pathOf } from "../api/routes";
+import type { DistrictReceipts, ReceiptWithRemedies } from "../api/schema";
+import { linkTo, type Params, pick, withParams } from "../parts/address";
 import { notAccepted, STATUS_COLOURS, type StatusCounts, STATUSES, StatusStrip, totalOf } from "../parts/reports";
 import { Loaded, Note } from "../parts/states";
 import type { View } from "../parts/view";
@@ -30,7 +31,7 @@ export function ReceiptsPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const code = address.id || address.params["district"] || plan.districts.find((district) => !district.city)?.code || "";
   const district = plan.districts.find((candidate) => candidate.code === code);
-  const receipts = useQuery<Receipts>(district ? `./v1/districts/${code}/receipts${queryString(address.params, "status", "type", "day", "code", "after")}` : null);
+  const receipts = useQuery(district ? pathOf("/v1/districts/{district}/receipts", { district: code, ...pick(address.params, "status", "type", "day", "code", "after") }) : null);
   if (!district) return <Note>{t("district.unknown")}</Note>;
   return (
     <>
@@ -49,7 +50,7 @@ export function ReceiptsPage({ view }: { view: View }): JSX.Element {
   );
 }
 
-function Board({ view, data }: { view: View; data: Receipts }): JSX.Element {
+function Board({ view, data }: { view: View; data: DistrictReceipts }): JSX.Element {
   const { address } = view;
   const { params } = address;
   const { counts } = data;
@@ -177,7 +178,7 @@ function CountTable({ rows, head }: { rows: CountRow[]; head: string }): JSX.Ele
   );
 }
 
-function ReceiptRow({ receipt }: { receipt: Receipt }): JSX.Element {
+function ReceiptRow({ receipt }: { receipt: ReceiptWithRemedies }): JSX.Element {
   return (
     <li>
       <div class="what">

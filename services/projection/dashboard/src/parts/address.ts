@@ -38,9 +38,7 @@ export function withParams(from: Address, params: Params): string {
   return formatHash({ ...from, params: { ...from.params, ...params } });
 }
 
-/** The query string of an API route: those of the named parameters that are set. */
-export function queryString(params: Params, ...names: string[]): string {
-  const pairs = names.flatMap((name) => (params[name] ? [[name, params[name]] as [string, string]] : []));
-  const text = new URLSearchParams(pairs).toString();
-  return text ? `?${text}` : "";
+/** Those of the named parameters that are set. */
+export function pick<N extends string>(params: Params, ...names: N[]): Partial<Record<N, string>> {
+  return Object.fromEntries(names.flatMap((name) => (params[name] ? [[name, params[name]]] : []))) as Partial<Record<N, string>>;
 }

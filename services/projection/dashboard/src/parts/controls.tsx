@@ -1,12 +1,12 @@
 // What the numbers are asked for: the plan, the district, the day.
 import type { JSX } from "preact";
-import type { Plans } from "../api/types";
+import type { PlanList } from "../api/schema";
 import { instant, today } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { formatHash, type Params, withParams } from "./address";
 import type { View } from "./view";
 
-export function Controls({ view, plans }: { view: View; plans: Plans }): JSX.Element {
+export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.Element {
   const { plan, address, asOf } = view;
   const go = (params: Params): void => {
     location.hash = withParams(address, params);

@@ -1,12 +1,12 @@
 // A number of an indicator: its value, its numerator and denominator, and how far it is towards its target.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Indicator, Period } from "../api/types";
+import type { CellState, IndicatorProgress, PeriodProgress } from "../api/schema";
 import { amount, number, percent } from "../texts/format";
 import { t } from "../texts/language";
 
 /** The latest period that has begun; an overview speaks of it. */
-export function latestPeriod(indicator: Indicator): Period | undefined {
+export function latestPeriod(indicator: IndicatorProgress): PeriodProgress | undefined {
   return indicator.periods.at(-1);
 }
 
@@ -28,9 +28,9 @@ function Changing({ children }: { children: string }): JSX.Element {
 }
 
 /** How far a value is towards its target, with a tick where it should be by now. */
-export function Meter({ period, unit }: { period: Period; unit: string }): JSX.Element | null {
+export function Meter({ period, unit }: { period: CellState; unit: string }): JSX.Element | null {
   const { target, value, expected } = period;
-  if (!target || target.value === null) return null;
+  if (!target) return null;
   const scale = Math.max(target.value, target.upper ?? 0) || 1;
   const share = (part: number): number => Math.max(0, Math.min(1, part / scale)) * 100;
   const label = `${t("value.progress")} ${percent(period.progress)}${
@@ -44,7 +44,7 @@ export function Meter({ period, unit }: { period: Period; unit: string }): JSX.E
   );
 }
 
-export function Parts({ period }: { period: Period }): JSX.Element | null {
+export function Parts({ period }: { period: CellState }): JSX.Element | null {
   if (period.denominator === null || !period.computable) return null;
   const { numerator, denominator } = period;
   return (
@@ -54,7 +54,7 @@ export function Parts({ period }: { period: Period }): JSX.Element | null {
   );
 }
 
-export function Value({ period, unit, name }: { period: Period; unit: string; name: string }): JSX.Element {
+export function Value({ period, unit, name }: { period: CellState; unit: string; name: string }): JSX.Element {
   if (period.value === null) return <span class="no-data">{t("value.no_data")}</span>;
   return (
     <span class="value">

@@ -1,7 +1,7 @@
 // The map of the districts: one SVG, each district a link, shaded by a share between 0 and 1.
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import type { District } from "../api/types";
+import type { District } from "../api/schema";
 import { useQuery } from "../api/queries";
 import { t } from "../texts/language";
 import { districtNames } from "./view";

@@ -1,6 +1,6 @@
 // The districts side by side on one indicator: a table and the map.
 import type { JSX } from "preact";
-import type { DistrictRow, Ranking } from "../api/types";
+import type { DistrictRanking, RankedDistrict } from "../api/schema";
 import { amount, DASH, percent, signed, targetText } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { linkTo, withParams } from "./address";
@@ -9,7 +9,7 @@ import { DistrictMap } from "./map";
 import { SignalPill } from "./signals";
 import type { View } from "./view";
 
-export function RankingTable({ view, ranking, unit }: { view: View; ranking: Ranking; unit: string }): JSX.Element {
+export function RankingTable({ view, ranking, unit }: { view: View; ranking: DistrictRanking; unit: string }): JSX.Element {
   const { plan, address } = view;
   const rows = ranking.districts;
   const largest = Math.max(...rows.map((row) => row.value ?? 0), 0) || 1;
@@ -72,7 +72,7 @@ export function RankingTable({ view, ranking, unit }: { view: View; ranking: Ran
   );
 }
 
-function Change({ row, unit }: { row: DistrictRow; unit: string }): JSX.Element {
+function Change({ row, unit }: { row: RankedDistrict; unit: string }): JSX.Element {
   const { value, rank } = row.change;
   return (
     <>

@@ -1,6 +1,6 @@
 // What became of a district's reports, in one line: how many of each status.
 import type { JSX } from "preact";
-import type { Receipts } from "../api/types";
+import type { DistrictReceipts } from "../api/schema";
 import { instant, number } from "../texts/format";
 import { t } from "../texts/language";
 import { statusName } from "../texts/names";
@@ -39,7 +39,7 @@ export function StatusStrip({ counts }: { counts: StatusCounts }): JSX.Element {
   );
 }
 
-export function ReportSummary({ receipts }: { receipts: Receipts }): JSX.Element {
+export function ReportSummary({ receipts }: { receipts: DistrictReceipts }): JSX.Element {
   const { statuses } = receipts.counts;
   const sent = totalOf(statuses);
   const latest = receipts.receipts[0];

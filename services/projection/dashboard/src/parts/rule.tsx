@@ -1,18 +1,18 @@
 // The rule that gave a signal, with every number in it, so that nobody has to take a colour on trust.
 import type { JSX } from "preact";
-import type { Period } from "../api/types";
+import type { ForecastValue, PeriodProgress } from "../api/schema";
 import { amount, DASH, day, number, percent, signed } from "../texts/format";
 import { type Key, localized, t } from "../texts/language";
 import { SignalPill } from "./signals";
 
-const FORECASTS: Record<string, Key> = {
+const FORECASTS: Record<NonNullable<ForecastValue["state"]>, Key> = {
   reached: "forecast.reached",
   "on-course": "forecast.on_course",
   short: "forecast.short",
   "not-enough-data": "forecast.not_enough",
 };
 
-export function SignalRule({ period, unit }: { period: Period; unit: string }): JSX.Element {
+export function SignalRule({ period, unit }: { period: PeriodProgress; unit: string }): JSX.Element {
   const { pace, target } = period;
   if (!target) return <p class="hint">{t("rule.no_target")}</p>;
   if (!pace) return <p class="hint">{t("value.no_data")}</p>;
@@ -56,23 +56,19 @@ export function SignalRule({ period, unit }: { period: Period; unit: string }): 
           </div>
         )}
       </dl>
-      {forecast && (
-        <>
-          <h3>{t("forecast.title")}</h3>
-          <p>{t(FORECASTS[forecast.state] ?? "forecast.not_enough", { day: day(forecast.reached_on) })}</p>
-          {forecast.value !== null && (
-            <p class="hint">
-              {t("forecast.range", {
-                value: amount(forecast.value, unit),
-                low: amount(forecast.low, unit),
-                high: amount(forecast.high, unit),
-                months: forecast.months,
-              })}
-            </p>
-          )}
-        </>
+      <h3>{t("forecast.title")}</h3>
+      <p>{t(FORECASTS[forecast.state ?? "not-enough-data"], { day: day(forecast.reached_on) })}</p>
+      {forecast.value !== null && (
+        <p class="hint">
+          {t("forecast.range", {
+            value: amount(forecast.value, unit),
+            low: amount(forecast.low, unit),
+            high: amount(forecast.high, unit),
+            months: forecast.months,
+          })}
+        </p>
       )}
-      {revision && <p class="hint">{t("rule.revised", { day: day(revision.effective_from), why: revision.why ?? "" })}</p>}
+      {revision && <p class="hint">{t("rule.revised", { report: revision })}</p>}
     </>
   );
 }

@@ -1,8 +1,9 @@
 // The signals of a target: a shape, a colour and a word each.
 import type { JSX } from "preact";
-import type { Signal } from "../api/types";
+import type { CellState } from "../api/schema";
 import { type Key, t } from "../texts/language";
 
+export type Signal = CellState["signal"];
 export const SIGNALS: readonly Signal[] = ["red", "amber", "green", "met", "none"];
 const NAMES: Record<Signal, Key> = {
   met: "signal.met",

@@ -1,7 +1,7 @@
 // The chart of an indicator's months: each month a bar, the sum a line, with the expected course and the forecast.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { MonthRow, Months } from "../api/types";
+import type { CellMonth, CellMonths } from "../api/schema";
 import { amount, DASH, month, number } from "../texts/format";
 import { type Key, t } from "../texts/language";
 import type { Chart } from "./chart";
@@ -30,7 +30,7 @@ function monthsUntil(last: string, end: string): string[] {
   }
 }
 
-function chartOption(data: Months): Record<string, unknown> {
+function chartOption(data: CellMonths): Record<string, unknown> {
   const { months, indicator, pace, target } = data;
   const scale = indicator.unit === "fen" ? FEN : 1;
   const scaled = (value: number | null): number | null => (value === null ? null : value / scale);
@@ -103,7 +103,7 @@ function chartOption(data: Months): Record<string, unknown> {
   };
 }
 
-export function Trend({ data }: { data: Months }): JSX.Element {
+export function Trend({ data }: { data: CellMonths }): JSX.Element {
   const container = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | undefined>(undefined);
   const [ready, setReady] = useState(false);
@@ -132,7 +132,7 @@ export function Trend({ data }: { data: Months }): JSX.Element {
   );
 }
 
-function MonthTable({ rows, unit, isLevel }: { rows: MonthRow[]; unit: string; isLevel: boolean }): JSX.Element {
+function MonthTable({ rows, unit, isLevel }: { rows: CellMonth[]; unit: string; isLevel: boolean }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("trend.table")}>
       <table>

@@ -1,5 +1,5 @@
 // What every page is given: the plan, the address and the day; and what the plan says about its measures.
-import type { District, Measure, Plan, PlanIndicator } from "../api/types";
+import type { District, Indicator, Measure, Plan } from "../api/schema";
 import { localized, t } from "../texts/language";
 import type { Address } from "./address";
 
@@ -11,7 +11,7 @@ export interface View {
 
 export interface PlacedIndicator {
   measure: Measure;
-  indicator: PlanIndicator;
+  indicator: Indicator;
 }
 
 export function findMeasure(plan: Plan, id: string): Measure | undefined {

@@ -1,5 +1,5 @@
 // Numbers, units and dates as text in the current language; a missing value is a dash, never a 0.
-import type { Bilingual, Target } from "../api/types";
+import type { BilingualText, TargetValue } from "../api/schema";
 import { language, localized, t } from "./language";
 
 const locale = (): string => (language() === "zh" ? "zh-CN" : "en-GB");
@@ -26,7 +26,7 @@ export function amount(value: number | null | undefined, unit: string): string {
 }
 
 /** The unit to stand beside a number, where the number does not carry it already. */
-export function unitName(unit: string, units: Record<string, Bilingual>): string {
+export function unitName(unit: string, units: Record<string, BilingualText>): string {
   return unit === "%" || unit === "fen" ? "" : localized(units[unit]);
 }
 
@@ -39,7 +39,7 @@ export function percent(share: number | null | undefined): string {
   return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
 }
 
-export function targetText(target: Target | null, unit: string): string {
+export function targetText(target: TargetValue | null, unit: string): string {
   if (!target) return t("target.none");
   const value = amount(target.value, unit);
   switch (target.op) {

@@ -1,5 +1,5 @@
 // The language of the page; every text is in texts.json, in Chinese and English.
-import type { Bilingual } from "../api/types";
+import type { BilingualText } from "../api/schema";
 import catalogue from "./texts.json";
 
 export type Language = "zh" | "en";
@@ -29,6 +29,6 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 }
 
 /** The current language's half of a text that the API gives in both. */
-export function localized(text: Bilingual | null | undefined): string {
+export function localized(text: BilingualText | null | undefined): string {
   return text ? text[current] : "";
 }

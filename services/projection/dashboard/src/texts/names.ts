@@ -1,6 +1,6 @@
 // What codes of the API are called: statuses, causes, services and types of reports; an unknown code stands for itself.
 import { cachedAnswer } from "../api/queries";
-import { TYPE_NAMES, type TypeNames } from "../api/types";
+import { pathOf } from "../api/routes";
 import { type Key, localized, t } from "./language";
 
 const STATUSES: Record<string, Key> = {
@@ -25,6 +25,9 @@ const SERVICES: Record<string, Key> = {
   planning: "service.planning",
 };
 
+/** The names of the types of reports; facts, receipts and closings need them. */
+export const TYPE_NAMES = pathOf("/v1/types", {});
+
 function nameIn(names: Record<string, Key>, code: string): string {
   const key = names[code];
   return key ? t(key) : code;
@@ -46,7 +49,7 @@ export function serviceName(service: string): string {
 /** What a type of report is called once the names have been loaded; until then its own short name. */
 export function typeName(type: string | null | undefined): string {
   const short = (type ?? "").replace(/^skillplan\./, "").replace(/\.v\d+$/, "");
-  return localized(cachedAnswer<TypeNames>(TYPE_NAMES)?.types[type ?? ""]) || short;
+  return localized(cachedAnswer(TYPE_NAMES)?.types[type ?? ""]) || short;
 }
 
 /** A period is a year, or the whole plan. */
