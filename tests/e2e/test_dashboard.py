@@ -38,7 +38,7 @@ _PAGES: Final = {
     "closings": f"#/{PLAN}/closings?as_of=2025-06-30",
     "health": f"#/{PLAN}/health?as_of=2025-06-30",
 }
-# Those that the documentation shows; RECORD=1 puts them there.
+# The pictures of the documentation; RECORD=1 takes them anew.
 _PICTURES: Final = {
     "overview": {"hash": _PAGES["overview"], "width": 1200, "height": 900},
     "measure": {"hash": _PAGES["measure"], "width": 1200, "height": 1000},
@@ -56,44 +56,44 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt insta
 
 @pytest.fixture
 def browser(addresses: dict[str, str]) -> Browser:
-    """Run one errand of browser.mjs and return what it saw."""
+    """Run one errand of browser.mjs and return its result."""
 
-    def run(errand: str, **told: Any) -> dict[str, Any]:
+    def run(errand: str, **options: Any) -> dict[str, Any]:
         places = {"base": addresses["projection"], "recruitment": addresses["recruitment"]}
-        return run_errand(errand, **{"plan": PLAN, "shots": str(SHOTS), **places, **told})
+        return run_errand(errand, **{"plan": PLAN, "shots": str(SHOTS), **places, **options})
 
     return run
 
 
 def test_a_reported_hire_moves_the_number_on_an_open_page_within_two_seconds(browser: Browser) -> None:
-    # On a machine that does three other things a single look may come late; that none of three does is a fault.
-    seen = browser("journey", reports=[person_hired(f"dashboard-{number}") for number in range(3)])
-    assert seen["sameDocument"]
-    assert min(seen["lags"]) < 2, seen["lags"]
-    assert seen["complaints"] == []
+    # On a busy machine one of three may be late; that all three are is a fault.
+    result = browser("journey", reports=[person_hired(f"dashboard-{number}") for number in range(3)])
+    assert result["sameDocument"]
+    assert min(result["lags"]) < 2, result["lags"]
+    assert result["complaints"] == []
 
 
 def test_every_page_is_whole_in_both_languages_and_lights_at_every_width(
     browser: Browser, addresses: dict[str, str]
 ) -> None:
-    seen = browser("pages", pages=_PAGES)
-    assert seen["shown"] == len(_PAGES) * 12
-    assert seen["complaints"] == []
-    assert seen["failed"] == []
-    assert seen["wide"] == []
-    assert seen["untranslated"] == []
-    assert seen["axe"] == []
-    assert seen["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
-    assert 0 < seen["scripts"] <= 260 * 1024
+    result = browser("pages", pages=_PAGES)
+    assert result["views"] == len(_PAGES) * 12
+    assert result["complaints"] == []
+    assert result["failed"] == []
+    assert result["wide"] == []
+    assert result["untranslated"] == []
+    assert result["axe"] == []
+    assert result["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
+    assert 0 < result["scripts"] <= 260 * 1024
 
 
 def test_the_pictures_of_the_documentation_show_these_pages(browser: Browser) -> None:
     folder = PICTURES if os.environ.get("RECORD") else SHOTS / "pictures"
     browser("pictures", pictures=_PICTURES, folder=str(folder))
-    for name, told in _PICTURES.items():
+    for name, size in _PICTURES.items():
         for picture in (folder / f"{name}.png", PICTURES / f"{name}.png"):
             raw = picture.read_bytes()
-            assert struct.unpack(">II", raw[16:24]) == (told["width"], told["height"])  # PNG says so there
+            assert struct.unpack(">II", raw[16:24]) == (size["width"], size["height"])  # PNG says so there
             assert len(raw) > _EMPTY_PICTURE, "something is on it"
     assert sum(file.stat().st_size for file in PICTURES.iterdir()) < _LARGEST_PICTURES
 
@@ -103,18 +103,18 @@ def test_the_page_of_the_api_draws_every_question_from_our_files_alone(
 ) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
     described = httpx.get(f"{addresses['projection']}/openapi.json").json()["paths"]
-    seen = browser("reference")
-    assert set(seen["shown"]) == set(described)
-    assert seen["complaints"] == []
-    assert seen["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
+    result = browser("reference")
+    assert set(result["paths"]) == set(described)
+    assert result["complaints"] == []
+    assert result["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
 
 
 def test_a_lost_connection_is_shown_and_mended(browser: Browser, state: Path) -> None:
     pid = Supervisor(state).states()["projection-api"]["pid"]
-    seen = browser("reconnect", pid=pid)
-    assert "断开" in seen["lost"]
-    assert seen["kept"] > 0
-    assert seen["failed"] == 0
+    result = browser("reconnect", pid=pid)
+    assert "断开" in result["lost"]
+    assert result["value"] > 0
+    assert result["failed"] == 0
 
 
 @pytest.fixture
@@ -147,19 +147,19 @@ def test_where_keys_are_set_the_page_asks_for_one_and_keeps_it_for_the_session(
     browser: Browser, keyed: tuple[str, str]
 ) -> None:
     base, key = keyed
-    seen = browser("keyed", base=base, key=key)
-    assert "密钥" in seen["refused"]
-    assert seen["value"] > 0
-    assert not seen["leaked"]
+    result = browser("keyed", base=base, key=key)
+    assert "密钥" in result["refused"]
+    assert result["value"] > 0
+    assert not result["leaked"]
 
 
-def test_nothing_to_show_and_wrong_questions_are_said_in_words_and_nothing_is_no_zero(browser: Browser) -> None:
-    seen = browser("states")
-    assert seen["asked"] > 1
-    assert "计划自" in seen["before"]
-    assert "known_at" in seen["wrong"]
-    assert seen["none"] == "暂无数据"
-    assert seen["focused"] == "main"
+def test_missing_data_and_wrong_parameters_are_explained_and_missing_data_is_no_zero(browser: Browser) -> None:
+    result = browser("states")
+    assert result["requests"] > 1
+    assert "计划自" in result["before"]
+    assert "known_at" in result["wrong"]
+    assert result["none"] == "暂无数据"
+    assert result["focused"] == "main"
 
 
 def test_the_page_is_never_stale_its_files_are_kept_and_nothing_from_outside_is_let_in(
@@ -185,23 +185,21 @@ def test_a_district_finds_its_wrong_report_with_the_reason_and_the_fix(addresses
     wrong["data"]["hired_on"] = "2024-02-30"
     assert httpx.post(f"{addresses['recruitment']}/v1/events", json=wrong, timeout=10).status_code == 422
     district = wrong["district"]
-    asked = {"status": "invalid", "type": wrong["type"], "limit": "1"}
+    params = {"status": "invalid", "type": wrong["type"], "limit": "1"}
 
-    def found() -> Any:
-        answer = httpx.get(f"{addresses['projection']}/v1/districts/{district}/receipts", params=asked, timeout=10)
-        assert answer.status_code == 200, answer.text
-        shown = answer.json()
-        return shown if any(one["id"] == wrong["id"] for one in shown["receipts"]) else None
+    def receipts_with_it() -> Any:
+        response = httpx.get(f"{addresses['projection']}/v1/districts/{district}/receipts", params=params, timeout=10)
+        assert response.status_code == 200, response.text
+        page = response.json()
+        return page if any(receipt["id"] == wrong["id"] for receipt in page["receipts"]) else None
 
-    shown = eventually(found, within=20)
-    (receipt,) = shown["receipts"]
+    page = eventually(receipts_with_it, within=20)
+    (receipt,) = page["receipts"]
     (reason,) = receipt["reasons"]
     assert (reason["code"], reason["pointer"]) == ("bad-date", "/data/hired_on")
     assert reason["fix"]["zh"]
     assert reason["fix"]["en"]
-    assert shown["counts"]["statuses"] == {
-        "invalid": sum(day["statuses"]["invalid"] for day in shown["counts"]["days"])
-    }
+    assert page["counts"]["statuses"] == {"invalid": sum(day["statuses"]["invalid"] for day in page["counts"]["days"])}
 
 
 def test_pages_of_receipts_go_on_where_the_one_before_ended(addresses: dict[str, str]) -> None:
@@ -209,9 +207,9 @@ def test_pages_of_receipts_go_on_where_the_one_before_ended(addresses: dict[str,
     whole = httpx.get(url, params={"limit": "40"}, timeout=10).json()["receipts"]
     parts, after = [], ""
     for _ in range(4):
-        answer = httpx.get(url, params={"limit": "10"} | ({"after": after} if after else {}), timeout=10).json()
-        parts += answer["receipts"]
-        after = answer["next"]
+        page = httpx.get(url, params={"limit": "10"} | ({"after": after} if after else {}), timeout=10).json()
+        parts += page["receipts"]
+        after = page["next"]
     assert parts == whole
     for params in ({"after": "x"}, {"day": "yesterday"}, {"status": "lost"}):
         wrong = httpx.get(url, params=params, timeout=10)

@@ -1,17 +1,17 @@
-// Drives a real browser against a running installation, one errand a run; what it saw is printed as JSON.
+// Drives a real browser against a running installation, one errand a run; prints the result as JSON.
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 
-const [errand, told] = [process.argv[2], JSON.parse(process.argv[3])];
-const require = createRequire(told.packages);
+const [errand, options] = [process.argv[2], JSON.parse(process.argv[3])];
+const require = createRequire(options.packages);
 const { chromium } = require("playwright-core");
-const { base, plan, shots } = told;
-const PATIENCE = 60_000;
+const { base, plan, shots } = options;
+const TIMEOUT_MS = 60_000;
 const WIDTHS = [1280, 768, 360];
 
 const browser = await chromium.launch({
-  executablePath: told.chromium,
+  executablePath: options.chromium,
   args: [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -25,39 +25,39 @@ async function open({ language = "zh", theme = "light", width = 1280 } = {}) {
     localStorage.setItem("skillplan-theme", t);
   }, [language, theme]);
   const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  const seen = { complaints: [], hosts: new Set(), scripts: 0 };
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && seen.complaints.push(message.text()));
-  page.on("pageerror", (error) => seen.complaints.push(error.message));
-  page.on("request", (request) => seen.hosts.add(new URL(request.url()).host));
+  page.setDefaultTimeout(TIMEOUT_MS);
+  const record = { complaints: [], hosts: new Set(), scripts: 0 };
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && record.complaints.push(message.text()));
+  page.on("pageerror", (error) => record.complaints.push(error.message));
+  page.on("request", (request) => record.hosts.add(new URL(request.url()).host));
   page.on("response", async (response) => {
-    if (response.url().endsWith(".js")) seen.scripts += gzipSync(await response.body()).length;
+    if (response.url().endsWith(".js")) record.scripts += gzipSync(await response.body()).length;
   });
-  return { page, seen };
+  return { page, record };
 }
 
-const THERE_MS = 25_000;
+const LOAD_MS = 25_000;
 
-// By the clock: a browser without a screen may stop drawing frames, and would not be asked again.
-const seenThere = (page) =>
+// Polled by the clock: a browser without a screen may stop drawing frames, and would not be polled again.
+const untilLoaded = (page) =>
   page.waitForFunction(() => document.querySelector("main h2, main .state") && !document.querySelector(".skeleton")
-    && [...document.querySelectorAll(".chart")].every((chart) => chart.dataset.ready === "true"), null, { polling: 20, timeout: THERE_MS });
+    && [...document.querySelectorAll(".chart")].every((chart) => chart.dataset.ready === "true"), null, { polling: 20, timeout: LOAD_MS });
 
-/** Wait until the page is whole; one that is not is told with what it shows, and loaded once more. */
-const there = async (page) => {
+/** Wait until the page is complete; one that is not is printed and loaded once more. */
+const loaded = async (page) => {
   try {
-    await seenThere(page);
+    await untilLoaded(page);
   } catch {
-    console.error(`not there: ${page.url()}\n${await page.evaluate(() => document.body.innerHTML.slice(0, 4000))}`);
+    console.error(`not loaded: ${page.url()}\n${await page.evaluate(() => document.body.innerHTML.slice(0, 4000))}`);
     await page.reload();
-    await seenThere(page);
+    await untilLoaded(page);
   }
 };
 
 const go = async (page, hash) => {
   await page.evaluate((to) => { location.hash = to; }, hash);
   await page.waitForTimeout(50);
-  await there(page);
+  await loaded(page);
 };
 
 const valueOf = (page, indicator) =>
@@ -70,31 +70,31 @@ const errands = {
   async visit() {
     const { page } = await open();
     const began = Date.now();
-    await page.goto(`${base}/#/${plan}?as_of=${told.as_of}`);
-    await there(page);
+    await page.goto(`${base}/#/${plan}?as_of=${options.as_of}`);
+    await loaded(page);
     return { ms: Date.now() - began };
   },
 
-  /** A hire moves the number of an open page; how long after the API showed it. */
+  /** A hire moves the number of an open page; how long after the API answered with it. */
   async journey() {
-    const { page, seen } = await open();
+    const { page, record } = await open();
     await page.goto(`${base}/#/${plan}/measure/4.1?as_of=2024-12-31&indicator=4.1.b`);
-    await there(page);
+    await loaded(page);
     await live(page);
     await page.evaluate(() => { window.sameDocument = true; });
-    const asked = `${base}/v1/plans/${plan}/progress?as_of=2024-12-31`;
-    const told_ = async () => (await (await fetch(asked)).json()).indicators.find((one) => one.id === "4.1.b").periods.at(-1).value;
+    const progress = `${base}/v1/plans/${plan}/progress?as_of=2024-12-31`;
+    const apiValue = async () => (await (await fetch(progress)).json()).indicators.find(({ id }) => id === "4.1.b").periods.at(-1).value;
     const lags = [];
-    for (const report of told.reports) {
+    for (const report of options.reports) {
       const before = await valueOf(page, "4.1.b");
-      const answer = await fetch(`${told.recruitment}/v1/events`, {
+      const response = await fetch(`${options.recruitment}/v1/events`, {
         method: "POST",
         headers: { "content-type": "application/cloudevents+json" },
         body: JSON.stringify(report),
       });
-      if (answer.status !== 200) throw new Error(await answer.text());
-      const deadline = Date.now() + PATIENCE;
-      while ((await told_()) !== before + 1) if (Date.now() > deadline) throw new Error("the API did not move");
+      if (response.status !== 200) throw new Error(await response.text());
+      const deadline = Date.now() + TIMEOUT_MS;
+      while ((await apiValue()) !== before + 1) if (Date.now() > deadline) throw new Error("the API did not move");
       const moved = Date.now();
       while ((await valueOf(page, "4.1.b")) !== before + 1) {
         if (Date.now() > deadline) throw new Error("the page did not move");
@@ -103,36 +103,36 @@ const errands = {
       lags.push((Date.now() - moved) / 1000);
       if (lags.at(-1) < 2) break;
     }
-    return { lags, sameDocument: await page.evaluate(() => window.sameDocument === true), complaints: seen.complaints };
+    return { lags, sameDocument: await page.evaluate(() => window.sameDocument === true), complaints: record.complaints };
   },
 
   /** Every page, both languages, both themes, three widths, and paper. */
   async pages() {
     mkdirSync(shots, { recursive: true });
     const axe = require.resolve("axe-core/axe.min.js");
-    const found = { complaints: [], hosts: [], wide: [], failed: [], axe: [], untranslated: [], scripts: 0, shown: 0 };
+    const result = { complaints: [], hosts: [], wide: [], failed: [], axe: [], untranslated: [], scripts: 0, views: 0 };
     const hosts = new Set();
     for (const language of ["zh", "en"]) {
       for (const theme of ["light", "dark"]) {
-        const { page, seen } = await open({ language, theme });
+        const { page, record } = await open({ language, theme });
         await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
-        await there(page);
+        await loaded(page);
         await live(page);
-        found.scripts = Math.max(found.scripts, seen.scripts);
-        for (const [name, hash] of Object.entries(told.pages)) {
+        result.scripts = Math.max(result.scripts, record.scripts);
+        for (const [name, hash] of Object.entries(options.pages)) {
           const what = `${name} ${language} ${theme}`;
           await page.setViewportSize({ width: 1280, height: 900 });
           await go(page, hash);
-          if (await page.locator(".failed").count()) found.failed.push(`${what}: ${await page.locator(".failed").first().innerText()}`);
+          if (await page.locator(".failed").count()) result.failed.push(`${what}: ${await page.locator(".failed").first().innerText()}`);
           if (language === "en" && (await page.locator("h2, h3, th, dt, button, label").allInnerTexts()).some((text) => /[一-鿿]/.test(text.replace("中文", ""))))
-            found.untranslated.push(what);
+            result.untranslated.push(what);
           const narrow = language === "en" && theme === "dark";
           for (const width of WIDTHS) {
             await page.setViewportSize({ width, height: 900 });
             await page.waitForTimeout(30);
             const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-            if (over > 0) found.wide.push(`${what} at ${width}: ${over} px`);
-            found.shown += 1;
+            if (over > 0) result.wide.push(`${what} at ${width}: ${over} px`);
+            result.views += 1;
             if ((width === 1280 && !narrow && (language === "zh" || theme === "light")) || (width === 360 && narrow)) {
               await page.screenshot({ path: `${shots}/${name}-${language}-${theme}-${width}.png` });
             }
@@ -140,8 +140,8 @@ const errands = {
               await page.evaluate(() => document.getElementById("axe") ?? null);
               if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(axe, "utf8"));
               const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-              for (const one of violations) {
-                if (["serious", "critical"].includes(one.impact)) found.axe.push(`${what} at ${width}: ${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`);
+              for (const violation of violations) {
+                if (["serious", "critical"].includes(violation.impact)) result.axe.push(`${what} at ${width}: ${violation.id}: ${violation.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`);
               }
             }
           }
@@ -149,95 +149,95 @@ const errands = {
             await page.emulateMedia({ media: "print" });
             await page.setViewportSize({ width: 688, height: 1000 }); // A4 without its margins
             const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-            if (over > 0) found.wide.push(`${what} on paper: ${over} px`);
+            if (over > 0) result.wide.push(`${what} on paper: ${over} px`);
             if (name === "overview") await page.screenshot({ path: `${shots}/overview-print.png` });
             await page.emulateMedia({ media: null });
           }
         }
-        found.complaints.push(...seen.complaints);
-        for (const host of seen.hosts) hosts.add(host);
+        result.complaints.push(...record.complaints);
+        for (const host of record.hosts) hosts.add(host);
         await page.context().close();
       }
     }
-    found.hosts = [...hosts];
-    return found;
+    result.hosts = [...hosts];
+    return result;
   },
 
   /** The pictures of the documentation, each as a page stands in a window of its size. */
   async pictures() {
-    mkdirSync(told.folder, { recursive: true });
-    for (const [name, { hash, width, height }] of Object.entries(told.pictures)) {
+    mkdirSync(options.folder, { recursive: true });
+    for (const [name, { hash, width, height }] of Object.entries(options.pictures)) {
       const { page } = await open({ width });
       await page.setViewportSize({ width, height });
       await page.goto(`${base}/${hash}`);
-      await there(page);
+      await loaded(page);
       await live(page);
       if (await page.locator(".failed").count()) throw new Error(await page.locator(".failed").first().innerText());
-      await page.screenshot({ path: `${told.folder}/${name}.png` });
+      await page.screenshot({ path: `${options.folder}/${name}.png` });
       await page.context().close();
     }
     return {};
   },
 
-  /** The API's own page draws every question from our files alone. */
+  /** The API's own page lists every route from our files alone. */
   async reference() {
-    const { page, seen } = await open();
+    const { page, record } = await open();
     await page.goto(`${base}/docs`);
     await page.waitForSelector(".opblock-summary");
-    const shown = await page.locator(".opblock-summary-path").allInnerTexts();
+    const paths = await page.locator(".opblock-summary-path").allInnerTexts();
     await page.locator(".opblock-summary").first().click();
     await page.waitForSelector(".opblock-body");
     await page.screenshot({ path: `${shots}/reference.png` });
-    return { shown: shown.map((path) => path.replaceAll("\u200b", "")), complaints: seen.complaints, hosts: [...seen.hosts] };
+    return { paths: paths.map((path) => path.replaceAll("\u200b", "")), complaints: record.complaints, hosts: [...record.hosts] };
   },
 
   /** The API goes away and comes back while a page is open. */
   async reconnect() {
     const { page } = await open();
     await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
-    await there(page);
+    await loaded(page);
     await live(page);
-    process.kill(told.pid, "SIGTERM");
+    process.kill(options.pid, "SIGTERM");
     await page.waitForSelector('.fresh[data-connection="lost"]');
     const lost = await page.locator(".fresh").innerText();
-    const kept = await valueOf(page, "4.1.a");
+    const value = await valueOf(page, "4.1.a");
     await live(page);
-    return { lost, kept, failed: await page.locator(".failed").count() };
+    return { lost, value, failed: await page.locator(".failed").count() };
   },
 
-  /** Where keys are set the page asks for one, once a session, and keeps it to itself. */
+  /** Where keys are set the page asks for one, once a session, and stores it nowhere else. */
   async keyed() {
     const { page } = await open();
     await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
     await page.fill("input[name=key]", "sk_wrong_wrong");
     await page.keyboard.press("Enter");
     const refused = await page.locator("[role=alert]").innerText();
-    await page.fill("input[name=key]", told.key);
+    await page.fill("input[name=key]", options.key);
     await page.keyboard.press("Enter");
-    await there(page);
+    await loaded(page);
     await live(page);
     await page.reload();
-    await there(page);
+    await loaded(page);
     await live(page);
     const value = await valueOf(page, "4.1.a");
-    const kept = await page.evaluate(() => JSON.stringify(localStorage) + location.href + document.cookie);
+    const stored = await page.evaluate(() => JSON.stringify(localStorage) + location.href + document.cookie);
     const other = await (await browser.newContext()).newPage();
     await other.goto(`${base}/#/${plan}?as_of=2025-06-30`);
     await other.waitForSelector("input[name=key]");
-    return { refused, value, leaked: kept.includes(told.key) };
+    return { refused, value, leaked: stored.includes(options.key) };
   },
 
-  /** What is shown when there is nothing to show, and when what is asked is wrong or slow. */
+  /** The states of a page without data, with a wrong parameter, and with an answer that is slow or never comes. */
   async states() {
     const { page } = await open({ width: 360 });
-    let asked = 0;
+    let requests = 0;
     await page.route("**/progress?as_of=2025-06-30", (route) => {
-      asked += 1;
-      return asked === 1 ? undefined : route.continue(); // the first is never answered
+      requests += 1;
+      return requests === 1 ? undefined : route.continue(); // the first is never answered
     });
     await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
     await page.waitForSelector("main .skeleton");
-    await seenThere(page); // by itself
+    await untilLoaded(page); // by itself
     const late = await open();
     await late.page.route(`**/v1/plans/${plan}`, async (route) => {
       await new Promise((resolve) => setTimeout(resolve, 3000));
@@ -249,7 +249,7 @@ const errands = {
       window.requestAnimationFrame = (act) => real(act, 1000);
     });
     await late.page.goto(`${base}/#/${plan}?as_of=2025-05-31`);
-    await seenThere(late.page);
+    await untilLoaded(late.page);
     await go(page, `#/${plan}?as_of=2022-06-30`);
     const before = await page.locator("main .state").innerText();
     await go(page, `#/${plan}?as_of=2025-06-30&known_at=never`);
@@ -260,7 +260,7 @@ const errands = {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     const focused = await page.evaluate(() => document.activeElement?.id);
-    return { asked, before, wrong, none, focused, address: page.url() };
+    return { requests, before, wrong, none, focused, address: page.url() };
   },
 };
 

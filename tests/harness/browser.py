@@ -14,13 +14,13 @@ from deploy.local.dashboard import SOURCES, path_with_node
 CHROMIUM: Final = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def run_errand(errand: str, **told: Any) -> dict[str, Any]:
-    """Return what it saw; it is always told `base`, the address of the projection, and the `plan`."""
-    given = {"chromium": CHROMIUM, "packages": str(SOURCES / "package.json"), **told}
-    done = subprocess.run(
-        ["node", str(Path(__file__).with_name("browser.mjs")), errand, json.dumps(given)],
+def run_errand(errand: str, **options: Any) -> dict[str, Any]:
+    """Return its result; every errand needs `base`, the address of the projection, and the `plan`."""
+    options = {"chromium": CHROMIUM, "packages": str(SOURCES / "package.json"), **options}
+    process = subprocess.run(
+        ["node", str(Path(__file__).with_name("browser.mjs")), errand, json.dumps(options)],
         capture_output=True, text=True, timeout=280, check=False, env={**os.environ, "PATH": path_with_node()},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
+    assert process.returncode == 0, process.stderr[-3000:]
+    result: dict[str, Any] = json.loads(process.stdout)
+    return result
