@@ -1,4 +1,4 @@
-"""Keeps what was sent from here and what became of it: in one SQLite file that a crash at any moment leaves whole."""
+"""The journal of what was sent and what became of it: one SQLite file, consistent after a crash at any moment."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, NamedTuple, Self
 
 import orjson
+from pydantic import JsonValue
 
+from client.messages import Receipt, final, source_of
 from client.output import CommandError
 
-# What these answers say binds no id (RULES A3): mended outside, the same report may yet be accepted.
+# These answers bind no id (RULES A3): with a key or setting mended the same report may yet be accepted.
 _NOT_FINAL: Final = ("wrong-district", "not-your-source", "id-reused")
 _TABLES: Final = """
 create table if not exists secret (key blob not null);
@@ -30,9 +32,12 @@ create table if not exists answer (
 create table if not exists place (
     target text, topic text, next int not null, primary key (target, topic)) without rowid;
 """
-# A later answer takes the place of an earlier one; what binds no id never that of a decision.
-_KEEP: Final = """
-insert into answer values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_SENT: Final = """
+insert or replace into sent values (:target, :source, :id, :digest, :type, :district, :sent_at, :acknowledged_at)
+"""
+# A later answer replaces an earlier one, but one that binds no id never replaces a decision.
+_RECORD: Final = """
+insert into answer values (:target, :source, :id, :type, :district, :status, :code, :binds, :received_at, :decided_at)
 on conflict (target, source, id) do update set type = excluded.type, district = excluded.district,
     status = excluded.status, code = excluded.code, binds = excluded.binds, received_at = excluded.received_at,
     decided_at = excluded.decided_at
@@ -57,13 +62,56 @@ group by 1, 2 order by 1, 2
 
 
 def default_place() -> Path:
-    """Return where the journal is unless told otherwise."""
+    """Return where the journal is by default."""
     return Path.home() / ".skillplan" / "journal.sqlite"
 
 
+class ReportCounts(NamedTuple):
+    """How many reports were sent, and how many of them have which answer."""
+
+    sent: int
+    accepted: int
+    waiting: int
+    refused: int
+    invalid: int
+    no_answer: int
+
+
+class StatementRow(NamedTuple):
+    """The counts of one day and type."""
+
+    day: str
+    type: str
+    counts: ReportCounts
+
+
+class _SentRow(NamedTuple):
+    target: str
+    source: str
+    id: str
+    digest: bytes
+    type: str
+    district: str
+    sent_at: str
+    acknowledged_at: str | None
+
+
+class _AnswerRow(NamedTuple):
+    target: str
+    source: str
+    id: str
+    type: str | None
+    district: str | None
+    status: str
+    code: str | None
+    binds: bool
+    received_at: str
+    decided_at: str
+
+
 class Journal:
-    """What was sent to one target (a broker or an address), and the answers to it. Nothing personal is in it: of a
-    report's content a digest under a key of this file's own."""
+    """What was sent to one target (a broker or an address), and the answers. It holds nothing personal: of a report's
+    content only a digest, under a key that is this file's own."""
 
     def __init__(self, file: Path, target: str) -> None:
         self._target = target
@@ -96,77 +144,78 @@ class Journal:
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
 
-    def digest(self, event: Mapping[str, Any]) -> bytes:
-        """Return a keyed digest of a report, by which it is known again."""
+    def digest(self, event: Mapping[str, JsonValue]) -> bytes:
+        """Return a keyed digest of a report, 16 bytes."""
         compact = orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(compact, digest_size=16, key=self._key).digest()
 
-    def settled(self, events: Sequence[Mapping[str, Any]]) -> list[bool]:
-        """Tell of each report whether this very content was acknowledged, and no answer asks for it again."""
+    def settled(self, events: Sequence[Mapping[str, JsonValue]]) -> list[bool]:
+        """Return for each report whether this very content was acknowledged, with no answer that asks for it again."""
         return [self._settled(event) for event in events]
 
-    def _settled(self, event: Mapping[str, Any]) -> bool:
-        found = self._db.execute(
-            "select s.digest, s.acknowledged_at, a.code from sent s left join answer a using (target, source, id) "
-            "where target = ? and source = ? and id = ?",
+    def _settled(self, event: Mapping[str, JsonValue]) -> bool:
+        row = self._db.execute(
+            "select s.digest, a.code from sent s left join answer a using (target, source, id) "
+            "where target = ? and source = ? and id = ? and s.acknowledged_at is not null",
             (self._target, event.get("source"), event.get("id")),
         ).fetchone()
-        return (
-            found is not None and found[1] is not None and found[0] == self.digest(event) and found[2] not in _NOT_FINAL
-        )
+        if row is None:
+            return False
+        digest, code = row
+        return bool(digest == self.digest(event) and code not in _NOT_FINAL)
 
-    def sending(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Note reports before they are sent, so that what was under way in a crash is known as unanswered."""
+    def sending(self, events: Iterable[Mapping[str, JsonValue]]) -> None:
+        """Record reports before they are sent, so that after a crash they count as unanswered."""
         at = _now()
         rows = [
-            (self._target, event["source"], event["id"], self.digest(event), event["type"],
-             str(event["source"]).split("/")[2], at)
-            for event in events
+            _SentRow(
+                self._target, source, id_, self.digest(event), str(event["type"]), source.split("/")[2], at, None
+            )
+            for event in events for source, id_ in (source_of(event),)
         ]  # fmt: skip
         with self._transaction():
-            self._db.executemany("insert or replace into sent values (?, ?, ?, ?, ?, ?, ?, null)", rows)
+            self._db.executemany(_SENT, [row._asdict() for row in rows])
 
-    def acknowledged(self, events: Iterable[Mapping[str, Any]], receipts: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Note that reports have arrived, with their receipts where there are any already."""
+    def acknowledged(self, events: Iterable[Mapping[str, JsonValue]], receipts: Iterable[Receipt] = ()) -> None:
+        """Record that reports have arrived, with their receipts where there are any already."""
         at = _now()
         with self._transaction():
             self._db.executemany(
                 "update sent set acknowledged_at = ? where target = ? and source = ? and id = ?",
-                [(at, self._target, event["source"], event["id"]) for event in events],
+                [(at, self._target, *source_of(event)) for event in events],
             )
-            self._keep(receipts)
+            self._record(receipts)
 
-    def heard(self, receipts: Iterable[Mapping[str, Any]], topic: str, following: int) -> None:
-        """Keep receipts from a topic, and where in it the next one is."""
+    def answered(self, receipts: Iterable[Receipt], topic: str, next_offset: int) -> None:
+        """Record receipts from a topic, and the offset of the next one."""
         with self._transaction():
-            self._keep(receipts)
-            self._db.execute("insert or replace into place values (?, ?, ?)", (self._target, topic, following))
+            self._record(receipts)
+            self._db.execute("insert or replace into place values (?, ?, ?)", (self._target, topic, next_offset))
 
-    def place(self, topic: str) -> int | None:
-        """Return where in a topic to go on, None where it was never read."""
-        found = self._db.execute(
+    def next_offset(self, topic: str) -> int | None:
+        """Return the offset from which to read on in a topic, None where it was never read."""
+        row = self._db.execute(
             "select next from place where target = ? and topic = ?", (self._target, topic)
         ).fetchone()
-        return None if found is None else int(found[0])
+        return None if row is None else int(row[0])
 
-    def _keep(self, receipts: Iterable[Mapping[str, Any]]) -> None:
-        self._db.executemany(_KEEP, filter(None, map(self._row, receipts)))
-
-    def _row(self, receipt: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        code = receipt["reasons"][0]["code"] if receipt.get("reasons") else None
-        # What repeats a report tells in `first` how that one stands; what reuses its id is none of its answers.
-        if code == "id-reused":
-            return None
-        standing = receipt.get("first") or receipt
-        code = standing["reasons"][0]["code"] if standing.get("reasons") else None
-        if not standing.get("source") or not standing.get("id"):
-            return None
-        binds = standing["status"] in ("accepted", "waiting") or (
-            standing["status"] == "refused" and code not in _NOT_FINAL
+    def _record(self, receipts: Iterable[Receipt]) -> None:
+        self._db.executemany(
+            _RECORD, [row._asdict() for receipt in receipts if (row := self._row(receipt)) is not None]
         )
-        return (
-            self._target, standing["source"], standing["id"], standing.get("type"), standing.get("district"),
-            standing["status"], code, binds, standing["received_at"], standing["decided_at"],
+
+    def _row(self, receipt: Receipt) -> _AnswerRow | None:
+        # `first` of a repeated report is how that one stands now; an id used again says nothing about the first report.
+        if _code(receipt) == "id-reused":
+            return None
+        answer = final(receipt)
+        source, id_, status, code = answer.get("source"), answer.get("id"), answer["status"], _code(answer)
+        if not source or not id_:
+            return None
+        binds = status in ("accepted", "waiting") or (status == "refused" and code not in _NOT_FINAL)
+        return _AnswerRow(
+            self._target, source, id_, answer.get("type"), answer.get("district"), status, code, binds,
+            answer["received_at"], answer["decided_at"],
         )  # fmt: skip
 
     def unanswered(self, limit: int, also_waiting: bool = False) -> list[tuple[str, str, str]]:
@@ -179,14 +228,14 @@ class Journal:
 
     def statement(
         self, district: str | None = None, source: str | None = None, since: str | None = None
-    ) -> Iterator[tuple[str, str, list[int]]]:
-        """Yield (day, type, [sent, accepted, waiting, refused, invalid, no answer]) in Asia/Shanghai."""
-        asked = {"target": self._target, "district": district, "source": source, "since": since}
-        for day, type_, *counts in self._db.execute(_STATEMENT, asked):
-            yield day, type_ or "–", counts
+    ) -> Iterator[StatementRow]:
+        """Yield the counts of each day and type, days in Asia/Shanghai."""
+        parameters = {"target": self._target, "district": district, "source": source, "since": since}
+        for day, type_, *counts in self._db.execute(_STATEMENT, parameters):
+            yield StatementRow(day, type_ or "–", ReportCounts(*counts))
 
     def districts(self) -> list[str]:
-        """Return the districts for which something was sent from here."""
+        """Return the districts of everything that was sent."""
         return [row[0] for row in self._db.execute(
             "select distinct district from sent where target = ? order by 1", (self._target,)
         )]  # fmt: skip
@@ -197,20 +246,20 @@ class Journal:
             "select count(*) from sent s left join answer a using (target, source, id) "
             "where target = ? and s.sent_at >= ? and a.id is null"
         )
-        return int(self._db.execute(sql, (self._target, _shown(began))).fetchone()[0])
+        return int(self._db.execute(sql, (self._target, _instant(began))).fetchone()[0])
 
     def answers_since(self, began: datetime) -> tuple[Counter[str], int]:
-        """Count the answers to what was sent since then by status, and those that are against it."""
+        """Count the answers to what was sent since then by status, and those that reject it."""
         sql = (
             "select a.status, count(*) from sent s join answer a using (target, source, id) "
             "where target = ? and s.sent_at >= ? group by 1"
         )
-        counts = Counter(dict(self._db.execute(sql, (self._target, _shown(began)))))
+        counts = Counter(dict(self._db.execute(sql, (self._target, _instant(began)))))
         return counts, sum(count for status, count in counts.items() if status not in ("accepted", "waiting"))
 
 
 class _Transaction:
-    """All or nothing, whatever happens in the block."""
+    """A transaction: rolled back where the block raises."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -224,9 +273,14 @@ class _Transaction:
         self._db.execute("commit" if kind is None else "rollback")
 
 
+def _code(receipt: Receipt) -> str | None:
+    reasons = receipt.get("reasons")
+    return reasons[0]["code"] if reasons else None
+
+
 def _now() -> str:
-    return _shown(datetime.now(UTC))
+    return _instant(datetime.now(UTC))
 
 
-def _shown(at: datetime) -> str:
+def _instant(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds")

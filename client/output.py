@@ -1,4 +1,4 @@
-"""Hides how the command line speaks: the reader's language, JSON lines for programs, progress, and exit codes."""
+"""Output of every command: sentences in the reader's language, JSON for programs, tables, progress, exit codes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from rich.console import Console
@@ -21,22 +21,33 @@ USAGE: Final = 2
 AWAY: Final = 3
 UNANSWERED: Final = 4
 STOPPED: Final = 130
-_REMINDER: Final = 5.0  # in a log; more often would hide the rest
+_PROGRESS_SECONDS: Final = 5.0  # between lines in a log; more of them would hide the rest
+_NEXT_LINE: Final = "\n  "
+_WIDTH: Final = 140  # of a table in a file or a pipe
 
 
 class CommandError(Exception):
     """Why a command cannot go on, in one sentence of both languages that quotes nothing personal."""
 
     def __init__(self, zh: str, en: str, code: str = "usage", exit_code: int = USAGE) -> None:
-        super().__init__(f"{zh}  {en}")
+        super().__init__(zh if zh == en else f"{zh}  {en}")
         self.zh, self.en, self.code, self.exit_code = zh, en, code, exit_code
 
 
 def language() -> str:
     """Return `zh` or `en` where the locale says one, else `both`."""
-    told = next((os.environ[name] for name in ("SKILLPLAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
-                 if os.environ.get(name)), "")  # fmt: skip
-    return told[:2] if told[:2] in ("zh", "en") else "both"
+    names = ("SKILLPLAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    locale = next((os.environ[name] for name in names if os.environ.get(name)), "") or _locale_of_windows()
+    return locale[:2] if locale[:2] in ("zh", "en") else "both"
+
+
+def _locale_of_windows() -> str:
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415 - only there
+        import locale  # noqa: PLC0415
+
+        return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")
+    return ""
 
 
 def text(zh: str, en: str, between: str = "  ") -> str:
@@ -45,53 +56,74 @@ def text(zh: str, en: str, between: str = "  ") -> str:
     return {"zh": zh, "en": en}.get(language(), both)
 
 
+def prepare_streams() -> None:
+    """Let standard output and error take every text: UTF-8 where the system's encoding lacks Chinese or ✓, as on
+    Windows in a pipe; line ends stay as written, so that a CSV template has its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            "✓ 中".encode(stream.encoding)
+            encoding = stream.encoding
+        except UnicodeEncodeError:
+            encoding = "utf-8"
+        stream.reconfigure(encoding=encoding, newline="\n")  # type: ignore[union-attr]
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a command says: sentences and tables for people, or one JSON object a line for programs."""
+    """Sentences and tables for people, or one JSON object a line for programs."""
 
     json: bool = False
 
-    def say(self, zh: str, en: str) -> None:
-        """Say a sentence, to people only."""
+    def sentence(self, zh: str, en: str) -> None:
+        """Print a sentence, for people only."""
+        self.line(text(zh, en))
+
+    def line(self, line: str) -> None:
+        """Print a line, for people only."""
         if not self.json:
-            sys.stdout.write(text(zh, en) + "\n")
+            sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
-    def tell(self, shown: Mapping[str, Any]) -> None:
-        """Tell a program one object."""
+    def record(self, record: Mapping[str, object]) -> None:
+        """Print one object, for programs only."""
         if self.json:
-            sys.stdout.write(orjson.dumps(shown).decode() + "\n")
+            sys.stdout.write(orjson.dumps(record).decode() + "\n")
             sys.stdout.flush()
 
-    def line(self, shown: str) -> None:
-        """Print a line of facts to people."""
-        if not self.json:
-            sys.stdout.write(shown + "\n")
-            sys.stdout.flush()
-
-    def table(self, heads: list[tuple[str, str]], rows: list[list[str]]) -> None:
-        """Show a table to people; columns after the first two are numbers."""
-        if self.json:
-            return
-        shown = Table()
-        for at, (zh, en) in enumerate(heads):
-            shown.add_column(text(zh, en, "\n"), justify="left" if at < 2 else "right")  # noqa: PLR2004
-        for row in rows:
-            shown.add_row(*row)
-        Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140).print(shown)
-
-    def refuse(self, refusal: CommandError) -> None:
-        """Say why it does not go on."""
+    def error(self, error: CommandError) -> None:
+        """Print to standard error why the command does not go on."""
         sys.stdout.flush()
         if self.json:
-            shown = {"error": {"code": refusal.code, "zh": refusal.zh, "en": refusal.en}}
-            sys.stderr.write(orjson.dumps(shown).decode() + "\n")
+            record = {"error": {"code": error.code, "zh": error.zh, "en": error.en}}
+            sys.stderr.write(orjson.dumps(record).decode() + "\n")
         else:
-            sys.stderr.write("✗ " + text(refusal.zh, refusal.en, "\n  ") + "\n")
+            self.problem(error.zh, error.en)
+
+    def problem(self, zh: str, en: str, about: str = "") -> None:
+        """Print to standard error one thing that is wrong."""
+        sys.stderr.write(f"✗ {about}{text(zh, en, _NEXT_LINE)}\n")
+
+    def table(
+        self,
+        heads: Sequence[tuple[str, str] | str],
+        rows: Sequence[Sequence[str]],
+        title: str = "",
+        text_columns: int = 2,
+    ) -> None:
+        """Print a table, for people only; columns after the first `text_columns` are numbers."""
+        if self.json:
+            return
+        table = Table(title=title or None, title_justify="left")
+        for at, head in enumerate(heads):
+            name = head if isinstance(head, str) else text(*head, "\n")
+            table.add_column(name, justify="left" if at < text_columns else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDTH).print(table)
 
     @contextlib.contextmanager
     def progress(self, zh: str, en: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
-        """Show how far it is, as (part of `total`, reports): a bar on a terminal, else a line every so often."""
+        """Show progress as (part of `total`, reports): a bar on a terminal, else a line every few seconds."""
         console = Console(stderr=True, highlight=False)
         if self.json:
             yield lambda _part, _reports: None
@@ -102,12 +134,16 @@ class Output:
                 task = bar.add_task(text(zh, en), total=total, reports=0)
                 yield lambda part, reports: bar.update(task, completed=part, reports=reports)
         else:
-            shown = time.monotonic()
+            yield _lines_now_and_then(text(zh, en))
 
-            def tell(_part: int, reports: int) -> None:
-                nonlocal shown
-                if time.monotonic() - shown > _REMINDER:
-                    shown = time.monotonic()
-                    sys.stderr.write(f"… {text(zh, en)} {reports}\n")
 
-            yield tell
+def _lines_now_and_then(name: str) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def progress(_part: int, reports: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PROGRESS_SECONDS:
+            last = time.monotonic()
+            sys.stderr.write(f"… {name} {reports}\n")
+
+    return progress

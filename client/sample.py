@@ -1,4 +1,4 @@
-"""Builds one valid event of any type, and templates to fill in, from the published languages: a new type has them at
+"""One valid report of any type, and templates to fill in, made from the published languages: a new type has them at
 once."""
 
 from __future__ import annotations
@@ -7,18 +7,18 @@ import csv
 import io
 import re
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import xlsxwriter
-import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from client.demo.people import MadeUpPeople
-from client.forms import ATTRIBUTES, LANGUAGES, ROOT, Leaf, event_of, is_reported, leaves
+from client.fields import ATTRIBUTES, LANGUAGES, Kind, ReportField, event_of, fields_of, is_reported
+from client.messages import JsonObject
 from client.output import CommandError
+from client.resources import terms
 from shared.contract import shapes
 from shared.contract.events import Event
 
@@ -29,7 +29,7 @@ _PLAN: Final = "shaoxing-2023-2025"
 _INVENTED: Final = MadeUpPeople("sample")
 _ORGANISATION_KINDS: Final = {"school": "school", "provider": "provider", "bank": "bank", "authority": "office"}
 # By identity of the shape, most special first; counts are equal, so that parts never exceed their total.
-_VALUES: Final[tuple[tuple[object, object], ...]] = (
+_VALUES: Final[tuple[tuple[object, JsonValue], ...]] = (
     (shapes.Date, _DAY),
     (shapes.Month, _DAY[:7]),
     (shapes.OccupationCode, "6-18-01-01"),
@@ -45,12 +45,7 @@ _VALUES: Final[tuple[tuple[object, object], ...]] = (
 )
 
 
-def types() -> list[str]:
-    """List every type that a district can report."""
-    return [language.type_of(event) for language in LANGUAGES for event in language.events if is_reported(event)]
-
-
-def sample(type_: str) -> dict[str, Any] | None:
+def sample(type_: str) -> JsonObject | None:
     """Return a valid event of a type, None when no service takes such reports."""
     language = next((language for language in LANGUAGES if language.find(type_)), None)
     event = language.find(type_) if language else None
@@ -64,7 +59,7 @@ def sample(type_: str) -> dict[str, Any] | None:
         "id": "sample-0001" if event.subject else "sample-0002",
         "source": f"/districts/{_DISTRICT}/sample",
         "type": type_,
-        "subject": _MEMBER_OF.sub(lambda found: _part(event, data, found[1]), subject),
+        "subject": _MEMBER_OF.sub(lambda match: _part(event, data, match[1]), subject),
         "time": f"{_DAY}T09:30:00+08:00",
         "district": _DISTRICT,
         "datacontenttype": "application/json",
@@ -74,9 +69,9 @@ def sample(type_: str) -> dict[str, Any] | None:
 
 def template(type_: str) -> str:
     """Return a CSV template: the fields' names, a comment row that says what they are, and one sample row."""
-    text = io.StringIO()
-    csv.writer(text).writerows(_rows(type_))
-    return text.getvalue()
+    stream = io.StringIO()
+    csv.writer(stream).writerows(_rows(type_))
+    return stream.getvalue()
 
 
 def write_workbook(type_: str, file: Path) -> None:
@@ -100,57 +95,52 @@ def write_workbook(type_: str, file: Path) -> None:
 
 
 def _rows(type_: str) -> list[list[str]]:
-    shown, made = _tabular(type_), sample(type_) or {}
-    names = {"type": "报告类型 report type", **{leaf.path: _explained(leaf) for leaf in shown}}
-    values = [_text_at(made, path) for path in names]
+    fields, example = _tabular(type_), sample(type_) or {}
+    names = {"type": "报告类型 report type", **{field.path: _description(field) for field in fields}}
+    values = [_text_at(example, path) for path in names]
     comments = list(names.values())
     return [list(names), [f"# {comments[0]}", *comments[1:]], values]
 
 
 def mapping(type_: str) -> str:
     """Return a mapping file to start from: the Chinese names of the fields as headers."""
-    shown = [leaf for leaf in _tabular(type_) if leaf.path not in ATTRIBUTES]
-    made = sample(type_) or {}
+    fields = [field for field in _tabular(type_) if field.path not in ATTRIBUTES]
+    example = sample(type_) or {}
     event = event_of(type_)
+    names = {**terms()["values"], **_PERSONAL}
     lines = [
         "# 左为表头,右为字段 left: the header in your table; right: the field",
         f"type: {type_}",
-        f"source: {made['source']}",
+        f"source: {example['source']}",
         'id: "{编号}"  # 本系统内不重复 unique in your system',
         f'subject: "{_MEMBER_OF.sub("{编号}", event.subject) if event and event.subject else "{subject}"}"',
     ]
     if event is not None and event.dated is None:
         lines.append('time: "{日期}"')
     lines.append("columns:")
-    for leaf in shown:
-        name = _name(leaf)
-        if leaf.words:
-            lines.append(f"  {name}:\n    to: {leaf.path}\n    values:")
-            # An enumeration's Chinese words come first: they are what stands in a table.
-            lines += [f'      {(_words()["values"] | _PERSONAL).get(word, word)}: "{word}"' for word in leaf.words]
+    for field in fields:
+        name = _name(field)
+        if field.values:
+            lines.append(f"  {name}:\n    to: {field.path}\n    values:")
+            # An enumeration's Chinese terms come first: they are what stands in a table.
+            lines += [f'      {names.get(value, value)}: "{value}"' for value in field.values]
         else:
-            lines.append(f"  {name}: {leaf.path}")
+            lines.append(f"  {name}: {field.path}")
     return "\n".join(lines) + "\n"
 
 
-def _tabular(type_: str) -> list[Leaf]:
+def _tabular(type_: str) -> list[ReportField]:
     event = event_of(type_)
-    found = [] if event is None else list(leaves(event).values())
-    if any(leaf.kind == "list" and leaf.required for leaf in found):
+    fields = [] if event is None else list(fields_of(event).values())
+    if any(field.kind == "list" and field.required for field in fields):
         raise CommandError(
             "该类型含列表,表格放不下;请用 NDJSON(不带 --csv、--xlsx 可打印样例)。",
             "This type holds a list, which no table can; use NDJSON (without --csv, --xlsx a sample is printed).",
         )
-    return found
+    return fields
 
 
-@cache
-def _words() -> Mapping[str, dict[str, str]]:
-    found: Mapping[str, dict[str, str]] = yaml.safe_load((ROOT / "docs" / "words.yaml").read_text(encoding="utf-8"))
-    return found
-
-
-_KINDS: Final = {
+_KINDS: Final[Mapping[Kind, str]] = {
     "text": "文字 text", "integer": "整数 integer", "boolean": "是/否 true/false", "date": "日期 YYYY-MM-DD",
     "list": "列表 list",
 }  # fmt: skip
@@ -169,48 +159,51 @@ _ATTRIBUTES: Final = {
 }
 
 
-def _explained(leaf: Leaf) -> str:
-    said = _ATTRIBUTES.get(leaf.path) or f"{_name(leaf)} {'|'.join(leaf.words) or _KINDS[leaf.kind]}"
-    return said if leaf.required else f"{said}(可省略 optional)"
+def _description(field: ReportField) -> str:
+    text = _ATTRIBUTES.get(field.path) or f"{_name(field)} {'|'.join(field.values) or _KINDS[field.kind]}"
+    return text if field.required else f"{text}(可省略 optional)"
 
 
-def _name(leaf: Leaf) -> str:
-    """Return what a field is called in Chinese, with what it belongs to."""
-    *owners, last = leaf.path.split(".")[1:]
-    words = _words()["values"] | _words()["fields"] | _PERSONAL
+def _name(field: ReportField) -> str:
+    """Return the name of a field in Chinese, with what it belongs to."""
+    *owners, last = field.path.split(".")[1:]
+    names = {**terms()["values"], **terms()["fields"], **_PERSONAL}
     if owners == ["person"]:
-        return "姓名" if last == "name" else words[last]
-    return "".join(words.get(step, step) for step in (*owners, last))
+        return "姓名" if last == "name" else names[last]
+    return "".join(names.get(step, step) for step in (*owners, last))
 
 
-def _text_at(made: Mapping[str, Any], path: str) -> str:
-    value: Any = made
-    for step in path.split("."):
-        value = value.get(step) if isinstance(value, Mapping) else None
+def _text_at(event: JsonObject, path: str) -> str:
+    value = _at(event, path)
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _part(event: type[Event], data: dict[str, Any], path: str) -> str:
-    value: Any = data
-    for step in path.split("."):
-        value = value.get(step) if isinstance(value, dict) else None
+def _part(event: type[Event], data: JsonObject, path: str) -> str:
+    """Return what stands for `<path>` in the subject of a sample."""
+    value = _at(data, path)
     if value is not None:
         return str(value)
-    last = path.rpartition(".")[2]
     known = {
         "district": _DISTRICT,
         "credit_code": _INVENTED.organisation("enterprise", _DISTRICT, 1)["credit_code"],
         "major_code": "660103",
     }
-    return known.get(last, f"DEMO-{event.type_name}"[:64])
+    return known.get(path.rpartition(".")[2], f"DEMO-{event.type_name}"[:64])
 
 
-def _object(shape: type[BaseModel]) -> dict[str, Any]:
+def _at(event: JsonObject, path: str) -> JsonValue:
+    value: JsonValue = event
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _object(shape: type[BaseModel]) -> JsonObject:
     hints = get_type_hints(shape, include_extras=True)
     return {name: _value(name, hints[name]) for name, field in shape.model_fields.items() if field.is_required()}
 
 
-def _value(name: str, hint: Any) -> Any:
+def _value(name: str, hint: Any) -> JsonValue:
     if name == "plan":
         return _PLAN
     for shape, value in _VALUES:
@@ -220,13 +213,14 @@ def _value(name: str, hint: Any) -> Any:
     if origin is Annotated:
         return _value(name, arguments[0])
     if origin is Literal:
-        return arguments[0]
+        first: JsonValue = arguments[0]
+        return first
     if origin is list:
         return [_value(name, arguments[0])]
     if origin is dict:
-        return {_value(name, arguments[0]): 10}
+        return {str(_value(name, arguments[0])): 10}
     if hint is shapes.Organisation:
-        return _INVENTED.organisation(_ORGANISATION_KINDS.get(name, "enterprise"), _DISTRICT, 1)
+        return {**_INVENTED.organisation(_ORGANISATION_KINDS.get(name, "enterprise"), _DISTRICT, 1)}
     if hint is shapes.Person:
         return _INVENTED.person(1)
     if isinstance(hint, type) and issubclass(hint, BaseModel):

@@ -1,4 +1,4 @@
-"""Hides the form of a district's file: JSON lines, CSV in any encoding, an Excel workbook; read as it streams."""
+"""Reads a district's file as a stream: JSON lines, CSV in any usual encoding, or an Excel workbook."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import contextlib
 import csv
 import sys
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 import openpyxl
 from openpyxl.utils import get_column_letter
@@ -19,6 +19,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from client.output import CommandError
 
+T = TypeVar("T")
 Cell = str | int | float | bool | date | datetime | None
 
 _CHUNK: Final = 1 << 16
@@ -63,15 +64,15 @@ class Rows:
 
 
 def is_table(file: str) -> bool:
-    """Tell whether a file is a table (.csv, .tsv, .txt, .xlsx, …) rather than JSON lines; `-` is JSON lines."""
+    """Return whether a file is a table (.csv, .tsv, .txt, .xlsx, …) rather than JSON lines; `-` is JSON lines."""
     return Path(file).suffix.lower() in (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls")
 
 
 @contextlib.contextmanager
 def lines(file: str) -> Iterator[tuple[Iterator[bytes | None], Progress]]:
-    """Open JSON lines. Where the sender of a pipe pauses None is yielded: what was read must not wait for the rest."""
+    """Open JSON lines; yields None where the sender of a pipe pauses: what was read must not wait for the rest."""
     piped = file == "-"
-    with open(sys.stdin.fileno() if piped else _there(file), "rb", closefd=not piped) as stream:
+    with open(sys.stdin.fileno() if piped else _existing(file), "rb", closefd=not piped) as stream:
         progress = Progress(total=None if piped else Path(file).stat().st_size)
         yield _lines(stream, progress, piped), progress
 
@@ -83,7 +84,7 @@ def _lines(stream: Any, progress: Progress, piped: bool) -> Iterator[bytes | Non
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
         if len(rest) > _LONGEST_LINE:
-            # Not kept: what is longer than any report must not fill the memory.
+            # Longer than any report: the rest is dropped, so that it cannot fill the memory.
             yield rest[:_LONGEST_LINE]
             while (chunk := stream.read1(_CHUNK)) and b"\n" not in chunk:
                 progress.read += len(chunk)
@@ -98,8 +99,8 @@ def _lines(stream: Any, progress: Progress, piped: bool) -> Iterator[bytes | Non
 def table(
     file: str, encoding: str | None = None, sheet: str | None = None, header: int | None = None
 ) -> Iterator[Rows]:
-    """Open a CSV file or a workbook. Raises Refusal when it cannot be read as one."""
-    path = _there(file)
+    """Open a CSV file or a workbook. Raises CommandError when it cannot be read as one."""
+    path = _existing(file)
     with path.open("rb") as start:
         mark = start.read(4)
     if mark == _OLD_WORKBOOK or (path.suffix.lower() == ".xls" and mark != _WORKBOOK):
@@ -121,7 +122,7 @@ def _below_header(rows: Iterator[tuple[int, list[Cell]]], progress: Progress, co
     for number, cells in rows:
         if number == header or (header is None and not _skipped(cells)):
             names = [" ".join(str(cell).split()) if cell is not None else "" for cell in cells]
-            # Which ones is not said: a file without a header has persons where the header should be.
+            # The names are not printed: in a file without a header they are those of persons.
             if len(set(filter(None, names))) != len(list(filter(None, names))):
                 raise CommandError("表头中有两列同名。", "Two columns of the header have the same name.")
             return Rows(names, _named(names, rows), progress, comma)
@@ -143,18 +144,18 @@ def _skipped(cells: list[Cell]) -> bool:
 
 @contextlib.contextmanager
 def _csv(path: Path, encoding: str | None) -> Iterator[tuple[Iterator[tuple[int, list[Cell]]], Progress, str]]:
-    found = encoding or _encoding_of(path)
+    encoding = encoding or _encoding_of(path)
     progress = Progress(total=path.stat().st_size)
     try:
-        stream = path.open("r", encoding=found, newline="")
+        stream = path.open("r", encoding=encoding, newline="")
     except LookupError:
-        raise CommandError(f"没有 {found} 这种编码。", f"There is no encoding {found}.") from None
+        raise CommandError(f"没有 {encoding} 这种编码。", f"There is no encoding {encoding}.") from None
     with stream:
-        first = _text(stream.readline, found)
+        first = _text(stream.readline, encoding)
         comma = max(",\t;", key=first.count)
         stream.seek(0)
         csv.field_size_limit(_LONGEST_LINE)
-        yield _csv_rows(stream, comma, found, progress), progress, comma
+        yield _csv_rows(stream, comma, encoding, progress), progress, comma
 
 
 def _csv_rows(stream: IO[str], comma: str, encoding: str, progress: Progress) -> Iterator[tuple[int, list[Cell]]]:
@@ -176,7 +177,7 @@ def _csv_rows(stream: IO[str], comma: str, encoding: str, progress: Progress) ->
         yield number, list(row)
 
 
-def _text(read: Any, encoding: str) -> Any:
+def _text(read: Callable[[], T], encoding: str) -> T:
     try:
         return read()
     except UnicodeError:
@@ -239,11 +240,11 @@ def _sheet_rows(sheet: Any, progress: Progress) -> Generator[tuple[int, list[Cel
 
 
 def size_of(file: str) -> int | None:
-    """Return a file's size in bytes, None for a pipe; raises Refusal when it is not there."""
-    return None if file == "-" else _there(file).stat().st_size
+    """Return a file's size in bytes, None for a pipe; raises CommandError when it does not exist."""
+    return None if file == "-" else _existing(file).stat().st_size
 
 
-def _there(file: str) -> Path:
+def _existing(file: str) -> Path:
     path = Path(file)
     if path.is_dir():
         raise CommandError("这是一个文件夹,不是文件。", "This is a folder, no file.")

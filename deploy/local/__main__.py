@@ -106,7 +106,7 @@ def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar
 def _plan(context: typer.Context, state: State = _DEFAULT) -> None:
     """计划办公室的命令行 The plan office's command line on this installation."""
     told = {**os.environ, "SKILLPLAN_PLANNING": _running(_existing(state)).url("planning")}
-    command = [sys.executable, "-m", "client.plan", *context.args]
+    command = [sys.executable, "-m", "client", "plan", *context.args]
     os.execve(sys.executable, command, told)  # noqa: S606 - nothing of ours is left to do
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from client.__main__ import app
-from client.mapping import read_mapping
+from client.mapping_file import read_mapping
 from docs.generators.pages import (
     DOCS,
     LANGUAGES,

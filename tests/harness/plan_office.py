@@ -47,7 +47,7 @@ class PlanOffice:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the plan office's command line."""
         told = {**os.environ, "SKILLPLAN_PLANNING": str(self.planning.base_url)}
-        command = [sys.executable, "-m", "client.plan", *arguments]
+        command = [sys.executable, "-m", "client", "plan", *arguments]
         return subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=200)
 
     def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:

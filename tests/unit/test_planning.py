@@ -1,6 +1,5 @@
 """Planning's own rules: what may be adopted, revised, split, submitted, closed; each once accepted, once refused."""
 
-import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +12,6 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from client import plan as cli
 from services.planning.decider import (
     AdoptedSince,
     AlreadyPublished,
@@ -667,37 +665,3 @@ def test_what_may_be_done_follows_from_who_asks_and_how_the_month_stands() -> No
     assert may(given(*ALL_APPROVED, close(), ask()), True) == ["restate", "request-restatement"]
     assert may(given(*ALL_APPROVED, close()), False, "330681") == ["request-restatement"]
     assert may(given(*ALL_APPROVED, close())) == []
-
-
-@pytest.mark.parametrize(
-    ("typed", "about"),
-    [
-        ("revise", "indicator"),
-        ("revise --bogus", "--bogus"),
-        ("nope", "nope"),
-        ("revise 1.3.a >=1 --baseline abc", "--baseline"),
-        ("withdraw x y", "--why"),
-        ("--url", "--url"),
-        ("revise 1.3.a many", ">=3600"),
-        ("revise 1.3.a >=1e999", ">=3600"),
-        ("revise 1.3.a >=1 --baseline inf", ""),
-        ("revise 1.3.a >=1 --from 2024-02-30", "YYYY-MM-DD"),
-        ("split 1.3.a 2024 330602", "="),
-        ("split 1.3.a 2024 330602=1 330602=2", ""),
-        ("restate 2024-03", "--number"),
-        ("restate 2024-03 --ask", "--why"),
-        ("diff no-such-file.yaml", "no-such-file.yaml"),
-    ],
-)
-def test_a_command_that_is_typed_wrongly_is_told_so_in_both_languages(
-    typed: str, about: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["skillplan plan", *typed.split()])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    told = capsys.readouterr()
-    assert (ended.value.code, told.out) == (cli.WRONG, "")
-    zh, en = told.err.splitlines()
-    assert zh.startswith("✗ ")
-    assert not en.isspace()
-    assert about in zh

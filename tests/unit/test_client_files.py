@@ -14,29 +14,31 @@ from typer.testing import CliRunner
 
 from client import sample as samples
 from client.__main__ import app
-from client.check import Checker, Item, Opened
-from client.kafka import route
-from client.mapping import read_mapping
+from client.fields import reported_types
+from client.mapping_file import read_mapping
 from client.output import CommandError
+from client.report_file import CheckedReport, ReportFile
+from client.routing import route
 from client.tables import table
+from client.validation import Checker
 from tests.conftest import ROOT
 from tests.harness.languages import DISTRICTS
 
 CSV = ROOT / "docs" / "examples" / "hires.csv"
 MAPPING = ROOT / "docs" / "examples" / "hires.yaml"
-TABULAR = [type_ for type_ in samples.types() if not type_.endswith("catalogue-published.v1")]
+TABULAR = [type_ for type_ in reported_types() if not type_.endswith("catalogue-published.v1")]
 NUMBER = "339977199007134895"  # of nobody; of the first row of the example
 runner = CliRunner()
 
 
-def read(file: Path, mapping: Path | None = None, **options: Any) -> list[Item]:
-    opened = Opened(
+def read(file: Path, mapping: Path | None = None, **options: Any) -> list[CheckedReport]:
+    opened = ReportFile(
         str(file), mapping, options.get("encoding"), options.get("sheet"), Checker(DISTRICTS, options.get("of"))
     )
-    return [item for item in opened.items() if item is not None]
+    return [item for item in opened.reports() if item is not None]
 
 
-def places(items: list[Item]) -> list[tuple[str | None, str | None, str]]:
+def places(items: list[CheckedReport]) -> list[tuple[str | None, str | None, str]]:
     return [(fault.cell, fault.pointer, fault.code) for item in items for fault in item.faults]
 
 
@@ -169,7 +171,9 @@ def test_another_district_than_the_one_asked_for_is_refused() -> None:
 def test_json_lines_are_named_by_line_and_pointer(tmp_path: Path) -> None:
     hire = samples.sample("skillplan.recruitment.person-hired.v1")
     assert hire is not None
-    data = {name: value for name, value in hire["data"].items() if name != "channel"} | {"chanel": "other"}
+    hire_data = hire["data"]
+    assert isinstance(hire_data, dict)
+    data = {name: value for name, value in hire_data.items() if name != "channel"} | {"chanel": "other"}
     file = tmp_path / "f.ndjson"
     lines = ["{", "", "7", json.dumps(hire), json.dumps({**hire, "id": "b", "data": data})]
     lines += [json.dumps({**hire, "district": "330602"}), json.dumps({**hire, "type": "skillplan.x.y.v1"})]
@@ -264,7 +268,7 @@ def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_o
     file = tmp_path / "t.ndjson"
     file.write_text(json.dumps(decided) + "\n", encoding="utf-8")
     assert places(read(file)) == []
-    assert route(decided) == ("planning.reports.330600", b"target/shaoxing-2023-2025/4.1.b")
+    assert (route(decided).topic, route(decided).key) == ("planning.reports.330600", b"target/shaoxing-2023-2025/4.1.b")
 
 
 @pytest.mark.parametrize(
@@ -335,9 +339,9 @@ def test_memory_stays_the_same_however_many_rows(tmp_path: Path) -> None:
         with file.open("w", encoding="utf-8") as out:
             out.write(",".join(header()) + "\n")
             out.writelines(first.replace("ZJ-2025-0001", f"ZJ-{at}") + "\n" for at in range(rows))
-        opened = Opened(str(file), MAPPING, None, None, Checker(DISTRICTS))
+        opened = ReportFile(str(file), MAPPING, None, None, Checker(DISTRICTS))
         tracemalloc.start()
-        assert sum(not item.faults for item in opened.items() if item is not None) == rows
+        assert sum(not item.faults for item in opened.reports() if item is not None) == rows
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.5 + 1_000_000
@@ -355,6 +359,6 @@ def test_a_workbook_is_read_beyond_the_extent_that_it_claims(tmp_path: Path) -> 
 
 
 def test_every_report_of_the_example_goes_to_its_district() -> None:
-    topics: Iterator[str] = (route(item.event or {})[0] for item in read(CSV, MAPPING))
+    topics: Iterator[str] = (route(item.event or {}).topic for item in read(CSV, MAPPING))
     assert set(topics) == {"recruitment.reports.330681"}
     assert date.fromisoformat((read(CSV, MAPPING)[0].event or {})["data"]["hired_on"]).year == 2025

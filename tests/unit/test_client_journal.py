@@ -84,11 +84,11 @@ def test_what_a_key_or_a_setting_may_mend_is_sent_again_under_its_id(code: str, 
 def test_a_statement_counts_each_report_once_by_how_it_stands(journal: Journal) -> None:
     arrive(journal, EVENT, OTHER)
     assert counts(journal) == [2, 0, 0, 0, 0, 2]
-    journal.heard([receipt(EVENT, "waiting")], "receipts.330681", 1)
-    journal.heard([receipt(EVENT, "accepted", at=2), receipt(EVENT, "waiting")], "receipts.330681", 3)
-    journal.heard([receipt(OTHER, "refused", "not-open")], "receipts.330681", 4)
+    journal.answered([receipt(EVENT, "waiting")], "receipts.330681", 1)
+    journal.answered([receipt(EVENT, "accepted", at=2), receipt(EVENT, "waiting")], "receipts.330681", 3)
+    journal.answered([receipt(OTHER, "refused", "not-open")], "receipts.330681", 4)
     assert counts(journal) == [2, 1, 0, 1, 0, 0]
-    assert journal.place("receipts.330681") == 4
+    assert journal.next_offset("receipts.330681") == 4
     assert counts(journal, district="330602") == []
     assert counts(journal, since="2025-06-19") == []
 
@@ -96,18 +96,18 @@ def test_a_statement_counts_each_report_once_by_how_it_stands(journal: Journal) 
 def test_an_answer_that_binds_no_id_displaces_no_decision(journal: Journal) -> None:
     """RULES A3, A5, A6."""
     accepted = receipt(EVENT, "accepted")
-    journal.heard([accepted], "r", 1)
+    journal.answered([accepted], "r", 1)
     for later in (
         receipt(EVENT, "invalid", "bad-value", 2),
         receipt(EVENT, "refused", "id-reused", 3, first=receipt(EVENT, "refused", "not-open", 3)),
         receipt(EVENT, "duplicate", at=4, first=accepted),
     ):
-        journal.heard([later], "r", 2)
+        journal.answered([later], "r", 2)
         assert counts(journal) == [1, 1, 0, 0, 0, 0]
 
 
 def test_what_was_answered_without_having_been_sent_from_here_is_in_the_statement(journal: Journal) -> None:
-    journal.heard([receipt(OTHER, "invalid", "bad-value"), {**receipt(OTHER, "invalid"), "id": None}], "r", 1)
+    journal.answered([receipt(OTHER, "invalid", "bad-value"), {**receipt(OTHER, "invalid"), "id": None}], "r", 1)
     assert counts(journal) == [1, 0, 0, 0, 1, 0]
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from client.demo.calendar import DISTRICTS, PlannedReport
 from client.demo.feed import feed
-from client.kafka import route
-from client.sample import types
+from client.fields import reported_types
+from client.routing import route
 from shared.contract.events import NotUnderstood, Report
 from shared.contract.shapes import resident_check_digit
 from tests.harness.languages import decode
@@ -54,7 +54,7 @@ def test_every_report_is_understood_but_those_meant_to_be_wrong(corrections: boo
 def test_every_type_that_can_be_reported_is_in_the_feed() -> None:
     reportable = {
         type_.removeprefix("skillplan.").removesuffix(".v1")
-        for type_ in types()
+        for type_ in reported_types()
         if "report-retracted" not in type_ and ".planning." not in type_  # a month is closed by people
     }
     assert {fact_of(told) for told in feed(60_000, corrections=False)} == reportable
@@ -153,7 +153,7 @@ def test_what_is_reported_of_one_subject_comes_in_the_order_it_happened() -> Non
     last: dict[tuple[str, str], str] = {}
     for told in feed(10_000):
         if told.meant == "accepted" and told.envelope["subject"].partition("/")[0] != "population":
-            key = (route(told.envelope)[0], told.envelope["subject"])
+            key = (route(told.envelope).topic, told.envelope["subject"])
             day = str(told.envelope["time"])[:10]
             assert last.get(key, "") <= day, told
             last[key] = day

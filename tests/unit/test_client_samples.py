@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from client.__main__ import app
-from client.kafka import CannotPublishError, route
-from client.sample import sample, types
+from client.fields import reported_types
+from client.routing import CannotPublishError, route
+from client.sample import sample
 from tests.harness.languages import ALL, every_type, understood
 
 HIRE: dict[str, Any] = {
@@ -19,11 +20,11 @@ HIRE: dict[str, Any] = {
 
 
 def test_a_report_goes_to_its_service_and_district_in_the_order_of_its_subject() -> None:
-    assert route(HIRE) == ("recruitment.reports.330681", b"hire/HT-1")
+    assert (route(HIRE).topic, route(HIRE).key) == ("recruitment.reports.330681", b"hire/HT-1")
 
 
 def test_the_source_says_whose_topic_it_is_whatever_the_district_attribute() -> None:
-    assert route({**HIRE, "district": "330602"})[0] == "recruitment.reports.330681"
+    assert route({**HIRE, "district": "330602"}).topic == "recruitment.reports.330681"
 
 
 @pytest.mark.parametrize(
@@ -48,16 +49,16 @@ def test_every_type_that_can_be_reported_has_a_sample() -> None:
     reported = {
         language.type_of(event) for language, event in every_type(ALL) if not event.decision and not event.office
     }
-    assert set(types()) == reported
+    assert set(reported_types()) == reported
     assert "skillplan.planning.period-submitted.v1" in reported
 
 
-@pytest.mark.parametrize("type_", types())
+@pytest.mark.parametrize("type_", reported_types())
 def test_a_sample_is_valid_and_can_be_routed(type_: str) -> None:
     made = sample(type_)
     assert made is not None
     understood(type_.split(".")[1], made)
-    assert route(made)[0] == f"{type_.split('.')[1]}.reports.330681"
+    assert route(made).topic == f"{type_.split('.')[1]}.reports.330681"
 
 
 def test_what_no_district_reports_has_no_sample() -> None:
@@ -65,12 +66,12 @@ def test_what_no_district_reports_has_no_sample() -> None:
     assert sample("skillplan.subsidy.nothing.v1") is None
 
 
-def test_the_command_line_prints_a_sample_and_lists_the_types() -> None:
+def test_the_command_line_prints_a_sample_and_lists_the_reported_types() -> None:
     runner = CliRunner()
     printed = runner.invoke(app, ["sample", HIRE["type"]])
     assert printed.exit_code == 0
     assert json.loads(printed.stdout)["type"] == HIRE["type"]
-    assert runner.invoke(app, ["sample"]).stdout.split() == types()
+    assert runner.invoke(app, ["sample"]).stdout.split() == reported_types()
     unknown = runner.invoke(app, ["sample", "skillplan.x.y.v1"])
     assert unknown.exit_code == 2
     assert "no such type" in unknown.stderr

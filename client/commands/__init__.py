@@ -1,0 +1,1 @@
+"""The commands of the program, a module each: what is typed, in what order things are done, what is printed."""

@@ -1,0 +1,125 @@
+"""`skillplan plan submit`, `return`, `approve`, `override`, `close`, `restate`: the months of a plan."""
+
+import uuid
+from typing import Annotated
+
+import typer
+
+from client.commands.plan.office import BY, PLAN, By, Id, Plan, Source, Why, connect
+from client.messages import JsonObject
+from client.output import CommandError
+
+Month = Annotated[str, typer.Argument(help="月份 YYYY-MM")]
+
+
+def submit(
+    context: typer.Context,
+    month: Month,
+    district: Annotated[str, typer.Argument(help="区划代码 the district's code")],
+    plan: Plan = PLAN,
+    by: By = BY,
+    note: Annotated[str | None, typer.Option("--note", help="备注 a note")] = None,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """区、县(市)提交月度数据 A district submits its month."""
+    with connect(context) as office:
+        data: JsonObject = {"plan": plan, "month": month, "by": by, "note": note}
+        own = source or f"/districts/{district}/statistics"
+        office.report("period-submitted", f"month/{plan}/{month}/{district}", data, id_, own)
+
+
+def send_back(
+    context: typer.Context,
+    month: Month,
+    district: Annotated[str, typer.Argument(help="区划代码 the district's code")],
+    message: Annotated[str, typer.Option("--message", help="说明 what is to be done")],
+    items: Annotated[list[str], typer.Option("--item", help="须核对的事项,可多次 what is to be seen to; repeat")],
+    plan: Plan = PLAN,
+    by: By = BY,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """退回月度数据 Return a district's month."""
+    with connect(context) as office:
+        data: JsonObject = {
+            "plan": plan,
+            "month": month,
+            "submitted_by": district,
+            "items": [*items],
+            "message": message,
+            "by": by,
+        }
+        office.report("period-returned", f"month/{plan}/{month}/{district}", data, id_, source)
+
+
+def approve(
+    context: typer.Context,
+    month: Month,
+    district: Annotated[str, typer.Argument(help="区划代码 the district's code")],
+    plan: Plan = PLAN,
+    by: By = BY,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """核准月度数据 Approve a district's month."""
+    with connect(context) as office:
+        data: JsonObject = {"plan": plan, "month": month, "submitted_by": district, "by": by}
+        office.report("period-approved", f"month/{plan}/{month}/{district}", data, id_, source)
+
+
+def override(
+    context: typer.Context,
+    month: Month,
+    districts: Annotated[list[str], typer.Argument(help="未核准的区划代码 districts that are not approved")],
+    by: Annotated[str, typer.Option("--by", help="负责人 who answers for it")],
+    why: Annotated[str, typer.Option("--why", help="理由 why")],
+    plan: Plan = PLAN,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """破例:个别区、县(市)未核准而关账 Answer for closing without some districts."""
+    with connect(context) as office:
+        data: JsonObject = {"plan": plan, "month": month, "districts": [*districts], "by": by, "why": why}
+        office.report("close-overridden", f"month/{plan}/{month}", data, id_, source)
+
+
+def close(
+    context: typer.Context,
+    month: Month,
+    plan: Plan = PLAN,
+    by: By = BY,
+    known_at: Annotated[str | None, typer.Option("--known-at", help="所知截至时刻,默认现在 as known at; now")] = None,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """月度关账:取数、公布 Close a month: its figures are taken and published."""
+    with connect(context) as office:
+        office.publish(plan, month, "close", {"by": by, "known_at": known_at, "id": id_, "source": source})
+
+
+def restate(
+    context: typer.Context,
+    month: Month,
+    plan: Plan = PLAN,
+    by: By = BY,
+    ask: Annotated[bool, typer.Option("--ask", help="申请重述(需 --why)ask for one (needs --why)")] = False,
+    number: Annotated[str | None, typer.Option("--number", help="申请编号 the number of the request")] = None,
+    why: Why = None,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """重述:--ask 申请,--number 核准 Restate a closed month: --ask for it, approve it by --number."""
+    with connect(context) as office:
+        if ask:
+            if not why:
+                raise CommandError("申请重述须写明理由(--why)。", "To ask for a restatement, say why (--why).")
+            number = number or f"R-{uuid.uuid4().hex[:8]}"
+            data: JsonObject = {"plan": plan, "month": month, "by": by, "why": why}
+            office.report("restatement-requested", f"restatement/{plan}/{month}/{number}", data, id_, source)
+            return
+        if number is None:
+            raise CommandError(
+                "核准重述须给出申请编号(--number)。", "To approve one, give the number of the request (--number)."
+            )
+        office.publish(plan, month, "restate", {"by": by, "request_no": number, "id": id_, "source": source})

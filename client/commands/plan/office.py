@@ -1,0 +1,123 @@
+"""The session of a command of the plan office: its options, its connection to planning, and how it reports."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from pydantic import JsonValue
+
+from client.commands.plan.planning import Action, PlanningApi
+from client.messages import Receipt
+from client.output import ALL_WELL, SOME_WRONG, CommandError, Output
+from client.routing import district_of
+from client.session import session
+from services.catalogue import DOMAIN_SERVICES
+from shared.contract.events import SHANGHAI
+
+DEFAULT_ADDRESS: Final = f"http://127.0.0.1:{DOMAIN_SERVICES['planning'].port}"
+PLAN: Final = "shaoxing-2023-2025"
+BY: Final = "计划办公室"
+_CITY: Final = "330600"
+_OFFICE: Final = f"/districts/{_CITY}/plan-office"
+
+Plan = Annotated[str, typer.Option("--plan", "-p", envvar="SKILLPLAN_PLAN", help="计划编号 the plan's id")]
+By = Annotated[str, typer.Option("--by", envvar="SKILLPLAN_BY", help="经办人(部门或职务) who decides")]
+Why = Annotated[str | None, typer.Option("--why", help="理由 why")]
+From = Annotated[str | None, typer.Option("--from", help="生效日期 YYYY-MM-DD,默认今天 takes effect; today")]
+Id = Annotated[str | None, typer.Option("--id", help="报告编号;重发时用同一个 the report's id; the same to send again")]
+Source = Annotated[str | None, typer.Option("--source", help="来源 the source, /districts/<code>/<system>")]
+
+
+class PlanOptions(NamedTuple):
+    """The options of the group: the address of planning, and whether a program reads the output."""
+
+    address: str
+    json: bool
+
+
+@contextlib.contextmanager
+def connect(context: typer.Context) -> Iterator[PlanSession]:
+    """Yield the session of a command; raises typer.Exit with the exit code where it fails."""
+    options = context.find_object(PlanOptions)
+    if options is None:
+        raise AssertionError("the callback of the group sets them")
+    with session(options.json) as (output, settings), PlanningApi(options.address, settings) as planning:
+        yield PlanSession(output, planning)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSession:
+    """The output of a command, and planning."""
+
+    output: Output
+    planning: PlanningApi
+
+    def report(
+        self, name: str, subject: str, data: Mapping[str, JsonValue], id_: str | None, source: str | None
+    ) -> None:
+        """Report what was decided and print its receipt; raises typer.Exit."""
+        own_source = source or _OFFICE
+        receipt = self.planning.report(
+            {
+                "specversion": "1.0",
+                "id": id_ or f"{name}-{uuid.uuid4().hex[:12]}",
+                "source": own_source,
+                "type": f"skillplan.planning.{name}.v1",
+                "subject": subject,
+                "time": datetime.now(UTC).isoformat(),
+                "district": district_of(own_source) or _CITY,
+                "data": _given(data),
+            }
+        )
+        self._conclude(receipt)
+
+    def publish(self, plan: str, month: str, action: Action, data: Mapping[str, JsonValue]) -> None:
+        """Close or restate a month and print the receipt; raises typer.Exit."""
+        self._conclude(self.planning.publish(plan, month, action, _given(data)))
+
+    def _conclude(self, receipt: Receipt) -> None:
+        is_taken = receipt["status"] in ("accepted", "duplicate", "waiting")
+        self.output.record(receipt)
+        if is_taken:
+            waits = f" 等待 waits for {receipt['waits_for']}" if "waits_for" in receipt else ""
+            self.output.line(f"✓ {receipt['status']} {receipt['id']}{waits}")
+        for reason in receipt.get("reasons", ()):
+            place = f" ({reason['pointer']})" if "pointer" in reason else ""
+            self.output.problem(reason["zh"], reason["en"], f"{reason['code']}{place}: ")
+        raise typer.Exit(ALL_WELL if is_taken else SOME_WRONG)
+
+
+def _given(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def day(text: str | None) -> str:
+    """Return a date as given, today in Asia/Shanghai where none is; raises CommandError."""
+    if text is None:
+        return datetime.now(SHANGHAI).date().isoformat()
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise CommandError("日期应为 YYYY-MM-DD。", "A date is YYYY-MM-DD.") from None
+
+
+def number(value: float) -> int | float:
+    """Return a number as JSON has it, whole ones as integers; raises ValueError where it is not finite."""
+    if not math.isfinite(value):
+        raise ValueError
+    return int(value) if value.is_integer() else value
+
+
+def optional_number(value: float | None) -> int | float | None:
+    """Return the number of an option as JSON has it; raises CommandError where it is not finite."""
+    try:
+        return None if value is None else number(value)
+    except ValueError:
+        raise CommandError("数值应为有限的数。", "A number must be a finite one.") from None

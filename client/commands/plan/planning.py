@@ -1,0 +1,209 @@
+"""The HTTP API of planning, as far as the commands ask it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, NoReturn, Self, TypedDict
+
+import httpx
+import orjson
+
+from client.http import authorization, trusted
+from client.messages import JsonObject, Receipt, read_receipt
+from client.output import AWAY, USAGE, CommandError
+from client.settings import ClientSettings
+
+Action = Literal["close", "restate"]
+_SECONDS: Final = 120.0  # a close waits until everything is counted
+_WRONG: Final = (400, 404, 413, 422)
+
+
+class BothLanguages(TypedDict):
+    """A text in both languages."""
+
+    zh: str
+    en: str
+
+
+class TargetAnswer(TypedDict):
+    """A target; `op` is None where none is set, `upper` is there for a range."""
+
+    op: str | None
+    value: float | None
+    upper: float | None
+    months: dict[str, float] | None
+
+
+class PeriodAnswer(TypedDict):
+    """The target of a year or of the plan, its parts, and what they leave over."""
+
+    period: str
+    target: TargetAnswer | None
+    districts: dict[str, TargetAnswer]
+    sum_of_districts: float | None
+    difference: float | None
+    difference_of_months: float | None
+
+
+class HistoryEntry(TypedDict):
+    """One change of a target."""
+
+    id: str
+    effective_from: str | None
+    district: str | None
+    target: TargetAnswer | None
+    by: str | None
+    why: str | None
+
+
+class IndicatorAnswer(TypedDict):
+    """The targets of an indicator and their history."""
+
+    id: str
+    name: BothLanguages
+    periods: list[PeriodAnswer]
+    history: list[HistoryEntry]
+
+
+class AdoptionAnswer(TypedDict):
+    """What was adopted last."""
+
+    sha256: str
+
+
+class TargetsAnswer(TypedDict):
+    """The targets of a plan in force on a day."""
+
+    plan: str
+    on: str
+    adopted: AdoptionAnswer | None
+    indicators: list[IndicatorAnswer]
+
+
+class PlannedChange(TypedDict):
+    """One thing that adopting a file would change."""
+
+    indicator: str
+    what: str
+    district: str | None
+    before: str | None
+    after: str | None
+
+
+class DiffAnswer(TypedDict):
+    """What adopting a file would change; `document` is what would be adopted."""
+
+    plan: str
+    sha256: str
+    against: str | None
+    changes: list[PlannedChange]
+    document: JsonObject
+
+
+class DistrictMonth(TypedDict, total=False):
+    """How the month of a district stands."""
+
+    district: str
+    state: str
+    by: str | None
+    message: str | None
+
+
+class MonthAnswer(TypedDict):
+    """How a month stands, and what this key may do."""
+
+    plan: str
+    month: str
+    state: str
+    districts: list[DistrictMonth]
+    may: list[str]
+
+
+class PlanningApi:
+    """A client of planning; every method raises CommandError where there is no answer, or an error in its place."""
+
+    def __init__(self, address: str, settings: ClientSettings) -> None:
+        self._address = address
+        headers, verify = authorization(settings.key_or(None)), trusted(settings.ca)
+        self._http = httpx.Client(timeout=_SECONDS, trust_env=False, headers=headers, verify=verify)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def targets(self, plan: str, on: str | None) -> TargetsAnswer:
+        """Return the targets in force on a day, today where none is given."""
+        targets: TargetsAnswer = self._get(f"/v1/plans/{plan}", {"on": on} if on else {})
+        return targets
+
+    def month(self, plan: str, month: str) -> MonthAnswer:
+        """Return how a month stands."""
+        answer: MonthAnswer = self._get(f"/v1/plans/{plan}/months/{month}", {})
+        return answer
+
+    def diff(self, plan: str, file: Path) -> DiffAnswer:
+        """Return what adopting a plan file would change."""
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise CommandError(f"无法读取 {file}({why})。", f"{file} cannot be read ({why}).") from None
+        response = self._request("POST", f"/v1/plans/{plan}/diff", content=content)
+        diff: DiffAnswer = orjson.loads(_success(response).content)
+        return diff
+
+    def report(self, event: JsonObject) -> Receipt:
+        """Report what was decided and return its receipt."""
+        headers = {"content-type": "application/cloudevents+json"}
+        return _receipt(self._request("POST", "/v1/events", content=orjson.dumps(event), headers=headers))
+
+    def publish(self, plan: str, month: str, action: Action, data: JsonObject) -> Receipt:
+        """Close or restate a month and return the receipt."""
+        return _receipt(self._request("POST", f"/v1/plans/{plan}/months/{month}/{action}", json=data))
+
+    def _get(self, path: str, parameters: dict[str, str]) -> Any:
+        return orjson.loads(_success(self._request("GET", path, params=parameters)).content)
+
+    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, self._address + path, **request)
+            orjson.loads(response.content)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            where = self._address
+            raise CommandError(
+                f"无法连接 planning({where})。请看 make status,或用 --url 指明。",
+                f"planning cannot be reached at {where}. See make status, or name it with --url.",
+                "service-away",
+                AWAY,
+            ) from None
+        return response
+
+
+def _receipt(response: httpx.Response) -> Receipt:
+    receipt = read_receipt(response.content)
+    if not {"status", "reasons"} <= receipt.keys():
+        _fail(response)
+    return receipt
+
+
+def _success(response: httpx.Response) -> httpx.Response:
+    if not response.is_success:
+        _fail(response)
+    return response
+
+
+def _fail(response: httpx.Response) -> NoReturn:
+    problem = response.json()
+    faults = problem.get("faults", ())
+    zh = [f"{fault['line']}: {fault['path'] or '(file)'}: 应为 {fault['zh']}" for fault in faults]
+    en = [f"{fault['line']}: {fault['path'] or '(file)'}: expected {fault['en']}" for fault in faults]
+    raise CommandError(
+        "\n".join([problem.get("zh", "没有应答。"), *zh]),
+        "\n".join([problem.get("en", "No answer."), *en]),
+        exit_code=USAGE if response.status_code in _WRONG else AWAY,
+    )

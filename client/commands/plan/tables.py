@@ -1,0 +1,90 @@
+"""The tables in which the commands print targets, their history, months and the changes of a plan file."""
+
+from __future__ import annotations
+
+from client.commands.plan.planning import DiffAnswer, IndicatorAnswer, MonthAnswer, TargetAnswer, TargetsAnswer
+from client.output import Output
+
+
+def print_diff(output: Output, diff: DiffAnswer) -> None:
+    """Print what adopting a file would change."""
+    heads = ("指标", "项目 What", "原 Before", "新 After")
+    rows = [
+        [
+            change["indicator"], change["what"] + (f" {change['district']}" if change["district"] else ""),
+            change["before"] or "–", change["after"] or "–",
+        ]
+        for change in diff["changes"]
+    ]  # fmt: skip
+    against = (diff["against"] or "–")[:12]
+    output.table(heads, rows, f"{diff['plan']}: {against} → {diff['sha256'][:12]}", len(heads))
+
+
+def print_targets(output: Output, targets: TargetsAnswer) -> None:
+    """Print the targets in force."""
+    adopted = targets["adopted"]
+    state = "未采用,以文件为准 nothing adopted: the file holds" if adopted is None else adopted["sha256"][:12]
+    heads = ("指标", "名称 Name", "期间", "目标 Target", "区县合计", "差额")
+    rows = [
+        [
+            indicator["id"], f"{indicator['name']['zh']} {indicator['name']['en']}", period["period"],
+            _target(period["target"]), _number(period["sum_of_districts"]), _number(period["difference"]),
+        ]
+        for indicator in targets["indicators"] for period in indicator["periods"]
+    ]  # fmt: skip
+    output.table(heads, rows, f"{targets['plan']} {targets['on']} ({state})", len(heads))
+
+
+def print_parts(output: Output, indicator: IndicatorAnswer) -> None:
+    """Print how a target is split over districts and months."""
+    rows: list[list[str]] = []
+    for period in indicator["periods"]:
+        districts = [[period["period"], code, _target(part)] for code, part in period["districts"].items()]
+        months = period["target"]["months"] if period["target"] else None
+        parts = [[period["period"], month, _number(part)] for month, part in (months or {}).items()]
+        if districts:
+            rows += [*districts, [period["period"], "差额 difference", _number(period["difference"])]]
+        if parts:
+            rows += [*parts, [period["period"], "差额 difference", _number(period["difference_of_months"])]]
+    heads = ("期间", "区县或月份 District or month", "目标 Target")
+    output.table(heads, rows, f"{indicator['id']} 分解 Parts", len(heads))
+
+
+def print_history(output: Output, indicator: IndicatorAnswer) -> None:
+    """Print how a target came to be what it is."""
+    heads = ("生效 From", "对象", "目标 Target", "经办 By", "理由 Why", "报告 Report")
+    rows = [
+        [
+            step.get("effective_from") or "", step["district"] or "全市 whole", _target(step["target"]),
+            step["by"] or "", step["why"] or "", step["id"],
+        ]
+        for step in indicator["history"]
+    ]  # fmt: skip
+    output.table(heads, rows, f"{indicator['id']} 沿革 History", len(heads))
+
+
+def print_month(output: Output, month: MonthAnswer) -> None:
+    """Print how a month stands and what may be done."""
+    heads = ("区县 District", "状态 State", "经办 By", "说明")
+    rows = [
+        [each["district"], each["state"], each.get("by") or "", each.get("message") or ""]
+        for each in month["districts"]
+    ]
+    output.table(heads, rows, f"{month['plan']} {month['month']}: {month['state']}", len(heads))
+    output.line(f"可办 may: {', '.join(month['may']) or '–'}")
+
+
+def _target(target: TargetAnswer | None) -> str:
+    if target is None or target["op"] is None:
+        return "–"
+    match target["op"]:
+        case "range":
+            return f"{target['value']}–{target['upper']}"
+        case "all":
+            return "all"
+        case op:
+            return f"{op} {target['value']}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}"

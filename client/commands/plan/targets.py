@@ -1,0 +1,168 @@
+"""`skillplan plan show`, `diff`, `adopt`, `revise`, `split`, `withdraw`: the targets of a plan."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client.commands.plan import tables
+from client.commands.plan.office import BY, PLAN, By, From, Id, Plan, Source, Why, connect, day, number, optional_number
+from client.messages import JsonObject
+from client.output import ALL_WELL, SOME_WRONG, CommandError
+
+
+def show(
+    context: typer.Context,
+    plan: Plan = PLAN,
+    indicator: Annotated[str | None, typer.Argument(help="指标编号 an indicator; all when left out")] = None,
+    on: Annotated[str | None, typer.Option("--on", help="日期 as of a day, YYYY-MM-DD")] = None,
+    month: Annotated[str | None, typer.Option("--month", help="看某月的状态 how a month stands, YYYY-MM")] = None,
+) -> None:
+    """现行目标及其沿革;--month 看月份 The targets in force and their history; --month: a month."""
+    with connect(context) as office:
+        output = office.output
+        if month is not None:
+            status = office.planning.month(plan, month)
+            output.record(status)
+            tables.print_month(output, status)
+            return
+        targets = office.planning.targets(plan, day(on) if on else None)
+        if indicator is not None:
+            targets["indicators"] = [entry for entry in targets["indicators"] if entry["id"] == indicator]
+            if not targets["indicators"]:
+                raise CommandError("该计划没有这个指标。", "This plan has no such indicator.")
+        output.record(targets)
+        tables.print_targets(output, targets)
+        if indicator is not None:
+            tables.print_parts(output, targets["indicators"][0])
+            tables.print_history(output, targets["indicators"][0])
+
+
+def diff(
+    context: typer.Context, file: Annotated[Path, typer.Argument(help="计划文件 a plan file")], plan: Plan = PLAN
+) -> None:
+    """采用此文件会改变什么,不作记录 What adopting a file would change; records nothing."""
+    with connect(context) as office:
+        changes = office.planning.diff(plan, file)
+        office.output.record({key: value for key, value in changes.items() if key != "document"})
+        tables.print_diff(office.output, changes)
+        raise typer.Exit(SOME_WRONG if changes["changes"] else ALL_WELL)
+
+
+def adopt(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="计划文件 a plan file")],
+    plan: Plan = PLAN,
+    by: By = BY,
+    why: Why = None,
+    effective_from: From = None,
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问 do not ask")] = False,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """采用计划文件:先列出改动 Adopt a plan file; what changes is shown first."""
+    with connect(context) as office:
+        changes = office.planning.diff(plan, file)
+        tables.print_diff(office.output, changes)
+        if not yes and not typer.confirm("采用?Adopt?"):
+            raise CommandError("未采用,没有改变。", "Not adopted; nothing has changed.", "not-adopted", SOME_WRONG)
+        data: JsonObject = {
+            "plan": plan, "document": changes["document"], "sha256": changes["sha256"], "against": changes["against"],
+            "effective_from": day(effective_from), "by": by, "why": why,
+        }  # fmt: skip
+        office.report("plan-adopted", f"plan/{plan}", data, id_, source)
+
+
+def revise(
+    context: typer.Context,
+    indicator: Annotated[str, typer.Argument(help="指标编号 the indicator, e.g. 1.3.a")],
+    target: Annotated[str, typer.Argument(help="如 e.g. '>=3600'、'2-3'、all")],
+    plan: Plan = PLAN,
+    district: Annotated[str | None, typer.Option("--district", help="只对某区、县(市)for one district only")] = None,
+    baseline: Annotated[float | None, typer.Option("--baseline", help="基线 where a level starts from")] = None,
+    clause: Annotated[str | None, typer.Option("--clause", help="依据 the document it rests on")] = None,
+    by: By = BY,
+    why: Why = None,
+    effective_from: From = None,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """调整目标 Revise a target. 撤回 to withdraw: skillplan plan withdraw."""
+    with connect(context) as office:
+        data: JsonObject = _read_target(target) | {
+            "plan": plan, "indicator": indicator, "district": district,
+            "baseline": optional_number(baseline), "clause": clause,
+            "effective_from": day(effective_from), "by": by, "why": why,
+        }  # fmt: skip
+        office.report("target-revised", f"target/{plan}/{indicator}", data, id_, source)
+
+
+def split(
+    context: typer.Context,
+    indicator: Annotated[str, typer.Argument(help="指标编号 the indicator")],
+    period: Annotated[str, typer.Argument(help="年份或 plan a year, or plan")],
+    parts: Annotated[list[str], typer.Argument(help="330602=500 330603=400 … 或 or 2024-01=250 …")],
+    plan: Plan = PLAN,
+    difference: Annotated[float | None, typer.Option("--difference", help="目标减合计 target less the sum")] = None,
+    by: By = BY,
+    why: Why = None,
+    effective_from: From = None,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """按区、县(市)或按月分解目标 Split a target over districts or months."""
+    with connect(context) as office:
+        numbers = _read_parts(parts)
+        over = "months" if all("-" in key for key in numbers) else "districts"
+        data: JsonObject = {
+            "plan": plan, "indicator": indicator, "period": period, "over": over, "parts": numbers,
+            "difference": optional_number(difference), "effective_from": day(effective_from), "by": by, "why": why,
+        }  # fmt: skip
+        office.report("target-split", f"split/{plan}/{indicator}/{period}/{over}", data, id_, source)
+
+
+def withdraw(
+    context: typer.Context,
+    subject: Annotated[str, typer.Argument(help="如 e.g. target/shaoxing-2023-2025/1.3.a")],
+    report: Annotated[str, typer.Argument(help="所撤回报告的编号 the id of the report to withdraw")],
+    why: Annotated[str, typer.Option("--why", help="理由 why")],
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """撤回一次采用、调整、分解或提交 Withdraw an adoption, a revision, a split, a submission."""
+    with connect(context) as office:
+        office.report("report-retracted", subject, {"report_id": report, "reason": why}, id_, source)
+
+
+def _read_parts(parts: list[str]) -> JsonObject:
+    """Read `<code or month>=<number>` of each part; raises CommandError."""
+    numbers: JsonObject = {}
+    for part in parts:
+        key, _, text = part.partition("=")
+        try:
+            value = number(float(text))
+        except ValueError:
+            raise CommandError(
+                "各部分写作 <代码或月份>=<数>。", "Write each part as <code or month>=<number>."
+            ) from None
+        if key in numbers:
+            raise CommandError("有一部分写了两次。", "One part is given twice.")
+        numbers[key] = value
+    return numbers
+
+
+def _read_target(text: str) -> JsonObject:
+    """Read a target as people write it: >=3600, >100, =1, 2-3, all; raises CommandError."""
+    target = text.strip().replace("≥", ">=")
+    try:
+        if target == "all":
+            return {"op": "all"}
+        for op in (">=", ">", "="):
+            if target.startswith(op):
+                return {"op": op, "value": number(float(target.removeprefix(op)))}
+        lower, dash, upper = target.partition("-")
+        if dash:
+            return {"op": "range", "value": number(float(lower)), "upper": number(float(upper))}
+    except ValueError:
+        pass
+    raise CommandError("目标写作 >=3600、>100、=1、2-3 或 all。", "Write a target as >=3600, >100, =1, 2-3 or all.")

@@ -1,0 +1,72 @@
+"""`skillplan receipts`: print the receipts of reports, as they arrive if wanted."""
+
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from client import receipts as streams
+from client.commands.options import District, Http, Json, Key, Patience, Source, span
+from client.http import WebClient
+from client.kafka import ReceiptTopics
+from client.messages import Receipt
+from client.output import CommandError, Output
+from client.session import run_async, session
+from client.settings import ClientSettings
+from client.validation import districts_of
+
+STATUSES: Final = ("accepted", "waiting", "refused", "invalid", "misdirected", "duplicate")
+Wanted = Callable[[Receipt], bool]
+
+
+def receipts(
+    district: District = None,
+    status: Annotated[str | None, typer.Option(help="只看 refused、waiting 等 only this status")] = None,
+    source: Source = None,
+    since: Annotated[str, typer.Option(help="最近多久,如 30m、24h、7d how far back")] = "24h",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="持续显示 go on showing")] = False,
+    http: Http = False,
+    key: Key = None,
+    patience: Patience = 60,
+    json: Json = False,
+) -> None:
+    """查看回执 Show the answers to reports."""
+    with session(json) as (output, settings):
+        began = datetime.now(UTC) - span(since)
+        known = districts_of(settings.plans)
+        if district is not None and district not in known:
+            raise CommandError(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
+        if status is not None and status not in STATUSES:
+            names = ", ".join(STATUSES)
+            raise CommandError(f"--status 应为 {names} 之一。", f"--status is one of {names}.")
+        secret = settings.key_or(key)
+        if http and district is None and secret is not None:
+            raise CommandError("用密钥时请以 --district 指明区划代码。", "With a key, name its district by --district.")
+        districts = [district] if district else known
+
+        def wanted(receipt: Receipt) -> bool:
+            return status in (None, receipt.get("status")) and source in (None, receipt.get("source"))
+
+        if http:
+            client = WebClient(settings.addresses, secret, patience, settings.ca)
+            run_async(_by_http(client, output, districts, began, wanted, follow))
+        else:
+            run_async(_by_kafka(settings, output, districts, began, wanted, follow))
+
+
+async def _by_kafka(
+    settings: ClientSettings, output: Output, districts: list[str], since: datetime, wanted: Wanted, follow: bool
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    async with ReceiptTopics(settings.broker, districts, since) as topics:
+        await streams.print_all(output, streams.by_kafka(topics, follow), wanted)
+
+
+async def _by_http(
+    client: WebClient, output: Output, districts: list[str], since: datetime, wanted: Wanted, follow: bool
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    async with client:
+        await streams.print_all(output, streams.by_http(client, districts, since, follow), wanted)

@@ -1,0 +1,114 @@
+"""A district's file read as reports, each checked: JSON lines, CSV or a workbook."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from client import tables
+from client.mapping import RowMapping, by_headers
+from client.mapping_file import read_mapping
+from client.messages import JsonObject
+from client.output import CommandError
+from client.validation import Checker, ReportFault
+
+
+@dataclass(slots=True)
+class CheckedReport:
+    """One report of a file, with everything that is known to be wrong with it; no event where the line is none."""
+
+    line: int
+    event: JsonObject | None = None
+    faults: list[ReportFault] = field(default_factory=list)
+
+
+class ReportFile:
+    """A file opened for reading its reports; raises CommandError where it cannot be read."""
+
+    def __init__(
+        self, file: str, mapping: Path | None, encoding: str | None, sheet: str | None, checker: Checker
+    ) -> None:
+        self._file, self._encoding, self._sheet, self._checker = file, encoding, sheet, checker
+        self._name = Path(file).name
+        self._mapping = read_mapping(mapping) if mapping is not None else None
+        self._mapping_name = mapping.name if mapping is not None else ""
+        self.progress = tables.Progress(total=tables.size_of(file))
+        if self._mapping is not None and not tables.is_table(file):
+            raise CommandError("映射文件只用于表格(CSV、XLSX)。", "A mapping is for tables (CSV, XLSX) only.")
+
+    @property
+    def total(self) -> int | None:
+        """The end of `progress`, None where it is not known beforehand: a workbook is read by rows."""
+        return None if Path(self._file).suffix.lower().startswith(".xls") else self.progress.total
+
+    def reports(self) -> Iterator[CheckedReport | None]:
+        """Yield each report checked; None where the sender of a pipe pauses."""
+        return self._of_table() if tables.is_table(self._file) else self._of_lines()
+
+    def _of_lines(self) -> Iterator[CheckedReport | None]:
+        with tables.lines(self._file) as (lines, self.progress):
+            number = 0
+            for raw in lines:
+                if raw is None:
+                    yield None
+                    continue
+                number += 1
+                line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+                if line.strip():
+                    yield self._line(line, number)
+
+    def _line(self, raw: bytes, number: int) -> CheckedReport:
+        try:
+            event = orjson.loads(raw.decode("utf-8"))
+        except UnicodeDecodeError:
+            fault = ReportFault(number, "not-utf-8", "这一行不是 UTF-8。", "This line is not in UTF-8.")
+            return CheckedReport(number, None, [fault])
+        except orjson.JSONDecodeError:
+            event = None
+        if not isinstance(event, dict):
+            fault = ReportFault(number, "not-json", "不是 JSON 对象。", "This is no JSON object.")
+            return CheckedReport(number, None, [fault])
+        return CheckedReport(number, event, list(self._checker.faults(event, number)))
+
+    def _of_table(self) -> Iterator[CheckedReport]:
+        given = self._mapping
+        encoding = self._encoding or (given.encoding if given else None)
+        sheet = self._sheet or (given.sheet if given else None)
+        with tables.table(self._file, encoding, sheet, given.header if given else None) as rows:
+            self.progress = rows.progress
+            if given is not None:
+                given.bind(rows, self._mapping_name)
+            mapping = given or by_headers(rows, self._name)
+            if mapping is None:
+                raise CommandError(
+                    "表头不是字段名。请用 --mapping 给出映射文件;skillplan sample <类型> --mapping 可打印一个。",
+                    "The headers are no names of fields. Give a mapping file by --mapping; "
+                    "`skillplan sample <type> --mapping` prints one to start from.",
+                )
+            for row in rows.rows:
+                yield self._row(mapping, rows, row)
+
+    def _row(self, mapping: RowMapping, rows: tables.Rows, row: tables.TableRow) -> CheckedReport:
+        draft = mapping.draft(row)
+        faults = [
+            ReportFault(
+                row.number, fault.code, fault.zh, fault.en, fault.field.pointer, rows.cell(fault.column, row.number),
+                fault.column,
+            )
+            for fault in draft.faults
+        ]  # fmt: skip
+        of_cells = {fault.field.pointer for fault in draft.faults}
+        of_report = list(self._checker.faults(draft.event, row.number))
+        if mapping.time_from in of_cells | {fault.pointer for fault in of_report}:
+            of_cells.add("/time")  # made of a date that is wrong itself
+        for fault in of_report:
+            if fault.pointer in of_cells or any(place.startswith(f"{fault.pointer}/") for place in of_cells):
+                continue  # the fault of the cell is more precise
+            column = mapping.column_at(fault.pointer or "")
+            cell = rows.cell(column, row.number) if column else None
+            faults.append(ReportFault(fault.line, fault.code, fault.zh, fault.en, fault.pointer, cell, column))
+        return CheckedReport(row.number, draft.event, faults)

@@ -1,0 +1,119 @@
+"""Validates a report before it is sent, by the published languages, as the service itself would (RULES A7)."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from client.fields import LANGUAGES
+from client.messages import JsonObject
+from client.output import CommandError, text
+from services.catalogue import COUNTED
+from shared.contract import remedies, rules
+from shared.contract.decoder import Channel, Decoder, Keys
+from shared.contract.events import NotUnderstood, Report
+from shared.plan.loading import PlanError, load_plans
+
+# For codes of what never became a report, in the form that docs/fixes.yaml has for those of the services.
+_REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {
+    "not-json": {
+        "zh": "每行写一个完整的 JSON 对象;数组用 jq -c '.[]'、分行书写的用 jq -c . 转换。",
+        "en": "Write one whole JSON object a line; jq -c '.[]' converts an array, jq -c . one of several lines.",
+    },
+    "not-utf-8": {
+        "zh": "把文件另存为 UTF-8;表格请保留扩展名 .csv 或 .xlsx。",
+        "en": "Save the file in UTF-8; let a table keep its .csv or .xlsx.",
+    },
+    "number-lost": {
+        "zh": "把该列设为文本格式,按原件重新录入这一格。",
+        "en": "Format the column as text and enter this cell again from the original.",
+    },
+    "cell-is-date": {
+        "zh": "把该列设为文本格式,重新录入这一格。",
+        "en": "Format the column as text and enter this cell again.",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFault:
+    """One thing wrong with one report of a file; nothing in it quotes what was reported."""
+
+    line: int
+    code: str
+    zh: str
+    en: str
+    pointer: str | None = None
+    cell: str | None = None
+    column: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for a program."""
+        place = {"line": self.line, "cell": self.cell, "column": self.column, "pointer": self.pointer}
+        known = {name: value for name, value in place.items() if value}
+        return {**known, "code": self.code, "zh": self.zh, "en": self.en, "fix": remedy_of(self.code)}
+
+    def as_text(self) -> str:
+        """Return it for a person: where, what, and what to do."""
+        place = [text(f"第 {self.line} 行", f"row {self.line}", " "), self.cell, self.column, self.pointer]
+        message = f"{' '.join(filter(None, place))}: {self.code}\n    {text(self.zh, self.en)}"
+        remedy = remedy_of(self.code)
+        return message + (f"\n    → {text(remedy['zh'], remedy['en'])}" if remedy else "")
+
+
+def remedy_of(code: str) -> Mapping[str, str] | None:
+    """Return what to do about a code, in both languages; None where nothing is written."""
+    return _REMEDIES.get(code) or remedies.remedy_of(code)
+
+
+def districts_of(plans: Path) -> list[str]:
+    """Return the district codes of every plan in a folder; raises CommandError."""
+    try:
+        return sorted({district.code for plan in load_plans(plans) for district in plan.districts})
+    except PlanError as error:
+        raise CommandError(f"计划文件有误:{error}", f"A plan file is wrong: {error}") from None
+
+
+class Checker:
+    """Finds in one report after another of a file what a service would reject; sends nothing."""
+
+    def __init__(self, codes: Collection[str], district: str | None = None) -> None:
+        if district is not None and district not in codes:
+            raise CommandError(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
+        # A key of the moment: what is decoded here is stored nowhere.
+        keys = Keys(secrets.token_bytes(32))
+        self._decoders = {language.service: Decoder(language, codes, keys, COUNTED) for language in LANGUAGES}
+        self._channel = Channel(district=district)
+        # In a temporary file, not in memory: a file may hold any number of ids.
+        self._seen = sqlite3.connect("", isolation_level=None)
+        self._seen.execute("create table seen (key text primary key, digest blob, line int) without rowid")
+
+    def faults(self, event: JsonObject, line: int) -> Iterator[ReportFault]:
+        """Yield what is wrong with a report, and whether its id stands in the file with other content (RULES A4)."""
+        type_ = event.get("type")
+        service = type_.split(".")[1] if isinstance(type_, str) and type_.count(".") > 1 else ""
+        decoder = self._decoders.get(service) or next(iter(self._decoders.values()))
+        result = decoder.decode(event, self._channel, datetime.now(UTC))
+        if isinstance(result, NotUnderstood):
+            for rule in result.reasons:
+                yield ReportFault(line, **rule.reason())
+        elif (earlier := self._line_of_other_content(result, line)) is not None:
+            reason = rules.IdReused("/id").reason()
+            yield ReportFault(
+                line, "id-reused", f"{reason['zh']}(见第 {earlier} 行)", f"{reason['en']} (row {earlier})", "/id"
+            )
+
+    def _line_of_other_content(self, report: Report, line: int) -> int | None:
+        """Return the line where this id stood first, with other content; None where there is none."""
+        key = f"{report.source}\n{report.id}"
+        row = self._seen.execute("select digest, line from seen where key = ?", (key,)).fetchone()
+        if row is None:
+            self._seen.execute("insert into seen values (?, ?, ?)", (key, report.digest, line))
+            return None
+        digest, earlier = row
+        return None if digest == report.digest else int(earlier)
