@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site check test bench venv-local venv-dev
+.PHONY: help up down status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site client check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -72,6 +72,9 @@ docs: venv-dev ## 由代码与计划生成文档 Write the pages that follow fro
 
 site: venv-dev ## 由 docs/ 生成文档网站到 .site/ Build the documentation site
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+client: venv-dev ## skillplan 工具的安装包到 dist/ The wheel of the skillplan tool: uv tool install dist/skillplan-*.whl
+	@.venv/bin/uv --quiet build --wheel --out-dir dist . && ls dist/skillplan-*.whl
 
 check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import contracts
 	@.venv/bin/ruff check .
