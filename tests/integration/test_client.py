@@ -80,7 +80,7 @@ def test_a_file_is_published_and_its_wrong_lines_are_named(running: System, tmp_
         if b'"sample-000' in (message.value or b"")
     ]  # fmt: skip
     assert [message.json["id"] for message in stored] == ["sample-0001", "sample-0002"]
-    assert {message.key for message in stored} == {hire["subject"].encode()}
+    assert {message.key for message in stored} == {str(hire["subject"]).encode()}
     assert {message.headers for message in stored} == {
         (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
     }

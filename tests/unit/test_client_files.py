@@ -38,6 +38,11 @@ def read(file: Path, mapping: Path | None = None, **options: Any) -> list[Checke
     return [item for item in opened.reports() if item is not None]
 
 
+def event_of(item: CheckedReport) -> Any:
+    assert item.event is not None
+    return item.event
+
+
 def places(items: list[CheckedReport]) -> list[tuple[str | None, str | None, str]]:
     return [(fault.cell, fault.pointer, fault.code) for item in items for fault in item.faults]
 
@@ -74,12 +79,11 @@ def test_the_worked_example_is_right_and_says_what_its_rows_say() -> None:
     items = read(CSV, MAPPING)
     assert [item.line for item in items] == [2, 3, 4, 5, 6, 7]
     assert places(items) == []
-    event = items[1].event
-    assert event is not None
+    event = event_of(items[1])
     assert event["id"] == "hire-ZJ-2025-0002"
     assert event["time"] == "2025-06-05T00:00:00+08:00"
     assert (event["data"]["channel"], event["data"]["level"]) == ("school-enterprise", "2")
-    assert "level" not in (items[2].event or {})["data"], "an empty cell is an absent field"
+    assert "level" not in event_of(items[2])["data"], "an empty cell is an absent field"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
@@ -99,7 +103,7 @@ def test_a_workbook_says_the_same_as_the_csv_file(tmp_path: Path) -> None:
     items = read(workbook(tmp_path / "t.xlsx", header(), ["# 说明 a comment"], *rows, [None] * 12), MAPPING)
     assert places(items) == []
     assert [item.line for item in items] == [3, 4, 5, 6, 7, 8], "as the spreadsheet numbers its rows"
-    assert {(item.event or {})["data"]["hired_on"] for item in items} == {"2025-06-03"}
+    assert {event_of(item)["data"]["hired_on"] for item in items} == {"2025-06-03"}
 
 
 @pytest.mark.parametrize(
@@ -151,9 +155,9 @@ columns:
         '单号,金额,日期\nA1,"1,234.50",2024年3月5日\nA2,800,2024.3.6\nA3,0.005,20240307\n', encoding="utf-8"
     )
     items = read(file, mapping)
-    amounts = [(item.event or {})["data"]["amount_fen"] for item in items]
+    amounts = [event_of(item)["data"]["amount_fen"] for item in items]
     assert amounts == [123450, 80000, 0.5]
-    assert [(item.event or {})["data"]["on"] for item in items] == ["2024-03-05", "2024-03-06", "2024-03-07"]
+    assert [event_of(item)["data"]["on"] for item in items] == ["2024-03-05", "2024-03-06", "2024-03-07"]
     assert places(items) == [("B4", "/data/amount_fen", "bad-value")], "no part of a fen is made up or dropped"
 
 
@@ -258,7 +262,7 @@ def test_a_key_that_was_not_copied_whole_is_refused_before_anything_is_sent(tmp_
 
 
 def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_own_road(tmp_path: Path) -> None:
-    decided = {
+    decided: dict[str, Any] = {
         "specversion": "1.0", "id": "t-1", "source": "/districts/330600/plan-office", "district": "330600",
         "type": "skillplan.planning.target-revised.v1", "subject": "target/shaoxing-2023-2025/4.1.b",
         "time": "2024-05-06T09:30:00+08:00",
@@ -359,6 +363,6 @@ def test_a_workbook_is_read_beyond_the_extent_that_it_claims(tmp_path: Path) -> 
 
 
 def test_every_report_of_the_example_goes_to_its_district() -> None:
-    topics: Iterator[str] = (route(item.event or {}).topic for item in read(CSV, MAPPING))
+    topics: Iterator[str] = (routeevent_of(item).topic for item in read(CSV, MAPPING))
     assert set(topics) == {"recruitment.reports.330681"}
-    assert date.fromisoformat((read(CSV, MAPPING)[0].event or {})["data"]["hired_on"]).year == 2025
+    assert date.fromisoformat(event_of(read(CSV, MAPPING)[0])["data"]["hired_on"]).year == 2025

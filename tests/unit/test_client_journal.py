@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from client.journal import Journal
+from client.messages import Receipt
 from client.output import CommandError
 from tests.conftest import ROOT
 
@@ -32,11 +33,13 @@ for batch in range(100000):
 """
 
 
-def receipt(event: dict[str, Any], status: str, code: str | None = None, at: int = 1, **more: Any) -> dict[str, Any]:
+def receipt(event: dict[str, Any], status: str, code: str | None = None, at: int = 1, **more: Any) -> Receipt:
     reasons = [{"code": code}] if code else []
-    shown = {name: event[name] for name in ("source", "id", "type", "district")}
+    named = {name: event[name] for name in ("source", "id", "type", "district")}
     when = f"2025-06-18T0{at}:00:00.000000Z"
-    return {**shown, "status": status, "reasons": reasons, "received_at": when, "decided_at": when, **more}
+    made: Any = {**named, "status": status, "reasons": reasons, "received_at": when, "decided_at": when, **more}
+    receipt: Receipt = made
+    return receipt
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def arrive(journal: Journal, *events: dict[str, Any]) -> None:
 
 
 def counts(journal: Journal, **asked: Any) -> list[int]:
-    rows = [numbers for _, _, numbers in journal.statement(**asked)]
+    rows = [row.counts for row in journal.statement(**asked)]
     return [sum(column) for column in zip(*rows, strict=True)]
 
 
@@ -107,7 +110,7 @@ def test_an_answer_that_binds_no_id_displaces_no_decision(journal: Journal) -> N
 
 
 def test_what_was_answered_without_having_been_sent_from_here_is_in_the_statement(journal: Journal) -> None:
-    journal.answered([receipt(OTHER, "invalid", "bad-value"), {**receipt(OTHER, "invalid"), "id": None}], "r", 1)
+    journal.answered([receipt(OTHER, "invalid", "bad-value"), receipt(OTHER, "invalid", **{"id": None})], "r", 1)
     assert counts(journal) == [1, 0, 0, 0, 1, 0]
 
 
