@@ -363,6 +363,6 @@ def test_a_workbook_is_read_beyond_the_extent_that_it_claims(tmp_path: Path) -> 
 
 
 def test_every_report_of_the_example_goes_to_its_district() -> None:
-    topics: Iterator[str] = (routeevent_of(item).topic for item in read(CSV, MAPPING))
+    topics: Iterator[str] = (route(event_of(item)).topic for item in read(CSV, MAPPING))
     assert set(topics) == {"recruitment.reports.330681"}
     assert date.fromisoformat(event_of(read(CSV, MAPPING)[0])["data"]["hired_on"]).year == 2025

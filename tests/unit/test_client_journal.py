@@ -110,7 +110,7 @@ def test_an_answer_that_binds_no_id_displaces_no_decision(journal: Journal) -> N
 
 
 def test_what_was_answered_without_having_been_sent_from_here_is_in_the_statement(journal: Journal) -> None:
-    journal.answered([receipt(OTHER, "invalid", "bad-value"), receipt(OTHER, "invalid", **{"id": None})], "r", 1)
+    journal.answered([receipt(OTHER, "invalid", "bad-value"), receipt(OTHER, "invalid", id=None)], "r", 1)
     assert counts(journal) == [1, 0, 0, 0, 1, 0]
 
 
