@@ -22,7 +22,7 @@ const client = new QueryClient({
       networkMode: "always", // the API may be on this machine
       refetchOnWindowFocus: false,
       notifyOnChangeProps: ["data", "error"],
-      // A problem is shown at once, and a temporary one ends by itself.
+      // A problem is shown at once; while it is temporary the request is repeated.
       retry: false,
       refetchInterval: ({ state: { error } }) => error instanceof Problem && error.temporary && RETRY_MS,
     },
@@ -47,11 +47,11 @@ export function refetchAll(): void {
   for (const query of client.getQueryCache().findAll({ type: "active" })) void refetch(query);
 }
 
-/** An answer on its way may be from before a change, so another request follows it: cancelling it would starve the page
+/** An answer under way may be from before a change, so another request follows it: cancelling it would starve the page
  * while numbers move faster than answers arrive. */
 async function refetch({ queryKey, state: { fetchStatus } }: CachedQuery): Promise<void> {
   const request = (): Promise<void> => client.refetchQueries({ queryKey, exact: true, type: "active" }, { cancelRefetch: false });
-  await request(); // joins the one under way
+  await request(); // joins a request under way
   if (fetchStatus !== "idle") await request();
 }
 
