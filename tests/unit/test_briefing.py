@@ -13,12 +13,14 @@ import openpyxl
 import pytest
 
 from services.projection.assessment.assessment import AssessmentBasis, Scope
-from services.projection.assessment.representation import scope_fields
+from services.projection.assessment.representation import LogProgress, scope_fields
 from services.projection.assessment.targets import Targets
 from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE, month_number
+from services.projection.exports.briefing import page
 from services.projection.exports.csv import csv_lines
-from services.projection.exports.printing import TEXTS, page
+from services.projection.exports.document import Briefing, BriefingIndicator
+from services.projection.exports.wording import SIGNALS, TEXTS, rows_of
 from services.projection.exports.workbook import FactRow, workbook
 from services.projection.queries.briefing import briefing
 from shared.http.problems import language_of
@@ -26,36 +28,33 @@ from shared.plan.loading import load_plan
 from tests.harness.cells import sums_of
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
-CHART = CompiledPlans([PLAN])
-COMPLETE = {"complete_to": {"recruitment": {"behind_events": 0}}}
+COMPILED = CompiledPlans([PLAN])
+COMPLETE: LogProgress = {"position": 1, "recorded_at": None, "behind_events": 0, "behind_seconds": 0.0}
 EVIL = '=HYPERLINK("//x","<b>&")'
 
 
 def body_of(
     sums: Mapping[tuple[str, int, str], Mapping[str, int]], as_of: date, district: str | None = None
-) -> dict[str, Any]:
+) -> Briefing:
     """Return the briefing of what each month (YYYY-MM) added to a cell."""
     cells = {}
     for (id_, period, code), months in sums.items():
-        line = next(line for line in CHART.of_indicator[PLAN.id, id_] if line.part is Part.NUM)
+        line = next(line for line in COMPILED.of_indicator[PLAN.id, id_] if line.part is Part.NUM)
         cells[line.number, int(Part.NUM), period, code] = {
             month_number(date.fromisoformat(f"{month}-01")): amount for month, amount in months.items()
         }
-    asked = Scope(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
-    ground = AssessmentBasis(PLAN, CHART, Targets(PLAN), sums_of(PLAN, cells), asked)
-    return {**scope_fields(PLAN.id, asked), **briefing(ground, as_of.replace(day=1)), **COMPLETE}
+    scope = Scope(as_of, datetime(2025, 7, 1, tzinfo=UTC), district)
+    basis = AssessmentBasis(PLAN, COMPILED, Targets(PLAN), sums_of(PLAN, cells), scope)
+    return {
+        **scope_fields(PLAN.id, scope),
+        **briefing(basis, as_of.replace(day=1)),
+        "complete_to": {"recruitment": COMPLETE},
+    }
 
 
-def row_of(body: Mapping[str, Any], indicator: str) -> dict[str, Any]:
+def row_of(body: Briefing, indicator: str) -> BriefingIndicator:
     """Return the row of an indicator."""
-    found: dict[str, Any] = next(
-        row
-        for one in body["series"]
-        for measure in one["measures"]
-        for row in measure["indicators"]
-        if row["id"] == indicator
-    )
-    return found
+    return next(row for row in rows_of(body) if row["id"] == indicator)
 
 
 def test_a_row_says_what_came_since_the_month_before_in_the_whole_and_in_each_district() -> None:
@@ -64,10 +63,11 @@ def test_a_row_says_what_came_since_the_month_before_in_the_whole_and_in_each_di
         date(2025, 5, 31),
     )
     row = row_of(body, "4.1.b")
+    assert row["before"] is not None
     assert (row["value"], row["change"], row["before"]["value"]) == (365, 65, 300)
     assert row["districts"]["330602"] == {"value": 360, "signal": "none", "change": 60}
     assert row["districts"]["330681"]["change"] == 5
-    assert sum(there["value"] for there in row["districts"].values()) == row["value"]
+    assert sum(own["value"] or 0 for own in row["districts"].values()) == row["value"]
 
 
 def test_in_the_first_month_of_a_year_all_of_it_came_in_that_month() -> None:
@@ -80,8 +80,9 @@ def test_a_signal_that_changed_is_told_with_the_one_before() -> None:
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 100, "2025-05": 400}}, date(2025, 5, 31))
     assert "4.1.b" in body["turned"]
     row = row_of(body, "4.1.b")
+    assert row["before"] is not None
     assert (row["before"]["signal"], row["signal"]) == ("red", "green")
-    assert sum(body["summary"].values()) == len([*PLAN.indicators])
+    assert sum(body["summary"][signal] for signal in SIGNALS) == len([*PLAN.indicators])
 
 
 def test_a_district_has_no_signal_without_a_target_of_its_own() -> None:
@@ -93,23 +94,23 @@ def test_a_district_has_no_signal_without_a_target_of_its_own() -> None:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_page_is_whole_and_shows_every_text_in_one_language(language: Any) -> None:
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1234}}, date(2025, 5, 31))
-    shown = page(body, language)
-    assert shown.startswith("<!doctype html>")
-    assert shown.count("<tr>") == shown.count("</tr>")
-    assert "1,234" in shown
+    html = page(body, language)
+    assert html.startswith("<!doctype html>")
+    assert html.count("<tr>") == html.count("</tr>")
+    assert "1,234" in html
     for measure in PLAN.measures:
-        assert measure.text[:20] in shown  # the clause word for word
+        assert measure.text[:20] in html  # the clause word for word
     other = "en" if language == "zh" else "zh"
-    assert TEXTS["turned"][language] in shown
-    assert TEXTS["turned"][other] not in shown  # type: ignore[index]
+    assert TEXTS["turned"][language] in html
+    assert TEXTS["turned"][other] not in html  # type: ignore[index]
 
 
 def test_a_name_with_markup_stays_text_on_the_page() -> None:
     body = body_of({}, date(2025, 5, 31))
     row_of(body, "4.1.b")["name"] = {"zh": "<script>x</script>", "en": "x"}
-    shown = page(body, "zh")
-    assert "<script>" not in shown
-    assert "&lt;script&gt;" in shown
+    html = page(body, "zh")
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
 
 
 def test_the_workbook_holds_the_numbers_and_no_formula() -> None:

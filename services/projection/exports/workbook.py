@@ -10,11 +10,11 @@ from starlette.responses import Response, StreamingResponse
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from services.projection.exports.printing import (
+from services.projection.exports.document import Briefing, BriefingSeries, DistrictFigure
+from services.projection.exports.wording import (
     COLOURS,
     SIGNALS,
     Language,
-    Row,
     freshness,
     goal,
     place,
@@ -25,6 +25,7 @@ from services.projection.exports.printing import (
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MOST_ROWS: Final = 1_048_576
 _CHUNK: Final = 65_536
+_NO_FIGURE: Final[DistrictFigure] = {"value": None, "signal": "none", "change": None}
 Cells = Sequence[str | float | None]
 
 
@@ -42,7 +43,7 @@ class FactRow(NamedTuple):
     counts: int
 
 
-async def workbook(body: Row, language: Language, facts: AsyncIterator[Sequence[FactRow]] | None) -> IO[bytes]:
+async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[FactRow]] | None) -> IO[bytes]:
     """Return the briefing as XLSX: an overview, a sheet a series, the district matrix, and the month's facts."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who sends it
     book = _Book(file, body, language)
@@ -59,7 +60,7 @@ async def workbook(body: Row, language: Language, facts: AsyncIterator[Sequence[
 
 
 def download(file: IO[bytes], name: str) -> Response:
-    """Send a file by and by, and close it."""
+    """Respond with a file, sent in parts, and close it."""
 
     def parts() -> Iterator[bytes]:
         with file:
@@ -73,7 +74,7 @@ def download(file: IO[bytes], name: str) -> Response:
 class _Book:
     """A workbook, written from the top down so that it takes no memory."""
 
-    def __init__(self, file: IO[bytes], body: Row, language: Language) -> None:
+    def __init__(self, file: IO[bytes], body: Briefing, language: Language) -> None:
         self._book = xlsxwriter.Workbook(
             file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         )
@@ -109,7 +110,7 @@ class _Book:
         for signal in SIGNALS:
             self._write(sheet, (text(signal, language), body["summary"][signal]), (self._signals[signal],))
 
-    def _series(self, series: Row) -> None:
+    def _series(self, series: BriefingSeries) -> None:
         language = self._language
         sheet = self._sheet(f"{series['id']} {series['name'][language]}", (8, 26, 60, 24, 8, 34, 8, 9, 12, 12, 12, 10))
         columns = ("measure", "measure", "clause", "lead", "id", "indicator", "unit", "period", "target", "value",
@@ -121,7 +122,7 @@ class _Book:
                 unit = self._body["units"].get(row["unit"])
                 cells = (
                     measure["id"], measure["name"][language], measure["text"],
-                    "、".join(one[language] for one in measure["lead"]), row["id"], row["name"][language],
+                    "、".join(body[language] for body in measure["lead"]), row["id"], row["name"][language],
                     unit[language] if unit else row["unit"],
                     text("plan", language) if row["period"] == "plan" else row["period"],
                     row["target"]["value"] if row["target"] and row["target"]["op"] == ">=" else goal(row, language),
@@ -136,13 +137,13 @@ class _Book:
     def _matrix(self) -> None:
         body, language = self._body, self._language
         sheet = self._sheet(text("districts", language), (8, 40))
-        names = [one["name"][language] for one in body["districts"]]
+        names = [district["name"][language] for district in body["districts"]]
         self._write(sheet, (text("id", language), text("indicator", language), text("whole", language), *names),
                     (self._bold,) * (len(names) + 3))  # fmt: skip
-        for _, _, row in rows_of(body):
-            there = [row["districts"].get(one["code"], {"value": None, "signal": "none"}) for one in body["districts"]]
-            shades = (self._signals[one["signal"]] if one["signal"] != "none" else None for one in there)
-            cells = (row["id"], row["name"][language], row["value"], *(one["value"] for one in there))
+        for row in rows_of(body):
+            figures = [row["districts"].get(district["code"], _NO_FIGURE) for district in body["districts"]]
+            shades = (self._signals[own["signal"]] if own["signal"] != "none" else None for own in figures)
+            cells = (row["id"], row["name"][language], row["value"], *(own["value"] for own in figures))
             self._write(sheet, cells, (None, None, None, *shades))
 
     def begin_facts(self) -> None:

@@ -19,7 +19,8 @@ from services.projection.assessment.representation import (
 )
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.periods import running_period
-from services.projection.exports import printing, workbook
+from services.projection.exports import briefing as export
+from services.projection.exports import workbook
 from services.projection.exports.document import (
     Briefing,
     BriefingIndicator,
@@ -28,7 +29,7 @@ from services.projection.exports.document import (
     BriefingTable,
     SignalSummary,
 )
-from services.projection.queries.context import Context, Question, ReadContext, pure
+from services.projection.queries.context import Question, ReadContext, context_of, pure
 from services.projection.queries.facts import facts_of
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
 from shared.http.problems import Problem, language_in
@@ -173,7 +174,6 @@ def _month_of(plan: Plan, month: str | None, now: datetime) -> tuple[date, date]
 )
 async def get_briefing(
     request: Request,
-    context: Context,
     plan: PlanNamed,
     month: Month = None,
     district: District = None,
@@ -183,6 +183,7 @@ async def get_briefing(
     with_facts: WithFacts = False,
 ) -> Response:
     """Respond with the briefing of a month as a page, a workbook or JSON."""
+    context = context_of(request)
     async with context.reader.view() as view:
         first, as_of = _month_of(plan_of(view.compiled, plan), month, context.clock())
 
@@ -194,7 +195,7 @@ async def get_briefing(
     document: Briefing = {**answer.scope, **answer.table, "complete_to": answer.complete_to}
     language = lang or language_in(request.scope) or "zh"
     if form == "html":
-        return Response(printing.page(document, language), media_type="text/html", headers=printing.HEADERS)
+        return Response(export.page(document, language), media_type="text/html", headers=export.HEADERS)
     facts = _facts(context, document, first) if with_facts else None
     name = "-".join(filter(None, (document["plan"], document["month"], district)))
     return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")

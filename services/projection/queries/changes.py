@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import asyncpg
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import (
@@ -17,7 +17,7 @@ from services.projection.assessment.representation import (
     scope_fields,
 )
 from services.projection.counting.ledger import Cause
-from services.projection.queries.context import Context
+from services.projection.queries.context import context_of
 from services.projection.queries.parameters import (
     RESPONSES,
     AfterRow,
@@ -78,7 +78,7 @@ class NumberChanges(ScopeFields):
     responses=RESPONSES,
 )
 async def get_changes(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     indicator: IndicatorNamed,
     period: PeriodNamed = None,
@@ -89,6 +89,7 @@ async def get_changes(
     limit: Annotated[int, Query(ge=1, le=500, description="每页几行 how many a page")] = 100,
 ) -> Response:
     """Respond with a page of the changes of a cell."""
+    context = context_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
         scope = scope_of(plan_read, as_of, known_at, district, context.clock())

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 import asyncpg
 import orjson
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from typing_extensions import TypedDict
 
 from services.planning.events import CloseOverridden, Figure, PeriodClosed, RestatementRequested, digest_of
@@ -14,7 +14,7 @@ from services.projection.assessment.assessment import Scope
 from services.projection.assessment.representation import Day, DistrictCode, Instant, MonthName, Sha256
 from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import WHOLE, running_period
-from services.projection.queries.context import Context
+from services.projection.queries.context import context_of
 from services.projection.queries.figures import FigureValue, figures_of
 from services.projection.queries.parameters import NAMED, RESPONSES, District, PlanNamed, plan_of, scope_of
 from services.projection.queries.snapshot import Snapshot
@@ -144,8 +144,9 @@ class _Moves:
     response_model=ClosedMonths,
     responses=NAMED,
 )
-async def get_closings(plan: PlanNamed, context: Context) -> Response:
+async def get_closings(plan: PlanNamed, request: Request) -> Response:
     """Respond with the closed months of a plan."""
+    context = context_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
         decided = View(await view.decided())
@@ -165,8 +166,9 @@ async def get_closings(plan: PlanNamed, context: Context) -> Response:
     response_model=MonthClosing,
     responses=RESPONSES,
 )
-async def get_closing(context: Context, plan: PlanNamed, month: MonthClosed, district: District = None) -> Response:
+async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, district: District = None) -> Response:
     """Respond with a closed month beside what is known now."""
+    context = context_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
         scope = scope_of(plan_read, None, None, district, context.clock())

@@ -8,7 +8,7 @@ from typing import Annotated, Final, NamedTuple
 
 import asyncpg
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 from typing_extensions import TypedDict
 
@@ -26,7 +26,7 @@ from services.projection.assessment.representation import (
 from services.projection.assessment.values import Cell
 from services.projection.counting.periods import bounds
 from services.projection.exports.csv import csv_stream
-from services.projection.queries.context import Context
+from services.projection.queries.context import context_of
 from services.projection.queries.parameters import (
     RESPONSES,
     AfterCursor,
@@ -120,7 +120,7 @@ class _CellDays(NamedTuple):
     responses=RESPONSES,
 )
 async def get_facts(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     indicator: IndicatorNamed,
     period: PeriodNamed = None,
@@ -135,6 +135,7 @@ async def get_facts(
     form: Form = "json",
 ) -> Response:
     """Respond with the facts of a cell, sent while they are read: a cell may be made of a million."""
+    context = context_of(request)
     async with contextlib.AsyncExitStack() as stack:
         view = await stack.enter_async_context(context.reader.view())
         plan_read = plan_of(view.compiled, plan)

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Final, NotRequired
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
 from services.planning.events import Figure, digest_of
@@ -22,7 +22,7 @@ from services.projection.assessment.representation import (
     number_or_none,
     period_name,
 )
-from services.projection.queries.context import Context, ReadContext
+from services.projection.queries.context import ReadContext, context_of
 from services.projection.queries.parameters import RESPONSES, KnownAt, PlanNamed, plan_of, scope_of
 from shared.contract.events import format_instant
 from shared.http.problems import Problem
@@ -74,8 +74,9 @@ class MonthFigures(TypedDict):
     response_model=MonthFigures,
     responses=RESPONSES,
 )
-async def get_figures(context: Context, plan: PlanNamed, month: MonthOfFigures, known_at: KnownAt = None) -> Response:
+async def get_figures(request: Request, plan: PlanNamed, month: MonthOfFigures, known_at: KnownAt = None) -> Response:
     """Respond with the numbers of a month as they are to be published."""
+    context = context_of(request)
     async with context.reader.view() as view:
         scope = scope_of(plan_of(view.compiled, plan), None, known_at, None, context.clock())
     await _all_counted(context, scope.known_at)

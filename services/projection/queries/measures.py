@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis
@@ -17,7 +17,7 @@ from services.projection.assessment.representation import (
 )
 from services.projection.exports.csv import Row, joined
 from services.projection.queries.cache import Conditional
-from services.projection.queries.context import Context, Question, pure
+from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
 from shared.plan.model import Measure
 
@@ -101,7 +101,7 @@ def _rows(table: MeasuresTable) -> list[Row]:
     responses=RESPONSES,
 )
 async def get_measures(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -109,6 +109,7 @@ async def get_measures(
     form: Form = "json",
 ) -> Response:
     """Respond with the measures of a plan by lead unit."""
+    context = context_of(request)
     return await context.respond_table(
         Question(("measures",), plan, as_of, known_at, district), pure(measures), form, _rows
     )

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, MonthEnd
@@ -24,7 +24,7 @@ from services.projection.assessment.values import indicator_kind
 from services.projection.counting.lines import Line, LineShape, Part, UseRole
 from services.projection.counting.periods import month_number
 from services.projection.queries.cache import Conditional
-from services.projection.queries.context import Context, Question
+from services.projection.queries.context import Question, context_of
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
@@ -89,7 +89,7 @@ class CellMonths(MonthsTable, AssessedAnswer):
     responses=RESPONSES,
 )
 async def get_months(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     indicator: IndicatorNamed,
     period: PeriodNamed = None,
@@ -99,6 +99,7 @@ async def get_months(
     form: Form = "json",
 ) -> Response:
     """Respond with the months of a cell."""
+    context = context_of(request)
 
     async def months(basis: AssessmentBasis, view: Snapshot) -> MonthsTable:
         wanted = indicator_of(basis.plan, indicator)

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import AssessmentBasis
@@ -20,7 +20,7 @@ from services.projection.assessment.representation import (
     number_or_none,
 )
 from services.projection.queries.cache import Conditional
-from services.projection.queries.context import Context, Question, pure
+from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
 
 _STATES: Final[tuple[State, ...]] = ("reached", "on-course", "short", "not-enough-data")
@@ -81,7 +81,7 @@ def outlook(basis: AssessmentBasis) -> OutlookTable:
     responses=RESPONSES,
 )
 async def get_outlook(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -89,5 +89,6 @@ async def get_outlook(
     form: Form = "json",
 ) -> Response:
     """Respond with the outlook of a plan."""
+    context = context_of(request)
     question = Question(("outlook",), plan, as_of, known_at, district)
     return await context.respond_table(question, pure(outlook), form, lambda table: table["indicators"])

@@ -1,11 +1,11 @@
 """Which plans are counted, and what each says, with every clause."""
 
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import BilingualText, Day, DistrictCode, bilingual
-from services.projection.queries.context import Context
+from services.projection.queries.context import context_of
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
 from shared.plan.model import Plan
 
@@ -43,8 +43,9 @@ class PlanList(TypedDict):
     response_model=PlanList,
     responses={503: NAMED[503]},
 )
-async def get_plans(context: Context) -> Response:
+async def get_plans(request: Request) -> Response:
     """Respond with a summary of every plan."""
+    context = context_of(request)
     async with context.reader.view() as view:
         plans: PlanList = {"plans": [_summary(plan) for plan in view.compiled.plans.values()]}
     return Response(orjson.dumps(plans), media_type="application/json")
@@ -60,8 +61,9 @@ async def get_plans(context: Context) -> Response:
     response_model=Plan,
     responses=NAMED,
 )
-async def get_plan(plan: PlanNamed, context: Context) -> Response:
+async def get_plan(plan: PlanNamed, request: Request) -> Response:
     """Respond with the whole plan."""
+    context = context_of(request)
     async with context.reader.view() as view:
         document = plan_of(view.compiled, plan).model_dump(mode="json", by_alias=True)
     return Response(orjson.dumps(document), media_type="application/json")

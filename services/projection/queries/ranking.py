@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis
@@ -22,7 +22,7 @@ from services.projection.assessment.representation import (
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.periods import month_number
 from services.projection.queries.cache import Conditional
-from services.projection.queries.context import Context, Question, pure
+from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
@@ -88,7 +88,7 @@ class DistrictRanking(RankingTable, AssessedAnswer):
     responses=RESPONSES,
 )
 async def get_districts(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     indicator: IndicatorNamed,
     period: PeriodNamed = None,
@@ -97,6 +97,7 @@ async def get_districts(
     form: Form = "json",
 ) -> Response:
     """Respond with the ranking of the districts."""
+    context = context_of(request)
 
     def ranking(basis: AssessmentBasis) -> RankingTable:
         wanted = indicator_of(basis.plan, indicator)

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import Day
-from services.projection.queries.context import Context
+from services.projection.queries.context import context_of
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
 
 router = APIRouter(prefix="/v1/plans", tags=["progress"])
@@ -22,7 +22,8 @@ class StreamEvent(TypedDict):
     behind: int | None
 
 
-async def _known_plan(plan: PlanNamed, context: Context) -> str:
+async def _known_plan(plan: PlanNamed, request: Request) -> str:
+    context = context_of(request)
     context.watch.admit()  # here, since a stream that has begun cannot respond with a problem
     async with context.reader.view() as view:
         plan_of(view.compiled, plan)
@@ -42,8 +43,9 @@ async def _known_plan(plan: PlanNamed, context: Context) -> str:
     response_class=EventSourceResponse,
     responses=NAMED | {200: {"model": StreamEvent}},
 )
-async def get_stream(plan: Annotated[str, Depends(_known_plan)], context: Context) -> AsyncIterator[ServerSentEvent]:
+async def get_stream(plan: Annotated[str, Depends(_known_plan)], request: Request) -> AsyncIterator[ServerSentEvent]:
     """Send an event at each change until the plan is no longer counted."""
+    context = context_of(request)
     async for beat, moved in context.watch.beats():
         if plan not in beat.plans:
             return

@@ -1,6 +1,6 @@
 """How far is each target of a plan, as of a day, as known at an instant, and is that enough for the time gone."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import AssessmentBasis
@@ -16,7 +16,7 @@ from services.projection.assessment.representation import (
 from services.projection.counting.periods import periods_of
 from services.projection.exports.csv import Row, joined
 from services.projection.queries.cache import Conditional
-from services.projection.queries.context import Context, Question, pure
+from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
 
 router = APIRouter(prefix="/v1/plans", tags=["progress"], route_class=Conditional)
@@ -77,7 +77,7 @@ def _rows(table: ProgressTable) -> list[Row]:
     responses=RESPONSES,
 )
 async def get_progress(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -85,6 +85,7 @@ async def get_progress(
     form: Form = "json",
 ) -> Response:
     """Respond with the progress of a plan."""
+    context = context_of(request)
     return await context.respond_table(
         Question(("progress",), plan, as_of, known_at, district), pure(progress), form, _rows
     )

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis
@@ -20,7 +20,7 @@ from services.projection.assessment.representation import (
     number_or_none,
 )
 from services.projection.queries.cache import Conditional
-from services.projection.queries.context import Context, Question, pure
+from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
 from shared.plan.model import Measure
 
@@ -81,7 +81,7 @@ def who_is_behind(basis: AssessmentBasis) -> BehindTable:
     responses=RESPONSES,
 )
 async def get_behind(
-    context: Context,
+    request: Request,
     plan: PlanNamed,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -89,6 +89,7 @@ async def get_behind(
     form: Form = "json",
 ) -> Response:
     """Respond with the targets that are behind."""
+    context = context_of(request)
     question = Question(("behind",), plan, as_of, known_at, district)
     return await context.respond_table(question, pure(who_is_behind), form, lambda table: table["behind"])
 

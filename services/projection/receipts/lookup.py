@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
-from services.projection.queries.context import Context
+from services.projection.queries.context import context_of
 from services.projection.receipts.query import Receipt
 from shared.http.access import caller_of
 from shared.http.openapi import problem_response
@@ -42,8 +42,9 @@ def _no_answer(names: str) -> Problem:
         503: problem_response(_no_answer("recruitment"), "有的服务没有应答 A service does not answer; see Retry-After"),
     },
 )
-async def get_receipts(request: Request, context: Context, source: SourceNamed, id: IdNamed) -> Response:
+async def get_receipts(request: Request, source: SourceNamed, id: IdNamed) -> Response:
     """Ask every service for the receipt of a report and respond with those there are."""
+    context = context_of(request)
     caller_of(request).must_cover(source)
     results = await asyncio.gather(
         *(

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import BilingualText, Day, DistrictCode, Instant
-from services.projection.queries.context import Context
+from services.projection.queries.context import context_of
 from services.projection.queries.parameters import RESPONSES, AfterCursor, page_of, parse_day, wrong_cursor
 from services.projection.receipts.store import ReceiptFilter, counts, page
 from shared.contract.remedies import remedy_of
@@ -160,7 +160,6 @@ def _remedy(code: str) -> BilingualText | None:
 )
 async def get_district_receipts(
     request: Request,
-    context: Context,
     district: Annotated[str, Path(description="区划代码 the district's code")],
     status: Annotated[str | None, Query(description=f"结果 one of {', '.join(_STATUSES)}")] = None,
     type: Annotated[str | None, Query(description="报告类型 the type of the report, in full")] = None,
@@ -170,6 +169,7 @@ async def get_district_receipts(
     limit: Annotated[int, Query(ge=1, le=500, description="每页几份 how many a page")] = 50,
 ) -> Response:
     """Respond with a page of a district's receipts."""
+    context = context_of(request)
     caller_of(request).must_cover(f"/districts/{district}/*")  # a key for one system of the district is not enough
     if status is not None and status not in _STATUSES:
         raise Problem(422, "status 不是回执的结果。", "status is no status of a receipt.")

@@ -1,0 +1,135 @@
+"""The words and numbers of the monthly briefing as people read them, in either language."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal
+
+from services.projection.assessment.pace import Op, Signal
+from services.projection.exports.document import Briefing, BriefingIndicator
+
+Language = Literal["zh", "en"]
+TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
+    "title": {"zh": "月度通报", "en": "Monthly briefing"},
+    "as_of": {"zh": "截至 {as_of},按 {known_at} 已知的事实", "en": "As of {as_of}, by what was known at {known_at}"},
+    "behind": {"zh": "尚有 {count} 条事实待计入", "en": "{count} facts not counted yet"},
+    "unknown": {"zh": "部分服务无应答,不知是否完整", "en": "A service does not answer: it may be incomplete"},
+    "whole": {"zh": "全市", "en": "Whole city"},
+    "measure": {"zh": "措施", "en": "Measure"},
+    "clause": {"zh": "条文", "en": "Clause"},
+    "lead": {"zh": "责任单位", "en": "Lead units"},
+    "id": {"zh": "编号", "en": "No."},
+    "indicator": {"zh": "指标", "en": "Indicator"},
+    "period": {"zh": "期间", "en": "Period"},
+    "unit": {"zh": "单位", "en": "Unit"},
+    "target": {"zh": "目标", "en": "Target"},
+    "value": {"zh": "当前值", "en": "Value"},
+    "expected": {"zh": "时序应达", "en": "Expected"},
+    "progress": {"zh": "完成率", "en": "Of target"},
+    "signal": {"zh": "信号", "en": "Signal"},
+    "change": {"zh": "比上月末", "en": "Since last month"},
+    "forecast": {"zh": "期末预测", "en": "Forecast"},
+    "rule": {"zh": "信号依据", "en": "Why this signal"},
+    "before": {"zh": "上月末信号", "en": "Signal a month ago"},
+    "districts": {"zh": "各区、县(市)", "en": "District by district"},
+    "turned": {"zh": "信号变化", "en": "Signals that changed"},
+    "none-turned": {"zh": "与上月末相比,没有信号变化。", "en": "No signal has changed since the end of last month."},
+    "plan": {"zh": "计划期", "en": "plan"},
+    "monitored": {"zh": "监测", "en": "monitored"},
+    "no-value": {"zh": "暂无法计算", "en": "not computable"},
+    "not-enough-data": {"zh": "数据不足", "en": "not enough data"},
+    "met": {"zh": "已达成", "en": "met"},
+    "green": {"zh": "正常", "en": "on pace"},
+    "amber": {"zh": "偏慢", "en": "slightly behind"},
+    "red": {"zh": "滞后", "en": "behind"},
+    "none": {"zh": "监测", "en": "monitored"},
+    "overview": {"zh": "总览", "en": "Overview"},
+    "facts": {"zh": "本月事实", "en": "Facts of the month"},
+    "on": {"zh": "日期", "en": "Date"},
+    "district": {"zh": "区划代码", "en": "District"},
+    "subject": {"zh": "事项", "en": "Subject"},
+    "type": {"zh": "类型", "en": "Type"},
+    "source": {"zh": "来源", "en": "Source"},
+    "report": {"zh": "报告编号", "en": "Report"},
+    "recorded_at": {"zh": "入账时刻", "en": "Recorded at"},
+    "counts": {"zh": "计入", "en": "Counts"},
+    "cut": {"zh": "事实过多,余下的请用 CSV 导出。", "en": "Too many facts for a sheet; export the rest as CSV."},
+}
+SIGNALS: Final[tuple[Signal, ...]] = ("met", "green", "amber", "red", "none")
+# A signal is written out beside its colour: paper is often grey.
+COLOURS: Final[Mapping[Signal, str]] = {
+    "met": "#d6e6fb",
+    "green": "#d9f0dd",
+    "amber": "#fdebc2",
+    "red": "#f9d3cf",
+    "none": "#eeeeee",
+}
+_OPS: Final[Mapping[Op, str]] = {">=": "≥ ", ">": "> ", "=": "= ", "range": "", "all": ""}
+_FEN: Final = 100
+
+
+def text(key: str, language: Language) -> str:
+    """Return a text of the briefing."""
+    return TEXTS[key][language]
+
+
+def amount(value: float | None, unit: str, signed: bool = False) -> str:
+    """Return a number as people read it: thousands parted, two decimals at most, fen as yuan."""
+    if value is None:
+        return "–"
+    value = value / _FEN if unit == "fen" else value
+    sign = "+" if signed and value else ""
+    if value == int(value) and unit != "fen":
+        return f"{int(value):{sign},d}"
+    return f"{value:{sign},.2f}"
+
+
+def unit_name(briefing: Briefing, unit: str, language: Language) -> str:
+    """Return the name of a unit; fen are shown as yuan."""
+    if unit == "fen":
+        return {"zh": "元", "en": "yuan"}[language]
+    name = briefing["units"].get(unit)
+    return name[language] if name else unit
+
+
+def goal(row: BriefingIndicator, language: Language) -> str:
+    """Return a target with its comparator."""
+    target = row["target"]
+    if target is None:
+        return text("monitored", language)
+    least = amount(target["value"], row["unit"])
+    if target["op"] == "range":
+        return f"{least}–{amount(target['upper'], row['unit'])}"
+    return f"{_OPS[target['op']]}{least}" + (f"/{least}" if target["op"] == "all" else "")
+
+
+def outlook(row: BriefingIndicator, language: Language) -> str:
+    """Return the forecast with its range."""
+    forecast, unit = row["forecast"], row["unit"]
+    if forecast["value"] is None or forecast["low"] is None or forecast["high"] is None:
+        return text("not-enough-data", language)
+    digits = 2 if row["denominator"] is not None else None  # what is counted comes whole
+    value, low, high = (
+        amount(round(number, digits), unit) for number in (forecast["value"], forecast["low"], forecast["high"])
+    )
+    return value if low == high else f"{value} ({low}–{high})"
+
+
+def rows_of(briefing: Briefing) -> Iterator[BriefingIndicator]:
+    """Yield the indicators, in the policy's order."""
+    for series in briefing["series"]:
+        for measure in series["measures"]:
+            yield from measure["indicators"]
+
+
+def freshness(briefing: Briefing, language: Language) -> str:
+    """Return what is not in these numbers yet; empty when all is."""
+    behind = [log["behind_events"] for log in briefing["complete_to"].values()]
+    if None in behind:
+        return text("unknown", language)
+    count = sum(filter(None, behind))
+    return text("behind", language).format(count=count) if count else ""
+
+
+def place(briefing: Briefing, language: Language) -> str:
+    """Return for whom it is: the whole city, or one district."""
+    names = {district["code"]: district["name"][language] for district in briefing["districts"]}
+    return names[briefing["district"]] if briefing["district"] else text("whole", language)

@@ -1,0 +1,67 @@
+"""Parameters of the read API: days and instants in one form only, and pages that end where the rows do."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from services.projection.assessment.assessment import Scope
+from services.projection.queries.facts import place_of
+from services.projection.queries.parameters import page_of, parse_day, scope_of
+from shared.http.problems import Problem
+from shared.plan.loading import load_plan
+
+PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
+NOW = datetime(2024, 5, 31, 17, tzinfo=UTC)
+
+
+def test_a_day_is_four_two_and_two_digits() -> None:
+    assert parse_day("as_of", "2024-02-29") == date(2024, 2, 29)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-1-5",
+        "2024-01-5",
+        "20240105",
+        "2024-W01-5",
+        "2024-02-30",
+        "2024-01-05T00:00",
+        " 2024-01-05",
+        "２０２４-01-05",
+        "",
+    ],
+)
+def test_a_day_in_another_form_is_a_wrong_parameter(text: str) -> None:
+    with pytest.raises(Problem) as problem:
+        parse_day("as_of", text)
+    assert problem.value.status == 422
+    assert "YYYY-MM-DD" in problem.value.en
+
+
+def test_what_is_left_out_is_today_in_the_city_and_now() -> None:
+    assert scope_of(PLAN, None, None, None, NOW) == Scope(date(2024, 6, 1), NOW)
+
+
+@pytest.mark.parametrize("text", ["2024-05-01T09:00:00+08:00", "2024-05-01T01:00:00Z", "2024-05-01T09:00:00 08:00"])
+def test_an_instant_has_an_offset_and_a_bare_plus_in_a_query_is_a_space(text: str) -> None:
+    assert scope_of(PLAN, None, text, None, NOW).known_at == datetime(2024, 5, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2024-05-01", "2024-05-01T09:00:00", "2024-5-1T09:00:00Z", "now"])
+def test_an_instant_in_another_form_is_a_wrong_parameter(text: str) -> None:
+    with pytest.raises(Problem) as problem:
+        scope_of(PLAN, None, text, None, NOW)
+    assert problem.value.status == 422
+
+
+def test_a_page_names_the_next_one_only_where_rows_are_left() -> None:
+    assert page_of([1, 2, 3], 2, lambda rows: rows[-1]) == ([1, 2], "2")
+    assert page_of([1, 2], 2, lambda rows: rows[-1]) == ([1, 2], None)
+
+
+@pytest.mark.parametrize("after", ["x", "2024-1-5.1", "2024-02-30.1", "2024-01-05", "-1"])
+def test_a_cursor_that_is_none_of_ours_is_a_wrong_parameter(after: str) -> None:
+    with pytest.raises(Problem):
+        place_of(after, date(2024, 1, 1))
