@@ -33,6 +33,7 @@ from pydantic import DirectoryPath, Field, ValidationError
 from deploy.kafka import topics
 from services.catalogue import DOMAIN_SERVICES, SERVICES
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
+from shared.plan.districts import district_codes
 
 # Numbers of Kafka's protocol.
 _TOPIC, _GROUP = 2, 3
@@ -216,7 +217,7 @@ class _Settings(BrokerSettings):
 
 
 async def _ensure(settings: _Settings) -> None:
-    districts = topics.districts_of(settings.plans)
+    districts = district_codes(settings.plans)
     passwords = {}
     for user in users(districts):
         try:

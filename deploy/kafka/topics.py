@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import DirectoryPath, Field, ValidationError
 
 from services.catalogue import DOMAIN_SERVICES
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
+from shared.plan.districts import district_codes
 
 _WEEK = str(7 * 24 * 3600 * 1000)
 _PARTITIONS_OF_REPORTS = 3
@@ -62,15 +62,6 @@ def wanted(districts: Iterable[str]) -> list[Topic]:
     ]
 
 
-def districts_of(plans: Path) -> list[str]:
-    """Read the district codes of every plan in the folder."""
-    codes: set[str] = set()
-    for file in sorted(plans.glob("*.yaml")):
-        plan = yaml.safe_load(file.read_text(encoding="utf-8"))
-        codes |= {str(district["code"]) for district in plan.get("districts", [])}
-    return sorted(codes)
-
-
 async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
     """Make the topics that are missing, wait until the broker knows them, and return their names.
 
@@ -113,7 +104,7 @@ class _Settings(BrokerSettings):
 async def _create(settings: _Settings) -> None:
     if problem := await settings.broker.problem():
         sys.exit(f"✗ {problem}")
-    made = await create(settings.broker, wanted(districts_of(settings.plans)), replication=settings.replication)
+    made = await create(settings.broker, wanted(district_codes(settings.plans)), replication=settings.replication)
     sys.stdout.write(f"topics.created count={len(made)}\n")
 
 

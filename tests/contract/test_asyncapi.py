@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from deploy.kafka import topics
 from deploy.local.dashboard import path_with_node
 from docs.generators.asyncapi import FILE, document, page
-from docs.generators.pages import LANGUAGES
+from docs.generators.catalogue import LANGUAGES
 from services.projection import contract
 from shared.contract.events import Fact, NotUnderstood
 from shared.deciding import receipts

@@ -10,19 +10,12 @@ from typer.main import get_command
 
 from client.__main__ import app
 from client.mapping_file import read_mapping
-from docs.generators.pages import (
-    DOCS,
-    LANGUAGES,
-    PAGES,
-    PLAN,
-    ROOT,
-    Catalogue,
-    IncompleteError,
-    anchor,
-    measures,
-    refusals,
-    types,
-)
+from docs.generators.catalogue import DOCS, LANGUAGES, PLAN, ROOT, Catalogue, IncompleteError
+from docs.generators.markdown import anchor
+from docs.generators.measures import measures
+from docs.generators.pages import PAGES
+from docs.generators.refusals import refusals
+from docs.generators.types import types
 from shared.plan.loading import read_plan
 from tests.harness.languages import faults, understood
 

@@ -28,12 +28,13 @@ from deploy.local.databases import Database, Passwords
 from deploy.local.ports import HOST, any_free
 from services.catalogue import DOMAIN_SERVICES
 from shared.log.migrate import migrate
+from shared.plan.districts import district_codes
 from tests.conftest import ROOT
 
 # Of each test run its own, so that nothing written down can open what another run sealed.
 CITY_KEY: Final = secrets.token_hex(32)
 SERVICE_KEY: Final = secrets.token_hex(32)
-DISTRICTS: Final = deploy_topics.districts_of(ROOT / "plans")
+DISTRICTS: Final = district_codes(ROOT / "plans")
 # To the kernel a child's parent is the thread that started it, so one that stays starts them all.
 _STARTER: Final = ThreadPoolExecutor(1)
 T = TypeVar("T")

@@ -1,0 +1,138 @@
+"""docs/types.md: every type of report and fact with its subject, fields, and an example."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from docs.generators.catalogue import LANGUAGES, ROOT, Catalogue, IncompleteError
+from docs.generators.markdown import render, table
+from shared.contract.events import Adds, Ends, Event, Language, Opens, Retracts, Stands
+
+_INTRODUCTIONS: Final = {
+    "planning": "\n计划办公室的语言,与各区、县(市)上报的事实分开;见 [planning.md](planning.md)。 "
+    "The plan office's own language, apart from what districts report; see [planning.md](planning.md).\n",
+}
+
+
+def types(catalogue: Catalogue) -> str:
+    """Return docs/types.md; raises IncompleteError for a name that docs/words.yaml does not have."""
+    described = {
+        language.service: [_described(catalogue, language, event) for event in language.events]
+        for language in LANGUAGES
+    }
+    return render("types.md", services=described, introductions=_INTRODUCTIONS)
+
+
+def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> Mapping[str, object]:
+    """Return what the template says of one type."""
+    name = f"{language.service}.{event.type_name}"
+    words = catalogue.words
+    text = " ".join((event.__doc__ or "").split("\n\n")[0].split())
+    zh, _, en = text.partition(": ")
+    if zh.isascii():
+        zh, en = words["types"].get(name) or words["types"].get(event.type_name, ""), text
+    schema = event.model_json_schema()
+    unnamed = [f"field {field}" for field in schema.get("properties", {}) if field not in words["fields"]]
+    unnamed += [f"word {word}" for word in _enumerated(schema) if word[:1].isalpha() and word not in words["values"]]
+    if not zh or unnamed:
+        raise IncompleteError(f"{name}: not in docs/words.yaml: {', '.join(unnamed) or 'the type'}")
+    required = schema.get("required", [])
+    rows = [
+        [
+            f"`{field}`{'' if field in required else ' ?'}",
+            words["fields"][field],
+            _form(form, schema.get("$defs", {}), words["values"]),
+        ]
+        for field, form in schema.get("properties", {}).items()
+    ]
+    sample = ROOT / "tests" / "contract" / "samples" / f"{name}.v1.json"
+    return {
+        "name": name,
+        "zh": zh,
+        "en": en,
+        "subject": event.subject,
+        "role": _role(event),
+        "dated": event.dated or "time",
+        "indicators": [indicator.id for indicator in catalogue.indicators_of(name)],
+        "codes": [] if event.decision else catalogue.codes_for(name),
+        "fields": table(["字段 Field", "含义", "取值 Value"], rows),
+        "example": json.dumps(json.loads(sample.read_text(encoding="utf-8")), ensure_ascii=False)
+        if sample.exists()
+        else None,
+    }
+
+
+def _enumerated(shown: object) -> Iterator[str]:
+    """Yield every word that a schema enumerates."""
+    if isinstance(shown, list):
+        for item in shown:
+            yield from _enumerated(item)
+    elif isinstance(shown, dict):
+        yield from shown.get("enum", ())
+        if "const" in shown:
+            yield shown["const"]
+        for item in shown.values():
+            yield from _enumerated(item)
+
+
+def _role(event: type[Event]) -> str:
+    role = event.role
+    if event.decision:
+        return "服务自行作出的决定,不能报告 decided by the service itself, never reported"
+    match role:
+        case Opens():
+            again = "结束后可再开始 may open anew after an end" if role.again else "只有一次 only once"
+            return f"开始其 subject starts its subject; {again}"
+        case Ends():
+            undone = ",且不计入任何期间 and takes it out of every period" if role.voids else ""
+            return f"结束 ends `{role.opening}`{undone}"
+        case Stands():
+            return "后报的取代先前的 the latest stands"
+        case Adds():
+            to = f",在 `{role.to}` 之后 once `{role.to}` stands" if role.to else ""
+            return f"可重复 may repeat{to}"
+        case Retracts():
+            return "撤回一份报告 takes a report back"
+
+
+def _form(shown: Mapping[str, Any], definitions: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    """Return the form of a field in a few words."""
+    if "$ref" in shown:
+        name = shown["$ref"].rpartition("/")[2]
+        known = {"Organisation": "机构 organisation", "Person": "个人 person"}
+        if name in known:
+            return known[name]
+        inner = definitions[name]["properties"].items()
+        return "{" + ", ".join(f"`{field}`: {_form(part, definitions, words)}" for field, part in inner) + "}"
+    if "anyOf" in shown:
+        if any(part.get("type") == "number" for part in shown["anyOf"]):
+            return _quantity(shown["anyOf"])
+        return _form(next(part for part in shown["anyOf"] if part.get("type") != "null"), definitions, words)
+    if "const" in shown or "enum" in shown:
+        return ", ".join(f"`{word}` {words.get(word, '')}".rstrip() for word in shown.get("enum") or [shown["const"]])
+    match shown.get("type"):
+        case "array":
+            return f"[{_form(shown['items'], definitions, words)}, …]"
+        case "object" if "propertyNames" not in shown:
+            return "对象 object"
+        case "object":
+            return f"{{{_form(shown['propertyNames'], definitions, words)}: {_number(shown['additionalProperties'])}}}"
+        case "boolean":
+            return "true, false"
+        case "integer":
+            return _number(shown)
+    if shown.get("format") == "date":
+        return "日期 date"
+    return f"`{shown['pattern'].strip('^$')}`".replace("|", "\\|") if "pattern" in shown else "文字 text"
+
+
+def _quantity(parts: Sequence[Mapping[str, Any]]) -> str:
+    return "数 number" + (" ≥ 0" if all(part.get("minimum", 0) == 0 for part in parts) else "")
+
+
+def _number(shown: Mapping[str, Any]) -> str:
+    if "anyOf" in shown:
+        return _quantity(shown["anyOf"])
+    return "整数 integer " + ("> 0" if shown.get("exclusiveMinimum") == 0 else f"≥ {shown.get('minimum', 0)}")
