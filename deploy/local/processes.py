@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import hashlib
 import http.client
+import io
 import os
 import shlex
 import subprocess
@@ -220,49 +222,53 @@ class Supervisor:
             self._ask("addProcessGroup", group)
 
     def _configuration(self, infrastructure: Mapping[str, list[str]], others: list[Program]) -> str:
-        parts = [
-            "[unix_http_server]",
-            f"file={self._socket}",
-            "chmod=0700",
-            "[supervisord]",
-            "logfile=logs/supervisord.log",
-            "logfile_maxbytes=10MB",
-            "logfile_backups=1",
-            "pidfile=run/supervisord.pid",
-            *(["user=root"] if os.geteuid() == 0 else []),
-            "[rpcinterface:supervisor]",
-            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
-        ]
+        """Return supervisord.conf; a % of ours is doubled, since supervisor reads %(…)s in values."""
+        parser = configparser.RawConfigParser()
+        parser["unix_http_server"] = {"file": self._socket, "chmod": "0700"}
+        parser["supervisord"] = {
+            "logfile": "logs/supervisord.log",
+            "logfile_maxbytes": "10MB",
+            "logfile_backups": "1",
+            "pidfile": "run/supervisord.pid",
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        }
+        parser["rpcinterface:supervisor"] = {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        }
         for name, command in infrastructure.items():
-            signal = "INT" if name == "postgres" else "TERM"  # SIGINT is PostgreSQL's fast shutdown
-            parts += [*self._program(name, command), "autostart=true", "priority=1"]
-            parts += [f"stopsignal={signal}", "stopwaitsecs=30", "exitcodes=0,143"]
-        for one in others:
-            pairs = ",".join(f"{key}={_quoted(value)}" for key, value in one.environment.items())
-            parts += [
-                *self._program(one.name, one.command),
-                "autostart=false",
-                "stopwaitsecs=25",
-                f"environment={pairs}",
-            ]
+            parser[f"program:{name}"] = _program(name, command) | {
+                "autostart": "true",
+                "priority": "1",
+                "stopsignal": "INT" if name == "postgres" else "TERM",  # SIGINT is PostgreSQL's fast shutdown
+                "stopwaitsecs": "30",
+                "exitcodes": "0,143",
+            }
+        for program in others:
+            parser[f"program:{program.name}"] = _program(program.name, program.command) | {
+                "autostart": "false",
+                "stopwaitsecs": "25",
+                "environment": ",".join(f"{name}={_quoted(value)}" for name, value in program.environment.items()),
+            }
         if others:
-            parts += [f"[group:{_GROUP}]", "programs=" + ",".join(one.name for one in others), "priority=10"]
-        return "\n".join(parts).replace("%", "%%") + "\n"
+            parser[f"group:{_GROUP}"] = {"programs": ",".join(program.name for program in others), "priority": "10"}
+        text = io.StringIO()
+        parser.write(text, space_around_delimiters=False)
+        return text.getvalue().replace("%", "%%")
 
-    def _program(self, name: str, command: list[str]) -> list[str]:
-        return [
-            f"[program:{name}]",
-            f"command={shlex.join(command)}",
-            f"directory={ROOT}",
-            "autorestart=true",
-            "startsecs=1",
-            "startretries=10",
-            "killasgroup=true",
-            "redirect_stderr=true",
-            f"stdout_logfile=logs/{name}.log",
-            "stdout_logfile_maxbytes=20MB",
-            "stdout_logfile_backups=1",
-        ]
+
+def _program(name: str, command: list[str]) -> dict[str, str]:
+    return {
+        "command": shlex.join(command),
+        "directory": str(ROOT),
+        "autorestart": "true",
+        "startsecs": "1",
+        "startretries": "10",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": f"logs/{name}.log",
+        "stdout_logfile_maxbytes": "20MB",
+        "stdout_logfile_backups": "1",
+    }
 
 
 def _quoted(value: str) -> str:
