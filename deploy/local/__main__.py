@@ -105,9 +105,9 @@ def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar
 @app.command("plan", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def _plan(context: typer.Context, state: State = _DEFAULT) -> None:
     """计划办公室的命令行 The plan office's command line on this installation."""
-    told = {**os.environ, "SKILLPLAN_PLANNING": _running(_existing(state)).url("planning")}
+    environment = {**os.environ, "SKILLPLAN_PLANNING": _running(_existing(state)).url("planning")}
     command = [sys.executable, "-m", "client", "plan", *context.args]
-    os.execve(sys.executable, command, told)  # noqa: S606 - nothing of ours is left to do
+    os.execve(sys.executable, command, environment)  # noqa: S606 - nothing of ours is left to do
 
 
 @app.command("keys", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

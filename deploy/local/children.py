@@ -50,24 +50,24 @@ def end(mark: str, seconds: float) -> None:
     """End what is left over of an earlier run: by asking, and after that many seconds by force."""
     limit = time.monotonic() + seconds
     sign = signal.SIGTERM
-    asked: set[int] = set()
-    while found := left_over(mark):
+    signalled: set[int] = set()
+    while pids := left_over(mark):
         if time.monotonic() > limit:
-            sign, asked, limit = signal.SIGKILL, set(), limit + seconds
-        for pid in set(found) - asked:
+            sign, signalled, limit = signal.SIGKILL, set(), limit + seconds
+        for pid in set(pids) - signalled:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, sign)
-        asked |= set(found)
+        signalled |= set(pids)
         time.sleep(0.1)
 
 
 def _all() -> Iterator[tuple[int, list[str] | str]]:
     """List every process with its environment, as far as we may see it."""
     if not Path("/proc/self/environ").exists():
-        told = subprocess.run(
+        output = subprocess.run(
             ["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True, check=False
         ).stdout
-        for line in told.splitlines():
+        for line in output.splitlines():
             pid, _, environment = line.strip().partition(" ")
             yield int(pid), environment
         return

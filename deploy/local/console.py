@@ -70,12 +70,12 @@ def step(zh: str, en: str) -> Iterator[Callable[[str], None]]:
         with _console.status(f"{zh}  {en}") as status:
             yield lambda detail: status.update(f"{zh}  {en}  {detail}")
     else:
-        shown = began
+        printed_at = began
 
         def tell(detail: str) -> None:
-            nonlocal shown
-            if time.monotonic() - shown > _REMINDER:
-                shown = time.monotonic()
+            nonlocal printed_at
+            if time.monotonic() - printed_at > _REMINDER:
+                printed_at = time.monotonic()
                 say(f"… {zh}", f"{en}  {detail}")
 
         say(f"… {zh}", en)

@@ -91,26 +91,31 @@ def _with_uv(lock: Path) -> str:
         alone.flush()
         if problem := _run([*_PIP, *_LOCKED, alone.name]):
             return problem
-    asked = [str(PYTHON), "-m", "pip", "config", "list"]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    found = re.findall(r"^\S+\.index-url='(.*)'$", told, re.MULTILINE)
-    index = {"UV_DEFAULT_INDEX": found[0]} if found else {}
+    command = [str(PYTHON), "-m", "pip", "config", "list"]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    matches = re.findall(r"^\S+\.index-url='(.*)'$", output, re.MULTILINE)
+    index = {"UV_DEFAULT_INDEX": matches[0]} if matches else {}
     # Compiled, as pip does it: a dozen processes start at once, and each would compile the same.
     command = [str(VENV / "bin" / "uv"), "pip", "install", "--compile-bytecode", "--python", str(PYTHON)]
     return _run([*command, *_LOCKED, str(lock)], **index)
 
 
-def _run(command: list[str], **told: str) -> str:
+def _run(command: list[str], **variables: str) -> str:
     """Run it, now and then showing where it is; return its last lines if it failed, else nothing."""
     last: list[str] = []
-    shown = time.monotonic()
+    printed_at = time.monotonic()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=told | os.environ
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=variables | os.environ,
     ) as running:
         for line in running.stdout or ():
             last = [*last[-7:], line]
-            if time.monotonic() - shown > _REMINDER:
-                shown = time.monotonic()
+            if time.monotonic() - printed_at > _REMINDER:
+                printed_at = time.monotonic()
                 print(f"  {line.strip()[:100]}", flush=True)
     return ("".join(last) or f"{command[0]}: {running.returncode}") if running.returncode else ""
 
@@ -118,10 +123,10 @@ def _run(command: list[str], **told: str) -> str:
 def main(name: str) -> None:
     """Bring the environment up to the lock of this name."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this file alone is read by whatever Python there is
-        found = f"{sys.executable} {sys.version.split()[0]}"
+        version = f"{sys.executable} {sys.version.split()[0]}"
         refuse(
-            f"需要 Python 3.11 以上,而这是 {found}。请安装,或用 PYTHON=<路径> 指明。",
-            f"Python 3.11 or later is needed; this is {found}. Install one or name it: PYTHON=<path>.",
+            f"需要 Python 3.11 以上,而这是 {version}。请安装,或用 PYTHON=<路径> 指明。",
+            f"Python 3.11 or later is needed; this is {version}. Install one or name it: PYTHON=<path>.",
         )
     if is_current(name):
         return

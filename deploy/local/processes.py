@@ -162,9 +162,9 @@ class Supervisor:
 
     def start_services(self) -> None:
         """Start every service that does not run, all at once."""
-        for one in self._ask("getAllProcessInfo"):
-            if one["group"] == _GROUP:
-                self._ensure_started(f"{_GROUP}:{one['name']}")
+        for process in self._ask("getAllProcessInfo"):
+            if process["group"] == _GROUP:
+                self._ensure_started(f"{_GROUP}:{process['name']}")
 
     def stop_services(self, wanted: Iterable[str]) -> None:
         """Stop both processes of some services, and wait for it."""
@@ -175,7 +175,7 @@ class Supervisor:
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Return supervisor's word on each process, by name: statename, pid, description."""
-        return {one["name"]: one for one in self._ask("getAllProcessInfo")}
+        return {process["name"]: process for process in self._ask("getAllProcessInfo")}
 
     def is_alive(self, name: str) -> bool:
         """Tell whether the process runs or is about to."""

@@ -19,8 +19,8 @@ def complete_to(client: httpx.Client, projection: str) -> Mapping[str, Mapping[s
     for plan in _plans():
         answer = client.get(f"{projection}/v1/plans/{plan}/progress")
         answer.raise_for_status()
-        told: Mapping[str, Mapping[str, Any]] = answer.json()["complete_to"]
-        return told
+        checkpoints: Mapping[str, Mapping[str, Any]] = answer.json()["complete_to"]
+        return checkpoints
     return {}
 
 
@@ -48,14 +48,14 @@ def _plans() -> list[str]:
     return sorted(file.stem for file in (ROOT / "plans").glob("*.yaml"))
 
 
-def _table(told: Mapping[str, Any]) -> Table:
-    table = Table(title=f"目标进度  Progress  {told['plan']}  {told['as_of']}", title_justify="left")
+def _table(progress: Mapping[str, Any]) -> Table:
+    table = Table(title=f"目标进度  Progress  {progress['plan']}  {progress['as_of']}", title_justify="left")
     for heading in ("指标 Indicator", "名称 Name", "期间 Period"):
         table.add_column(heading)
     for heading in ("数值 Value", "目标 Target"):
         table.add_column(heading, justify="right")
     table.add_column("达成 Met")
-    for indicator in told["indicators"]:
+    for indicator in progress["indicators"]:
         name = f"{indicator['name']['zh']}\n{indicator['name']['en']}"
         for at, period in enumerate(indicator["periods"]):
             table.add_row(

@@ -23,13 +23,13 @@ _PROGRAMS = {
 
 def programs() -> dict[str, Path]:
     """Return where `prometheus`, `promtool`, `alertmanager` and `amtool` are; fetch them when they are missing."""
-    found = {name: _find(name, other) for name, other in _PROGRAMS.items()}
-    if None in found.values():
+    programs = {name: _find(name, other) for name, other in _PROGRAMS.items()}
+    if None in programs.values():
         _fetch()
-        found = {name: _find(name, other) for name, other in _PROGRAMS.items()}
-    if missing := [name for name, path in found.items() if path is None]:
+        programs = {name: _find(name, other) for name, other in _PROGRAMS.items()}
+    if missing := [name for name, path in programs.items() if path is None]:
         raise _not_there(f"{', '.join(missing)}: ?")
-    return {name: path for name, path in found.items() if path is not None}
+    return {name: path for name, path in programs.items() if path is not None}
 
 
 def home(program: Path) -> Path:

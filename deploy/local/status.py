@@ -55,17 +55,17 @@ def show(installation: Installation, supervisor: Supervisor) -> bool:
     places = {"kafka": installation.bootstrap, "postgres": databases.without_password(installation.superuser)}
     for name, place in places.items():
         if name in states:
-            told = states[name]
-            well &= told["statename"] == "RUNNING"
-            table.add_row(name, place, told["statename"], str(told["pid"] or ""), told["description"])
+            state = states[name]
+            well &= state["statename"] == "RUNNING"
+            table.add_row(name, place, state["statename"], str(state["pid"] or ""), state["description"])
         else:
             table.add_row(name, place, "–" if running else "STOPPED", "", "")
     with httpx.Client(timeout=3, trust_env=False) as client:
-        for one in programs(installation):
-            told = states.get(one.name, {"statename": "STOPPED", "pid": 0, "description": ""})
-            remark = _readiness(client, one.url) if told["statename"] == "RUNNING" else str(told["description"])
+        for program in programs(installation):
+            state = states.get(program.name, {"statename": "STOPPED", "pid": 0, "description": ""})
+            remark = _readiness(client, program.url) if state["statename"] == "RUNNING" else str(state["description"])
             well &= remark == "ready"
-            table.add_row(one.name, one.url, told["statename"], str(told["pid"] or ""), remark)
+            table.add_row(program.name, program.url, state["statename"], str(state["pid"] or ""), remark)
     console.show(table)
     return well
 

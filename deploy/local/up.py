@@ -76,8 +76,8 @@ def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> li
     # What runs keeps its port; a service that is new since it was started gets one.
     given |= installation.ports.keys() if running else set()
     wanted = {part: port for part, port in {**PORTS, **INFRASTRUCTURE_PORTS}.items() if part not in given}
-    for part, usual, found in installation.choose_ports(wanted):
-        say(f"端口 {usual} 已被占用,{part} 改用 {found}。", f"Port {usual} is taken; {part} moves to {found}.")
+    for part, usual, actual in installation.choose_ports(wanted):
+        say(f"端口 {usual} 已被占用,{part} 改用 {actual}。", f"Port {usual} is taken; {part} moves to {actual}.")
     installation.make_secrets(list(SERVICES))
     others = [] if wish.infrastructure_only else programs(installation)
     supervisor.start(servers.prepare(installation), others)
@@ -130,10 +130,10 @@ def _demo_command(reports: int, seed: int) -> list[str]:
     return [sys.executable, "-m", "client", "demo", "--reports", str(reports), "--seed", str(seed)]
 
 
-def keys(installation: Installation, *words: str) -> int:
+def keys(installation: Installation, *arguments: str) -> int:
     """Run a command on the key file; nothing need run for that."""
     settings = {"SKILLPLAN_KEYS": str(installation.key_file), "SKILLPLAN_KEY_PEPPER": installation.key_pepper}
-    command = [sys.executable, "-m", "deploy.secrets.keys", *(words or ("--help",))]
+    command = [sys.executable, "-m", "deploy.secrets.keys", *(arguments or ("--help",))]
     return subprocess.run(command, cwd=ROOT, env=inherited() | settings, check=False).returncode
 
 
@@ -141,7 +141,7 @@ def _wait(wanted: list[Program], supervisor: Supervisor, tell: Callable[[str], N
     limit = time.monotonic() + seconds
     with httpx.Client(timeout=3, trust_env=False) as client:
         while True:
-            missing = {one.name: why for one in wanted if (why := _unready(client, one.url)) is not None}
+            missing = {program.name: why for program in wanted if (why := _unready(client, program.url)) is not None}
             if not missing:
                 return
             states = supervisor.states()
@@ -216,12 +216,12 @@ def _behind(installation: Installation) -> _Behind:
     with httpx.Client(timeout=5, trust_env=False, headers=installation.credentials) as client:
         for service in DOMAIN_SERVICES:
             metrics = client.get(f"http://127.0.0.1:{installation.ports[service] + PROBES}/metrics").text
-            found = re.search(r"^skillplan_inbox_lag(?:\{[^}]*\})? ([0-9.e+]+)$", metrics, re.MULTILINE)
-            behind += int(float(found.group(1))) if found else 1
+            match = re.search(r"^skillplan_inbox_lag(?:\{[^}]*\})? ([0-9.e+]+)$", metrics, re.MULTILINE)
+            behind += int(float(match.group(1))) if match else 1
         complete = progress.complete_to(client, installation.url("projection"))
-    for one in complete.values():
-        behind += 1 if one["behind_events"] is None else int(one["behind_events"])
-    return _Behind(behind, tuple(int(one["position"] or 0) for one in complete.values()))
+    for log in complete.values():
+        behind += 1 if log["behind_events"] is None else int(log["behind_events"])
+    return _Behind(behind, tuple(int(log["position"] or 0) for log in complete.values()))
 
 
 def summary(installation: Installation) -> None:

@@ -56,11 +56,11 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
         raise LocalError(f"{folder} 已存在。", f"{folder} is there already.")
     folder.mkdir(parents=True, mode=0o700)
     try:
-        told = {}
+        digests = {}
         for service in SERVICES:
             with step(f"备份 {service}", f"Backing up {service}"):
-                told[service] = _dump(installation, service, folder / f"{service}.dump")
-        manifest = {"taken_at": stamp, "services": told, "keys": _fingerprints(installation)}
+                digests[service] = _dump(installation, service, folder / f"{service}.dump")
+        manifest = {"taken_at": stamp, "services": digests, "keys": _fingerprints(installation)}
         (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder)
@@ -147,15 +147,15 @@ def _database(installation: Installation, name: str) -> str:
     return databases.without_password(installation.superuser).rpartition("/")[0] + f"/{name}"
 
 
-def _tool(installation: Installation, tool: str, *words: str) -> None:
+def _tool(installation: Installation, tool: str, *arguments: str) -> None:
     """Run one of PostgreSQL's own tools, of the server's major version or a later one."""
     major = asyncio.run(_major(installation.superuser))
     beside = shutil.which(tool)
     try:
-        found = postgres.find_binaries()
+        available = postgres.find_binaries()
     except LocalError:
-        found = []  # no server here; its tools may be
-    able = [one for one in found if one.major >= major and (one.folder / tool).exists()]
+        available = []  # no server here; its tools may be
+    able = [binaries for binaries in available if binaries.major >= major and (binaries.folder / tool).exists()]
     if not able and beside is None:
         raise LocalError(
             f"没有找到 PostgreSQL {major} 的 {tool}。请安装,或用 PG_BIN 指明。",
@@ -163,7 +163,7 @@ def _tool(installation: Installation, tool: str, *words: str) -> None:
         )
     program = str(able[0].folder / tool) if able else str(beside)
     done = subprocess.run(
-        [program, *words],
+        [program, *arguments],
         env={**os.environ, "PGPASSWORD": unquote(urlsplit(installation.superuser).password or "")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -188,8 +188,8 @@ def _fingerprints(installation: Installation) -> dict[str, str]:
 
 def _take_keys(installation: Installation, file: Path) -> None:
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        installation.city_key, installation.service_keys = str(kept["city_key"]), dict(kept["service_keys"])
+        current = json.loads(file.read_text(encoding="utf-8"))
+        installation.city_key, installation.service_keys = str(current["city_key"]), dict(current["service_keys"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(f"{file} 不是密钥文件。", f"{file} is no file of keys.") from error
     installation.make_secrets(list(SERVICES))

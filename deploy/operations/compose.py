@@ -47,8 +47,8 @@ class _Store:
 
     def take(self, name: str, make: Callable[[], str], form: re.Pattern[str] | None = None) -> str:
         """Return a secret: the operator's, else the one that is there, else a new one. It is kept from now on."""
-        kept = self.folder / name
-        there = kept.read_text(encoding="utf-8") if kept.exists() else None
+        file = self.folder / name
+        there = file.read_text(encoding="utf-8") if file.exists() else None
         wanted = self._given(name, form) or there or make()
         if form is _KEY and there is not None and wanted != there:
             raise SetupError(
@@ -56,7 +56,7 @@ class _Store:
                 f" {name} differs from the key in use, which alone opens what is sealed; put that one back"
             )
         if wanted != there:
-            write(kept, wanted, _OURS)
+            write(file, wanted, _OURS)
         return wanted
 
     def _given(self, name: str, form: re.Pattern[str] | None) -> str | None:
@@ -109,7 +109,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
     for service, entry in SERVICES.items():
         role = store.take(f"{service}.pg", _password)
         store.take(f"{service}.pg_owner", _password)
-        told = {
+        settings = {
             "skillplan_pg_dsn": f"postgresql://{service}:{role}@{_POSTGRES}/{service}",
             "skillplan_kafka": _KAFKA,
             "skillplan_key_pepper": pepper,
@@ -119,17 +119,20 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
             "skillplan_kafka_password": users[service],
         }
         if service in DOMAIN_SERVICES:
-            told |= {"skillplan_city_key": city_key, "skillplan_service_key": store.take(f"{service}.key", _key, _KEY)}
+            settings |= {
+                "skillplan_city_key": city_key,
+                "skillplan_service_key": store.take(f"{service}.key", _key, _KEY),
+            }
         if entry.addresses:
-            told["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
-        handed[service] = told
+            settings["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
+        handed[service] = settings
     made = certificates.make(names)
-    kept = store.folder / "names"
-    if not kept.exists() or kept.read_text(encoding="utf-8") != ",".join(names):
+    names_file = store.folder / "names"
+    if not names_file.exists() or names_file.read_text(encoding="utf-8") != ",".join(names):
         # Other names, another certificate; the one that an operator gives is his own business.
         for name in ("kafka_ca.pem", "kafka_broker.pem"):
             (store.folder / name).unlink(missing_ok=True)
-        write(kept, ",".join(names), _OURS)
+        write(names_file, ",".join(names), _OURS)
     authority = store.take("kafka_ca.pem", made.ca.decode)
     handed["kafka"] = {"broker.pem": store.take("kafka_broker.pem", made.broker.decode)}
     handed["districts"] = {user: users[user] for user in users if user.startswith("district-")} | {
@@ -163,11 +166,11 @@ def _api_key(pepper: str) -> str:
     keys = KeyFile(_KEYS, pepper)
     if not _KEYS.exists():
         keys.create()
-    _, shown = keys.add(Role.SERVICE, label="compose")
+    _, secret = keys.add(Role.SERVICE, label="compose")
     os.chown(_KEYS.parent, _OURS, _OURS)
     for file in _KEYS.parent.iterdir():
         os.chown(file, _OURS, _OURS)
-    return shown
+    return secret
 
 
 def _password() -> str:
@@ -234,7 +237,7 @@ def make_topics() -> None:
             sys.exit(done.returncode)
 
 
-def show_district(code: str) -> None:
+def print_district(code: str) -> None:
     """Print what a district needs to report by Kafka."""
     user = access.user_of(code)
     if not (_ALL / "kafka" / user).exists():
@@ -245,9 +248,9 @@ def show_district(code: str) -> None:
     )
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run one of the commands."""
-    match words:
+    match arguments:
         case ["secrets"]:
             own = os.environ.get("SKILLPLAN_OWN")
             names = dict.fromkeys(os.environ.get("SKILLPLAN_KAFKA_NAMES", "kafka,localhost,127.0.0.1").split(","))
@@ -257,7 +260,7 @@ def main(words: list[str]) -> None:
         case ["topics"]:
             make_topics()
         case ["district", code]:
-            show_district(code)
+            print_district(code)
         case _:
             sys.exit("用法 usage: python -m deploy.operations.compose secrets|databases|topics|district <code>")
 

@@ -37,13 +37,13 @@ def _restore(
 ) -> None:
     """由备份恢复,再从主题取回其后的 Restore a backup, then take back what came after it from the topics."""
     installation, wanted = installed(), service or list(SERVICES)
-    kept = installation.state / "backups"
-    if not taken or not (kept / taken).is_dir():
-        names = "、".join(sorted(one.name for one in kept.iterdir() if one.is_dir())) or "–"
+    backups = installation.state / "backups"
+    if not taken or not (backups / taken).is_dir():
+        names = "、".join(sorted(folder.name for folder in backups.iterdir() if folder.is_dir())) or "–"
         raise LocalError(f"请指明备份的时刻,现有:{names}。", f"Name one of these backups: {names}.")
-    backup.check(installation, kept / taken, wanted, None)
+    backup.check(installation, backups / taken, wanted, None)
     _must_be_stopped(installation, wanted)
-    backup.restore(installation, kept / taken, wanted)
+    backup.restore(installation, backups / taken, wanted)
     backup.recover(installation, wanted)
 
 
@@ -61,7 +61,9 @@ def _must_be_stopped(installation: Installation, wanted: Sequence[str]) -> None:
         return {row["datname"] for row in rows}
 
     if running := asyncio.run(ask()):
-        names = " ".join(f"{one}-{command}" for one in sorted(running) for command in SERVICES[one].commands)
+        names = " ".join(
+            f"{service}-{command}" for service in sorted(running) for command in SERVICES[service].commands
+        )
         raise LocalError(f"请先停 docker compose stop {names}", f"Stop them first: docker compose stop {names}")
 
 

@@ -49,8 +49,8 @@ def make(names: Iterable[str]) -> Certificates:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    shown = certificate.public_bytes(serialization.Encoding.PEM)
-    return Certificates(ca.public_bytes(serialization.Encoding.PEM), private + shown)
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    return Certificates(ca.public_bytes(serialization.Encoding.PEM), private + pem)
 
 
 def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

@@ -47,7 +47,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """新建一把密钥;内容只显示这一次 Make a key; it is shown this once."""
-    _shown(*_file().add(role, tuple(prefix or ()), label, _end_of(expires) if expires else None), as_json)
+    _print_key(*_file().add(role, tuple(prefix or ()), label, _end_of(expires) if expires else None), as_json)
 
 
 @app.command("list")
@@ -81,7 +81,7 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """给一把密钥换新内容,旧的在重叠期内仍可用 Give a key a new secret; the old one is taken for a while."""
-    _shown(*_file().rotate(id_, _duration(overlap)), as_json)
+    _print_key(*_file().rotate(id_, _duration(overlap)), as_json)
 
 
 @app.command()
@@ -106,9 +106,9 @@ def init(
     if settings.keys is not None and not settings.keys.exists():
         file.create()
     if service_key is not None and not service_key.exists():
-        _, shown = file.add(Role.SERVICE, label="服务之间 between services")
+        _, secret = file.add(Role.SERVICE, label="服务之间 between services")
         service_key.touch(mode=0o600)
-        service_key.write_text(shown, encoding="utf-8")
+        service_key.write_text(secret, encoding="utf-8")
     file.keys()
 
 
@@ -120,10 +120,10 @@ def _settings() -> Settings:
 
 
 def _file(settings: Settings | None = None) -> KeyFile:
-    told = settings or _settings()
-    if told.keys is None:
+    used = settings or _settings()
+    if used.keys is None:
         raise ConfigurationError("缺少设置 missing setting: SKILLPLAN_KEYS")
-    return KeyFile(told.keys, told.key_pepper.get_secret_value())
+    return KeyFile(used.keys, used.key_pepper.get_secret_value())
 
 
 def _duration(given: str) -> timedelta:
@@ -145,11 +145,11 @@ def _end_of(given: str) -> datetime:
 
 
 def _record(key: Key, now: datetime) -> dict[str, Any]:
-    shown: dict[str, Any] = key.model_dump(mode="json", exclude={"secrets"})
-    return shown | {"state": key.state(now), "secrets": sum(s.until is None or s.until > now for s in key.secrets)}
+    record: dict[str, Any] = key.model_dump(mode="json", exclude={"secrets"})
+    return record | {"state": key.state(now), "secrets": sum(s.until is None or s.until > now for s in key.secrets)}
 
 
-def _shown(key: Key, secret: str, as_json: bool) -> None:
+def _print_key(key: Key, secret: str, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(_record(key, datetime.now(UTC)) | {"key": secret}, ensure_ascii=False) + "\n")
         return

@@ -76,7 +76,7 @@ class Catalogue:
         modules = [rules.__name__, *(import_module(f"services.{name}.decider").__name__ for name in DOMAIN_SERVICES)]
         for rule in sorted(_under(Rule), key=lambda rule: modules.index(rule.__module__)):
             classes.setdefault(_code_of(rule), []).append(rule)
-        found = {
+        codes = {
             code: Code(
                 code,
                 status,
@@ -88,14 +88,14 @@ class Catalogue:
             for status, codes in self._fixes.items()
             for code, given in codes.items()
         }
-        faults = [f"{code}: no fix in docs/fixes.yaml" for code in classes.keys() - found.keys()]
-        for code in found.values():
+        faults = [f"{code}: no fix in docs/fixes.yaml" for code in classes.keys() - codes.keys()]
+        for code in codes.values():
             if not code.classes:
                 faults.append(f"{code.code}: no rule of this name")
             faults += [f"{code.code}: no type {name}" for name in code.types if name not in self.types]
         if faults:
             raise IncompleteError("\n".join(sorted(faults)))
-        return found
+        return codes
 
     def codes_for(self, name: str) -> list[Code]:
         """Return what can refuse a report of a type, beyond what can refuse any."""
@@ -142,10 +142,10 @@ class Catalogue:
 
     def tests_of_code(self, code: Code) -> list[str]:
         """Return the test files that speak of a code."""
-        shown = re.escape(code.code).replace(re.escape("<service>"), "[a-z]+")
+        pattern = re.escape(code.code).replace(re.escape("<service>"), "[a-z]+")
         names = "|".join(rule.__name__ for rule in code.classes)
         # A code of one word is also a word.
-        word = rf"(?<![a-z-]){shown}(?![a-z-])" if "-" in code.code else f"[\"']{shown}[\"']"
+        word = rf"(?<![a-z-]){pattern}(?![a-z-])" if "-" in code.code else f"[\"']{pattern}[\"']"
         return self._naming(rf"{word}|\b({names})\b")
 
     def tests_of_indicator(self, indicator: Indicator) -> list[str]:

@@ -67,7 +67,7 @@ def _target(indicator: Indicator) -> str:
         return "监测 monitored"
     if target.op == "all":
         return "全部 all"
-    shown = {">=": "≥ ", ">": "> ", "=": "= ", "range": ""}[target.op] + f"{target.value:f}"
+    text = {">=": "≥ ", ">": "> ", "=": "= ", "range": ""}[target.op] + f"{target.value:f}"
     if target.op == "range":
-        shown += f"–{target.upper:f}"
-    return shown + (f"<br>基线 baseline {target.baseline:f}" if target.baseline is not None else "")
+        text += f"–{target.upper:f}"
+    return text + (f"<br>基线 baseline {target.baseline:f}" if target.baseline is not None else "")

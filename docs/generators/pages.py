@@ -22,8 +22,8 @@ PAGES: Final = {"measures.md": measures, "refusals.md": refusals, "types.md": ty
 
 def plan_schema() -> str:
     """Return the JSON Schema of a plan file, for editors that complete and check while one writes."""
-    shown = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "计划 Plan"}
-    return json.dumps(shown | Plan.model_json_schema(by_alias=True), ensure_ascii=False, indent=1) + "\n"
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "计划 Plan"}
+    return json.dumps(head | Plan.model_json_schema(by_alias=True), ensure_ascii=False, indent=1) + "\n"
 
 
 def main() -> int:

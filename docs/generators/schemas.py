@@ -80,15 +80,15 @@ def _comment(event: type[Event]) -> str:
     return "事实中 data 与报告相同。 In the fact, data is as reported."
 
 
-def _plain(shown: Any) -> Any:
+def _plain(schema: Any) -> Any:
     """Leave out the titles that pydantic makes of field names; a property of that name stays."""
-    if isinstance(shown, list):
-        return [_plain(item) for item in shown]
-    if not isinstance(shown, dict):
-        return shown
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
     return {
         name: {field: _plain(value) for field, value in part.items()} if name == "properties" else _plain(part)
-        for name, part in shown.items()
+        for name, part in schema.items()
         if name != "title"
     }
 
@@ -127,7 +127,7 @@ def _value_breaks(old: Schema, new: Schema, at: str) -> Iterator[str]:
     for name in ("type", "format", "pattern", "default"):
         if old.get(name) != new.get(name):
             yield f"{at}: another {name}"
-    before, after = _words(old), _words(new)
+    before, after = _enumerated(old), _enumerated(new)
     if before != after and (before is None or after is None or before - after):
         yield f"{at}: other words"
     for name in (*_LOWER, *_UPPER):
@@ -136,21 +136,21 @@ def _value_breaks(old: Schema, new: Schema, at: str) -> Iterator[str]:
             yield f"{at}: a narrower {name}"
 
 
-def _words(shown: Schema) -> set[str] | None:
+def _enumerated(schema: Schema) -> set[str] | None:
     """Return the words of an enumeration; one of a single word is shown as `const`."""
-    if "const" in shown:
-        return {shown["const"]}
-    return set(shown["enum"]) if "enum" in shown else None
+    if "const" in schema:
+        return {schema["const"]}
+    return set(schema["enum"]) if "enum" in schema else None
 
 
-def _resolved(shown: Schema, definitions: Schema) -> Schema:
-    reference = shown.get("$ref")
-    return definitions[reference.rpartition("/")[2]] if isinstance(reference, str) else shown
+def _resolved(schema: Schema, definitions: Schema) -> Schema:
+    reference = schema.get("$ref")
+    return definitions[reference.rpartition("/")[2]] if isinstance(reference, str) else schema
 
 
-def text(shown: Schema) -> str:
+def text(schema: Schema) -> str:
     """Return a schema as its file holds it."""
-    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def stored(name: str) -> Schema | None:
@@ -169,8 +169,8 @@ def main() -> int:
         sys.stderr.write("不是新增:请另立版本 v2。 More than an addition: make a version v2.\n")
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, shown in now.items():
-        (FOLDER / name).write_text(text(shown), encoding="utf-8")
+    for name, content in now.items():
+        (FOLDER / name).write_text(text(content), encoding="utf-8")
     return 0
 
 

@@ -25,16 +25,16 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Show what a link to the sources names, without the link: the site has the documentation, not the checkout."""
     folder = posixpath.dirname(page.file.src_uri)
 
-    def keep(found: re.Match[str]) -> str:
-        picture, text, target = found.groups()
+    def keep(match: re.Match[str]) -> str:
+        picture, text, target = match.groups()
         path = target.partition("#")[0]
         if re.match(r"[a-z]+:", target) or not path:
-            return found[0]
+            return match[0]
         inside = posixpath.normpath(posixpath.join(folder, path))
         if inside == "../README.md":
             return f"[{text}]({posixpath.relpath('index.md', folder or '.')})"
         if files.get_file_from_path(inside) is not None and not (picture and inside.startswith("..")):
-            return found[0]
+            return match[0]
         # A folder is shown by what lists it.
         return f"`{inside.removeprefix('../')}`" if text.startswith("`") or "/" in text else text
 
@@ -48,9 +48,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 def on_post_build(config: Any) -> None:
     """Part Chinese text into characters in the search index: it has no spaces to part it by."""
-    index = Path(config["site_dir"], "search", "search_index.json")
-    shown = json.loads(index.read_text(encoding="utf-8"))
-    for entry in shown["docs"]:
+    file = Path(config["site_dir"], "search", "search_index.json")
+    index = json.loads(file.read_text(encoding="utf-8"))
+    for entry in index["docs"]:
         for field in ("title", "text"):
-            entry[field] = _HAN.sub(lambda found: f"{_NOTHING_BETWEEN}{found[0]}{_NOTHING_BETWEEN}", entry[field])
-    index.write_text(json.dumps(shown, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+            entry[field] = _HAN.sub(lambda match: f"{_NOTHING_BETWEEN}{match[0]}{_NOTHING_BETWEEN}", entry[field])
+    file.write_text(json.dumps(index, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

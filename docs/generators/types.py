@@ -28,22 +28,22 @@ def types(catalogue: Catalogue) -> str:
 def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> Mapping[str, object]:
     """Return what the template says of one type."""
     name = f"{language.service}.{event.type_name}"
-    words = catalogue.words
+    known = catalogue.words
     text = " ".join((event.__doc__ or "").split("\n\n")[0].split())
     zh, _, en = text.partition(": ")
     if zh.isascii():
-        zh, en = words["types"].get(name) or words["types"].get(event.type_name, ""), text
+        zh, en = known["types"].get(name) or known["types"].get(event.type_name, ""), text
     schema = event.model_json_schema()
-    unnamed = [f"field {field}" for field in schema.get("properties", {}) if field not in words["fields"]]
-    unnamed += [f"word {word}" for word in _enumerated(schema) if word[:1].isalpha() and word not in words["values"]]
+    unnamed = [f"field {field}" for field in schema.get("properties", {}) if field not in known["fields"]]
+    unnamed += [f"word {word}" for word in _enumerated(schema) if word[:1].isalpha() and word not in known["values"]]
     if not zh or unnamed:
         raise IncompleteError(f"{name}: not in docs/words.yaml: {', '.join(unnamed) or 'the type'}")
     required = schema.get("required", [])
     rows = [
         [
             f"`{field}`{'' if field in required else ' ?'}",
-            words["fields"][field],
-            _form(form, schema.get("$defs", {}), words["values"]),
+            known["fields"][field],
+            _form(form, schema.get("$defs", {}), known["values"]),
         ]
         for field, form in schema.get("properties", {}).items()
     ]
@@ -64,16 +64,16 @@ def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> 
     }
 
 
-def _enumerated(shown: object) -> Iterator[str]:
+def _enumerated(schema: object) -> Iterator[str]:
     """Yield every word that a schema enumerates."""
-    if isinstance(shown, list):
-        for item in shown:
+    if isinstance(schema, list):
+        for item in schema:
             yield from _enumerated(item)
-    elif isinstance(shown, dict):
-        yield from shown.get("enum", ())
-        if "const" in shown:
-            yield shown["const"]
-        for item in shown.values():
+    elif isinstance(schema, dict):
+        yield from schema.get("enum", ())
+        if "const" in schema:
+            yield schema["const"]
+        for item in schema.values():
             yield from _enumerated(item)
 
 
@@ -97,42 +97,45 @@ def _role(event: type[Event]) -> str:
             return "撤回一份报告 takes a report back"
 
 
-def _form(shown: Mapping[str, Any], definitions: Mapping[str, Any], words: Mapping[str, str]) -> str:
+def _form(schema: Mapping[str, Any], definitions: Mapping[str, Any], values: Mapping[str, str]) -> str:
     """Return the form of a field in a few words."""
-    if "$ref" in shown:
-        name = shown["$ref"].rpartition("/")[2]
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
         known = {"Organisation": "机构 organisation", "Person": "个人 person"}
         if name in known:
             return known[name]
         inner = definitions[name]["properties"].items()
-        return "{" + ", ".join(f"`{field}`: {_form(part, definitions, words)}" for field, part in inner) + "}"
-    if "anyOf" in shown:
-        if any(part.get("type") == "number" for part in shown["anyOf"]):
-            return _quantity(shown["anyOf"])
-        return _form(next(part for part in shown["anyOf"] if part.get("type") != "null"), definitions, words)
-    if "const" in shown or "enum" in shown:
-        return ", ".join(f"`{word}` {words.get(word, '')}".rstrip() for word in shown.get("enum") or [shown["const"]])
-    match shown.get("type"):
+        return "{" + ", ".join(f"`{field}`: {_form(part, definitions, values)}" for field, part in inner) + "}"
+    if "anyOf" in schema:
+        if any(part.get("type") == "number" for part in schema["anyOf"]):
+            return _quantity(schema["anyOf"])
+        return _form(next(part for part in schema["anyOf"] if part.get("type") != "null"), definitions, values)
+    if "const" in schema or "enum" in schema:
+        enumerated = schema.get("enum") or [schema["const"]]
+        return ", ".join(f"`{word}` {values.get(word, '')}".rstrip() for word in enumerated)
+    match schema.get("type"):
         case "array":
-            return f"[{_form(shown['items'], definitions, words)}, …]"
-        case "object" if "propertyNames" not in shown:
+            return f"[{_form(schema['items'], definitions, values)}, …]"
+        case "object" if "propertyNames" not in schema:
             return "对象 object"
         case "object":
-            return f"{{{_form(shown['propertyNames'], definitions, words)}: {_number(shown['additionalProperties'])}}}"
+            return (
+                f"{{{_form(schema['propertyNames'], definitions, values)}: {_number(schema['additionalProperties'])}}}"
+            )
         case "boolean":
             return "true, false"
         case "integer":
-            return _number(shown)
-    if shown.get("format") == "date":
+            return _number(schema)
+    if schema.get("format") == "date":
         return "日期 date"
-    return f"`{shown['pattern'].strip('^$')}`".replace("|", "\\|") if "pattern" in shown else "文字 text"
+    return f"`{schema['pattern'].strip('^$')}`".replace("|", "\\|") if "pattern" in schema else "文字 text"
 
 
 def _quantity(parts: Sequence[Mapping[str, Any]]) -> str:
     return "数 number" + (" ≥ 0" if all(part.get("minimum", 0) == 0 for part in parts) else "")
 
 
-def _number(shown: Mapping[str, Any]) -> str:
-    if "anyOf" in shown:
-        return _quantity(shown["anyOf"])
-    return "整数 integer " + ("> 0" if shown.get("exclusiveMinimum") == 0 else f"≥ {shown.get('minimum', 0)}")
+def _number(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return _quantity(schema["anyOf"])
+    return "整数 integer " + ("> 0" if schema.get("exclusiveMinimum") == 0 else f"≥ {schema.get('minimum', 0)}")
