@@ -72,8 +72,8 @@ async def _questions(port: int, path: str, indicator: str) -> Callable[[], Await
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         at = head.index(b"content-length:") + 15
         body = orjson.loads(await reader.readexactly(int(head[at : head.index(b"\r\n", at)])))
-        shown = next(one for one in body["indicators"] if one["id"] == indicator)
-        return sum(int(period["value"] or 0) for period in shown["periods"])
+        values = next(item for item in body["indicators"] if item["id"] == indicator)
+        return sum(int(period["value"] or 0) for period in values["periods"])
 
     return ask
 

@@ -61,13 +61,13 @@ def measure_questions(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
         rows.append(_visit(api, move, sizes, pids))
         runner.run(connection.close())
         path = f"/v1/plans/{PLAN}/progress?as_of=2025-09-15"
-        kept = BenchRow(
+        cached = BenchRow(
             "10 /progress from what is kept", "requests", aim=None, note=f"{_CLIENTS} clients; aim {_AIM:,}/s"
         )
         options = {"get": path, "clients": _CLIENTS, "count": sizes.questions * 2, "port": api.port, "pids": pids}
-        kept.ours = [servers.run("load", options) for _ in range(sizes.rounds)]
-        kept.note += " ✓" if kept.rate() >= _AIM else " ✗"
-        return [*rows, kept]
+        cached.ours = [servers.run("load", options) for _ in range(sizes.rounds)]
+        cached.note += " ✓" if cached.rate() >= _AIM else " ✗"
+        return [*rows, cached]
 
 
 def _ask(api: Process, move: Callable[[], None], name: str, path: str, sizes: Sizes, pids: dict[str, int]) -> BenchRow:
@@ -116,7 +116,7 @@ def _visit(api: Process, move: Callable[[], None], sizes: Sizes, pids: dict[str,
 async def _fill(dsn: str, facts: int) -> int:
     compiled = CompiledPlans(load_plans(ROOT / "plans"))
     lines = [line for line in compiled.lines if line.plan == PLAN]
-    annual = {id_ for id_, (_, one) in compiled.plans[PLAN].indicators.items() if one.basis == "annual"}
+    annual = {id_ for id_, (_, indicator) in compiled.plans[PLAN].indicators.items() if indicator.basis == "annual"}
     # A coverage is one line with both parts.
     parts = [(line, part) for line in lines for part in (Part if line.shape is LineShape.COVERAGE else (line.part,))]
     async with writers.connected(dsn, "skillplan bench") as connection:

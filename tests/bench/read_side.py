@@ -40,17 +40,17 @@ def measure_read_side(servers: BenchServers, system: System, sizes: Sizes, numbe
     road = BenchRow("5 report on Kafka → /progress", "reports", aim=None)
     first = numbers.take(10**5)
     options = {"run": new_run(), "first": first, "count": sizes.road, "rate": _RATE, "indicator": _HIRES}
-    found = servers.run("latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
-    road.ours.append(found)
-    told = {name.removesuffix("_ms"): f"{value:,.0f} ms" for name, value in found.extra.items()}
-    good = "✓" if found.extra["p99_ms"] < 1000 else "✗"
-    road.note = f"at {_RATE}/s: {', '.join(f'{name} {value}' for name, value in told.items())} {good}"
-    asked = BenchRow("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")
+    section = servers.run("latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
+    road.ours.append(section)
+    percentiles = {name.removesuffix("_ms"): f"{value:,.0f} ms" for name, value in section.extra.items()}
+    good = "✓" if section.extra["p99_ms"] < 1000 else "✗"
+    road.note = f"at {_RATE}/s: {', '.join(f'{name} {value}' for name, value in percentiles.items())} {good}"
+    questions = BenchRow("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")
     for _ in range(sizes.rounds):
         options = {"get": _PATH, "clients": _CLIENTS, "count": sizes.questions, "port": reader.port}
-        asked.ours.append(servers.run("load", {**options, "pids": {"read api": pid_of(reader), **servers.parts}}))
+        questions.ours.append(servers.run("load", {**options, "pids": {"read api": pid_of(reader), **servers.parts}}))
     replay = _measure_replay(servers, system, sizes, projector)
-    return [ledger, road, replay, asked]
+    return [ledger, road, replay, questions]
 
 
 def _measure_ledger(servers: BenchServers, system: System, sizes: Sizes) -> tuple[BenchRow, Process]:

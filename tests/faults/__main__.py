@@ -42,13 +42,13 @@ def cells(row: FaultRow) -> tuple[str, ...]:
     """Return a row as it is shown."""
     counted = (row.accepted, row.lost, row.twice, row.recount)
     name = " ".join(filter(None, (f"{row.fault.zh} {row.fault.en}", row.shown and f"({row.shown})")))
-    said = f"✗ {row.wrong}. {told(row)}" if row.wrong else told(row)
+    answers = f"✗ {row.wrong}. {readiness(row)}" if row.wrong else readiness(row)
     return (
-        name, f"{row.seconds:.0f}", str(row.sent), f"{row.rate:.0f}", *map(str, counted), f"{row.lag_gone:.1f}", said
+        name, f"{row.seconds:.0f}", str(row.sent), f"{row.rate:.0f}", *map(str, counted), f"{row.lag_gone:.1f}", answers
     )  # fmt: skip
 
 
-def told(row: FaultRow) -> str:
+def readiness(row: FaultRow) -> str:
     """Say what `/readyz` named: each cause once, with the processes that named it."""
     by_cause: defaultdict[str, set[str]] = defaultdict(set)
     for process, part, why in row.ready_said:
@@ -95,18 +95,18 @@ def _end(number: int, _frame: object) -> None:
 
 def main() -> int:
     """Run the table, or the faults whose name holds a word."""
-    asked = argparse.ArgumentParser(prog="make faults", description="故障表 the table of faults")
-    asked.add_argument("--only", default="", help="名称含其一者 faults whose English name holds one of a,b")
-    asked.add_argument(
+    parser = argparse.ArgumentParser(prog="make faults", description="故障表 the table of faults")
+    parser.add_argument("--only", default="", help="名称含其一者 faults whose English name holds one of a,b")
+    parser.add_argument(
         "--held", type=float, help="每个故障持续秒数,不给则各依其表 seconds that each lasts; else its own"
     )
-    asked.add_argument("--rate", type=float, default=300.0, help="每秒报告数 reports a second")
-    asked.add_argument("--write", action="store_true", help="写入 docs/faults.md write the page")
-    options = asked.parse_args()
+    parser.add_argument("--rate", type=float, default=300.0, help="每秒报告数 reports a second")
+    parser.add_argument("--write", action="store_true", help="写入 docs/faults.md write the page")
+    options = parser.parse_args()
     chosen = [fault for fault in FAULTS if any(word in fault.en for word in options.only.split(","))]
     if not chosen:
         names = ", ".join(fault.en for fault in FAULTS)
-        asked.error(f"没有这样的故障 no fault is called so: {options.only}; {names}")
+        parser.error(f"没有这样的故障 no fault is called so: {options.only}; {names}")
     # What is mounted and started is gone in order, too, when it is told to end.
     signal.signal(signal.SIGTERM, _end)
     console, rows, began = Console(width=200), [], time.monotonic()

@@ -30,7 +30,7 @@ class Disk(Protocol):
     def free(self, server: int) -> None:
         """Let there be room again."""
 
-    def refused(self, said: str) -> int:
+    def refused(self, log: str) -> int:
         """Count what was refused, by what the server said meanwhile."""
 
 
@@ -63,8 +63,8 @@ class Small:
     def free(self, server: int) -> None:
         self._ballast.unlink()
 
-    def refused(self, said: str) -> int:
-        return said.count(os.strerror(errno.ENOSPC))
+    def refused(self, log: str) -> int:
+        return log.count(os.strerror(errno.ENOSPC))
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Limit:
     def free(self, server: int) -> None:
         self._set(server, "unlimited")
 
-    def refused(self, said: str) -> int:
+    def refused(self, log: str) -> int:
         return self.bounded
 
     def _set(self, server: int, size: str) -> int:

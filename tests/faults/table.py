@@ -69,9 +69,9 @@ class FaultRow:
     @property
     def unnamed(self) -> bool:
         """Tell whether `/readyz` never named what it had to."""
-        named = (one for one in self.ready_said if one[2] != STARTING)  # who starts does not know the cause
-        said = "\n".join(" ".join(one) for one in named)
-        return re.search(self.fault.names, said) is None
+        named = (line for line in self.ready_said if line[2] != STARTING)  # who starts does not know the cause
+        text = "\n".join(" ".join(line) for line in named)
+        return re.search(self.fault.names, text) is None
 
     @property
     def wrong(self) -> str:
@@ -84,10 +84,10 @@ class FaultRow:
         }
         if self.failed:
             return self.failed
-        found = [f"{name} {count}" for name, count in counts.items() if count]
+        problems = [f"{name} {count}" for name, count in counts.items() if count]
         if self.unnamed:
-            found.append("/readyz 未说明原因 never named the cause")
-        return "; ".join(found)
+            problems.append("/readyz 未说明原因 never named the cause")
+        return "; ".join(problems)
 
 
 def _away(which: str, number: signal.Signals) -> Callable[[FaultInstallation, float], str]:
@@ -159,7 +159,7 @@ def _full(
 
     def fill(own: FaultInstallation, held: float) -> str:
         server = _server(own, which)
-        said, ended = len(server.log.read_bytes()), 0
+        read, ended = len(server.log.read_bytes()), 0
 
         def running() -> int:
             nonlocal ended
@@ -179,7 +179,7 @@ def _full(
                 pid, again = running(), now + _SUPERVISOR_SECONDS
             time.sleep(0.2)
         server.disk.free(pid)
-        refused = server.disk.refused(server.log.read_bytes()[said:].decode(errors="replace"))
+        refused = server.disk.refused(server.log.read_bytes()[read:].decode(errors="replace"))
         assert refused, "nothing was refused: nothing was tried"
         eventually(lambda: running() and server.answers(), PATIENCE, pause=1)
         return f"{server.disk.how}; 拒绝 refused {refused}×, 服务器结束 server ended {ended}×"
@@ -220,7 +220,7 @@ def _kills(*which: tuple[str, str]) -> Callable[[FaultInstallation, float], str]
 
         began = time.monotonic()
         with ThreadPoolExecutor(len(which)) as apart:
-            return "; ".join(apart.map(lambda one: often(*one), which))
+            return "; ".join(apart.map(lambda process: often(*process), which))
 
     return kill
 
@@ -347,8 +347,8 @@ def suffer(own: FaultInstallation, fault: Fault, reports: int, seconds: float, h
 
 
 def _accepted(own: FaultInstallation, sent: list[Report]) -> int:
-    told = last_receipts(own.system, {report["district"] for report in sent})
-    return sum(told[report["source"], report["id"]]["status"] == "accepted" for report in sent)
+    receipts = last_receipts(own.system, {report["district"] for report in sent})
+    return sum(receipts[report["source"], report["id"]]["status"] == "accepted" for report in sent)
 
 
 def _recount(own: FaultInstallation) -> int:
@@ -367,7 +367,7 @@ def _plain(why: str) -> str:
 
 
 @contextlib.contextmanager
-def _listening(own: FaultInstallation, said: set[tuple[str, str, str]]) -> Iterator[None]:
+def _listening(own: FaultInstallation, seen: set[tuple[str, str, str]]) -> Iterator[None]:
     """Gather what `/readyz` of every process says meanwhile."""
     stop = threading.Event()
 
@@ -379,8 +379,8 @@ def _listening(own: FaultInstallation, said: set[tuple[str, str, str]]) -> Itera
                         problems = client.get(f"{process.url}/readyz").json()["problems"]
                     except (httpx.HTTPError, ValueError):
                         problems = {"": "无应答 no answer"}
-                    told = f"{process.service} {process.command}"
-                    said.update((told, part, _plain(why)) for part, why in problems.items())
+                    process_name = f"{process.service} {process.command}"
+                    seen.update((process_name, part, _plain(why)) for part, why in problems.items())
 
     listening = threading.Thread(target=listen, daemon=True)
     listening.start()

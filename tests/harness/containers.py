@@ -41,8 +41,8 @@ def daemon_missing() -> str | None:
     """Say why no container can be started; None when one can."""
     if shutil.which("docker") is None:
         return "no docker client"
-    told = _docker("version", "--format", "{{.Server.Version}}")
-    return None if told.returncode == 0 else "no Docker daemon answers"
+    result = _docker("version", "--format", "{{.Server.Version}}")
+    return None if result.returncode == 0 else "no Docker daemon answers"
 
 
 @functools.cache
@@ -67,9 +67,9 @@ def _missing(*images: str) -> str | None:
     return f"images not here: {', '.join(lacking)}" if lacking else None
 
 
-def _docker(*words: str) -> subprocess.CompletedProcess[str]:
+def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=20)
+        return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=20)
     except subprocess.TimeoutExpired as error:
         return subprocess.CompletedProcess(error.cmd, 1, "", "")
 

@@ -58,8 +58,8 @@ class Server:
     def _told(self) -> list[str]:
         """Tell the program alone what it is told, and nobody who becomes its user before."""
         at = next(at for at, word in enumerate(self.command) if word.startswith("/"))
-        told = [f"{name}={value}" for name, value in self.settings.items()]
-        return [*self.command[:at], *(["env", *told] if told else []), *self.command[at:]]
+        variables = [f"{name}={value}" for name, value in self.settings.items()]
+        return [*self.command[:at], *(["env", *variables] if variables else []), *self.command[at:]]
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         assert self.child is not None
@@ -101,10 +101,10 @@ class FaultInstallation:
 
     def all_counted(self) -> bool:
         """Tell whether the projection has counted every log whole."""
-        told = self.projector.http.get("/metrics").text
+        metrics = self.projector.http.get("/metrics").text
         for service in self.services:
             position = self.system.query(service, "select position from log_head")[0][0]
-            counted = re.search(rf'projection_position{{service="{service}"}} (\S+)', told)
+            counted = re.search(rf'projection_position{{service="{service}"}} (\S+)', metrics)
             if counted is None or float(counted[1]) != position:
                 return False
         return True
@@ -113,8 +113,8 @@ class FaultInstallation:
         return self.api.http.post("/v1/events", json=report).status_code
 
     def decided(self, reports: list[Report], service: str = "") -> bool:
-        told = standing(self.system, service or self.services[0], reports)
-        return all(receipt is not None and receipt["status"] != "waiting" for receipt in told)
+        receipts = standing(self.system, service or self.services[0], reports)
+        return all(receipt is not None and receipt["status"] != "waiting" for receipt in receipts)
 
 
 @contextlib.contextmanager
@@ -143,8 +143,8 @@ def fault_installation(
         )
         properties = place / "server.properties"
         # Clients go on with the address that the broker tells them: it must be the road, not the broker's own.
-        told = f"advertised.listeners=PLAINTEXT://{HOST}:"
-        properties.write_text(properties.read_text().replace(f"{told}{broker_port}", f"{told}{broker_road}"))
+        own = f"advertised.listeners=PLAINTEXT://{HOST}:"
+        properties.write_text(properties.read_text().replace(f"{own}{broker_port}", f"{own}{broker_road}"))
         cluster = postgres.prepare(folder / "database" / "postgres", password)
         broker = Server(command, folder / "kafka.log", lambda: kafka.is_up(bootstrap), broker_disk)
         database = Server(

@@ -18,7 +18,7 @@ from tests.harness.reports import report as envelope
 FILE: Final = ROOT / "plans" / "shaoxing-2023-2025.yaml"
 PLAN: Final = load_plan(FILE)
 OFFICE: Final = "330600"
-SIX: Final = sorted(one.code for one in PLAN.districts if not one.city)
+SIX: Final = sorted(district.code for district in PLAN.districts if not district.city)
 MONTH: Final = "2024-03"
 STRUCTURED: Final = {"content-type": "application/cloudevents+json"}
 
@@ -46,17 +46,19 @@ class PlanOffice:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the plan office's command line."""
-        told = {**os.environ, "SKILLPLAN_PLANNING": str(self.planning.base_url)}
+        environment = {**os.environ, "SKILLPLAN_PLANNING": str(self.planning.base_url)}
         command = [sys.executable, "-m", "client", "plan", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False, timeout=200)
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=200
+        )
 
     def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:
         sent = envelope(f"planning.{name}", f"p-{len(self.sent) + 1}", subject, data, district=district)
         sent["time"] = datetime.now(UTC).isoformat()
         self.sent.append(sent)
         answer = self.planning.post("/v1/events", json=sent, headers=STRUCTURED)
-        told: dict[str, Any] = answer.json()
-        return told
+        result: dict[str, Any] = answer.json()
+        return result
 
     def hire(self, n: int, on: str) -> None:
         data = {"person": person(n), "enterprise": organisation(n), "channel": "gold-blue-collar",
@@ -79,13 +81,13 @@ class PlanOffice:
         )  # fmt: skip
 
     def month(self) -> dict[str, Any]:
-        shown: dict[str, Any] = self.planning.get(f"/v1/plans/{PLAN.id}/months/{MONTH}").json()
-        return shown
+        month: dict[str, Any] = self.planning.get(f"/v1/plans/{PLAN.id}/months/{MONTH}").json()
+        return month
 
-    def cell(self, indicator: str, period: str = "2024", **asked: str) -> dict[str, Any]:
-        told = self.projection.get(f"/v1/plans/{PLAN.id}/progress", params=asked).json()
-        found = next(one for one in told["indicators"] if one["id"] == indicator)
-        cell: dict[str, Any] = next(one for one in found["periods"] if one["period"] == period)
+    def cell(self, indicator: str, period: str = "2024", **parameters: str) -> dict[str, Any]:
+        progress = self.projection.get(f"/v1/plans/{PLAN.id}/progress", params=parameters).json()
+        indicator_values = next(item for item in progress["indicators"] if item["id"] == indicator)
+        cell: dict[str, Any] = next(item for item in indicator_values["periods"] if item["period"] == period)
         return cell
 
     def head(self) -> int:
@@ -94,8 +96,8 @@ class PlanOffice:
 
     def counted(self) -> None:
         def reached() -> bool:
-            told = self.projection.get(f"/v1/plans/{PLAN.id}/progress").json()["complete_to"]
+            checkpoints = self.projection.get(f"/v1/plans/{PLAN.id}/progress").json()["complete_to"]
             heads = {"planning": self.head(), "recruitment": self.recruitment.get("/v1/log/head").json()["position"]}
-            return all(told[service]["position"] >= position for service, position in heads.items())
+            return all(checkpoints[service]["position"] >= position for service, position in heads.items())
 
         eventually(reached, 60)

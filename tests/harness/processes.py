@@ -105,9 +105,9 @@ class Process:
 
     def problems(self) -> dict[str, str]:
         """Return what `/readyz` complains of; nothing when all is well."""
-        told = self.http.get("/readyz")
-        problems: dict[str, str] = told.json()["problems"]
-        assert (told.status_code == 200) == (not problems)
+        response = self.http.get("/readyz")
+        problems: dict[str, str] = response.json()["problems"]
+        assert (response.status_code == 200) == (not problems)
         return problems
 
     def wait_ready(self, within: float = 60.0) -> None:

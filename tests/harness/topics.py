@@ -41,8 +41,8 @@ class TopicMessage:
 
     @property
     def json(self) -> dict[str, Any]:
-        shown: dict[str, Any] = json.loads(self.value or b"null")
-        return shown
+        value: dict[str, Any] = json.loads(self.value or b"null")
+        return value
 
 
 def structured(report: dict[str, Any], topic: str | None = None) -> OutgoingMessage:
@@ -93,13 +93,13 @@ def whole(kafka: str, *topics: str) -> list[TopicMessage]:
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
             ends = await consumer.end_offsets(places)
-            found: dict[TopicPartition, list[TopicMessage]] = defaultdict(list)
+            messages: dict[TopicPartition, list[TopicMessage]] = defaultdict(list)
             while any([await consumer.position(place) < ends[place] for place in places]):
                 for place, records in (await consumer.getmany(timeout_ms=500)).items():
-                    found[place] += [
+                    messages[place] += [
                         TopicMessage(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers)) for r in records
                     ]
-            return [stored for place in places for stored in found[place] if stored.offset < ends[place]]
+            return [stored for place in places for stored in messages[place] if stored.offset < ends[place]]
         finally:
             await consumer.stop()
 
@@ -133,8 +133,8 @@ def standing(system: System, service: str, reports: Sequence[dict[str, Any]]) ->
         " order by source, id, (decision is null), decision desc, number desc",
         [report["id"] for report in reports],
     )
-    told = {(row["source"], row["id"]): json.loads(row["bytes"]) for row in rows}
-    return [told.get((report["source"], report["id"])) for report in reports]
+    receipts = {(row["source"], row["id"]): json.loads(row["bytes"]) for row in rows}
+    return [receipts.get((report["source"], report["id"])) for report in reports]
 
 
 def check_log(system: System, service: str) -> list[dict[str, Any]]:
@@ -176,11 +176,11 @@ def _check_receipts(system: System, service: str, count: int) -> None:
     sql = "select number, district, bytes from receipt where number <= $1 order by number"
     rows = system.query(service, sql, count)
     assert [row["number"] for row in rows] == list(range(1, count + 1)), "receipts are dense"
-    told: defaultdict[str, set[bytes]] = defaultdict(set)
+    values: defaultdict[str, set[bytes]] = defaultdict(set)
     for stored in whole(system.kafka, *(f"receipts.{district}" for district in DISTRICTS)):
-        told[stored.topic].add(stored.value or b"")
+        values[stored.topic].add(stored.value or b"")
     answers = [(f"receipts.{row['district']}", row["bytes"]) for row in rows if row["district"]]
-    missing = [answer for topic, answer in answers if answer not in told[topic]]
+    missing = [answer for topic, answer in answers if answer not in values[topic]]
     assert not missing, f"{len(missing)} receipts are not on their topic, one: {missing[0]!r}"
 
 
@@ -188,12 +188,12 @@ def _check_quarantine(system: System, service: str, count: int) -> None:
     sql = 'select number, topic, partition, "offset" from quarantine where number <= $1 order by number'
     rows = system.query(service, sql, count)
     assert [row["number"] for row in rows] == list(range(1, count + 1))
-    told = {
-        (shown["topic"], shown["partition"], shown["offset"])
-        for shown in (stored.json for stored in whole(system.kafka, "quarantine"))
-        if shown["service"] == service
+    places = {
+        (row["topic"], row["partition"], row["offset"])
+        for row in (stored.json for stored in whole(system.kafka, "quarantine"))
+        if row["service"] == service
     }
-    assert told >= {(row["topic"], row["partition"], row["offset"]) for row in rows}
+    assert places >= {(row["topic"], row["partition"], row["offset"]) for row in rows}
 
 
 def check_answered(system: System, service: str, reports: Sequence[dict[str, Any]]) -> None:
@@ -213,9 +213,9 @@ def check_answered(system: System, service: str, reports: Sequence[dict[str, Any
 
 def last_receipts(system: System, districts: Iterable[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what a reader keeps who keeps one receipt a report and ignores those with `first` (RULES A5)."""
-    kept: dict[tuple[str, str], dict[str, Any]] = {}
+    receipts: dict[tuple[str, str], dict[str, Any]] = {}
     for stored in whole(system.kafka, *(f"receipts.{district}" for district in sorted(districts))):
         receipt = stored.json
         if "first" not in receipt and "source" in receipt and "id" in receipt:
-            kept[receipt["source"], receipt["id"]] = receipt
-    return kept
+            receipts[receipt["source"], receipt["id"]] = receipt
+    return receipts
