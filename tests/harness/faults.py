@@ -143,8 +143,8 @@ def fault_installation(
         )
         properties = place / "server.properties"
         # Clients go on with the address that the broker tells them: it must be the road, not the broker's own.
-        own = f"advertised.listeners=PLAINTEXT://{HOST}:"
-        properties.write_text(properties.read_text().replace(f"{own}{broker_port}", f"{own}{broker_road}"))
+        listener = f"advertised.listeners=PLAINTEXT://{HOST}:"
+        properties.write_text(properties.read_text().replace(f"{listener}{broker_port}", f"{listener}{broker_road}"))
         cluster = postgres.prepare(folder / "database" / "postgres", password)
         broker = Server(command, folder / "kafka.log", lambda: kafka.is_up(bootstrap), broker_disk)
         database = Server(
