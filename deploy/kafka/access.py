@@ -1,4 +1,4 @@
-"""Decides who may do what on the broker, and makes it so: `python -m deploy.kafka.access`.
+"""Users and rights on the broker: who may do what, and the command that makes it so: `python -m deploy.kafka.access`.
 
 One user a service, one a district. What nobody is allowed here is refused by the broker, so a topic's name binds its
 sender (RULES A10). Run it where the broker takes us for its administrator.
@@ -7,8 +7,6 @@ sender (RULES A10). Run it where the broker takes us for its administrator.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,21 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.admin import CreateAclsRequest_v1, DeleteAclsRequest, DescribeAclsRequest
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import (
-    CompactArray,
-    CompactBytes,
-    CompactString,
-    Int8,
-    Int16,
-    Int32,
-    Schema,
-    TaggedFields,
-)
+from aiokafka.protocol.admin import DeleteAclsRequest, DescribeAclsRequest
 from pydantic import DirectoryPath, Field, ValidationError
 
 from deploy.kafka import topics
+from deploy.kafka.requests import CreateAcls, SetPasswords
 from services.catalogue import DOMAIN_SERVICES, SERVICES
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 from shared.plan.districts import district_codes
@@ -40,8 +28,6 @@ _TOPIC, _GROUP = 2, 3
 _ANY, _LITERAL, _PREFIXED = 1, 3, 4
 _READ, _WRITE = 3, 4
 _ALLOW: Final = 3
-_SCRAM_SHA_512: Final = 2
-_ITERATIONS: Final = 8192
 
 
 @dataclass(frozen=True, order=True)
@@ -103,12 +89,12 @@ async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Righ
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
-        made = await admin._send_request(_SetPasswords(passwords))
+        made = await admin._send_request(SetPasswords(passwords))
         _check((user, code, message) for user, code, message, _ in made.results)
         there = await _there(admin)
         given = [right.row() for right in sorted(allowed) if right.row() not in there]
         if given:
-            answer = await admin._send_request(_CreateAcls(given))
+            answer = await admin._send_request(CreateAcls(given))
             _check(
                 (row[3], code, message) for row, (code, message) in zip(given, answer.creation_responses, strict=True)
             )
@@ -137,76 +123,6 @@ def _check(answers: Iterable[tuple[str, int, str | None]]) -> None:
 
 class RefusedError(Exception):
     """The broker does not take us for its administrator, or has no authorizer."""
-
-
-class _PasswordsSet(Response):  # type: ignore[misc]
-    API_KEY = 51
-    API_VERSION = 0
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "results",
-            CompactArray(
-                ("user", CompactString("utf-8")),
-                ("error_code", Int16),
-                ("error_message", CompactString("utf-8")),
-                ("tags", TaggedFields),
-            ),
-        ),
-        ("tags", TaggedFields),
-    )
-
-
-class _SetPasswordsVersion0(RequestStruct):  # type: ignore[misc]
-    API_KEY = 51
-    API_VERSION = 0
-    FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = _PasswordsSet
-    SCHEMA = Schema(
-        ("deletions", CompactArray(("name", CompactString("utf-8")), ("mechanism", Int8), ("tags", TaggedFields))),
-        (
-            "upsertions",
-            CompactArray(
-                ("name", CompactString("utf-8")),
-                ("mechanism", Int8),
-                ("iterations", Int32),
-                ("salt", CompactBytes),
-                ("salted_password", CompactBytes),
-                ("tags", TaggedFields),
-            ),
-        ),
-        ("tags", TaggedFields),
-    )
-
-
-class _SetPasswords(Request[_SetPasswordsVersion0]):  # type: ignore[misc]
-    """AlterUserScramCredentials, which aiokafka does not have; the broker never sees a password."""
-
-    API_KEY = 51
-
-    def __init__(self, passwords: Mapping[str, str]) -> None:
-        self._rows: list[tuple[Any, ...]] = []
-        for user, password in passwords.items():
-            salt = secrets.token_bytes(16)
-            salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
-            self._rows.append((user, _SCRAM_SHA_512, _ITERATIONS, salt, salted, {}))
-
-    def build(self, request_struct_class: type[_SetPasswordsVersion0]) -> _SetPasswordsVersion0:
-        """Write the request."""
-        return request_struct_class([], self._rows, {})
-
-
-class _CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]
-    """Many at once; aiokafka's own sends one."""
-
-    API_KEY = 30
-
-    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
-        self._rows = rows
-
-    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
-        """Write the request."""
-        return request_struct_class(self._rows)
 
 
 class _Settings(BrokerSettings):
