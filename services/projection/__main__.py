@@ -30,14 +30,14 @@ from shared.process.process import Settings, add_probes, command_line, serve, un
 
 
 class ProjectionSettings(Settings):
-    """What the projection is told besides: whom to ask how far the logs are."""
+    """Settings of the projection's own: the services whose logs it asks for their heads."""
 
     services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
     outlines: Path | None = Field(None, description="GeoJSON of outlines, each with a `code`; else the sketch")
 
     @property
     def dsn(self) -> str:
-        """The address to read and write with."""
+        """The address of the database, for reading and writing."""
         return self.pg_dsn.get_secret_value()
 
 
@@ -70,7 +70,7 @@ async def _project(settings: ProjectionSettings) -> None:
     receipts = ReceiptFollower(settings.dsn, settings.broker, districts, metrics.health)
 
     async def project(stop: asyncio.Event) -> None:
-        # Whatever is no fault of database or broker ends the process, and its supervisor starts another.
+        # Any other error than of the database or the broker ends the process, and its supervisor starts another.
         stopping = asyncio.create_task(stop.wait())
         following = [asyncio.create_task(work) for work in (projector.run(), receipts.run())]
         await asyncio.wait([*following, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -91,12 +91,12 @@ async def _rebuild(settings: ProjectionSettings) -> None:
         sys.exit(problem)
     began = asyncio.get_running_loop().time()
 
-    def show(read: int, of: int) -> None:
+    def print_progress(read: int, of: int) -> None:
         seconds = max(asyncio.get_running_loop().time() - began, 0.001)
         print(f"重放 replayed {read:,} / {of:,} ({read / seconds:,.0f}/s)", flush=True)  # noqa: T201 - for a person
 
     async with writers.connected(settings.dsn, "skillplan projection rebuild") as connection:
-        number = await rebuild(connection, settings.broker, compiled, Counting(), show)
+        number = await rebuild(connection, settings.broker, compiled, Counting(), print_progress)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
 
 
@@ -105,17 +105,17 @@ async def _recount(settings: ProjectionSettings) -> int:
         writers.connected(settings.dsn, "skillplan projection recount") as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        kept = await generations.current(connection)
-        if kept is None:
+        current = await generations.current(connection)
+        if current is None:
             print("尚无数据 no numbers yet")  # noqa: T201
             return 1
-        compiled = CompiledPlans(await generations.plans_of(connection, kept.number))
-        wrong = await store.differences(connection, kept.number, compiled)
+        compiled = CompiledPlans(await generations.plans_of(connection, current.number))
+        wrong = await store.differences(connection, current.number, compiled)
         for line in compiled.lines:
-            wrong += [found async for found in store.recount(connection, kept.number, line)]
-        sizes = await store.sizes(connection, kept.number)
+            wrong += [difference async for difference in store.recount(connection, current.number, line)]
+        sizes = await store.sizes(connection, current.number)
     for plan in compiled.plans.values():
-        first = next((found for found in wrong if found.line.plan == plan.id), None)
+        first = next((difference for difference in wrong if difference.line.plan == plan.id), None)
         if first is None:
             print(f"{plan.id}: 一致 equal ({sizes})")  # noqa: T201
         else:
@@ -146,8 +146,8 @@ async def _check_database(settings: ProjectionSettings, *, waits: bool) -> None:
 def main() -> None:
     """Run one of the projection's commands."""
     command, settings = command_line("services.projection", ProjectionSettings, _NEEDED)
-    # A batch makes tens of thousands of small objects that all die with it; the collector's usual pace would walk
-    # through them again and again, a quarter of a replay's time.
+    # A batch makes tens of thousands of small objects that all die with it; the garbage collector would, at its usual
+    # pace, walk through them again and again, a quarter of a replay's time.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     try:
@@ -157,7 +157,7 @@ def main() -> None:
             case "api":
                 uvloop.run(_serve(settings))
             case "projector":
-                load_plans(settings.plans)
+                CompiledPlans(load_plans(settings.plans))  # a wrong plan file is said at once, not by a restart loop
                 uvloop.run(_project(settings))
             case "migrate":
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to="projection"))

@@ -1,28 +1,29 @@
-"""What the database does for the projector, in memory: keeps rows, finds them again, and sums cells."""
+"""The projector's database in memory: stores rows, loads them again, and sums cells."""
 
-import copy
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 
 from services.projection.counting.facts import decode
-from services.projection.counting.ledger import Contribution, FactBatch
-from services.projection.counting.lines import CompiledPlans, Part, StandingRow
+from services.projection.counting.ledger import Contribution, FactBatch, LineMember, LineSubject
+from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE
+from services.projection.counting.standing import InForce, RowKey, StandingRow
 from shared.plan.model import Coverage, Indicator, Plan, Ratio
 from tests.harness.generated_plans import GeneratedFact, encode
 
 
 class InMemoryStore:
-    """What the database does for the projector, in memory."""
+    """The projector's database in memory."""
 
     def __init__(self, compiled: CompiledPlans) -> None:
         self.compiled = compiled
-        self.rows: dict[tuple[int, int, str, int], StandingRow] = {}
+        self.rows: dict[RowKey, StandingRow] = {}
         self.ledger: list[Contribution] = []
         self.positions: dict[str, int] = {}
 
     def apply(self, facts: Iterable[GeneratedFact]) -> None:
-        """Count a batch; what was counted before is skipped, as the projector does by position."""
+        """Count a batch; a fact counted before is skipped, as the projector does by position."""
         batch = FactBatch(self.compiled)
         for envelope in facts:
             fact = decode(encode(envelope))
@@ -30,34 +31,36 @@ class InMemoryStore:
                 assert fact.position == self.positions.get(fact.service, 0) + 1
                 self.positions[fact.service] = fact.position
                 batch.add(fact)
-        batch.take_reports(
+        batch.load_reports(
             self._load(row)
             for row in self.rows.values()
             if (row.service, row.report_source, row.report_id) in batch.reports
             or (row.service, row.report_source, row.replaced_by) in batch.reports
         )
-        batch.mark()
-        members, threads = batch.keys()
-        members |= {(r.line, r.member) for r in self.rows.values() if (r.line, r.subject) in threads and r.member}
-        threads |= {(r.line, r.subject) for r in self.rows.values() if (r.line, r.member) in members}
-        kept = [
+        batch.take_back()
+        members, subjects = batch.members_and_subjects()
+        members |= {
+            LineMember(r.line, r.member) for r in self.rows.values() if (r.line, r.subject) in subjects and r.member
+        }
+        subjects |= {LineSubject(r.line, r.subject) for r in self.rows.values() if (r.line, r.member) in members}
+        stored = [
             self._load(row)
             for row in self.rows.values()
             if (
-                (row.line, row.subject) in threads
+                (row.line, row.subject) in subjects
                 if self.compiled.line(row.line).threaded
                 else (row.line, row.member) in members
             )
         ]
-        posting = batch.post(kept)
+        posting = batch.post(stored)
         for row in (*posting.new, *posting.changed):
-            self.rows[row.line, row.use, row.service, row.position] = row
+            self.rows[row.key] = row
         self.ledger += posting.contributions
 
     def _load(self, row: StandingRow) -> StandingRow:
-        row = copy.deepcopy(row)
-        row.known, row.marked = len(row.stood), False
-        return row
+        return replace(
+            row, in_force=InForce(row.in_force.recorded_at, row.in_force.changes, counted=True), changed=False
+        )
 
     def cell(
         self, plan: Plan, indicator: Indicator, district: str | None, period: str, as_of: date, known_at: datetime

@@ -1,33 +1,50 @@
-"""What a plan names is what the services publish, and a fact's date is the one its service declares."""
+"""What a plan names is what the services publish, and a fact's date is the one its type declares."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from services.catalogue import COUNTED, DOMAIN_SERVICES
-from services.projection.counting.facts import DATES, kind_of
+from services.projection.counting import generations
+from services.projection.counting.facts import decode, event_types, kind_of
 from services.projection.counting.lines import CompiledPlans
 from shared.contract.events import Event
-from shared.plan.loading import load_plans
+from shared.plan.loading import PlanError, load_plan, load_plans
+from shared.plan.model import Plan
 
 ROOT = Path(__file__).parents[2]
-TYPES: dict[str, type[Event]] = {
-    kind_of(language.type_of(event)): event
-    for service in COUNTED
-    for language in [DOMAIN_SERVICES[service].language]
-    for event in language.events
-}
-CHART = CompiledPlans(load_plans(ROOT / "plans"))
+TYPES: dict[str, type[Event]] = {kind_of(type_name): event for type_name, event in event_types().items()}
+PLANS = load_plans(ROOT / "plans")
+COMPILED = CompiledPlans(PLANS)
 
 
-def test_every_fact_that_a_plan_names_is_published() -> None:
-    assert {use.kind for line in CHART.lines for use in line.uses} <= TYPES.keys()
+def plan_counting(selector: dict[str, Any]) -> Plan:
+    """Return a plan whose only indicator counts the facts of one selector."""
+    plan = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
+    document = plan.model_dump(mode="json", by_alias=True)
+    series = document["series"][0]
+    measure = series["measures"][0]
+    value = {"kind": "count", "of": [selector]}
+    indicator = measure["indicators"][0] | {"value": value, "target": None, "basis": "cumulative"}
+    document["series"] = [series | {"measures": [measure | {"indicators": [indicator]}]}]
+    return Plan.model_validate(document)
+
+
+def fact(kind: str, data: dict[str, Any], version: int = 1) -> bytes:
+    return orjson.dumps(
+        {
+            "id": "e1", "source": f"/services/{kind.partition('.')[0]}", "type": f"skillplan.{kind}.v{version}",
+            "subject": "x/1", "time": "2024-12-31T23:30:00+08:00", "district": "110101", "position": 1,
+            "recordedat": "2026-01-01T00:00:00Z", "reportsource": "/districts/330602/a", "reportid": "r1", "data": data,
+        }
+    )  # fmt: skip
 
 
 def test_every_field_that_a_plan_names_is_in_the_data() -> None:
     wrong = []
-    for plan in CHART.plans.values():
+    for plan in COMPILED.plans.values():
         for _, indicator in plan.indicators.values():
             for selector in _selectors(indicator.value.model_dump()):
                 event = TYPES[selector["fact"]]
@@ -40,21 +57,70 @@ def test_every_field_that_a_plan_names_is_in_the_data() -> None:
 
 def _selectors(value: object) -> list[dict[str, Any]]:
     if isinstance(value, dict):
-        found = [value] if "where" in value else []
-        return found + [one for part in value.values() for one in _selectors(part)]
+        own = [value] if "where" in value else []
+        return own + [selector for part in value.values() for selector in _selectors(part)]
     if isinstance(value, list | tuple):
-        return [one for part in value for one in _selectors(part)]
+        return [selector for part in value for selector in _selectors(part)]
     return []
 
 
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"fact": "recruitment.person-fired"},
+        {"fact": "recruitment.person-hired", "ended_by": "recruitment.person-fired"},
+        {"fact": "recruitment.person-hired", "undone_by": "recruitment.person-fired"},
+        {"fact": "recruitment.person-hired", "dated_in": "recruitment.person-fired"},
+    ],
+)
+def test_a_plan_that_names_a_type_nobody_publishes_is_refused(selector: dict[str, str]) -> None:
+    with pytest.raises(PlanError, match=r"1\.1\.a recruitment\.person-fired"):
+        CompiledPlans([plan_counting(selector)])
+
+
 @pytest.mark.parametrize("kind", sorted(TYPES))
-def test_the_date_of_a_fact_is_the_one_its_service_declares(kind: str) -> None:
+def test_the_date_of_a_fact_is_in_the_field_that_its_type_declares(kind: str) -> None:
+    """Every type has one field with its date at most, and no other date field counts (RULES A1)."""
     event = TYPES[kind]
-    assert [field for field in DATES if field in event.model_fields] == ([event.dated] if event.dated else [])
+    # All fields have a date of their own, so that reading another one shows.
+    days = {field: date(2024, 1, 1 + n) for n, field in enumerate(event.model_fields)}
+    compiled = CompiledPlans([plan_counting({"fact": kind})])
+    (row,) = compiled.read(decode(fact(kind, {field: day.isoformat() for field, day in days.items()})))
+    assert row.on == (days[event.dated] if event.dated else date(2024, 12, 31))
+
+
+def test_a_fact_without_the_date_that_its_type_declares_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"recruitment\.person-hired: KeyError"):
+        list(COMPILED.read(decode(fact("recruitment.person-hired", {"channel": "gold-blue-collar"}))))
+
+
+@pytest.mark.parametrize(("kind", "version"), [("recruitment.person-fired", 1), ("recruitment.person-hired", 2)])
+def test_a_fact_of_an_unknown_type_is_an_error_that_names_it(kind: str, version: int) -> None:
+    with pytest.raises(ValueError, match=rf"skillplan\.{kind}\.v{version} is a type that this program does not know"):
+        list(COMPILED.read(decode(fact(kind, {}, version))))
 
 
 def test_a_second_plan_has_lines_of_its_own() -> None:
-    compiled = CompiledPlans(load_plans(ROOT / "plans") + load_plans(ROOT / "tests" / "harness" / "plans"))
+    compiled = CompiledPlans(PLANS + load_plans(ROOT / "tests" / "harness" / "plans"))
     assert {line.plan for line in compiled.lines} == {"shaoxing-2023-2025", "lakeside-2024-2026"}
     assert [line.number for line in compiled.lines] == list(range(1, len(compiled.lines) + 1))
-    assert compiled.digest != CHART.digest
+    assert compiled.digest != COMPILED.digest
+
+
+def test_another_date_of_a_type_that_counts_asks_for_a_rebuild(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TYPES["recruitment.person-hired"], "dated", None)
+    assert CompiledPlans(PLANS).digest != COMPILED.digest
+
+
+def test_any_change_of_the_counting_folder_asks_for_a_rebuild(tmp_path: Path) -> None:
+    folder = ROOT / "services" / "projection" / "counting"
+    files = [file for file in folder.iterdir() if file.suffix in (".py", ".sql")]
+    for file in files:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    before = generations.digest_of(tmp_path)
+    assert before == generations.digest_of(folder)
+    digests = {before}
+    for file in files:
+        (tmp_path / file.name).write_bytes(file.read_bytes() + b"\n")
+        digests.add(generations.digest_of(tmp_path))
+    assert len(digests) == len(files) + 1

@@ -102,7 +102,7 @@ def test_the_ledger_equals_a_plain_recount(family: list[str], seed: int, steps: 
 def assert_replayed(shelf: InMemoryStore) -> None:
     """What the ledger says today is what the facts that stand today say, all at once."""
     for line in CHART.lines:
-        rows = [row for row in shelf.rows.values() if row.line == line.number and len(row.stood) % 2 == 1]
+        rows = [row for row in shelf.rows.values() if row.line == line.number and row.in_force.now]
         told = {key: delta for key, delta in contributions_of(line, rows).items() if delta}
         sums: dict[tuple[object, ...], int] = {}
         for c in shelf.ledger:

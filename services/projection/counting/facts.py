@@ -1,25 +1,23 @@
-"""Hides how a fact looks on the wire: the few attributes the numbers need, its data read only when a number asks."""
+"""Facts as they come from `<service>.events`: the attributes that numbers need, and the date that a type declares."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any, Final
 
 import msgspec
 
-from services.catalogue import DOMAIN_SERVICES
-from shared.contract.events import SHANGHAI, parse_instant
+from services.catalogue import COUNTED, DOMAIN_SERVICES
+from shared.contract.events import SHANGHAI, Event, parse_instant
 
 # The logs that are followed: those whose facts are counted, and what the plan office decides on targets and months.
 LOGS: Final = tuple(DOMAIN_SERVICES)
 
-# RULES A1: the field that says when it happened; a fact has at most one of them, else its `time` says it.
-DATES: Final = (
-    "starts_on", "completed_on", "held_on", "issued_on", "granted_on", "conferred_on", "applied_on", "hired_on",
-    "joined_on", "claimed_on", "requested_on", "signed_on", "on", "withdrawn_on", "ended_on", "revoked_on", "closed_on",
-)  # fmt: skip
+Data = Mapping[str, object]
 
 
 class LogFact(msgspec.Struct, gc=False):
-    """A fact of `<service>.events`; `kind` is its type without prefix and version."""
+    """A fact of `<service>.events`; its data is decoded only where a plan counts its type."""
 
     id: str
     source: str
@@ -45,17 +43,17 @@ class LogFact(msgspec.Struct, gc=False):
         """The type as a plan names it, e.g. `recruitment.person-hired`."""
         return kind_of(self.type)
 
-    def content(self) -> dict[str, Any]:
+    def decoded(self) -> Data:
         """Return the data; raises msgspec.DecodeError when it is no object."""
-        return _content.decode(self.data)
+        return _data.decode(self.data)
 
-    def happened_on(self, content: dict[str, Any], field: str | None = None) -> date:
-        """Return the date of the fact: that of the named field, else as RULES A1 says."""
-        if field is not None:
-            return date.fromisoformat(content[field])
-        for name in DATES:
-            if name in content:
-                return date.fromisoformat(content[name])
+    def happened_on(self, data: Data, dated: str | None) -> date:
+        """Return the date in the field that the type declares, without one the date of `time` (RULES A1).
+
+        Raises KeyError, TypeError or ValueError where there is no such date.
+        """
+        if dated is not None:
+            return date_in(data, dated)
         at = parse_instant(self.time)
         if at is None:
             raise ValueError("time")
@@ -67,12 +65,27 @@ def kind_of(type_name: str) -> str:
     return type_name.removeprefix("skillplan.").rpartition(".v")[0]
 
 
+def date_in(data: Data, field: str) -> date:
+    """Return the date in a field; raises KeyError, TypeError or ValueError where there is none."""
+    value = data[field]
+    if not isinstance(value, str):
+        raise TypeError(field)
+    return date.fromisoformat(value)
+
+
+@cache
+def event_types() -> Mapping[str, type[Event]]:
+    """Return every type of fact that the services publish, by its CloudEvents type."""
+    languages = [DOMAIN_SERVICES[service].language for service in COUNTED]
+    return {language.type_of(event): event for language in languages for event in language.events}
+
+
 _fact: Final = msgspec.json.Decoder(LogFact)
-_content: Final = msgspec.json.Decoder(dict[str, Any])
+_data: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 def decode(raw: bytes) -> LogFact:
-    """Read a fact's envelope; raises msgspec.DecodeError when it is none."""
+    """Decode a fact's envelope; raises msgspec.DecodeError when it is none."""
     fact = _fact.decode(raw)
     if fact.recordedat.tzinfo is not UTC:
         fact.recordedat = fact.recordedat.astimezone(UTC)

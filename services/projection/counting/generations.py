@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Final
 
 import asyncpg
 import orjson
 
-from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.lines import CompiledPlans, Line
 from shared.log.event_store import read_queries
 from shared.plan.model import Plan
 
@@ -44,7 +45,11 @@ def digest(compiled: CompiledPlans) -> str:
 
 @cache
 def _counting() -> str:
-    folder = resources.files("services.projection.counting")
+    return digest_of(resources.files(_PACKAGE))
+
+
+def digest_of(folder: Traversable) -> str:
+    """Return a fingerprint of all code and SQL in a folder."""
     files = sorted(file.name for file in folder.iterdir() if file.name.endswith((".py", ".sql")))
     return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in files)).hexdigest()
 
@@ -61,17 +66,22 @@ async def create(connection: asyncpg.Connection, compiled: CompiledPlans) -> int
         number: int = await connection.fetchval(_SQL["begin"], digest(compiled), _documents(compiled))
         sql = of_generation(number)
         await connection.execute(sql["create"])
-        lines = compiled.lines
         await connection.execute(
-            sql["lines"],
-            [line.number for line in lines],
-            [line.plan for line in lines],
-            [line.indicator for line in lines],
-            [int(line.part) for line in lines],
-            [compiled.plans[line.plan].period.first for line in lines],
-            [compiled.plans[line.plan].period.last for line in lines],
+            sql["lines"], orjson.dumps([_line(compiled, line) for line in compiled.lines]).decode()
         )
     return number
+
+
+def _line(compiled: CompiledPlans, line: Line) -> dict[str, object]:
+    period = compiled.plans[line.plan].period
+    return {
+        "number": line.number,
+        "plan": line.plan,
+        "indicator": line.indicator,
+        "part": line.part,
+        "first": period.first,
+        "last": period.last,
+    }
 
 
 async def switch(connection: asyncpg.Connection, number: int) -> None:
@@ -93,7 +103,7 @@ async def plans_of(connection: asyncpg.Connection, number: int) -> tuple[Plan, .
     return read_plans(await connection.fetchval(_SQL["plans"], number))
 
 
-async def keep_plans(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
+async def update_plans(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
     """Let readers see names, clauses and targets as the plan files have them now."""
     await connection.execute(_SQL["plans_changed"], number, _documents(compiled))
 
@@ -103,7 +113,7 @@ def _documents(compiled: CompiledPlans) -> str:
 
 
 def read_plans(documents: str) -> tuple[Plan, ...]:
-    """Return the plans that a generation keeps."""
+    """Return the plans that are stored with a generation."""
     return tuple(Plan.model_validate(document) for document in orjson.loads(documents))
 
 

@@ -1,19 +1,29 @@
-"""Decides what a batch of facts changes: which facts stand from when on, and the rows the ledger gets for it: pure."""
+"""What a batch of facts changes: the rows to store, and what the ledger gets for it; pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
-import msgspec
-
-from services.projection.counting.contributions import ContributionRow, Contributions, contributions_of
+from services.projection.counting.contributions import ContributionKey, Contributions, contributions_of
+from services.projection.counting.corrections import TakingBack, take_back, take_place, taking_back
 from services.projection.counting.facts import LogFact
-from services.projection.counting.lines import CompiledPlans, Line, LineShape, StandingRow, UseRole
+from services.projection.counting.lines import CompiledPlans, Line, LineShape
+from services.projection.counting.standing import Precedence, RowKey, StandingRow
+from services.projection.counting.uses import UseRole
 
 Cause = Literal["original", "correction", "retraction", "supersede", "end"]
-CellKey = tuple[int, int, int, str, date]  # (line, part, period, district, effective on)
+
+
+class CellKey(NamedTuple):
+    """A cell, and the day from which on something is added to it."""
+
+    line: int
+    part: int
+    period: int
+    district: str
+    effective_on: date
 
 
 class Contribution(NamedTuple):
@@ -32,9 +42,17 @@ class Contribution(NamedTuple):
     position: int
 
 
+class PlanningFact(NamedTuple):
+    """What the plan office decided, as it was sent."""
+
+    position: int
+    recorded_at: datetime
+    bytes: bytes
+
+
 @dataclass(slots=True)
 class Posting:
-    """What a batch of facts changes: rows to keep, rows whose standing changed, and the ledger's new rows."""
+    """What a batch of facts changes: rows to insert, rows to update, and the ledger's new rows."""
 
     new: list[StandingRow] = field(default_factory=list)
     changed: list[StandingRow] = field(default_factory=list)
@@ -44,27 +62,54 @@ class Posting:
         """Return what is added to each cell."""
         cells: dict[CellKey, int] = defaultdict(int)
         for row in self.contributions:
-            cells[row.line, row.part, row.period, row.district, row.effective_on] += row.delta
+            cells[CellKey(row.line, row.part, row.period, row.district, row.effective_on)] += row.delta
         return {key: delta for key, delta in cells.items() if delta}
 
 
-ReportKey = tuple[str, str, str]  # service, source, id
+class ReportKey(NamedTuple):
+    """What tells reports apart (RULES A3)."""
+
+    service: str
+    source: str
+    id: str
+
+
+class LineMember(NamedTuple):
+    """A member of a line."""
+
+    line: int
+    member: str
+
+
+class LineSubject(NamedTuple):
+    """A subject of a line."""
+
+    line: int
+    subject: str
+
+
+@dataclass(slots=True)
+class _BatchFact:
+    fact: LogFact
+    rows: list[StandingRow]
+    taking_back: TakingBack | None
 
 
 class FactBatch:
     """Facts of one transaction, in the order of each log, on their way into the ledger.
 
-    Add the facts; give `post` what the database keeps for `reports` (see `take_reports`) and then for `members` and
-    `threads`. The order in which services come together in a batch does not matter.
+    Add the facts; give `load_reports` the stored rows of `reports`; let `take_back` work out what that changes; give
+    `post` the stored rows of `members_and_subjects`. The order in which services come together in a batch does not
+    matter.
     """
 
     def __init__(self, compiled: CompiledPlans) -> None:
         self._compiled = compiled
-        self._facts: list[tuple[LogFact, list[StandingRow]]] = []
-        self._causes: dict[datetime, tuple[Cause, tuple[str, int]]] = {}
-        self._loaded: dict[tuple[int, int, str, int], StandingRow] = {}
+        self._facts: list[_BatchFact] = []
+        self._recorded: dict[datetime, _BatchFact] = {}
+        self._loaded: dict[RowKey, StandingRow] = {}
         self.reports: set[ReportKey] = set()
-        self.decided: list[tuple[int, datetime, bytes]] = []
+        self.planning: list[PlanningFact] = []
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -72,79 +117,76 @@ class FactBatch:
     def add(self, fact: LogFact) -> None:
         """Take a fact; raises ValueError when it is not what its type promises, and then takes nothing of it."""
         rows = list(self._compiled.read(fact))
-        takes_back = _taken_back(fact)
-        if takes_back is not None:
-            self.reports.add((fact.service, fact.reportsource, takes_back[1]))
+        taken = taking_back(fact)
+        if taken is not None:
+            self.reports.add(ReportKey(fact.service, fact.reportsource, taken.report_id))
             # Its own report too: it may have been suspended, and is decided again by this.
-            self.reports.add((fact.service, fact.reportsource, fact.reportid))
-        if rows or takes_back is not None:
-            self._facts.append((fact, rows))
+            self.reports.add(ReportKey(fact.service, fact.reportsource, fact.reportid))
+        if rows or taken is not None:
+            self._facts.append(_BatchFact(fact, rows, taken))
 
-    def keep(self, fact: LogFact, raw: bytes) -> None:
-        """Take a fact that counts nowhere but says how numbers are judged: it is kept as it was sent."""
-        self.decided.append((fact.position, fact.recordedat, raw))
+    def add_planning(self, fact: LogFact, raw: bytes) -> None:
+        """Take a fact of the plan office: it counts nowhere, but numbers are assessed by it."""
+        self.planning.append(PlanningFact(fact.position, fact.recordedat, raw))
 
-    def take_reports(self, rows: Iterable[StandingRow]) -> None:
-        """Take the rows kept for `reports`: those of the report, and those a correction of that id replaced."""
+    def load_reports(self, rows: Iterable[StandingRow]) -> None:
+        """Take the rows stored for `reports`: those of the report, and those that a correction of that id replaced."""
         for row in rows:
-            self._loaded[row.line, row.use, row.service, row.position] = row
+            self._loaded[row.key] = row
 
-    def mark(self) -> None:
-        """Work out, fact by fact, from when on which facts stand."""
+    def take_back(self) -> None:
+        """Work out, fact by fact, what corrections, retractions and suspensions change."""
         by_report: dict[ReportKey, list[StandingRow]] = defaultdict(list)
         if self.reports:
             for row in self._loaded.values():
-                by_report[row.service, row.report_source, row.report_id].append(row)
+                by_report[_report_of(row)].append(row)
                 if row.replaced_by is not None:
-                    by_report[row.service, row.report_source, row.replaced_by].append(row)
-        for fact, rows in self._facts:
-            at = fact.recordedat
-            cause: Cause = "original"
-            if self.reports and (takes_back := _taken_back(fact)) is not None:
-                cause, report_id = takes_back
-                key = (fact.service, fact.reportsource, report_id)
-                if cause == "correction":
-                    _take_place(rows, by_report[key], by_report[fact.service, fact.reportsource, fact.reportid])
+                    by_report[ReportKey(row.service, row.report_source, row.replaced_by)].append(row)
+        for added in self._facts:
+            fact, taken = added.fact, added.taking_back
+            self._recorded[fact.recordedat] = added
+            if taken is not None:
+                key = ReportKey(fact.service, fact.reportsource, taken.report_id)
+                own = by_report[ReportKey(fact.service, fact.reportsource, fact.reportid)]
+                if taken.action == "correction":
+                    take_place(added.rows, by_report[key], own)
                 for row in list(by_report[key]):
-                    _mark(row, fact, report_id)
-                    if cause == "correction" and row.report_id == report_id:
-                        by_report[fact.service, fact.reportsource, fact.reportid].append(row)
-            for row in rows:
-                row.stood.append(at)
-                if self.reports:
-                    by_report[row.service, row.report_source, row.report_id].append(row)
-            self._causes[at] = (cause, (fact.service, fact.position))
+                    take_back(row, fact, taken)
+                    if taken.action == "correction" and row.report_id == taken.report_id:
+                        own.append(row)
+            if self.reports:
+                for row in added.rows:
+                    by_report[_report_of(row)].append(row)
 
-    def keys(self) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
-        """Return (line, member) and (line, subject) whose other facts must be known to post this batch."""
-        members: set[tuple[int, str]] = set()
-        threads: set[tuple[int, str]] = set()
+    def members_and_subjects(self) -> tuple[set[LineMember], set[LineSubject]]:
+        """Return the members and the subjects whose other facts must be known to post this batch."""
+        members: set[LineMember] = set()
+        subjects: set[LineSubject] = set()
         for row in self._touched():
             line = self._compiled.line(row.line)
-            if line.threaded:
-                threads.add((row.line, row.subject))
-            if row.member is not None and not (line.shape is LineShape.EACH and line.simple):
-                members.add((row.line, row.member))
-        return members, threads
+            if row.threaded:
+                subjects.add(LineSubject(row.line, row.subject))
+            if row.member is not None and not line.takes_each_alone:
+                members.add(LineMember(row.line, row.member))
+        return members, subjects
 
     def _touched(self) -> Iterator[StandingRow]:
-        for _, rows in self._facts:
-            yield from rows
+        for added in self._facts:
+            yield from added.rows
         for row in self._loaded.values():
-            if len(row.stood) > row.known:
+            if row.in_force.is_new:
                 yield row
 
-    def post(self, kept: Iterable[StandingRow]) -> Posting:
-        """Return what the batch changes, given every row that the database keeps for `keys`."""
-        posting = Posting(changed=[row for row in self._loaded.values() if row.marked])
+    def post(self, stored: Iterable[StandingRow]) -> Posting:
+        """Return what the batch changes, given every row that is stored for `members_and_subjects`."""
+        posting = Posting(changed=[row for row in self._loaded.values() if row.changed])
         rows = dict(self._loaded)
-        for row in kept:
-            rows.setdefault((row.line, row.use, row.service, row.position), row)
-        for _, own in self._facts:
-            posting.new.extend(own)
+        for row in stored:
+            rows.setdefault(row.key, row)
+        for added in self._facts:
+            posting.new.extend(added.rows)
         for group in _groups(self._compiled, [*rows.values(), *posting.new]):
-            if any(len(row.stood) > row.known for row in group):
-                self._account(self._compiled.line(group[0].line), group, posting.contributions)
+            self._account(self._compiled.line(group[0].line), group, posting.contributions)
         return posting
 
     def _account(self, line: Line, group: list[StandingRow], contributions: list[Contribution]) -> None:
@@ -153,28 +195,31 @@ class FactBatch:
         A fact of another service may come in with an earlier instant than one already counted; so what should be known
         at each instant is compared with what the ledger says for it, from the first new instant on.
         """
-        if len(group) == 1 and len(group[0].stood) == 1:
-            # Most members have one fact, and it stands.
-            for key, delta in contributions_of(line, group).items():
-                if delta:
-                    self._append(line, key, delta, group[0].stood[0], group, contributions)
+        if len(group) == 1 and group[0].in_force.unbroken:
+            # Most members have one fact, and it is in force.
+            if group[0].in_force.is_new:
+                for key, delta in contributions_of(line, group).items():
+                    if delta:
+                        self._append(line, key, delta, group[0].in_force.recorded_at, group, contributions)
+            return
+        if not any(row.in_force.is_new for row in group):
             return
         if line.shape is LineShape.ONCE and all(line.uses[row.use].role is UseRole.OPENS for row in group):
             group = _that_may_win(line, group)
-        instants = sorted({at for row in group for at in row.stood[row.known :]})
+        instants = sorted({at for row in group for at in row.in_force.new_bounds})
         if not instants:
             return
-        late = {at for row in group for at in row.stood[: row.known] if at > instants[0]}
-        before: Mapping[ContributionRow, int] = {}
+        late = {at for row in group for at in row.in_force.counted_bounds if at > instants[0]}
+        before: Mapping[ContributionKey, int] = {}
         counted: Contributions = {}
         first = True
         for at in sorted({*instants, *late}) if late else instants:
             if first or at in late:
-                old = [row for row in group if row.known and _odd(row.stood, row.known, at)]
+                old = [row for row in group if row.in_force.counted_at(at)]
                 counted = contributions_of(line, old) if old else {}
                 first = False
-            should = contributions_of(line, [row for row in group if _odd(row.stood, len(row.stood), at)])
-            gap = _minus(should, counted)
+            due = contributions_of(line, [row for row in group if row.in_force.at(at)])
+            gap = _minus(due, counted)
             for key, delta in _minus(gap, before).items():
                 self._append(line, key, delta, at, group, contributions)
             before = gap
@@ -182,39 +227,50 @@ class FactBatch:
     def _append(
         self,
         line: Line,
-        key: ContributionRow,
+        key: ContributionKey,
         delta: int,
         at: datetime,
         group: Sequence[StandingRow],
         contributions: list[Contribution],
     ) -> None:
-        part, period, district, counted_on, effective_on, service, position = key
-        cause, by = self._causes.get(at, _SUPERSEDED)
-        if cause == "original":
-            if any(row.stood[0] == at and line.uses[row.use].role in _CLOSING for row in group):
-                cause = "end"
-            elif by != (service, position):
-                cause = "supersede"
-            elif delta < 0 and line.shape is not LineShape.EACH:
-                cause = "end"
+        cause = self._cause_of(line, key, delta, at, group)
         contributions.append(
             Contribution(
-                line.number, part, period, district, counted_on, effective_on, at, delta, cause, service, position
+                line.number, key.part, key.period, key.district, key.counted_on, key.effective_on, at, delta, cause,
+                key.service, key.position,
             )
-        )
+        )  # fmt: skip
+
+    def _cause_of(
+        self, line: Line, key: ContributionKey, delta: int, at: datetime, group: Sequence[StandingRow]
+    ) -> Cause:
+        recorded = self._recorded.get(at)
+        if recorded is None:
+            return "supersede"
+        if recorded.taking_back is not None:
+            return _cause_of_taking_back(recorded.taking_back)
+        if not line.simple and any(row.in_force.recorded_at == at and line.uses[row.use].closes for row in group):
+            return "end"
+        if (recorded.fact.position, recorded.fact.service) != (key.position, key.service):
+            return "supersede"
+        return "end" if delta < 0 and line.shape is not LineShape.EACH else "original"
 
 
-def _odd(stood: Sequence[datetime], known: int, at: datetime) -> bool:
-    """Tell whether a fact stands at an instant, by the first `known` of the instants at which that changed."""
-    changes = 0
-    for number in range(known):
-        if stood[number] > at:
-            break
-        changes += 1
-    return changes % 2 == 1
+def _cause_of_taking_back(taken: TakingBack) -> Cause:
+    match taken.action:
+        case "correction":
+            return "correction"
+        case "retraction" | "suspension":
+            return "retraction"
+        case _:
+            assert_never(taken.action)
 
 
-def _minus(left: Mapping[ContributionRow, int], right: Mapping[ContributionRow, int]) -> dict[ContributionRow, int]:
+def _report_of(row: StandingRow) -> ReportKey:
+    return ReportKey(row.service, row.report_source, row.report_id)
+
+
+def _minus(left: Mapping[ContributionKey, int], right: Mapping[ContributionKey, int]) -> dict[ContributionKey, int]:
     if not right:
         return {row: delta for row, delta in left.items() if delta}
     rows = dict(left)
@@ -223,110 +279,52 @@ def _minus(left: Mapping[ContributionRow, int], right: Mapping[ContributionRow, 
     return {row: delta for row, delta in rows.items() if delta}
 
 
-_CLOSING: Final = (UseRole.ENDS, UseRole.UNDOES)
-_SUPERSEDED: Final[tuple[Cause, tuple[str, int]]] = ("supersede", ("", 0))
-_RETRACTED: Final = "report-retracted"
-_SUSPENDED: Final = "report-suspended"
-
-
-class _TakenBack(msgspec.Struct, gc=False):
-    report_id: str
-
-
-_taken: Final = msgspec.json.Decoder(_TakenBack)
-
-
-def _taken_back(fact: LogFact) -> tuple[Cause, str] | None:
-    """Return the id of the report that a fact corrects, retracts or suspends, and which of them it does."""
-    if fact.corrects is not None:
-        return "correction", fact.corrects
-    if ".report-" not in fact.type:
-        return None
-    name = fact.kind.partition(".")[2]
-    if name not in (_RETRACTED, _SUSPENDED):
-        return None
-    try:
-        return "retraction", _taken.decode(fact.data).report_id
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{fact.kind}: {type(error).__name__}") from error
-
-
-def _mark(row: StandingRow, fact: LogFact, report_id: str) -> None:
-    """Note on one row what a correction, a retraction or a suspension does to it."""
-    row.marked = True
-    if fact.corrects is not None:
-        if row.report_id == report_id:
-            row.replaced_by = fact.reportid
-    elif fact.kind.endswith(_SUSPENDED):
-        # What a suspended correction replaced stays replaced: its own opening is gone as well (RULES B6).
-        if row.report_id == report_id:
-            row.suspended = True
-    else:
-        if row.report_id == report_id:
-            row.retracted = True
-        if row.replaced_by == report_id:
-            row.replaced_by = None  # RULES B1
-    stands = not (row.retracted or row.suspended or row.replaced_by is not None)
-    if stands != (len(row.stood) % 2 == 1):
-        row.stood.append(fact.recordedat)
-
-
-def _take_place(rows: Sequence[StandingRow], originals: Sequence[StandingRow], own: Sequence[StandingRow]) -> None:
-    """Give the rows of a correction the place of what they correct among the facts of their subject (RULES B4).
-
-    Where what stood there was taken back meanwhile, and where an end now ends another thing, they have a place of their
-    own.
-    """
-    for row in rows:
-        same = [o for o in originals if (o.line, o.use) == (row.line, row.use) and o.report_id != row.report_id]
-        if not same:
-            continue
-        original = max(same, key=lambda one: one.position)
-        anew = original.suspended or any(one.suspended for one in own if one.report_id == row.report_id)
-        if row.same == original.same and not anew:
-            row.root = original.root
-        elif anew:
-            original.root, original.marked = row.position, True
-
-
 def _groups(compiled: CompiledPlans, rows: Sequence[StandingRow]) -> Iterator[list[StandingRow]]:
     """Part rows into groups that share no member: within a line by member, or by all that subjects tie together."""
-    plain: dict[tuple[int, str], list[StandingRow]] = defaultdict(list)
-    threads: dict[int, list[StandingRow]] = defaultdict(list)
+    by_member: dict[LineMember, list[StandingRow]] = defaultdict(list)
+    threaded: dict[int, list[StandingRow]] = defaultdict(list)
     for row in rows:
-        line = compiled.line(row.line)
-        if line.threaded:
-            threads[row.line].append(row)
-        elif row.member is None or (line.simple and line.shape is LineShape.EACH):
+        if row.threaded:
+            threaded[row.line].append(row)
+        elif row.member is None or compiled.line(row.line).takes_each_alone:
             yield [row]
         else:
-            plain[row.line, row.member].append(row)
-    yield from plain.values()
-    for own in threads.values():
-        yield from _tied(own)
+            by_member[LineMember(row.line, row.member)].append(row)
+    yield from by_member.values()
+    for of_line in threaded.values():
+        yield from _tied(of_line)
+
+
+class _Competition(NamedTuple):
+    """Those among which the earliest counts: as far as the ledger has counted, or beyond."""
+
+    counted: bool
+    member: str | None
+    periods: tuple[int, ...]
 
 
 def _that_may_win(line: Line, group: Iterable[StandingRow]) -> list[StandingRow]:
-    """Leave out openings before which an earlier one of their member stands for good: many must not cost their square.
+    """Leave out openings before which an earlier one of their member is in force for good.
 
-    What the ledger has counted gives way to what it has counted only.
+    Else a member with many facts costs their square. What the ledger has counted gives way to what it has counted only.
     """
-    kept = []
-    best: dict[tuple[bool, str | None, tuple[int, ...]], tuple[date, str, str]] = {}
-    for row in sorted(group, key=lambda row: row.stood[0]):
-        periods = tuple(period for period, first, last in line.periods if first <= row.on <= last)
-        before = best.get((row.known > 0, row.member, periods))
-        if before is not None and before < row.order:
+    candidates = []
+    best: dict[_Competition, Precedence] = {}
+    for row in sorted(group, key=lambda row: row.in_force.recorded_at):
+        periods = tuple(period.period for period in line.periods if period.first <= row.on <= period.last)
+        before = best.get(_Competition(row.in_force.counted, row.member, periods))
+        if before is not None and before < row.precedence:
             continue
-        kept.append(row)
-        if len(row.stood) == 1 and row.stop is None and row.amount:
-            for known in (True, False) if row.known else (False,):
-                key = (known, row.member, periods)
-                best[key] = min(best.get(key, row.order), row.order)
-    return kept
+        candidates.append(row)
+        if row.in_force.unbroken and row.stop is None and row.amount:
+            for counted in (True, False) if row.in_force.counted else (False,):
+                key = _Competition(counted, row.member, periods)
+                best[key] = min(best.get(key, row.precedence), row.precedence)
+    return candidates
 
 
 def _tied(rows: Sequence[StandingRow]) -> Iterator[list[StandingRow]]:
+    """Part the rows of a line into those whose members and subjects are tied together (union-find)."""
     parent: dict[tuple[bool, str], tuple[bool, str]] = {}
 
     def root(key: tuple[bool, str]) -> tuple[bool, str]:

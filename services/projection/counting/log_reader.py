@@ -1,4 +1,4 @@
-"""Hides how logs are read from Kafka: each fact once, in its order, and a line stands still where one is missing."""
+"""Reads the logs of all services from Kafka: each fact once, in its order; a log stands still where one is missing."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from services.projection.counting.facts import LOGS, decode
 from services.projection.counting.ledger import FactBatch
 from services.projection.counting.lines import CompiledPlans
-from services.projection.counting.store import Checkpoint, Ledger
+from services.projection.counting.store import Checkpoint, CheckpointMove, Ledger
 from shared.kafka.clients import Broker
 from shared.observability.tracing import Tracing
 
@@ -25,12 +25,12 @@ _BREATH: Final = 250
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 5.0
 _WELL_FOR: Final = 10.0
-_JUDGES: Final = "planning"
+_PLANNING: Final = "planning"
 _log = structlog.get_logger()
 
 
 async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
-    """Attempt until cancelled, with pauses that grow while it ends soon; errors are the attempt's own business."""
+    """Attempt until cancelled, with growing pauses between attempts that end soon; the attempt handles its errors."""
     pause = _SHORTEST
     while True:
         began = time.monotonic()
@@ -39,7 +39,7 @@ async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is None or task.cancelling():
                 raise
-            # aiokafka's own, from within, when connections were reset: nobody asked us to end.
+            # aiokafka cancels from within when connections are reset: nobody has asked this process to end.
             _log.warning("follower.cancelled-from-within")
         if time.monotonic() - began > _WELL_FOR:
             pause = _SHORTEST
@@ -48,7 +48,7 @@ async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
 
 
 class Counting:
-    """What the projector counts, for Prometheus, and where it stands."""
+    """Metrics of the projector, and how far each log is ahead of it."""
 
     def __init__(self, registry: CollectorRegistry | None = None, tracing: Tracing | None = None) -> None:
         self.facts = Counter("skillplan_facts_counted_total", "Facts counted.", ["service"], registry=registry)
@@ -60,22 +60,22 @@ class Counting:
 
 
 class _Log:
-    """One service's log on its way: what is expected next, and why it stands still, if it does."""
+    """How far one service's log is read, written and committed, and why it stands still, if it does."""
 
     def __init__(self, service: str, checkpoint: Checkpoint) -> None:
         self.service = service
-        self.kept = checkpoint  # in the database
-        self.asked = checkpoint  # on its way there
+        self.committed = checkpoint  # in the database
+        self.written = checkpoint  # in the transaction that runs, or was the last
         self.reached = checkpoint  # read
         self.problem: str | None = None
         self.districts: dict[str, float] = {}  # when the last fact of each was recorded
-        self.traces: list[str] = []  # of what was read and is not counted yet
-        self._missing = 0  # the position for which the whole topic was looked through
+        self.traces: list[str] = []  # of what is read and not counted yet
+        self._missing = 0  # the position for which the whole topic was read again
 
     def looks_back(self) -> bool:
-        """Tell whether to look for what is missing in the topic from its start, once for each.
+        """Tell whether to read the topic from its start to find the missing position; once for each.
 
-        It stands there when the topic was made anew: its offsets are others then, and ours led beyond.
+        It is there when the topic was made anew: its offsets are others then, and the stored one led beyond it.
         """
         missing = self.reached.position + 1
         if self.problem is None or self._missing == missing:
@@ -86,8 +86,8 @@ class _Log:
     def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: FactBatch) -> None:
         """Take a message into the batch if it is the fact expected next.
 
-        At or below what is counted: skipped. Beyond it: the line stands still until the missing one comes, so that a
-        relay that sends again from there heals it.
+        A position read before is skipped. Beyond a missing one the log stands still until that comes, so a relay that
+        sends again from there repairs it.
         """
         offset = message.offset + 1
         try:
@@ -95,7 +95,7 @@ class _Log:
             if fact.service != self.service:
                 raise ValueError(f"a fact of {fact.source}")  # noqa: TRY301 - one place says what is no fact of this log
         except (msgspec.DecodeError, ValueError) as error:
-            # What is no fact has no position; if it stood for one, the next fact shows the hole.
+            # What is no fact has no position; if it should have been one, the next fact shows the hole.
             _log.error("projector.not-a-fact", service=self.service, offset=message.offset, error=type(error).__name__)
             self._move(self.reached.position, None, offset)
             return
@@ -109,8 +109,8 @@ class _Log:
             )
             return
         try:
-            if self.service == _JUDGES:
-                batch.keep(fact, message.value or b"")
+            if self.service == _PLANNING:
+                batch.add_planning(fact, message.value or b"")
             else:
                 batch.add(fact)
         except ValueError as error:
@@ -125,7 +125,7 @@ class _Log:
             self.traces.append(fact.traceparent)
 
     def _move(self, position: int, recorded_at: datetime | None, offset: int) -> None:
-        """Note how far it is read; the offset of a line that stands still stays, to read again from there."""
+        """Note how far it is read; a log that stands still keeps its offset, to be read again from there."""
         if self.problem is None:
             self.reached = Checkpoint(position, recorded_at or self.reached.recorded_at, offset)
 
@@ -149,12 +149,12 @@ class LogReader:
 
     @contextlib.asynccontextmanager
     async def following(self, most: int) -> AsyncIterator["LogReader"]:
-        """Read from the checkpoints for a while."""
+        """Open a consumer at the checkpoints, and close it at the end."""
         checkpoints = await self._ledger.checkpoints(LOGS)
         self.logs = {service: _Log(service, checkpoints[service]) for service in LOGS}
         consumer = aiokafka.AIOKafkaConsumer(
             enable_auto_commit=False,
-            auto_offset_reset="none",  # offsets of record are ours
+            auto_offset_reset="none",  # the offsets are in our database
             max_poll_records=most,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=_WAIT_MS,
@@ -167,7 +167,7 @@ class LogReader:
             await self._await_topics(consumer, partitions)
             consumer.assign(partitions)
             for partition, log in zip(partitions, self.logs.values(), strict=True):
-                consumer.seek(partition, log.kept.next_offset)
+                consumer.seek(partition, log.committed.next_offset)
             self._consumer = consumer
             yield self
         finally:
@@ -180,8 +180,8 @@ class LogReader:
     async def _await_topics(
         self, consumer: aiokafka.AIOKafkaConsumer, partitions: Sequence[aiokafka.TopicPartition]
     ) -> None:
-        there = await consumer.topics()
-        if missing := [partition.topic for partition in partitions if partition.topic not in there]:
+        topics = await consumer.topics()
+        if missing := [partition.topic for partition in partitions if partition.topic not in topics]:
             raise TopicsMissing(", ".join(missing))
 
     async def step(self, must_be_current: bool) -> int:
@@ -194,7 +194,7 @@ class LogReader:
         try:
             records = await consumer.getmany(timeout_ms=_WAIT_MS)
         except OffsetOutOfRangeError as error:
-            # The topic was made anew: read it from its start, and let positions say what is counted already.
+            # The topic was made anew: read it from its start; positions say what is counted already.
             for partition in error.args[0]:
                 _log.warning("projector.from-the-start", topic=partition.topic)
                 await consumer.seek_to_beginning(partition)
@@ -207,15 +207,19 @@ class LogReader:
                 log.take(message, batch)
                 read += 1
                 if read % _BREATH == 0:
-                    await asyncio.sleep(0)  # the batch before is being written, and probes want an answer
+                    await asyncio.sleep(0)  # for the batch that is being written, and for probes
             if log.looks_back():
                 _log.warning("projector.from-the-start", topic=partition.topic)
                 await consumer.seek_to_beginning(partition)
         await self.settle()
-        moves = {log.service: (log.asked, log.reached) for log in self.logs.values() if log.asked != log.reached}
+        moves = {
+            log.service: CheckpointMove(log.written, log.reached)
+            for log in self.logs.values()
+            if log.written != log.reached
+        }
         if moves:
             for log in self.logs.values():
-                log.asked = log.reached
+                log.written = log.reached
             traces = [trace for log in self.logs.values() for trace in log.traces]
             for log in self.logs.values():
                 log.traces.clear()
@@ -231,20 +235,20 @@ class LogReader:
     async def _count(
         self,
         batch: FactBatch,
-        moves: dict[str, tuple[Checkpoint, Checkpoint]],
+        moves: dict[str, CheckpointMove],
         must_be_current: bool,
         traces: Sequence[str],
     ) -> None:
         started, began = time.perf_counter(), self._counted.tracing.now()
         posting = await self._ledger.count(batch, moves, must_be_current)
-        for service, (old, new) in moves.items():
-            self.logs[service].kept = new
-            self._counted.facts.labels(service).inc(new.position - old.position)
-            told = self.logs[service].districts.items()
-            self._counted.last_facts |= {(service, district): at for district, at in told}
+        for service, move in moves.items():
+            log = self.logs[service]
+            log.committed = move.after
+            self._counted.facts.labels(service).inc(move.after.position - move.before.position)
+            self._counted.last_facts |= {(service, district): at for district, at in log.districts.items()}
         self._counted.contributions.inc(len(posting.contributions))
         self._counted.batch.observe(time.perf_counter() - started)
-        if must_be_current:  # a rebuild counts again what was shown before
+        if must_be_current:  # a rebuild counts again what was traced before
             self._counted.tracing.hop("project", traces, began)
 
     async def ahead(self) -> dict[str, int]:
@@ -253,13 +257,13 @@ class LogReader:
         assert consumer is not None  # noqa: S101
         partitions = consumer.assignment()
         ends = await asyncio.wait_for(consumer.end_offsets(partitions), 5)
-        found = {}
+        ahead = {}
         for partition in partitions:
             log = self.logs[partition.topic.removesuffix(".events")]
-            found[log.service] = max(0, ends[partition] - log.kept.next_offset)
-        self._counted.lag = found
-        return found
+            ahead[log.service] = max(0, ends[partition] - log.committed.next_offset)
+        self._counted.lag = ahead
+        return ahead
 
 
 class TopicsMissing(Exception):
-    """Topics of facts are not there yet; `python -m deploy.kafka.topics` makes them."""
+    """Topics of facts do not exist yet; `python -m deploy.kafka.topics` makes them."""

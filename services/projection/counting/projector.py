@@ -1,4 +1,4 @@
-"""Decides which process writes the numbers and what it does when something it needs is away."""
+"""The process that writes the numbers: one at a time, and it survives a database or a broker that is away."""
 
 import asyncio
 import time
@@ -25,9 +25,9 @@ from shared.plan.loading import load_plans
 from shared.process.process import end_process_if_failed
 
 _MOST: Final = 2000
-# Every part of it says so at least every two seconds, unless it waits for an answer.
+# Each part reports its health at least every two seconds, unless it waits for a response.
 _GOOD_FOR: Final = 15.0
-# Comparing the numbers with their ledger may take this part of the database's time.
+# The share of the database's time that comparing the numbers with their ledger may take.
 _COMPARING: Final = 1 / 20
 _COMPARED_EVERY: Final = 60.0
 _TOPICS: Final = {f"{service}.events" for service in COUNTED}
@@ -48,7 +48,7 @@ class Projector:
         metrics.read(self._read)
 
     async def run(self) -> None:
-        """Project until cancelled; when the database or the broker is away, pause and start again from what is kept."""
+        """Project until cancelled; with the database or the broker away, pause and start again from the checkpoints."""
         await retry_forever(self._attempt)
 
     async def _attempt(self) -> None:
@@ -83,7 +83,7 @@ class Projector:
                     while True:
                         if not await follower.step(must_be_current=True):
                             await follower.settle()
-                            await connection.execute("select 1")  # an idle connection does not tell that it is broken
+                            await connection.execute("select 1")  # an idle connection does not notice that it is broken
                         self._report(follower)
                 finally:
                     self._follower = None
@@ -92,7 +92,7 @@ class Projector:
                         task.cancel()
 
     async def _lock(self, connection: asyncpg.Connection) -> bool:
-        """Wait until no other process writes; a standby is well, and says what it is."""
+        """Wait until no other process writes; a standby is healthy."""
         while not await writers.lock(connection, writers.WRITER_LOCK):
             for part in ("database", "kafka", "lines"):
                 self._health.report(part, None, _GOOD_FOR)
@@ -100,20 +100,20 @@ class Projector:
         return True
 
     async def _generation(self, connection: asyncpg.Connection, compiled: CompiledPlans) -> int:
-        """Return the generation to write: the current one, if it was counted by these plans."""
-        kept = await generations.current(connection)
-        if kept is None:
+        """Return the generation to write: the current one if it was counted by these plans and this code."""
+        current = await generations.current(connection)
+        if current is None:
             number = await generations.create(connection, compiled)
             await generations.switch(connection, number)
             return number
-        if kept.digest != generations.digest(compiled):
-            _log.info("projector.counts-anew", generation=kept.number)
+        if current.digest != generations.digest(compiled):
+            _log.info("projector.counts-anew", generation=current.number)
             self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
             number = await rebuild(connection, self._broker, compiled, self._counted, lambda *_: None)
             self._health.report("lines", None)
             return number
-        await generations.keep_plans(connection, kept.number, compiled)
-        return kept.number
+        await generations.update_plans(connection, current.number, compiled)
+        return current.number
 
     def _report(self, follower: LogReader) -> None:
         problems = "; ".join(log.problem for log in follower.logs.values() if log.problem)
@@ -121,7 +121,7 @@ class Projector:
         self._health.report("lines", problems or None, _GOOD_FOR)
 
     async def _watch(self, follower: LogReader) -> None:
-        """Ask the broker now and then how far ahead the logs are, and so whether it is there."""
+        """Ask the broker every two seconds how far ahead the logs are, and so whether it is available."""
         while True:
             try:
                 await follower.ahead()
@@ -133,18 +133,18 @@ class Projector:
             await asyncio.sleep(2)
 
     async def _compare(self, number: int) -> None:
-        """Compare the numbers with their ledger again and again, at leisure: what differs is told by a metric."""
+        """Compare the numbers with their ledger again and again; a metric says how many cells differ."""
         sql = of_generation(number)
         while True:
             try:
-                # Plans of its own: whole tables are read here.
+                # A connection of its own: whole tables are read here, by other query plans.
                 connection = await asyncpg.connect(
                     self._dsn, timeout=5, command_timeout=60,
                     server_settings={"application_name": "skillplan projection compare", "jit": "off"},
                 )  # fmt: skip
                 try:
-                    known = await connection.fetch(sql["last_facts"])
-                    last = {(row["service"], row["district"]): row["at"].timestamp() for row in known}
+                    rows = await connection.fetch(sql["last_facts"])
+                    last = {(row["service"], row["district"]): row["at"].timestamp() for row in rows}
                     self._counted.last_facts = last | self._counted.last_facts
                     while True:
                         began = time.monotonic()
@@ -155,7 +155,7 @@ class Projector:
                         ]
                         if wrong:
                             _log.error("projector.differs", cells=wrong)
-                        # Bounded: one that stood still with its database took long, and says nothing of the next.
+                        # Bounded: a comparison that waited for its database says nothing about the next.
                         await asyncio.sleep(min(max(1.0, (time.monotonic() - began) / _COMPARING), _COMPARED_EVERY))
                 finally:
                     connection.terminate()
@@ -166,15 +166,15 @@ class Projector:
 
     def _read(self) -> list[Reading]:
         follower = self._follower
-        found = [Reading("skillplan_projection_active", follower is not None), *self._compared]
+        readings = [Reading("skillplan_projection_active", follower is not None), *self._compared]
         for service, log in follower.logs.items() if follower is not None else ():
-            found += [
-                Reading("skillplan_projection_position", log.kept.position, (service,)),
+            readings += [
+                Reading("skillplan_projection_position", log.committed.position, (service,)),
                 Reading("skillplan_parked", log.problem is not None, ("projection", f"{service}.events")),
             ]
             if service in self._counted.lag:
-                found.append(Reading("skillplan_projection_lag", self._counted.lag[service], (service,)))
-        return found + [
+                readings.append(Reading("skillplan_projection_lag", self._counted.lag[service], (service,)))
+        return readings + [
             Reading("skillplan_last_fact_timestamp_seconds", at, place)
             for place, at in self._counted.last_facts.items()
         ]

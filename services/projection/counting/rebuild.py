@@ -1,4 +1,4 @@
-"""Decides how numbers are counted anew: all facts from the start, beside what is read, then one switch."""
+"""Counts all facts anew into a new generation, beside the one that is read, and then switches to it."""
 
 import asyncio
 import time
@@ -15,27 +15,27 @@ from services.projection.counting.store import Ledger
 from shared.kafka.clients import Broker
 
 _MOST: Final = 5000
-Show = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]  # messages read, of how many
 
 
 class RebuildBehind(Exception):
-    """The topics hold less than what is counted already; switching would lose numbers."""
+    """The topics hold less than what is counted already; a switch would lose numbers."""
 
 
 async def rebuild(
-    connection: asyncpg.Connection, broker: Broker, compiled: CompiledPlans, counting: Counting, show: Show
+    connection: asyncpg.Connection, broker: Broker, compiled: CompiledPlans, counting: Counting, on_progress: OnProgress
 ) -> int:
     """Count all facts from the start into a new generation, switch to it, and return its number.
 
-    `show(read, of)` is called now and then. The process that writes goes on with the old generation until the switch,
-    and with the new one from its checkpoints on.
+    The process that writes goes on with the old generation until the switch, and with the new one from its checkpoints
+    on. `on_progress` is called about once a second. Raises RebuildBehind.
     """
-    while not await writers.lock(connection, writers.REBUILD_LOCK):  # noqa: ASYNC110 - it is held in another process
+    while not await writers.lock(connection, writers.REBUILD_LOCK):  # noqa: ASYNC110 - another process has it
         await asyncio.sleep(1)
     try:
         number = await generations.create(connection, compiled)
         try:
-            await _replay(connection, number, broker, compiled, counting, show)
+            await _replay(connection, number, broker, compiled, counting, on_progress)
         except RebuildBehind:
             await generations.discard(connection, number)
             raise
@@ -47,32 +47,37 @@ async def rebuild(
 
 
 async def _replay(
-    connection: asyncpg.Connection, number: int, broker: Broker, compiled: CompiledPlans, counting: Counting, show: Show
+    connection: asyncpg.Connection,
+    number: int,
+    broker: Broker,
+    compiled: CompiledPlans,
+    counting: Counting,
+    on_progress: OnProgress,
 ) -> None:
-    kept = await generations.current(connection)
-    counted = await store.positions(connection, kept.number) if kept else {}
-    # What is lost in a crash is made again from the start anyway.
+    current = await generations.current(connection)
+    counted = await store.positions(connection, current.number) if current else {}
+    # What a crash loses is made again from the start anyway.
     await connection.execute("set synchronous_commit = off")
     follower = LogReader(broker, Ledger(connection, number, compiled), compiled, counting)
     async with follower.following(_MOST):
-        read, shown_at = 0, time.monotonic()
+        read, reported_at = 0, time.monotonic()
         ahead = sum((await follower.ahead()).values())
         while ahead:
-            got = await follower.step(must_be_current=False)
-            read += got
-            if not got:
+            messages = await follower.step(must_be_current=False)
+            read += messages
+            if not messages:
                 await follower.settle()
-            if not got or time.monotonic() - shown_at > 1:
-                ahead, shown_at = sum((await follower.ahead()).values()), time.monotonic()
-                show(read, read + ahead)
-            if not got and any(log.problem for log in follower.logs.values()):
+            if not messages or time.monotonic() - reported_at > 1:
+                ahead, reported_at = sum((await follower.ahead()).values()), time.monotonic()
+                on_progress(read, read + ahead)
+            if not messages and any(log.problem for log in follower.logs.values()):
                 break
     await connection.execute("reset synchronous_commit")
     await connection.execute(of_generation(number)["analyze"])
     behind = [
-        f"{log.service}.events: {log.kept.position} < {counted[log.service]} {log.problem or ''}".strip()
+        f"{log.service}.events: {log.committed.position} < {counted[log.service]} {log.problem or ''}".strip()
         for log in follower.logs.values()
-        if log.kept.position < counted.get(log.service, 0)
+        if log.committed.position < counted.get(log.service, 0)
     ]
     if behind:
         raise RebuildBehind("; ".join(behind))

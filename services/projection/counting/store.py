@@ -1,29 +1,29 @@
 """The ledger of one generation in PostgreSQL: a batch of facts in one transaction, and recounts of what is stored."""
 
-import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 import asyncpg
+import orjson
 
-from services.projection.counting.contributions import contributions_of
+from services.projection.counting.contributions import ContributionKey, contributions_of
 from services.projection.counting.generations import head_held, of_generation
-from services.projection.counting.ledger import CellKey, FactBatch, Posting, ReportKey
-from services.projection.counting.lines import CompiledPlans, Line, StandingRow
+from services.projection.counting.ledger import (
+    CellKey,
+    Contribution,
+    FactBatch,
+    LineMember,
+    LineSubject,
+    PlanningFact,
+    Posting,
+)
+from services.projection.counting.lines import CompiledPlans, Line, Part
 from services.projection.counting.periods import place_of
+from services.projection.counting.standing import InForce, StandingRow, digest_of_report
 from services.projection.counting.writers import OtherWriter
-
-_STANDING: Final = (
-    "line", "use", "service", "position", "event_id", "type", "subject", "member", "on_day", "stop", "district",
-    "amount", "same", "report_source", "report_id", "recorded_at", "changes", "root", "retracted",
-    "suspended", "replaced_by", "threaded", "report", "replacing",
-)  # fmt: skip
-_CONTRIBUTION: Final = (
-    "line", "part", "period", "district", "counted_on", "effective_on", "recorded_at", "delta", "cause", "service",
-    "position",
-)  # fmt: skip
 
 
 class Switched(Exception):
@@ -37,6 +37,50 @@ class Checkpoint:
     position: int = 0
     recorded_at: datetime | None = None
     next_offset: int = 0
+
+
+class CheckpointMove(NamedTuple):
+    """A checkpoint as it is stored, and as it is to be."""
+
+    before: Checkpoint
+    after: Checkpoint
+
+
+# The columns of `standing`, and where a row has them.
+_STANDING: Final = {
+    "line": "line",
+    "use": "use",
+    "service": "service",
+    "position": "position",
+    "event_id": "event_id",
+    "type": "type",
+    "subject": "subject",
+    "member": "member",
+    "on_day": "on",
+    "stop": "stop",
+    "district": "district",
+    "amount": "amount",
+    "same": "same",
+    "report_source": "report_source",
+    "report_id": "report_id",
+    "recorded_at": "in_force.recorded_at",
+    "changes": "in_force.changes",
+    "root": "root",
+    "retracted": "retracted",
+    "suspended": "suspended",
+    "replaced_by": "replaced_by",
+    "threaded": "threaded",
+    "report": "report",
+    "replacing": "replacing",
+}
+columns_of: Final = attrgetter(*_STANDING.values())
+
+
+class _MonthlyKey(NamedTuple):
+    line: int
+    part: int
+    period: int
+    district: str
 
 
 async def sizes(connection: asyncpg.Connection, number: int) -> str:
@@ -66,10 +110,8 @@ class Ledger:
         rows = await self._connection.fetch(self._sql["checkpoints"])
         return {row["service"]: Checkpoint(row["position"], row["recorded_at"], row["next_offset"]) for row in rows}
 
-    async def count(
-        self, batch: FactBatch, moves: Mapping[str, tuple[Checkpoint, Checkpoint]], must_be_current: bool
-    ) -> Posting:
-        """Write what a batch changes and move the checkpoints, from and to, in one transaction: all of it or nothing.
+    async def count(self, batch: FactBatch, moves: Mapping[str, CheckpointMove], must_be_current: bool) -> Posting:
+        """Write what a batch changes and move the checkpoints by service, all in one transaction.
 
         Raises Switched when the generation is no longer the one that is read, OtherWriter when a checkpoint is not
         where this writer left it.
@@ -78,78 +120,72 @@ class Ledger:
             if must_be_current and await head_held(self._connection) != self.number:
                 raise Switched
             posting = await self._post(batch) if len(batch) else Posting()
-            if batch.decided:
-                await self._connection.copy_records_to_table(
-                    f"g{self.number}_planning", schema_name="numbers", records=batch.decided
-                )
-            for service, (old, new) in moves.items():
-                done = await self._connection.execute(
-                    self._sql["move_checkpoint"], service, old.position, new.position, new.recorded_at, new.next_offset
-                )
-                if done != "UPDATE 1":
-                    raise OtherWriter(service)
+            if batch.planning:
+                await self._insert("planning", PlanningFact._fields, batch.planning)
+            await self._move(moves)
         return posting
+
+    async def _move(self, moves: Mapping[str, CheckpointMove]) -> None:
+        rows = [
+            {
+                "service": service,
+                "before": move.before.position,
+                "position": move.after.position,
+                "recorded_at": move.after.recorded_at,
+                "next_offset": move.after.next_offset,
+            }
+            for service, move in moves.items()
+        ]
+        moved = await self._connection.fetch(self._sql["move_checkpoints"], _json(rows))
+        if lost := moves.keys() - {row["service"] for row in moved}:
+            raise OtherWriter(", ".join(sorted(lost)))
 
     async def _post(self, batch: FactBatch) -> Posting:
         if batch.reports:
-            wanted = sorted({_digest(key) for key in batch.reports})
-            batch.take_reports(_kept(await self._connection.fetch(self._sql["of_reports"], wanted)))
-        batch.mark()
+            digests = sorted({digest_of_report(*key) for key in batch.reports})
+            batch.load_reports(_stored(await self._connection.fetch(self._sql["of_reports"], digests)))
+        batch.take_back()
         posting = batch.post([row async for row in self._load(batch)])
-        await self._connection.copy_records_to_table(
-            f"g{self.number}_standing", schema_name="numbers", columns=_STANDING, records=map(self._record, posting.new)
-        )
-        for row in posting.changed:
-            await self._connection.execute(
-                self._sql["change"], row.service, row.position, row.line, row.use, row.stood[1:], row.retracted,
-                row.suspended, row.replaced_by, _replacing(row), row.root,
-            )  # fmt: skip
-        await self._connection.copy_records_to_table(
-            f"g{self.number}_contribution", schema_name="numbers", columns=_CONTRIBUTION, records=posting.contributions
-        )
+        await self._insert("standing", tuple(_STANDING), map(columns_of, posting.new))
+        if posting.changed:
+            await self._connection.execute(self._sql["change"], _json(map(_changes_of, posting.changed)))
+        await self._insert("contribution", Contribution._fields, posting.contributions)
         if cells := posting.cells():
-            keys = list(zip(*sorted(cells), strict=True))
-            await self._connection.execute(self._sql["cells"], *keys, [cells[key] for key in sorted(cells)])
-            if months := self._by_month(cells):
-                keys = list(zip(*sorted(months), strict=True))
-                # As texts: an array of arrays would be taken apart by `unnest`.
-                amounts = ["{" + ",".join(map(str, months[key])) + "}" for key in sorted(months)]
-                await self._connection.execute(self._sql["monthly"], *keys, amounts)
+            rows = [{**key._asdict(), "value": cells[key]} for key in sorted(cells)]
+            await self._connection.execute(self._sql["cells"], _json(rows))
+            if months := self.months_of(cells):
+                rows = [{**key._asdict(), "amounts": months[key]} for key in sorted(months)]
+                await self._connection.execute(self._sql["monthly"], _json(rows))
         return posting
 
-    def _by_month(self, cells: Mapping[CellKey, int]) -> dict[tuple[int, int, int, str], list[int]]:
+    async def _insert(self, table: str, columns: Sequence[str], records: Iterable[tuple[object, ...]]) -> None:
+        await self._connection.copy_records_to_table(
+            f"g{self.number}_{table}", schema_name="numbers", columns=columns, records=records
+        )
+
+    def months_of(self, cells: Mapping[CellKey, int]) -> dict[_MonthlyKey, list[int]]:
         """Return what is added to each month of the plans; what lies behind a plan's end is in the cells alone."""
-        months: dict[tuple[int, int, int, str], list[int]] = {}
-        for (line, part, period, district, day), delta in cells.items():
-            plan = self._compiled.plans[self._compiled.line(line).plan]
-            if day <= plan.period.last:
+        months: dict[_MonthlyKey, list[int]] = {}
+        for key, delta in cells.items():
+            plan = self._compiled.plans[self._compiled.line(key.line).plan]
+            if key.effective_on <= plan.period.last:
                 amounts = months.setdefault(
-                    (line, part, period, district), [0] * (place_of(plan, plan.period.last) + 1)
+                    _MonthlyKey(key.line, key.part, key.period, key.district),
+                    [0] * (place_of(plan, plan.period.last) + 1),
                 )
-                amounts[place_of(plan, day)] += delta
+                amounts[place_of(plan, key.effective_on)] += delta
         return months
 
     async def _load(self, batch: FactBatch) -> AsyncIterator[StandingRow]:
-        members, threads = batch.keys()
-        apart: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
-        for key in members:
-            apart[self._compiled.line(key[0]).threaded].append(key)
-        if apart[False]:
-            for row in _kept(await self._connection.fetch(self._sql["of_members"], *_columns(apart[False]))):
+        members, subjects = batch.members_and_subjects()
+        threaded = {member for member in members if self._compiled.line(member.line).threaded}
+        if plain := members - threaded:
+            for row in _stored(await self._connection.fetch(self._sql["of_members"], *_arrays(plain))):
                 yield row
-        if apart[True] or threads:
-            asked = (*_columns(apart[True]), *_columns(threads))
-            for row in _kept(await self._connection.fetch(self._sql["of_threads"], *asked)):
+        if threaded or subjects:
+            arrays = (*_arrays(threaded), *_arrays(subjects))
+            for row in _stored(await self._connection.fetch(self._sql["of_threads"], *arrays)):
                 yield row
-
-    def _record(self, row: StandingRow) -> tuple[object, ...]:
-        return (
-            row.line, row.use, row.service, row.position, row.event_id, row.type, row.subject, row.member, row.on,
-            row.stop, row.district, row.amount, row.same, row.report_source, row.report_id, row.stood[0],
-            row.stood[1:] or None, row.root, row.retracted,
-            row.suspended, row.replaced_by, self._compiled.line(row.line).threaded,
-            _digest((row.service, row.report_source, row.report_id)), _replacing(row),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +199,14 @@ class RecountDifference:
 
 
 async def recount(connection: asyncpg.Connection, number: int, line: Line) -> AsyncIterator[RecountDifference]:
-    """Yield where the ledger of a line is not what the facts that stand say, all taken at once."""
+    """Yield where the ledger of a line is not what the facts in force contribute, all taken at once."""
     sql = of_generation(number)
-    standing = list(_kept(await connection.fetch(sql["standing_of_line"], line.number)))
-    told = {key: value for key, value in contributions_of(line, standing).items() if value}
-    kept = {tuple(row)[:7]: row["value"] for row in await connection.fetch(sql["ledger_of_line"], line.number)}
-    for key in sorted({*told, *kept}, key=str):
-        if told.get(key, 0) != kept.get(key, 0):
-            yield RecountDifference(line, " ".join(map(str, key)), kept.get(key, 0), told.get(key, 0))
+    in_force = list(_stored(await connection.fetch(sql["standing_of_line"], line.number)))
+    recounted = {key: value for key, value in contributions_of(line, in_force).items() if value}
+    stored = {_key_of(row): row["value"] for row in await connection.fetch(sql["ledger_of_line"], line.number)}
+    for key in sorted({*recounted, *stored}, key=str):
+        if recounted.get(key, 0) != stored.get(key, 0):
+            yield RecountDifference(line, " ".join(map(str, key)), stored.get(key, 0), recounted.get(key, 0))
 
 
 async def differences(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> list[RecountDifference]:
@@ -178,30 +214,74 @@ async def differences(connection: asyncpg.Connection, number: int, compiled: Com
     rows = await connection.fetch(of_generation(number)["differences"])
     return [
         RecountDifference(
-            compiled.line(row["line"]), " ".join(map(str, tuple(row)[1:5])), int(row["kept"]), int(row["counted"])
+            compiled.line(row["line"]),
+            f"{row['part']} {row['period']} {row['district']} {row['day']}",
+            int(row["kept"]),
+            int(row["counted"]),
         )
         for row in rows
     ]
 
 
-def _columns(keys: Iterable[tuple[int, str]]) -> tuple[list[int], list[str]]:
-    ordered = sorted(keys)
-    return [key[0] for key in ordered], [key[1] for key in ordered]
+def _key_of(row: asyncpg.Record) -> ContributionKey:
+    return ContributionKey(
+        part=Part(row["part"]),
+        period=row["period"],
+        district=row["district"],
+        counted_on=row["counted_on"],
+        effective_on=row["effective_on"],
+        service=row["service"],
+        position=row["position"],
+    )
 
 
-def _kept(rows: Iterable[asyncpg.Record]) -> Iterable[StandingRow]:
+def _stored(rows: Iterable[asyncpg.Record]) -> Iterator[StandingRow]:
+    """Yield rows as they are stored: the ledger has counted them."""
     for row in rows:
-        values = list(row)
-        values[15:17] = [[row["recorded_at"], *(row["changes"] or ())]]
-        kept = StandingRow(*values)
-        kept.known = len(kept.stood)
-        yield kept
+        yield StandingRow(
+            line=row["line"],
+            use=row["use"],
+            service=row["service"],
+            position=row["position"],
+            event_id=row["event_id"],
+            type=row["type"],
+            subject=row["subject"],
+            member=row["member"],
+            on=row["on_day"],
+            stop=row["stop"],
+            district=row["district"],
+            amount=row["amount"],
+            same=row["same"],
+            report_source=row["report_source"],
+            report_id=row["report_id"],
+            threaded=row["threaded"],
+            in_force=InForce(row["recorded_at"], row["changes"] or (), counted=True),
+            root=row["root"],
+            retracted=row["retracted"],
+            suspended=row["suspended"],
+            replaced_by=row["replaced_by"],
+        )
 
 
-def _digest(key: ReportKey) -> int:
-    """Return 64 bits of a report's key: short to index; who looks it up compares the whole key."""
-    return int.from_bytes(hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest(), "big", signed=True)
+def _changes_of(row: StandingRow) -> dict[str, object]:
+    """Return what of a stored row may change, by its key."""
+    return {
+        **row.key._asdict(),
+        "changes": row.in_force.changes,
+        "retracted": row.retracted,
+        "suspended": row.suspended,
+        "replaced_by": row.replaced_by,
+        "replacing": row.replacing,
+        "root": row.root,
+    }
 
 
-def _replacing(row: StandingRow) -> int | None:
-    return None if row.replaced_by is None else _digest((row.service, row.report_source, row.replaced_by))
+def _json(rows: Iterable[Mapping[str, object]]) -> str:
+    """Return rows for `json_to_recordset`, which takes their columns by name."""
+    return orjson.dumps(list(rows)).decode()
+
+
+def _arrays(keys: Iterable[LineMember] | Iterable[LineSubject]) -> tuple[list[int], list[str]]:
+    """Return lines and members, or lines and subjects, as two arrays for `unnest`."""
+    ordered = sorted(keys)
+    return [line for line, _ in ordered], [text for _, text in ordered]

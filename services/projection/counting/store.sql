@@ -1,5 +1,5 @@
 -- name: create
--- The tables of one generation. `standing` keeps every fact that feeds a line, and when it began and ceased to stand;
+-- The tables of one generation. `standing` has every fact that feeds a line, and when it was in force;
 -- `contribution` is the ledger and only grows; `cell` is its sum by day and `monthly` that of `cell` by month, caches that
 -- a recount must equal.
 create table g.line (
@@ -26,8 +26,8 @@ create table g.standing (
     same text,
     report_source text not null,
     report_id text not null,
-    recorded_at timestamptz not null,            -- began to stand
-    changes timestamptz[],                       -- ceased to stand, began again, in turn
+    recorded_at timestamptz not null,            -- in force from then on
+    changes timestamptz[],                       -- no longer in force, in force again, in turn
     root bigint not null,                        -- its place among the facts of its subject
     retracted boolean not null,
     suspended boolean not null,
@@ -96,7 +96,9 @@ create view g.ledger as
     ) s on true
 
 -- name: lines
-insert into g.line select * from unnest($1::smallint[], $2::text[], $3::text[], $4::smallint[], $5::date[], $6::date[])
+insert into g.line (number, plan, indicator, part, first, last)
+select number, plan, indicator, part, first, last from json_to_recordset($1::json)
+    as added (number smallint, plan text, indicator text, part smallint, first date, last date)
 
 -- name: drop
 drop view if exists g.ledger;
@@ -114,57 +116,65 @@ insert into g.checkpoint select service, 0, null, 0 from unnest($1::text[]) serv
 -- name: planning
 select bytes from g.planning where position > $1 order by position
 
--- name: move_checkpoint
--- Guards against a second writer: it moves from where this one left it, or the transaction fails.
-update g.checkpoint set position = $3, recorded_at = coalesce($4, recorded_at), next_offset = $5
-where service = $1 and position = $2
+-- name: move_checkpoints
+-- Guards against a second writer: each moves from where this one left it, or is not returned.
+update g.checkpoint c
+set position = moved.position, recorded_at = coalesce(moved.recorded_at, c.recorded_at), next_offset = moved.next_offset
+from json_to_recordset($1::json)
+    as moved (service text, before bigint, position bigint, recorded_at timestamptz, next_offset bigint)
+where c.service = moved.service and c.position = moved.before
+returning c.service
 
 -- name: of_reports
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
 from g.standing where report = any($1::bigint[])
 union all
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
 from g.standing where replacing = any($1::bigint[])
 
 -- name: of_members
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
-from unnest($1::smallint[], $2::text[]) asked (line, member)
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
+from unnest($1::smallint[], $2::text[]) wanted (line, member)
 join g.standing using (line, member)
 
 -- name: of_threads
--- Every fact of every subject that has a fact of one of the members asked for, or of the members of the subjects asked
--- for.
-with asked as (
-    select * from unnest($3::smallint[], $4::text[]) asked (line, subject)
+-- Every fact of every subject that has a fact of one of the members wanted, or of the members of the subjects wanted.
+with wanted as (
+    select * from unnest($3::smallint[], $4::text[]) wanted (line, subject)
 ), members as (
-    select * from unnest($1::smallint[], $2::text[]) asked (line, member)
-    union select s.line, s.member from asked join g.standing s using (line, subject) where s.threaded
+    select * from unnest($1::smallint[], $2::text[]) wanted (line, member)
+    union select s.line, s.member from wanted join g.standing s using (line, subject) where s.threaded
 ), subjects as (
     select s.line, s.subject from members join g.standing s using (line, member) where s.threaded
-    union select line, subject from asked
+    union select line, subject from wanted
 )
 select s.line, use, service, position, event_id, type, s.subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
 from subjects join g.standing s using (line, subject) where s.threaded
 
 -- name: change
-update g.standing
-set changes = $5, retracted = $6, suspended = $7, replaced_by = $8, replacing = $9, root = $10
-where service = $1 and position = $2 and line = $3 and use = $4
+update g.standing s
+set changes = c.changes, retracted = c.retracted, suspended = c.suspended, replaced_by = c.replaced_by,
+    replacing = c.replacing, root = c.root
+from json_to_recordset($1::json) as c (
+    line smallint, use smallint, service text, position bigint, changes timestamptz[], retracted boolean,
+    suspended boolean, replaced_by text, replacing bigint, root bigint
+)
+where s.service = c.service and s.position = c.position and s.line = c.line and s.use = c.use
 
 -- name: cells
-insert into g.cell as c
-select * from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::date[], $6::bigint[])
+insert into g.cell as c (line, part, period, district, effective_on, value)
+select line, part, period, district, effective_on, value from json_to_recordset($1::json)
+    as added (line smallint, part smallint, period smallint, district text, effective_on date, value bigint)
 on conflict (line, part, period, district, effective_on) do update set value = c.value + excluded.value
 
 -- name: monthly
-insert into g.monthly as m
-select line, part, period, district, amounts::bigint[]
-from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[])
-    as added (line, part, period, district, amounts)
+insert into g.monthly as m (line, part, period, district, amounts)
+select line, part, period, district, amounts from json_to_recordset($1::json)
+    as added (line smallint, part smallint, period smallint, district text, amounts bigint[])
 on conflict (line, part, period, district) do update set amounts = array(
     select a + b from unnest(m.amounts, excluded.amounts) with ordinality as month (a, b, number) order by number
 )
@@ -206,7 +216,7 @@ from g.contribution where line = $1 group by 1, 2, 3, 4, 5, 6, 7 having sum(delt
 
 -- name: standing_of_line
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
 from g.standing where line = $1 and coalesce(cardinality(changes), 0) % 2 = 0
 
 -- name: counted

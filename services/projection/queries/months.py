@@ -21,8 +21,9 @@ from services.projection.assessment.representation import (
     number_or_none,
 )
 from services.projection.assessment.values import indicator_kind
-from services.projection.counting.lines import Line, LineShape, Part, UseRole
+from services.projection.counting.lines import Line, LineShape, Part
 from services.projection.counting.periods import month_number
+from services.projection.counting.uses import UseRole
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of
 from services.projection.queries.parameters import (

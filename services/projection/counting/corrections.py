@@ -1,0 +1,82 @@
+"""What a correction, a retraction or a suspension does to the facts of the report it names (RULES B)."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, assert_never
+
+import msgspec
+
+from services.projection.counting.facts import LogFact
+from services.projection.counting.standing import StandingRow
+
+_RETRACTED: Final = ".report-retracted.v1"
+_SUSPENDED: Final = ".report-suspended.v1"
+
+
+class TakingBack(NamedTuple):
+    """What a fact does to an earlier report of its source, and the id of that report."""
+
+    action: Literal["correction", "retraction", "suspension"]
+    report_id: str
+
+
+class _NamedReport(msgspec.Struct, gc=False):
+    report_id: str
+
+
+_named_report: Final = msgspec.json.Decoder(_NamedReport)
+
+
+def taking_back(fact: LogFact) -> TakingBack | None:
+    """Return which report a fact corrects, retracts or suspends, None when it does none of these.
+
+    Raises ValueError when its data does not name one.
+    """
+    if fact.corrects is not None:
+        return TakingBack("correction", fact.corrects)
+    if not fact.type.endswith((_RETRACTED, _SUSPENDED)):
+        return None
+    try:
+        report_id = _named_report.decode(fact.data).report_id
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{fact.kind}: {type(error).__name__}") from error
+    return TakingBack("retraction" if fact.type.endswith(_RETRACTED) else "suspension", report_id)
+
+
+def take_back(row: StandingRow, fact: LogFact, taken: TakingBack) -> None:
+    """Note on one row what a fact does to its report, or to the correction that replaced it."""
+    row.changed = True
+    is_own = row.report_id == taken.report_id
+    match taken.action:
+        case "correction":
+            if is_own:
+                row.replaced_by = fact.reportid
+        case "suspension":
+            # What a suspended correction replaced stays replaced: its own opening is gone as well (RULES B6).
+            if is_own:
+                row.suspended = True
+        case "retraction":
+            if is_own:
+                row.retracted = True
+            if row.replaced_by == taken.report_id:
+                row.replaced_by = None  # RULES B1
+        case _:
+            assert_never(taken.action)
+    row.in_force.change_to(not (row.retracted or row.suspended or row.replaced_by is not None), fact.recordedat)
+
+
+def take_place(rows: Sequence[StandingRow], originals: Sequence[StandingRow], own: Sequence[StandingRow]) -> None:
+    """Give the rows of a correction the place of what they correct among the facts of their subject (RULES B4).
+
+    Where what stood there was taken back meanwhile, and where an end now ends another thing, they have a place of their
+    own. `own`: rows of the correction's own report, from when it was decided before.
+    """
+    for row in rows:
+        same_use = [o for o in originals if (o.line, o.use) == (row.line, row.use) and o.report_id != row.report_id]
+        if not same_use:
+            continue
+        original = max(same_use, key=lambda candidate: candidate.position)
+        anew = original.suspended or any(other.suspended for other in own if other.report_id == row.report_id)
+        if row.same == original.same and not anew:
+            row.root = original.root
+        elif anew:
+            original.root, original.changed = row.position, True
