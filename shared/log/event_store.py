@@ -119,9 +119,9 @@ class Transaction:
         """Return the same of one report; an empty list when it does not wait."""
         return [tuple(row) for row in await self._connection.fetch(_SQL["waiting_report"], source, id_)]
 
-    async def overdue(self, days: int) -> list[tuple[bytes, str]]:
-        """Return (report, code of the rule that refuses it) of some that wait for more than `days`."""
-        return [tuple(row) for row in await self._connection.fetch(_SQL["overdue"], days)]
+    async def overdue(self, days: int, districts: Sequence[str]) -> list[tuple[bytes, str]]:
+        """Return (report, code of the rule that refuses it) of some that wait for more than `days`, by district."""
+        return [tuple(row) for row in await self._connection.fetch(_SQL["overdue"], days, districts)]
 
     async def append(self, recorded: Recorded, head: Head) -> None:
         """Write what was decided, and move the head to it."""

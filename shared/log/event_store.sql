@@ -32,8 +32,10 @@ select until, number, report from waiting where until = any($1)
 select until, number, report from waiting where source = $1 and id = $2
 
 -- name: overdue
--- What has waited for more than so many days, the oldest first.
-select report, never from waiting where since < now() - make_interval(days => $1) order by number limit 500
+-- What has waited for more than so many days, of sources (`/districts/<code>/…`) of some districts; the oldest first.
+select report, never from waiting
+where since < now() - make_interval(days => $1) and split_part(source, '/', 3) = any($2::text[])
+order by number limit 500
 
 -- name: append
 -- Facts, receipts, what waits now or no longer, and the head: all of it or nothing.

@@ -1,7 +1,7 @@
 """Decides what a plan file may say: a policy's clauses, indicators, targets, districts and parameters, as data."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -424,3 +424,18 @@ class Plan(_Part):
     def digest(self) -> str:
         """A fingerprint of all that the plan says."""
         return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+
+
+def districts_by_waiting_days(plans: Iterable[Plan]) -> dict[int, list[str]]:
+    """Return the districts by the days that their reports wait: those of their own plan (RULES D13).
+
+    A district that several plans have waits as long as the longest of them says.
+    """
+    days: dict[str, int] = {}
+    for plan in plans:
+        for district in plan.districts:
+            days[district.code] = max(days.get(district.code, 0), plan.parameters.waiting.days)
+    districts: dict[int, list[str]] = {}
+    for code in sorted(days):
+        districts.setdefault(days[code], []).append(code)
+    return districts

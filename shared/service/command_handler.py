@@ -131,11 +131,11 @@ class CommandHandler:
         await self.store.announce()
         return position
 
-    async def expire(self, days: int) -> int:
-        """Refuse what has waited for more than `days` (RULES D13); return how many that were."""
+    async def expire(self, days: int, districts: Sequence[str]) -> int:
+        """Refuse reports of these districts that have waited for more than `days` (RULES D13); return how many."""
         async with self.store.transaction() as transaction:
             head = await transaction.lock()
-            overdue = await transaction.overdue(days)
+            overdue = await transaction.overdue(days, districts)
             if overdue:
                 batch = self._batch(transaction, head)
                 await batch.expire(overdue, days)

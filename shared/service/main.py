@@ -33,7 +33,7 @@ from shared.observability.metrics import Metrics, Reading
 from shared.observability.tracing import Tracing
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans
-from shared.plan.model import Plan
+from shared.plan.model import Plan, districts_by_waiting_days
 from shared.process.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
 from shared.service.command_handler import CommandHandler, Unreadable
 from shared.service.recovery import CannotRecover, recover
@@ -319,11 +319,12 @@ class Worker:
 
     async def _expire(self) -> None:
         """Refuse what has waited too long (RULES D13); looked for every minute, since days are what counts."""
-        days = self._parts.plans[0].parameters.waiting.days
+        districts_by_days = districts_by_waiting_days(self._parts.plans)
         while True:
             try:
-                while await self._parts.handler.expire(days):
-                    pass
+                for days, districts in districts_by_days.items():
+                    while await self._parts.handler.expire(days, districts):
+                        pass
             except UNAVAILABLE:
                 _log.warning("expiry.paused", waiting_for="database")
             await asyncio.sleep(60)

@@ -24,6 +24,7 @@ from shared.deciding.unit_of_work import decode_fact
 from shared.log.event_store import EventStore, open_pool
 from shared.log.sealing import Seal
 from shared.plan.loading import load_plans
+from shared.plan.model import districts_by_waiting_days
 from shared.service.command_handler import CommandHandler
 from shared.service.http_reports import create_app
 from tests.contract.vocabulary import VOCABULARY
@@ -223,7 +224,8 @@ class ServiceHarness:
     async def let_pass(self, days: float) -> int:
         """Let days pass for what waits, and refuse what has waited too long."""
         await self.owner.execute("update waiting set since = since - $1::interval", timedelta(days=days))
-        return await self.handler.expire(30)
+        districts_by_days = districts_by_waiting_days(plans())
+        return sum([await self.handler.expire(days, districts) for days, districts in districts_by_days.items()])
 
 
 def _stands(view: View, service: str, key: tuple[str, str]) -> Fact | None:

@@ -497,8 +497,18 @@ class TestD13:
         await desk.say(claim(), "waiting")
         await desk.say(line(1), "waiting")
         assert await desk.let_pass(30.1) == 2
-        assert await desk.handler.expire(30) == 0
+        assert await desk.let_pass(0) == 0
         assert await desk.waiting() == set()
+
+    async def test_each_district_waits_as_long_as_its_own_plan_says(self, desks: ServiceHarnesses) -> None:
+        desk = await desks.at("subsidy")
+        await desk.say(claim(), "waiting")
+        await desk.owner.execute("update waiting set since = since - interval '31 days'")
+        district = claim()["district"]
+        assert await desk.handler.expire(30, ["110101"]) == 0
+        assert await desk.handler.expire(45, [district]) == 0
+        assert await desk.handler.expire(30, ["110101", district]) == 1
+        await desk.now(claim(), "refused", "never-arrived")
 
 
 class TestD14:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.plan.loading import PlanError, load_plan, load_plans, read_plan
+from shared.plan.model import Waiting, districts_by_waiting_days
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "plans" / "shaoxing-2023-2025.yaml"
@@ -83,6 +84,17 @@ def test_parameters_come_with_their_clause() -> None:
     assert parameters.credit_line.cap_fen == 150_000_000
     assert parameters.post_allowance.monthly_fen == {"2": 50_000, "1": 80_000, "special": 80_000, "chief": 80_000}
     assert parameters.waiting.days == 30
+
+
+def test_reports_wait_as_long_as_the_plan_of_their_district_says() -> None:
+    other = load_plan(OTHER)
+    assert other.parameters.waiting.days == 10
+    expected = {30: sorted(PLAN.district_codes), 10: sorted(other.district_codes - PLAN.district_codes)}
+    for plans in ([PLAN, other], [other, PLAN]):
+        assert districts_by_waiting_days(plans) == expected
+    longer = other.parameters.model_copy(update={"waiting": Waiting(clause=None, days=45)})
+    successor = PLAN.model_copy(update={"id": "successor", "parameters": longer})
+    assert districts_by_waiting_days([PLAN, successor, other]) == {45: expected[30], 10: expected[10]}
 
 
 TEXT = OTHER.read_text(encoding="utf-8")
