@@ -1,7 +1,7 @@
-"""Compares what became of every report, hop by hop and by position, and names the first difference of each hop.
+"""Compares the copies of every report and fact, hop by hop and by position, and names the first difference of each hop.
 
-Receipts ↔ log ↔ topic ↔ what other services heard ↔ ledger ↔ cells. It reads beside live work: how far each hop
-had come is noted before the hop before it is looked at, and nothing beyond that is compared.
+Receipts ↔ log ↔ topic ↔ what other services heard ↔ ledger ↔ cells. It runs beside live work: how far each hop has
+come is read before the hop before it, and nothing beyond that is compared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 import msgspec
@@ -52,22 +52,22 @@ class HopDifference:
 
 @dataclass
 class Compared:
-    """What was compared of one service, by hop, and where it does not agree."""
+    """What was compared of one service, and the first difference of each hop."""
 
     service: str
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     differences: dict[str, HopDifference] = field(default_factory=dict)
 
     def differs(self, hop: str, position: int | None, zh: str, en: str) -> None:
-        """Note a difference, unless the hop has one already that comes first."""
-        kept = self.differences.get(hop)
-        if kept is None or (position is not None and kept.position is not None and position < kept.position):
+        """Note a difference, unless the hop has an earlier one."""
+        first = self.differences.get(hop)
+        if first is None or (position is not None and first.position is not None and position < first.position):
             self.differences[hop] = HopDifference(self.service, hop, position, zh, en)
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where everything is: each service's database, as its role, and the broker."""
+    """Addresses: of each service's database, as its role, and of the broker."""
 
     databases: Mapping[str, str]
     broker: Broker
@@ -75,7 +75,7 @@ class Places:
 
 @dataclass
 class _Listener:
-    """A service that keeps facts of others as evidence: which types of whom, and how far it has heard them."""
+    """A service that stores facts of others as evidence: which types of which service, and how far it has heard."""
 
     connection: asyncpg.Connection
     compared: Compared
@@ -85,7 +85,7 @@ class _Listener:
 
 @dataclass
 class _Numbers:
-    """The projection as it stands: one generation, and how far it has counted each log."""
+    """The current generation of the projection, and how far it has counted each log."""
 
     connection: asyncpg.Connection
     compiled: CompiledPlans
@@ -99,7 +99,7 @@ class _Numbers:
 async def compare(places: Places) -> list[Compared]:
     """Compare everything that there is now; returns one entry a service, the projection last."""
     services = [service for service in DOMAIN_SERVICES if service in places.databases]
-    found = {service: Compared(service) for service in services}
+    by_service = {service: Compared(service) for service in services}
     async with contextlib.AsyncExitStack() as stack:
         connections = {
             service: await stack.enter_async_context(_connected(places.databases[service])) for service in services
@@ -109,7 +109,7 @@ async def compare(places: Places) -> list[Compared]:
         relayed: dict[str, dict[str, int]] = {}
         for service, connection in connections.items():
             relayed[service] = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["relayed"])}
-        listeners = [await _listener(service, connections[service], found[service]) for service in services]
+        listeners = [await _listener(service, connections[service], by_service[service]) for service in services]
         consumer = AIOKafkaConsumer(
             enable_auto_commit=False,
             max_poll_records=_MOST,
@@ -122,9 +122,9 @@ async def compare(places: Places) -> list[Compared]:
         heads: dict[str, int] = {}
         for service, connection in connections.items():
             await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
-            heads[service] = await _compare_log(found[service], connection)
+            heads[service] = await _compare_log(by_service[service], connection)
         for service, connection in connections.items():
-            compared = found[service]
+            compared = by_service[service]
             for listener in listeners:
                 if (reached := listener.reached.get(service, 0)) > heads[service]:
                     _ahead(listener.compared, f"{service}.log → heard", reached, heads[service])
@@ -148,10 +148,10 @@ async def compare(places: Places) -> list[Compared]:
                     f"主题止于 {reached},转发器记为已发到 {relayed[service]['facts']}",
                     f"the topic ends at {reached}, the relay has noted {relayed[service]['facts']} as sent",
                 )  # fmt: skip
-        await _compare_receipts(consumer, ends, connections, found, {s: r["receipts"] for s, r in relayed.items()})
+        await _compare_receipts(consumer, ends, connections, by_service, {s: r["receipts"] for s, r in relayed.items()})
         if numbers is not None:
             await _compare_cells(projection, numbers)
-    return [*found.values(), projection]
+    return [*by_service.values(), projection]
 
 
 @contextlib.asynccontextmanager
@@ -170,11 +170,11 @@ async def _numbers(places: Places, stack: contextlib.AsyncExitStack) -> _Numbers
         return None
     connection = await stack.enter_async_context(_connected(places.databases["projection"]))
     await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
-    kept = await generations.current(connection)
-    if kept is None:
+    current = await generations.current(connection)
+    if current is None:
         return None
-    compiled = CompiledPlans(await generations.plans_of(connection, kept.number))
-    return _Numbers(connection, compiled, kept.number, await store.positions(connection, kept.number))
+    compiled = CompiledPlans(await generations.plans_of(connection, current.number))
+    return _Numbers(connection, compiled, current.number, await store.positions(connection, current.number))
 
 
 async def _listener(service: str, connection: asyncpg.Connection, compared: Compared) -> _Listener:
@@ -232,18 +232,18 @@ async def _compare_log(compared: Compared, connection: asyncpg.Connection) -> in
     """Compare the log with its head, its digests and its receipts; return its head."""
     head = await connection.fetchrow(_SQL["head"])
     assert head is not None  # noqa: S101 - the migration puts it there
-    for what, table, number, kept in (
+    for what, table, number, last in (
         ("position", "fact", "position", head["position"]),
         ("number", "receipt", "number", head["receipts"]),
     ):
         row = await connection.fetchrow(_SQL["dense"].replace("$table", table).replace("$number", number))
-        if row is not None and (row["count"] != kept or row["last"] != kept):
+        if row is not None and (row["count"] != last or row["last"] != last):
             missing = await connection.fetchval(_SQL["missing"].replace("$table", table).replace("$number", number))
             compared.differs(
                 "log" if table == "fact" else "receipts",
-                missing or kept,
-                f"日志头为 {kept},表中有 {row['count']} 行,止于 {row['last']}",
-                f"the head says {what} {kept}, the table holds {row['count']} rows up to {row['last']}",
+                missing or last,
+                f"日志头为 {last},表中有 {row['count']} 行,止于 {row['last']}",
+                f"the head says {what} {last}, the table holds {row['count']} rows up to {row['last']}",
             )
     if (position := await connection.fetchval(_SQL["tampered"])) is not None:
         compared.differs("log", position, "字节与其 SHA-256 不符", "the bytes are not those of their SHA-256")
@@ -275,7 +275,7 @@ async def _compare_topic(
     head: int,
 ) -> int:
     rows = await connection.fetch(_SQL["digests"], [fact.position for fact, _, _ in facts])
-    kept = {row["position"]: (row["stream"].encode(), row["sha256"]) for row in rows}
+    stored = {row["position"]: (row["stream"].encode(), row["sha256"]) for row in rows}
     for fact, key, value in facts:
         at = fact.position
         if at > reached + 1:
@@ -285,7 +285,7 @@ async def _compare_topic(
         reached = max(reached, at)
         if at > head:
             _ahead(compared, "log → topic", at, head)
-        elif kept.get(at) != (key, hashlib.sha256(value).digest()):
+        elif stored.get(at) != (key, hashlib.sha256(value).digest()):
             compared.differs("log → topic", at, "主题与日志的字节不同", "topic and log have other bytes")
     compared.counts["topic"] += len(facts)
     return reached
@@ -301,13 +301,13 @@ async def _compare_heard(listener: _Listener, service: str, facts: Sequence[tupl
         if fact.position <= reached and fact.type in types
     }
     rows = await listener.connection.fetch(_SQL["heard"], service, list(wanted))
-    kept = {row["position"]: row["sha256"] for row in rows}
+    stored = {row["position"]: row["sha256"] for row in rows}
     for position, digest in wanted.items():
-        if kept.get(position) != digest:
+        if stored.get(position) != digest:
             listener.compared.differs(
                 f"{service}.log → heard", position,
-                "没有听到该事实" if position not in kept else "听到的字节不同",
-                "this fact was not heard" if position not in kept else "it was heard with other bytes",
+                "没有听到该事实" if position not in stored else "听到的字节不同",
+                "this fact was not heard" if position not in stored else "it was heard with other bytes",
             )  # fmt: skip
     listener.compared.counts["heard"] += len(wanted)
 
@@ -317,41 +317,46 @@ async def _compare_ledger(
 ) -> None:
     counted = [fact for fact, _, _ in facts if fact.position <= numbers.reached.get(service, 0)]
     rows = await numbers.connection.fetch(numbers.sql("standing"), service, [fact.position for fact in counted])
-    kept: defaultdict[int, set[tuple[int, int, str]]] = defaultdict(set)
+    stored: defaultdict[int, set[tuple[int, int, str]]] = defaultdict(set)
     for row in rows:
-        kept[row["position"]].add((row["line"], row["use"], row["event_id"]))
+        stored[row["position"]].add((row["line"], row["use"], row["event_id"]))
     for fact in counted:
-        told = {(standing.line, standing.use, standing.event_id) for standing in numbers.compiled.read(fact)}
-        if told != kept[fact.position]:
+        due = {(row.line, row.use, row.event_id) for row in numbers.compiled.read(fact)}
+        if due != stored[fact.position]:
             compared.differs(
-                "topic → ledger", fact.position, f"账本中有 {len(kept[fact.position])} 行,应有 {len(told)} 行",
-                f"the ledger keeps {len(kept[fact.position])} rows of it, {len(told)} are due",
+                "topic → ledger", fact.position, f"账本中有 {len(stored[fact.position])} 行,应有 {len(due)} 行",
+                f"the ledger keeps {len(stored[fact.position])} rows of it, {len(due)} are due",
             )  # fmt: skip
-        compared.counts["ledger"] += len(told)
+        compared.counts["ledger"] += len(due)
 
 
 async def _compare_receipts(
     consumer: AIOKafkaConsumer,
     ends: Mapping[TopicPartition, int],
     connections: Mapping[str, asyncpg.Connection],
-    found: Mapping[str, Compared],
+    by_service: Mapping[str, Compared],
     relayed: Mapping[str, int],
 ) -> None:
     """Compare receipts with their topics: one bit a receipt says that it was seen."""
-    seen = {service: bytearray(found[service].counts["receipts"] // 8 + 1) for service in connections}
+    seen = {service: bytearray(by_service[service].counts["receipts"] // 8 + 1) for service in connections}
     # By the key of the topic, which the next answer to the same report has, too.
     unknown: dict[str, dict[tuple[str, bytes], str]] = {service: {} for service in connections}
     async for messages in _messages(consumer, {place: end for place, end in ends.items() if _is_receipts(place.topic)}):
-        asked: defaultdict[str, list[tuple[str, str, bytes, bytes]]] = defaultdict(list)
+        receipts: defaultdict[str, list[_TopicReceipt]] = defaultdict(list)
         for message in messages:
-            shown = json.loads(message.value or b"{}")
-            if shown.get("source") is not None and shown.get("id") is not None and shown["service"] in connections:
+            content = json.loads(message.value or b"{}")
+            if (
+                content.get("source") is not None
+                and content.get("id") is not None
+                and content["service"] in connections
+            ):
                 digest = hashlib.sha256(message.value or b"").digest()
-                asked[shown["service"]].append((shown["source"], shown["id"], digest, message.key or b""))
-        for service, told in asked.items():
-            await _see(connections[service], messages[0].topic, told, seen[service], unknown[service])
+                receipt = _TopicReceipt(content["source"], content["id"], digest, message.key or b"")
+                receipts[content["service"]].append(receipt)
+        for service, own in receipts.items():
+            await _see(connections[service], messages[0].topic, own, seen[service], unknown[service])
     for service, connection in connections.items():
-        bits, compared = seen[service], found[service]
+        bits, compared = seen[service], by_service[service]
         for (topic, _), id_ in unknown[service].items():
             compared.differs(
                 "receipts → topic", None, f"{topic} 上有库中没有的回执(报告 {id_})",
@@ -359,7 +364,7 @@ async def _compare_receipts(
             )  # fmt: skip
         unseen = (n for n in range(1, relayed[service] + 1) if not bits[n // 8] >> n % 8 & 1)
         for some in _pages(unseen):
-            # A later receipt of the same key pushes an earlier one out of a compacted topic.
+            # In a compacted topic a later receipt of the same key replaces an earlier one.
             for row in await connection.fetch(_SQL["last_of_key"], some, relayed[service]):
                 if not bits[row["last"] // 8] >> row["last"] % 8 & 1:
                     compared.differs(
@@ -369,10 +374,19 @@ async def _compare_receipts(
                 break
 
 
+class _TopicReceipt(NamedTuple):
+    """A receipt on a topic: of which report, the digest of its bytes, and the key of its message."""
+
+    source: str
+    id: str
+    sha256: bytes
+    key: bytes
+
+
 async def _see(
     connection: asyncpg.Connection,
     topic: str,
-    told: Sequence[tuple[str, str, bytes, bytes]],
+    receipts: Sequence[_TopicReceipt],
     bits: bytearray,
     unknown: dict[tuple[str, bytes], str],
 ) -> None:
@@ -380,15 +394,15 @@ async def _see(
 
     A report that waited when its database was restored was answered once more; the topic has its first answer, too.
     """
-    keys = sorted({(source, id_) for source, id_, _, _ in told})
+    keys = sorted({(receipt.source, receipt.id) for receipt in receipts})
     rows = await connection.fetch(_SQL["receipts"], [key[0] for key in keys], [key[1] for key in keys])
-    kept = {(row["source"], row["id"], row["sha256"]): row["number"] for row in rows}
-    for source, id_, digest, key in told:
-        if (number := kept.get((source, id_, digest))) is not None:
+    stored = {(row["source"], row["id"], row["sha256"]): row["number"] for row in rows}
+    for receipt in receipts:
+        if (number := stored.get((receipt.source, receipt.id, receipt.sha256))) is not None:
             bits[number // 8] |= 1 << number % 8
-            unknown.pop((topic, key), None)
+            unknown.pop((topic, receipt.key), None)
         elif len(unknown) < _MOST:
-            unknown[topic, key] = id_
+            unknown[topic, receipt.key] = receipt.id
 
 
 def _pages(numbers: Iterable[int]) -> Iterable[list[int]]:
@@ -403,54 +417,54 @@ def _pages(numbers: Iterable[int]) -> Iterable[list[int]]:
 
 
 async def _compare_cells(compared: Compared, numbers: _Numbers) -> None:
-    wrong = await store.differences(numbers.connection, numbers.number, numbers.compiled)
+    differences = await store.differences(numbers.connection, numbers.number, numbers.compiled)
     for line in numbers.compiled.lines:
-        wrong += [one async for one in store.recount(numbers.connection, numbers.number, line)]
-    for one in wrong:
-        where = f"{one.line.plan} {one.line.indicator} [{one.place}]"
+        differences += [cell async for cell in store.recount(numbers.connection, numbers.number, line)]
+    for cell in differences:
+        where = f"{cell.line.plan} {cell.line.indicator} [{cell.place}]"
         compared.differs(
-            "ledger ↔ cells", None, f"{where}: 记录 {one.kept},重算 {one.recounted}",
-            f"{where}: kept {one.kept}, recounted {one.recounted}",
+            "ledger ↔ cells", None, f"{where}: 记录 {cell.stored},重算 {cell.recounted}",
+            f"{where}: kept {cell.stored}, recounted {cell.recounted}",
         )  # fmt: skip
     compared.counts["lines"] = len(numbers.compiled.lines)
 
 
-def report(found: Sequence[Compared], seconds: float) -> str:
-    """Write what was compared as one JSON object."""
-    differences = [asdict(one) for compared in found for one in compared.differences.values()]
-    compared = {one.service: dict(one.counts) for one in found}
+def to_json(results: Sequence[Compared], seconds: float) -> str:
+    """Return the results as one JSON object."""
+    differences = [asdict(each) for compared in results for each in compared.differences.values()]
+    compared = {each.service: dict(each.counts) for each in results}
     return json.dumps(
         {"equal": not differences, "seconds": round(seconds, 1), "compared": compared, "differences": differences},
         ensure_ascii=False,
     )
 
 
-def tell(found: Sequence[Compared]) -> str:
-    """Write what was compared for a person: a line a service, then a line a difference."""
+def to_text(results: Sequence[Compared]) -> str:
+    """Return the results for a person: a line a service, then a line a difference."""
     lines = []
-    for compared in found:
+    for compared in results:
         counts = ", ".join(f"{count:,} {name}" for name, count in compared.counts.items())
         word = "不一致 differs" if compared.differences else "一致 equal"
         lines.append(f"{compared.service}: {word} ({counts})")
-        for one in compared.differences.values():
-            at = "" if one.position is None else f" @{one.position}"
-            lines.append(f"  ✗ [{one.hop}]{at} {one.zh}\n      {one.en}")
+        for difference in compared.differences.values():
+            at = "" if difference.position is None else f" @{difference.position}"
+            lines.append(f"  ✗ [{difference.hop}]{at} {difference.zh}\n      {difference.en}")
     return "\n".join(lines)
 
 
 def run(places: Places, as_json: bool) -> int:
-    """Compare, print what was found, and return 0 when all is equal."""
+    """Compare, print the results, and return 0 when all is equal, 1 when not, 2 when a part is not available."""
     began = time.monotonic()
     try:
-        found = asyncio.run(compare(places))
+        results = asyncio.run(compare(places))
     except (*UNAVAILABLE, KafkaError, TimeoutError) as error:
         sys.stderr.write(
             f"无法对账:数据库或 Kafka 不可用({type(error).__name__})。\n"
             f"Cannot reconcile: database or broker away ({type(error).__name__}).\n"
         )
         return 2
-    sys.stdout.write((report(found, time.monotonic() - began) if as_json else tell(found)) + "\n")
-    return 1 if any(compared.differences for compared in found) else 0
+    sys.stdout.write((to_json(results, time.monotonic() - began) if as_json else to_text(results)) + "\n")
+    return 1 if any(compared.differences for compared in results) else 0
 
 
 def main() -> int:

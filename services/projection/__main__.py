@@ -120,7 +120,7 @@ async def _recount(settings: ProjectionSettings) -> int:
             print(f"{plan.id}: 一致 equal ({sizes})")  # noqa: T201
         else:
             print(  # noqa: T201
-                f"{plan.id}: 不一致 differs: {first.line.indicator} [{first.place}]: 记录 kept {first.kept},"
+                f"{plan.id}: 不一致 differs: {first.line.indicator} [{first.place}]: 记录 kept {first.stored},"
                 f" 重算 recounted {first.recounted}"
             )
     return 1 if wrong else 0

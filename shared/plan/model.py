@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Literal, NoReturn, Self
+from typing import Annotated, Literal, NoReturn, Self, assert_never
 
 from pydantic import (
     AfterValidator,
@@ -285,12 +285,24 @@ class Indicator(_Part):
     @property
     def factor(self) -> int:
         """What a numerator over its denominator is multiplied by; 1 where there is none."""
-        return self.value.factor if isinstance(self.value, Ratio | Coverage) else 1
+        match self.value:
+            case Ratio() | Coverage():
+                return self.value.factor
+            case Count() | Distinct() | Sum() | Latest() | Milestones():
+                return 1
+            case _:
+                assert_never(self.value)
 
     @property
     def is_ratio(self) -> bool:
         """Whether the value is a numerator over a denominator."""
-        return isinstance(self.value, Ratio | Coverage)
+        match self.value:
+            case Ratio() | Coverage():
+                return True
+            case Count() | Distinct() | Sum() | Latest() | Milestones():
+                return False
+            case _:
+                assert_never(self.value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

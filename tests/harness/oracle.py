@@ -1,13 +1,14 @@
 """A plain recount of every number from all facts, written apart from the projection: VOCABULARY 4 and RULES E, no more.
 
-Slow on purpose: it knows no ledger, no batches and no order of arrival. A fact is its CloudEvents envelope as a dict.
+Slow on purpose: it knows no ledger, no batches and no order of arrival, and selects facts by the words of the plan file
+alone. A fact is its CloudEvents envelope as a dict.
 """
 
 import calendar
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
 from shared.plan.model import (
@@ -34,6 +35,31 @@ STARTS = (
 ENDS = ("withdrawn_on", "ended_on", "revoked_on", "closed_on")
 
 
+# Every word by which a plan file selects facts, and those of them that name a type; a plan with another is refused.
+_WORDS = {
+    "kind", "of", "by", "named_in", "add", "minus", "each_district", "each", "name", "factor", "numerator",
+    "denominator", "register", "covered", "since_registered", "fact", "where", "dated", "dated_in", "until",
+    "ended_by", "same", "undone_by",
+}  # fmt: skip
+_NAMING = ("fact", "named_in", "dated_in", "undone_by")
+
+
+def types_named(indicator: Indicator) -> set[str]:
+    """Return the types of fact that the plan file names for an indicator, e.g. `recruitment.person-hired`."""
+    return set(_types_in(indicator.value.model_dump(mode="json", by_alias=True, exclude_none=True)))
+
+
+def _types_in(value: dict[str, Any]) -> Iterator[str]:
+    assert value.keys() <= _WORDS, f"words that the recount does not know: {value.keys() - _WORDS}"
+    for word, content in value.items():
+        if word in _NAMING:
+            yield content
+        elif word not in ("where", "name"):  # which hold no selectors
+            for part in content if isinstance(content, list) else [content]:
+                if isinstance(part, dict):
+                    yield from _types_in(part)
+
+
 def recount(
     plan: Plan,
     indicator: Indicator,
@@ -48,15 +74,21 @@ def recount(
     day = min(as_of, plan.period.last)
     if day < plan.period.first:
         return 0, 0 if isinstance(indicator.value, Ratio | Coverage) else None
-    here = [district] if district else [one.code for one in plan.districts]
-    recount_one = _Recount(plan, indicator, period, day, list(facts), known_at)
+    here = [district] if district else [each.code for each in plan.districts]
+    named = types_named(indicator)
+    own = [fact for fact in facts if _is_kernel(fact) or _kind(fact) in named]
+    counting = _Recount(plan, indicator, period, day, own, known_at)
     value = indicator.value
-    if isinstance(value, Coverage):
-        members = recount_one.coverage(value)
-        return sum(covered for at, covered in members if at in here), sum(1 for at, _ in members if at in here)
-    if isinstance(value, Ratio):
-        return recount_one.total(value.numerator, here), recount_one.total(value.denominator, here)
-    return recount_one.total(value, here), None
+    match value:
+        case Coverage():
+            members = counting.coverage(value)
+            return sum(covered for at, covered in members if at in here), sum(1 for at, _ in members if at in here)
+        case Ratio():
+            return counting.total(value.numerator, here), counting.total(value.denominator, here)
+        case Count() | Distinct() | Sum() | Latest() | Milestones():
+            return counting.total(value, here), None
+        case _:
+            assert_never(value)
 
 
 def due(plan: Plan, indicator: Indicator, district: str | None, period: str, as_of: date) -> Fraction | None:
@@ -149,7 +181,7 @@ class _Recount:
             case Distinct():
                 return self._distinct([(s, lambda f: self._key(f, part.by, part.named_in)) for s in part.of], here)
             case Milestones():
-                keyed = [(s, lambda _f, n=n: str(n)) for n, one in enumerate(part.each) for s in one.of]
+                keyed = [(s, lambda _f, n=n: str(n)) for n, milestone in enumerate(part.each) for s in milestone.of]
                 return self._distinct(keyed, here)
             case Sum():
                 return sum(
@@ -159,12 +191,15 @@ class _Recount:
                     if fact["district"] in here
                 )
             case Latest():
-                found = 0
-                for fact in self._latest(part.of).values():
-                    if fact["district"] in here and _matches(part.of, fact):
-                        found += sum(_at(fact["data"], path) or 0 for path in part.add) if part.add else 1
-                return found
-        raise AssertionError(part)
+                return sum(
+                    sum(_at(fact["data"], path) or 0 for path in part.add) if part.add else 1
+                    for fact in self._latest(part.of).values()
+                    if fact["district"] in here and _matches(part.of, fact)
+                )
+            case Ratio() | Coverage():
+                raise TypeError("no part of a ratio")
+            case _:
+                assert_never(part)
 
     def coverage(self, value: Coverage) -> list[tuple[str, bool]]:
         """Return (district, covered) of each member of the register."""
@@ -178,7 +213,7 @@ class _Recount:
             for selector in register.of:
                 for fact, _ in self._holding(selector, ever=True):
                     members.setdefault(self._key(fact, register.by, None) or "", []).append(fact)
-        found = []
+        registered = []
         for key, facts in members.items():
             member = min(facts, key=_order)
             covered = any(
@@ -187,8 +222,8 @@ class _Recount:
                 for selector in value.covered.of
                 for fact, _ in self._holding(selector, ever=True, anywhere=True)
             )
-            found.append((member["district"], covered))
-        return found
+            registered.append((member["district"], covered))
+        return registered
 
     def _distinct(self, keyed: list[tuple[Selector, Any]], here: list[str]) -> int:
         """VOCABULARY 4.3 and E8: each once, in the district of its earliest fact among those that count in the cell."""
@@ -217,7 +252,7 @@ class _Recount:
         self, selector: Selector, ever: bool = False, anywhere: bool = False
     ) -> list[tuple[Fact, date | None]]:
         """Return the facts meant that are dated in the period up to the day and hold on it, with their last day."""
-        found = []
+        holding = []
         for fact, stop in self._spans(selector):
             on = happened_on(fact)
             if not anywhere and fact["district"] not in self.districts:
@@ -226,8 +261,8 @@ class _Recount:
                 continue
             # What ends after the period does not change the period any more.
             if stop is None or stop > min(self.day, self.last):
-                found.append((fact, stop))
-        return found
+                holding.append((fact, stop))
+        return holding
 
     def _spans(self, selector: Selector) -> list[tuple[Fact, date | None]]:
         """Pair every opening of a type with its first day out: C1, C3, E27; an end stays with what it ended: B4."""
@@ -312,8 +347,17 @@ def _log(fact: Fact) -> tuple[str, str]:
     return fact["source"], fact["reportsource"]
 
 
+def _kind(fact: Fact) -> str:
+    return str(fact["type"]).removeprefix("skillplan.").rpartition(".v")[0]
+
+
 def _is(fact: Fact, kind: str) -> bool:
-    return str(fact["type"]).startswith(f"skillplan.{kind}.v")
+    return _kind(fact) == kind
+
+
+def _is_kernel(fact: Fact) -> bool:
+    """Tell whether it says of another report that it counts for nothing: a plan names no such type."""
+    return _kind(fact).endswith((".report-retracted", ".report-suspended"))
 
 
 def _order(fact: Fact) -> tuple[date, str, str]:
@@ -329,7 +373,13 @@ def _at(data: Any, path: str) -> Any:
 def _matches(selector: Selector, fact: Fact) -> bool:
     for path, wanted in selector.where.items():
         value = _at(fact["data"], path)
-        listed = any(type(value) is type(one) and value == one for one in getattr(wanted, "other_than", wanted))
-        if listed == isinstance(wanted, Other):
+        match wanted:
+            case Other():
+                values, means_listed = wanted.other_than, False
+            case tuple():
+                values, means_listed = wanted, True
+            case _:
+                assert_never(wanted)
+        if any(type(value) is type(other) and value == other for other in values) != means_listed:
             return False
     return True

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from deploy.operations.reconcile import Compared, Places, compare, report
+from deploy.operations.reconcile import Compared, Places, compare, to_json
 from shared.kafka.clients import Broker
 from tests.harness.processes import System, _fetch, eventually, run
 from tests.harness.reports import certificate_issued, person_hired, standard_set, subsidy_claimed
@@ -27,7 +27,7 @@ def places(system: System) -> Places:
 
 def compared(system: System) -> dict[str, Compared]:
     found = run(compare(places(system)))
-    assert json.loads(report(found, 0))["equal"] == (not any(one.differences for one in found))
+    assert json.loads(to_json(found, 0))["equal"] == (not any(one.differences for one in found))
     return {one.service: one for one in found}
 
 

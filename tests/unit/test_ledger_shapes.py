@@ -13,7 +13,7 @@ from tests.harness.generated_plans import GeneratedFact
 from tests.harness.in_memory_store import InMemoryStore
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
-CHART = CompiledPlans([PLAN])
+COMPILED = CompiledPlans([PLAN])
 END = date(2025, 12, 31)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(days=1)
@@ -26,7 +26,7 @@ class Logs:
     """Writes facts as the services do; each is recorded a second after the one before."""
 
     def __init__(self) -> None:
-        self.shelf = InMemoryStore(CHART)
+        self.store = InMemoryStore(COMPILED)
         self._second = itertools.count(1)
         self._positions: dict[str, int] = {}
 
@@ -55,7 +55,7 @@ class Logs:
         }  # fmt: skip
         if corrects:
             fact["corrects"] = corrects
-        self.shelf.apply([fact])
+        self.store.apply([fact])
         return at
 
     def take_back(self, service: str, subject: str, report: str, name: str = "retracted", **given: Any) -> datetime:
@@ -69,11 +69,11 @@ class Logs:
         known_at: datetime = LATER,
     ) -> int | tuple[int, int | None]:  # fmt: skip
         """Return the numerator, with the denominator where there is one."""
-        told = self.shelf.cell(PLAN, PLAN.indicators[indicator][1], district, period, as_of, known_at)
+        told = self.store.cell(PLAN, PLAN.indicators[indicator][1], district, period, as_of, known_at)
         return told[0] if told[1] is None else told
 
     def causes(self) -> list[tuple[str, int]]:
-        return [(row.cause, row.delta) for row in self.shelf.ledger]
+        return [(row.cause, row.delta) for row in self.store.ledger]
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_of_one_day_the_smaller_source_then_the_smaller_id_is_first(logs: Logs) 
     assert logs.value("4.1.b", period="2024", district=YUECHENG) == 1
     logs.add("recruitment.person-hired", "hire/3", hire(BEN, "2024-05-01"), id="10")
     logs.add("recruitment.person-hired", "hire/4", hire(BEN, "2024-05-01"), id="9")
-    row = logs.shelf.ledger[-1]
+    row = logs.store.ledger[-1]
     assert logs.value("4.1.b", period="2024") == 2
     assert row.position == 3  # "10" comes before "9": by code point
 

@@ -34,7 +34,7 @@ from tests.harness.oracle import due
 
 SHAOXING = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
 LAKESIDE = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
-CHART = CompiledPlans([SHAOXING, LAKESIDE])
+COMPILED = CompiledPlans([SHAOXING, LAKESIDE])
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 YUECHENG, EAST_LAKE = "330602", "110101"
 Amounts = Mapping[str, int]  # by month, YYYY-MM
@@ -50,13 +50,13 @@ def stand(
     district: str | None = None,
 ) -> tuple[AssessmentBasis, Assessment]:
     """Judge an indicator: what came in each month (or altogether), of how many where it is a ratio."""
-    found, day = CHART.plans[plan], date.fromisoformat(as_of)
+    found, day = COMPILED.plans[plan], date.fromisoformat(as_of)
     one = found.indicators[indicator][1]
     code = district or YUECHENG
     by_month = amounts if isinstance(amounts, Mapping) else {as_of[:7]: amounts}
     cells: dict[tuple[int, int, int, str], dict[int, int]] = {}
     period: int | None
-    for line in CHART.of_indicator[plan, indicator]:
+    for line in COMPILED.of_indicator[plan, indicator]:
         own = by_month if line.part is Part.NUM else {min(by_month): of or 0}
         for month, amount in sorted(own.items()):
             period = int(month[:4]) if one.basis == "annual" else WHOLE
@@ -64,10 +64,10 @@ def stand(
             cells.setdefault((line.number, int(line.part), period, code), {})[number] = amount
         if one.value.kind == "coverage":
             cells[line.number, int(Part.DEN), WHOLE, code] = {month_number(found.period.first) - 1: of or 0}
-    ground = AssessmentBasis(found, CHART, Targets(found), sums_of(found, cells), Scope(day, NOW, district))
+    basis = AssessmentBasis(found, COMPILED, Targets(found), sums_of(found, cells), Scope(day, NOW, district))
     period = running_period(found, one, day)
     assert period is not None
-    return ground, ground.assess(one, period, district)
+    return basis, basis.assess(one, period, district)
 
 
 CASES = [
@@ -180,16 +180,16 @@ def test_a_month_that_lies_in_the_period_by_half_weighs_half() -> None:
     ],
 )
 def test_what_is_still_needed_a_month(name: str, day: str, done: int, of: int | None, needed: Fraction | None) -> None:
-    ground, found = stand(name, day, done, of)
-    pace = cell_pace(ground, found)
+    basis, found = stand(name, day, done, of)
+    pace = cell_pace(basis, found)
     assert pace is not None
     assert pace["needed_per_month"] == (None if needed is None else pytest.approx(float(needed), rel=1e-12))
 
 
 def told(indicator: str, as_of: str, amounts: Amounts | int, of: int | None = None, **where: Any) -> dict[str, Any]:
     """Return the forecast as the answer shows it."""
-    ground, found = stand(indicator, as_of, amounts, of, **where)
-    pace = cell_pace(ground, found)
+    basis, found = stand(indicator, as_of, amounts, of, **where)
+    pace = cell_pace(basis, found)
     assert pace is not None
     return dict(pace["forecast"])
 
@@ -276,8 +276,8 @@ def test_a_missed_month_made_up_later_stays_visible(signals: list[Signal], shown
 
 def test_months_are_judged_at_their_own_end_and_shown_as_they_look_now() -> None:
     """4.1.b in 2024: due 83.3 a month; 10 in January, 60 in February, 200 in March."""
-    ground, found = stand("4.1.b", "2024-03-15", every_month("2024-01", [10, 60, 200]))
-    months = ground.months(found)
+    basis, found = stand("4.1.b", "2024-03-15", every_month("2024-01", [10, 60, 200]))
+    months = basis.months(found)
     assert [(m.worth.numerator, m.signal, m.current_signal, m.whole) for m in months] == [
         (10, "red", "amber", True), (70, "red", "amber", True), (270, "green", "green", False),
     ]  # fmt: skip
@@ -287,8 +287,8 @@ def test_months_are_judged_at_their_own_end_and_shown_as_they_look_now() -> None
 
 def test_every_rule_has_both_texts_with_the_plans_thresholds() -> None:
     assert all(rule.zh != rule.en for rule in RULES.values())
-    ground, found = stand("1.1.a", "2025-06-30", 1, plan=LAKESIDE.id)
-    pace = cell_pace(ground, found)
+    basis, found = stand("1.1.a", "2025-06-30", 1, plan=LAKESIDE.id)
+    pace = cell_pace(basis, found)
     assert pace is not None
     assert "70" in pace["rule"]["zh"]
     assert "70" in pace["rule"]["en"]
@@ -345,11 +345,11 @@ def test_the_day_by_which_so_much_is_gone_is_the_first_one(weights: list[int], d
 def test_expected_is_what_a_count_day_by_day_says(plan: Plan) -> None:
     for number in range(0, 1200, 171):
         day = plan.period.first + timedelta(days=number)
-        ground = AssessmentBasis(plan, CHART, Targets(plan), {}, Scope(day, NOW))
+        basis = AssessmentBasis(plan, COMPILED, Targets(plan), {}, Scope(day, NOW))
         for _, indicator in plan.indicators.values():
             for period in periods_of(plan, indicator, day):
                 for district in (None, *indicator.district_targets):
-                    expected = ground.assess(indicator, period, district).expected
+                    expected = basis.assess(indicator, period, district).expected
                     assert expected == due(plan, indicator, district, str(period), day), (indicator.id, day)
 
 

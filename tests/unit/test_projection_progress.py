@@ -18,7 +18,7 @@ from tests.harness.cells import sums_of
 ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
 OTHER = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
-CHART = CompiledPlans([PLAN, OTHER])
+COMPILED = CompiledPlans([PLAN, OTHER])
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 YUECHENG, KEQIAO, CITY = "330602", "330603", "330600"
 SIX = ["330602", "330603", "330604", "330624", "330681", "330683"]
@@ -31,13 +31,13 @@ def ask(
     """Return the periods of one indicator, given the sums of its cells."""
     cells: dict[tuple[int, int, int, str], dict[int, int]] = {}
     for (id_, part, period, code), value in sums.items():
-        lines = CHART.of_indicator[plan, id_]
+        lines = COMPILED.of_indicator[plan, id_]
         line = next((line for line in lines if line.part is part), lines[0])
         month = month_number(as_of) if period == WHOLE else 12 * period
         cells[line.number, int(part), period, code] = {month: value}
-    found = CHART.plans[plan]
-    ground = AssessmentBasis(found, CHART, Targets(found), sums_of(found, cells), Scope(as_of, NOW, district))
-    row = next(row for row in progress(ground)["indicators"] if row["id"] == indicator)
+    found = COMPILED.plans[plan]
+    basis = AssessmentBasis(found, COMPILED, Targets(found), sums_of(found, cells), Scope(as_of, NOW, district))
+    row = next(row for row in progress(basis)["indicators"] if row["id"] == indicator)
     return [dict(period) for period in row["periods"]]
 
 

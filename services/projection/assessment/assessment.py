@@ -1,4 +1,4 @@
-"""Decides how each number of a plan stands on a day: value, target in force, expected, signal, outlook: pure."""
+"""Assesses the numbers of a plan on a day: value, target in force, expected value, signal, forecast; pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from shared.plan.model import Indicator, Measure, Plan
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a number is asked for: the day, the instant, the district (RULES E1, E19)."""
+    """The day, the instant and the district that a number is for; without district the whole (RULES E1, E19)."""
 
     as_of: date
     known_at: datetime
@@ -53,7 +53,7 @@ class MonthEnd:
 
 @dataclass(slots=True)
 class Assessment:
-    """How one cell stands on the day: `goal` and what follows from it are None without a target."""
+    """One cell on a day: `goal` and what follows from it are None without a target."""
 
     plan: Plan
     indicator: Indicator
@@ -77,20 +77,20 @@ class Assessment:
 
     @property
     def progress(self) -> Fraction | None:
-        """The value by the target's, not capped."""
+        """The value divided by that of the target, not capped (RULES E17)."""
         value = self.worth.value
         return value / self.goal.value if self.goal and self.goal.value and value is not None else None
 
     @property
     def gap(self) -> Fraction | None:
-        """What is there more than expected; less is negative."""
+        """The value less the expected one; negative where it is behind."""
         value = self.worth.value
         return None if self.expected is None or value is None else value - self.expected
 
 
 @dataclass(frozen=True, slots=True)
 class AssessmentBasis:
-    """All that answers are made of: a plan, its targets, and sums by month up to the day asked for."""
+    """All that numbers are assessed by: a plan, its targets, and sums by month up to the day of the scope."""
 
     plan: Plan
     compiled: CompiledPlans
@@ -100,14 +100,14 @@ class AssessmentBasis:
     _cells: dict[tuple[str, int, str | None], Cell] = field(default_factory=dict)
 
     def cell(self, indicator: Indicator, period: int, district: str | None) -> Cell:
-        """Return a cell month by month."""
+        """Return a cell with its sums by month."""
         key = (indicator.id, period, district)
         if key not in self._cells:
             self._cells[key] = Cell(self.plan, self.compiled, indicator, period, district, self.sums)
         return self._cells[key]
 
     def assess(self, indicator: Indicator, period: int, district: str | None) -> Assessment:
-        """Judge one cell on the day."""
+        """Assess one cell on the day."""
         day = self.scope.as_of
         cell = self.cell(indicator, period, district)
         worth = cell.at()
@@ -125,9 +125,9 @@ class AssessmentBasis:
         )  # fmt: skip
 
     def running(self, indicator: Indicator, district: str | None, aimed: bool = False) -> Assessment | None:
-        """Judge an indicator in the period that runs on the day, else in the last before it.
+        """Assess an indicator in the period that runs on the day, else in the last before it; None before the first.
 
-        None before the first; `aimed`: and where there is no target.
+        `aimed`: None without a target, too.
         """
         period = running_period(self.plan, indicator, self.scope.as_of)
         if period is None or (aimed and self._target(indicator, period, district) is None):
@@ -135,42 +135,43 @@ class AssessmentBasis:
         return self.assess(indicator, period, district)
 
     def all_running(self, district: str | None, aimed: bool = False) -> Iterator[tuple[Measure, Assessment]]:
-        """Judge every indicator so."""
+        """Assess every indicator in its running period."""
         for measure, indicator in self.plan.indicators.values():
-            if (standing := self.running(indicator, district, aimed)) is not None:
-                yield measure, standing
+            if (assessment := self.running(indicator, district, aimed)) is not None:
+                yield measure, assessment
 
-    def forecast(self, standing: Assessment) -> Forecast:
-        """Carry a cell on to the end of its period."""
+    def forecast(self, assessment: Assessment) -> Forecast:
+        """Return what a cell will be worth at the end of its period."""
         return forecast(
-            indicator_kind(standing.indicator),
-            standing.goal,
-            standing.worth.value,
-            self._done(standing),
-            standing.course,
-            standing.day,
+            indicator_kind(assessment.indicator),
+            assessment.goal,
+            assessment.worth.value,
+            self._done(assessment),
+            assessment.course,
+            assessment.day,
         )
 
-    def months(self, standing: Assessment) -> list[MonthEnd]:
-        """Return every month of a cell's period that has begun, each judged as it was on its last day.
+    def months(self, assessment: Assessment) -> list[MonthEnd]:
+        """Return every month of a cell's period that has begun, each assessed on its last day.
 
-        By what is known now, against the target in force then. One that was red and was made up since is amber.
+        By what is known at the instant of the scope, against the target in force on that last day.
         """
-        first, last = bounds(self.plan, standing.period)
-        found = [self._month_end(standing, begin, end) for begin, end in months_between(first, min(last, standing.day))]
-        shown = made_up([month.signal for month in found])
-        return [replace(month, current_signal=signal) for month, signal in zip(found, shown, strict=True)]
+        first, last = bounds(self.plan, assessment.period)
+        bounds_of_months = months_between(first, min(last, assessment.day))
+        months = [self._month_end(assessment, begin, end) for begin, end in bounds_of_months]
+        signals = made_up([month.signal for month in months])
+        return [replace(month, current_signal=signal) for month, signal in zip(months, signals, strict=True)]
 
-    def month_before(self, standing: Assessment, month: date) -> MonthEnd | None:
-        """Return how a cell stood when the month before another ended; None where its period had not begun."""
-        first, last = bounds(self.plan, standing.period)
+    def month_before(self, assessment: Assessment, month: date) -> MonthEnd | None:
+        """Return a cell at the end of the month before another; None where its period had not begun."""
+        first, last = bounds(self.plan, assessment.period)
         end = min(month.replace(day=1) - timedelta(days=1), last)
-        return None if end < first else self._month_end(standing, max(first, end.replace(day=1)), end)
+        return None if end < first else self._month_end(assessment, max(first, end.replace(day=1)), end)
 
-    def _month_end(self, standing: Assessment, begin: date, end: date) -> MonthEnd:
-        indicator, period = standing.indicator, standing.period
-        worth = standing.cell.at(month_number(begin))
-        target = self.targets.target(indicator.id, standing.district, period, end, self.scope.known_at)
+    def _month_end(self, assessment: Assessment, begin: date, end: date) -> MonthEnd:
+        indicator, period = assessment.indicator, assessment.period
+        worth = assessment.cell.at(month_number(begin))
+        target = self.targets.target(indicator.id, assessment.district, period, end, self.scope.known_at)
         expected: Fraction | None = None
         signal: Signal = "none"
         if target is not None:
@@ -180,25 +181,25 @@ class AssessmentBasis:
         whole = end == bounds(self.plan, period)[1] or end.day == length_of(end)
         return MonthEnd(begin, end, whole, worth, expected, signal, signal)
 
-    def _done(self, standing: Assessment) -> list[Done]:
-        """Return what the last full months brought, earlier years' included where each year is counted by itself."""
-        indicator, plan = standing.indicator, self.plan
-        first, last = bounds(plan, standing.period)
-        if standing.day >= last:
+    def _done(self, assessment: Assessment) -> list[Done]:
+        """Return what the last full months added; for what is annual, those of earlier years too."""
+        indicator, plan = assessment.indicator, self.plan
+        first, last = bounds(plan, assessment.period)
+        if assessment.day >= last:
             return []
         adds = indicator_kind(indicator).adds
-        full = full_months(plan.period.first if adds else first, plan.period.last, standing.day)
+        full = full_months(plan.period.first if adds else first, plan.period.last, assessment.day)
         done = []
         for begin in full[-plan.pace.forecast_months :]:
             month = month_number(begin)
             if adds:
                 period = begin.year if indicator.basis == "annual" else WHOLE
-                course = standing.course if period == standing.period else self._course(indicator, period, None)
-                cell = self.cell(indicator, period, standing.district)
+                course = assessment.course if period == assessment.period else self._course(indicator, period, None)
+                cell = self.cell(indicator, period, assessment.district)
                 load = course.months[month - month_number(course.first)].load
                 done.append(Done(Fraction(cell.at(month).numerator - cell.at(month - 1).numerator), load))
                 continue
-            now, before = (standing.cell.at(number).value for number in (month, month - 1))
+            now, before = (assessment.cell.at(number).value for number in (month, month - 1))
             if now is not None and before is not None:
                 done.append(Done(now - before, Fraction(1)))
         return done

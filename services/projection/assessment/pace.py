@@ -1,4 +1,4 @@
-"""Decides how a number stands against the time gone: what was to be expected, its signal, and what comes of it: pure.
+"""A number compared with the time gone: the value expected by a day, the signal, the forecast; pure.
 
 Exact arithmetic throughout; only the spread of a forecast, a square root, is a double.
 """
@@ -42,7 +42,7 @@ class PeriodMonth(NamedTuple):
 
 
 class Course:
-    """How the time of a period goes by: its months, and what each of them weighs (RULES E18)."""
+    """The time of a period: its months, and what each of them weighs (RULES E18)."""
 
     def __init__(self, first: date, last: date, weights: Sequence[Weight]) -> None:
         self.first, self.last = first, last
@@ -89,7 +89,7 @@ class Course:
         return None
 
 
-# Every target of a plan asks the same of a few courses.
+# All targets of a plan need the same few values of the same few courses.
 @lru_cache(maxsize=2048)
 def _share(course: Course, day: date) -> Fraction:
     return course.gone(day) / course.total
@@ -103,12 +103,12 @@ def _months_left(course: Course, day: date) -> Fraction:
 
 def months_between(first: date, last: date) -> list[tuple[date, date]]:
     """Return the months from one day to another, each with its first and last day among them."""
-    found = []
+    months = []
     while first <= last:
         end = min(last, first.replace(day=length_of(first)))
-        found.append((first, end))
+        months.append((first, end))
         first = end + _DAY
-    return found
+    return months
 
 
 def length_of(day: date) -> int:
@@ -125,13 +125,13 @@ def full_months(first: date, last: date, day: date) -> tuple[date, ...]:
 
 @lru_cache(maxsize=512)
 def course_of(first: date, last: date, weights: tuple[Weight, ...]) -> Course:
-    """Return the course of a period; `weights`: one for each of its months."""
+    """Return the course of a period; `weights`: a weight for each of its months."""
     return Course(first, last, weights)
 
 
 @lru_cache(maxsize=512)
 def straight(first: date, last: date) -> Course:
-    """Return the course on which every month weighs the same: the one a level walks."""
+    """Return the course on which every month weighs the same: that of a level."""
     return Course(first, last, [1] * len(months_between(first, last)))
 
 
@@ -181,7 +181,7 @@ class Goal(NamedTuple):
         return Fraction(math.floor(self.value) + 1) if self.op == ">" and self.kind.counted else self.value
 
     def expected(self, course: Course, day: date) -> Fraction:
-        """Return what is due on a day: a share of the goal; a level walks straight there from its baseline (E18)."""
+        """Return the value expected by a day: a share of the goal; for a level, on the line from its baseline (E18)."""
         if self.kind.level:
             return self.baseline + (self.value - self.baseline) * straight(course.first, course.last).share(day)
         return self.value * course.share(day)
@@ -233,17 +233,17 @@ def signal_of(goal: Goal, value: Fraction | None, course: Course, day: date, thr
 
 
 def made_up(signals: Sequence[Signal]) -> list[Signal]:
-    """Return how a row of months is shown: one that was red at its end and was made up since is amber.
+    """Return the current signals of months, given those at their ends: a red month that was made up since is amber.
 
-    Made up: at the end of a later month, or on the day asked for, all that was expected by then was there (green or
+    Made up: at the end of a later month, or on the day of the scope, the value was at least the expected one (green or
     met). So a month once missed never turns green.
     """
-    shown: list[Signal] = []
+    current: list[Signal] = []
     caught_up = False
     for signal in reversed(signals):
-        shown.append("amber" if signal == "red" and caught_up else signal)
+        current.append("amber" if signal == "red" and caught_up else signal)
         caught_up = caught_up or signal in ("green", "met")
-    return shown[::-1]
+    return current[::-1]
 
 
 def still_needed(goal: Goal, value: Fraction | None, course: Course, day: date) -> Fraction | None:
@@ -255,7 +255,7 @@ def still_needed(goal: Goal, value: Fraction | None, course: Course, day: date) 
 
 
 class Done(NamedTuple):
-    """What a full month brought, and what it weighed."""
+    """What a full month added, and what it weighed."""
 
     amount: Fraction
     load: Fraction
@@ -280,7 +280,7 @@ class Forecast:
 def forecast(
     kind: IndicatorKind, goal: Goal | None, value: Fraction | None, done: Sequence[Done], course: Course, day: date
 ) -> Forecast:
-    """Carry the last full months on to the end of the period (decision 0022).
+    """Extrapolate the last full months to the end of the period (decision 0022).
 
     For what is added up: the mean of what a unit of weight brought, times what the rest of the period weighs. For a
     level or a ratio: the mean change from month end to month end, times the months left. The range is one standard
@@ -291,10 +291,10 @@ def forecast(
     if value is not None and over:
         end = float(value)
         return Forecast(goal and ("reached" if goal.met_by(value) else "short"), value, end, end)
-    kept = goal is not None and value is not None and goal.kept_by(value, over)
+    met_for_good = goal is not None and value is not None and goal.kept_by(value, over)
     weighed = sum((month.load for month in done), Fraction())
     if value is None or day < course.first or len(done) < _LEAST_MONTHS or not weighed:
-        state: State | None = "reached" if kept else "not-enough-data"
+        state: State | None = "reached" if met_for_good else "not-enough-data"
         return Forecast(state, months=len(done))
     amount = sum((month.amount for month in done), Fraction())
     rate = amount / weighed
@@ -303,10 +303,12 @@ def forecast(
     off = [float(month.amount) - float(rate) * float(month.load) for month in done]
     left = float(way.months_left(day))
     # The mean of a few months is itself uncertain: the second term.
-    spread = math.sqrt(sum(one * one for one in off) / (len(done) - 1)) * math.sqrt(left + left * left / len(done))
+    spread = math.sqrt(sum(difference * difference for difference in off) / (len(done) - 1)) * math.sqrt(
+        left + left * left / len(done)
+    )
     low, high = float(end_value) - spread, float(end_value) + spread
     if all(month.amount >= 0 for month in done) and kind.adds:
-        low = max(low, float(value))  # what is there does not go away
+        low = max(low, float(value))  # what is counted stays counted
     end_value, low, high = max(end_value, Fraction(0)), max(low, 0.0), max(high, 0.0)
     if kind.most is not None:
         end_value, low, high = min(end_value, kind.most), min(low, float(kind.most)), min(high, float(kind.most))
@@ -314,14 +316,14 @@ def forecast(
     if goal is not None and not goal.met_by(value) and rate > 0:
         reached_on = way.day_when(day, (goal.least - value) / rate)
     return Forecast(
-        _state(goal, value, end_value, kept), end_value, low, high, len(done), amount / len(done), reached_on
+        _state(goal, value, end_value, met_for_good), end_value, low, high, len(done), amount / len(done), reached_on
     )
 
 
-def _state(goal: Goal | None, value: Fraction, end: Fraction, kept: bool) -> State | None:
+def _state(goal: Goal | None, value: Fraction, end: Fraction, met_for_good: bool) -> State | None:
     if goal is None:
         return None
-    if kept:
+    if met_for_good:
         return "reached"
     if goal.op == ">" and not goal.kind.counted:
         return "on-course" if end > goal.value else "short"

@@ -1,4 +1,4 @@
-"""Decides which target, with which weights, holds for an indicator on a day, as known at an instant: pure."""
+"""The target in force for an indicator on a day, with its weights, as known at an instant; pure."""
 
 import bisect
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from shared.contract.events import Fact
 from shared.deciding.decider import View
 from shared.plan.model import Indicator, Plan, Target
 
-_MOST_KEPT: Final = 16
+_MOST_CACHED: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class TargetInForce:
-    """A target as it holds, and where it comes from.
+    """A target in force, and where it comes from.
 
     `weights`: what each month of the period weighs, in order (its first month to its last). `months`: the parts that
     the plan office split it into, by month (YYYY-MM); the weights are these then. `revised_by`: None while the plan
@@ -50,10 +50,10 @@ class TargetInForce:
 
 
 class Targets:
-    """The targets of one plan with their history; cheap to ask."""
+    """The targets of one plan with their history."""
 
     def __init__(self, plan: Plan, decided: Sequence[Fact] = ()) -> None:
-        """Take what the plan office decided, in the order of its log."""
+        """Take the decisions of the plan office, in the order of its log."""
         self._plan = plan
         self._decided = decided
         self._recorded = [fact.recorded_at for fact in decided]
@@ -63,7 +63,7 @@ class Targets:
         """Return all that was decided on the targets, as known at an instant."""
         count = bisect.bisect_right(self._recorded, known_at)
         if count not in self._known:
-            if len(self._known) >= _MOST_KEPT:
+            if len(self._known) >= _MOST_CACHED:
                 self._known.clear()
             self._known[count] = History(self._plan, View(self._decided[:count]))
         return self._known[count]
@@ -73,20 +73,22 @@ class Targets:
     ) -> TargetInForce | None:
         """Return the target of an indicator for a district (None: the whole) in force on a day, as known at an instant.
 
-        `period`: a year, or `WHOLE`; a day after its end asks for its last day. None: nothing was set, it is monitored.
+        `period`: a year, or `WHOLE`; for a day after its end, the target of its last day. None where none was set.
         """
-        found = self.as_known(known_at).target(indicator, district, _shown(period), on)
-        if found is None:
+        in_force = self.as_known(known_at).target(indicator, district, _period_name(period), on)
+        if in_force is None:
             return None
-        return TargetInForce(found.target, found.weights, found.clause, _revision(found.revised_by), found.months)
+        return TargetInForce(
+            in_force.target, in_force.weights, in_force.clause, _revision(in_force.revised_by), in_force.months
+        )
 
 
 def weights_of(plan: Plan, indicator: Indicator, period: int) -> tuple[Decimal, ...]:
     """Return what the plan file lets each month of a period weigh."""
-    return _weights_of(plan, indicator, _shown(period))
+    return _weights_of(plan, indicator, _period_name(period))
 
 
-def _shown(period: int) -> str:
+def _period_name(period: int) -> str:
     return WHOLE_PERIOD if period == WHOLE else str(period)
 
 

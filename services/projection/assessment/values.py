@@ -1,16 +1,16 @@
-"""Decides what the sums of a cell come to, month by month: a value, or that none can be computed: pure."""
+"""The value of a cell at the end of each month, computed from its sums, or that there is none; pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from services.projection.assessment.pace import Goal, IndicatorKind
 from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import month_number
 from shared.plan.model import (
-    Amount,
+    Count,
     Coverage,
     Distinct,
     Indicator,
@@ -21,8 +21,8 @@ from shared.plan.model import (
     Selector,
     Sum,
     Target,
+    Value,
 )
-from shared.plan.model import Count as CountOf
 
 Amounts = Sequence[int]  # what came before the plan, then what each of its months adds, up to the day asked for
 Sums = Mapping[tuple[int, int, int], Mapping[str, Amounts]]  # (line, part, period), then by district
@@ -30,7 +30,7 @@ _NOTHING: Final = (0,)
 
 
 class Worth(NamedTuple):
-    """What a cell is worth at a time; `value` is None where it cannot be computed (RULES E10, E25)."""
+    """The value of a cell with its numerator and denominator; None where it cannot be computed (RULES E10, E25)."""
 
     numerator: int
     denominator: int
@@ -44,7 +44,7 @@ class Cell:
         self, plan: Plan, compiled: CompiledPlans, indicator: Indicator, period: int, district: str | None, sums: Sums
     ) -> None:
         self._indicator = indicator
-        of_city = {one.code for one in plan.districts if one.city}
+        of_city = {each.code for each in plan.districts if each.city}
         self._computable = not indicator.is_ratio or district not in of_city
         self._before = month_number(plan.period.first) - 1
         self._parts: list[Sequence[int]] = [_NOTHING, _NOTHING]
@@ -56,12 +56,12 @@ class Cell:
                     self._parts[part] = _running(own)
         self._each: list[Sequence[int]] = []
         if _needs_each(indicator):
-            codes = [district] if district else [one.code for one in plan.districts if not one.city]
+            codes = [district] if district else [each.code for each in plan.districts if not each.city]
             by_district = sums.get((lines[-1].number, Part.DEN, period), {})
             self._each = [_running([by_district[code]]) if code in by_district else _NOTHING for code in codes]
 
     def at(self, month: int | None = None) -> Worth:
-        """Return what it is worth at the end of a month by its number; left out: on the day that was asked for."""
+        """Return its value at the end of a month by its number; without one, on the day of the scope."""
         place = None if month is None else month - self._before
         numerator = _until(self._parts[Part.NUM], place)
         if not self._indicator.is_ratio:
@@ -81,24 +81,37 @@ def _until(running: Sequence[int], place: int | None) -> int:
 
 
 def _needs_each(indicator: Indicator) -> bool:
-    value = indicator.value
-    return isinstance(value, Ratio) and isinstance(value.denominator, Latest) and value.denominator.each_district
+    match indicator.value:
+        case Ratio(denominator=Latest(each_district=each)):
+            return each
+        case Count() | Distinct() | Sum() | Latest() | Milestones() | Ratio() | Coverage():
+            return False
+        case _:
+            assert_never(indicator.value)
 
 
 def indicator_kind(indicator: Indicator) -> IndicatorKind:
     """Return what kind of number an indicator is."""
-    value = indicator.value
-    most = None
-    if isinstance(value, Coverage) or (isinstance(value, Ratio) and value.kind == "share"):
-        most = value.factor
-    elif isinstance(value, Milestones):
-        most = len(value.each)
+    most = _most(indicator.value)
     return IndicatorKind(
         level=indicator.basis == "level",
         counted=not indicator.is_ratio,
-        keeps=not any(selector.until for selector in _selectors(value)),
+        keeps=not any(selector.until for selector in _selectors(indicator.value)),
         most=None if most is None else Fraction(most),
     )
+
+
+def _most(value: Value) -> int | None:
+    """Return what a value cannot pass."""
+    match value:
+        case Coverage() | Ratio(kind="share"):
+            return value.factor
+        case Milestones():
+            return len(value.each)
+        case Count() | Distinct() | Sum() | Latest() | Ratio():
+            return None
+        case _:
+            assert_never(value)
 
 
 def goal_of(indicator: Indicator, target: Target) -> Goal:
@@ -115,12 +128,9 @@ def goal_value(indicator: Indicator, target: Target) -> Decimal:
     return Decimal(len(indicator.value.each))
 
 
-_Value = CountOf | Distinct | Sum | Latest | Milestones | Ratio | Coverage
-
-
-def _selectors(value: _Value) -> Iterable[Selector | Amount]:
+def _selectors(value: Value) -> Iterable[Selector]:
     match value:
-        case CountOf() | Distinct() | Sum():
+        case Count() | Distinct() | Sum():
             yield from value.of
         case Latest():
             yield value.of
@@ -133,3 +143,5 @@ def _selectors(value: _Value) -> Iterable[Selector | Amount]:
         case Coverage():
             yield from _selectors(value.registered)
             yield from value.covered.of
+        case _:
+            assert_never(value)

@@ -194,7 +194,7 @@ class RecountDifference:
 
     line: Line
     place: str
-    kept: int
+    stored: int
     recounted: int
 
 
