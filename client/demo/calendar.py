@@ -1,4 +1,4 @@
-"""Writes reports down as districts send them: envelope, number, day, and what is meant to become of each."""
+"""The reports of a feed as districts send them: envelope, number, day, and the outcome each is meant to have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SYSTEMS: Final = {
 _TEXT: Final = [(FIRST_DAY + timedelta(days=day)).isoformat() for day in range(DAYS + 8 * 366)]
 
 
-def shown(day: int) -> str:
+def date_of(day: int) -> str:
     """Return the date of a day counted from the first day of the feed."""
     return _TEXT[day]
 
@@ -69,13 +69,13 @@ class PlannedReport:
 
 
 class Calendar:
-    """What has been written so far; the stories of one feed share it."""
+    """What was planned so far; the scenarios of one feed share it."""
 
     def __init__(self, feed: str, last_day: int) -> None:
         self.feed = feed
         self.random = Random(feed)  # noqa: S311 - a demo, no secret
         self.invented = MadeUpPeople(feed)
-        self.told: list[PlannedReport] = []
+        self.planned: list[PlannedReport] = []
         self._counts: Counter[str] = Counter()
         self._last_day = last_day
         self._persons = 0
@@ -83,13 +83,13 @@ class Calendar:
         self._numbers = 0
         self._sent: dict[str, int] = {}
 
-    def begin_story(self) -> None:
-        """Forget what was sent when in the story before, so that memory stays the same however long the feed."""
+    def begin_scenario(self) -> None:
+        """Forget what was sent when in the scenario before, so that memory does not grow with the feed."""
         self._sent.clear()
-        self.told.clear()
+        self.planned.clear()
 
     def chance(self, share: float) -> bool:
-        """Tell whether something happens that happens this often."""
+        """Return true with this probability."""
         return self.random.random() < share
 
     def district(self, weights: tuple[int, ...] = (19, 21, 16, 10, 22, 12)) -> str:
@@ -97,7 +97,7 @@ class Calendar:
         return self.random.choices(DISTRICTS, weights)[0]
 
     def person(self) -> dict[str, Any]:
-        """Return a person who was not in any story before."""
+        """Return a person of no earlier scenario."""
         self._persons += 1
         return self.invented.person(self._persons)
 
@@ -107,7 +107,7 @@ class Calendar:
         return f"{prefix}{self.feed}-{self._numbers}"
 
     def turn(self, what: str) -> int:
-        """Count things of a kind from 1 on, so that each variety has its turn in a small feed too."""
+        """Count things of a kind from 1 on, so that a small feed has each variety too."""
         self._counts[what] += 1
         return self._counts[what]
 
@@ -119,7 +119,7 @@ class Calendar:
         """Return how many days after the event its report is sent; one in twenty comes months late."""
         return self.random.randrange(20, 170) if self.chance(0.05) else self.random.randrange(6)
 
-    def tell(
+    def report(
         self,
         service: str,
         fact: str,
@@ -132,11 +132,11 @@ class Calendar:
         meant: str = "accepted",
         id_: str | None = None,
     ) -> None:
-        """Write a report of something that happened on a day; what lies after the feed's last day never happened.
+        """Plan a report of something that happened on a day; after the feed's last day nothing happens.
 
-        Reports of one subject are sent in the order they are told.
+        Reports of one subject are sent in the order of these calls.
         """
-        # Counted and drawn whether told or not, so that a longer history has the shorter one in it word by word.
+        # Counted and drawn in any case, so that a longer history contains the shorter one unchanged.
         self._reports += 1
         minute = 480 + self._reports * 7 % 600
         due = (day + (self.late() if late is None else late)) * 1440 + minute
@@ -155,4 +155,4 @@ class Calendar:
             "datacontenttype": "application/json",
             "data": data,
         }
-        self.told.append(PlannedReport(due, envelope, meant))
+        self.planned.append(PlannedReport(due, envelope, meant))

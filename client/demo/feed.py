@@ -13,15 +13,15 @@ from client.demo.calendar import DAYS, FIRST_DAY, Calendar, PlannedReport, day_o
 from client.demo.mistakes import with_mistakes
 from client.demo.scenarios import city, institutions, learners, workers
 
-Story = Callable[[Calendar, int], None]
+Scenario = Callable[[Calendar, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of story: how often it happens over the three years where the plan's targets are just about met, how many
-    reports one makes on average, and how often it happens at least in a feed of the usual size."""
+    """A kind of scenario: how often it happens over the three years where the plan's targets are just about met, how
+    many reports each makes on average, and how often it happens at least in a feed of the usual size."""
 
-    story: Story
+    scenario: Scenario
     times: int
     reports: float
     least: int = 1
@@ -78,32 +78,32 @@ def feed(
     Memory stays the same however many: what is sent later waits in a window, which for a small feed holds all of it.
     """
     name, last_day = feed_name(reports, seed), min(DAYS - 1, (today - FIRST_DAY).days - 1)
-    good = _in_order(islice(_stories(Calendar(name, last_day), reports), int(reports / _WITH_WRONG_ONES)))
-    # The estimate of how much the stories come to is on the low side; ordinary hires, reported late, fill up.
+    good = _in_order(islice(_scenarios(Calendar(name, last_day), reports), int(reports / _WITH_WRONG_ONES)))
+    # The estimate of how much the scenarios come to is on the low side; ordinary hires, reported late, fill up.
     return islice(chain(with_mistakes(good, corrections), _fillers(Calendar(f"{name}x", last_day))), reports)
 
 
-def _stories(c: Calendar, reports: int) -> Iterator[PlannedReport]:
-    c.begin_story()
+def _scenarios(c: Calendar, reports: int) -> Iterator[PlannedReport]:
+    c.begin_scenario()
     city.groundwork(c)
-    for told in c.told:
-        yield PlannedReport(0, told.envelope, told.meant)
+    for report in c.planned:
+        yield PlannedReport(0, report.envelope, report.meant)
     scale = _scale(reports)
-    c.begin_story()
+    c.begin_scenario()
     city.chores(c, max(60, int(_CARERS * scale * _ELDERLY_A_CARER)), reports)
-    yield from c.told
+    yield from c.planned
     calendars = (_days(at, kind, _times(kind, scale, reports)) for at, kind in enumerate(_KINDS))
     for day, at in heapq.merge(*calendars):
-        c.begin_story()
-        _KINDS[at].story(c, day)
-        yield from c.told
+        c.begin_scenario()
+        _KINDS[at].scenario(c, day)
+        yield from c.planned
 
 
 def _fillers(c: Calendar) -> Iterator[PlannedReport]:
     while True:
-        c.begin_story()
+        c.begin_scenario()
         workers.worker(c, c.random.randrange(DAYS))
-        yield from c.told
+        yield from c.planned
 
 
 def _times(kind: _Kind, scale: float, reports: int) -> int:
@@ -131,10 +131,10 @@ def _days(at: int, kind: _Kind, times: int) -> Iterator[tuple[int, int]]:
 
 def _in_order(feed: Iterator[PlannedReport]) -> Iterator[PlannedReport]:
     window: list[tuple[int, int, PlannedReport]] = []
-    for order, told in enumerate(feed):
+    for order, report in enumerate(feed):
         if len(window) < _WINDOW:
-            heapq.heappush(window, (told.due, order, told))
+            heapq.heappush(window, (report.due, order, report))
         else:
-            yield heapq.heappushpop(window, (told.due, order, told))[2]
+            yield heapq.heappushpop(window, (report.due, order, report))[2]
     while window:
         yield heapq.heappop(window)[2]

@@ -141,13 +141,13 @@ def with_mistakes(feed: Iterator[PlannedReport], corrections: bool) -> Iterator[
     turns = cycle((*_REPAIRED, *_BEHIND, *(_MENDED if corrections else ())))
     meant, spoil = next(turns)
     since = 0
-    for told in feed:
+    for report in feed:
         since += 1
-        may = since >= _EVERY and told.meant == "accepted" and told.due > 0
-        wrong = spoil(told.envelope) if may else None
+        may = since >= _EVERY and report.meant == "accepted" and report.due > 0
+        wrong = spoil(report.envelope) if may else None
         if wrong is None:
-            yield told
+            yield report
             continue
-        spoiled = PlannedReport(told.due, wrong, meant)
-        yield from (spoiled, told) if (meant, spoil) in _REPAIRED else (told, spoiled)
+        spoiled = PlannedReport(report.due, wrong, meant)
+        yield from (spoiled, report) if (meant, spoil) in _REPAIRED else (report, spoiled)
         (meant, spoil), since = next(turns), 0

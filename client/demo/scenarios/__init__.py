@@ -1,1 +1,1 @@
-"""What happens in the demo: each story tells the reports of one person, enterprise or school."""
+"""What happens in the demo: each scenario plans the reports of one person, enterprise or school."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from client.demo.calendar import CITY, Calendar, shown, year_of
+from client.demo.calendar import CITY, Calendar, date_of, year_of
 from client.demo.scenarios.trades import SOURCES_OF_LABOUR, TRADES, some_enterprise, some_school, some_trade
 
 
@@ -18,12 +18,12 @@ def contest(c: Calendar, day: int) -> None:
         "rank": "city" if district == CITY else c.random.choice(("district", "district", "city")),
         "organiser": c.invented.organisation("office", district, 1),
         "participants": c.random.randrange(24, 180),
-        "held_on": shown(day),
+        "held_on": date_of(day),
     }
-    c.tell("competition", "competition-held", f"competition/{no}", data, day, district)
+    c.report("competition", "competition-held", f"competition/{no}", data, day, district)
     if c.chance(0.03):
         cancelled = {"reason": "成绩作废"}
-        c.tell("competition", "competition-cancelled", f"competition/{no}", cancelled, day + 12, district)
+        c.report("competition", "competition-cancelled", f"competition/{no}", cancelled, day + 12, district)
         return
     for _ in range(c.random.choice((0, 1, 1, 1, 2))):
         award, person = f"award/{c.number('RY')}", c.person()
@@ -31,11 +31,11 @@ def contest(c: Calendar, day: int) -> None:
             "award": "city-technical-expert" if c.chance(0.85) else c.random.choice(("medal", "other")),
             "person": person,
             "competition_no": no,
-            "granted_on": shown(day + 20),
+            "granted_on": date_of(day + 20),
         }
-        c.tell("competition", "award-granted", award, granted, day + 20, district)
+        c.report("competition", "award-granted", award, granted, day + 20, district)
         if c.chance(0.02):
-            c.tell("competition", "award-withdrawn", award, {"reason": "资格不符"}, day + 90, district)
+            c.report("competition", "award-withdrawn", award, {"reason": "资格不符"}, day + 90, district)
 
 
 def fair(c: Calendar, day: int) -> None:
@@ -48,13 +48,13 @@ def fair(c: Calendar, day: int) -> None:
         "name": f"“金蓝领”引才专列演示专场第{stop}站",
         "kind": c.random.choice(("job-fair", "job-fair", "exchange")),
         "province": province,
-        "held_on": shown(day),
+        "held_on": date_of(day),
         "enterprises": c.random.randrange(12, 90),
         "jobs": c.random.randrange(200, 2600),
     }
-    c.tell("recruitment", "fair-held", f"fair/{no}", data, day, district)
+    c.report("recruitment", "fair-held", f"fair/{no}", data, day, district)
     if c.chance(0.02):
-        c.tell("recruitment", "fair-cancelled", f"fair/{no}", {"reason": "天气原因未举办"}, day + 3, district)
+        c.report("recruitment", "fair-cancelled", f"fair/{no}", {"reason": "天气原因未举办"}, day + 3, district)
 
 
 def invitation(c: Calendar, day: int) -> None:
@@ -67,10 +67,10 @@ def invitation(c: Calendar, day: int) -> None:
         "school": school,
         "province": province,
         "attended": c.chance(0.8),
-        "on": shown(day),
+        "on": date_of(day),
     }
     subject = f"invitation/{fair_no}/{school['credit_code']}"
-    c.tell("recruitment", "school-invited", subject, data, day, CITY)
+    c.report("recruitment", "school-invited", subject, data, day, CITY)
 
 
 def school_class(c: Calendar, day: int) -> None:
@@ -87,13 +87,13 @@ def school_class(c: Calendar, day: int) -> None:
     }
     if c.chance(0.6):
         data["enterprise"] = some_enterprise(c, district)
-    c.tell("recruitment", "cooperation-class-opened", f"class/{no}", data, day, district)
+    c.report("recruitment", "cooperation-class-opened", f"class/{no}", data, day, district)
     members = seats + 1 if c.chance(0.25) else seats - c.random.randrange(4)
     for member in range(1, members + 1):
-        joined = {"class_no": no, "person": c.person(), "joined_on": shown(day + 10)}
+        joined = {"class_no": no, "person": c.person(), "joined_on": date_of(day + 10)}
         meant = "class-full" if member > seats else "accepted"
         subject = f"class-member/{no}/{member}"
-        c.tell("recruitment", "student-joined-class", subject, joined, day + 10, district, late=0, meant=meant)
+        c.report("recruitment", "student-joined-class", subject, joined, day + 10, district, late=0, meant=meant)
 
 
 def demand(c: Calendar, day: int) -> None:
@@ -107,7 +107,7 @@ def demand(c: Calendar, day: int) -> None:
         "occupation_code": some_trade(c, district).code,
         "persons": persons,
     }
-    c.tell("recruitment", "demand-raised", subject, data, day, district)
+    c.report("recruitment", "demand-raised", subject, data, day, district)
     left = persons
     for step in range(c.random.randrange(0, 4)):
         matched = c.random.randrange(1, 2 + left // 2)
@@ -116,10 +116,10 @@ def demand(c: Calendar, day: int) -> None:
             "instrument": c.random.choice(("recruitment-line", "evaluation-item", "policy-officer", "agency-service")),
             "persons": matched,
         }
-        c.tell("recruitment", "demand-matched", subject, met, day + 25 * (step + 1), district)
+        c.report("recruitment", "demand-matched", subject, met, day + 25 * (step + 1), district)
     if c.chance(0.05):
         more = {"instrument": "agency-service", "persons": persons + 1}
-        c.tell("recruitment", "demand-matched", subject, more, day + 120, district, meant="more-than-raised")
+        c.report("recruitment", "demand-matched", subject, more, day + 120, district, meant="more-than-raised")
 
 
 def evaluation(c: Calendar, day: int) -> None:
@@ -129,9 +129,9 @@ def evaluation(c: Calendar, day: int) -> None:
         "procedure": c.random.choice(("tender", "award", "qualification")),
         "authority": c.invented.organisation("office", district, 2),
         "enterprise": some_enterprise(c, district),
-        "applied_on": shown(day),
+        "applied_on": date_of(day),
     }
-    c.tell("competition", "skill-factor-applied", f"evaluation/{c.number('PJ')}", data, day, district)
+    c.report("competition", "skill-factor-applied", f"evaluation/{c.number('PJ')}", data, day, district)
 
 
 def pilot(c: Calendar, day: int) -> None:
@@ -141,7 +141,7 @@ def pilot(c: Calendar, day: int) -> None:
     code = enterprise["credit_code"]
     occupation = some_trade(c, district)
     registered = {"enterprise": enterprise, "scope": f"{occupation.name}等职业(工种)"}
-    c.tell("competition", "pilot-enterprise-registered", f"pilot/{code}", registered, day, district)
+    c.report("competition", "pilot-enterprise-registered", f"pilot/{code}", registered, day, district)
     if c.chance(0.88):
         for session in range(c.random.randrange(1, 3)):
             held = day + 30 + session * 200 + c.random.randrange(60)
@@ -152,12 +152,12 @@ def pilot(c: Calendar, day: int) -> None:
                 "level": c.random.choice("43"),
                 "candidates": candidates,
                 "passed": int(candidates * (0.6 + 0.4 * c.random.random())),
-                "held_on": shown(held),
+                "held_on": date_of(held),
             }
-            c.tell("competition", "certification-session-held", f"session/{c.number('CC')}", data, held, district)
+            c.report("competition", "certification-session-held", f"session/{c.number('CC')}", data, held, district)
     if c.chance(0.04):
         reason = {"reason": "企业申请退出"}
-        c.tell("competition", "pilot-enterprise-withdrawn", f"pilot/{code}", reason, day + 300, district)
+        c.report("competition", "pilot-enterprise-withdrawn", f"pilot/{code}", reason, day + 300, district)
     reform = c.chance(0.35)
     subject = f"enterprise/{code}"
     classified = {
@@ -166,19 +166,19 @@ def pilot(c: Calendar, day: int) -> None:
         "industrial_reform_pilot": reform,
         "industry": occupation.industry,
     }
-    c.tell("subsidy", "enterprise-classified", subject, classified, day, district)
+    c.report("subsidy", "enterprise-classified", subject, classified, day, district)
     if c.chance(0.97 if reform else 0.12):
         signed = day + c.random.randrange(20, 100)
         agreement = {
             "agreement_no": c.number("XY"),
-            "signed_on": shown(signed),
-            "valid_until": shown(min(signed + 1095, 1460)),
+            "signed_on": date_of(signed),
+            "valid_until": date_of(min(signed + 1095, 1460)),
         }
-        c.tell("subsidy", "wage-agreement-signed", subject, agreement, signed, district)
+        c.report("subsidy", "wage-agreement-signed", subject, agreement, signed, district)
         if c.chance(0.05):
             over = signed + c.random.randrange(100, 500)
-            ended = {"agreement_no": agreement["agreement_no"], "ended_on": shown(over)}
-            c.tell("subsidy", "wage-agreement-ended", subject, ended, over, district)
+            ended = {"agreement_no": agreement["agreement_no"], "ended_on": date_of(over)}
+            c.report("subsidy", "wage-agreement-ended", subject, ended, over, district)
 
 
 # Industry → majors added at its schools over the three years: code, name.
@@ -221,6 +221,6 @@ def major(c: Calendar, day: int) -> None:
     school = c.invented.organisation("college" if college else "school", district, 1 + turn // len(_MAJORS))
     subject = f"major/{school['credit_code']}/{code}"
     data = {"school": school, "major_code": code, "major_name": name, "industry": industry, "school_level": level}
-    c.tell("enrollment", "major-opened", subject, data, day, district)
+    c.report("enrollment", "major-opened", subject, data, day, district)
     if industry == "other":
-        c.tell("enrollment", "major-closed", subject, {"reason": "并入其他专业"}, day + 400, district)
+        c.report("enrollment", "major-closed", subject, {"reason": "并入其他专业"}, day + 400, district)

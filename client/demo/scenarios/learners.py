@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from client.demo.calendar import DISTRICTS, Calendar, shown
+from client.demo.calendar import DISTRICTS, Calendar, date_of
 from client.demo.scenarios.papers import certify, claim, hire
 from client.demo.scenarios.trades import (
     CARER,
@@ -27,7 +27,7 @@ _AGREED_TWICE: Final = 29
 def apprentice(kind: str) -> Callable[[Calendar, int], None]:
     """An apprentice of an enterprise and a school: a year or two, then a certificate, a subsidy, a job."""
 
-    def story(c: Calendar, day: int) -> None:
+    def scenario(c: Calendar, day: int) -> None:
         district = c.district()
         occupation = some_trade(c, district)
         person, enterprise = c.person(), some_enterprise(c, district)
@@ -38,24 +38,24 @@ def apprentice(kind: str) -> Callable[[Calendar, int], None]:
             "enterprise": enterprise,
             "school": some_school(c, district),
             "person": person,
-            "starts_on": shown(day),
-            "until": shown(day + length),
+            "starts_on": date_of(day),
+            "until": date_of(day + length),
         }
-        c.tell("enrollment", "apprenticeship-started", subject, data, day, district)
+        c.report("enrollment", "apprenticeship-started", subject, data, day, district)
         if c.turn("apprentice") % 100 == _AGREED_TWICE:
             again = f"apprenticeship/{c.number('XX')}"
-            c.tell(
+            c.report(
                 "enrollment", "apprenticeship-started", again, data, day, district, meant="overlapping-apprenticeship"
             )
             return  # either of the two may be the first there, so neither is ended
         if c.chance(0.08):
             end = day + c.random.randrange(20, length)
-            ended = {"ended_on": shown(end), "outcome": "terminated"}
-            c.tell("enrollment", "apprenticeship-ended", subject, ended, end, district)
+            ended = {"ended_on": date_of(end), "outcome": "terminated"}
+            c.report("enrollment", "apprenticeship-ended", subject, ended, end, district)
             return
         end = day + length + 1
-        ended = {"ended_on": shown(end), "outcome": "completed"}
-        c.tell("enrollment", "apprenticeship-ended", subject, ended, end, district)
+        ended = {"ended_on": date_of(end), "outcome": "completed"}
+        c.report("enrollment", "apprenticeship-ended", subject, ended, end, district)
         if not c.chance(0.75):
             return
         level = "4" if kind == "enterprise" else c.random.choice("54")
@@ -66,7 +66,7 @@ def apprentice(kind: str) -> Callable[[Calendar, int], None]:
         if kind == "modern" and c.chance(0.4):
             hire(c, person, enterprise, "school-enterprise", occupation, level, issued + 10, district)
 
-    return story
+    return scenario
 
 
 def student(c: Calendar, day: int) -> None:
@@ -94,11 +94,11 @@ def _study(
         "major_group": group,
         "school_level": school_level,
     }
-    c.tell("enrollment", "student-enrolled", subject, data, day, district)
+    c.report("enrollment", "student-enrolled", subject, data, day, district)
     if c.chance(0.05):
         left = day + c.random.randrange(15, 400)
-        withdrawn = {"withdrawn_on": shown(left), "reason": c.random.choice(("转学", "休学未复", "个人原因"))}
-        c.tell("enrollment", "student-withdrawn", subject, withdrawn, left, district)
+        withdrawn = {"withdrawn_on": date_of(left), "reason": c.random.choice(("转学", "休学未复", "个人原因"))}
+        c.report("enrollment", "student-withdrawn", subject, withdrawn, left, district)
     elif c.chance(0.4):
         issued = day + c.random.randrange(250, 600)
         occupation = CHIP_TESTER if group == "microelectronics" else some_trade(c, district)
@@ -109,7 +109,7 @@ def _study(
             "certificate_number": number,
             "credits": c.random.randrange(2, 9),
         }
-        c.tell(
+        c.report(
             "enrollment", "credits-recognized", f"credits/{school['credit_code']}/{no}/{number}", recognised,
             issued + 20, district,
         )  # fmt: skip
@@ -118,7 +118,7 @@ def _study(
 def trainee(programme: str) -> Callable[[Calendar, int], None]:
     """Someone who takes a training, and what comes of it."""
 
-    def story(c: Calendar, day: int) -> None:
+    def scenario(c: Calendar, day: int) -> None:
         district, person = c.district(), c.person()
         occupation = _occupation_of(programme, c, district)
         passed = _train(c, programme, person, occupation, day, district)
@@ -139,16 +139,16 @@ def trainee(programme: str) -> Callable[[Calendar, int], None]:
                     "certificate_number": number,
                     "industry": "other",
                     "applicant": "person",
-                    "claimed_on": shown(issued + 9),
+                    "claimed_on": date_of(issued + 9),
                 }
-                c.tell(
+                c.report(
                     "subsidy", "subsidy-claimed", f"claim/{c.number('BT')}", data, issued + 9, district,
                     meant="no-standard",
                 )  # fmt: skip
         elif c.chance(0.55):
             claim(c, person, number, occupation, level, issued, district)
 
-    return story
+    return scenario
 
 
 def _occupation_of(programme: str, c: Calendar, district: str) -> Occupation:
@@ -169,11 +169,11 @@ def _train(
         "person": person,
         "occupation_code": occupation.code,
         "hours": c.random.choice((24, 40, 64, 80, 120)),
-        "started_on": shown(max(0, day - c.random.randrange(3, 25))),
-        "completed_on": shown(day),
+        "started_on": date_of(max(0, day - c.random.randrange(3, 25))),
+        "completed_on": date_of(day),
         "passed": passed,
     }
-    c.tell("enrollment", "training-completed", f"training/{course}/{c.number('Z')}", data, day, district)
+    c.report("enrollment", "training-completed", f"training/{course}/{c.number('Z')}", data, day, district)
     return passed
 
 
@@ -184,5 +184,5 @@ def carer(c: Calendar, day: int) -> None:
     number = certify(c, person, CARER, c.random.choice("5543"), issuer, "social", day, district)
     if c.chance(0.02):
         revoked = day + c.random.randrange(60, 500)
-        data = {"revoked_on": shown(revoked), "reason": "弄虚作假"}
-        c.tell("competition", "certificate-revoked", f"certificate/{number}", data, revoked, district)
+        data = {"revoked_on": date_of(revoked), "reason": "弄虚作假"}
+        c.report("competition", "certificate-revoked", f"certificate/{number}", data, revoked, district)

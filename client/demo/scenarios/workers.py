@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from client.demo.calendar import Calendar, shown
+from client.demo.calendar import Calendar, date_of
 from client.demo.scenarios.papers import certify, claim, end_hire, hire
 from client.demo.scenarios.trades import (
     LEVELS,
@@ -70,15 +70,15 @@ def technician(c: Calendar, day: int) -> None:
         "person": person,
         "certificate_number": number,
         "enterprise": enterprise,
-        "employed_since": shown(max(0, day - 200)),
-        "claimed_on": shown(claimed),
+        "employed_since": date_of(max(0, day - 200)),
+        "claimed_on": date_of(claimed),
     }
-    c.tell("subsidy", "allowance-claimed", subject, data, claimed, district, meant=meant)
+    c.report("subsidy", "allowance-claimed", subject, data, claimed, district, meant=meant)
     if meant == "accepted":
         for quarter in range(1, 5):
             paid = claimed + quarter * 91
-            money = {"amount_fen": 3 * _MONTHLY[level], "on": shown(paid)}
-            c.tell("subsidy", "allowance-paid", subject, money, paid, district)
+            money = {"amount_fen": 3 * _MONTHLY[level], "on": date_of(paid)}
+            c.report("subsidy", "allowance-paid", subject, money, paid, district)
     if level in LEVELS and c.chance(0.5):
         claim(c, person, number, listed, level, day, district)
 
@@ -98,28 +98,30 @@ def laureate(c: Calendar, day: int) -> None:
         )
     )
     subject = f"honour/{c.number('BZ')}"
-    data = {"honour": honour, "rank": rank, "person": person, "conferred_on": shown(day)}
-    c.tell("competition", "honour-conferred", subject, data, day, district)
+    data = {"honour": honour, "rank": rank, "person": person, "conferred_on": date_of(day)}
+    c.report("competition", "honour-conferred", subject, data, day, district)
     if c.chance(0.03):
-        c.tell("competition", "honour-withdrawn", subject, {"reason": "弄虚作假"}, day + 60, district)
+        c.report("competition", "honour-withdrawn", subject, {"reason": "弄虚作假"}, day + 60, district)
         return
     if not c.chance(0.6):
         return
-    asked, line = day + c.random.randrange(10, 200), f"credit/{c.number('SX')}"
+    requested, line = day + c.random.randrange(10, 200), f"credit/{c.number('SX')}"
     amount = 10_000_000 * c.random.randrange(3, 15)
     request = {
         "person": person,
         "bank": c.invented.organisation("bank", district, 1),
         "amount_fen": amount,
-        "requested_on": shown(asked),
+        "requested_on": date_of(requested),
     }
-    c.tell("subsidy", "credit-line-requested", line, request, asked, district, meant="accepted" if opens else "waiting")
+    c.report(
+        "subsidy", "credit-line-requested", line, request, requested, district, meant="accepted" if opens else "waiting"
+    )
     if opens and amount > _HALF_OF_THE_CAP:
         second = f"credit/{c.number('SX')}"
-        c.tell("subsidy", "credit-line-requested", second, request, asked, district, meant="over-the-limit")
+        c.report("subsidy", "credit-line-requested", second, request, requested, district, meant="over-the-limit")
     elif opens and c.chance(0.3):
-        closed = asked + 365
-        c.tell("subsidy", "credit-line-closed", line, {"closed_on": shown(closed)}, closed, district)
+        closed = requested + 365
+        c.report("subsidy", "credit-line-closed", line, {"closed_on": date_of(closed)}, closed, district)
 
 
 def intern(c: Calendar, day: int) -> None:
@@ -131,10 +133,10 @@ def intern(c: Calendar, day: int) -> None:
         "school": c.invented.organisation("school", f"{province}0100", c.random.randrange(1, 40)),
         "school_province": province,
         "enterprise": some_enterprise(c, district),
-        "starts_on": shown(day),
-        "until": shown(day + 181),
+        "starts_on": date_of(day),
+        "until": date_of(day + 181),
     }
-    c.tell("recruitment", "practical-training-started", f"internship/{c.number('SX')}", data, day, district)
+    c.report("recruitment", "practical-training-started", f"internship/{c.number('SX')}", data, day, district)
 
 
 def title(c: Calendar, day: int) -> None:
@@ -146,7 +148,7 @@ def title(c: Calendar, day: int) -> None:
         "series": series,
         "person": c.person(),
         "title_level": c.random.choice(("junior", "intermediate", "intermediate", "senior")),
-        "conferred_on": shown(day),
+        "conferred_on": date_of(day),
     }
     meant = "series-not-open" if series == "sports" else "accepted"
-    c.tell("competition", "title-conferred", f"title/{c.number('ZC')}", data, day, district, meant=meant)
+    c.report("competition", "title-conferred", f"title/{c.number('ZC')}", data, day, district, meant=meant)
