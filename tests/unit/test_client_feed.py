@@ -21,13 +21,13 @@ UNDERSTANDING: Final = {"bad-checksum", "bad-value", "unknown-field", "missing-f
 PLACES: Final = {*DISTRICTS, "330600"}
 
 
-def fact_of(told: PlannedReport) -> str:
-    return str(told.envelope["type"]).removeprefix("skillplan.").removesuffix(".v1")
+def fact_of(planned: PlannedReport) -> str:
+    return str(planned.envelope["type"]).removeprefix("skillplan.").removesuffix(".v1")
 
 
 def test_the_same_seed_and_size_give_the_same_feed() -> None:
     assert list(feed(1_500, 7)) == list(feed(1_500, 7))
-    assert [told.envelope for told in feed(1_500, 7)] != [told.envelope for told in feed(1_500, 8)]
+    assert [planned.envelope for planned in feed(1_500, 7)] != [planned.envelope for planned in feed(1_500, 8)]
 
 
 @pytest.mark.parametrize("reports", [1, 9, 100, 777, 2_000, 15_000])
@@ -38,14 +38,14 @@ def test_a_feed_has_exactly_the_size_that_was_asked_for(reports: int) -> None:
 @pytest.mark.parametrize("corrections", [False, True])
 def test_every_report_is_understood_but_those_meant_to_be_wrong(corrections: bool) -> None:
     seen: Counter[str] = Counter()
-    for told in feed(8_000, 3, corrections=corrections):
-        answer = decode(str(told.envelope["type"]).split(".")[1], told.envelope)
-        if told.meant in UNDERSTANDING:
-            assert isinstance(answer, NotUnderstood), told
-            assert {rule.code_of() for rule in answer.reasons} == {told.meant}, told
+    for planned in feed(8_000, 3, corrections=corrections):
+        answer = decode(str(planned.envelope["type"]).split(".")[1], planned.envelope)
+        if planned.meant in UNDERSTANDING:
+            assert isinstance(answer, NotUnderstood), planned
+            assert {rule.code_of() for rule in answer.reasons} == {planned.meant}, planned
         else:
-            assert isinstance(answer, Report), (told, answer.reasons)
-        seen[told.meant] += 1
+            assert isinstance(answer, Report), (planned, answer.reasons)
+        seen[planned.meant] += 1
     assert set(seen) >= UNDERSTANDING
     wrong = 8_000 - seen["accepted"]
     assert 0.015 < wrong / 8_000 < 0.06, "a few are wrong, most are right"
@@ -57,21 +57,21 @@ def test_every_type_that_can_be_reported_is_in_the_feed() -> None:
         for type_ in reported_types()
         if "report-retracted" not in type_ and ".planning." not in type_  # a month is closed by people
     }
-    assert {fact_of(told) for told in feed(60_000, corrections=False)} == reportable
+    assert {fact_of(planned) for planned in feed(60_000, corrections=False)} == reportable
 
 
 def test_corrections_and_retractions_come_besides_the_others() -> None:
-    without = {(told.envelope["id"], told.meant) for told in feed(8_000, corrections=False)}
+    without = {(planned.envelope["id"], planned.meant) for planned in feed(8_000, corrections=False)}
     with_them = list(feed(8_000))
-    corrected = [told.envelope for told in with_them if "corrects" in told.envelope]
-    retracted = [told.envelope for told in with_them if "report-retracted" in told.envelope["type"]]
+    corrected = [planned.envelope for planned in with_them if "corrects" in planned.envelope]
+    retracted = [planned.envelope for planned in with_them if "report-retracted" in planned.envelope["type"]]
     assert corrected
     assert retracted
-    kept = sum((told.envelope["id"], told.meant) in without for told in with_them)
-    assert kept > 7_500, "what is there without them stays what it was"
+    unchanged = sum((planned.envelope["id"], planned.meant) in without for planned in with_them)
+    assert unchanged > 7_500, "what is there without them stays what it was"
     sent: dict[str, dict[str, object]] = {}
-    for told in with_them:
-        event = told.envelope
+    for planned in with_them:
+        event = planned.envelope
         named = event.get("corrects") or event["data"].get("report_id")
         if named:
             assert sent[named]["subject"] == event["subject"], "it comes behind what it names, on the same subject"
@@ -80,17 +80,17 @@ def test_corrections_and_retractions_come_besides_the_others() -> None:
 
 def test_nothing_happens_after_yesterday_nor_outside_the_plan() -> None:
     today = date(2024, 3, 1)
-    told = list(feed(3_000, today=today))
-    assert max(str(one.envelope["time"])[:10] for one in told) == "2024-02-29"
-    assert min(str(one.envelope["time"])[:10] for one in told) >= "2023-01-01"
+    planned = list(feed(3_000, today=today))
+    assert max(str(one.envelope["time"])[:10] for one in planned) == "2024-02-29"
+    assert min(str(one.envelope["time"])[:10] for one in planned) >= "2023-01-01"
     whole = {str(one.envelope["time"])[:4] for one in feed(3_000)}
     assert whole == {"2023", "2024", "2025"}
-    for one in told:
+    for one in planned:
         data = one.envelope["data"]
         dates = [data[name] for name in data if name == "on" or (name.endswith("_on") and name != "expires_on")]
         assert all(value < "2024-03-01" for value in dates), one
     received = datetime(2024, 3, 1, tzinfo=UTC)
-    assert all(datetime.fromisoformat(str(one.envelope["time"])) < received for one in told)
+    assert all(datetime.fromisoformat(str(one.envelope["time"])) < received for one in planned)
 
 
 def test_a_shorter_history_is_a_part_of_the_whole_one() -> None:
@@ -103,7 +103,7 @@ def test_a_shorter_history_is_a_part_of_the_whole_one() -> None:
 
 
 def test_the_feed_counts_for_the_six_districts_and_the_city() -> None:
-    share = Counter(told.envelope["district"] for told in feed(8_000))
+    share = Counter(planned.envelope["district"] for planned in feed(8_000))
     assert set(share) == PLACES
     assert share["330681"] > 1.3 * share["330683"] > 0, "districts differ"
 
@@ -111,9 +111,9 @@ def test_the_feed_counts_for_the_six_districts_and_the_city() -> None:
 def test_persons_come_again_and_nobody_bears_a_number_that_was_ever_given() -> None:
     numbers: Counter[str] = Counter()
     names = set()
-    for told in feed(10_000):
-        if told.meant == "accepted" and "person" in told.envelope["data"]:
-            person = told.envelope["data"]["person"]
+    for planned in feed(10_000):
+        if planned.meant == "accepted" and "person" in planned.envelope["data"]:
+            person = planned.envelope["data"]["person"]
             number = person["id_number"]
             assert number[:4] == "3399", "no edition of GB/T 2260 has it"
             assert resident_check_digit(number[:17]) == number[17]
@@ -125,25 +125,25 @@ def test_persons_come_again_and_nobody_bears_a_number_that_was_ever_given() -> N
 
 def test_another_feed_has_other_ids_and_numbers_but_the_same_groundwork() -> None:
     one, other = list(feed(1_000, 1)), list(feed(1_200, 2))
-    groundwork = [told.envelope for told in one if told.due == 0]
+    groundwork = [planned.envelope for planned in one if planned.due == 0]
     assert groundwork
-    assert groundwork == [told.envelope for told in other if told.due == 0]
-    assert one[: len(groundwork)] == [told for told in one if told.due == 0], "first of all"
-    ids = {told.envelope["id"] for told in one if told.due > 0}
-    assert not ids & {told.envelope["id"] for told in other}
+    assert groundwork == [planned.envelope for planned in other if planned.due == 0]
+    assert one[: len(groundwork)] == [planned for planned in one if planned.due == 0], "first of all"
+    ids = {planned.envelope["id"] for planned in one if planned.due > 0}
+    assert not ids & {planned.envelope["id"] for planned in other}
     once = {"population", "enterprise"}
-    subjects = {told.envelope["subject"] for told in one if told.due > 0}
-    shared = subjects & {told.envelope["subject"] for told in other if told.due > 0}
+    subjects = {planned.envelope["subject"] for planned in one if planned.due > 0}
+    shared = subjects & {planned.envelope["subject"] for planned in other if planned.due > 0}
     assert {subject.partition("/")[0] for subject in shared} <= once
 
 
 def test_some_reports_come_months_late() -> None:
     late = 0
     newest = ""
-    for told in feed(5_000):
-        if told.due == 0:
+    for planned in feed(5_000):
+        if planned.due == 0:
             continue
-        day = str(told.envelope["time"])[:10]
+        day = str(planned.envelope["time"])[:10]
         newest = max(newest, day)
         late += (date.fromisoformat(newest) - date.fromisoformat(day)).days > 30
     assert 50 < late < 1_000
@@ -151,19 +151,19 @@ def test_some_reports_come_months_late() -> None:
 
 def test_what_is_reported_of_one_subject_comes_in_the_order_it_happened() -> None:
     last: dict[tuple[str, str], str] = {}
-    for told in feed(10_000):
-        if told.meant == "accepted" and told.envelope["subject"].partition("/")[0] != "population":
-            key = (route(told.envelope).topic, told.envelope["subject"])
-            day = str(told.envelope["time"])[:10]
-            assert last.get(key, "") <= day, told
+    for planned in feed(10_000):
+        if planned.meant == "accepted" and planned.envelope["subject"].partition("/")[0] != "population":
+            key = (route(planned.envelope).topic, planned.envelope["subject"])
+            day = str(planned.envelope["time"])[:10]
+            assert last.get(key, "") <= day, planned
             last[key] = day
 
 
 def test_memory_stays_the_same_however_long_the_feed() -> None:
-    def kept(taken: int) -> int:
+    def planned_in_memory(taken: int) -> int:
         running = feed(1_000_000)
         for _ in islice(running, taken):
             pass
         return sum(type(thing) is PlannedReport for thing in gc.get_objects())
 
-    assert kept(18_000) < 1.05 * kept(3_000), "once the window is full it grows no more"
+    assert planned_in_memory(18_000) < 1.05 * planned_in_memory(3_000), "once the window is full it grows no more"
