@@ -22,8 +22,11 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def session(json: bool) -> Iterator[tuple[Output, ClientSettings]]:
-    """Yield output and settings of a command; raises typer.Exit with the exit code where it fails."""
+def session(json: bool, resumable: bool = True) -> Iterator[tuple[Output, ClientSettings]]:
+    """Yield output and settings of a command; raises typer.Exit with the exit code where it fails.
+
+    A command that is not `resumable` does not go on where Ctrl-C stopped it, and is not said to.
+    """
     output = Output(json)
     try:
         yield output, read_settings()
@@ -43,6 +46,8 @@ def session(json: bool) -> Iterator[tuple[Output, ClientSettings]]:
         )
         raise _failed(output, unreadable) from None
     except KeyboardInterrupt:
+        if not resumable:
+            raise
         stopped = CommandError(
             "已中断;重新运行会接着发。", "Stopped; the same command goes on from here.", "stopped", STOPPED
         )

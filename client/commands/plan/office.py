@@ -48,7 +48,10 @@ def connect(context: typer.Context) -> Iterator[PlanSession]:
     options = context.find_object(PlanOptions)
     if options is None:
         raise AssertionError("the callback of the group sets them")
-    with session(options.json) as (output, settings), PlanningApi(options.address, settings) as planning:
+    with (
+        session(options.json, resumable=False) as (output, settings),
+        PlanningApi(options.address, settings) as planning,
+    ):
         yield PlanSession(output, planning)
 
 
