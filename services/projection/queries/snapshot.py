@@ -1,4 +1,4 @@
-"""Hides where an answer is read: the generation that is current, its plans, in one snapshot."""
+"""Database snapshots: the current generation, its plans and checkpoints, read together."""
 
 import asyncio
 import contextlib
@@ -26,17 +26,17 @@ _Connection = asyncpg.pool.PoolConnectionProxy
 
 
 @dataclass(slots=True)
-class _Kept:
-    """What the plan office has decided, as last read of one generation and its plans."""
+class _Decisions:
+    """The facts of the plan office, as last read of one generation, and the targets that they give its plans."""
 
     position: int = 0
-    decided: Sequence[Fact] = ()
+    facts: Sequence[Fact] = ()
     targets: dict[str, Targets] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """One snapshot of one generation: what is read with it fits together.
+    """One snapshot of one generation: everything read with it is of the same state.
 
     `state` differs whenever anything that is read may; `checkpoints`: how far each log is counted, by service.
     """
@@ -45,7 +45,7 @@ class Snapshot:
     state: State
     checkpoints: Sequence[asyncpg.Record]
     compiled: CompiledPlans
-    kept: _Kept
+    decisions: _Decisions
 
     @property
     def number(self) -> int:
@@ -58,19 +58,19 @@ class Snapshot:
 
     async def targets(self, plan: Plan) -> Targets:
         """Return a plan's targets with all that the plan office has decided on them."""
-        decided = await self.decided()
-        if plan.id not in self.kept.targets:
-            self.kept.targets[plan.id] = Targets(plan, decided)
-        return self.kept.targets[plan.id]
+        facts = await self.decided()
+        if plan.id not in self.decisions.targets:
+            self.decisions.targets[plan.id] = Targets(plan, facts)
+        return self.decisions.targets[plan.id]
 
     async def decided(self) -> Sequence[Fact]:
         """Return all that the plan office has decided, in the order of its log."""
         position = next((row["position"] for row in self.checkpoints if row["service"] == LANGUAGE.service), 0)
-        if position != self.kept.position:
+        if position != self.decisions.position:
             rows = await self.connection.fetch(of_generation(self.number)["planning"], 0)
             facts = [decode_fact({LANGUAGE.service: LANGUAGE}, orjson.loads(row["bytes"]), ()) for row in rows]
-            self.kept.position, self.kept.decided, self.kept.targets = position, facts, {}
-        return self.kept.decided
+            self.decisions.position, self.decisions.facts, self.decisions.targets = position, facts, {}
+        return self.decisions.facts
 
 
 class NotCountedYet(Problem):
@@ -92,44 +92,44 @@ _AWAY: Final = Problem(
 
 @dataclass(slots=True)
 class SnapshotReader:
-    """Opens views; the plans are read again only when they have changed."""
+    """Opens snapshots; the plans are read again only when they have changed."""
 
     pool: asyncpg.Pool
-    _charts: dict[tuple[int, int], tuple[CompiledPlans, _Kept]] = field(default_factory=dict)
-    _asking: asyncio.Task[State] | None = None
+    _compiled: dict[tuple[int, int], tuple[CompiledPlans, _Decisions]] = field(default_factory=dict)
+    _running: asyncio.Task[State] | None = None
     _next: asyncio.Task[State] | None = None
 
     async def state(self) -> State:
-        """Return what all answers rest on: generation, plans and checkpoints, read after this was called.
+        """Return what all answers depend on: generation, plans and checkpoints, read after this was called.
 
-        Those that ask while another one's question is under way share the next.
+        Calls that come while a query is under way share the next one.
         """
         if self._next is None:
-            self._next = asyncio.create_task(self._state_after(self._asking))
+            self._next = asyncio.create_task(self._state_after(self._running))
         return await asyncio.shield(self._next)
 
     async def _state_after(self, before: asyncio.Task[State] | None) -> State:
         if before is not None:
             await asyncio.wait([before])
-        self._asking, self._next = self._next, None
-        with _told():
+        self._running, self._next = self._next, None
+        with _as_problem():
             async with self.pool.acquire(timeout=5) as connection:
                 return (await _state(connection))[0]
 
     @contextlib.asynccontextmanager
     async def view(self) -> AsyncIterator[Snapshot]:
         """Open a snapshot; raises Problem when there is nothing to read or the database is away."""
-        with _told():
+        with _as_problem():
             async with (
                 self.pool.acquire(timeout=5) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 state, checkpoints = await _state(connection)
                 key = state[:2]
-                if key not in self._charts:
+                if key not in self._compiled:
                     compiled = CompiledPlans(read_plans(await connection.fetchval(_PLANS, state[0])))
-                    self._charts = {key: (compiled, _Kept())}
-                yield Snapshot(connection, state, checkpoints, *self._charts[key])
+                    self._compiled = {key: (compiled, _Decisions())}
+                yield Snapshot(connection, state, checkpoints, *self._compiled[key])
 
 
 async def _state(connection: _Connection) -> tuple[State, Sequence[asyncpg.Record]]:
@@ -141,8 +141,8 @@ async def _state(connection: _Connection) -> tuple[State, Sequence[asyncpg.Recor
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Say in both languages why nothing can be read."""
+def _as_problem() -> Iterator[None]:
+    """Turn a database that cannot be read into a problem in both languages."""
     try:
         yield
     except asyncpg.UndefinedTableError:
