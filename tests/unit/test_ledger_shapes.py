@@ -9,6 +9,7 @@ import pytest
 
 from services.projection.counting.lines import CompiledPlans
 from shared.plan.loading import load_plan
+from shared.plan.model import Plan
 from tests.harness.generated_plans import GeneratedFact
 from tests.harness.in_memory_store import InMemoryStore
 
@@ -25,8 +26,9 @@ YUECHENG, KEQIAO = "330602", "330603"
 class Logs:
     """Writes facts as the services do; each is recorded a second after the one before."""
 
-    def __init__(self) -> None:
-        self.store = InMemoryStore(COMPILED)
+    def __init__(self, plan: Plan = PLAN) -> None:
+        self.plan = plan
+        self.store = InMemoryStore(COMPILED if plan is PLAN else CompiledPlans([plan]))
         self._second = itertools.count(1)
         self._positions: dict[str, int] = {}
 
@@ -69,7 +71,7 @@ class Logs:
         known_at: datetime = LATER,
     ) -> int | tuple[int, int | None]:  # fmt: skip
         """Return the numerator, with the denominator where there is one."""
-        told = self.store.cell(PLAN, PLAN.indicators[indicator][1], district, period, as_of, known_at)
+        told = self.store.cell(self.plan, self.plan.indicators[indicator][1], district, period, as_of, known_at)
         return told[0] if told[1] is None else told
 
     def causes(self) -> list[tuple[str, int]]:
@@ -328,6 +330,26 @@ def test_an_enterprise_is_covered_while_an_agreement_holds_where_it_is_classifie
     small = big | {"above_scale": False, "industrial_reform_pilot": True}
     logs.add("subsidy.enterprise-classified", subject(ACME), small, time="2025-03-01")
     assert (logs.value("5.2.b"), logs.value("5.2.a")) == ((0, 1), (0, 1))
+
+
+def test_what_covers_a_register_of_latest_facts_must_be_meant_itself() -> None:
+    """An agreement that `where` leaves out covers nobody, though it is stored to take its own end to itself."""
+    document = PLAN.model_dump(mode="json", by_alias=True)
+    (value,) = [
+        indicator["value"]
+        for series in document["series"]
+        for measure in series["measures"]
+        for indicator in measure["indicators"]
+        if indicator["id"] == "5.2.b"
+    ]
+    value["covered"]["of"][0]["where"] = {"agreement_no": ["b"]}
+    logs = Logs(Plan.model_validate(document))
+    big = {"enterprise": ACME, "above_scale": True, "industrial_reform_pilot": False}
+    logs.add("subsidy.enterprise-classified", "enterprise/1", big, time="2023-03-01")
+    logs.add("subsidy.wage-agreement-signed", "enterprise/1", {"agreement_no": "a", "signed_on": "2024-05-01"})
+    assert logs.value("5.2.b") == (0, 1)
+    logs.add("subsidy.wage-agreement-signed", "enterprise/1", {"agreement_no": "b", "signed_on": "2024-06-01"})
+    assert logs.value("5.2.b") == (1, 1)
 
 
 def test_a_correction_takes_the_decision_of_its_original_along(logs: Logs) -> None:
