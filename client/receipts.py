@@ -12,7 +12,7 @@ from client.kafka import ReceiptTopics
 from client.messages import Receipt
 from client.output import Output, text
 from client.validation import remedy_of
-from shared.contract.events import SHANGHAI, parse_instant
+from shared.contract.events import LOCAL_TIME, parse_instant
 
 _POLL_SECONDS: Final = 2.0
 _MOST_WAITING: Final = 50  # asked for again at each poll
@@ -97,7 +97,7 @@ async def print_all(output: Output, receipts: AsyncIterator[Receipt], wanted: Ca
 def _print(output: Output, receipt: Receipt) -> None:
     output.record(receipt)
     at = parse_instant(receipt.get("decided_at", ""))
-    when = at.astimezone(SHANGHAI).strftime("%m-%d %H:%M:%S") if at else ""
+    when = at.astimezone(LOCAL_TIME).strftime("%m-%d %H:%M:%S") if at else ""
     flags = f" [{', '.join(receipt['flags'])}]" if receipt.get("flags") else ""
     type_ = receipt.get("type", "").removeprefix("skillplan.")
     output.line(

@@ -19,6 +19,7 @@ from client.fields import ATTRIBUTES, LANGUAGES, Kind, ReportField, event_of, fi
 from client.messages import JsonObject
 from client.output import CommandError
 from client.resources import terms
+from services import vocabulary
 from shared.contract import shapes
 from shared.contract.events import Event
 
@@ -32,14 +33,14 @@ _ORGANISATION_KINDS: Final = {"school": "school", "provider": "provider", "bank"
 _VALUES: Final[tuple[tuple[object, JsonValue], ...]] = (
     (shapes.Date, _DAY),
     (shapes.Month, _DAY[:7]),
-    (shapes.OccupationCode, "6-18-01-01"),
-    (shapes.MajorCode, "660103"),
-    (shapes.Province, "36"),
+    (vocabulary.OccupationCode, "6-18-01-01"),
+    (vocabulary.MajorCode, "660103"),
+    (vocabulary.Province, "36"),
     (shapes.No, "DEMO-2024-0001"),
     (shapes.Year, 2024),
     (shapes.Count, 40),
     (shapes.Number, 40),
-    (shapes.Level, "3"),
+    (vocabulary.Level, "3"),
     (shapes.Text, "演示 sample"),
     (shapes.ReportId, "sample-0001"),
 )

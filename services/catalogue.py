@@ -48,10 +48,10 @@ class ServiceEntry:
     def address_settings(self, url_of: Callable[[str], str]) -> dict[str, str]:
         """Return the environment variables that hold the addresses of the services it asks, none where it asks none."""
         return {
-            f"SKILLPLAN_{setting.upper()}": url_of(asked)
-            if isinstance(asked, str)
-            else json.dumps({name: url_of(name) for name in asked})
-            for setting, asked in (self.addresses or {}).items()
+            f"SKILLPLAN_{setting.upper()}": url_of(target)
+            if isinstance(target, str)
+            else json.dumps({name: url_of(name) for name in target})
+            for setting, target in (self.addresses or {}).items()
         }
 
 
@@ -90,7 +90,15 @@ class DomainService(ServiceEntry):
         from shared.service.main import Service  # noqa: PLC0415
 
         reporters = frozenset(map(Role, self.reporters))
-        return Service(self.language, self.domain, self.heard, redirects=COUNTED, reporters=reporters, **parts)
+        return Service(
+            self.language,
+            self.domain,
+            self.heard,
+            redirects=COUNTED,
+            elsewhere=ELSEWHERE,
+            reporters=reporters,
+            **parts,
+        )
 
 
 DOMAIN_SERVICES: Final = {
@@ -114,6 +122,12 @@ PROJECTION: Final = ServiceEntry(
 )
 SERVICES: Final[Mapping[str, ServiceEntry]] = {PROJECTION.name: PROJECTION} | DOMAIN_SERVICES
 COUNTED: Final = tuple(name for name, entry in DOMAIN_SERVICES.items() if entry.counted)
+
+# Environment variables of one service or of its clients, which may stand in the environment file of all.
+ELSEWHERE: Final = frozenset(f"SKILLPLAN_{name.upper()}_PORT" for name in SERVICES) | {
+    "SKILLPLAN_PLANNING",
+    "SKILLPLAN_PROJECTION",
+}
 
 
 def languages() -> dict[str, Language]:

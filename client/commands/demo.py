@@ -14,7 +14,7 @@ from client.messages import source_of
 from client.output import Output
 from client.session import run_async, session
 from client.settings import ClientSettings
-from shared.contract.events import SHANGHAI
+from shared.contract.events import LOCAL_TIME
 
 _REMINDER_SECONDS: Final = 2.0
 _PROGRESS_EVERY: Final = 50
@@ -31,7 +31,7 @@ def demo(
 ) -> None:
     """经 Kafka 上报一批演示数据 Publish a demo feed, as the districts would."""
     with session(json) as (output, settings):
-        planned = feed(reports, seed, datetime.now(SHANGHAI).date(), corrections)
+        planned = feed(reports, seed, datetime.now(LOCAL_TIME).date(), corrections)
         run_async(_publish(settings, output, planned, reports, patience))
 
 

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from shared.contract.events import SHANGHAI
+from shared.contract.events import LOCAL_TIME
 from shared.http.api_keys import Key, KeyFile, Role
 from shared.kafka.clients import wrong_settings
 from shared.observability.health import ConfigurationError
-from shared.process.process import Settings
+from shared.process.settings import Settings
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 _STATES: Final = {"valid": "有效 valid", "expired": "已过期 expired", "revoked": "已撤销 revoked"}
@@ -138,7 +138,7 @@ def _end_of(given: str) -> datetime:
         last = date.fromisoformat(given)
     except ValueError:
         raise ConfigurationError("--expires 应为日期 YYYY-MM-DD。 --expires must be a date YYYY-MM-DD.") from None
-    end = datetime.combine(last + timedelta(days=1), time(), SHANGHAI)
+    end = datetime.combine(last + timedelta(days=1), time(), LOCAL_TIME)
     if end <= datetime.now(UTC):
         raise ConfigurationError("--expires 已经过去。 --expires lies in the past.")
     return end
@@ -161,7 +161,7 @@ def _print_key(key: Key, secret: str, as_json: bool) -> None:
 
 
 def _local(at: datetime) -> str:
-    return at.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
+    return at.astimezone(LOCAL_TIME).strftime("%Y-%m-%d %H:%M")
 
 
 def _say(zh: str, en: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import yaml
 
 from docs.generators.markdown import anchor
+from services import vocabulary
 from services.catalogue import DOMAIN_SERVICES, languages
 from shared.contract import remedies, rules
 from shared.contract.events import Adds, Ends, Opens, Retracts
@@ -73,7 +74,11 @@ class Catalogue:
     def codes(self) -> dict[str, Code]:
         """Every code in the order of fixes.yaml; raises IncompleteError when rules and fixes disagree."""
         classes: dict[str, list[type[Rule]]] = {}
-        modules = [rules.__name__, *(import_module(f"services.{name}.decider").__name__ for name in DOMAIN_SERVICES)]
+        modules = [
+            rules.__name__,
+            vocabulary.__name__,
+            *(import_module(f"services.{name}.decider").__name__ for name in DOMAIN_SERVICES),
+        ]
         for rule in sorted(_under(Rule), key=lambda rule: modules.index(rule.__module__)):
             classes.setdefault(_code_of(rule), []).append(rule)
         codes = {
@@ -110,7 +115,7 @@ class Catalogue:
             own.add("never-arrived")
         if event.ordered:
             own.add("ends-before-start")
-        if not event.from_the_city:
+        if event.district_only:
             own.add("wrong-district")
         if isinstance(role, Retracts):
             own |= {"never-arrived", "already-retracted", "nothing-to-retract", "other-subject", "opened-again"}

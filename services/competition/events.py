@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+from services.vocabulary import MEASURE_FORM, Level, OccupationCode, Rank
 from shared.contract.events import Ends, Event, Language, Opens
 from shared.contract.rules import NumberTaken
-from shared.contract.shapes import Count, Date, Level, No, Number, OccupationCode, Organisation, Person, Rank, Text
+from shared.contract.shapes import Count, Date, No, Number, Organisation, Person, Text
 
 TitleSeries = Literal[
     "engineering",
@@ -148,7 +149,9 @@ class HonourWithdrawn(Event, subject="honour/<no>", role=Ends("honour-conferred"
     reason: Text
 
 
-class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
+class ActivityReported(
+    Event, subject="activity/<measure>/<no>", parts={"measure": MEASURE_FORM}, role=Opens(), dated="on"
+):
     """工作动态: Something was done for a clause that sets no number: an exhibition (measure 5.3)."""
 
     measure: Literal["5.3"]

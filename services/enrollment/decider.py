@@ -1,4 +1,4 @@
-"""Decides enrollment's reports: pure, no I/O, no clock."""
+"""Decider of enrollment: the rules of its reports, pure, without I/O or clock."""
 
 from collections.abc import Iterable, Sequence
 from typing import assert_never, cast

@@ -5,27 +5,24 @@ from typing import Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.contract.events import Ends, Event, Language, Opens, Stands
-from shared.contract.shapes import (
-    Count,
-    Date,
+from services.vocabulary import (
+    MAJOR_FORM,
+    MEASURE_FORM,
     EmergingIndustry,
     Industry,
     MajorCode,
-    No,
-    Number,
+    NotOfTheCity,
     OccupationCode,
-    Organisation,
-    Person,
     Rank,
-    Text,
-    Year,
 )
+from shared.contract.events import Ends, Event, Language, Opens, Stands
+from shared.contract.shapes import Count, Date, No, Number, Organisation, Person, Text, Year
 
+MAJOR_PART = {"major_code": MAJOR_FORM}
 SchoolLevel = Literal["secondary", "technician", "higher"]
 
 
-class MajorOpened(Event, subject="major/<school.credit_code>/<major_code>", role=Opens(again=True)):
+class MajorOpened(Event, subject="major/<school.credit_code>/<major_code>", parts=MAJOR_PART, role=Opens(again=True)):
     """开设专业: A school opened a major (measure 1.1)."""
 
     school: Organisation
@@ -35,7 +32,9 @@ class MajorOpened(Event, subject="major/<school.credit_code>/<major_code>", role
     school_level: SchoolLevel
 
 
-class MajorClosed(Event, subject="major/<school.credit_code>/<major_code>", role=Ends("major-opened")):
+class MajorClosed(
+    Event, subject="major/<school.credit_code>/<major_code>", parts=MAJOR_PART, role=Ends("major-opened")
+):
     """停办专业: The school closed the major."""
 
     reason: Text | None = None
@@ -177,7 +176,7 @@ class StaffingReported(Event, subject="staffing/<institution.credit_code>", role
 
 
 class PopulationReported(
-    Event, subject="population/<district>/elderly", role=Stands(), dated="on", from_the_city=False
+    Event, subject="population/<district>/elderly", role=Stands(), dated="on", district_only=NotOfTheCity
 ):
     """老年人口数: How many elderly people live in a district (measure 2.4)."""
 
@@ -188,7 +187,9 @@ class PopulationReported(
 _KINDS = {"1.1": "excellent-school-or-cluster", "1.2": "enterprise-partnership"}
 
 
-class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
+class ActivityReported(
+    Event, subject="activity/<measure>/<no>", parts={"measure": MEASURE_FORM}, role=Opens(), dated="on"
+):
     """工作动态: Something was done for a clause that sets no number (measures 1.1, 1.2)."""
 
     measure: Literal["1.1", "1.2"]

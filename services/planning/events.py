@@ -8,6 +8,7 @@ import orjson
 from pydantic import AfterValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
+from services.vocabulary import OnlyTheCity
 from shared.contract.events import Event, Language, Opens, parse_instant
 from shared.contract.shapes import (
     LARGEST,
@@ -67,7 +68,7 @@ def digest_of(figures: Sequence[Figure]) -> str:
     return hashlib.sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-class PlanAdopted(Event, subject="plan/<plan>", office=True):
+class PlanAdopted(Event, subject="plan/<plan>", whole_only=OnlyTheCity):
     """采用计划文件: A plan file is adopted; from its day on its targets hold.
 
     A line that says what the last adoption said undoes no revision. `against`: the digest of the adoption it was
@@ -83,7 +84,7 @@ class PlanAdopted(Event, subject="plan/<plan>", office=True):
     why: Text | None = None
 
 
-class TargetRevised(Event, subject="target/<plan>/<indicator>", office=True):
+class TargetRevised(Event, subject="target/<plan>/<indicator>", whole_only=OnlyTheCity):
     """调整目标: A target is another from a day on, for the whole or for one district."""
 
     plan: No
@@ -99,7 +100,7 @@ class TargetRevised(Event, subject="target/<plan>/<indicator>", office=True):
     why: Text | None = None
 
 
-class TargetSplit(Event, subject="split/<plan>/<indicator>/<period>/<over>", office=True):
+class TargetSplit(Event, subject="split/<plan>/<indicator>/<period>/<over>", whole_only=OnlyTheCity):
     """分解目标: A target of a period is parted over districts or over months; the parts add up, or the gap is stated.
 
     `parts`: by district code, or by month (YYYY-MM). `difference`: the target less the sum of its parts.
@@ -125,7 +126,7 @@ class PeriodSubmitted(Event, subject="month/<plan>/<month>/<district>"):
     note: Text | None = None
 
 
-class PeriodReturned(Event, subject="month/<plan>/<month>/<submitted_by>", office=True):
+class PeriodReturned(Event, subject="month/<plan>/<month>/<submitted_by>", whole_only=OnlyTheCity):
     """退回月度数据: The plan office sends a district's month back, with what is to be seen to."""
 
     plan: No
@@ -136,7 +137,7 @@ class PeriodReturned(Event, subject="month/<plan>/<month>/<submitted_by>", offic
     by: Text
 
 
-class PeriodApproved(Event, subject="month/<plan>/<month>/<submitted_by>", office=True):
+class PeriodApproved(Event, subject="month/<plan>/<month>/<submitted_by>", whole_only=OnlyTheCity):
     """核准月度数据: The plan office agrees with what a district submitted."""
 
     plan: No
@@ -146,7 +147,7 @@ class PeriodApproved(Event, subject="month/<plan>/<month>/<submitted_by>", offic
     note: Text | None = None
 
 
-class CloseOverridden(Event, subject="month/<plan>/<month>", office=True):
+class CloseOverridden(Event, subject="month/<plan>/<month>", whole_only=OnlyTheCity):
     """破例关账: Somebody answers for closing a month although these districts are not approved."""
 
     plan: No
@@ -156,7 +157,7 @@ class CloseOverridden(Event, subject="month/<plan>/<month>", office=True):
     why: Text
 
 
-class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), office=True):
+class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_only=OnlyTheCity):
     """月度关账: A month's figures are published, as they were known at an instant."""
 
     plan: No
@@ -176,7 +177,7 @@ class RestatementRequested(Event, subject="restatement/<plan>/<month>/<no>", rol
     why: Text
 
 
-class PeriodRestated(Event, subject="month/<plan>/<month>", office=True):
+class PeriodRestated(Event, subject="month/<plan>/<month>", whole_only=OnlyTheCity):
     """重述月度数据: A request is approved: the month's figures are published anew."""
 
     plan: No

@@ -17,7 +17,7 @@ from services.planning.events import (
     PeriodSubmitted,
     RestatementRequested,
 )
-from shared.contract.events import SHANGHAI, Fact, parse_instant
+from shared.contract.events import LOCAL_TIME, Fact, parse_instant
 from shared.deciding.decider import View
 from shared.plan.model import Plan
 
@@ -189,4 +189,4 @@ def _published(fact: Fact, event: PeriodClosed | PeriodRestated, request: str | 
 
 def today_of(at: datetime) -> date:
     """Return the date of an instant in the plan's time zone (Asia/Shanghai)."""
-    return at.astimezone(SHANGHAI).date()
+    return at.astimezone(LOCAL_TIME).date()

@@ -13,20 +13,22 @@ import uvloop
 from pydantic import Field
 from starlette.applications import Starlette
 
+from services.catalogue import ELSEWHERE
 from services.projection.counting import generations, store, writers
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, TopicsMissing
 from services.projection.counting.projector import Projector
 from services.projection.counting.rebuild import RebuildBehind, rebuild
 from services.projection.receipts.follower import ReceiptFollower
-from shared.http import client as outgoing
+from shared.http import client as http_client
 from shared.log.migrate import check, connect, migrate, unreachable
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans
-from shared.process.process import Settings, add_probes, command_line, serve, until
+from shared.process.process import add_probes, serve, until
+from shared.process.settings import Settings, parse_command_line
 
 
 class ProjectionSettings(Settings):
@@ -53,7 +55,7 @@ async def _serve(settings: ProjectionSettings) -> None:
     )  # fmt: skip
     metrics = Metrics("projection", "api", Health("database"))
     try:
-        async with outgoing.client(settings, 5) as client:
+        async with http_client.client(settings.api_key.get_secret_value(), settings.ca, 5) as client:
             app = create_app(pool, settings.services, client, metrics, settings.outlines)
             await serve(app, settings, until, metrics)
     finally:
@@ -145,7 +147,7 @@ async def _check_database(settings: ProjectionSettings, *, waits: bool) -> None:
 
 def main() -> None:
     """Run one of the projection's commands."""
-    command, settings = command_line("services.projection", ProjectionSettings, _NEEDED)
+    command, settings = parse_command_line("services.projection", ProjectionSettings, _NEEDED, ELSEWHERE)
     # A batch makes tens of thousands of small objects that all die with it; the garbage collector would, at its usual
     # pace, walk through them again and again, a quarter of a replay's time.
     gc.freeze()

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
+from services.vocabulary import MEASURE_FORM, Level, OccupationCode, Province
 from shared.contract.events import Adds, Ends, Event, Language, Opens
-from shared.contract.shapes import Count, Date, Level, No, Number, OccupationCode, Organisation, Person, Province, Text
+from shared.contract.shapes import Count, Date, No, Number, Organisation, Person, Text
 
 
 class FairHeld(Event, subject="fair/<no>", role=Opens(), dated="held_on"):
@@ -104,7 +105,9 @@ class SchoolInvited(Event, subject="invitation/<fair_no>/<school.credit_code>", 
     on: Date
 
 
-class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
+class ActivityReported(
+    Event, subject="activity/<measure>/<no>", parts={"measure": MEASURE_FORM}, role=Opens(), dated="on"
+):
     """工作动态: Something was done for a clause that sets no number: a field visit (measure 4.4)."""
 
     measure: Literal["4.4"]

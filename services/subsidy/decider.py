@@ -1,4 +1,4 @@
-"""Decides subsidy's reports and grants money by the plan's parameters: pure, no I/O, no clock (RULES D)."""
+"""Decider of subsidy: the rules of its reports, and grants by the plan's parameters (RULES D); pure."""
 
 import calendar
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +36,8 @@ from services.subsidy.events import (
 from shared.contract.events import Event, Fact, Report
 from shared.contract.rules import AlreadyOpen, InTheFuture, Rule
 from shared.deciding.decider import Accept, Decision, Domain, FactInForce, Refuse, View, Wait
-from shared.plan.model import Parameters, Plan
+from shared.plan.model import Plan
+from shared.plan.parameters import Parameters
 
 
 class OverlappingCatalogue(Rule):
@@ -377,11 +378,11 @@ def _certificate(view: View, number: str) -> tuple[CertificateIssued, FactInForc
 
 def _evidence(claim: SubsidyClaimed | AllowanceClaimed, view: View) -> CertificateIssued | Refuse | Wait:
     """Return the certificate if it is known, the claimant's, and valid on the day of the claim (RULES D2, D3)."""
-    found = _certificate(view, claim.certificate_number)
-    if found is None:
+    evidence = _certificate(view, claim.certificate_number)
+    if evidence is None:
         subject = f"certificate/{claim.certificate_number}"
         return Wait(subject, subject)
-    certificate, standing = found
+    certificate, standing = evidence
     if certificate.person.token != claim.person.token:
         return Refuse(NotYourCertificate("/data/certificate_number"))
     revoked = standing.ended_on is not None and standing.ended_on <= claim.claimed_on
@@ -399,7 +400,7 @@ def _standard(view: View, certificate: CertificateIssued) -> StandardSet | None:
         if (standard.occupation_code, standard.level) == (certificate.occupation_code, certificate.level)
         and standard.effective_from <= certificate.issued_on
     ]
-    return max(fitting, key=lambda found: found[:2])[2] if fitting else None
+    return max(fitting, key=lambda entry: entry[:2])[2] if fitting else None
 
 
 def _in_catalogue(view: View, day: date, occupation_code: str) -> tuple[str | None, list[CatalogueOccupation]]:

@@ -4,20 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from services.vocabulary import LEVEL_FORM, MEASURE_FORM, OCCUPATION_FORM, Industry, Level, OccupationCode
 from shared.contract.events import Adds, Ends, Event, Language, Opens, Stands
-from shared.contract.shapes import (
-    Count,
-    Date,
-    Fen,
-    Industry,
-    Level,
-    No,
-    OccupationCode,
-    Organisation,
-    Person,
-    Shape,
-    Text,
-)
+from shared.contract.shapes import Count, Date, Fen, No, Organisation, Person, Shape, Text
 
 
 class CatalogueOccupation(Shape):
@@ -43,7 +32,12 @@ class CataloguePublished(
     occupations: Annotated[list[CatalogueOccupation], Field(min_length=1)]
 
 
-class StandardSet(Event, subject="standard/<occupation_code>/<level>", role=Adds()):
+class StandardSet(
+    Event,
+    subject="standard/<occupation_code>/<level>",
+    parts={"occupation_code": OCCUPATION_FORM, "level": LEVEL_FORM},
+    role=Adds(),
+):
     """The base amount of the training subsidy for an occupation and level, from a date on (measure 2.2)."""
 
     occupation_code: OccupationCode
@@ -210,7 +204,9 @@ class CreditLineClosed(Event, subject="credit/<no>", role=Ends("credit-line-requ
     closed_on: Date
 
 
-class ActivityReported(Event, subject="activity/<measure>/<no>", role=Opens(), dated="on"):
+class ActivityReported(
+    Event, subject="activity/<measure>/<no>", parts={"measure": MEASURE_FORM}, role=Opens(), dated="on"
+):
     """A clause without a number was acted on (measure 5.2)."""
 
     measure: Literal["5.2"]

@@ -1,4 +1,4 @@
-"""What of other services' facts decisions about money rest on, and how they are looked up: pure."""
+"""Policies of subsidy: the facts of other services that its decisions use as evidence, and their tags; pure."""
 
 from collections.abc import Iterable
 from typing import Final

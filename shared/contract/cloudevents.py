@@ -1,4 +1,4 @@
-"""Reads CloudEvents envelopes out of HTTP requests and Kafka messages: structured, batch and binary mode."""
+"""CloudEvents bindings: envelopes from HTTP requests and Kafka messages in structured, batch and binary mode."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -45,14 +45,14 @@ def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]])
     structured = False
     for name, given in headers:
         # A Kafka header may have no value at all.
-        shown, text = name.lower(), given or b""
-        if shown == "content-type":
+        header, text = name.lower(), given or b""
+        if header == "content-type":
             structured = text.lower().startswith(b"application/cloudevents")
             attributes["datacontenttype"] = _text(text)
-        elif shown.startswith("ce_") and given is not None:
-            attributes[shown[3:]] = _text(text)
-        elif shown == "traceparent":
-            trace[shown] = _text(text)  # the message's own, where the event has none
+        elif header.startswith("ce_") and given is not None:
+            attributes[header[3:]] = _text(text)
+        elif header == "traceparent":
+            trace[header] = _text(text)  # the message's own, where the event has none
     if structured or not ("id" in attributes or "specversion" in attributes):
         return trace | parse_object(value)
     return trace | attributes | {"data": parse_object(value)}

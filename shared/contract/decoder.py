@@ -1,4 +1,4 @@
-"""Decides whether an envelope is understood, and turns it into a report: the door, in the order of RULES A7."""
+"""Decoder: from a CloudEvents envelope to a report, or to all that is wrong with it, in the order of RULES A7."""
 
 import hmac
 import itertools
@@ -36,8 +36,7 @@ _MOST_REASONS: Final = 50
 # What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
 _LARGEST_CONTENT: Final = 1_000_000
 _SHOWN_TYPE: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
-_OFFICE: Final = "planner"  # the role of the city's plan office (`shared.http.api_keys.Role`)
-_CITY: Final = "00"  # how the code of a city itself ends, its districts' do not (GB/T 2260)
+_WHOLE: Final = "00"  # how the code of the whole area ends, its districts' do not (GB/T 2260)
 _persons: Final = TypeAdapter(IdentifiedPerson)
 
 
@@ -46,13 +45,12 @@ class Channel:
     """Through which a report came in and for whom its sender may speak (RULES A10).
 
     `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
-    None while no keys are set. `role`: what the HTTP key is for (`shared.http.api_keys.Role`), None over Kafka and
-    while no keys are set.
+    None while no keys are set. `for_whole`: whether the sender may report what is the whole area's own to report.
     """
 
     district: str | None = None
     prefixes: tuple[str, ...] | None = None
-    role: str | None = None
+    for_whole: bool = True
 
     def admits(self, source: str, district: str) -> bool:
         """Tell whether the sender may speak for a source."""
@@ -65,15 +63,15 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The city's key: tokens (equal across services) and content digests are HMACs under keys derived from it."""
+    """The key that all services share: tokens (equal across them) and content digests are HMACs under keys of it."""
 
-    city: bytes
+    shared: bytes
     _token: bytes = field(init=False, repr=False)
     _digest: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_token", hmac.digest(self.city, b"person-token", "sha256"))
-        object.__setattr__(self, "_digest", hmac.digest(self.city, b"content-digest", "sha256"))
+        object.__setattr__(self, "_token", hmac.digest(self.shared, b"person-token", "sha256"))
+        object.__setattr__(self, "_digest", hmac.digest(self.shared, b"content-digest", "sha256"))
 
     def token(self, normalised: str) -> str:
         """Return the pseudonym of a normalised identity number: 32 lower-case hex digits (128 bits of the HMAC)."""
@@ -84,9 +82,9 @@ class Keys:
         return hmac.digest(self._digest, content, "sha256")
 
 
-def is_city(district: str) -> bool:
-    """Tell whether a code is that of a city itself."""
-    return district.endswith(_CITY)
+def is_whole(district: str) -> bool:
+    """Tell whether a code is that of the whole area, of which the others are districts."""
+    return district.endswith(_WHOLE)
 
 
 class Decoder:
@@ -129,7 +127,7 @@ class Decoder:
             return reject("refused", misplaced("/district"))
         if not reader.may_report(door):
             return reject("refused", rules.NotYourSource("/source"))
-        if reader.is_office(event) and door.role not in (None, _OFFICE):
+        if not door.for_whole and reader.is_reserved(event):
             return reject("refused", rules.NotYourSource("/type"))
         content = reader.data(event)
         if content is None or reader.faults:
@@ -279,15 +277,13 @@ class _Reader:
         """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""
         if self.district is None or self.district != self.source_district:
             return rules.WrongDistrict
-        if event.office and not is_city(self.district):
-            return rules.OnlyTheCity
-        return rules.NotOfTheCity if is_city(self.district) and not event.from_the_city else None
+        return event.district_only if is_whole(self.district) else event.whole_only
 
-    def is_office(self, event: type[Event]) -> bool:
-        """Tell whether only the city's office may report it: its own types, and taking back what it may have said."""
+    def is_reserved(self, event: type[Event]) -> bool:
+        """Tell whether only who plans for the whole area may report it: its own types, and taking back what it said."""
         if not isinstance(event.role, Retracts):
-            return event.office
-        return is_city(self.district or "") and self.decoder.language.is_of_office(self.subject or "")
+            return event.whole_only is not None
+        return is_whole(self.district or "") and self.decoder.language.is_of_whole(self.subject or "")
 
     def may_report(self, door: Channel) -> bool:
         """Tell whether the sender's credentials cover the source."""
@@ -345,8 +341,8 @@ class _Reader:
             # "[key]" is pydantic's word for the name of a member, which a JSON pointer points at as it stands.
             steps = [step for step in (*fault["loc"], context.get("field")) if step not in ("[key]", None)]
             # A member of no name of ours may be a person's name: point at what holds it.
-            shown = itertools.takewhile(lambda step: isinstance(step, int) or _SHOWN_STEP.fullmatch(step), steps)
-            pointer = place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in shown)
+            visible = itertools.takewhile(lambda step: isinstance(step, int) or _SHOWN_STEP.fullmatch(step), steps)
+            pointer = place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in visible)
             kind = fault["type"]
             make = _FAULTS.get(kind, rules.BadValue)
             self.faults.append(make(pointer, expected=context.get("expected") or _EXPECTED.get(kind, fault["msg"])))

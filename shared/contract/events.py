@@ -12,30 +12,20 @@ import orjson
 
 from shared.contract import rules
 from shared.contract.rules import Rule
-from shared.contract.shapes import (
-    NO_FORM,
-    Level,
-    ReportId,
-    Shape,
-    Text,
-)
+from shared.contract.shapes import DISTRICT_FORM, NO_FORM, ReportId, Shape, Text
 
-SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+LOCAL_TIME: Final = ZoneInfo("Asia/Shanghai")  # of every date: the one zone of the country
 
 _TIME: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 PLACEHOLDER: Final = re.compile(r"<([a-z_.]+)>")
 
-# What a part of a subject looks like, by the last word of its placeholder; what stands nowhere here is a number of a
-# thing (RULES A12).
+# What a part of a subject looks like, by the last word of its placeholder; a part that stands neither here nor in a
+# type's own `parts` is a number of a thing (RULES A12).
 _PART_FORMS: Final[Mapping[str, str]] = {
     "credit_code": r"[0-9A-HJ-NPQRTUWXY]{18}",
-    "major_code": r"[0-9]{6}",
-    "occupation_code": r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}",
-    "level": "|".join(get_args(Level)),
-    "district": r"[0-9]{6}",
-    "measure": r"[1-9]\.[1-9]",
+    "district": DISTRICT_FORM,
 }
 
 
@@ -85,8 +75,10 @@ class Event(Shape):
     Declared by class arguments: `subject`, a template in which `<path>` names the field that must agree with the part
     (or, where the data has no such field, only its form); `role`; `dated`, the field with the fact's date (RULES A1;
     none: the date of `time`); `ordered`, pairs of date fields (earlier, later) of RULES C6; `decision`: recorded by
-    the service itself, never reported; `from_the_city`: whether it may count for the city itself (RULES E11);
-    `office`: only the city's own office may report it.
+    the service itself, never reported; `parts`, the form of parts of the subject by the last word of their
+    placeholder; `district_only`, the rule that a report for the whole area breaks, where the type counts for a
+    district alone (RULES E11); `whole_only`, the rule that a report for a district breaks, where only who plans for
+    the whole area may report the type.
     """
 
     type_name: ClassVar[str]
@@ -95,8 +87,8 @@ class Event(Shape):
     dated: ClassVar[str | None]
     ordered: ClassVar[tuple[tuple[str, str], ...]]
     decision: ClassVar[bool]
-    from_the_city: ClassVar[bool]
-    office: ClassVar[bool]
+    district_only: ClassVar[type[Rule] | None]
+    whole_only: ClassVar[type[Rule] | None]
     has_person: ClassVar[bool]
     subject_form: ClassVar[re.Pattern[str]]
     subject_paths: ClassVar[tuple[str, ...]]
@@ -113,23 +105,25 @@ class Event(Shape):
         dated: str | None = None,
         ordered: tuple[tuple[str, str], ...] = (),
         decision: bool = False,
-        from_the_city: bool = True,
-        office: bool = False,
+        parts: Mapping[str, str] | None = None,
+        district_only: type[Rule] | None = None,
+        whole_only: type[Rule] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.subject, cls.role, cls.dated, cls.ordered, cls.decision = subject, role or Adds(), dated, ordered, decision
-        cls.from_the_city, cls.office = from_the_city, office
+        cls.district_only, cls.whole_only = district_only, whole_only
         cls.has_person = "person" in cls.model_fields
         cls.subject_paths = tuple(PLACEHOLDER.findall(subject))
+        forms = {**_PART_FORMS, **(parts or {})}
         cls.subject_form = re.compile(
-            PLACEHOLDER.sub(lambda found: f"({_PART_FORMS.get(found[1].rpartition('.')[2], NO_FORM)})", subject)
+            PLACEHOLDER.sub(lambda part: f"({forms.get(part[1].rpartition('.')[2], NO_FORM)})", subject)
         )
 
     def happened_on(self, at: datetime) -> date:
         """Return the date of the fact (RULES A1) that happened `at`."""
-        return getattr(self, self.dated) if self.dated else at.astimezone(SHANGHAI).date()
+        return getattr(self, self.dated) if self.dated else at.astimezone(LOCAL_TIME).date()
 
 
 class ReportRetracted(Event, role=Retracts()):
@@ -165,16 +159,16 @@ class Language:
         own: tuple[type[Event], ...] = get_args(union) or (typing.cast("type[Event]", union),)
         self.events: tuple[type[Event], ...] = (*own, ReportRetracted, ReportSuspended, DecisionFlagged)
         self.subject_forms = tuple({event.subject: event.subject_form for event in own}.items())
-        self._office_forms = tuple(event.subject_form for event in own if event.office)
+        self._whole_forms = tuple(event.subject_form for event in own if event.whole_only)
         self._by_type = {self.type_of(event): event for event in self.events}
 
     def type_of(self, event: type[Event]) -> str:
         """Return the CloudEvents type of an event class."""
         return f"skillplan.{self.service}.{event.type_name}.v1"
 
-    def is_of_office(self, subject: str) -> bool:
-        """Tell whether a subject may be one of those that only the city's own office reports on."""
-        return any(form.fullmatch(subject) for form in self._office_forms)
+    def is_of_whole(self, subject: str) -> bool:
+        """Tell whether a subject may be one of those that only who plans for the whole area reports on."""
+        return any(form.fullmatch(subject) for form in self._whole_forms)
 
     def find(self, type_name: str) -> type[Event] | None:
         """Return the class of a CloudEvents type, None when the service has none."""
@@ -235,10 +229,10 @@ def parse_instant(text: object) -> datetime | None:
     """Return the instant of an RFC 3339 text with offset, in UTC; None when it is none."""
     if not isinstance(text, str):
         return None
-    found = _TIME.fullmatch(text)
-    if found is None:
+    match_ = _TIME.fullmatch(text)
+    if match_ is None:
         return None
-    day, clock, fraction, offset = found.groups()
+    day, clock, fraction, offset = match_.groups()
     offset = "+00:00" if offset in "Zz" else offset
     try:
         return datetime.fromisoformat(f"{day}T{clock}{(fraction or '.0')[:7]:0<7}{offset}").astimezone(UTC)
@@ -301,7 +295,7 @@ class Fact:
 
     def encode(self) -> bytes:
         """Return the exact bytes that are stored and sent (VOCABULARY 2a)."""
-        shown: dict[str, Any] = {
+        envelope: dict[str, Any] = {
             "specversion": "1.0",
             "id": self.id,
             "source": f"/services/{self.service}",
@@ -318,9 +312,9 @@ class Fact:
             "causationid": self.causation_id,
         }
         if self.corrects is not None:
-            shown["corrects"] = self.corrects
+            envelope["corrects"] = self.corrects
         if self.traceparent is not None:
-            shown["traceparent"] = self.traceparent
-        shown["datacontenttype"] = "application/json"
-        shown["data"] = self.body
-        return orjson.dumps(shown)
+            envelope["traceparent"] = self.traceparent
+        envelope["datacontenttype"] = "application/json"
+        envelope["data"] = self.body
+        return orjson.dumps(envelope)

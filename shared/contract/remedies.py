@@ -1,4 +1,4 @@
-"""Hides where it is written what to do about a code: beside the documentation that shows the same words."""
+"""Remedies: what to do about a code, read from the file that the documentation shows, too."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -16,8 +16,8 @@ def written() -> Mapping[str, Mapping[str, Any]]:
     """Return all that is written, by status and code; nothing where the documentation is not there."""
     if not REMEDIES.is_file():
         return {}
-    found: dict[str, Mapping[str, Any]] = yaml.safe_load(REMEDIES.read_text(encoding="utf-8"))
-    return found
+    remedies: dict[str, Mapping[str, Any]] = yaml.safe_load(REMEDIES.read_text(encoding="utf-8"))
+    return remedies
 
 
 def remedy_of(code: str) -> dict[str, str] | None:

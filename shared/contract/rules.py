@@ -1,4 +1,4 @@
-"""What can be wrong with a report: each rule is a class, its name is the code, its texts stand with it."""
+"""Rules that refuse a report: one class each, whose name is the code, with its texts in both languages."""
 
 import re
 from typing import ClassVar
@@ -23,10 +23,10 @@ class Rule:
 
     def reason(self) -> dict[str, str]:
         """Return the reason as a receipt shows it: code, both texts, pointer where there is one."""
-        shown = {"code": self.code_of(), "zh": self.zh.format(**self.values), "en": self.en.format(**self.values)}
+        reason = {"code": self.code_of(), "zh": self.zh.format(**self.values), "en": self.en.format(**self.values)}
         if self.pointer is not None:
-            shown["pointer"] = self.pointer
-        return shown
+            reason["pointer"] = self.pointer
+        return reason
 
     def code_of(self) -> str:
         """Return the code of this very reason."""
@@ -114,30 +114,6 @@ class SendTo(Rule):
 # Refused at the door: who may report what (RULES A9, A10). These bind no id either.
 class WrongDistrict(Rule):
     zh, en = "district 与 source 中的区划代码不一致。", "The district disagrees with the code in the source."
-
-
-class NotOfTheCity(Rule):
-    """A wrong district too: the type counts for a district, never for the city itself (RULES E11)."""
-
-    zh, en = (
-        "这一类型按区、县(市)报告,不按市本级报告。请由所属区、县(市)报送。",
-        "This type counts for a district, never for the city itself. Let the district report it.",
-    )
-
-    def code_of(self) -> str:
-        return WrongDistrict.code
-
-
-class OnlyTheCity(Rule):
-    """A wrong district too: only the city's own office may report the type."""
-
-    zh, en = (
-        "这一类型只由市计划办公室报告,district 须为市本级代码。",
-        "Only the city's plan office reports this type; the district must be the city's own code.",
-    )
-
-    def code_of(self) -> str:
-        return WrongDistrict.code
 
 
 class NotYourSource(Rule):

@@ -64,8 +64,8 @@ def holds_personal_number(text: str) -> bool:
     """Tell whether a valid resident number stands anywhere in a text (RULES A14)."""
     if len(text) < _NUMBER_LENGTH:
         return False
-    for found in _RESIDENT_INSIDE.findall(text):
-        number = found.upper()
+    for digits in _RESIDENT_INSIDE.findall(text):
+        number = digits.upper()
         if _birth_date(number) and resident_check_digit(number[:17]) == number[17]:
             return True
     return False
@@ -110,7 +110,8 @@ def _date(value: object) -> date:
     raise _fault("bad-date")
 
 
-def _form(pattern: str, expected: str) -> AfterValidator:
+def form(pattern: str, expected: str) -> AfterValidator:
+    """Return the validator of a text that must match a pattern; `expected` says so in both languages."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -121,14 +122,15 @@ def _form(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _described(pattern: str) -> WithJsonSchema:
+def described(pattern: str) -> WithJsonSchema:
+    """Return the JSON Schema of a text that must match a pattern."""
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
 
 
 ID_FORM: Final = r"[^\s\x00-\x1f\x7f]{1,200}"
+DISTRICT_FORM: Final = r"[0-9]{6}"
 NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
-_OCCUPATION: Final = r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}"
 _MONTH: Final = r"[0-9]{4}-(0[1-9]|1[0-2])"
 _TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT})
 
@@ -136,28 +138,21 @@ SealedText = Annotated[str, AfterValidator(_text), _TEXT]
 Text = Annotated[str, AfterValidator(_text), AfterValidator(_impersonal), _TEXT]
 ReportId = Annotated[
     str,
-    _form(ID_FORM, "1-200 个非空白字符 1-200 characters, no spaces"),
+    form(ID_FORM, "1-200 个非空白字符 1-200 characters, no spaces"),
     AfterValidator(_impersonal),
-    _described(ID_FORM),
+    described(ID_FORM),
 ]
-No = Annotated[str, _form(NO_FORM, NO_FORM), AfterValidator(_impersonal), _described(NO_FORM)]
+No = Annotated[str, form(NO_FORM, NO_FORM), AfterValidator(_impersonal), described(NO_FORM)]
 Date = Annotated[date, BeforeValidator(_date)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Number = Annotated[int, Field(gt=0, le=LARGEST)]
 Fen = Number
 Year = Annotated[int, Field(ge=1, le=9999)]
-OccupationCode = Annotated[str, _form(_OCCUPATION, "d-dd-dd-dd"), _described(_OCCUPATION)]
-MajorCode = Annotated[str, _form(r"[0-9]{6}", "6 位数字 six digits"), _described(r"[0-9]{6}")]
-Province = Annotated[str, _form(r"[0-9]{2}", "2 位数字 two digits"), _described(r"[0-9]{2}")]
-Month = Annotated[str, _form(_MONTH, "YYYY-MM"), _described(_MONTH)]
-DistrictCode = Annotated[str, _form(r"[0-9]{6}", "6 位数字 six digits"), _described(r"[0-9]{6}")]
-Sha256 = Annotated[str, _form(r"[0-9a-f]{64}", "64 位十六进制 64 hex digits"), _described(r"[0-9a-f]{64}")]
+Month = Annotated[str, form(_MONTH, "YYYY-MM"), described(_MONTH)]
+DistrictCode = Annotated[str, form(DISTRICT_FORM, "6 位数字 six digits"), described(DISTRICT_FORM)]
+Sha256 = Annotated[str, form(r"[0-9a-f]{64}", "64 位十六进制 64 hex digits"), described(r"[0-9a-f]{64}")]
 Quantity = Annotated[int | float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
-CreditCode = Annotated[str, AfterValidator(_credit_code), _described(_CREDIT.pattern)]
-Level = Literal["apprentice", "5", "4", "3", "2", "1", "special", "chief"]
-Rank = Literal["district", "city", "province", "national"]
-Industry = Literal["electronic-information", "modern-medicine", "high-end-equipment", "new-materials", "other"]
-EmergingIndustry = Literal["electronic-information", "modern-medicine", "high-end-equipment", "new-materials"]
+CreditCode = Annotated[str, AfterValidator(_credit_code), described(_CREDIT.pattern)]
 
 
 class Shape(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from shared.contract import rules
 from shared.contract.events import (
-    SHANGHAI,
+    LOCAL_TIME,
     Adds,
     DecisionFlagged,
     Ends,
@@ -338,7 +338,7 @@ def _ahead_of_time(report: Report) -> str | None:
     """Return the pointer at what lies ahead (RULES A2), None when nothing does."""
     if report.at > report.received_at + timedelta(hours=24):
         return "/time"
-    tomorrow = report.received_at.astimezone(SHANGHAI).date() + timedelta(days=1)
+    tomorrow = report.received_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
     dated = report.event.dated
     return f"/data/{dated}" if dated and report.happened_on > tomorrow else None
 

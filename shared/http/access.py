@@ -1,4 +1,4 @@
-"""Decides who is let in over HTTP, what for and how often, and what no answer may be without."""
+"""Access control over HTTP: key, role and rate of a caller, and the headers that every response has."""
 
 import math
 import time
@@ -78,7 +78,11 @@ class Caller:
 
     def door(self) -> Channel:
         """Return for whom the caller may speak."""
-        return Channel() if self.key is None else Channel(prefixes=self.key.prefixes, role=self.key.role)
+        return (
+            Channel()
+            if self.key is None
+            else Channel(prefixes=self.key.prefixes, for_whole=self.key.role is Role.PLANNER)
+        )
 
     def being(self, roles: frozenset[Role]) -> "Caller":
         """Return the caller; raise a Problem unless it has one of these roles."""
@@ -164,11 +168,11 @@ class AccessControl:
 
     def _key(self, scope: Scope) -> Key:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        scheme, _, shown = given[0].decode("latin-1").partition(" ") if len(given) == 1 else ("", "", "")
+        scheme, _, token = given[0].decode("latin-1").partition(" ") if len(given) == 1 else ("", "", "")
         if scheme.lower() != "bearer":
             raise NO_KEY
         now = datetime.now(UTC)
-        key = self._ring.find(shown.strip(), now)
+        key = self._ring.find(token.strip(), now)
         if key is None:
             raise _unauthorized("密钥无效。", "The key is not valid.", "invalid_token")
         match key.state(now):
@@ -185,11 +189,11 @@ def is_open(path: str) -> bool:
 
 
 def _allowed(method: str, path: str) -> frozenset[Role]:
-    found, length = frozenset[Role](), -1
+    allowed, length = frozenset[Role](), -1
     for (m, beginning), roles in PERMISSIONS.items():
         if m == method and len(beginning) > length and (path + "/").startswith(beginning + "/"):
-            found, length = roles, len(beginning)
-    return found
+            allowed, length = roles, len(beginning)
+    return allowed
 
 
 def _unauthorized(zh: str, en: str, error: str = "") -> Problem:

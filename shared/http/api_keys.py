@@ -1,4 +1,4 @@
-"""Hides how a caller over HTTP proves who it is: a file of keys, kept as HMACs, that every process follows."""
+"""API keys: a file that stores them as HMACs; every process follows its changes."""
 
 import contextlib
 import fcntl
@@ -167,15 +167,15 @@ class KeyRing:
             self.problem = None
             _log.info("keys.read", keys=len(self._keys), closed=self.closed)
 
-    def find(self, shown: str, now: datetime) -> Key | None:
+    def find(self, token: str, now: datetime) -> Key | None:
         """Return the key of which this is a secret, whatever its state; None if it is none's."""
-        matched = _SHOWN.fullmatch(shown)
+        matched = _SHOWN.fullmatch(token)
         if matched is None or (key := self._keys.get(matched[1])) is None:
             return None
         mac = self._pepper.mac(key.id, matched[2])
         # All are compared, so that the time says nothing about which one it was.
-        found = [hmac.compare_digest(mac, secret.mac) for secret in key.secrets]
-        taken = (same and (s.until is None or now < s.until) for same, s in zip(found, key.secrets, strict=True))
+        equal = [hmac.compare_digest(mac, secret.mac) for secret in key.secrets]
+        taken = (same and (s.until is None or now < s.until) for same, s in zip(equal, key.secrets, strict=True))
         return key if any(taken) else None
 
 
@@ -209,7 +209,7 @@ class KeyFile:
             id_ = secrets.token_hex(4)
             while id_ in keys:
                 id_ = secrets.token_hex(4)
-            shown, secret = self._new_secret(id_)
+            token, secret = self._new_secret(id_)
             try:
                 keys[id_] = Key(
                     id=id_, role=role, prefixes=prefixes, label=label, created_at=now or datetime.now(UTC),
@@ -222,14 +222,14 @@ class KeyFile:
                     "A district's or planner's key names source prefixes such as /districts/330681/ or "
                     "/districts/330681/<system>, other roles none; a label has at most 200 characters.",
                 ) from None
-        return keys[id_], shown
+        return keys[id_], token
 
     def rotate(self, id_: str, overlap: timedelta, now: datetime | None = None) -> tuple[Key, str]:
         """Give a key a new secret; the old one is taken for as long as the overlap."""
         at = now or datetime.now(UTC)
         with self._editing() as keys:
             key = self._valid(keys, id_, at)
-            shown, secret = self._new_secret(id_)
+            token, secret = self._new_secret(id_)
             end = at + overlap
             old = (
                 Secret(mac=one.mac, until=min(one.until or end, end))
@@ -237,7 +237,7 @@ class KeyFile:
                 if one.until is None or one.until > at
             )
             keys[id_] = key.model_copy(update={"secrets": (secret, *old)})
-        return keys[id_], shown
+        return keys[id_], token
 
     def revoke(self, id_: str, now: datetime | None = None) -> Key:
         """End a key at once; it stays in the file, so that the doors stay closed and it is known what it was."""
@@ -293,10 +293,10 @@ class KeyFile:
 
 def _signature(file: Path) -> tuple[int, int, int] | None:
     try:
-        told = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return told.st_mtime_ns, told.st_size, told.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _not_written(file: Path, error: OSError) -> KeyFileError:

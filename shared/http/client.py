@@ -1,27 +1,30 @@
-"""Decides how our processes ask one another over HTTP: whom they trust, and the key they show."""
+"""HTTP client for the other services: the key it shows, and the authorities by which it trusts their certificates."""
 
 import ssl
+from pathlib import Path
 
 import httpx
 
 from shared.observability.health import ConfigurationError
-from shared.process.process import Settings
 
 
-def client(settings: Settings, seconds: float) -> httpx.AsyncClient:
-    """Return a client for the other services; raises Refused when the authorities it should trust cannot be read."""
-    key = settings.api_key.get_secret_value()
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    return httpx.AsyncClient(timeout=seconds, trust_env=False, headers=headers, verify=_trusted(settings))
+def client(api_key: str, authorities: Path | None, seconds: float) -> httpx.AsyncClient:
+    """Return a client that gives up after so many seconds.
+
+    `api_key`: shown as a bearer token, none where empty. `authorities`: a PEM file (SKILLPLAN_CA) in place of the
+    system's. Raises ConfigurationError when it cannot be read.
+    """
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    return httpx.AsyncClient(timeout=seconds, trust_env=False, headers=headers, verify=_trusted(authorities))
 
 
-def _trusted(settings: Settings) -> ssl.SSLContext | bool:
-    if settings.ca is None:
+def _trusted(authorities: Path | None) -> ssl.SSLContext | bool:
+    if authorities is None:
         return True
     try:
-        return ssl.create_default_context(cafile=str(settings.ca))
+        return ssl.create_default_context(cafile=str(authorities))
     except OSError as error:
         why = error.strerror or "不是证书 no certificate"
         raise ConfigurationError(
-            f"SKILLPLAN_CA={settings.ca} 无法使用({why})。 SKILLPLAN_CA cannot be used as an authority to trust."
+            f"SKILLPLAN_CA={authorities} 无法使用({why})。 SKILLPLAN_CA cannot be used as an authority to trust."
         ) from None

@@ -1,4 +1,4 @@
-"""Decides how an API describes itself: its routes' own words, completed by real answers kept beside the pages."""
+"""OpenAPI documents: what the routes declare, completed by recorded responses as examples."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -66,7 +66,7 @@ def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
     app.openapi = document  # type: ignore[method-assign]
 
 
-def _completed(document: Node, kept: Mapping[str, Node]) -> Node:
+def _completed(document: Node, examples: Mapping[str, Node]) -> Node:
     document["info"]["description"] = _INTRODUCTION
     parts = document.setdefault("components", {})
     schemas = {
@@ -79,7 +79,7 @@ def _completed(document: Node, kept: Mapping[str, Node]) -> Node:
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 if "title" in content["schema"]:
                     content["schema"] = _named(content["schema"], parts["schemas"])
-            _complete(operation, kept.get(f"{method.upper()} {path}", {}), is_open(path))
+            _complete(operation, examples.get(f"{method.upper()} {path}", {}), is_open(path))
     return document
 
 

@@ -1,4 +1,4 @@
-"""Hides how connections are taken: TLS, how long a request may take to arrive, how large its head and how many at once.
+"""HTTP server: uvicorn with TLS and limits on a request's time, the size of its head, and the number of connections.
 
 uvicorn bounds none of these with httptools: a client that sends its headers a byte a minute, or never reads its answer,
 would be kept for ever.

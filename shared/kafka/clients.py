@@ -1,25 +1,14 @@
-"""Hides Kafka's client: where the broker is, as whom we speak to it, why it refuses us, three faults of aiokafka.
-
-In 0.14 a header's name that is no UTF-8 raised in the midst of a batch, again after every start; and a partition
-without a leader (its broker was stopped in order) made clients ask for metadata 5,000 times a second, with two log
-lines each: the back-off meant for it is not taken. And a compressed batch, of which the broker bounds the packed size
-alone, was unpacked to whatever it is: 31 KB to 1 GB.
-"""
+"""Connection to Kafka: settings, the arguments of every client, and why a broker refuses us."""
 
 import asyncio
-import mmap
 import os
 import ssl
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import cramjam
-from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import create_conn
-from aiokafka.consumer import fetcher
 from aiokafka.errors import (
-    CorruptRecordException,
     KafkaError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
@@ -27,34 +16,19 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy, _DefaultRecordPy
-from aiokafka.record.memory_records import _MemoryRecordsPy
 from pydantic import Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_PAUSE_SECONDS: Final = 0.2
-_MAGIC_OFFSET: Final = 16
-_WITH_HEADERS: Final = 2
-_CODEC_OFFSET: Final = 22  # the lower byte of the attributes
-_HEADER: Final = _DefaultRecordBatchPy.HEADER_STRUCT.size
-_CODEC_MASK: Final = _DefaultRecordBatchPy.CODEC_MASK
-# What a batch may unpack to, twice a whole batch over HTTP (RULES A16). Snappy packs 21 to 1 at best and is let be.
-_MOST: Final = 8 * 1024 * 1024
-_UNPACK: Final[dict[int, Callable[[memoryview, mmap.mmap], int]]] = {
-    _DefaultRecordBatchPy.CODEC_GZIP: cramjam.gzip.decompress_into,
-    _DefaultRecordBatchPy.CODEC_LZ4: cramjam.lz4.decompress_into,
-    _DefaultRecordBatchPy.CODEC_ZSTD: cramjam.zstd.decompress_into,
-}
+from shared.kafka import patches
+
 MECHANISM: Final = "SCRAM-SHA-512"
 _LOOK_MS: Final = 10_000
 MISSING_TOPICS: Final = "缺少主题 missing topics"
 
-_ask: Final[Any] = AIOKafkaClient._metadata_update
-
 
 class BrokerSettings(BaseSettings):
-    """What whoever speaks with Kafka is told: `SKILLPLAN_…` in the environment, or files of that name, in lower case,
-    in the folder `SKILLPLAN_SECRETS`."""
+    """Settings of every client of Kafka: `SKILLPLAN_…` in the environment, or files of that name, in lower case, in the
+    folder `SKILLPLAN_SECRETS`."""
 
     model_config = SettingsConfigDict(
         env_prefix="SKILLPLAN_", frozen=True, extra="ignore", secrets_dir=os.environ.get("SKILLPLAN_SECRETS")
@@ -67,8 +41,8 @@ class BrokerSettings(BaseSettings):
 
     @field_validator("kafka_password")
     @classmethod
-    def _belongs_to_a_user(cls, password: SecretStr, told: ValidationInfo) -> SecretStr:
-        if bool(password.get_secret_value()) != bool(told.data.get("kafka_user")):
+    def _belongs_to_a_user(cls, password: SecretStr, others: ValidationInfo) -> SecretStr:
+        if bool(password.get_secret_value()) != bool(others.data.get("kafka_user")):
             raise ValueError("SKILLPLAN_KAFKA_USER 与密码须同时设置 user and password go together")
         return password
 
@@ -105,20 +79,20 @@ class Broker:
     trusted: ssl.SSLContext | None = None
 
     def client(self) -> dict[str, Any]:
-        """Return what every client of aiokafka is told, its faults mended."""
-        patch_clients()
+        """Return the arguments of every client of aiokafka; its faults are repaired first."""
+        patches.apply()
         return {"bootstrap_servers": self.servers, **self._security()}
 
     def _security(self) -> dict[str, Any]:
         protocol = ("SASL_" if self.user else "") + ("SSL" if self.trusted else "PLAINTEXT")
-        told: dict[str, Any] = {"security_protocol": protocol, "ssl_context": self.trusted}
+        arguments: dict[str, Any] = {"security_protocol": protocol, "ssl_context": self.trusted}
         if self.user:
-            told |= {
+            arguments |= {
                 "sasl_mechanism": MECHANISM,
                 "sasl_plain_username": self.user,
                 "sasl_plain_password": self.password,
             }
-        return told
+        return arguments
 
     async def problem(self, topics: Collection[str] = ()) -> str | None:
         """Say in one sentence why the broker, or one of these topics, is closed to us; None when all is open.
@@ -170,83 +144,3 @@ class Broker:
         if closed:
             return f"用户 {self.user} 无权访问主题 user {self.user} may not use these topics: {', '.join(closed)}"
         return None
-
-
-def patch_clients() -> None:
-    """Mend every client of this process, Faust's too. Repeating it is harmless."""
-    AIOKafkaClient._metadata_update = _ask_patiently
-    fetcher.MemoryRecords = _Records
-
-
-async def _ask_patiently(client: Any, *arguments: Any) -> bool:
-    told: bool = await _ask(client, *arguments)
-    if not told:
-        await asyncio.sleep(_PAUSE_SECONDS)
-    return told
-
-
-class _Records(_MemoryRecordsPy):  # type: ignore[misc]
-    """What one fetch brought of a partition, batch by batch; what is too much to unpack at once is fetched again."""
-
-    _unpacked = 0
-
-    def has_next(self) -> bool:
-        return self._unpacked < _MOST and bool(super().has_next())
-
-    def next_batch(self) -> Any:
-        raw = self._next_slice
-        batch = super().next_batch()
-        return _Batch(batch, raw, self) if raw is not None and raw[_MAGIC_OFFSET] >= _WITH_HEADERS else batch
-
-    def unpack(self, raw: memoryview) -> memoryview:
-        """Return a batch as it would be had it not been compressed; raises cramjam's error where it is too large."""
-        unpack = _UNPACK.get(raw[_CODEC_OFFSET] & _CODEC_MASK)
-        if unpack is None:
-            return raw
-        with mmap.mmap(-1, _MOST) as room:
-            size = unpack(raw[_HEADER:], room)
-            plain = bytearray(raw[:_HEADER]) + room[:size]
-        plain[_CODEC_OFFSET] &= ~_CODEC_MASK
-        self._unpacked += size
-        return memoryview(plain)
-
-
-class _Batch:
-    """A batch that can be read whatever its headers are called, and however small something large was packed."""
-
-    def __init__(self, batch: Any, raw: memoryview, records: _Records) -> None:
-        self._batch = batch
-        self._raw = raw
-        self._records = records
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._batch, name)
-
-    def __next__(self) -> Any:
-        return next(self._batch)
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            raw = self._records.unpack(self._raw)
-        except cramjam.DecompressionError:
-            # One message in place of all, as it came: it goes to quarantine.
-            packed, last = bytes(self._raw[_HEADER:]), self.next_offset - 1
-            return iter([_DefaultRecordPy(last, self.max_timestamp, self.timestamp_type, None, packed, [])])
-        try:
-            return iter(list(DefaultRecordBatch(raw)))
-        except (UnicodeDecodeError, CorruptRecordException):
-            plain = _DefaultRecordBatchPy(raw)
-            plain._maybe_uncompress()
-            plain._buffer = _Lenient(plain._buffer)
-            return iter(list(plain))
-
-
-class _Lenient(bytearray):
-    """Bytes that show what is no UTF-8 as escapes."""
-
-    def __getitem__(self, at: Any) -> Any:
-        found = super().__getitem__(at)
-        return _Lenient(found) if isinstance(at, slice) else found
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return super().decode(encoding, "backslashreplace" if errors == "strict" else errors)

@@ -1,4 +1,4 @@
-"""Reads back what a service has published: others have read it, whatever became of the service's database."""
+"""Topic reader: reads back what a service has published, which others have read whatever became of its database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -109,9 +109,9 @@ class TopicReader:
         offsets = dict.fromkeys(there, 0)
         if since is not None:
             at = int(since.timestamp() * 1000)
-            found = await self._consumer.offsets_for_times(dict.fromkeys(there, at))
+            at_time = await self._consumer.offsets_for_times(dict.fromkeys(there, at))
             ends = await self._ends(there)
-            offsets = {place: found[place].offset if found.get(place) else ends[place] for place in there}
+            offsets = {place: at_time[place].offset if at_time.get(place) else ends[place] for place in there}
         if there:
             self._consumer.assign(there)
             await self._consumer.commit(offsets)

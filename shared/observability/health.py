@@ -1,4 +1,4 @@
-"""Says what is wrong with a process right now; `/readyz` shows it. A good word holds for a while only."""
+"""Health of a process by part, shown by `/readyz`; a part that is well can be required to report again in time."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _State:
     problem: str | None
     at: float
     good_for: float | None
@@ -24,12 +24,12 @@ class Health:
 
     def __init__(self, *parts: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._words = {part: _Word("starting", clock(), None) for part in parts}
+        self._states = {part: _State("starting", clock(), None) for part in parts}
         self._warnings: dict[str, str] = {}
 
     def report(self, part: str, problem: str | None, good_for: float | None = None) -> None:
         """Note how a part is: None when it is well (for so many seconds), else one short reason."""
-        self._words[part] = _Word(problem, self._clock(), good_for)
+        self._states[part] = _State(problem, self._clock(), good_for)
 
     def warn(self, part: str, text: str | None) -> None:
         """Note what is not as it should be although this process can do its work; None when it is again."""
@@ -42,14 +42,14 @@ class Health:
     def problems(self) -> dict[str, str]:
         """The parts that are not well, each with its reason."""
         now = self._clock()
-        found = {}
-        for part, word in self._words.items():
-            silent = now - word.at
-            if word.problem is not None:
-                found[part] = word.problem
-            elif word.good_for is not None and silent > word.good_for:
-                found[part] = f"no word for {silent:.0f} s"
-        return found
+        problems = {}
+        for part, state in self._states.items():
+            silent = now - state.at
+            if state.problem is not None:
+                problems[part] = state.problem
+            elif state.good_for is not None and silent > state.good_for:
+                problems[part] = f"no word for {silent:.0f} s"
+        return problems
 
     @property
     def warnings(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Decides what a process tells of itself to Prometheus, and takes in the background what it must ask others for."""
+"""Prometheus metrics of a process; readings that need I/O are taken in the background."""
 
 import asyncio
 import time
@@ -84,7 +84,7 @@ class Metrics(Collector):
         )
         self._takes: list[Take] = [self._problems]
         self._asks: list[tuple[str, Ask]] = []
-        self._asked: dict[str, tuple[float, list[Reading]]] = {}
+        self._latest: dict[str, tuple[float, list[Reading]]] = {}
         self.registry.register(self)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
@@ -120,11 +120,11 @@ class Metrics(Collector):
         except NotWell as error:
             self._fail(part, str(error))
         else:
-            self._asked[part] = (time.monotonic(), readings)
+            self._latest[part] = (time.monotonic(), readings)
             self.health.report(part, None, _GOOD_FOR)
 
     def _fail(self, part: str, problem: str) -> None:
-        self._asked.pop(part, None)
+        self._latest.pop(part, None)
         self.health.report(part, problem)
 
     def _problems(self) -> Iterable[Reading]:
@@ -136,9 +136,9 @@ class Metrics(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Show every reading there is."""
         since = time.monotonic() - _GOOD_FOR
-        asked = [reading for at, readings in self._asked.values() if at > since for reading in readings]
+        latest = [reading for at, readings in self._latest.values() if at > since for reading in readings]
         families: dict[str, GaugeMetricFamily] = {}
-        for reading in (*asked, *(reading for take in self._takes for reading in take())):
+        for reading in (*latest, *(reading for take in self._takes for reading in take())):
             text, labels = READINGS[reading.name]
             family = families.setdefault(reading.name, GaugeMetricFamily(reading.name, text, labels=labels))
             family.add_metric(reading.labels, reading.value)

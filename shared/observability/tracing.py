@@ -1,4 +1,4 @@
-"""Decides how a report's road is shown to an OpenTelemetry collector; nothing of that is loaded unless one is named."""
+"""Traces of a report for an OpenTelemetry collector; the SDK is loaded only when a collector is configured."""
 
 import re
 import sys
@@ -21,8 +21,8 @@ _FORM: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 def of_fact(raw: bytes) -> bytes | None:
     """Return the traceparent in the bytes of a fact, None where it has none."""
     begins = raw.find(_NAME, 0, raw.find(_DATA))
-    found = _FORM.match(raw, begins + len(_NAME)) if begins >= 0 else None
-    return found[0] if found else None
+    match = _FORM.match(raw, begins + len(_NAME)) if begins >= 0 else None
+    return match[0] if match else None
 
 
 def trace_id(traceparent: str | None) -> str | None:
@@ -73,12 +73,12 @@ class Tracing:
             report.traceparent = report.traceparent or made
 
     def hop(
-        self, name: str, parents: Iterable[str | None], began: int, ended: int | None = None, **told: str | int
+        self, name: str, parents: Iterable[str | None], began: int, ended: int | None = None, **attributes: str | int
     ) -> None:
         """Give each trace a span of this hop; what has no trace gets none."""
         if self._provider is None:
             return
-        attributes = {f"skillplan.{key}": value for key, value in told.items()}
+        attributes = {f"skillplan.{key}": value for key, value in attributes.items()}
         for parent in parents:
             if parent is not None:
                 self._span(name, parent, began, ended or self.now(), attributes)
@@ -95,8 +95,8 @@ class Tracing:
             name, context, attributes=dict(attributes), start_time=began
         )
         span.end(ended)
-        found = span.get_span_context()
-        return f"00-{trace.format_trace_id(found.trace_id)}-{trace.format_span_id(found.span_id)}-01"
+        context = span.get_span_context()
+        return f"00-{trace.format_trace_id(context.trace_id)}-{trace.format_span_id(context.span_id)}-01"
 
     def close(self) -> None:
         """Send what is left."""

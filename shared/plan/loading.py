@@ -1,4 +1,4 @@
-"""Reads plan files, and says what is wrong with one by file, line, path and what was expected there."""
+"""Loads plan files; an error names file, line, path and what was expected there."""
 
 import difflib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from shared.plan.model import Plan, _Part
+from shared.plan.model import Plan
+from shared.plan.parts import PlanPart
 
 
 def load_plans(folder: str | Path) -> tuple[Plan, ...]:
@@ -65,14 +66,14 @@ def check_plan(document: object) -> Plan:
         plan = Plan.model_validate(document)
     except ValidationError as error:
         raise PlanError(
-            [PlanFault("", 0, _shown(e["loc"]), "有效内容", "what may stand there") for e in error.errors()]
+            [PlanFault("", 0, _pointer(e["loc"]), "有效内容", "what may stand there") for e in error.errors()]
         ) from None
-    if faults := [PlanFault("", 0, _shown(path), zh, en) for path, zh, en in _contradictions(plan)]:
+    if faults := [PlanFault("", 0, _pointer(path), zh, en) for path, zh, en in _contradictions(plan)]:
         raise PlanError(faults)
     return plan
 
 
-def _shown(path: Iterable[str | int]) -> str:
+def _pointer(path: Iterable[str | int]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
@@ -179,7 +180,7 @@ class _Source:
         known = path
         while known not in self.lines:
             known = known[:-1]
-        return PlanFault(self.name, self.lines[known], _shown(path), zh, en)
+        return PlanFault(self.name, self.lines[known], _pointer(path), zh, en)
 
     def locate_all(self, errors: Iterable[ErrorDetails]) -> Iterator[PlanFault]:
         """Yield a fault for each thing that pydantic found."""
@@ -218,7 +219,7 @@ def _known_keys() -> list[str]:
             yield from (field.alias or name for name, field in child.model_fields.items())
             yield from under(child)
 
-    return sorted(set(under(_Part)))
+    return sorted(set(under(PlanPart)))
 
 
 def _contradictions(plan: Plan) -> Iterator[tuple[_Path, str, str]]:

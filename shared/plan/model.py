@@ -1,34 +1,35 @@
-"""Decides what a plan file may say: a policy's clauses, indicators, targets, districts and parameters, as data."""
+"""Model of the plan file: a policy's clauses, indicators, targets, districts and parameters, as data."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Literal, NoReturn, Self, assert_never
+from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
-    StrictStr,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-District6 = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
-Text = Annotated[str, Field(min_length=1)]
-FactType = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z]+(-[a-z]+)*$", examples=["recruitment.person-hired"])]
-FieldPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$", examples=["enterprise"])]
-Scalar = StrictStr | StrictBool | StrictInt
-Natural = Annotated[StrictInt, Field(ge=0)]
-Percent = Annotated[StrictInt, Field(ge=0, le=1000)]
-OfExpected = Annotated[StrictInt, Field(gt=0, le=100)]
+from shared.plan.parameters import Parameters
+from shared.plan.parts import (
+    Code,
+    District6,
+    FactType,
+    FieldPath,
+    Name,
+    Natural,
+    OfExpected,
+    PlanPart,
+    Scalar,
+    Text,
+    refuse,
+)
 
 
 def _as_list(given: object) -> object:
@@ -37,12 +38,8 @@ def _as_list(given: object) -> object:
 
 def _some_weight(weights: tuple[int, ...]) -> tuple[int, ...]:
     if not any(weights):
-        _refuse("至少一个月的权重大于 0", "at least one month with a weight above 0")
+        refuse("至少一个月的权重大于 0", "at least one month with a weight above 0")
     return weights
-
-
-def _refuse(zh: str, en: str) -> NoReturn:
-    raise PydanticCustomError("plan", "{zh}; {en}", {"zh": zh, "en": en})
 
 
 FieldPaths = Annotated[
@@ -58,18 +55,7 @@ Scalars = Annotated[
 MonthWeights = Annotated[tuple[Natural, ...], AfterValidator(_some_weight), Field(min_length=12)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Name(_Part):
-    """A text in both languages."""
-
-    zh: Text
-    en: Text
-
-
-class Period(_Part):
+class Period(PlanPart):
     """The first and the last day that count."""
 
     first: Annotated[date, Field(alias="from")]
@@ -78,32 +64,32 @@ class Period(_Part):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.last < self.first:
-            _refuse("to 不早于 from", "a last day (to) not before the first (from)")
+            refuse("to 不早于 from", "a last day (to) not before the first (from)")
         return self
 
 
-class District(_Part):
-    """A district by its code; `city` marks the city itself, which has no denominators of its own (RULES E25)."""
+class District(PlanPart):
+    """A district by its code; `city` marks the whole area, which has no denominators of its own (RULES E25)."""
 
     code: District6
     name: Name
     city: StrictBool = False
 
 
-class Other(_Part):
+class Other(PlanPart):
     """Anything but these values."""
 
     other_than: Scalars
 
 
-class EndedBy(_Part):
+class EndedBy(PlanPart):
     """The fact that ends one on the same subject, from its date on; `same`: a field that both must agree in."""
 
     fact: FactType
     same: FieldPath | None = None
 
 
-class Selector(_Part):
+class Selector(PlanPart):
     """Facts of one type whose data matches.
 
     Their date is that of RULES A1, unless `dated` names a field of theirs, or `dated_in` the fact of the same report
@@ -111,7 +97,7 @@ class Selector(_Part):
     """
 
     fact: FactType
-    where: dict[FieldPath, Other | Scalars] = {}
+    where: dict[FieldPath, Other | Scalars] = Field({})
     dated: FieldPath | None = None
     dated_in: FactType | None = None
     until: FieldPath | None = None
@@ -127,7 +113,7 @@ class Selector(_Part):
     def _of_one_log(self) -> Self:
         others = (self.ended_by.fact if self.ended_by else None, self.undone_by, self.dated_in)
         if any(other is not None and other.partition(".")[0] != self.fact.partition(".")[0] for other in others):
-            _refuse(
+            refuse(
                 "ended_by、undone_by、dated_in 与 fact 属同一服务",
                 "ended_by, undone_by and dated_in of the same service as fact",
             )
@@ -144,14 +130,14 @@ class Amount(Selector):
 Selectors = Annotated[tuple[Selector, ...], Field(min_length=1)]
 
 
-class Count(_Part):
+class Count(PlanPart):
     """How many subjects: each once a period."""
 
     kind: Literal["count"]
     of: Selectors
 
 
-class Distinct(_Part):
+class Distinct(PlanPart):
     """How many different persons (by token), organisations (by credit code), `subject`s or values: each once a period.
 
     `named_in`: where the facts counted do not carry the field, the fact of the same subject that does.
@@ -163,17 +149,17 @@ class Distinct(_Part):
     of: Selectors
 
 
-class Sum(_Part):
+class Sum(PlanPart):
     """The sum of amounts: each fact by itself."""
 
     kind: Literal["sum"]
     of: Annotated[tuple[Amount, ...], Field(min_length=1)]
 
 
-class Latest(_Part):
+class Latest(PlanPart):
     """What the latest fact of each subject says; `where` is asked of that one. Without `add` it counts 1.
 
-    `each_district`: the whole is not computable while a district, the city itself aside, has none (RULES E10).
+    `each_district`: the whole is not computable while a district, the whole area aside, has none (RULES E10).
     """
 
     kind: Literal["latest"]
@@ -187,21 +173,21 @@ class Latest(_Part):
     @model_validator(mode="after")
     def _plain(self) -> Self:
         if self.of.ended_by or self.of.undone_by or self.of.until or self.of.dated_in:
-            _refuse(
+            refuse(
                 "latest 的事实没有 until、ended_by、undone_by、dated_in",
                 "no until, ended_by, undone_by or dated_in: a later one replaces it",
             )
         return self
 
 
-class Milestone(_Part):
+class Milestone(PlanPart):
     """One thing to be reached once."""
 
     name: Name
     of: Selectors
 
 
-class Milestones(_Part):
+class Milestones(PlanPart):
     """How many of the listed things have been reached."""
 
     kind: Literal["milestones"]
@@ -211,7 +197,7 @@ class Milestones(_Part):
 Part = Annotated[Count | Distinct | Sum | Latest, Field(discriminator="kind")]
 
 
-class Ratio(_Part):
+class Ratio(PlanPart):
     """The sum of numerators over the sum of denominators, times the factor."""
 
     kind: Literal["share", "density"]
@@ -220,7 +206,7 @@ class Ratio(_Part):
     denominator: Part
 
 
-class Covering(_Part):
+class Covering(PlanPart):
     """What covers a member of a register, found by `by`: while it holds; `since_registered`: begun since then."""
 
     by: FieldPath
@@ -228,7 +214,7 @@ class Covering(_Part):
     of: Selectors
 
 
-class Coverage(_Part):
+class Coverage(PlanPart):
     """How many members of a register are covered; both count in the district where the member is registered."""
 
     kind: Literal["coverage"]
@@ -239,18 +225,18 @@ class Coverage(_Part):
     @model_validator(mode="after")
     def _register_is_keyed(self) -> Self:
         if self.registered.by is None:
-            _refuse("register 中须有 by", "register needs by: what the covering facts find it by")
+            refuse("register 中须有 by", "register needs by: what the covering facts find it by")
         if isinstance(self.registered, Distinct) and self.registered.named_in:
-            _refuse("register 中没有 named_in", "no named_in in a register")
+            refuse("register 中没有 named_in", "no named_in in a register")
         if isinstance(self.registered, Latest) and self.registered.add:
-            _refuse("register 的每个成员计 1,不用 add", "no add: each member of a register counts 1")
+            refuse("register 的每个成员计 1,不用 add", "no add: each member of a register counts 1")
         return self
 
 
 Value = Annotated[Count | Distinct | Sum | Latest | Milestones | Ratio | Coverage, Field(discriminator="kind")]
 
 
-class Target(_Part):
+class Target(PlanPart):
     """What is to be reached; `baseline` is where a level started from."""
 
     op: Literal[">=", ">", "=", "range", "all"]
@@ -261,15 +247,15 @@ class Target(_Part):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.value is None) != (self.op == "all"):
-            _refuse("除 all 外都要有 value;all 没有", "a value, except for op all, which has none")
+            refuse("除 all 外都要有 value;all 没有", "a value, except for op all, which has none")
         if (self.upper is None) == (self.op == "range"):
-            _refuse("op 为 range 时要有 upper,其他没有", "an upper value for op range and for no other")
+            refuse("op 为 range 时要有 upper,其他没有", "an upper value for op range and for no other")
         if self.upper is not None and self.value is not None and self.upper < self.value:
-            _refuse("upper 不小于 value", "an upper value that is not below value")
+            refuse("upper 不小于 value", "an upper value that is not below value")
         return self
 
 
-class Indicator(_Part):
+class Indicator(PlanPart):
     """One number of the plan."""
 
     id: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[a-z]$")]
@@ -278,7 +264,7 @@ class Indicator(_Part):
     basis: Literal["annual", "cumulative", "level"]
     value: Value
     target: Target | None = None
-    district_targets: dict[District6, Target] = {}
+    district_targets: dict[District6, Target] = Field({})
     month_weights: MonthWeights | None = None
     note: Name | None = None
 
@@ -308,13 +294,13 @@ class Indicator(_Part):
     def _consistent(self) -> Self:
         for target in (self.target, *self.district_targets.values()):
             if target is not None and target.op == "all" and not isinstance(self.value, Milestones):
-                _refuse("op all 只用于 kind: milestones", "op all only with kind milestones")
+                refuse("op all 只用于 kind: milestones", "op all only with kind milestones")
         if self.is_ratio and self.basis != "level" and isinstance(self.value, Coverage):
-            _refuse("coverage 是 level", "basis level for a coverage")
+            refuse("coverage 是 level", "basis level for a coverage")
         return self
 
 
-class Measure(_Part):
+class Measure(PlanPart):
     """A numbered measure: its clause word for word, and who leads it."""
 
     id: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
@@ -324,7 +310,7 @@ class Measure(_Part):
     indicators: Annotated[tuple[Indicator, ...], Field(min_length=1)]
 
 
-class Series(_Part):
+class Series(PlanPart):
     """A chapter of the policy."""
 
     id: Annotated[str, Field(pattern=r"^[0-9]+$")]
@@ -333,56 +319,7 @@ class Series(_Part):
     measures: Annotated[tuple[Measure, ...], Field(min_length=1)]
 
 
-class _Parameters(_Part):
-    clause: str | None
-    note: Name | None = None
-
-
-class TrainingSubsidy(_Parameters):
-    """What a training subsidy is raised by: for an industry, and instead of it for a shortage occupation in one."""
-
-    industries: Annotated[tuple[Code, ...], Field(min_length=1)]
-    industry_percent: Percent
-    shortage_percent: Percent
-
-
-class PostAllowance(_Parameters):
-    """Monthly amounts by skill level, and for how many months an allowance runs."""
-
-    monthly_fen: Annotated[dict[str, Natural], Field(min_length=1)]
-    months: Annotated[StrictInt, Field(gt=0)]
-
-
-class Honour(_Part):
-    """An honour, and the ranks of it that count."""
-
-    honour: Code
-    ranks: Annotated[tuple[Code, ...], Field(min_length=1)]
-
-
-class CreditLine(_Parameters):
-    """What all open credit lines of a person may come to, and the honours that open one."""
-
-    cap_fen: Annotated[StrictInt, Field(gt=0)]
-    honours: Annotated[tuple[Honour, ...], Field(min_length=1)]
-
-
-class Waiting(_Parameters):
-    """How long a report waits for what it refers to."""
-
-    days: Annotated[StrictInt, Field(gt=0)]
-
-
-class Parameters(_Part):
-    """What the services decide by, each with the clause it comes from."""
-
-    training_subsidy: TrainingSubsidy
-    post_allowance: PostAllowance
-    credit_line: CreditLine
-    waiting: Waiting
-
-
-class Pace(_Part):
+class Pace(PlanPart):
     """Which share of what was expected is green, which amber, and how many full months a forecast looks at."""
 
     green_percent: OfExpected = 100
@@ -392,11 +329,11 @@ class Pace(_Part):
     @model_validator(mode="after")
     def _amber_below_green(self) -> Self:
         if self.amber_percent > self.green_percent:
-            _refuse("amber_percent 不大于 green_percent", "an amber_percent that is not above green_percent")
+            refuse("amber_percent 不大于 green_percent", "an amber_percent that is not above green_percent")
         return self
 
 
-class Plan(_Part):
+class Plan(PlanPart):
     """A policy as data."""
 
     id: Code

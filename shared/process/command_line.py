@@ -1,4 +1,4 @@
-"""Says in both languages what is wrong with a command as it was typed; Typer itself says it in English alone."""
+"""Runs a Typer program with usage errors in both languages; Typer itself has English alone."""
 
 import re
 import sys
@@ -27,9 +27,9 @@ def run(app: typer.Typer, name: str, interrupted: int) -> NoReturn:
 def _misused(error: typer.TyperException, name: str) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else name
-    said = error.format_message() if hasattr(error, "format_message") else str(error)
-    said = " ".join(said.split()).rstrip(".")
-    named = re.search(r"'([^']+)'|(-{1,2}[a-z][a-z-]*)", said)
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = " ".join(message.split()).rstrip(".")
+    named = re.search(r"'([^']+)'|(-{1,2}[a-z][a-z-]*)", message)
     about = f"({named[1] or named[2]})" if named else ""
-    end = "" if said.endswith("?") else "."
-    return f"✗ 命令写法有误{about},请看 {command} --help。\n  {said}{end} See {command} --help."
+    end = "" if message.endswith("?") else "."
+    return f"✗ 命令写法有误{about},请看 {command} --help。\n  {message}{end} See {command} --help."

@@ -1,25 +1,20 @@
-"""What every process of ours is: told by settings, logging JSON lines, probed over HTTP, stopped by a signal."""
+"""The life of a process: it serves an app and probes over HTTP, works beside it, and ends at a signal or an error."""
 
 import asyncio
 import contextlib
-import difflib
 import ipaddress
-import logging
 import os
 import re
 import signal
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final
 
 import orjson
 import structlog
 import uuid_utils
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import Field, SecretStr, ValidationError
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -31,128 +26,14 @@ from shared.contract.shapes import holds_personal_number
 from shared.http.access import PROBES, AccessControl
 from shared.http.api_keys import KeyRing
 from shared.http.server import Configuration, Limits
-from shared.kafka.clients import BrokerSettings, wrong_settings
 from shared.observability.health import ConfigurationError
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import HEADER, trace_id
+from shared.process.settings import Settings
 
-_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _log = structlog.get_logger()
-
-
-class Settings(BrokerSettings):
-    """What every process is told from outside."""
-
-    pg_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the service's own role")
-    pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
-    host: str = Field("127.0.0.1", description="Address to listen on")
-    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
-    plans: Path = Field(Path("plans"), description="Folder of the plan files")
-    keys: Path | None = Field(None, description="Key file; without it everybody is let in, on loopback only")
-    key_pepper: SecretStr = Field(SecretStr(""), description="What keys are hashed with, hex, 32 bytes")
-    open: bool = Field(False, description="Without keys, listen beyond loopback all the same: something else guards")
-    api_key: SecretStr = Field(SecretStr(""), description="The key shown to other services, of role service")
-    rate: int = Field(2000, ge=1, description="Events a second that one key may report to one process, and requests")
-    request_seconds: float = Field(30, gt=0, description="Time for a request to arrive, or an answer to be read on")
-    connections: int = Field(1000, ge=1, description="Connections at once; more are answered 503")
-    tls_cert: Path | None = Field(None, description="Certificate chain, PEM; with it every HTTP listener speaks TLS")
-    tls_key: Path | None = Field(None, description="Its private key, PEM, without a password")
-    cors: str = Field(
-        "",
-        pattern=r"^(\s*https?://[A-Za-z0-9.:\[\]-]+)*\s*$",
-        description="Pages of other origins that may ask, https://…, separated by spaces; none unless named",
-    )
-    ca: Path | None = Field(None, description="Authorities that other services' certificates are checked by, PEM")
-    otlp: str = Field("", description="OpenTelemetry collector, http://…/v1/traces; none: no traces are made")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
-
-
-# Settings of other processes, which may stand in one environment file with ours; a test holds this list to the tree.
-_NAMES: Final = (
-    "ALERTMANAGER_PORT", "BACKUPS", "BACKUP_KEYS", "BIND", "BY", "CITY_KEY", "COMPETITION_PORT", "DATABASES",
-    "ENROLLMENT_PORT", "JOURNAL",
-    "KAFKA_BIND", "KAFKA_HOST", "KAFKA_NAMES", "KAFKA_PASSWORDS", "KAFKA_PORT", "KEY", "LANG", "OUTLINES", "OWN",
-    "OWN_SECRETS", "PLAN", "PLANNING", "PLANNING_PORT", "POSTGRES_PORT", "PROJECTION", "PROJECTION_PORT",
-    "PROMETHEUS_PORT", "RECRUITMENT_PORT", "REPLICATION", "SECRETS", "SERVICES", "SERVICE_KEY", "STATE", "STATIC",
-    "SUBSIDY_PORT", "VERSION",
-)  # fmt: skip
-ELSEWHERE: Final = frozenset(f"SKILLPLAN_{name}" for name in _NAMES)
-S = TypeVar("S", bound=Settings)
-
-
-def command_line(program: str, settings: type[S], needed: Mapping[str, Sequence[str]]) -> tuple[str, S]:
-    """Return the command that was given and the settings; `needed` names the commands and what each must be told.
-
-    Anything wrong ends the process with one sentence and a non-zero code. `--show-settings` prints them, masked.
-    """
-    command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004
-    if command not in (*needed, "--show-settings"):
-        sys.exit(f"用法 usage: python -m {program} {'|'.join((*needed, '--show-settings'))}")
-    if unknown := _unknown(settings):
-        sys.exit("; ".join(unknown))
-    try:
-        told = settings()
-    except ValidationError as error:
-        sys.exit(wrong_settings(error))
-    if command == "--show-settings":
-        for name, info in settings.model_fields.items():
-            sys.stdout.write(f"SKILLPLAN_{name.upper()}={getattr(told, name)}  # {info.description}\n")
-        sys.exit(0)
-    for name in needed[command]:
-        value = getattr(told, name).get_secret_value()
-        shown = f"SKILLPLAN_{name.upper()}"
-        if not value:
-            sys.exit(f"缺少设置 missing setting: {shown}")
-        if name.endswith("_key") and not _KEY.fullmatch(value):
-            sys.exit(f"设置有误 wrong setting: {shown}: 应为 32 字节的十六进制 must be 32 bytes in hex")
-    _configure_logs(told.log_level)
-    return command, told
-
-
-def _unknown(settings: type[Settings]) -> list[str]:
-    """Say of each setting that nobody knows which one may be meant: misspelt it would be passed over in silence."""
-    known = {f"SKILLPLAN_{name.upper()}" for name in settings.model_fields}
-    given = {name for name in os.environ if name.startswith("SKILLPLAN_")}
-    if folder := os.environ.get("SKILLPLAN_SECRETS"):
-        with contextlib.suppress(OSError):
-            given |= {name.upper() for name in os.listdir(folder) if name.lower().startswith("skillplan_")}
-    said = []
-    for name in sorted(given - known - ELSEWHERE):
-        near = difflib.get_close_matches(name, known, 1)
-        meant = f"是否为 {near[0]}? Is {near[0]} meant?" if near else ""
-        said.append(f"没有这个设置 unknown setting: {name}. {meant}".rstrip())
-    return said
-
-
-def _configure_logs(level: str) -> None:
-    """Log JSON lines, ours and the libraries'."""
-    shared = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],  # type: ignore[list-item]
-        logger_factory=structlog.stdlib.LoggerFactory(),
-    )
-    stream = logging.StreamHandler(sys.stdout)
-    stream.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(
-                    serializer=lambda entry, **_: orjson.dumps(entry, default=str).decode()
-                ),
-            ],
-            foreign_pre_chain=shared,  # type: ignore[arg-type]
-        )
-    )
-    logging.basicConfig(level=level, handlers=[stream], force=True)
-    for noisy in ("aiokafka", "faust", "httpx", "mode", "uvicorn"):
-        logging.getLogger(noisy).setLevel(max(logging.getLevelName(level), logging.WARNING))
 
 
 def add_probes(app: Starlette, metrics: Metrics) -> None:
@@ -188,19 +69,21 @@ class _Watched:
             return
         began, status = time.perf_counter(), 500
         headers = Headers(scope=scope)
-        asked = headers.get("x-request-id", "")
-        shown = {"x-request-id": asked if _fit(_REQUEST_ID, asked) else uuid_utils.uuid7().hex}
+        request_id = headers.get("x-request-id", "")
+        response_headers = {"x-request-id": request_id if _fit(_REQUEST_ID, request_id) else uuid_utils.uuid7().hex}
         trace = headers.get(HEADER, "")
         if _fit(_TRACE, trace):
-            shown[HEADER] = trace
+            response_headers[HEADER] = trace
         # Of this request's own task: nothing has to be taken back.
-        structlog.contextvars.bind_contextvars(request_id=shown["x-request-id"], trace_id=trace_id(shown.get(HEADER)))
+        structlog.contextvars.bind_contextvars(
+            request_id=response_headers["x-request-id"], trace_id=trace_id(response_headers.get(HEADER))
+        )
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update(shown)
+                MutableHeaders(scope=message).update(response_headers)
             await send(message)
 
         try:
@@ -235,8 +118,8 @@ async def serve(
 ) -> None:
     """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` is given the event that says stop.
 
-    Raises Refused when keys or certificates cannot be used. When either ends with an error the whole process does, and
-    its supervisor starts another.
+    Raises ConfigurationError when keys or certificates cannot be used. When either ends with an error the whole process
+    does, and its supervisor starts another.
     """
     ring = KeyRing(settings.keys, settings.key_pepper.get_secret_value())
     # Probes alone have nothing to guard.

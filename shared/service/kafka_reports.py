@@ -16,7 +16,8 @@ import stamina
 import structlog
 from faust.types import EventT
 
-from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker, patch_clients
+from shared.kafka import patches
+from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
@@ -52,7 +53,7 @@ class Inbox:
         self._health = health
         self._broker = broker
         self._topics: set[str] = set()
-        patch_clients()
+        patches.apply()
         self._app = faust.App(
             group,
             broker=[f"kafka://{server}" for server in broker.servers.split(",")],

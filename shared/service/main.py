@@ -34,7 +34,8 @@ from shared.observability.tracing import Tracing
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans
 from shared.plan.model import Plan, districts_by_waiting_days
-from shared.process.process import Settings, add_probes, command_line, end_process_if_failed, serve, until
+from shared.process.process import add_probes, end_process_if_failed, serve, until
+from shared.process.settings import Settings, parse_command_line
 from shared.service.command_handler import CommandHandler, Unreadable
 from shared.service.recovery import CannotRecover, recover
 
@@ -62,8 +63,8 @@ class Service:
     """What makes one domain service: its language, its rules, and the services it hears.
 
     `hears`: the languages (subsets of other services' events) that decisions here rest on. `reporters`: whose keys may
-    report here over HTTP. `redirects`: the services whose types are sent on to them from here. `routes`: what its HTTP
-    process answers besides, given its `settings`.
+    report here over HTTP. `redirects`: the services whose types are sent on to them from here. `elsewhere`: environment
+    variables of other services. `routes`: what its HTTP process answers besides, given its `settings`.
     """
 
     language: Language
@@ -71,6 +72,7 @@ class Service:
     hears: tuple[Language, ...] = ()
     reporters: frozenset[Role] = frozenset({Role.DISTRICT})
     redirects: tuple[str, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
     settings: type[ServiceSettings] = ServiceSettings
     routes: Callable[[Any], "Routes"] | None = None
 
@@ -349,7 +351,7 @@ _NEEDED: Final = {
 def main(service: Service) -> None:
     """Run one of a service's processes: `api`, `worker`, `migrate`, or `recover` after a restored backup."""
     name = service.language.service
-    command, settings = command_line(f"services.{name}", service.settings, _NEEDED)
+    command, settings = parse_command_line(f"services.{name}", service.settings, _NEEDED, service.elsewhere)
     # What a batch makes dies with it by itself; at its usual pace the collector takes a tenth of the worker's time, and
     # a quarter of the api's, to find nothing.
     gc.freeze()

@@ -4,6 +4,7 @@ The types' own rules are left out: here every one of them says yes.
 """
 
 from dataclasses import replace
+from typing import Final
 
 import pytest
 
@@ -20,7 +21,10 @@ from shared.contract.rules import (
 )
 from tests.contract.test_lifecycles import ALL, ENDS, OPENINGS, ending, given, opening, told
 from tests.contract.vocabulary import VOCABULARY, Type
+from tests.harness.checks import TypeChecks
 from tests.harness.given import GivenReport, retraction
+
+CHECKS: Final = TypeChecks()
 
 
 def history(service: str, name: str, row: Type) -> list[GivenReport]:
@@ -33,16 +37,16 @@ def corrected(original: GivenReport, of: str) -> GivenReport:
     return replace(original, corrects=of)
 
 
-@ALL
-def test_a_report_that_stands_can_be_corrected_and_taken_back(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def a_report_that_stands_can_be_corrected_and_taken_back(service: str, name: str, row: Type) -> None:
     before = history(service, name, row)
     original, last = f"report-{len(before)}", before[-1]
     given(service)(*before).when(corrected(last, original)).then_accepted()
     given(service)(*before).when(retraction(last.subject, original)).then_accepted()
 
 
-@ALL
-def test_what_was_corrected_is_corrected_at_its_latest(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def what_was_corrected_is_corrected_at_its_latest(service: str, name: str, row: Type) -> None:
     before = history(service, name, row)
     original, last = f"report-{len(before)}", before[-1]
     twice = given(service)(*before, corrected(last, original))
@@ -52,8 +56,8 @@ def test_what_was_corrected_is_corrected_at_its_latest(service: str, name: str, 
     twice.when(corrected(last, f"report-{len(before) + 1}")).then_accepted()
 
 
-@ALL
-def test_what_was_taken_back_is_neither_corrected_nor_taken_back_again(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def what_was_taken_back_is_neither_corrected_nor_taken_back_again(service: str, name: str, row: Type) -> None:
     before = history(service, name, row)
     original, last = f"report-{len(before)}", before[-1]
     gone = given(service)(*before, retraction(last.subject, original))
@@ -62,8 +66,8 @@ def test_what_was_taken_back_is_neither_corrected_nor_taken_back_again(service: 
     gone.when(retraction(last.subject, f"report-{len(before) + 1}")).then_refused(NothingToRetract, "/data/report_id")
 
 
-@ALL
-def test_a_correction_taken_back_lets_its_original_stand_again(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def a_correction_taken_back_lets_its_original_stand_again(service: str, name: str, row: Type) -> None:
     before = history(service, name, row)
     original, last = f"report-{len(before)}", before[-1]
     correction = f"report-{len(before) + 1}"
@@ -73,8 +77,8 @@ def test_a_correction_taken_back_lets_its_original_stand_again(service: str, nam
     again.when(corrected(last, correction)).then_refused(AlreadyRetracted, "/corrects")
 
 
-@ALL
-def test_what_was_never_received_is_waited_for(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def what_was_never_received_is_waited_for(service: str, name: str, row: Type) -> None:
     before = history(service, name, row)
     last = before[-1]
     key = "report:/districts/330681/tests:late"
@@ -82,8 +86,8 @@ def test_what_was_never_received_is_waited_for(service: str, name: str, row: Typ
     given(service)(*before).when(retraction(last.subject, "late")).then_waits_for("report/late", key)
 
 
-@ALL
-def test_neither_subject_nor_type_can_be_corrected(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def neither_subject_nor_type_can_be_corrected(service: str, name: str, row: Type) -> None:
     before = history(service, name, row)
     original, last = f"report-{len(before)}", before[-1]
     elsewhere = _elsewhere(last.subject)
@@ -99,22 +103,22 @@ def _elsewhere(subject: str) -> str:
     return subject + "x"
 
 
-@OPENINGS
-def test_a_correction_never_finds_its_original_in_the_way(service: str, name: str, row: Type) -> None:
+@CHECKS.over(OPENINGS)
+def a_correction_never_finds_its_original_in_the_way(service: str, name: str, row: Type) -> None:
     first = told(service, name, on="2024-03-01")
     given(service)(first).when(corrected(told(service, name, on="2024-02-01"), "report-1")).then_accepted()
 
 
-@OPENINGS
-def test_what_was_taken_back_altogether_is_opened_anew(service: str, name: str, row: Type) -> None:
+@CHECKS.over(OPENINGS)
+def what_was_taken_back_altogether_is_opened_anew(service: str, name: str, row: Type) -> None:
     first = told(service, name, on="2024-03-01")
     given(service)(first, retraction(first.subject, "report-1")).when(
         told(service, name, on="2024-02-01")
     ).then_accepted()
 
 
-@OPENINGS
-def test_what_stands_again_is_in_the_way_again(service: str, name: str, row: Type) -> None:
+@CHECKS.over(OPENINGS)
+def what_stands_again_is_in_the_way_again(service: str, name: str, row: Type) -> None:
     first = told(service, name, on="2024-03-01")
     again = given(service)(first, corrected(first, "report-1"), retraction(first.subject, "report-2"))
     again.when(told(service, name, on="2024-06-01")).then_refused(
@@ -122,8 +126,8 @@ def test_what_stands_again_is_in_the_way_again(service: str, name: str, row: Typ
     )
 
 
-@ENDS
-def test_an_end_stays_attached_to_a_corrected_opening(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def an_end_stays_attached_to_a_corrected_opening(service: str, name: str, row: Type) -> None:
     opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
     earlier = corrected(told(service, opening(row), on="2024-02-01"), "report-1")
     ended = given(service)(opened, end, earlier)
@@ -132,14 +136,14 @@ def test_an_end_stays_attached_to_a_corrected_opening(service: str, name: str, r
     given(service)(opened, end).when(too_late).then_refused(EndsBeforeStart)
 
 
-@ENDS
-def test_after_its_opening_is_taken_back_an_end_waits_again(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def after_its_opening_is_taken_back_an_end_waits_again(service: str, name: str, row: Type) -> None:
     opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
     given(service)(opened, end, retraction(opened.subject, "report-1")).when(end).then_waits_for(end.subject)
 
 
-@ENDS
-def test_an_end_taken_back_leaves_it_open(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def an_end_taken_back_leaves_it_open(service: str, name: str, row: Type) -> None:
     opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
     open_again = given(service)(opened, end, retraction(opened.subject, "report-2"))
     open_again.when(told(service, name, on="2024-04-01")).then_accepted()
@@ -147,8 +151,8 @@ def test_an_end_taken_back_leaves_it_open(service: str, name: str, row: Type) ->
     open_again.when(told(service, opening(row), on="2024-06-01")).then_refused(refused)
 
 
-@ENDS
-def test_an_end_after_which_it_was_opened_again_stays(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def an_end_after_which_it_was_opened_again_stays(service: str, name: str, row: Type) -> None:
     if VOCABULARY[service][opening(row)].role != "opens again":
         return
     opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
@@ -163,8 +167,8 @@ def test_an_end_after_which_it_was_opened_again_stays(service: str, name: str, r
     ).then_accepted()
 
 
-@ENDS
-def test_a_corrected_end_is_not_ended_already(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def a_corrected_end_is_not_ended_already(service: str, name: str, row: Type) -> None:
     opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
     whole = given(service)(opened, end)
     whole.when(corrected(told(service, name, on="2024-04-01"), "report-2")).then_accepted()
@@ -175,3 +179,8 @@ def test_a_corrected_end_is_not_ended_already(service: str, name: str, row: Type
 def test_every_end_of_the_contract_was_tried(service: str) -> None:
     openings = {name for name in VOCABULARY[service] if ending(service, name)}
     assert openings == {opening(row) for row in VOCABULARY[service].values() if row.role.startswith(("ends", "voids"))}
+
+
+@pytest.mark.parametrize("type_", CHECKS.types)
+def test_a_type_is_corrected_and_taken_back_by_the_rules(type_: str) -> None:
+    CHECKS.run(type_)

@@ -12,6 +12,7 @@ from shared.contract.events import Event
 from shared.contract.rules import AlreadyOpen, EndsBeforeStart, InTheFuture, NotOpen, NumberTaken
 from shared.deciding.decider import Accept, Domain
 from tests.contract.vocabulary import MAY_LIE_AHEAD, VOCABULARY, Type
+from tests.harness.checks import Row, TypeChecks
 from tests.harness.given import Given, GivenReport, report, rules_of
 from tests.harness.languages import LANGUAGES, sample, understood
 
@@ -35,21 +36,20 @@ def told(service: str, name: str, subject: str | None = None, on: str | None = N
     return report(subject or sent.subject, event, on or "2024-05-06", received="2026-12-31")
 
 
-def rows(*roles: str) -> list[Any]:
+def rows(*roles: str) -> list[Row]:
     return [
-        pytest.param(service, name, row, id=f"{service}.{name}")
+        (f"{service}.{name}", (service, name, row))
         for service, table in VOCABULARY.items()
         for name, row in table.items()
         if row.role.partition(" ")[0].rstrip(",") in roles
     ]
 
 
-OPENINGS: Final = pytest.mark.parametrize(("service", "name", "row"), rows("opens"))
-ENDS: Final = pytest.mark.parametrize(("service", "name", "row"), rows("ends", "voids"))
-REPEATING: Final = pytest.mark.parametrize(("service", "name", "row"), rows("stands", "repeats", "adds"))
-ALL: Final = pytest.mark.parametrize(
-    ("service", "name", "row"), rows("opens", "ends", "voids", "stands", "repeats", "adds")
-)
+OPENINGS: Final = rows("opens")
+ENDS: Final = rows("ends", "voids")
+REPEATING: Final = rows("stands", "repeats", "adds")
+ALL: Final = OPENINGS + ENDS + REPEATING
+CHECKS: Final = TypeChecks()
 
 
 def opening(row: Type) -> str:
@@ -62,14 +62,14 @@ def ending(service: str, name: str) -> str | None:
     return ends[0] if ends else None
 
 
-@OPENINGS
-def test_a_second_opening_of_what_is_open_is_refused(service: str, name: str, row: Type) -> None:
+@CHECKS.over(OPENINGS)
+def a_second_opening_of_what_is_open_is_refused(service: str, name: str, row: Type) -> None:
     rule = NumberTaken if row.role == "opens, else number-taken" else AlreadyOpen
     given(service)(told(service, name)).when(told(service, name)).then_refused(rule, "/subject")
 
 
-@OPENINGS
-def test_after_an_end_it_opens_anew_from_that_day_or_never(service: str, name: str, row: Type) -> None:
+@CHECKS.over(OPENINGS)
+def after_an_end_it_opens_anew_from_that_day_or_never(service: str, name: str, row: Type) -> None:
     end = ending(service, name)
     if end is None:
         return
@@ -85,8 +85,8 @@ def test_after_an_end_it_opens_anew_from_that_day_or_never(service: str, name: s
         too_early.then_refused(rule, "/subject")
 
 
-@OPENINGS
-def test_what_opened_anew_is_ended_anew_and_then_not_open(service: str, name: str, row: Type) -> None:
+@CHECKS.over(OPENINGS)
+def what_opened_anew_is_ended_anew_and_then_not_open(service: str, name: str, row: Type) -> None:
     end = ending(service, name)
     if end is None or row.role != "opens again":
         return
@@ -99,21 +99,21 @@ def test_what_opened_anew_is_ended_anew_and_then_not_open(service: str, name: st
     ).then_refused(NotOpen)
 
 
-@ENDS
-def test_an_end_waits_for_an_opening_never_heard_of(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def an_end_waits_for_an_opening_never_heard_of(service: str, name: str, row: Type) -> None:
     end = told(service, name)
     given(service)().when(end).then_waits_for(end.subject)
 
 
-@ENDS
-def test_an_end_closes_what_is_open_once(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def an_end_closes_what_is_open_once(service: str, name: str, row: Type) -> None:
     opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
     given(service)(opened).when(end).then_accepted()
     given(service)(opened, end).when(told(service, name, on="2024-06-01")).then_refused(NotOpen)
 
 
-@ENDS
-def test_an_end_falls_on_the_day_of_the_start_at_the_earliest(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ENDS)
+def an_end_falls_on_the_day_of_the_start_at_the_earliest(service: str, name: str, row: Type) -> None:
     opened = given(service)(told(service, opening(row), on="2024-03-01"))
     opened.when(told(service, name, on="2024-03-01")).then_accepted()
     opened.when(told(service, name, on="2024-02-29")).then_refused(
@@ -121,15 +121,15 @@ def test_an_end_falls_on_the_day_of_the_start_at_the_earliest(service: str, name
     )
 
 
-@REPEATING
-def test_what_may_repeat_on_a_subject_repeats(service: str, name: str, row: Type) -> None:
+@CHECKS.over(REPEATING)
+def what_may_repeat_on_a_subject_repeats(service: str, name: str, row: Type) -> None:
     before = [told(service, opening(row))] if row.role.startswith("adds") else []
     before += [told(service, name, on="2024-05-06"), told(service, name, on="2024-05-07")]
     given(service)(*before).when(told(service, name, on="2024-05-06")).then_accepted()
 
 
-@REPEATING
-def test_what_adds_to_an_opening_waits_for_it(service: str, name: str, row: Type) -> None:
+@CHECKS.over(REPEATING)
+def what_adds_to_an_opening_waits_for_it(service: str, name: str, row: Type) -> None:
     added = told(service, name)
     if row.role.startswith("adds"):
         given(service)().when(added).then_waits_for(added.subject)
@@ -137,8 +137,8 @@ def test_what_adds_to_an_opening_waits_for_it(service: str, name: str, row: Type
         given(service)().when(added).then_accepted()
 
 
-@ALL
-def test_what_lies_ahead_is_a_plan_and_no_fact(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def what_lies_ahead_is_a_plan_and_no_fact(service: str, name: str, row: Type) -> None:
     whole = given(service)(*([] if row.role.startswith(("opens", "stands", "rep")) else [told(service, opening(row))]))
 
     def on(day: date) -> GivenReport:
@@ -152,8 +152,8 @@ def test_what_lies_ahead_is_a_plan_and_no_fact(service: str, name: str, row: Typ
     ahead.then_refused(InTheFuture, f"/data/{row.dated}" if row.dated else "/time")
 
 
-@ALL
-def test_dates_of_one_report_stand_in_their_order(service: str, name: str, row: Type) -> None:
+@CHECKS.over(ALL)
+def dates_of_one_report_stand_in_their_order(service: str, name: str, row: Type) -> None:
     for earlier, later in row.ordered:
         nothing = given(service)()
         day = date(2024, 5, 6)
@@ -161,3 +161,8 @@ def test_dates_of_one_report_stand_in_their_order(service: str, name: str, row: 
         nothing.when(told(service, name, **first, **{later: str(day)})).then_accepted()
         before = str(day - timedelta(days=1))
         nothing.when(told(service, name, **first, **{later: before})).then_refused(EndsBeforeStart, f"/data/{later}")
+
+
+@pytest.mark.parametrize("type_", CHECKS.types)
+def test_a_type_is_opened_ended_and_dated_by_the_rules(type_: str) -> None:
+    CHECKS.run(type_)

@@ -21,7 +21,7 @@ from shared.log.sealing import Seal
 from shared.observability.health import Health
 from shared.observability.metrics import Metrics
 from shared.plan.loading import load_plans
-from shared.process.process import Settings
+from shared.process.settings import Settings
 from shared.service.command_handler import CommandHandler
 from shared.service.http_reports import create_app
 from tests.conftest import ROOT

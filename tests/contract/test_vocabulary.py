@@ -1,7 +1,6 @@
 """Each type of report is what the contract's table says: subject, fields and their forms, date, role."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import pytest
 from shared.contract.events import Adds, Ends, Event, Opens, Retracts, Stands
 from shared.contract.rules import NumberTaken
 from tests.contract.vocabulary import DECISIONS, RETRACTION, VOCABULARY, Type
+from tests.harness.checks import Row, TypeChecks
 from tests.harness.languages import LANGUAGES, decode, faults, sample, understood
 from tests.harness.people import credit_code, number_of
 
@@ -115,21 +115,17 @@ def form(name: str) -> Form:
     return Form(words, _bad("", "robots", words[0].title() + "s", words[0] + " ", 5, True, None, []))
 
 
-def types() -> Iterator[Any]:
-    for service, table in VOCABULARY.items():
-        for name, row in table.items():
-            yield pytest.param(service, name, row, id=f"{service}.{name}")
-
-
-def fields() -> Iterator[Any]:
-    for service, table in VOCABULARY.items():
-        for name, row in table.items():
-            for field_name, (form_name, required) in row.fields.items():
-                yield pytest.param(service, name, field_name, form_name, required, id=f"{service}.{name}.{field_name}")
-
-
-every_type = pytest.mark.parametrize(("service", "name", "row"), list(types()))
-every_field = pytest.mark.parametrize(("service", "name", "field_name", "form_name", "required"), list(fields()))
+TYPES: Final[list[Row]] = [
+    (f"{service}.{name}", (service, name, row)) for service, table in VOCABULARY.items() for name, row in table.items()
+]
+FIELDS: Final[list[Row]] = [
+    (type_, (service, name, field_name, form_name, required))
+    for type_, (service, name, row) in TYPES
+    for field_name, (form_name, required) in row.fields.items()
+]
+CHECKS: Final = TypeChecks()
+every_type = CHECKS.over(TYPES)
+every_field = CHECKS.over(FIELDS)
 
 
 def event_class(service: str, name: str) -> type[Event]:
@@ -158,7 +154,7 @@ def test_a_service_takes_the_types_of_the_contract_and_no_others(service: str) -
 
 
 @every_type
-def test_the_stored_sample_is_understood(service: str, name: str, row: Type) -> None:
+def the_stored_sample_is_understood(service: str, name: str, row: Type) -> None:
     report = understood(service, sample(service, name))
     assert report.type == f"skillplan.{service}.{name}.v1"
     assert type(report.event) is event_class(service, name)
@@ -166,7 +162,7 @@ def test_the_stored_sample_is_understood(service: str, name: str, row: Type) -> 
 
 
 @every_type
-def test_a_type_has_the_fields_of_the_contract(service: str, name: str, row: Type) -> None:
+def a_type_has_the_fields_of_the_contract(service: str, name: str, row: Type) -> None:
     model = event_class(service, name).model_fields
     assert set(model) == set(row.fields)
     required = {field_name for field_name, (_, needed) in row.fields.items() if needed}
@@ -174,7 +170,7 @@ def test_a_type_has_the_fields_of_the_contract(service: str, name: str, row: Typ
 
 
 @every_type
-def test_a_type_is_dated_as_the_contract_says(service: str, name: str, row: Type) -> None:
+def a_type_is_dated_as_the_contract_says(service: str, name: str, row: Type) -> None:
     event = event_class(service, name)
     assert event.dated == row.dated
     assert event.ordered == row.ordered
@@ -184,7 +180,7 @@ def test_a_type_is_dated_as_the_contract_says(service: str, name: str, row: Type
 
 
 @every_type
-def test_a_type_plays_the_part_of_the_contract(service: str, name: str, row: Type) -> None:
+def a_type_plays_the_part_of_the_contract(service: str, name: str, row: Type) -> None:
     assert _part(event_class(service, name)) == row.role
 
 
@@ -203,7 +199,7 @@ def _part(event: type[Event]) -> str:
 
 
 @every_type
-def test_a_subject_has_its_form(service: str, name: str, row: Type) -> None:
+def a_subject_has_its_form(service: str, name: str, row: Type) -> None:
     envelope = sample(service, name)
     parts = envelope["subject"].split("/")
     assert len(parts) == len(row.subject.split("/"))
@@ -213,7 +209,7 @@ def test_a_subject_has_its_form(service: str, name: str, row: Type) -> None:
 
 
 @every_type
-def test_what_subject_and_data_both_say_agrees(service: str, name: str, row: Type) -> None:
+def what_subject_and_data_both_say_agrees(service: str, name: str, row: Type) -> None:
     for place, part in enumerate(row.subject.split("/")):
         repeated = re.fullmatch(r"<(.*)>", part)
         if repeated is None:
@@ -233,7 +229,7 @@ def test_what_subject_and_data_both_say_agrees(service: str, name: str, row: Typ
 
 
 @every_type
-def test_a_part_that_stands_only_in_the_subject_is_any_number_of_its_form(service: str, name: str, row: Type) -> None:
+def a_part_that_stands_only_in_the_subject_is_any_number_of_its_form(service: str, name: str, row: Type) -> None:
     for place, part in enumerate(row.subject.split("/")):
         if not part.startswith("{") or part == "{district}":
             continue
@@ -246,12 +242,12 @@ def test_a_part_that_stands_only_in_the_subject_is_any_number_of_its_form(servic
 
 
 @every_type
-def test_an_unknown_field_is_nearly_always_a_spelling_mistake(service: str, name: str, row: Type) -> None:
+def an_unknown_field_is_nearly_always_a_spelling_mistake(service: str, name: str, row: Type) -> None:
     assert faults(service, with_field(service, name, "x_field", 1)) == {("unknown-field", "/data/x_field")}
 
 
 @every_field
-def test_a_field_is_asked_for_or_may_be_left_out(
+def a_field_is_asked_for_or_may_be_left_out(
     service: str, name: str, field_name: str, form_name: str, required: bool
 ) -> None:
     left_out = without(service, name, field_name)
@@ -264,7 +260,7 @@ def test_a_field_is_asked_for_or_may_be_left_out(
 
 
 @every_field
-def test_a_field_takes_every_value_of_its_form(
+def a_field_takes_every_value_of_its_form(
     service: str, name: str, field_name: str, form_name: str, required: bool
 ) -> None:
     for value in form(form_name).good:
@@ -274,7 +270,7 @@ def test_a_field_takes_every_value_of_its_form(
 
 
 @every_field
-def test_a_field_takes_no_other_value(service: str, name: str, field_name: str, form_name: str, required: bool) -> None:
+def a_field_takes_no_other_value(service: str, name: str, field_name: str, form_name: str, required: bool) -> None:
     for value, code, below in form(form_name).bad:
         if value is None and not required:
             continue
@@ -283,7 +279,7 @@ def test_a_field_takes_no_other_value(service: str, name: str, field_name: str, 
 
 
 @every_field
-def test_an_enumeration_has_the_words_of_the_contract(
+def an_enumeration_has_the_words_of_the_contract(
     service: str, name: str, field_name: str, form_name: str, required: bool
 ) -> None:
     if form_name in FORMS:
@@ -326,10 +322,15 @@ def test_a_kind_of_activity_belongs_to_its_measure(measure: str, kind: str, fits
 
 
 @every_type
-def test_nothing_that_is_kept_of_a_report_shows_who_it_is_about(service: str, name: str, row: Type) -> None:
+def nothing_that_is_kept_of_a_report_shows_who_it_is_about(service: str, name: str, row: Type) -> None:
     if "person" not in row.fields:
         return
     envelope = with_field(service, name, "person", {"id_number": NUMBER, "name": "张秘密", "phone": "19900000077"})
     report = understood(service, envelope)
     kept = f"{report.body} {report.event} {decode(service, envelope | {'id': 'a b'})}"
     assert not any(personal in kept for personal in (NUMBER, "张秘密", "19900000077"))
+
+
+@pytest.mark.parametrize("type_", CHECKS.types)
+def test_a_type_is_what_the_contract_says(type_: str) -> None:
+    CHECKS.run(type_)

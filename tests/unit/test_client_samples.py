@@ -47,7 +47,7 @@ def test_what_cannot_be_routed_is_said_in_both_languages_without_quoting_it(wron
 
 def test_every_type_that_can_be_reported_has_a_sample() -> None:
     reported = {
-        language.type_of(event) for language, event in every_type(ALL) if not event.decision and not event.office
+        language.type_of(event) for language, event in every_type(ALL) if not event.decision and not event.whole_only
     }
     assert set(reported_types()) == reported
     assert "skillplan.planning.period-submitted.v1" in reported

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.plan.loading import PlanError, load_plan, load_plans, read_plan
-from shared.plan.model import Waiting, districts_by_waiting_days
+from shared.plan.model import districts_by_waiting_days
+from shared.plan.parameters import Waiting
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "plans" / "shaoxing-2023-2025.yaml"

@@ -44,7 +44,7 @@ from services.subsidy.events import (
     SubsidyRefused,
 )
 from services.subsidy.policies import HEARS
-from shared.contract.shapes import Industry, Level
+from services.vocabulary import Industry, Level
 from shared.plan.loading import load_plans
 from tests.harness.given import GivenReport, report, retraction, rules_of
 from tests.harness.people import organisation, someone

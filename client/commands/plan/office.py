@@ -19,7 +19,7 @@ from client.output import ALL_WELL, SOME_WRONG, CommandError, Output
 from client.routing import district_of
 from client.session import session
 from services.catalogue import DOMAIN_SERVICES
-from shared.contract.events import SHANGHAI
+from shared.contract.events import LOCAL_TIME
 
 DEFAULT_ADDRESS: Final = f"http://127.0.0.1:{DOMAIN_SERVICES['planning'].port}"
 PLAN: Final = "shaoxing-2023-2025"
@@ -104,7 +104,7 @@ def _given(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 def day(text: str | None) -> str:
     """Return a date as given, today in Asia/Shanghai where none is; raises CommandError."""
     if text is None:
-        return datetime.now(SHANGHAI).date().isoformat()
+        return datetime.now(LOCAL_TIME).date().isoformat()
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends, Request
 from services.planning.api import differences, months, plans, publication, targets
 from services.planning.api.context import PlanningContext
 from shared.plan.loading import load_plans
-from shared.process.process import Settings
+from shared.process.settings import Settings
 from shared.service.http_reports import ReportIntake, Routes
 
 

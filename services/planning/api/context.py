@@ -18,7 +18,7 @@ from shared.http.openapi import problem_response
 from shared.http.problems import Problem
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.model import Plan
-from shared.process.process import Settings
+from shared.process.settings import Settings
 from shared.service.http_reports import AWAY, ReportIntake
 
 _PAGE: Final = 1000

@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 from services.planning.events import LANGUAGE, TargetEvent
 from services.planning.months import Action, PlanMonth
-from shared.contract.decoder import is_city
+from shared.contract.decoder import is_whole
 from shared.contract.events import Fact
 from shared.deciding.decider import View
 from shared.http.access import Caller
@@ -60,6 +60,6 @@ class Permissions:
         """Tell whether one of these facts is the caller's own to take back."""
         return any(
             self.caller.door().admits(fact.report_source, fact.district)
-            and (self.is_office or not (is_city(fact.district) and LANGUAGE.is_of_office(fact.stream)))
+            and (self.is_office or not (is_whole(fact.district) and LANGUAGE.is_of_whole(fact.stream)))
             for fact in facts
         )

@@ -5,7 +5,8 @@ from fastapi import APIRouter
 from services.planning.api.context import AWAY_RESPONSE, Context
 from services.planning.api.decisions import Body, Decision
 from services.planning.targets_in_force import History
-from shared.plan.model import Name, Plan
+from shared.plan.model import Plan
+from shared.plan.parts import Name
 
 router = APIRouter()
 

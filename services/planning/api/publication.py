@@ -200,7 +200,9 @@ async def _figures(context: PlanningContext, plan: str, month: str, known_at: Js
     if not context.projection:
         raise Problem(503, "未设置 SKILLPLAN_PROJECTION,无法取数。", "SKILLPLAN_PROJECTION is not set: no figures.")
     query = {"month": month} | ({"known_at": str(known_at)} if known_at is not None else {})
-    async with http_client.client(context.settings, _PATIENCE) as client:
+    async with http_client.client(
+        context.settings.api_key.get_secret_value(), context.settings.ca, _PATIENCE
+    ) as client:
         try:
             response = await client.get(f"{context.projection}/v1/plans/{plan}/figures", params=query)
             body = response.json()

@@ -13,7 +13,8 @@ from services.planning.api.plans import PlanSummary, summary_of
 from services.planning.months import today_of
 from services.planning.targets_in_force import History, InForce, goal_of, last_day, periods_of
 from shared.http.access import caller_of
-from shared.plan.model import Indicator, Name, Plan, Target
+from shared.plan.model import Indicator, Plan, Target
+from shared.plan.parts import Name
 
 router = APIRouter()
 OnDay = Annotated[date | None, Query(description="哪一天有效 in force on this day; today when left out")]

@@ -13,7 +13,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
-from shared.plan.model import Name, Pace
+from shared.plan.model import Pace
+from shared.plan.parts import Name
 
 Op = Literal[">=", ">", "=", "range", "all"]
 Signal = Literal["met", "green", "amber", "red", "none"]

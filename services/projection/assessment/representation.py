@@ -18,7 +18,8 @@ from services.projection.assessment.targets import TargetInForce
 from services.projection.assessment.values import goal_of
 from services.projection.counting.periods import WHOLE, bounds
 from shared.contract.events import format_instant
-from shared.plan.model import Indicator, Measure, Name
+from shared.plan.model import Indicator, Measure
+from shared.plan.parts import Name
 
 Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from services.catalogue import COUNTED, DOMAIN_SERVICES
-from shared.contract.events import SHANGHAI, Event, parse_instant
+from shared.contract.events import LOCAL_TIME, Event, parse_instant
 
 # The logs that are followed: those whose facts are counted, and what the plan office decides on targets and months.
 LOGS: Final = tuple(DOMAIN_SERVICES)
@@ -57,7 +57,7 @@ class LogFact(msgspec.Struct, gc=False):
         at = parse_instant(self.time)
         if at is None:
             raise ValueError("time")
-        return at.astimezone(SHANGHAI).date()
+        return at.astimezone(LOCAL_TIME).date()
 
 
 def kind_of(type_name: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from services.projection.counting.facts import Data
-from shared.plan.model import Amount, Other, Scalar, Selector
+from shared.plan.model import Amount, Other, Selector
+from shared.plan.parts import Scalar
 
 Match = Callable[[Data], bool]
 Member = Callable[[Data, str], str | None]  # given the data and the subject

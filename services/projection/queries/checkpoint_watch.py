@@ -11,7 +11,7 @@ import structlog
 
 from services.projection.queries.log_heads import LogHeads
 from services.projection.queries.snapshot import Snapshot, SnapshotReader
-from shared.contract.events import SHANGHAI
+from shared.contract.events import LOCAL_TIME
 from shared.http.problems import Problem
 
 _EVERY_SECONDS: Final = 0.25  # the most often that listeners hear of a change
@@ -70,7 +70,7 @@ class CheckpointWatch:
         return Beat(
             (view.state, receipts),
             frozenset(view.compiled.plans),
-            self._clock().astimezone(SHANGHAI).date().isoformat(),
+            self._clock().astimezone(LOCAL_TIME).date().isoformat(),
             None if None in behind else sum(filter(None, behind)),
         )
 

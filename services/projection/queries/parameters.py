@@ -11,7 +11,7 @@ from services.projection.assessment.assessment import Scope
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.periods import WHOLE, periods_of
 from services.projection.queries.snapshot import NotCountedYet
-from shared.contract.events import SHANGHAI, parse_instant
+from shared.contract.events import LOCAL_TIME, parse_instant
 from shared.http.openapi import problem_response
 from shared.http.problems import Problem
 from shared.plan.model import Indicator, Plan
@@ -89,7 +89,7 @@ def indicator_of(plan: Plan, indicator: str) -> Indicator:
 
 def today(now: datetime) -> date:
     """Return the day that an absent `as_of` stands for (RULES E19)."""
-    return now.astimezone(SHANGHAI).date()
+    return now.astimezone(LOCAL_TIME).date()
 
 
 def scope_of(plan: Plan, as_of: str | None, known_at: str | None, district: str | None, now: datetime) -> Scope:

@@ -30,7 +30,7 @@ from services.projection.receipts.store import (
     store_receipts,
 )
 from services.projection.receipts.store import offsets as offsets_of
-from shared.contract.events import SHANGHAI, parse_instant
+from shared.contract.events import LOCAL_TIME, parse_instant
 from shared.kafka.clients import Broker
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
@@ -88,7 +88,7 @@ def read(message_key: bytes | None, value: bytes | None, place: str) -> Received
                 source=source,
                 id=id_,
                 district=str(receipt["district"]),
-                day=received_at.astimezone(SHANGHAI).date(),
+                day=received_at.astimezone(LOCAL_TIME).date(),
                 type=str(receipt.get("type") or ""),
                 status=str(receipt["status"]),
                 code=str(reasons[0]["code"]) if reasons else "",

@@ -1,0 +1,69 @@
+"""Each repair of aiokafka does its work, and is still needed: a test fails once aiokafka does without it."""
+
+import time
+from typing import Any, Final
+
+import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
+from aiokafka.record.memory_records import MemoryRecords
+
+from shared.kafka.patches import bounded_unpacking, lenient_headers, metadata_backoff
+
+GZIP: Final = 1
+LARGE: Final = 9 * 1024 * 1024
+
+
+def batch(value: bytes, codec: int = 0, header: str = "ce_id") -> bytes:
+    """Return the bytes of a batch with one record."""
+    builder = _DefaultRecordBatchBuilderPy(
+        2, codec, is_transactional=False, producer_id=-1, producer_epoch=-1, base_sequence=-1, batch_size=2 * LARGE
+    )
+    builder.append(0, timestamp=1, key=None, value=value, headers=[(header, b"1")])
+    return bytes(builder.build())
+
+
+def misnamed() -> bytes:
+    """Return a batch whose header's name is no UTF-8."""
+    return batch(b"x", header="ce_id").replace(b"ce_id", b"ce_\xff\xfe")
+
+
+def test_a_header_whose_name_is_no_text_is_read() -> None:
+    (record,) = lenient_headers.records_of(memoryview(misnamed()))
+    assert record.value == b"x"
+    assert [name for name, _ in record.headers] == ["ce_\\xff\\xfe"]
+
+
+def test_aiokafka_still_stumbles_over_such_a_header() -> None:
+    with pytest.raises((UnicodeDecodeError, ValueError)):
+        list(DefaultRecordBatch(misnamed()))
+
+
+def test_a_batch_that_unpacks_to_too_much_comes_as_one_record_as_it_was_packed() -> None:
+    packed = batch(b"a" * LARGE, GZIP)
+    assert len(packed) < LARGE // 100
+    records: Any = bounded_unpacking._Records(packed)
+    (record,) = records.next_batch()
+    assert len(record.value) < len(packed)
+
+
+def test_aiokafka_still_unpacks_whatever_comes() -> None:
+    (record,) = MemoryRecords(batch(b"a" * LARGE, GZIP)).next_batch()
+    assert len(record.value) == LARGE
+
+
+async def test_a_client_pauses_after_metadata_that_did_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unhelpful(_client: object) -> bool:
+        return False
+
+    monkeypatch.setattr(metadata_backoff, "_update", unhelpful)
+    began = time.monotonic()
+    assert await metadata_backoff._update_patiently(None) is False
+    assert time.monotonic() - began >= metadata_backoff._PAUSE_SECONDS * 0.9
+
+
+def test_aiokafka_still_has_no_pause_of_its_own() -> None:
+    """Its update says no and returns at once; a release that sleeps there makes ours needless."""
+    update: Any = metadata_backoff._update
+    assert "sleep" not in update.__code__.co_names
+    assert update.__qualname__ == f"{AIOKafkaClient.__name__}._metadata_update"
