@@ -69,6 +69,7 @@ docs: venv-dev ## 由代码与计划生成文档 Write the pages that follow fro
 	@$(RUN) -m docs.generators.pages
 	@$(RUN) -m docs.generators.asyncapi
 	@$(RUN) -m docs.generators.openapi
+	@$(RUN) -m docs.generators.modules
 
 site: venv-dev ## 由 docs/ 生成文档网站到 .site/ Build the documentation site
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet

@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from client.__main__ import app
 from client.mapping_file import read_mapping
+from docs.generators import modules
 from docs.generators.catalogue import DOCS, LANGUAGES, PLAN, ROOT, Catalogue, IncompleteError
 from docs.generators.markdown import anchor
 from docs.generators.measures import measures
@@ -39,6 +40,13 @@ def without_tests(page: str) -> str:
 def test_a_generated_page_is_up_to_date(name: str, catalogue: Catalogue) -> None:
     stored = (DOCS / name).read_text(encoding="utf-8")
     assert without_tests(PAGES[name](catalogue)) == without_tests(stored), "run `make docs`"
+
+
+def test_the_module_tables_of_the_architecture_are_up_to_date() -> None:
+    page = modules.PAGE.read_text(encoding="utf-8")
+    assert modules.written(page) == page, "run `make docs`"
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("shared/*/__init__.py")}
+    assert [folder for folder in sorted(folders) if f"[{folder}/]" not in page] == []
 
 
 def test_every_measure_has_clause_reports_rules_indicators_and_tests(catalogue: Catalogue) -> None:
@@ -128,7 +136,7 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 def test_every_target_of_the_makefile_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     explained = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert [name for name in explained if f"make {name}" not in readme and name != "help"] == []
+    assert [name for name in explained if f"`make {name}`" not in readme and name != "help"] == []
 
 
 def test_every_decision_says_context_decision_consequences_alternatives_and_its_test() -> None:
@@ -144,13 +152,28 @@ def curls(page: str) -> list[dict[str, Any]]:
     return [json.loads(body) for body in re.findall(r"^curl [^\n]* -d '([^']*)'$", page, re.MULTILINE)]
 
 
-def test_the_hire_of_the_readme_is_understood_and_the_wrong_one_gets_what_it_says() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    right, wrong = curls(readme)
-    understood("recruitment", right)
-    shown = readme[readme.index('"status":"invalid"') :].partition("\n]")[0]
-    told = set(re.findall(r'"code":"([a-z-]+)".*?"pointer":"([^"]+)"', shown))
-    assert told == faults("recruitment", wrong)
+def test_the_hire_of_the_readme_is_understood_and_the_same_in_both_languages() -> None:
+    chinese, english = curls((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert chinese == english
+    understood("recruitment", chinese)
+
+
+def test_the_wrong_report_of_the_start_page_gets_what_the_page_says() -> None:
+    page = (DOCS / "index.md").read_text(encoding="utf-8")
+    (wrong,) = curls(page)
+    receipt = page[page.index('"status":"invalid"') :].partition("\n]")[0]
+    reasons = set(re.findall(r'"code":"([a-z-]+)".*?"pointer":"([^"]+)"', receipt))
+    assert reasons == faults("recruitment", wrong)
+
+
+def test_both_languages_of_the_readme_link_to_the_same_pages_and_name_the_same_commands() -> None:
+    chinese, _, english = (ROOT / "README.md").read_text(encoding="utf-8").partition("# English")
+    for pattern in (
+        r"\]\((docs/[^)#]+\.md|plans|CONTRIBUTING\.md)",
+        r"`make ([a-z]+)",
+        r"^(?:make|docker|curl) .*?(?=  |$)",
+    ):
+        assert set(re.findall(pattern, chinese, re.M)) == set(re.findall(pattern, english, re.M)), pattern
 
 
 def test_the_mapping_of_the_districts_guide_is_one(tmp_path: Path) -> None:

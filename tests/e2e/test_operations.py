@@ -1,4 +1,4 @@
-"""Every command that the page for operators gives runs on an installation; those for Docker in test_compose.py."""
+"""Every command that the pages for operators give runs on an installation; those for Docker in test_compose.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.log.sealing import Seal
 from tests.conftest import ROOT
 from tests.e2e.conftest import addresses_of
 
-PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "alerts.md"))
 TOKEN = "resident:<身份证号 number>"
 
 

@@ -34,12 +34,12 @@ from tests.harness.processes import Process, System, eventually, own_database, r
 from tests.harness.reports import hire_ended, person_hired
 from tests.harness.topics import OutgoingMessage, publish, structured
 
-RULES: Final = ROOT / "deploy" / "prometheus" / "rules" / "skillplan.yml"
-RULE_TESTS: Final = ROOT / "deploy" / "prometheus" / "tests" / "skillplan.yml"
-CONFIGURATION: Final = ROOT / "deploy" / "prometheus" / "prometheus.yml"
-ROUTES: Final = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
-DASHBOARD: Final = ROOT / "deploy" / "grafana" / "skillplan.json"
-OPERATIONS: Final = ROOT / "docs" / "operations.md"
+RULES: Final = ROOT / "deploy" / "monitoring" / "prometheus" / "rules" / "skillplan.yml"
+RULE_TESTS: Final = ROOT / "deploy" / "monitoring" / "prometheus" / "tests" / "skillplan.yml"
+CONFIGURATION: Final = ROOT / "deploy" / "monitoring" / "prometheus" / "prometheus.yml"
+ROUTES: Final = ROOT / "deploy" / "monitoring" / "alertmanager" / "alertmanager.yml"
+DASHBOARD: Final = ROOT / "deploy" / "monitoring" / "grafana" / "skillplan.json"
+PAGE: Final = ROOT / "docs" / "alerts.md"
 ALERTS: Final[list[dict[str, Any]]] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
 # What is too much in production is too much to wait for here.
 SOONER: Final = {
@@ -443,8 +443,8 @@ def test_an_alert_says_in_both_languages_what_is_wrong_and_where_it_says_what_to
     told = rule["annotations"]
     assert re.search(r"[\u4e00-\u9fff]", told["summary_zh"])
     assert not re.search(r"[\u4e00-\u9fff]", told["summary_en"])
-    assert told["runbook_url"] == f"docs/operations.md#{rule['alert'].lower()}"
-    assert f"### {rule['alert']}\n" in OPERATIONS.read_text(encoding="utf-8")
+    assert told["runbook_url"] == f"docs/alerts.md#{rule['alert'].lower()}"
+    assert f"### {rule['alert']}\n" in PAGE.read_text(encoding="utf-8")
     own = Path(__file__).read_text(encoding="utf-8")
     assert re.search(rf'fires\("{rule["alert"]}"', own), "it is provoked above"
     assert f"name: {rule['alert']}" in RULE_TESTS.read_text(encoding="utf-8")
