@@ -19,8 +19,8 @@ def anchor(heading: str) -> str:
 
 
 def type_link(name: str) -> str:
-    """Return a link to an event type's section in types.md."""
-    return f"[`{name}`](types.md#{anchor(name)})"
+    """Return a link to an event type's section, from a page in docs/."""
+    return f"[`{name}`](types/{name.partition('.')[0]}.md#{anchor(name)})"
 
 
 def cell(parts: Iterable[str]) -> str:

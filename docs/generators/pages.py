@@ -1,4 +1,4 @@
-"""Writes the pages that follow from the code and the plan: docs/measures.md, docs/refusals.md, docs/types.md.
+"""Writes the pages that follow from the code and the plan: docs/measures.md, docs/refusals.md, docs/types.
 
 `python -m docs.generators.pages` brings them up to date. It refuses a measure of which a clause, a report type, a
 rule, an indicator or a test is missing, and a refusal code without a remedy or a test.
@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
-from docs.generators.catalogue import DOCS, ROOT, Catalogue, IncompleteError
+from docs.generators.catalogue import DOCS, LANGUAGES, ROOT, Catalogue, IncompleteError
 from docs.generators.measures import measures
 from docs.generators.refusals import refusals
-from docs.generators.types import types
+from docs.generators.types import service_types, types
 from shared.plan.model import Plan
 
 PLAN_SCHEMA: Final = ROOT / "plans" / "plan.schema.json"
-PAGES: Final = {"measures.md": measures, "refusals.md": refusals, "types.md": types}
+PAGES: Final[Mapping[str, Callable[[Catalogue], str]]] = {
+    "measures.md": measures,
+    "refusals.md": refusals,
+    "types.md": types,
+} | {f"types/{language.service}.md": partial(service_types, language) for language in LANGUAGES}
 
 
 def plan_schema() -> str:

@@ -1,4 +1,4 @@
-"""docs/types.md: every type of report and fact with its subject, fields, and an example."""
+"""docs/types.md and a page a service below it: every type with its subject, its fields and an example."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from docs.generators.catalogue import LANGUAGES, ROOT, Catalogue, IncompleteError
-from docs.generators.markdown import render, table
+from docs.generators.markdown import anchor, render, table
 from shared.contract.events import Adds, Ends, Event, Language, Opens, Retracts, Stands
 
 _INTRODUCTIONS: Final = {
-    "planning": "\n计划办公室的语言,与各区、县(市)上报的事实分开;见 [planning.md](planning.md)。 "
-    "The plan office's own language, apart from what districts report; see [planning.md](planning.md).\n",
+    "planning": "\n计划办公室的语言,与各区、县(市)上报的事实分开;见 [planning.md](../planning.md)。 "
+    "The plan office's own language, apart from what districts report; see [planning.md](../planning.md).\n",
 }
 
 
 def types(catalogue: Catalogue) -> str:
-    """Return docs/types.md; raises IncompleteError for a name that docs/words.yaml does not have."""
-    described = {
-        language.service: [_described(catalogue, language, event) for event in language.events]
-        for language in LANGUAGES
-    }
-    return render("types.md", services=described, introductions=_INTRODUCTIONS)
+    """Return docs/types.md, the list of all types; raises IncompleteError for a name that docs/words.yaml lacks."""
+    described = {language.service: _types_of(catalogue, language) for language in LANGUAGES}
+    return render("types.md", services=described)
+
+
+def service_types(language: Language, catalogue: Catalogue) -> str:
+    """Return docs/types/<service>.md, the types of one service; raises IncompleteError as `types` does."""
+    service = language.service
+    introduction = _INTRODUCTIONS.get(service, "")
+    return render("service_types.md", service=service, introduction=introduction, types=_types_of(catalogue, language))
+
+
+def _types_of(catalogue: Catalogue, language: Language) -> list[Mapping[str, object]]:
+    return [_described(catalogue, language, event) for event in language.events]
 
 
 def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> Mapping[str, object]:
@@ -50,6 +58,7 @@ def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> 
     sample = ROOT / "tests" / "contract" / "samples" / f"{name}.v1.json"
     return {
         "name": name,
+        "anchor": anchor(name),
         "zh": zh,
         "en": en,
         "subject": event.subject,
