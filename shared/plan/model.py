@@ -69,7 +69,7 @@ class Period(PlanPart):
 
 
 class District(PlanPart):
-    """A district by its code; `city` marks the whole area, which has no denominators of its own (RULES E25)."""
+    """A district by its code; `city` marks the city itself, which has no denominators of its own (RULES E25)."""
 
     code: District6
     name: Name
@@ -159,7 +159,7 @@ class Sum(PlanPart):
 class Latest(PlanPart):
     """What the latest fact of each subject says; `where` is asked of that one. Without `add` it counts 1.
 
-    `each_district`: the whole is not computable while a district, the whole area aside, has none (RULES E10).
+    `each_district`: the whole is not computable while a district, the city itself aside, has none (RULES E10).
     """
 
     kind: Literal["latest"]
