@@ -24,7 +24,8 @@ from services.competition.events import (
 )
 from shared.contract.events import Event, Report
 from shared.contract.rules import Rule
-from shared.deciding.decider import Accept, Decision, Domain, Refuse, View
+from shared.deciding.decider import Accept, Decision, Domain, Refuse
+from shared.deciding.view import View
 from shared.plan.model import Plan
 
 
@@ -50,7 +51,7 @@ def tags(_event: Event) -> Iterable[str]:
     return ()
 
 
-def needs(report: Report, _view: View) -> Iterable[str]:
+def query(report: Report, _view: View) -> Iterable[str]:
     """Name the facts a report depends on besides its own subject's: a title's series."""
     if isinstance(report.event, TitleConferred):
         yield f"title-series/{report.event.series}"
@@ -92,4 +93,4 @@ def _decide_title(title: TitleConferred, view: View) -> Decision:
 
 def domain(_plans: Sequence[Plan]) -> Domain:
     """Return competition's rules; none of them has a parameter in the plan."""
-    return Domain(tags, needs, decide)
+    return Domain(tags, query, decide)

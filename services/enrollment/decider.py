@@ -25,7 +25,8 @@ from services.enrollment.events import (
 )
 from shared.contract.events import Event, Report
 from shared.contract.rules import Rule
-from shared.deciding.decider import Accept, Decision, Domain, Refuse, View
+from shared.deciding.decider import Accept, Decision, Domain, Refuse
+from shared.deciding.view import View
 from shared.plan.model import Plan
 
 
@@ -67,7 +68,7 @@ def tags(event: Event) -> Iterable[str]:
         yield f"training:{event.person.token}:{event.programme}"
 
 
-def needs(report: Report, _view: View) -> Iterable[str]:
+def query(report: Report, _view: View) -> Iterable[str]:
     """Name the facts a report depends on besides its own subject's."""
     return tags(report.event)
 
@@ -129,4 +130,4 @@ def _decide_training(training: TrainingCompleted, view: View) -> Decision:
 
 def domain(_plans: Sequence[Plan]) -> Domain:
     """Return enrollment's rules; none of them has a parameter in the plan."""
-    return Domain(tags, needs, decide)
+    return Domain(tags, query, decide)

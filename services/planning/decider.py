@@ -34,7 +34,8 @@ from services.planning.targets_in_force import (
 )
 from shared.contract.events import Event, Fact, Report, parse_instant
 from shared.contract.rules import Rule
-from shared.deciding.decider import Accept, Decision, Domain, Refuse, View
+from shared.deciding.decider import Accept, Decision, Domain, Refuse
+from shared.deciding.view import View
 from shared.plan.loading import PlanError
 from shared.plan.model import Indicator, Milestones, Plan, Target
 

@@ -18,7 +18,7 @@ from services.planning.events import (
     RestatementRequested,
 )
 from shared.contract.events import LOCAL_TIME, Fact, parse_instant
-from shared.deciding.decider import View
+from shared.deciding.view import View
 from shared.plan.model import Plan
 
 Status = Literal["open", "submitted", "returned", "approved"]

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from services.planning.events import PlanAdopted, TargetRevised, TargetSplit
 from shared.contract.events import Fact
-from shared.deciding.decider import View
+from shared.deciding.view import View
 from shared.plan.loading import check_plan
 from shared.plan.model import (
     Count,

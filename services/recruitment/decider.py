@@ -19,7 +19,8 @@ from services.recruitment.events import (
 )
 from shared.contract.events import Event, Report
 from shared.contract.rules import Rule
-from shared.deciding.decider import Accept, Decision, Domain, Refuse, View, Wait
+from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait
+from shared.deciding.view import View
 from shared.plan.model import Plan
 
 
@@ -58,7 +59,7 @@ def tags(event: Event) -> Iterable[str]:
         yield f"follows:class/{event.class_no}"
 
 
-def needs(report: Report, _view: View) -> Iterable[str]:
+def query(report: Report, _view: View) -> Iterable[str]:
     """Name the facts a report depends on besides its own subject's."""
     yield from tags(report.event)
     if isinstance(report.event, StudentJoinedClass):
@@ -118,4 +119,4 @@ def _decide_match(match: DemandMatched, view: View) -> Decision:
 
 def domain(_plans: Sequence[Plan]) -> Domain:
     """Return recruitment's rules; none of them has a parameter in the plan."""
-    return Domain(tags, needs, decide)
+    return Domain(tags, query, decide)

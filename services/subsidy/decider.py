@@ -35,7 +35,8 @@ from services.subsidy.events import (
 )
 from shared.contract.events import Event, Fact, Report
 from shared.contract.rules import AlreadyOpen, InTheFuture, Rule
-from shared.deciding.decider import Accept, Decision, Domain, FactInForce, Refuse, View, Wait
+from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait
+from shared.deciding.view import FactInForce, View
 from shared.plan.model import Plan
 from shared.plan.parameters import Parameters
 
@@ -129,7 +130,7 @@ def tags(event: Event) -> Iterable[str]:
             yield from policies.tags(event)
 
 
-def needs(report: Report, view: View) -> Iterable[str]:
+def query(report: Report, view: View) -> Iterable[str]:
     """Name the facts a report depends on besides its own subject's; a standard is known once the certificate is."""
     yield from tags(report.event)
     match report.event:
@@ -420,4 +421,4 @@ def _months_after(day: date, months: int) -> date:
 def domain(plans: Sequence[Plan]) -> Domain:
     """Return subsidy's rules under the parameters of the plans."""
     decide: Callable[[Report, View], Decision] = Rules(plans).decide
-    return Domain(tags, needs, decide, refusal, may_retract)
+    return Domain(tags, query, decide, refusal, may_retract)

@@ -14,14 +14,14 @@ from shared.deciding.decider import NamedReport
 def _body(
     arrived: Report | NotUnderstood, service: str, status: str, decided_at: datetime, reasons: tuple[Rule, ...] = ()
 ) -> dict[str, Any]:
-    shown = {
+    named = {
         "source": arrived.source,
         "id": arrived.id,
         "type": arrived.type,
         "subject": arrived.subject,
         "district": arrived.district,
     }
-    return {name: value for name, value in shown.items() if value is not None} | {
+    return {name: value for name, value in named.items() if value is not None} | {
         "service": service,
         "status": status,
         "reasons": [rule.reason() for rule in reasons],
@@ -35,21 +35,21 @@ def decided(
     report: Report,
     service: str,
     decided_at: datetime,
-    first_fact: Fact | None,
+    first_fact: Fact | None = None,
     refused: Rule | None = None,
     waits_for: str | None = None,
     corrected_by: str | None = None,
 ) -> bytes:
     """Return the receipt of a decision: `accepted`, `refused` by a rule, or `waiting`."""
     status = "waiting" if waits_for is not None else "refused" if refused else "accepted"
-    shown = _body(report, service, status, decided_at, (refused,) if refused else ())
+    body = _body(report, service, status, decided_at, (refused,) if refused else ())
     if first_fact is not None:
-        shown |= {"position": first_fact.position, "stream": first_fact.stream, "version": first_fact.version}
+        body |= {"position": first_fact.position, "stream": first_fact.stream, "version": first_fact.version}
     if waits_for is not None:
-        shown["waits_for"] = waits_for
+        body["waits_for"] = waits_for
     if corrected_by is not None:
-        shown["corrected_by"] = corrected_by
-    return orjson.dumps(shown)
+        body["corrected_by"] = corrected_by
+    return orjson.dumps(body)
 
 
 def not_decided(arrived: NotUnderstood, service: str, at: datetime) -> bytes:
@@ -59,26 +59,25 @@ def not_decided(arrived: NotUnderstood, service: str, at: datetime) -> bytes:
 
 def repeated(report: Report, service: str, at: datetime, first: bytes, same: bool) -> bytes:
     """Return `duplicate`, or refused `id-reused`, with the first report's receipt inside (RULES A5, A6)."""
-    shown = (
-        _body(report, service, "duplicate", at)
-        if same
-        else _body(report, service, "refused", at, (rules.IdReused("/id"),))
-    )
-    return orjson.dumps(shown | {"first": orjson.Fragment(first)})
+    if same:
+        body = _body(report, service, "duplicate", at)
+    else:
+        body = _body(report, service, "refused", at, (rules.IdReused("/id"),))
+    return orjson.dumps(body | {"first": orjson.Fragment(first)})
 
 
 def flagged(receipt: bytes, flag: str, decided_at: datetime) -> bytes:
     """Return a later receipt of the same decision, with a flag."""
-    shown = orjson.loads(receipt)
-    shown["flags"] = [*dict.fromkeys([*shown["flags"], flag])]
-    return orjson.dumps(shown | {"decided_at": format_instant(decided_at)})
+    body = orjson.loads(receipt)
+    body["flags"] = [*dict.fromkeys([*body["flags"], flag])]
+    return orjson.dumps(body | {"decided_at": format_instant(decided_at)})
 
 
 def named(receipt: bytes) -> NamedReport:
     """Return what a correction or a retraction must know of the report it names."""
-    shown = orjson.loads(receipt)
-    code = shown["reasons"][0]["code"] if shown["reasons"] else None
-    return NamedReport(shown["type"], shown["subject"], shown["status"], code, shown.get("corrected_by"))
+    body = orjson.loads(receipt)
+    code = body["reasons"][0]["code"] if body["reasons"] else None
+    return NamedReport(body["type"], body["subject"], body["status"], code, body.get("corrected_by"))
 
 
 def received_at(receipt: bytes) -> datetime:

@@ -4,10 +4,10 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
@@ -28,7 +28,29 @@ def read_queries(package: str, file: str) -> dict[str, str]:
     return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
 
 
+_PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+(?:\.[a-z_]+)?)")
+
+
+class Statement:
+    """A statement with named parameters, `:name`; a column of a list of rows is `:<rows>.<column>`."""
+
+    def __init__(self, text: str) -> None:
+        self._names = list(dict.fromkeys(_PARAMETER.findall(text)))
+        self.sql = _PARAMETER.sub(lambda match: f"${self._names.index(match[1]) + 1}", text)
+
+    def arguments(self, **values: Any) -> list[Any]:
+        """Return the arguments by position; lists of rows (NamedTuple) are taken apart into their columns."""
+        columns: dict[str, Any] = {}
+        for name in self._names:
+            rows, _, column = name.partition(".")
+            columns[name] = [getattr(row, column) for row in values[rows]] if column else values[rows]
+        return list(columns.values())
+
+
 _SQL: Final = read_queries("shared.log", "event_store.sql")
+_APPEND: Final = Statement(_SQL["append"])
+_HEAR: Final = Statement(_SQL["hear"])
+_QUARANTINE: Final = Statement(_SQL["quarantine"])
 
 
 async def open_pool(dsn: str, name: str, most: int = 4) -> asyncpg.Pool:
@@ -38,7 +60,7 @@ async def open_pool(dsn: str, name: str, most: int = 4) -> asyncpg.Pool:
 
 
 async def foreign_keys(connection: asyncpg.Connection, keys: Mapping[str, bytes]) -> list[str]:
-    """Return the names of the keys that are not those this log was begun with; the first ones asked for are kept."""
+    """Return the names of the keys that are not those this log was begun with; the first ones given are stored."""
     rows = await connection.fetch(_SQL["key_check"], list(keys), list(keys.values()))
     return sorted(row["name"] for row in rows)
 
@@ -54,7 +76,7 @@ class Decided:
 
 @dataclass(slots=True)
 class Head:
-    """Where the log stands; it ticks on, so that every fact and receipt has an instant of its own."""
+    """Where the log stands in a transaction; every fact and receipt gets an instant of its own by `tick`."""
 
     position: int
     at: datetime
@@ -67,16 +89,114 @@ class Head:
         return self.at
 
 
+class StoredFact(NamedTuple):
+    """A fact as it is stored: its tags and its exact bytes."""
+
+    tags: tuple[str, ...]
+    bytes: bytes
+
+
+class FactRow(NamedTuple):
+    """A row of `fact`; `tags` are joined by spaces, since an array of arrays must be rectangular."""
+
+    position: int
+    stream: str
+    version: int
+    id: str
+    report_source: str
+    report_id: str
+    tags: str
+    recorded_at: datetime
+    bytes: bytes
+
+
+class ReceiptRow(NamedTuple):
+    """A row of `receipt`."""
+
+    number: int
+    source: str | None
+    id: str | None
+    decision: int | None
+    digest: bytes | None
+    district: str | None
+    bytes: bytes
+
+
+class WaitingRow(NamedTuple):
+    """A row of `waiting`."""
+
+    source: str
+    id: str
+    until: str
+    number: int
+    since: datetime
+    never: str
+    report: bytes
+
+
+class StoredWaiting(NamedTuple):
+    """A report that waits: the key that wakes it, its number in the order received, and the report."""
+
+    until: str
+    number: int
+    report: bytes
+
+
+class OverdueReport(NamedTuple):
+    """A report that has waited too long, and the code of the rule that refuses it."""
+
+    report: bytes
+    never: str
+
+
+class HeardRow(NamedTuple):
+    """A row of `heard`: a fact of another service."""
+
+    service: str
+    position: int
+    stream: str
+    tags: tuple[str, ...]
+    bytes: bytes
+
+    @property
+    def joined_tags(self) -> str:
+        """The tags joined by spaces, since an array of arrays must be rectangular."""
+        return " ".join(self.tags)
+
+
+class QuarantineRow(NamedTuple):
+    """A row of `quarantine`: bytes that could not be read, sealed, and the place they came from."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    size: int
+    digest: bytes
+    sealed: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """Where a log stands; `topic`: where its topic was found ahead of it; `recorded_at`: None on an empty log."""
+
+    position: int
+    recorded_at: datetime | None
+    receipts: int
+    waiting: int
+    compared: bool
+    topic: int | None
+
+
 @dataclass(slots=True)
 class Recorded:
-    """What one transaction records."""
+    """What one transaction writes."""
 
     facts: list[Fact] = field(default_factory=list)
-    receipts: list[tuple[int, str | None, str | None, int | None, bytes | None, str | None, bytes]] = field(
-        default_factory=list
-    )
-    woken: list[tuple[str, str]] = field(default_factory=list)
-    asleep: dict[ReportKey, tuple[str, str, str, int, datetime, str, bytes]] = field(default_factory=dict)
+    receipts: list[ReceiptRow] = field(default_factory=list)
+    woken: list[ReportKey] = field(default_factory=list)
+    asleep: dict[ReportKey, WaitingRow] = field(default_factory=dict)
 
 
 class Transaction:
@@ -92,87 +212,79 @@ class Transaction:
         return Head(row["position"], max(row["now"] - _TICK, row["recorded_at"]), row["receipts"], row["waiting"])
 
     async def _lock(self) -> asyncpg.Record:
-        asked = time.perf_counter()
+        began = time.perf_counter()
         row = await self._connection.fetchrow(_SQL["lock"])
-        self.waited += time.perf_counter() - asked
+        self.waited += time.perf_counter() - began
         if row is None:
             raise LookupError("log_head is empty")
         if not row["compared"]:
             raise NotCompared
         return row
 
-    async def load(self, keys: Iterable[str]) -> list[tuple[tuple[str, ...], bytes]]:
-        """Return (tags, bytes) of every fact, own or heard, with one of the keys as stream or tag."""
+    async def load(self, keys: Iterable[str]) -> list[StoredFact]:
+        """Return every fact, own or heard, with one of the keys as stream or tag."""
         rows = await self._connection.fetch(_SQL["load"], list(keys))
-        return [(tuple(row[0]), row[1]) for row in rows]
+        return [StoredFact(tuple(tags), raw) for tags, raw in rows]
 
-    async def decided(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Decided]:
-        """Return the decision in force of each (source, id) that has one."""
+    async def decided(self, keys: Sequence[ReportKey]) -> dict[ReportKey, Decided]:
+        """Return the decision in force of each report that has one."""
         rows = await self._connection.fetch(_SQL["decided"], [key[0] for key in keys], [key[1] for key in keys])
-        return {(row[0], row[1]): Decided(row[2], row[3], row[4]) for row in rows}
+        return {(row["source"], row["id"]): Decided(row["decision"], row["digest"], row["bytes"]) for row in rows}
 
-    async def waiting(self, keys: Iterable[str]) -> list[tuple[str, int, bytes]]:
-        """Return (the key it waits for, number, the report) of all that wait for one of the keys."""
-        return [tuple(row) for row in await self._connection.fetch(_SQL["waiting"], list(keys))]
+    async def waiting(self, keys: Iterable[str]) -> list[StoredWaiting]:
+        """Return all reports that wait for one of the keys."""
+        return [StoredWaiting(*row) for row in await self._connection.fetch(_SQL["waiting"], list(keys))]
 
-    async def waiting_report(self, source: str, id_: str) -> list[tuple[str, int, bytes]]:
-        """Return the same of one report; an empty list when it does not wait."""
-        return [tuple(row) for row in await self._connection.fetch(_SQL["waiting_report"], source, id_)]
+    async def waiting_report(self, source: str, id_: str) -> list[StoredWaiting]:
+        """Return one report; an empty list when it does not wait."""
+        return [StoredWaiting(*row) for row in await self._connection.fetch(_SQL["waiting_report"], source, id_)]
 
-    async def overdue(self, days: int, districts: Sequence[str]) -> list[tuple[bytes, str]]:
-        """Return (report, code of the rule that refuses it) of some that wait for more than `days`, by district."""
-        return [tuple(row) for row in await self._connection.fetch(_SQL["overdue"], days, districts)]
+    async def overdue(self, days: int, districts: Sequence[str]) -> list[OverdueReport]:
+        """Return some of these districts' reports that have waited for more than `days`, the oldest first."""
+        return [OverdueReport(*row) for row in await self._connection.fetch(_SQL["overdue"], days, districts)]
 
     async def append(self, recorded: Recorded, head: Head) -> None:
         """Write what was decided, and move the head to it."""
-        facts = recorded.facts
         if recorded.woken:
             # A statement of its own: what waits again comes back under the same key.
-            await self._connection.execute(_SQL["woken"], *_columns(recorded.woken, 2))
-        await self._connection.execute(
-            _SQL["append"],
-            [fact.position for fact in facts],
-            [fact.stream for fact in facts],
-            [fact.version for fact in facts],
-            [fact.id for fact in facts],
-            [fact.report_source for fact in facts],
-            [fact.report_id for fact in facts],
-            [" ".join(fact.tags) for fact in facts],
-            [fact.recorded_at for fact in facts],
-            [fact.encode() for fact in facts],
-            *_columns(recorded.receipts, 7),
-            *_columns(list(recorded.asleep.values()), 7),
-            head.position,
-            head.at,
-            head.receipts,
-            head.waiting,
+            sources, ids = [source for source, _ in recorded.woken], [id_ for _, id_ in recorded.woken]
+            await self._connection.execute(_SQL["woken"], sources, ids)
+        arguments = _APPEND.arguments(
+            facts=[_row(fact) for fact in recorded.facts],
+            receipts=recorded.receipts,
+            asleep=list(recorded.asleep.values()),
+            position=head.position,
+            recorded_at=head.at,
+            receipt_count=head.receipts,
+            waiting_count=head.waiting,
         )
+        await self._connection.execute(_APPEND.sql, *arguments)
 
     async def subscription(self, service: str) -> int:
-        """Return the position up to which another service's log was heard."""
+        """Return the position up to which another service's log is stored here."""
         return await self._connection.fetchval(_SQL["subscription"], service) or 0
 
-    async def hear(self, facts: Sequence[tuple[str, int, str, tuple[str, ...], bytes]]) -> None:
-        """Keep facts of another service: (service, position, stream, tags, bytes)."""
-        columns = _columns([(s, p, stream, " ".join(tags), raw) for s, p, stream, tags, raw in facts], 5)
-        await self._connection.execute(_SQL["hear"], *columns)
+    async def hear(self, facts: Sequence[HeardRow]) -> None:
+        """Store facts of another service."""
+        await self._connection.execute(_HEAR.sql, *_HEAR.arguments(facts=facts))
 
     async def move_subscription(self, service: str, position: int) -> None:
-        """Note how far another service's log was heard."""
+        """Store how far another service's log was read."""
         await self._connection.execute(_SQL["move_subscription"], service, position)
 
     async def person_keys(self, tokens: Sequence[str]) -> dict[str, bytes]:
         """Return the wrapped keys of the persons who have one."""
-        return {row[0]: row[1] for row in await self._connection.fetch(_SQL["person_keys"], tokens)}
+        return {row["token"]: row["wrapped"] for row in await self._connection.fetch(_SQL["person_keys"], tokens)}
 
     async def add_person_keys(self, keys: Mapping[str, bytes]) -> None:
         """Store keys of persons who have none yet; an existing key stays."""
         await self._connection.execute(_SQL["add_person_keys"], list(keys), list(keys.values()))
 
-    async def quarantine(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Keep what could not be read: (topic, partition, offset, reason, size, digest, sealed, at)."""
+    async def quarantine(self, rows: Sequence[QuarantineRow]) -> None:
+        """Store what could not be read, once for each place."""
         head = await self._lock()
-        await self._connection.execute(_SQL["quarantine"], head["quarantined"], *_columns(rows, 8))
+        arguments = _QUARANTINE.arguments(quarantined=head["quarantined"], rows=rows)
+        await self._connection.execute(_QUARANTINE.sql, *arguments)
 
 
 class EventStore:
@@ -188,7 +300,7 @@ class EventStore:
             yield Transaction(connection)
 
     async def announce(self) -> None:
-        """Tell the relay that something was recorded; after the commit, so that the lock is not held for it."""
+        """Notify the relay that something was recorded; after the commit, so that the lock is not held for it."""
         with suppress(*UNAVAILABLE):  # it is recorded all the same, and the relay looks by itself
             await self.pool.execute("notify recorded")
 
@@ -198,23 +310,16 @@ class EventStore:
         return receipt
 
     async def subscription(self, service: str) -> int:
-        """Return the position up to which another service's log was heard."""
+        """Return the position up to which another service's log is stored here."""
         return await self.pool.fetchval(_SQL["subscription"], service) or 0
 
-    async def head(self) -> dict[str, Any]:
-        """Return position, recorded_at (None on an empty log), receipts and waiting; whether the log was compared with
-        its topic, and where that stands if it was found ahead."""
-        row = await self.pool.fetchrow(_SQL["head"])
-        if row is None:
-            raise LookupError("log_head is empty")
-        return dict(row) | ({} if row["position"] else {"recorded_at": None})
+    async def head(self) -> LogHead:
+        """Return where the log stands, and whether it was compared with its topic."""
+        return _log_head(await self.pool.fetchrow(_SQL["head"]))
 
-    async def settled_head(self) -> dict[str, Any]:
-        """Return position and recorded_at once what is being decided is recorded; what comes later is dated later."""
-        row = await self.pool.fetchrow(_SQL["settled_head"])
-        if row is None:
-            raise LookupError("log_head is empty")
-        return dict(row) | ({} if row["position"] else {"recorded_at": None})
+    async def settled_head(self) -> LogHead:
+        """Return the same once what is being decided is recorded; what comes later is dated later."""
+        return _log_head(await self.pool.fetchrow(_SQL["settled_head"]))
 
     async def watch(self) -> asyncpg.Record:
         """Return where everything stands, and for how long the oldest of what is still to do has stood there."""
@@ -225,8 +330,25 @@ class EventStore:
 
     async def log(self, after: int, limit: int) -> list[bytes]:
         """Return the exact bytes of up to `limit` facts after a position."""
-        return [row[0] for row in await self.pool.fetch(_SQL["log"], after, limit)]
+        return [row["bytes"] for row in await self.pool.fetch(_SQL["log"], after, limit)]
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+def _row(fact: Fact) -> FactRow:
+    return FactRow(
+        position=fact.position,
+        stream=fact.stream,
+        version=fact.version,
+        id=fact.id,
+        report_source=fact.report_source,
+        report_id=fact.report_id,
+        tags=" ".join(fact.tags),
+        recorded_at=fact.recorded_at,
+        bytes=fact.encode(),
+    )
+
+
+def _log_head(row: asyncpg.Record | None) -> LogHead:
+    if row is None:
+        raise LookupError("log_head is empty")
+    head = LogHead(**row)
+    return head if head.position else replace(head, recorded_at=None)

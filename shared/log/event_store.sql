@@ -38,21 +38,32 @@ where since < now() - make_interval(days => $1) and split_part(source, '/', 3) =
 order by number limit 500
 
 -- name: append
--- Facts, receipts, what waits now or no longer, and the head: all of it or nothing.
+-- Facts, receipts, what waits now, and the head: all of it or nothing.
 with facts as (
     insert into fact (position, stream, version, id, report_source, report_id, tags, recorded_at, bytes, sha256)
     select position, stream, version, id, report_source, report_id, string_to_array(tags, ' '), recorded_at, bytes, sha256(bytes)
-    from unnest($1::bigint[], $2::text[], $3::int[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-                $8::timestamptz[], $9::bytea[])
-        as new (position, stream, version, id, report_source, report_id, tags, recorded_at, bytes)
+    from unnest(
+        :facts.position::bigint[], :facts.stream::text[], :facts.version::int[], :facts.id::uuid[],
+        :facts.report_source::text[], :facts.report_id::text[], :facts.tags::text[], :facts.recorded_at::timestamptz[],
+        :facts.bytes::bytea[]
+    ) as new (position, stream, version, id, report_source, report_id, tags, recorded_at, bytes)
 ), receipts as (
     insert into receipt (number, source, id, decision, digest, district, bytes)
-    select * from unnest($10::bigint[], $11::text[], $12::text[], $13::int[], $14::bytea[], $15::text[], $16::bytea[])
+    select number, source, id, decision, digest, district, bytes
+    from unnest(
+        :receipts.number::bigint[], :receipts.source::text[], :receipts.id::text[], :receipts.decision::int[],
+        :receipts.digest::bytea[], :receipts.district::text[], :receipts.bytes::bytea[]
+    ) as new (number, source, id, decision, digest, district, bytes)
 ), asleep as (
     insert into waiting (source, id, until, number, since, never, report)
-    select * from unnest($17::text[], $18::text[], $19::text[], $20::bigint[], $21::timestamptz[], $22::text[], $23::bytea[])
+    select source, id, until, number, since, never, report
+    from unnest(
+        :asleep.source::text[], :asleep.id::text[], :asleep.until::text[], :asleep.number::bigint[],
+        :asleep.since::timestamptz[], :asleep.never::text[], :asleep.report::bytea[]
+    ) as new (source, id, until, number, since, never, report)
 )
-update log_head set position = $24, recorded_at = $25, receipts = $26, waiting = $27
+update log_head
+set position = :position, recorded_at = :recorded_at, receipts = :receipt_count, waiting = :waiting_count
 
 -- name: woken
 -- Reports that wait no longer.
@@ -62,7 +73,10 @@ delete from waiting where (source, id) in (select * from unnest($1::text[], $2::
 -- Keep facts of another service that decisions here rest on.
 insert into heard (service, position, stream, tags, bytes)
 select service, position, stream, string_to_array(tags, ' '), bytes
-from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[]) as new (service, position, stream, tags, bytes)
+from unnest(
+    :facts.service::text[], :facts.position::bigint[], :facts.stream::text[], :facts.joined_tags::text[],
+    :facts.bytes::bytea[]
+) as new (service, position, stream, tags, bytes)
 
 -- name: subscription
 select position from subscription where service = $1
@@ -81,9 +95,12 @@ on conflict do nothing
 -- name: quarantine
 -- Once for each place: read again after a crash it is known already.
 with new as (
-    insert into quarantine
-    select $1::bigint + row_number() over (), new.* from unnest($2::text[], $3::int[], $4::bigint[], $5::text[], $6::int[],
-        $7::bytea[], $8::bytea[], $9::timestamptz[]) as new (topic, partition, "offset", reason, size, digest, sealed, at)
+    insert into quarantine (number, topic, partition, "offset", reason, size, digest, sealed, at)
+    select :quarantined::bigint + row_number() over (), topic, partition, "offset", reason, size, digest, sealed, at
+    from unnest(
+        :rows.topic::text[], :rows.partition::int[], :rows.offset::bigint[], :rows.reason::text[], :rows.size::int[],
+        :rows.digest::bytea[], :rows.sealed::bytea[], :rows.at::timestamptz[]
+    ) as new (topic, partition, "offset", reason, size, digest, sealed, at)
     where not exists (select from quarantine q where (q.topic, q.partition, q."offset") = (new.topic, new.partition, new."offset"))
     returning 1
 )
@@ -96,7 +113,9 @@ from log_head
 
 -- name: settled_head
 -- Waits for the transaction that decides, and for those that were waiting for it before.
-select position, recorded_at from log_head for share
+select position, recorded_at, receipts, waiting, compared is not distinct from log_life() as compared,
+    substring(compared from '^ahead:(.*)')::bigint as topic
+from log_head for share
 
 -- name: watch
 -- Where everything stands. Ages are in seconds, 0 where nothing is left to do. Of other roles' transactions, the owner's

@@ -1,4 +1,4 @@
-"""Sends what was recorded to Kafka: at least once, in log order, never skipping; one relay a service."""
+"""Outbox relay: sends what was recorded to Kafka, at least once, in log order, without gaps; one relay a service."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from typing import Final
 import aiokafka
 import asyncpg
 import orjson
+import stamina
 import structlog
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
@@ -26,7 +27,7 @@ _SLOW_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 5.0
 _STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 _JSON: Final = [("content-type", b"application/json")]
-# It says so every half second, unless it waits for an answer.
+# It reports its health every half second, unless it waits for an acknowledgement.
 _GOOD_FOR: Final = 15.0
 _log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 
 
 class TopicAhead(Exception):
-    """The topic has what the log has not: nothing may be decided or sent until that is taken back (decision 0020)."""
+    """The topic has facts that the log has not: nothing may be decided or sent until they are recovered (0020)."""
 
 
 class Relay:
@@ -64,34 +65,44 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled; when the database or the broker is away, pause and start again from the checkpoint."""
-        pause = 0.2
-        while True:
-            try:
-                await self._relay()
-                pause = 0.2
-            except TopicAhead as error:
-                self._health.report("relay", str(error))
-                _log.error("relay.topic-ahead", problem=str(error))
-            except (*UNAVAILABLE, KafkaError) as error:
-                where, problem = "database", type(error).__name__
-                if isinstance(error, KafkaError):
-                    where, problem = "kafka", await self._broker.problem(self._topics) or problem
-                self._health.report("relay", f"{where}: {problem}")
-                _log.warning("relay.paused", waiting_for=where, problem=problem)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
+        async for attempt in stamina.retry_context(
+            on=(TopicAhead, *UNAVAILABLE, KafkaError),
+            attempts=None,
+            timeout=None,
+            wait_initial=0.2,
+            wait_max=5.0,
+            wait_jitter=0.1,
+        ):
+            with attempt:
+                await self._attempt()
+
+    async def _attempt(self) -> None:
+        """Relay; what ends it is reported as the health of the relay."""
+        try:
+            await self._relay()
+        except TopicAhead as error:
+            self._health.report("relay", str(error))
+            _log.error("relay.topic-ahead", problem=str(error))
+            raise
+        except (*UNAVAILABLE, KafkaError) as error:
+            where, problem = "database", type(error).__name__
+            if isinstance(error, KafkaError):
+                where, problem = "kafka", await self._broker.problem(self._topics) or problem
+            self._health.report("relay", f"{where}: {problem}")
+            _log.warning("relay.paused", waiting_for=where, problem=problem)
+            raise
 
     async def _relay(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
             stack.push_async_callback(_close, connection)
             while not await connection.fetchval(_SQL["lock"]):
-                self._health.report("relay", None, _GOOD_FOR)  # a standby is well
+                self._health.report("relay", None, _GOOD_FOR)  # a standby is healthy
                 await asyncio.sleep(1)
             if (problem := await self._broker.problem(self._topics)) is not None:
                 raise KafkaConnectionError(problem)
-            published = await stack.enter_async_context(TopicReader(self._broker, self._service))
-            await self._compare(connection, published)
+            topic = await stack.enter_async_context(TopicReader(self._broker, self._service))
+            await self._compare(connection, topic)
             producer = aiokafka.AIOKafkaProducer(
                 acks="all",
                 enable_idempotence=True,
@@ -103,14 +114,14 @@ class Relay:
             )
             stack.push_async_callback(producer.stop)
             await producer.start()
-            await self._pump(connection, producer, published)
+            await self._pump(connection, producer, topic)
 
-    async def _compare(self, connection: asyncpg.Connection, published: TopicReader) -> None:
+    async def _compare(self, connection: asyncpg.Connection, topic: TopicReader) -> None:
         """Compare the log with its topic, and let the service decide when the log is no shorter (decision 0020).
 
         Where the topic is shorter than what was sent, it was lost and made anew: it gets what is missing again.
         """
-        position, raw = await published.last()
+        position, raw = await topic.last()
         head = await connection.fetchrow(_SQL["head"])
         if head is None:
             raise LookupError("log_head is empty")
@@ -126,11 +137,11 @@ class Relay:
         await connection.execute(_SQL["compared"])
 
     async def _pump(
-        self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer, published: TopicReader
+        self, connection: asyncpg.Connection, producer: aiokafka.AIOKafkaProducer, topic: TopicReader
     ) -> None:
         recorded = asyncio.Event()
         await connection.add_listener("recorded", lambda *_: recorded.set())
-        looked, end = float("-inf"), await published.end()
+        looked_at, end = float("-inf"), await topic.end()
         checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
         while True:
             recorded.clear()
@@ -144,15 +155,15 @@ class Relay:
                     acks = []
                     for row in rows:
                         if (ready := message(row)) is not None:
-                            topic, key, value, headers = ready
-                            self._topics.add(topic)
+                            name, key, value, headers = ready
+                            self._topics.add(name)
                             partition = 0 if outbox == "facts" else None
-                            acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
+                            acks.append(await producer.send(name, value, key, partition=partition, headers=headers))
                     acknowledged = await asyncio.gather(*acks)
                 if outbox == "facts":
                     end = self._follow(end, acknowledged[0].offset, acknowledged[-1].offset + 1)
-                await connection.execute(_SQL["move"], outbox, rows[-1][0])
-                checkpoints[outbox] = rows[-1][0]
+                await connection.execute(_SQL["move"], outbox, rows[-1]["number"])
+                checkpoints[outbox] = rows[-1]["number"]
                 sent += len(rows)
                 if outbox == "facts" and self._tracing.on:
                     traces = (tracing.of_fact(row["bytes"]) for row in rows)
@@ -162,25 +173,25 @@ class Relay:
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(recorded.wait(), 0.5)
-            # With nothing to send nobody else would notice that the broker is away.
-            if (now := asyncio.get_running_loop().time()) - looked > _LOOK_SECONDS:
-                looked = now
+            # With nothing to send nothing else would show that the broker is away.
+            if (now := asyncio.get_running_loop().time()) - looked_at > _LOOK_SECONDS:
+                looked_at = now
                 with self._patience():
-                    there = await producer.client.force_metadata_update()
-                problem = None if there else f"kafka: {await self._broker.problem() or 'not available'}"
+                    available = await producer.client.force_metadata_update()
+                problem = None if available else f"kafka: {await self._broker.problem() or 'not available'}"
                 self._health.report("relay", problem, _GOOD_FOR)
-                if there:
-                    end = self._follow(end, at := await published.end(), at)
+                if available:
+                    end = self._follow(end, at := await topic.end(), at)
 
     def _follow(self, end: int, first: int, new: int) -> int:
-        """Return where the topic of facts ends now; raises KafkaError when it was made anew meanwhile."""
+        """Return where the topic of facts ends now; raises KafkaError when it was deleted and made again."""
         if first < end:
             raise KafkaConnectionError(f"{self._service}.events was made anew")
         return new
 
     @contextlib.contextmanager
     def _patience(self) -> Iterator[None]:
-        """Say so when the broker acknowledges nothing for long: an idempotent producer tries for ever."""
+        """Report it when the broker acknowledges nothing for long: an idempotent producer retries for ever."""
         slow = "kafka: nothing acknowledged"
         alarm = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._health.report, "relay", slow)
         try:
@@ -200,24 +211,23 @@ class Relay:
             return None
         known = row["source"] is not None and row["id"] is not None
         key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
-        # For whoever takes it back into a restored database: repeats are known by it, and it betrays nothing (A4).
+        # For recovery of a restored database: repeats are recognised by it, and it reveals nothing (A4).
         digest = [("digest", row["digest"].encode())] if row["digest"] else []
         return f"receipts.{row['district']}", key.encode(), row["bytes"], [*_JSON, *digest]
 
     def _quarantined(self, row: asyncpg.Record) -> Outgoing:
-        number, topic, partition, offset, reason, size, digest, at = row
         value = {
             "service": self._service,
-            "number": number,
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "reason": reason,
-            "size": size,
-            "digest": digest,
-            "at": format_instant(at),
+            "number": row["number"],
+            "topic": row["topic"],
+            "partition": row["partition"],
+            "offset": row["offset"],
+            "reason": row["reason"],
+            "size": row["size"],
+            "digest": row["digest"],
+            "at": format_instant(row["at"]),
         }
-        return "quarantine", f"{self._service} {number}".encode(), orjson.dumps(value), _JSON
+        return "quarantine", f"{self._service} {row['number']}".encode(), orjson.dumps(value), _JSON
 
 
 async def _close(connection: asyncpg.Connection) -> None:

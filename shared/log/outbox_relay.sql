@@ -22,11 +22,11 @@ select outbox, number from relayed
 update relayed set number = $2 where outbox = $1
 
 -- name: facts
-select position, stream, null, null, bytes from fact where position > $1 order by position limit $2
+select position as number, stream, bytes from fact where position > $1 order by position limit $2
 
 -- name: receipts
 select number, source, id, decision, bytes, district, encode(digest, 'hex') as digest from receipt where number > $1 order by number limit $2
 
 -- name: quarantine
-select number, topic, partition, "offset", reason, size, encode(digest, 'hex'), at
+select number, topic, partition, "offset", reason, size, encode(digest, 'hex') as digest, at
 from quarantine where number > $1 order by number limit $2

@@ -1,6 +1,6 @@
-"""Receive → decide → append: the one road from a report to a fact, for HTTP and Kafka alike."""
+"""Decides batches of reports in one transaction each, whichever way they came: by HTTP or Kafka."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,13 @@ from shared.contract.decoder import Decoder
 from shared.contract.events import Fact, Language, NotUnderstood, Report
 from shared.contract.shapes import Person
 from shared.deciding.decider import Domain
-from shared.deciding.unit_of_work import Answer, UnitOfWork, decode_fact
-from shared.log.event_store import EventStore, Head, Transaction
+from shared.deciding.facts import decode_fact
+from shared.deciding.unit_of_work import Answer, UnitOfWork
+from shared.log.event_store import EventStore, Head, QuarantineRow, Transaction
 from shared.log.sealing import Seal
 from shared.observability.tracing import Tracing, trace_id
 from shared.observability.unavailable import UNAVAILABLE
+from shared.service.decision_metrics import DecisionMetrics
 
 _log = structlog.get_logger()
 
@@ -48,7 +50,7 @@ class CommandHandler:
         seal: Seal,
         hears: Sequence[Language] = (),
         tracing: Tracing | None = None,
-        waited: Callable[[float], None] = lambda _: None,
+        metrics: DecisionMetrics | None = None,
     ) -> None:
         self.decoder = decoder
         self.language = decoder.language
@@ -57,7 +59,7 @@ class CommandHandler:
         self.store = store
         self.seal = seal
         self.tracing = tracing or Tracing()
-        self._waited = waited  # for the lock, in seconds
+        self.metrics = metrics or DecisionMetrics(self.service)
         self._languages = {language.service: language for language in (decoder.language, *hears)}
 
     async def handle(
@@ -65,36 +67,52 @@ class CommandHandler:
     ) -> list[Answer]:
         """Decide reports in order, each seeing the earlier; return their answers once all of it is committed.
 
-        Raises one of `event_store.UNAVAILABLE` when the database is away; then nothing was recorded.
+        Raises one of `UNAVAILABLE` when the database is away; then nothing was recorded.
         """
+        with self.metrics.batch():
+            answers = await self._handle(arrived, unreadable)
+        self.metrics.answered(answers)
+        return answers
+
+    async def _handle(
+        self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable]
+    ) -> list[Answer]:
         async with self.store.transaction() as transaction:
             reports = [item for item in arrived if isinstance(item, Report)]
             await self._seal_persons(transaction, reports)
             if unreadable:
                 await transaction.quarantine(
                     [
-                        (u.topic, u.partition, u.offset, u.reason, len(u.raw), self.seal.digest(u.raw),
-                         self.seal.seal_unreadable(u.raw, u.place), u.at)
-                        for u in unreadable
+                        QuarantineRow(
+                            topic=message.topic,
+                            partition=message.partition,
+                            offset=message.offset,
+                            reason=message.reason,
+                            size=len(message.raw),
+                            digest=self.seal.digest(message.raw),
+                            sealed=self.seal.seal_unreadable(message.raw, message.place),
+                            at=message.at,
+                        )
+                        for message in unreadable
                     ]
-                )  # fmt: skip
-            batch = self._batch(transaction, await transaction.lock())
+                )
+            unit = self._unit_of_work(transaction, await transaction.lock())
             began = self.tracing.now()
-            await batch.prepare(reports)
+            await unit.prepare(reports)
             answers = [
-                await self._decide(batch, item) if isinstance(item, Report) else batch.answer(item) for item in arrived
+                await self._decide(unit, item) if isinstance(item, Report) else unit.answer(item) for item in arrived
             ]
             decided = self.tracing.now()
-            await transaction.append(batch.recorded, batch.head)
-        self._waited(transaction.waited)
+            await transaction.append(unit.recorded, unit.head)
+        self.metrics.waited(transaction.waited)
         self.tracing.hop("decide", (report.traceparent for report in reports), began, decided, service=self.service)
-        self.tracing.hop("append", (fact.traceparent for fact in batch.recorded.facts), decided, service=self.service)
+        self.tracing.hop("append", (fact.traceparent for fact in unit.recorded.facts), decided, service=self.service)
         await self.store.announce()
         return answers
 
-    async def _decide(self, batch: UnitOfWork, report: Report) -> Answer:
+    async def _decide(self, unit: UnitOfWork, report: Report) -> Answer:
         try:
-            return await batch.decide(report)
+            return await unit.decide(report)
         except UNAVAILABLE:
             raise
         except Exception:
@@ -113,7 +131,7 @@ class CommandHandler:
         async with self.store.transaction() as transaction:
             head = await transaction.lock()
             position = await transaction.subscription(service)
-            batch = self._batch(transaction, head)
+            unit = self._unit_of_work(transaction, head)
             heard: list[tuple[Fact, bytes]] = []
             for at, envelope, raw in facts:
                 if at != position + 1:
@@ -122,12 +140,12 @@ class CommandHandler:
                 if language.find(envelope["type"]) is not None:
                     heard.append((decode_fact(self._languages, envelope, ()), raw))
             if heard:
-                await batch.hear(heard)
-            if batch.recorded.receipts or batch.recorded.facts:
-                await transaction.append(batch.recorded, batch.head)
+                await unit.hear(heard)
+            if unit.recorded.receipts or unit.recorded.facts:
+                await transaction.append(unit.recorded, unit.head)
             await transaction.move_subscription(service, position)
-        self._waited(transaction.waited)
-        self.tracing.hop("append", (fact.traceparent for fact in batch.recorded.facts), began, service=self.service)
+        self.metrics.waited(transaction.waited)
+        self.tracing.hop("append", (fact.traceparent for fact in unit.recorded.facts), began, service=self.service)
         await self.store.announce()
         return position
 
@@ -137,14 +155,14 @@ class CommandHandler:
             head = await transaction.lock()
             overdue = await transaction.overdue(days, districts)
             if overdue:
-                batch = self._batch(transaction, head)
-                await batch.expire(overdue, days)
-                await transaction.append(batch.recorded, batch.head)
+                unit = self._unit_of_work(transaction, head)
+                await unit.expire(overdue, days)
+                await transaction.append(unit.recorded, unit.head)
         if overdue:
             await self.store.announce()
         return len(overdue)
 
-    def _batch(self, transaction: Transaction, head: Head) -> UnitOfWork:
+    def _unit_of_work(self, transaction: Transaction, head: Head) -> UnitOfWork:
         return UnitOfWork(self._languages, self.language, self.domain, transaction, head)
 
     async def _seal_persons(self, transaction: Transaction, reports: Iterable[Report]) -> None:

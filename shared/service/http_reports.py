@@ -257,8 +257,8 @@ def create_app(
         ] = False,
     ) -> Response:
         head = await _ask(store.settled_head() if settled else store.head())
-        shown = {"service": service, "position": head["position"], "recorded_at": head["recorded_at"]}
-        return Response(orjson.dumps(shown), media_type="application/json")
+        body = {"service": service, "position": head.position, "recorded_at": head.recorded_at}
+        return Response(orjson.dumps(body), media_type="application/json")
 
     @app.get(
         "/v1/log",

@@ -6,7 +6,9 @@ select position, sha256 from fact where position = any($1::bigint[])
 
 -- name: take_fact
 insert into fact (position, stream, version, id, report_source, report_id, tags, recorded_at, bytes, sha256)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, sha256($9))
+values (
+    :position, :stream, :version, :id, :report_source, :report_id, :tags, :recorded_at, :bytes, sha256(:bytes)
+)
 
 -- name: decisions
 -- The number of the last decision of a report, and whether it waits.
@@ -17,7 +19,8 @@ select (select max(decision) from receipt where source = $1 and id = $2) as deci
 select exists (select from fact where position = $1 and report_source = $2 and report_id = $3)
 
 -- name: take_receipt
-insert into receipt (number, source, id, decision, digest, district, bytes) values ($1, $2, $3, $4, $5, $6, $7)
+insert into receipt (number, source, id, decision, digest, district, bytes)
+values (:number, :source, :id, :decision, :digest, :district, :bytes)
 
 -- name: undecided
 -- Facts taken back whose report has no decision: its receipt was never sent.
@@ -42,7 +45,8 @@ select bytes, tags from fact where stream = $1 order by position
 select digest, bytes from receipt where source = $1 and id = $2 and decision is not null order by decision desc limit 1
 
 -- name: wait_again
-insert into waiting (source, id, until, number, since, never, report) values ($1, $2, $3, $4, $5, $6, $7)
+insert into waiting (source, id, until, number, since, never, report)
+values (:source, :id, :until, :number, :since, :never, :report)
 on conflict do nothing
 
 -- name: move

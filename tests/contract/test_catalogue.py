@@ -8,8 +8,7 @@ import jsonschema
 import pytest
 
 from docs.generators.schemas import FOLDER, Schema, breaks, catalogue, stored, text
-from shared.deciding.decider import event_body
-from shared.deciding.unit_of_work import decode_fact
+from shared.deciding.facts import decode_fact, event_body
 from tests.harness.languages import ALL, SAMPLES, every_type, sample
 
 NOW: Final = catalogue()

@@ -10,18 +10,10 @@ from datetime import datetime
 
 from shared.contract.events import Event, Fact, Language, Report, ReportRetracted
 from shared.contract.rules import NeverArrived, Rule
-from shared.deciding.decider import (
-    Accept,
-    Decision,
-    Domain,
-    NamedReport,
-    Refuse,
-    View,
-    Wait,
-    decide,
-    event_body,
-    named_report_id,
-)
+from shared.deciding.decider import Accept, Decision, Domain, NamedReport, Refuse, Wait, decide, named_report_id
+from shared.deciding.facts import FactIndex, event_body
+from shared.deciding.query import Query
+from shared.deciding.view import View
 
 
 @dataclass(frozen=True)
@@ -75,10 +67,10 @@ class Outcome:
         assert isinstance(self.decision, Refuse), _shown(self.decision)
         assert type(self.decision.rule) is rule, _shown(self.decision)
         assert self.refusal == also
-        shown = self.decision.rule.reason()
-        assert all(shown[language] and "{" not in shown[language] for language in ("zh", "en"))
+        result = self.decision.rule.reason()
+        assert all(result[language] and "{" not in result[language] for language in ("zh", "en"))
         if pointer is not None:
-            assert shown["pointer"] == pointer
+            assert result["pointer"] == pointer
         return self.decision.rule
 
     def then_waits_for(self, waits_for: str, until: str | None = None, never: type[Rule] = NeverArrived) -> None:
@@ -98,39 +90,36 @@ class Situation:
     languages: tuple[Language, ...]
     facts: tuple[Fact, ...]
 
-    def when(self, told: GivenReport) -> Outcome:
+    def when(self, reported: GivenReport) -> Outcome:
         """Decide a report by those facts that its streams and tags bring up, as the command handler does."""
         case = Report(
             id="case",
-            source=f"/districts/{told.district}/tests",
-            type=_home(self.languages, told.event).type_of(type(told.event)),
-            subject=told.subject,
-            time=told.at.isoformat(),
-            district=told.district,
-            event=told.event,
-            body=event_body(told.event),
-            at=told.at,
+            source=f"/districts/{reported.district}/tests",
+            type=_home(self.languages, reported.event).type_of(type(reported.event)),
+            subject=reported.subject,
+            time=reported.at.isoformat(),
+            district=reported.district,
+            event=reported.event,
+            body=event_body(reported.event),
+            at=reported.at,
             digest=b"",
-            received_at=told.received_at,
-            corrects=told.corrects,
+            received_at=reported.received_at,
+            corrects=reported.corrects,
         )
-        service = _home(self.languages, told.event).service
-        decision = decide(case, self._facts(case), self.domain, service, self._named(case))
-        refusal = self.domain.refusal(told.event, decision.rule) if isinstance(decision, Refuse) else ()
+        service = _home(self.languages, reported.event).service
+        decision = decide(case, self._view(case), self.domain, service, self._named(case))
+        refusal = self.domain.refusal(reported.event, decision.rule) if isinstance(decision, Refuse) else ()
         return Outcome(decision, tuple(refusal))
 
     def _named(self, case: Report) -> NamedReport | None:
         of_name = (fact for fact in self.facts if fact.report_id == named_report_id(case))
         return next((NamedReport(fact.type, fact.stream, "accepted") for fact in of_name), None)
 
-    def _facts(self, case: Report) -> list[Fact]:
-        keys = {case.subject}
-        while True:
-            facts = [fact for fact in self.facts if keys & {fact.stream, *fact.tags}]
-            more = {*self.domain.needs(case, View(facts)), *(fact.stream for fact in facts)} - keys
-            if not more:
-                return facts
-            keys |= more
+    def _view(self, case: Report) -> View:
+        query = Query(case, self.domain, FactIndex(self.facts))
+        while query.expand():
+            pass  # the index has every fact
+        return query.view
 
 
 Given = Callable[..., Situation]
@@ -143,27 +132,27 @@ def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
     def given(*before: GivenReport) -> Situation:
         facts: list[Fact] = []
         versions: defaultdict[str, int] = defaultdict(int)
-        for position, told in enumerate(before, 1):
-            home = _home(languages, told.event)
-            versions[told.subject] += 1
+        for position, reported in enumerate(before, 1):
+            home = _home(languages, reported.event)
+            versions[reported.subject] += 1
             facts.append(
                 Fact(
                     service=home.service,
                     position=position,
-                    version=versions[told.subject],
+                    version=versions[reported.subject],
                     id=f"fact-{position}",
-                    type=home.type_of(type(told.event)),
-                    stream=told.subject,
-                    district=told.district,
-                    at=told.at,
-                    time=told.at.isoformat(),
-                    recorded_at=told.received_at,
-                    report_source=f"/districts/{told.district}/tests",
+                    type=home.type_of(type(reported.event)),
+                    stream=reported.subject,
+                    district=reported.district,
+                    at=reported.at,
+                    time=reported.at.isoformat(),
+                    recorded_at=reported.received_at,
+                    report_source=f"/districts/{reported.district}/tests",
                     report_id=f"report-{position}",
-                    event=told.event,
-                    body=event_body(told.event),
-                    tags=tuple(domain.tags(told.event)),
-                    corrects=told.corrects,
+                    event=reported.event,
+                    body=event_body(reported.event),
+                    tags=tuple(domain.tags(reported.event)),
+                    corrects=reported.corrects,
                 )
             )
         return Situation(domain, languages, tuple(facts))

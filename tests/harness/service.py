@@ -19,8 +19,8 @@ import pytest_asyncio
 from services.catalogue import COUNTED, DOMAIN_SERVICES
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Fact
-from shared.deciding.decider import View
-from shared.deciding.unit_of_work import decode_fact
+from shared.deciding.facts import decode_fact
+from shared.deciding.view import View
 from shared.log.event_store import EventStore, open_pool
 from shared.log.sealing import Seal
 from shared.plan.loading import load_plans
@@ -143,7 +143,7 @@ class ServiceHarness:
             Seal(b"s" * 32),
             hears,
         )
-        self.http = httpx.AsyncClient(base_url="http://desk")
+        self.http = httpx.AsyncClient(base_url="http://service")
         self._offset: dict[str, int] = {}
 
     async def clear(self) -> None:
@@ -172,10 +172,10 @@ class ServiceHarness:
 
     async def receipt(self, of: ReportFields) -> Receipt:
         """Return a report's receipt as it stands now."""
-        found = await self.store.receipt(of["source"], of["id"])
-        assert found is not None, f"no receipt of {of['id']}"
-        shown: Receipt = orjson.loads(found)
-        return shown
+        matches = await self.store.receipt(of["source"], of["id"])
+        assert matches is not None, f"no receipt of {of['id']}"
+        result: Receipt = orjson.loads(matches)
+        return result
 
     async def now(
         self, of: ReportFields, status: str, code: str | None = None, flags: list[str] | None = None
@@ -205,14 +205,16 @@ class ServiceHarness:
         """Return the ids of the reports that stand, ends too; of all types or of some."""
         view = await self.view()
         keys = {(fact.report_source, fact.report_id) for fact in view.facts}
-        found = {key[1]: fact.event.type_name for key in keys if (fact := _stands(view, self.service, key)) is not None}
-        return {id_ for id_, name in found.items() if not names or name in names}
+        matches = {
+            key[1]: fact.event.type_name for key in keys if (fact := _stands(view, self.service, key)) is not None
+        }
+        return {id_ for id_, name in matches.items() if not names or name in names}
 
     async def waiting(self) -> set[str]:
         """Return the ids of the reports that wait."""
         rows = await self.owner.fetch("select id from waiting")
         head = await self.store.head()
-        assert head["waiting"] == len(rows)
+        assert head.waiting == len(rows)
         return {row["id"] for row in rows}
 
     async def hear(self, other: ServiceHarness) -> None:
@@ -248,18 +250,18 @@ def check(receipt: Receipt, status: str, code: str | None = None) -> None:
 
 
 class ServiceHarnesses:
-    """The desks of all four services, and what goes between them; each is emptied when a test first uses it."""
+    """The harnesses of all four services, and what goes between them; each is emptied when a test first uses it."""
 
-    def __init__(self, offices: Mapping[str, ServiceHarness]) -> None:
-        self._offices = offices
-        self._desks: dict[str, ServiceHarness] = {}
+    def __init__(self, running_services: Mapping[str, ServiceHarness]) -> None:
+        self._running = running_services
+        self._cleared: dict[str, ServiceHarness] = {}
 
     async def at(self, service: str) -> ServiceHarness:
-        """Return a service's desk."""
-        if service not in self._desks:
-            self._desks[service] = self._offices[service]
-            await self._desks[service].clear()
-        return self._desks[service]
+        """Return the harness of a service."""
+        if service not in self._cleared:
+            self._cleared[service] = self._running[service]
+            await self._cleared[service].clear()
+        return self._cleared[service]
 
     async def prepare(self, service: str, name: str) -> list[ReportFields]:
         """Have everything accepted that a type's sample needs; return those reports, in order."""
@@ -273,28 +275,28 @@ class ServiceHarnesses:
     async def hear(self) -> None:
         """Let subsidy hear whatever the others have recorded."""
         for other in ("competition", "recruitment"):
-            if other in self._desks:
-                await (await self.at("subsidy")).hear(self._desks[other])
+            if other in self._cleared:
+                await (await self.at("subsidy")).hear(self._cleared[other])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", name="offices")
-async def planning_fixture(postgres: str, _template: Template) -> AsyncIterator[dict[str, ServiceHarness]]:
-    """A desk a service with a database of its own, for all tests of a module, which run in one loop."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module", name="running_services")
+async def running_services_fixture(postgres: str, _template: Template) -> AsyncIterator[dict[str, ServiceHarness]]:
+    """One harness for each service, with a database of its own, for all tests of a module, which run in one loop."""
     async with AsyncExitStack() as stack:
         new = stack.enter_context(fresh_databases(postgres, _template))
-        desks = {}
+        harnesses = {}
         for service in LANGUAGES:
             database = new(service)
             owner = await asyncpg.connect(database.owner_dsn)
             stack.push_async_callback(owner.close)
-            pool = await open_pool(database.dsn, "desk")
+            pool = await open_pool(database.dsn, "test")
             stack.push_async_callback(pool.close)
-            desks[service] = ServiceHarness(service, EventStore(pool), owner)
-            app = create_app(desks[service].handler)
+            harnesses[service] = ServiceHarness(service, EventStore(pool), owner)
+            app = create_app(harnesses[service].handler)
             await stack.enter_async_context(app.router.lifespan_context(app))
-            desks[service].http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk")
-            stack.push_async_callback(desks[service].http.aclose)
-        yield desks
+            harnesses[service].http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
+            stack.push_async_callback(harnesses[service].http.aclose)
+        yield harnesses
 
 
 # Emptied, not truncated: that costs a new file for every table and index.
@@ -305,10 +307,10 @@ update log_head set position = 0, recorded_at = '2000-01-01T00:00:00Z', receipts
 """
 
 
-@pytest_asyncio.fixture(loop_scope="module", name="desks")
-async def services_fixture(offices: dict[str, ServiceHarness]) -> ServiceHarnesses:
-    """The desks of all four services, empty."""
-    return ServiceHarnesses(offices)
+@pytest_asyncio.fixture(loop_scope="module", name="harnesses")
+async def services_fixture(running_services: dict[str, ServiceHarness]) -> ServiceHarnesses:
+    """The harnesses of all four services, empty."""
+    return ServiceHarnesses(running_services)
 
 
 def day_after(day: str, days: int = 1) -> str:

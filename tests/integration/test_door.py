@@ -49,11 +49,11 @@ def by_http_batch(system: System, report: Report) -> Receipt:
 
 
 def by_kafka(system: System, report: Report) -> Receipt:
-    return told(system, structured(report))
+    return reported(system, structured(report))
 
 
 def by_kafka_binary(system: System, report: Report) -> Receipt:
-    return told(system, binary(report))
+    return reported(system, binary(report))
 
 
 DOORS = (by_http, by_http_as_plain_json, by_http_binary, by_http_batch, by_kafka, by_kafka_binary)
@@ -76,7 +76,7 @@ def batch(system: System, elements: list[Any]) -> list[Receipt]:
     return results
 
 
-def told(system: System, message: OutgoingMessage) -> Receipt:
+def reported(system: System, message: OutgoingMessage) -> Receipt:
     """Send over Kafka and return the receipt that came for it: the next one of this report on its district's topic."""
     topic = f"receipts.{message.topic.rpartition('.')[2]}"
     settle(system, "recruitment")
@@ -200,7 +200,7 @@ def test_what_was_not_decided_binds_no_id(
     report = person_hired(f"repaired-{code}-{send.__name__}")
     broken = structured(report | fault, "recruitment.reports.330681")
     for _ in range(2):
-        receipt = told(running, broken) if send is by_kafka else by_http(running, report | fault)
+        receipt = reported(running, broken) if send is by_kafka else by_http(running, report | fault)
         assert (receipt["status"], codes(receipt)) == (status, [code])
         assert "first" not in receipt
     assert send(running, report)["status"] == "accepted"
@@ -209,7 +209,7 @@ def test_what_was_not_decided_binds_no_id(
 
 def test_a_topic_speaks_only_for_its_district(running: System) -> None:
     report = person_hired("neighbour")
-    receipt = told(running, structured(report, "recruitment.reports.330602"))
+    receipt = reported(running, structured(report, "recruitment.reports.330602"))
     assert (receipt["status"], codes(receipt)) == ("refused", ["not-your-source"])
     assert by_kafka(running, report)["status"] == "accepted"
 

@@ -66,12 +66,12 @@ def test_reports_flow_on_through_kills_of_both_processes(running: System) -> Non
         eventually(lambda: decided(running, "kafka") == 1_000)
         check_answered(running, "recruitment", everything)
         assert set(api_ends) == set(worker_ends) == {-9}, "none ended for a reason of its own"
-    told = Counter(
+    reported = Counter(
         (stored.json["id"], stored.json["status"])
         for stored in whole(running.kafka, "receipts.330681")
         if stored.json["id"].startswith("hire-twice-")
     )
-    accepted = {id_ for id_, status in told if status == "accepted"}
+    accepted = {id_ for id_, status in reported if status == "accepted"}
     assert len(accepted) == 100
 
 

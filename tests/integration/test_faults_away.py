@@ -57,9 +57,9 @@ def test_the_database_goes_away(own: FaultInstallation, number: signal.Signals) 
         assert process.alive
     assert [process.child for process in own.processes] == children
     check_answered(own.system, "recruitment", [before, meanwhile, after, *queued])
-    said = own.database.log.read_text() + own.broker.log.read_text()
+    message = own.database.log.read_text() + own.broker.log.read_text()
     for report in (before, meanwhile, after, *queued):
-        assert not any(personal in said for personal in report["data"]["person"].values())
+        assert not any(personal in message for personal in report["data"]["person"].values())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -69,15 +69,15 @@ def test_the_broker_goes_away(own: FaultInstallation, number: signal.Signals) ->
     after = [person_hired(f"broker-{name}-a-{n}") for n in range(50)]
     publish(own.system.kafka, map(structured, before))
     with own.worker.watched() as ends:
-        said = len(own.worker.text()) + len(own.projector.text())
+        message = len(own.worker.text()) + len(own.projector.text())
         own.broker.stop(number)
         try:
             assert {own.post(report) for report in meanwhile} == {200}, "deciding needs no broker"
             assert not own.api.problems()
             for process in (own.worker, own.projector):
                 eventually(lambda process=process: "kafka" in str(process.problems()))  # type: ignore[misc]
-            said = len(own.worker.text()) + len(own.projector.text()) - said
-            assert said < 1_000_000, "they say so without flooding their logs"
+            message = len(own.worker.text()) + len(own.projector.text()) - message
+            assert message < 1_000_000, "they say so without flooding their logs"
         finally:
             own.broker.start()
         settle(own.system, "recruitment")

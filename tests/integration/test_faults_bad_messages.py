@@ -82,35 +82,35 @@ def _check(
         opened = Seal(bytes.fromhex(SERVICE_KEY)).unseal_unreadable(row["sealed"], "/".join(map(str, place)))
         assert (row["reason"], row["size"], opened) == (bad.code, len(value), value), bad.kind
         return None
-    found = receipts.get(bad.mark, [])
-    if len(found) != 1:
-        return f"{bad.kind}: {len(found)} receipts; quarantine {quarantine.get(place)}"
-    return _faults_of(bad, found[0])
+    matches = receipts.get(bad.mark, [])
+    if len(matches) != 1:
+        return f"{bad.kind}: {len(matches)} receipts; quarantine {quarantine.get(place)}"
+    return _faults_of(bad, matches[0])
 
 
 def _faults_of(bad: Bad, receipt: Receipt) -> str | None:
-    told = [(reason["code"], reason.get("pointer")) for reason in receipt["reasons"]]
-    fits = any(code == bad.code and bad.pointer in (None, pointer) for code, pointer in told)
+    reported = [(reason["code"], reason.get("pointer")) for reason in receipt["reasons"]]
+    fits = any(code == bad.code and bad.pointer in (None, pointer) for code, pointer in reported)
     if receipt["status"] != bad.becomes or not fits:
-        return f"{bad.kind}: {receipt['status']} {told[:5]}"
+        return f"{bad.kind}: {receipt['status']} {reported[:5]}"
     assert all(reason["zh"] and reason["en"] for reason in receipt["reasons"])
     return None
 
 
 def _receipts(system: System) -> dict[str, list[Receipt]]:
     """Return the receipts on all topics by the mark they show."""
-    found: defaultdict[str, list[Receipt]] = defaultdict(list)
+    matches: defaultdict[str, list[Receipt]] = defaultdict(list)
     topics = [f"receipts.{district}" for district in ("330681", "330602", "330600")]
     for stored in whole(system.kafka, *topics):
         receipt = stored.json
-        shown = [
+        result = [
             receipt.get("id"),
             receipt.get("source", "").rpartition("/")[2],
             receipt.get("subject", "").partition("/")[2],
         ]
-        for mark in {text for text in shown if text and text.startswith("bad-")}:
-            found[mark].append(receipt)
-    return found
+        for mark in {text for text in result if text and text.startswith("bad-")}:
+            matches[mark].append(receipt)
+    return matches
 
 
 def _quarantine(system: System) -> dict[Any, dict[str, Any]]:
@@ -139,18 +139,20 @@ async def _send_batch(kafka: str, codec: int, messages: Iterable[OutgoingMessage
 def test_a_batch_that_would_unpack_to_hundreds_of_megabytes_is_quarantined_packed(running: System, codec: int) -> None:
     worker = running.the("recruitment", "worker")
     spaces = b" " * (1 << 20)
-    one, many = [spaces * 200], [spaces[: 1 << 19]] * 200
+    single, many = [spaces * 200], [spaces[: 1 << 19]] * 200
     bombs = [
         run(_send_batch(running.kafka, codec, (OutgoingMessage(INBOX, None, v) for v in values)))
-        for values in (one, many)
+        for values in (single, many)
     ]
     hires = [person_hired(f"good-bomb-{codec}-{n}") for n in range(20)]
     run(_send_batch(running.kafka, codec, map(structured, hires)))
     eventually(lambda: all(standing(running, "recruitment", hires)))
     check_answered(running, "recruitment", hires)
     quarantine = _quarantine(running)
-    found = [quarantine[INBOX, 0, first + len(values) - 1] for first, values in zip(bombs, (one, many), strict=True)]
-    assert all(row["size"] < len(spaces) for row in found)
+    matches = [
+        quarantine[INBOX, 0, first + len(values) - 1] for first, values in zip(bombs, (single, many), strict=True)
+    ]
+    assert all(row["size"] < len(spaces) for row in matches)
     assert worker.alive
     assert worker.peak_mb < 250, "docker-compose.yml lets it have 384"
 

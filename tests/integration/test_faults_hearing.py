@@ -24,10 +24,10 @@ def fact(position: int, report: Report) -> dict[str, Any]:
     number = report["data"]["person"]["id_number"]
     person = {"token": Keys(bytes.fromhex(CITY_KEY)).token(f"resident:{number}"), "sealed": ""}
     attributes = {name: report[name] for name in ("specversion", "type", "subject", "time", "district")}
-    told = {"id": f"fact-{position}", "source": "/services/competition", "position": position, "version": 1}
+    reported = {"id": f"fact-{position}", "source": "/services/competition", "position": position, "version": 1}
     cause = {"reportsource": report["source"], "reportid": report["id"], "correlationid": "c", "causationid": "c"}
     recorded = {"recordedat": f"2024-03-01T00:00:00.{position:06}Z", "datacontenttype": "application/json"}
-    return attributes | told | cause | recorded | {"data": report["data"] | {"person": person}}
+    return attributes | reported | cause | recorded | {"data": report["data"] | {"person": person}}
 
 
 class Log:
@@ -47,7 +47,7 @@ class Log:
 
     def send(self, *positions: int) -> None:
         facts = [fact(position, self.reports[position - 1]) for position in positions]
-        publish(self.system.kafka, [message(one["subject"], json.dumps(one).encode()) for one in facts])
+        publish(self.system.kafka, [message(single["subject"], json.dumps(single).encode()) for single in facts])
 
     def heard(self) -> int:
         rows = self.system.query("subsidy", "select position from subscription where service = 'competition'")

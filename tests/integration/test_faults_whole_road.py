@@ -64,7 +64,7 @@ def _date(fact: Fact) -> str:
     return date
 
 
-def told(api: Process, **query: str) -> dict[tuple[str, str], int]:
+def reported(api: Process, **query: str) -> dict[tuple[str, str], int]:
     answer = api.http.get(f"/v1/plans/{PLAN}/progress", params=query).json()
     return {(i["id"], p["period"]): p["value"] for i in answer["indicators"] for p in i["periods"]}
 
@@ -95,9 +95,9 @@ def test_progress_is_a_count_of_the_accepted_facts_whatever_is_killed(running: S
     for indicator in ("4.1.a", "4.1.b"):
         for year in ("2023", "2024"):
             whole = sum(number for (i, y, _), number in expected.items() if (i, y) == (indicator, year))
-            assert told(api)[indicator, year] == whole > 0
+            assert reported(api)[indicator, year] == whole > 0
             for district in DISTRICTS:
-                assert told(api, district=district)[indicator, year] == expected[indicator, year, district]
+                assert reported(api, district=district)[indicator, year] == expected[indicator, year, district]
     check_recount(running, projector)
 
 

@@ -122,8 +122,8 @@ def everything(running: System) -> System:
         message = structured(good[0], "recruitment.reports.330681")
         publish(running.kafka, [type(message)(message.topic, message.key, raw)])
         answers.append(door.post("/v1/events", content=raw, headers={"content-type": "application/cloudevents+json"}))
-    asked = {"source": someone(90)["name"], "after": someone(90)["id_number"]}
-    answers += [door.get(path, params=asked) for path in ("/v1/receipts", f"/v1/{asked['after']}", "/v1/log")]
+    request = {"source": someone(90)["name"], "after": someone(90)["id_number"]}
+    answers += [door.get(path, params=request) for path in ("/v1/receipts", f"/v1/{request['after']}", "/v1/log")]
     running.folder.joinpath("answers.log").write_bytes(b"\n".join(answer.content for answer in answers))
 
     def decided() -> bool:
@@ -153,9 +153,9 @@ def secrets() -> list[str]:
     """List what must not be found, of everybody in the reports above."""
     people = [someone(n) for n in (*range(len(_PEOPLE)), 90, 91, 92)]
     people += [report["data"]["person"] for report in valid() if "person" in report["data"]]
-    found = {each[field] for each in people for field in ("id_number", "name", "phone") if field in each}
+    matches = {each[field] for each in people for field in ("id_number", "name", "phone") if field in each}
     # Without its last character, too: a number may be cut or its check digit spelt otherwise.
-    return sorted(found | {number[:17] for number in found if number[:17].isdecimal()} | {"EA7Q41902Z"})
+    return sorted(matches | {number[:17] for number in matches if number[:17].isdecimal()} | {"EA7Q41902Z"})
 
 
 @cache
@@ -180,10 +180,10 @@ def betrayed(content: bytes) -> list[str]:
 
 
 def test_the_search_finds_what_is_there() -> None:
-    one = someone(90)
+    first = someone(90)
     for field in ("id_number", "name", "phone"):
-        assert betrayed(json.dumps(one).encode())
-        assert betrayed(f"… {one[field]} …".encode())
+        assert betrayed(json.dumps(first).encode())
+        assert betrayed(f"… {first[field]} …".encode())
 
 
 def test_no_log_and_no_answer_says_who(everything: System) -> None:
@@ -198,10 +198,10 @@ def test_no_topic_but_the_inboxes_says_who(everything: System) -> None:
     topics += [f"receipts.{district}" for district in DISTRICTS]
     for topic in topics:
         stored = whole(everything.kafka, topic)
-        parts = [part for one in stored for part in (one.key, one.value, *(v for _, v in one.headers)) if part]
-        parts += [name.encode() for one in stored for name, _ in one.headers]
+        parts = [part for item in stored for part in (item.key, item.value, *(v for _, v in item.headers)) if part]
+        parts += [name.encode() for item in stored for name, _ in item.headers]
         assert not betrayed(b"\n".join(parts)), topic
-    assert betrayed(b"\n".join(one.value or b"" for one in whole(everything.kafka, "recruitment.reports.330681")))
+    assert betrayed(b"\n".join(first.value or b"" for first in whole(everything.kafka, "recruitment.reports.330681")))
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "projection"])
@@ -218,13 +218,13 @@ async def _columns(dsn: str) -> list[tuple[str, bytes]]:
             "select table_schema, table_name, column_name, data_type from information_schema.columns"
             " where table_schema not in ('pg_catalog', 'information_schema')"
         )
-        found = []
+        matches = []
         for schema, table, column, kind in columns:
-            shown = f'"{column}"' if kind == "bytea" else f"convert_to(\"{column}\"::text, 'UTF8')"
-            sql = f'select {shown} from "{schema}"."{table}"'  # noqa: S608 - names come from the catalogue itself
+            result = f'"{column}"' if kind == "bytea" else f"convert_to(\"{column}\"::text, 'UTF8')"
+            sql = f'select {result} from "{schema}"."{table}"'  # noqa: S608 - names come from the catalogue itself
             rows = await connection.fetch(sql)
-            found.append((f"{schema}.{table}.{column}", b"\n".join(row[0] for row in rows if row[0] is not None)))
-        return found
+            matches.append((f"{schema}.{table}.{column}", b"\n".join(row[0] for row in rows if row[0] is not None)))
+        return matches
     finally:
         await connection.close()
 
@@ -244,8 +244,8 @@ def facts_about_people(system: System) -> Iterator[tuple[str, dict[str, Any], di
     for service in SERVICES:
         for row in system.query(service, "select bytes from fact"):
             fact = json.loads(row["bytes"])
-            if (told := reported.get(fact["reportid"])) is not None and "person" in fact["data"]:
-                yield service, fact["data"]["person"], told
+            if (reports_sent := reported.get(fact["reportid"])) is not None and "person" in fact["data"]:
+                yield service, fact["data"]["person"], reports_sent
 
 
 def test_the_service_can_open_what_it_sealed(everything: System) -> None:
@@ -256,17 +256,19 @@ def test_the_service_can_open_what_it_sealed(everything: System) -> None:
         for row in everything.query(service, "select token, wrapped from person_key")
     }
     opened = 0
-    for service, person_, told in facts_about_people(everything):
+    for service, person_, reports_sent in facts_about_people(everything):
         assert set(person_) == {"token", "sealed"}
         fields = json.loads(seal.unseal(keys[service, person_["token"]], person_["token"], person_["sealed"]))
-        assert fields == {"id_type": "resident"} | told | {"id_number": told["id_number"].replace(" ", "")}
+        assert fields == {"id_type": "resident"} | reports_sent | {
+            "id_number": reports_sent["id_number"].replace(" ", "")
+        }
         opened += 1
     assert opened == 7 * RUNS + 1
 
 
 def test_a_person_is_the_same_in_every_service_and_no_one_else(everything: System) -> None:
     tokens: defaultdict[str, set[str]] = defaultdict(set)
-    for _, person_, told in facts_about_people(everything):
-        tokens[told["id_number"]].add(person_["token"])
+    for _, person_, reports_sent in facts_about_people(everything):
+        tokens[reports_sent["id_number"]].add(person_["token"])
     assert all(len(own) == 1 for own in tokens.values())
     assert len({token for own in tokens.values() for token in own}) == len(tokens) == len(_PEOPLE) + 1

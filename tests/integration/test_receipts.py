@@ -305,8 +305,8 @@ def _check_one_grant(system: System, claims: Sequence[Report]) -> None:
         "subsidy-refused": 49,
     }
     settle(system, "subsidy")
-    kept = last_receipts(system, {"330681"})
-    assert Counter(kept[c["source"], c["id"]]["status"] for c in claims) == {"accepted": 1, "refused": 49}
+    remaining = last_receipts(system, {"330681"})
+    assert Counter(remaining[c["source"], c["id"]]["status"] for c in claims) == {"accepted": 1, "refused": 49}
 
 
 def test_fifty_credit_lines_at_once_stay_under_the_cap(running: System) -> None:
@@ -330,8 +330,8 @@ def test_one_report_sent_fifty_times_at_once_is_one_fact(running: System) -> Non
     key = (certificate["source"], certificate["id"])
 
     settle(running, "competition")
-    found = [stored.json for stored in whole(running.kafka, "receipts.330681")]
-    receipts = [receipt for receipt in found if (receipt.get("source"), receipt.get("id")) == key]
+    result = [stored.json for stored in whole(running.kafka, "receipts.330681")]
+    receipts = [receipt for receipt in result if (receipt.get("source"), receipt.get("id")) == key]
     assert Counter(receipt["status"] for receipt in receipts) == {"accepted": 1, "duplicate": 49}
     (first,) = (receipt for receipt in receipts if receipt["status"] == "accepted")
     assert all(receipt["first"] == first for receipt in receipts if receipt["status"] == "duplicate")

@@ -32,8 +32,8 @@ BATCH = {"content-type": "application/cloudevents-batch+json"}
 
 def differences(system: System) -> list[Any]:
     databases = {name: database.dsn for name, database in system.databases.items()}
-    found = run(compare(Places(databases, Broker(system.kafka))))
-    return [difference for one in found for difference in one.differences.values()]
+    result = run(compare(Places(databases, Broker(system.kafka))))
+    return [difference for service in result for difference in service.differences.values()]
 
 
 def recover(process: Process) -> subprocess.CompletedProcess[str]:
@@ -60,10 +60,10 @@ def set_back(system: System, service: str, position: int, number: int) -> None:
 
 def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_published(system: System) -> None:
     api, worker = system.start("recruitment", "api", "worker")
-    kept = [person_hired(f"kept-{n}") for n in range(10)]
+    stored = [person_hired(f"kept-{n}") for n in range(10)]
     lost = [person_hired(f"lost-{n}") for n in range(20)]
     ended = hire_ended("unheard-of")
-    assert {api.http.post("/v1/events", json=report).status_code for report in kept} == {200}
+    assert {api.http.post("/v1/events", json=report).status_code for report in stored} == {200}
     number = system.query("recruitment", "select receipts from log_head")[0][0]
     publish(system.kafka, map(structured, lost[:10]))
     for report in lost[10:]:
@@ -75,7 +75,7 @@ def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_pub
     before = check_log(system, "recruitment")
     for process in (api, worker):
         process.kill(15)
-    set_back(system, "recruitment", len(kept), number)
+    set_back(system, "recruitment", len(stored), number)
 
     fresh = person_hired("fresh")
     api.start(wait=False)
@@ -87,14 +87,14 @@ def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_pub
     assert api.http.post("/v1/events", json=fresh).status_code == 503
     worker.kill(15)
 
-    told = recover(worker)
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "20 facts" in told.stdout
-    assert ended["id"] in told.stdout, "what waited is lost, and named"
+    recovery = recover(worker)
+    assert recovery.returncode == 0, recovery.stdout + recovery.stderr
+    assert "20 facts" in recovery.stdout
+    assert ended["id"] in recovery.stdout, "what waited is lost, and named"
     worker.start()
     api.wait_ready()
-    receipts = {report["id"]: api.http.post("/v1/events", json=report).json() for report in [*kept, *lost, ended]}
-    assert {receipts[report["id"]]["status"] for report in [*kept, *lost]} == {"duplicate"}
+    receipts = {report["id"]: api.http.post("/v1/events", json=report).json() for report in [*stored, *lost, ended]}
+    assert {receipts[report["id"]]["status"] for report in [*stored, *lost]} == {"duplicate"}
     assert receipts[ended["id"]]["status"] == "waiting", "it is decided anew"
     again = person_hired("lost-0", channel="other")
     assert api.http.post("/v1/events", json=again).json()["reasons"][0]["code"] == "id-reused"
@@ -102,7 +102,7 @@ def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_pub
     assert repeated["first"]["reasons"] == refused["reasons"]
     assert api.http.post("/v1/events", json=fresh).json()["position"] == 31, "no position is given out twice"
     assert check_log(system, "recruitment")[:30] == before
-    check_answered(system, "recruitment", [*kept, *lost, fresh])
+    check_answered(system, "recruitment", [*stored, *lost, fresh])
     beside = recover(worker)
     assert (beside.returncode, "stop it first" in beside.stderr) == (1, True), beside
 
@@ -200,25 +200,25 @@ def until_a_close(office: PlanOffice) -> dict[str, Any]:
     adopted = office.run("adopt", str(FILE), "--yes", "--from", "2023-01-01")
     assert adopted.returncode == 0, adopted.stderr
     office.hire(1, "2024-03-05")
-    told = [revise(office, 1200, "2024-07-01")]
-    told += [one for code in SIX for one in (office.submit(code), office.answer("period-approved", code))]
+    reported = [revise(office, 1200, "2024-07-01")]
+    reported += [receipt for code in SIX for receipt in (office.submit(code), office.answer("period-approved", code))]
     closed: dict[str, Any] = office.planning.post(CLOSE, json={"by": "计划科", "id": "close-1"}).json()
-    assert {one["status"] for one in (*told, closed)} == {"accepted"}, told
+    assert {receipt["status"] for receipt in (*reported, closed)} == {"accepted"}, reported
     return closed
 
 
 def after_a_backup(office: PlanOffice) -> None:
     """Revise, withdraw the first revision, restate; what waits and what is refused, too."""
     office.hire(2, "2024-03-20")
-    told = [
+    reported = [
         revise(office, 1500, "2024-09-01"),
         office.tell("report-retracted", TARGET, report_id="p-1", reason="误报"),
         office.tell("restatement-requested", f"restatement/{PLAN.id}/{MONTH}/R-1", district="330681", plan=PLAN.id,
                     month=MONTH, by="诸暨市统计科", why="补报"),
     ]  # fmt: skip
     sent = {"by": "计划科", "request_no": "R-1", "id": "restate-1"}
-    told.append(office.planning.post(CLOSE.replace("/close", "/restate"), json=sent).json())
-    assert {one["status"] for one in told} == {"accepted"}, told
+    reported.append(office.planning.post(CLOSE.replace("/close", "/restate"), json=sent).json())
+    assert {receipt["status"] for receipt in reported} == {"accepted"}, reported
     assert office.tell("report-retracted", TARGET, report_id="unheard-of", reason="误报")["status"] == "waiting"
     assert revise(office, 1500, "2024-10-01")["reasons"][0]["code"] == "nothing-changed"
 
@@ -236,7 +236,7 @@ def test_what_the_plan_office_decided_after_a_backup_is_taken_back_and_counted_o
     try:
         for process in (api, worker):
             process.start()
-        kept = office.head()
+        stored = office.head()
         after_a_backup(office)
         office.counted()
         settle(system, "planning")
@@ -252,17 +252,17 @@ def test_what_the_plan_office_decided_after_a_backup_is_taken_back_and_counted_o
     eventually(lambda: "not compared" in api.problems().get("log", ""))
     assert office.planning.post("/v1/events", json=office.sent[-1], headers=STRUCTURED).status_code == 503
     worker.start(wait=False)
-    eventually(lambda: f"is at {kept + 4}, the log at {kept}" in api.problems().get("log", ""))
+    eventually(lambda: f"is at {stored + 4}, the log at {stored}" in api.problems().get("log", ""))
     worker.kill(15)
-    told = recover(worker)
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "4 facts" in told.stdout
-    assert "p-17" in told.stdout, "what waited is lost, and named"
+    recovery = recover(worker)
+    assert recovery.returncode == 0, recovery.stdout + recovery.stderr
+    assert "4 facts" in recovery.stdout
+    assert "p-17" in recovery.stdout, "what waited is lost, and named"
     worker.start()
     api.wait_ready()
     assert check_log(system, "planning") == before
     again = [office.planning.post("/v1/events", json=sent, headers=STRUCTURED).json() for sent in office.sent]
-    assert [one["status"] for one in again] == [*["duplicate"] * 16, "waiting", "duplicate"]
+    assert [first["status"] for first in again] == [*["duplicate"] * 16, "waiting", "duplicate"]
     assert office.planning.post(CLOSE, json={"by": "计划科", "id": "close-1"}).json() == closed
     assert office.planning.post(CLOSE, json={"by": "计划科"}).json()["reasons"][0]["code"] == "already-open"
     assert seen(office) == looked

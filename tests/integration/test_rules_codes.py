@@ -15,10 +15,10 @@ from tests.harness.service import (
     check,
     corrected,
     person,
-    planning_fixture,  # noqa: F401 - a fixture
     prerequisites,
     report,
     retraction,
+    running_services_fixture,  # noqa: F401 - a fixture
     services_fixture,  # noqa: F401 - a fixture
 )
 
@@ -237,44 +237,44 @@ INVALID: Final[list[tuple[str, str, ReportFields]]] = [
 ]
 
 
-async def deliver(desks: ServiceHarnesses, sent: ReportFields) -> tuple[int, dict[str, Any]]:
+async def deliver(harnesses: ServiceHarnesses, sent: ReportFields) -> tuple[int, dict[str, Any]]:
     """Post a report to the service of its type, and let subsidy hear what came of it."""
-    desk = await desks.at(sent["type"].split(".")[1])
-    answer = await desk.post(sent)
-    await desks.hear()
+    harness = await harnesses.at(sent["type"].split(".")[1])
+    answer = await harness.post(sent)
+    await harnesses.hear()
     return answer
 
 
 @pytest.mark.parametrize(("code", "pointer", "steps"), [pytest.param(*row, id=row[0]) for row in REFUSED])
-async def test_it_is_refused(desks: ServiceHarnesses, code: str, pointer: str | None, steps: Steps) -> None:
+async def test_it_is_refused(harnesses: ServiceHarnesses, code: str, pointer: str | None, steps: Steps) -> None:
     *before, last = steps()
     for sent in before:
-        await deliver(desks, sent)
-    status, receipt = await deliver(desks, last)
+        await deliver(harnesses, sent)
+    status, receipt = await deliver(harnesses, last)
     assert status == 422
     check(receipt, "refused", code)
     assert receipt["reasons"][0].get("pointer") == pointer
 
 
 @pytest.mark.parametrize(("code", "pointer", "sent"), [pytest.param(*row, id=row[0]) for row in INVALID])
-async def test_it_is_not_understood(desks: ServiceHarnesses, code: str, pointer: str, sent: ReportFields) -> None:
-    status, receipt = await deliver(desks, sent)
+async def test_it_is_not_understood(harnesses: ServiceHarnesses, code: str, pointer: str, sent: ReportFields) -> None:
+    status, receipt = await deliver(harnesses, sent)
     assert status == 422
     check(receipt, "invalid", code)
     assert receipt["reasons"][0]["pointer"] == pointer
 
 
 @pytest.mark.parametrize("service", ["enrollment", "competition", "subsidy"])
-async def test_it_is_sent_to_another_service(desks: ServiceHarnesses, service: str) -> None:
+async def test_it_is_sent_to_another_service(harnesses: ServiceHarnesses, service: str) -> None:
     there = {"enrollment": "major-opened", "competition": "honour-conferred", "subsidy": "standard-set"}
-    status, receipt = await (await desks.at("recruitment")).post(report(service, there[service]))
+    status, receipt = await (await harnesses.at("recruitment")).post(report(service, there[service]))
     assert status == 422
     check(receipt, "misdirected", f"send-to-{service}")
 
 
-async def test_an_element_of_a_batch_that_is_no_object(desks: ServiceHarnesses) -> None:
-    desk = await desks.at("recruitment")
-    answer = await desk.http.post(
+async def test_an_element_of_a_batch_that_is_no_object(harnesses: ServiceHarnesses) -> None:
+    harness = await harnesses.at("recruitment")
+    answer = await harness.http.post(
         "/v1/events", json=[7], headers={"content-type": "application/cloudevents-batch+json"}
     )
     check(answer.json()["results"][0], "invalid", "bad-value")
@@ -290,25 +290,25 @@ async def test_an_element_of_a_batch_that_is_no_object(desks: ServiceHarnesses) 
     ],
 )
 async def test_what_waits_is_refused_in_the_end(
-    desks: ServiceHarnesses, code: str, sent: ReportFields, then: ReportFields | None
+    harnesses: ServiceHarnesses, code: str, sent: ReportFields, then: ReportFields | None
 ) -> None:
-    desk = await desks.at(sent["type"].split(".")[1])
-    status, receipt = await desk.post(sent)
+    harness = await harnesses.at(sent["type"].split(".")[1])
+    status, receipt = await harness.post(sent)
     assert (status, receipt["status"]) == (202, "waiting")
     if then is not None:
-        await desk.post(then)
+        await harness.post(then)
     else:
-        await desk.let_pass(30.1)
-    answer = await desk.http.get("/v1/receipts", params={"source": sent["source"], "id": sent["id"]})
+        await harness.let_pass(30.1)
+    answer = await harness.http.get("/v1/receipts", params={"source": sent["source"], "id": sent["id"]})
     check(answer.json(), "refused", code)
 
 
 async def test_no_code_is_left_out() -> None:
     # `not-your-source` needs a credential: over Kafka, where the topic is one (see the door's own tests).
-    shown = {code for code, _, _ in REFUSED} | {code for code, _, _ in INVALID}
-    shown |= {"retracted", "corrected", "never-arrived", "no-honour", "send-to", "not-an-event"}
-    shown |= {"not-of-the-city", "only-the-city"}  # other texts of wrong-district
+    result = {code for code, _, _ in REFUSED} | {code for code, _, _ in INVALID}
+    result |= {"retracted", "corrected", "never-arrived", "no-honour", "send-to", "not-an-event"}
+    result |= {"not-of-the-city", "only-the-city"}  # other texts of wrong-district
     # The plan office's are provoked in tests/unit/test_planning.py.
     modules = ("shared.", *(f"services.{service}." for service in COUNTED))
     ours = {rule.code for rule in Rule.__subclasses__() if rule.__module__.startswith(modules)}
-    assert ours - shown == {"not-your-source"}
+    assert ours - result == {"not-your-source"}

@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.contract.events import Ends, Opens
-from shared.deciding.decider import FactInForce, View
+from shared.deciding.view import FactInForce, View
 from tests.harness.service import (
     ReportFields,
     ServiceHarness,
     corrected,
     organisation,
     person,
-    planning_fixture,  # noqa: F401 - a fixture
     report,
     retraction,
+    running_services_fixture,  # noqa: F401 - a fixture
     services_fixture,  # noqa: F401 - a fixture
 )
 
@@ -101,92 +101,94 @@ def evidence(what: str, which: int, who: int, day: str, id_: str) -> ReportField
 
 def reports(steps: Sequence[tuple[str, int, int, int, int]], tell: Any, prefix: str = "r") -> list[ReportFields]:
     """Return the reports of the steps; a correction or retraction may name one that comes later, or never."""
-    told: list[ReportFields] = []
+    reported: list[ReportFields] = []
     for number, (what, which, who, days, meant) in enumerate(steps):
         id_, day = f"{prefix}{number}", str(FIRST_DAY + timedelta(days=days))
-        if what in ("open", "end") or not told:
-            told.append(tell(what, which, who, day, id_))
+        if what in ("open", "end") or not reported:
+            reported.append(tell(what, which, who, day, id_))
             continue
-        target = told[meant % len(told)] if meant < 36 else tell("open", which, who, day, f"{prefix}{meant}")
+        target = reported[meant % len(reported)] if meant < 36 else tell("open", which, who, day, f"{prefix}{meant}")
         if what == "retract" or target["type"].endswith("report-retracted.v1"):
-            told.append(retraction(target, id_))
+            reported.append(retraction(target, id_))
         else:
             right = tell("open", which, who, day, id_)
             if right["type"] != target["type"]:
                 right = tell("end", which, who, day, id_)
             same = right["type"] == target["type"] and right["subject"] == target["subject"]
-            told.append((right if same else corrected(target, id_)) | {"corrects": target["id"]})
-    return told
+            reported.append((right if same else corrected(target, id_)) | {"corrects": target["id"]})
+    return reported
 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(1, 12), min_size=1, max_size=8))
 @REAL
-async def test_recruitment(offices: dict[str, ServiceHarness], steps: Any, cuts: list[int]) -> None:
-    desk = offices["recruitment"]
-    told = reports(steps, recruitment)
-    await desk.clear()
-    for sent in told:
-        await desk.send(sent)
-    one_by_one = await recorded(desk)
-    await check(desk)
+async def test_recruitment(running_services: dict[str, ServiceHarness], steps: Any, cuts: list[int]) -> None:
+    harness = running_services["recruitment"]
+    reported = reports(steps, recruitment)
+    await harness.clear()
+    for sent in reported:
+        await harness.send(sent)
+    one_by_one = await recorded(harness)
+    await check(harness)
     # The same in batches: what is decided does not depend on what a transaction already had in hand.
-    await desk.clear()
-    todo, size = list(told), itertools.cycle(cuts)
+    await harness.clear()
+    todo, size = list(reported), itertools.cycle(cuts)
     while todo:
         count = next(size)
-        await desk.send(*todo[:count])
+        await harness.send(*todo[:count])
         todo = todo[count:]
-    assert await recorded(desk) == one_by_one
+    assert await recorded(harness) == one_by_one
     # And expiry leaves nothing that waits.
-    while await desk.let_pass(31):
+    while await harness.let_pass(31):
         pass
-    assert await desk.waiting() == set()
-    await check(desk)
+    assert await harness.waiting() == set()
+    await check(harness)
 
 
 @given(steps=STEPS, told_elsewhere=STEPS, shuffle=st.randoms(use_true_random=False))
 @REAL
-async def test_subsidy(offices: dict[str, ServiceHarness], steps: Any, told_elsewhere: Any, shuffle: Any) -> None:
-    desk, source = offices["subsidy"], offices["competition"]
-    await desk.clear()
+async def test_subsidy(
+    running_services: dict[str, ServiceHarness], steps: Any, told_elsewhere: Any, shuffle: Any
+) -> None:
+    harness, source = running_services["subsidy"], running_services["competition"]
+    await harness.clear()
     await source.clear()
     for first in ("catalogue-published", "standard-set"):
-        await desk.say(report("subsidy", first))
+        await harness.say(report("subsidy", first))
     own, other = reports(steps, subsidy), reports(told_elsewhere, evidence, "e")
     while own or other:
         if other and (not own or shuffle.random() < len(other) / (len(own) + len(other))):
             await source.send(other.pop(0))
         else:
-            await desk.send(own.pop(0))
+            await harness.send(own.pop(0))
         if shuffle.random() < 0.4:
-            await desk.hear(source)
-    await desk.hear(source)
+            await harness.hear(source)
+    await harness.hear(source)
     await check(source)
-    await check(desk)
-    while await desk.let_pass(31):
+    await check(harness)
+    while await harness.let_pass(31):
         pass
-    assert await desk.waiting() == set()
-    await check(desk)
+    assert await harness.waiting() == set()
+    await check(harness)
 
 
-async def recorded(desk: ServiceHarness) -> Any:
+async def recorded(harness: ServiceHarness) -> Any:
     """Return all facts and receipts, without what differs from run to run."""
-    facts = await desk.facts()
+    facts = await harness.facts()
     for fact in facts:
         for name in ("id", "recordedat", "correlationid", "causationid"):
             del fact[name]
         if "person" in fact["data"]:
             del fact["data"]["person"]["sealed"]
-    rows = await desk.owner.fetch("select bytes from receipt order by number")
+    rows = await harness.owner.fetch("select bytes from receipt order by number")
     receipts = [orjson.loads(row["bytes"]) for row in rows]
     for receipt in [*receipts, *(r["first"] for r in receipts if "first" in r)]:
         del receipt["decided_at"], receipt["received_at"]
-    return facts, receipts, sorted(await desk.waiting())
+    return facts, receipts, sorted(await harness.waiting())
 
 
-async def check(desk: ServiceHarness) -> None:
+async def check(harness: ServiceHarness) -> None:
     """Check all that holds at any time, after whatever was reported."""
-    facts = await desk.facts()
+    facts = await harness.facts()
     assert [fact["position"] for fact in facts] == list(range(1, len(facts) + 1))
     versions: defaultdict[str, list[int]] = defaultdict(list)
     for fact in facts:
@@ -194,20 +196,22 @@ async def check(desk: ServiceHarness) -> None:
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in versions.values())
     instants = [fact["recordedat"] for fact in facts]
     assert instants == sorted(set(instants))
-    view = await desk.view()
+    view = await harness.view()
     assert view.orphans == []
-    latest = await _decisions(desk)
-    _check_standing(desk, view, latest)
+    latest = await _decisions(harness)
+    _check_standing(harness, view, latest)
     _check_openings(view, latest)
-    if desk.service == "recruitment":
+    if harness.service == "recruitment":
         _check_hires(view, latest)
-    if desk.service == "subsidy":
+    if harness.service == "subsidy":
         _check_money(view)
 
 
-async def _decisions(desk: ServiceHarness) -> dict[tuple[str, str], dict[str, Any]]:
+async def _decisions(harness: ServiceHarness) -> dict[tuple[str, str], dict[str, Any]]:
     """Return each report's latest receipt, having checked how it came to that."""
-    rows = await desk.owner.fetch("select bytes from receipt where decision is not null order by source, id, decision")
+    rows = await harness.owner.fetch(
+        "select bytes from receipt where decision is not null order by source, id, decision"
+    )
     every = [orjson.loads(row["bytes"]) for row in rows]
     latest: dict[tuple[str, str], dict[str, Any]] = {}
     for receipt in every:
@@ -222,31 +226,31 @@ async def _decisions(desk: ServiceHarness) -> dict[tuple[str, str], dict[str, An
             if before["status"] == receipt["status"] == "waiting":
                 assert receipt["waits_for"] != before["waits_for"]
         latest[key] = receipt
-    assert {key[1] for key, r in latest.items() if r["status"] == "waiting"} == await desk.waiting()
+    assert {key[1] for key, r in latest.items() if r["status"] == "waiting"} == await harness.waiting()
     return latest
 
 
-def _check_standing(desk: ServiceHarness, view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
+def _check_standing(harness: ServiceHarness, view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
     """What stands was accepted; what was accepted stands, or was retracted or corrected since."""
-    told: defaultdict[tuple[str, str], int] = defaultdict(int)
+    reported: defaultdict[tuple[str, str], int] = defaultdict(int)
     suspended: defaultdict[tuple[str, str], int] = defaultdict(int)
     for fact in view.facts:
         key = (fact.report_source, fact.report_id)
-        told[key] += not fact.event.decision
+        reported[key] += not fact.event.decision
         suspended[key] += fact.event.type_name == "report-suspended"
     for key, receipt in latest.items():
         retracts = receipt["type"].endswith("report-retracted.v1")
-        stands = view.of_report(desk.service, key) is not None or view.ended_by(desk.service, key) is not None
+        stands = view.of_report(harness.service, key) is not None or view.ended_by(harness.service, key) is not None
         accepted = receipt["status"] == "accepted"
         # Decided once; again only after each time it was suspended.
-        assert told[key] == suspended[key] + accepted, receipt
+        assert reported[key] == suspended[key] + accepted, receipt
         if retracts:
             continue
         if stands and not accepted:
             assert receipt["status"] == "refused", receipt
-            assert told[key] == 0, receipt  # what stands is the fact of its refusal
+            assert reported[key] == 0, receipt  # what stands is the fact of its refusal
         if accepted and not stands:
-            assert view.fate(desk.service, key) is not None, receipt
+            assert view.fate(harness.service, key) is not None, receipt
 
 
 def _flagged(standing: FactInForce, latest: dict[tuple[str, str], dict[str, Any]]) -> bool:
@@ -270,11 +274,11 @@ def _check_openings(view: View, latest: dict[tuple[str, str], dict[str, Any]]) -
                 assert _flagged(standing, latest) or standing.starts_on <= standing.end.happened_on
     for group in things.values():
         group.sort(key=lambda standing: standing.root)
-        for one, after in itertools.pairwise(group):
-            assert one.ended_on is not None
+        for single, after in itertools.pairwise(group):
+            assert single.ended_on is not None
             assert isinstance(after.event.role, Opens)
             assert after.event.role.again
-            assert one.ended_on <= after.starts_on or _flagged(one, latest) or _flagged(after, latest)
+            assert single.ended_on <= after.starts_on or _flagged(single, latest) or _flagged(after, latest)
 
 
 def _check_hires(view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> None:
@@ -286,9 +290,9 @@ def _check_hires(view: View, latest: dict[tuple[str, str], dict[str, Any]]) -> N
         and not _flagged(standing, latest)
         and not (standing.end and standing.end.corrects)
     ]
-    for one, other in itertools.combinations(hires, 2):
-        same = getattr(one.event, "person") == getattr(other.event, "person")  # noqa: B009 - of any event
-        assert not (same and one.overlaps(other.starts_on, other.last_day)), (one, other)
+    for single, other in itertools.combinations(hires, 2):
+        same = getattr(single.event, "person") == getattr(other.event, "person")  # noqa: B009 - of any event
+        assert not (same and single.overlaps(other.starts_on, other.last_day)), (single, other)
 
 
 def _check_money(view: View) -> None:

@@ -59,9 +59,9 @@ async def test_an_attempt_that_is_cancelled_from_within_is_made_again_until_we_c
     ("work", "asked", "code"),
     [("cancelled_within()", "pass", 70), ("asyncio.sleep(60)", "task.cancel()", 0), ("asyncio.sleep(0)", "pass", 0)],
 )
-def test_a_process_ends_when_a_part_of_it_was_cancelled_by_nobody(work: str, asked: str, code: int) -> None:
+def test_a_process_ends_when_a_part_of_it_was_cancelled_by_nobody(work: str, request: str, code: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _ENDS.format(work=work, asked=asked)],
+        [sys.executable, "-c", _ENDS.format(work=work, request=request)],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stderr

@@ -21,6 +21,7 @@ from shared.contract.events import Language, NotUnderstood, Report
 from shared.contract.shapes import holds_personal_number, is_credit_code
 from shared.deciding import receipts
 from shared.deciding.decider import Accept, Decision, Refuse, decide
+from shared.deciding.view import EMPTY
 from tests.harness import people
 
 DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
@@ -101,7 +102,7 @@ def invalid(code: str, *pointers: str) -> tuple[str, set[tuple[str, str]]]:
 
 
 def decided(envelope: Mapping[str, Any]) -> Decision:
-    return decide(understood(envelope), (), domain(()), "recruitment", None)
+    return decide(understood(envelope), EMPTY, domain(()), "recruitment", None)
 
 
 # A report as it should be
@@ -173,7 +174,7 @@ def test_a_date_may_be_tomorrow_in_shanghai_and_no_more() -> None:
     for day, allowed in (("2024-06-03", True), ("2024-06-04", False)):
         report = decode(hire(hired_on=day), received=late)
         assert isinstance(report, Report)
-        decision = decide(report, (), domain(()), "recruitment", None)
+        decision = decide(report, EMPTY, domain(()), "recruitment", None)
         assert isinstance(decision, Accept) is allowed
         if isinstance(decision, Refuse):
             assert (decision.rule.code, decision.rule.pointer) == ("in-the-future", "/data/hired_on")

@@ -61,7 +61,7 @@ from services.projection.assessment.targets import Targets
 from services.projection.counting.periods import WHOLE
 from shared.contract.events import Event
 from shared.contract.rules import AlreadyOpen
-from shared.deciding.decider import View
+from shared.deciding.view import View
 from shared.plan.loading import check_plan, load_plan, read_plan
 from shared.plan.model import Plan
 from tests.harness.given import GivenReport, Situation, report, retraction, rules_of

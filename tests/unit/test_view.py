@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.recruitment.events import LANGUAGE, DemandMatched, DemandRaised, HireEnded, PersonHired
 from shared.contract.events import DecisionFlagged, Event, Fact, ReportRetracted, ReportSuspended
-from shared.deciding.decider import View, event_body
+from shared.deciding.facts import FactIndex, event_body
+from shared.deciding.view import View
 from tests.harness.people import organisation, someone
 
 SOURCE: Final = "/districts/330681/tests"
@@ -96,30 +97,32 @@ class Log:
 
 def suspended(facts: list[Fact]) -> set[str]:
     """Return the ids of reports that were suspended and not decided again since."""
-    found: set[str] = set()
+    matches: set[str] = set()
     for fact in facts:
         if isinstance(fact.event, ReportSuspended):
-            found.add(fact.report_id)
+            matches.add(fact.report_id)
         elif not isinstance(fact.event, DecisionFlagged | ReportRetracted):
-            found.discard(fact.report_id)
-    return found
+            matches.discard(fact.report_id)
+    return matches
 
 
 def standing(facts: list[Fact]) -> set[str]:
     """Return the ids of the reports that stand, each asked for by itself (RULES B1, B4, B6)."""
     retracted = {fact.event.report_id: fact.position for fact in facts if isinstance(fact.event, ReportRetracted)}
-    told = [fact for fact in facts if not isinstance(fact.event, ReportRetracted | ReportSuspended | DecisionFlagged)]
-    first = {fact.report_id: fact.position for fact in reversed(told)}
+    reported = [
+        fact for fact in facts if not isinstance(fact.event, ReportRetracted | ReportSuspended | DecisionFlagged)
+    ]
+    first = {fact.report_id: fact.position for fact in reversed(reported)}
 
     def counts(id_: str) -> bool:
         # A retraction of what is not there yet takes nothing back.
         return not (id_ in retracted and retracted[id_] > first[id_])
 
-    replaced = {fact.corrects for fact in told if fact.corrects and counts(fact.report_id)}
+    replaced = {fact.corrects for fact in reported if fact.corrects and counts(fact.report_id)}
     return {id_ for id_ in first if counts(id_) and id_ not in replaced} - suspended(facts)
 
 
-def shown(view: View) -> Any:
+def in_force(view: View) -> Any:
     """Return what a view says stands, in order, with the ends attached."""
     streams = sorted({fact.stream for fact in view.facts})
     return (
@@ -132,7 +135,7 @@ def shown(view: View) -> Any:
 
 
 def ids(seen: Any) -> list[str]:
-    """Return the ids of all that stands by what `shown` returned."""
+    """Return the ids of all that stands by what `in_force` returned."""
     places, orphans = seen
     return [*(id_ for place in places for s in place for id_ in (s[0], s[2]) if id_), *orphans]
 
@@ -141,9 +144,9 @@ def ids(seen: Any) -> list[str]:
 @MANY
 def test_each_report_that_stands_has_one_place(steps: list[tuple[str, int, int, int]]) -> None:
     facts = Log(steps).facts
-    found = ids(shown(View(facts)))
-    assert len(found) == len(set(found))
-    assert set(found) == standing(facts)
+    matches = ids(in_force(View(facts)))
+    assert len(matches) == len(set(matches))
+    assert set(matches) == standing(facts)
 
 
 @given(STEPS, st.randoms(use_true_random=False))
@@ -154,14 +157,25 @@ def test_the_order_in_which_facts_are_loaded_does_not_matter(
     facts = Log(steps).facts
     mixed = list(facts)
     shuffle.shuffle(mixed)
-    assert shown(View(mixed)) == shown(View(facts))
+    assert in_force(View(mixed)) == in_force(View(facts))
+
+
+@given(STEPS)
+@MANY
+def test_a_fold_evolved_fact_by_fact_is_the_fold_of_all(steps: list[tuple[str, int, int, int]]) -> None:
+    facts = Log(steps).facts
+    index = FactIndex()
+    for number, fact in enumerate(facts, 1):
+        index.add(fact)
+        view = index.view({known.stream for known in facts[:number]})
+        assert in_force(view) == in_force(View(facts[:number]))
 
 
 @given(STEPS, st.integers(0, 30))
 @MANY
 def test_a_correction_taken_back_changes_nothing(steps: list[tuple[str, int, int, int]], meant: int) -> None:
     log = Log(steps)
-    before = shown(View(log.facts))
+    before = in_force(View(log.facts))
     present = sorted(standing(log.facts))
     if not present:
         return
@@ -170,9 +184,9 @@ def test_a_correction_taken_back_changes_nothing(steps: list[tuple[str, int, int
     log.add("correction", target.stream, latest.event, corrects=target.report_id)
     # In its place, with the same end and before the same others: only the id is another.
     swapped = [name if name != target.report_id else "correction" for name in ids(before)]
-    assert ids(shown(View(log.facts))) == swapped
+    assert ids(in_force(View(log.facts))) == swapped
     log.add("undo", target.stream, ReportRetracted(report_id="correction", reason="误报"))
-    assert shown(View(log.facts)) == before
+    assert in_force(View(log.facts)) == before
 
 
 @given(STEPS)

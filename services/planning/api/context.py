@@ -12,8 +12,8 @@ from fastapi import Depends, Path, Request
 from services.planning.events import LANGUAGE
 from services.planning.months import PlanMonth, is_of, month_of
 from shared.contract.events import Fact
-from shared.deciding.decider import View
-from shared.deciding.unit_of_work import decode_fact
+from shared.deciding.facts import decode_fact
+from shared.deciding.view import View
 from shared.http.openapi import problem_response
 from shared.http.problems import Problem
 from shared.observability.unavailable import UNAVAILABLE

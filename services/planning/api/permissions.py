@@ -9,7 +9,7 @@ from services.planning.events import LANGUAGE, TargetEvent
 from services.planning.months import Action, PlanMonth
 from shared.contract.decoder import is_whole
 from shared.contract.events import Fact
-from shared.deciding.decider import View
+from shared.deciding.view import View
 from shared.http.access import Caller
 from shared.http.api_keys import Role
 from shared.plan.model import Plan

@@ -13,7 +13,7 @@ from services.planning.targets_in_force import History
 from services.planning.targets_in_force import weights_of as _weights_of
 from services.projection.counting.periods import WHOLE
 from shared.contract.events import Fact
-from shared.deciding.decider import View
+from shared.deciding.view import View
 from shared.plan.model import Indicator, Plan, Target
 
 _MOST_CACHED: Final = 16

@@ -19,7 +19,7 @@ from services.projection.queries.figures import FigureValue, figures_of
 from services.projection.queries.parameters import NAMED, RESPONSES, District, PlanNamed, plan_of, scope_of
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import format_instant
-from shared.deciding.decider import View
+from shared.deciding.view import View
 from shared.http.problems import Problem
 from shared.plan.model import Plan
 

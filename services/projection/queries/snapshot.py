@@ -14,7 +14,7 @@ from services.projection.assessment.targets import Targets
 from services.projection.counting.generations import of_generation, read_plans
 from services.projection.counting.lines import CompiledPlans
 from shared.contract.events import Fact
-from shared.deciding.unit_of_work import decode_fact
+from shared.deciding.facts import decode_fact
 from shared.http.problems import Problem
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.model import Plan

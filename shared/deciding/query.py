@@ -1,0 +1,34 @@
+"""The query of a report: the streams and tags whose facts its decision rests on.
+
+These facts are the report's dynamic consistency boundary (DCB, decision 0007). Which they are is known step by step:
+a claim names a certificate, the certificate an occupation, the occupation a standard.
+"""
+
+from shared.contract.events import Report
+from shared.deciding.decider import Domain
+from shared.deciding.facts import FactIndex
+from shared.deciding.view import EMPTY, View
+
+
+class Query:
+    """The keys of one report's query, found step by step; whoever loads facts calls `expand` until it is empty."""
+
+    def __init__(self, report: Report, domain: Domain, facts: FactIndex) -> None:
+        self._report = report
+        self._domain = domain
+        self._facts = facts
+        self._keys: set[str] = set()
+        self.view: View = EMPTY
+
+    def expand(self) -> set[str]:
+        """Return the keys that must be loaded next; none when `view` has all that the decision rests on.
+
+        A stream that a tag led to is needed whole, with its ends.
+        """
+        self.view = self._facts.view(self._keys)
+        if self._keys and self.view is EMPTY:
+            return set()  # nothing was found that could name more
+        named = self._domain.query(self._report, self.view)
+        more = {self._report.subject, *named, *self.view.streams} - self._keys
+        self._keys |= more
+        return more

@@ -1,0 +1,343 @@
+"""The facts in force among those that a report depends on: each stream folded once, and evolved fact by fact.
+
+A fact is in force unless its report was retracted, is replaced by a correction in force, or was suspended and not
+decided again (RULES B1, B6). A correction stands in the place of its original, whose end stays attached (B4).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import chain
+from typing import Final, Self, TypeVar
+
+from shared.contract import rules
+from shared.contract.events import (
+    Adds,
+    DecisionFlagged,
+    Ends,
+    Event,
+    Fact,
+    Opens,
+    Report,
+    ReportKey,
+    ReportRetracted,
+    ReportSuspended,
+)
+from shared.contract.rules import Rule
+
+E = TypeVar("E", bound=Event)
+_Origin = tuple[str, ReportKey]  # the service, and the report that a fact was recorded for
+_Place = tuple[str, int, int]  # the service, the root and the position: the order in which facts are folded
+
+
+@dataclass(slots=True)
+class FactInForce:
+    """A fact in force, with its end where it has one."""
+
+    fact: Fact
+    root: int  # the position of the first report that this one corrects; its own where it corrects none
+    end: Fact | None = None
+
+    @property
+    def event(self) -> Event:
+        """The event."""
+        return self.fact.event
+
+    @property
+    def starts_on(self) -> date:
+        """First day that counts (RULES C1)."""
+        return self.fact.happened_on
+
+    @property
+    def ended_on(self) -> date | None:
+        """First day that no longer counts, None without an end."""
+        return self.end.happened_on if self.end else None
+
+    @property
+    def void(self) -> bool:
+        """Whether its end took it out of every period (RULES C5)."""
+        return self.end is not None and isinstance(self.end.event.role, Ends) and self.end.event.role.voids
+
+    @property
+    def last_day(self) -> date:
+        """Last day that counts: the day before the end, else the day the span names, else the end of days (C2)."""
+        return _last_day(self.event, self.end)
+
+    @property
+    def place(self) -> _Place:
+        """Its place in the order of the fold."""
+        return self.fact.service, self.root, self.fact.position
+
+    def open_on(self, day: date) -> bool:
+        """Tell whether the thing is open on a day."""
+        return self.starts_on <= day <= self.last_day
+
+    def overlaps(self, first: date, last: date) -> bool:
+        """Tell whether the span shares a day with another (RULES C2)."""
+        return first <= last and self.starts_on <= last and first <= self.last_day and self.starts_on <= self.last_day
+
+
+def _last_day(event: Event, end: Fact | None) -> date:
+    if end is not None:
+        return end.happened_on - timedelta(days=1)
+    until = getattr(event, event.role.until) if isinstance(event.role, Opens) and event.role.until else None
+    return until or date.max
+
+
+@dataclass(slots=True)
+class _Reported:
+    """All that was recorded because of one report."""
+
+    facts: list[Fact]
+    root: int
+    retracted: bool = False
+    suspended: bool = False
+    replaced_by: list[ReportKey] = field(default_factory=list)
+
+
+class StreamFold:
+    """The fold of one stream. All that is recorded because of a report is on its subject's stream."""
+
+    def __init__(self, facts: Iterable[Fact], without: _Origin | None = None) -> None:
+        """Fold facts in any order; `without`: as if this report had never been made."""
+        self.facts = sorted(facts, key=_position)
+        self.in_force: list[FactInForce] = []
+        self.orphans: list[tuple[_Place, Fact]] = []  # ends and additions whose opening is not in force
+        self._reports: dict[_Origin, _Reported] = {}
+        self._of_type: defaultdict[str, list[FactInForce]] = defaultdict(list)
+        self._of_report: dict[_Origin, FactInForce] = {}
+        self._ended_by: dict[_Origin, FactInForce] = {}
+        self._last: _Place = ("", 0, 0)
+        for fact in self.facts:
+            self._gather(fact)
+        places = [
+            (fact.service, reported.root, fact.position, fact)
+            for origin, reported in self._reports.items()
+            if origin != without and self._counts(origin[0], reported)
+            for fact in reported.facts
+        ]
+        for service, root, position, fact in sorted(places, key=lambda place: place[:3]):
+            self._apply((service, root, position), fact)
+
+    def evolve(self, fact: Fact) -> bool:
+        """Take the next fact of the stream; return False, with nothing changed, when only a new fold can take it."""
+        event, origin = fact.event, _origin(fact)
+        if self.facts and _position(fact) < _position(self.facts[-1]):
+            return False
+        if isinstance(event, ReportRetracted | ReportSuspended) or fact.corrects is not None:
+            return False
+        if not isinstance(event, DecisionFlagged):
+            reported = self._reports.get(origin)
+            if reported is not None and not self._counts(fact.service, reported):
+                return False
+            place = (fact.service, reported.root if reported is not None else fact.position, fact.position)
+            if place < self._last:
+                return False
+            self._gather(fact)
+            self._apply(place, fact)
+        self.facts.append(fact)
+        return True
+
+    def _gather(self, fact: Fact) -> None:
+        """Note what a fact does to its report, or to the report that it names."""
+        event, origin = fact.event, _origin(fact)
+        if isinstance(event, ReportRetracted):
+            named = self._reports.get((fact.service, (fact.report_source, event.report_id)))
+            if named is not None:
+                named.retracted = True
+        elif isinstance(event, ReportSuspended):
+            if origin in self._reports:
+                self._reports[origin].suspended = True
+        elif not isinstance(event, DecisionFlagged):
+            reported = self._reports.get(origin)
+            if reported is None:
+                reported = self._reports[origin] = _Reported([], self._root(fact, origin[1]))
+            elif reported.suspended:
+                # Decided again: what was recorded before is history.
+                reported.facts, reported.suspended, reported.root = [], False, self._root(fact, origin[1], anew=True)
+            reported.facts.append(fact)
+
+    def _root(self, fact: Fact, key: ReportKey, anew: bool = False) -> int:
+        """Return the place of a report's facts: that of its original, unless what stood there was taken back or the
+        correction ends another thing than its original did."""
+        original = self._reports.get((fact.service, (fact.report_source, fact.corrects or "")))
+        if fact.corrects is None or original is None:
+            return fact.position
+        if key not in original.replaced_by:
+            original.replaced_by.append(key)
+        role = fact.event.role
+        if isinstance(role, Ends) and role.key and _differ(role.key, fact.event, original.facts[0].event):
+            return fact.position
+        if anew or original.suspended:
+            original.root = fact.position
+        return original.root
+
+    def _counts(self, service: str, reported: _Reported) -> bool:
+        return not reported.retracted and not reported.suspended and self._replacement(service, reported) is None
+
+    def _replacement(self, service: str, reported: _Reported) -> ReportKey | None:
+        for key in reported.replaced_by:
+            if not self._reports[service, key].retracted:
+                return key
+        return None
+
+    def _apply(self, place: _Place, fact: Fact) -> None:
+        self._last = place
+        role, origin = fact.event.role, _origin(fact)
+        if isinstance(role, Ends):
+            for opened in reversed(self.opened(role.opening, fact.event)):
+                if opened.end is None:
+                    opened.end = fact
+                    self._ended_by[origin] = opened
+                    return
+            self.orphans.append((place, fact))
+            return
+        if isinstance(role, Adds) and role.to and not self.opened(role.to, fact.event):
+            self.orphans.append((place, fact))
+            return
+        in_force = FactInForce(fact, place[1])
+        self.in_force.append(in_force)
+        self._of_type[fact.event.type_name].append(in_force)
+        self._of_report.setdefault(origin, in_force)
+
+    def of_type(self, type_name: str) -> Sequence[FactInForce]:
+        """Return what is in force of a type, cancelled ones too, in the order of the fold."""
+        return self._of_type.get(type_name, ())
+
+    def opened(self, opening: str, like: Event) -> Sequence[FactInForce]:
+        """Return every opening of a type, cancelled ones too, that agrees with `like` in the opening's key."""
+        openings = self.of_type(opening)
+        if not openings or not _has_key(openings[0]):
+            return openings
+        return [in_force for in_force in openings if same_key(in_force, like)]
+
+    def of_report(self, origin: _Origin) -> FactInForce | None:
+        """Return what is in force because of a report, None when nothing is or when it is an end."""
+        return self._of_report.get(origin)
+
+    def ended_by(self, origin: _Origin) -> FactInForce | None:
+        """Return what a report ended, None when it is no end in force."""
+        return self._ended_by.get(origin)
+
+    def facts_of(self, origin: _Origin) -> Sequence[Fact]:
+        """Return what was recorded because of a report, in force or not."""
+        reported = self._reports.get(origin)
+        return reported.facts if reported is not None else ()
+
+    def fate(self, origin: _Origin) -> Rule | None:
+        """Return why an accepted report is no longer in force, None when it is (RULES B2)."""
+        reported = self._reports.get(origin)
+        if reported is None:
+            return None
+        if reported.retracted:
+            return rules.AlreadyRetracted()
+        by = self._replacement(origin[0], reported)
+        return rules.AlreadyCorrected(by=by[1]) if by else None
+
+
+class View:
+    """What is in force on some streams; every decision is made from one. It changes with the folds it is made of."""
+
+    def __init__(self, facts: Iterable[Fact] = ()) -> None:
+        of_stream: defaultdict[str, list[Fact]] = defaultdict(list)
+        for fact in facts:
+            of_stream[fact.stream].append(fact)
+        self._folds: Mapping[str, StreamFold] = {name: StreamFold(of_stream[name]) for name in of_stream}
+        self._own_end: Fact | None = None
+
+    @classmethod
+    def over(cls, folds: Mapping[str, StreamFold]) -> Self:
+        """Return the view of streams that are folded already, by their names."""
+        view = cls()
+        view._folds = folds
+        return view
+
+    def without(self, stream: str, service: str, key: ReportKey, own_end: Fact | None = None) -> "View":
+        """Return the view as if a report on a stream had never been made; `own_end`: the end that its correction
+        takes over (RULES B4)."""
+        view = View.over(self._folds)
+        if stream in self._folds:
+            view._folds = {**self._folds, stream: StreamFold(self._folds[stream].facts, (service, key))}
+        view._own_end = own_end
+        return view
+
+    @property
+    def streams(self) -> Iterable[str]:
+        """The streams that have a fact."""
+        return self._folds.keys()
+
+    @property
+    def facts(self) -> list[Fact]:
+        """All facts, in force or not, by service and position."""
+        return sorted(chain.from_iterable(fold.facts for fold in self._folds.values()), key=_position)
+
+    @property
+    def orphans(self) -> list[Fact]:
+        """Ends and additions whose opening is not in force."""
+        orphans = [orphan for fold in self._folds.values() for orphan in fold.orphans]
+        return [fact for _, fact in sorted(orphans, key=lambda orphan: orphan[0])]
+
+    def of(self, event: type[E]) -> Iterator[tuple[E, FactInForce]]:
+        """Yield what is in force of a type, in the order it was recorded; what was cancelled is left out (C5)."""
+        groups = [group for fold in self._folds.values() if (group := fold.of_type(event.type_name))]
+        in_order = groups[0] if len(groups) == 1 else sorted(chain.from_iterable(groups), key=lambda it: it.place)
+        for in_force in in_order:
+            if not in_force.void and isinstance(in_force.event, event):
+                yield in_force.event, in_force
+
+    def opened(self, stream: str, opening: str, like: Event) -> Sequence[FactInForce]:
+        """Return every opening on a stream, cancelled ones too, that agrees with `like` in the opening's key."""
+        fold = self._folds.get(stream)
+        return fold.opened(opening, like) if fold is not None else ()
+
+    def on(self, stream: str) -> Sequence[FactInForce]:
+        """Return what is in force on a stream, ends aside."""
+        fold = self._folds.get(stream)
+        return fold.in_force if fold is not None else ()
+
+    def of_report(self, service: str, key: ReportKey) -> FactInForce | None:
+        """Return what is in force because of a report, None when nothing is or when it is an end."""
+        return next(filter(None, (fold.of_report((service, key)) for fold in self._folds.values())), None)
+
+    def ended_by(self, service: str, key: ReportKey) -> FactInForce | None:
+        """Return what a report ended, None when it is no end in force."""
+        return next(filter(None, (fold.ended_by((service, key)) for fold in self._folds.values())), None)
+
+    def facts_of(self, service: str, key: ReportKey) -> Sequence[Fact]:
+        """Return what was recorded because of a report, in force or not."""
+        return next(filter(None, (fold.facts_of((service, key)) for fold in self._folds.values())), ())
+
+    def fate(self, service: str, key: ReportKey) -> Rule | None:
+        """Return why an accepted report is no longer in force, None when it is (RULES B2)."""
+        return next(filter(None, (fold.fate((service, key)) for fold in self._folds.values())), None)
+
+    def span(self, report: Report) -> tuple[date, date]:
+        """Return the first and last day that a report's opening would count, with the end it has already (B4)."""
+        return report.happened_on, _last_day(report.event, self._own_end)
+
+
+EMPTY: Final = View()
+
+
+def _position(fact: Fact) -> tuple[str, int]:
+    return fact.service, fact.position
+
+
+def _origin(fact: Fact) -> _Origin:
+    return fact.service, (fact.report_source, fact.report_id)
+
+
+def _differ(name: str, first: Event, second: Event) -> bool:
+    return bool(getattr(first, name) != getattr(second, name))
+
+
+def _has_key(opening: FactInForce) -> bool:
+    role = opening.event.role
+    return isinstance(role, Opens) and role.key is not None
+
+
+def same_key(opening: FactInForce, event: Event) -> bool:
+    """Tell whether an event is about the thing that was opened: they agree in the opening's key, if it has one."""
+    role = opening.event.role
+    return not isinstance(role, Opens) or role.key is None or not _differ(role.key, opening.event, event)

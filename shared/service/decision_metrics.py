@@ -1,0 +1,58 @@
+"""Counts and times of deciding, for Prometheus and `/readyz`."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from shared.deciding.unit_of_work import Answer
+from shared.log.event_store import NotCompared
+from shared.observability.unavailable import UNAVAILABLE
+
+STATUSES: Final = ("accepted", "duplicate", "waiting", "refused", "invalid", "misdirected")
+_VALID_SECONDS: Final = 15.0
+
+
+class DecisionMetrics:
+    """What one process decides; without a registry it is counted and not published."""
+
+    def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
+        reports = Counter("skillplan_reports_total", "Reports answered.", ["service", "status"], registry=registry)
+        self._count = {status: reports.labels(service, status) for status in STATUSES}
+        self._seconds = Histogram(
+            "skillplan_decision_seconds", "Time from taking a batch to its commit.", ["service"], registry=registry
+        ).labels(service)
+        self._lock_wait = Histogram(
+            "skillplan_lock_wait_seconds", "Time a batch waited for the log's lock.", ["service"], registry=registry
+        ).labels(service)
+        self._failure: tuple[str, float] | None = None
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Measure one batch, and remember it when the database records nothing."""
+        try:
+            with self._seconds.time():
+                yield
+        except UNAVAILABLE as error:
+            if not isinstance(error, NotCompared):  # `/readyz` names that by itself
+                self._failure = type(error).__name__, time.monotonic()
+            raise
+        self._failure = None
+
+    def answered(self, answers: Iterable[Answer]) -> None:
+        """Count the answers of a batch."""
+        for answer in answers:
+            self._count[answer.status].inc()
+
+    def waited(self, seconds: float) -> None:
+        """Note how long a batch waited for the lock."""
+        self._lock_wait.observe(seconds)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be recorded, by the last attempt of these seconds: a full disk can still be read."""
+        if self._failure is None or time.monotonic() - self._failure[1] > _VALID_SECONDS:
+            return None
+        return f"database: records nothing: {self._failure[0]}"

@@ -1,0 +1,273 @@
+"""Kafka consumers, by Faust. Offsets are committed after the transaction: each message is handled at least once.
+
+No other module imports Faust (decision 0003).
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+import mode
+import stamina
+import structlog
+from faust.types import EventT
+
+from shared.kafka import patches
+from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker
+from shared.observability.health import Health
+from shared.observability.unavailable import UNAVAILABLE
+from shared.process.process import end_process_if_failed
+
+# Seconds that a batch may wait to fill up; Faust polls at this pace all day long.
+_WITHIN: Final = 0.025
+_BATCH: Final = 500
+_STALLED_SECONDS: Final = 60
+_GOOD_FOR: Final = 10.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaMessage:
+    """One Kafka message as it came in; `at` is the broker's append time in seconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    at: float
+
+
+class _NotOpenError(Exception):
+    """The broker, or one of the topics, is closed to us."""
+
+
+Handle = Callable[[Sequence[KafkaMessage]], Awaitable[None]]
+
+
+class KafkaConsumer:
+    """The Faust app of a service: each subscription is topics and the plain function that handles their messages."""
+
+    def __init__(self, group: str, broker: Broker, health: Health) -> None:
+        self._health = health
+        self._broker = broker
+        self._topics: set[str] = set()
+        patches.apply()
+        self._app = faust.App(
+            group,
+            broker=[f"kafka://{server}" for server in broker.servers.split(",")],
+            broker_credentials=_credentials(broker),
+            store="memory://",
+            # Faust makes folders there and stores nothing; its default is the checkout, or a read-only image.
+            datadir=Path(tempfile.gettempdir(), f"{group}-{os.getuid()}"),
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            consumer_auto_offset_reset="earliest",
+            stream_wait_empty=True,
+            stream_buffer_maxsize=16384,
+            broker_commit_interval=1.0,
+            broker_session_timeout=10,
+            broker_heartbeat_interval=3,
+            broker_rebalance_timeout=30,
+            broker_request_timeout=40,
+            agent_supervisor=mode.CrashingSupervisor,
+        )
+        self._handled: dict[tuple[str, int], int] = {}
+        self._moved = time.monotonic()
+        self._pausing = 0
+        self._consuming = False
+        self._assigned = time.monotonic()
+
+    def subscribe(self, name: str, topics: Sequence[str], handle: Handle) -> None:
+        """Pass the messages of some topics to a function, in batches, in order within a partition.
+
+        A batch is acknowledged after the function returned. While the database is away the function is called again
+        with the same batch; any other error ends the process, whose supervisor starts it again from the last commit.
+        """
+        self._topics.update(topics)
+        channel = self._app.topic(
+            *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+
+        async def agent(stream: Any) -> None:
+            try:
+                # noack_take: every other way of consuming acknowledges an event that failed.
+                async for events in stream.noack_take(_BATCH, within=_WITHIN):
+                    for event in events:
+                        # Until the first batch is handled, the lag counts from here.
+                        self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)
+                    await self._retry(name, handle, [_message(event) for event in events])
+                    for event in events:
+                        await stream.ack(event)
+                        self._handled[(event.message.topic, event.message.partition)] = event.message.offset + 1
+                    self._moved = time.monotonic()
+            except asyncio.CancelledError:
+                raise
+            except BaseException:  # noqa: BLE001 - whatever it is
+                # Faust commits offsets past a failed message; exiting is the only way to keep it.
+                _log.exception("inbox.failed", subscription=name)
+                os._exit(70)
+
+        self._app.agent(channel, name=name, concurrency=1)(agent)
+
+    async def _retry(self, name: str, handle: Handle, messages: Sequence[KafkaMessage]) -> None:
+        self._pausing += 1  # between the attempts, too: waiting for the database is not a stall
+        try:
+            async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=5.0):
+                with attempt:
+                    if attempt.num > 1:
+                        self._health.report(f"inbox.{name}", "database: not available, messages wait")
+                        _log.warning("inbox.paused", waiting_for="database", subscription=name)
+                    await handle(messages)
+        finally:
+            self._pausing -= 1
+            self._moved = time.monotonic()
+        self._health.report(f"inbox.{name}", None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop`; return once the batches in hand are committed, raise TimeoutError when Faust hangs."""
+        await self._await_open(stop)
+        if stop.is_set():
+            return
+        self._app.loop = asyncio.get_running_loop()
+        self._app.finalize()
+        await self._app.start()
+        self._consuming = True
+        watch = asyncio.create_task(self._watch())
+        watch.add_done_callback(end_process_if_failed)
+        await stop.wait()
+        watch.cancel()
+        # Faust waits for empty streams without a time limit.
+        await asyncio.wait_for(self._app.stop(), timeout=20)
+
+    async def _await_open(self, stop: asyncio.Event) -> None:
+        """Wait until the broker lets us in and has every topic: Faust leaves a missing topic out, or dies."""
+        stopping = asyncio.create_task(stop.wait())
+        opening = asyncio.create_task(self._retry_open())
+        try:
+            await asyncio.wait([stopping, opening], return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+        finally:
+            stopping.cancel()
+            opening.cancel()
+
+    async def _retry_open(self) -> None:
+        async for attempt in stamina.retry_context(
+            on=_NotOpenError, attempts=None, timeout=None, wait_initial=0.2, wait_max=5.0, wait_jitter=0.1
+        ):
+            with attempt:
+                problem = await self._broker.problem(self._topics)
+                if problem is not None:
+                    self._health.report("kafka", problem)
+                    _log.warning("inbox.paused", waiting_for="kafka", problem=problem)
+                    raise _NotOpenError
+
+    async def _watch(self) -> None:
+        """Exit when Faust has died silently (its issue #532), or messages are there and none is handled."""
+        watching = asyncio.create_task(self._watch_topics())
+        watching.add_done_callback(end_process_if_failed)
+        while True:
+            await asyncio.sleep(1)
+            if self._app.crashed:
+                _log.error("inbox.crashed", reason=repr(self._app.crash_reason))
+                os._exit(70)
+            for partition in self._app.consumer.assignment():
+                await self._follow_anew(partition)
+            lag = self.lag()
+            if self.partitions():
+                self._assigned = time.monotonic()
+            alone = time.monotonic() - self._assigned > _STALLED_SECONDS
+            self._health.report("kafka", "no partition to consume" if alone else None, _GOOD_FOR)
+            if lag > 0 and not self._pausing and time.monotonic() - self._moved > _STALLED_SECONDS:
+                _log.error("inbox.stalled", lag=lag)
+                os._exit(70)
+
+    async def _watch_topics(self) -> None:
+        """Exit when a topic was deleted and made again: Faust no longer consumes it."""
+        gone = False
+        while True:
+            problem = await self._broker.problem(self._topics)
+            if problem is not None and MISSING_TOPICS in problem:
+                gone = True
+                self._health.report("topics", problem)
+            elif problem is None and gone:
+                _log.error("inbox.topic-made-anew")
+                os._exit(70)
+            await asyncio.sleep(2)
+
+    async def _follow_anew(self, partition: Any) -> None:
+        """Read a partition from its start when its topic was made again: Faust drops messages below its last offset."""
+        consumer: Any = self._app.consumer
+        end, read = consumer.highwater(partition), consumer._read_offset.get(partition)
+        if end is not None and read is not None and read > end:
+            await self._read_again(partition)
+
+    async def read_again(self, topic: str) -> None:
+        """Read a topic from its start, once one of its partitions is ours."""
+        while not (own := [partition for partition in self._own() if partition.topic == topic]):  # noqa: ASYNC110 - Faust tells nobody
+            await asyncio.sleep(0.2)
+        for partition in own:
+            await self._read_again(partition)
+
+    def _own(self) -> list[Any]:
+        return list(self._app.consumer.assignment()) if self._consuming else []
+
+    async def _read_again(self, partition: Any) -> None:
+        _log.warning("inbox.from-the-start", topic=partition.topic, partition=partition.partition)
+        consumer = self._app.consumer
+        for offsets in ("_read_offset", "_committed_offset", "_acked", "_acked_index", "_gap"):
+            getattr(consumer, offsets).pop(partition, None)
+        self._handled.pop((partition.topic, partition.partition), None)
+        await consumer.seek(partition, 0)
+
+    def lag(self) -> int:
+        """Return how many messages of the assigned partitions are not handled yet, as far as their ends are known."""
+        if not self._consuming:
+            return 0
+        consumer: Any = self._app.consumer
+        waiting = 0
+        for partition in consumer.assignment():
+            end = consumer.highwater(partition)
+            known = (
+                self._handled.get((partition.topic, partition.partition)),
+                consumer._committed_offset.get(partition),  # by the process that had the partition before
+            )
+            done = max((offset for offset in known if offset is not None), default=None)
+            waiting += max(0, end - done) if end is not None and done is not None else 0
+        return waiting
+
+    def partitions(self) -> int:
+        """Return how many partitions this process consumes."""
+        return len(self._app.consumer.assignment()) if self._consuming else 0
+
+
+def _credentials(broker: Broker) -> Any:
+    if broker.user:
+        return faust.SASLCredentials(
+            username=broker.user, password=broker.password, mechanism=MECHANISM, ssl_context=broker.trusted
+        )
+    return faust.SSLCredentials(broker.trusted) if broker.trusted else None
+
+
+def _message(event: EventT[bytes]) -> KafkaMessage:
+    message = event.message
+    headers: Any = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return KafkaMessage(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple(pairs),
+        message.timestamp,
+    )
