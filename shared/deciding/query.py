@@ -1,7 +1,7 @@
 """The query of a report: the streams and tags whose facts its decision rests on.
 
 These facts are the report's dynamic consistency boundary (DCB, decision 0007). Which they are is known step by step:
-a claim names a certificate, the certificate an occupation, the occupation a standard.
+a fact that was found names what else the decision rests on.
 """
 
 from shared.contract.events import Report

@@ -21,7 +21,7 @@ from services.projection.exports.briefing import page
 from services.projection.exports.csv import csv_lines
 from services.projection.exports.document import Briefing, BriefingIndicator
 from services.projection.exports.wording import SIGNALS, TEXTS, rows_of
-from services.projection.exports.workbook import FactRow, workbook
+from services.projection.exports.workbook import ListedFact, workbook
 from services.projection.queries.briefing import briefing
 from shared.http.problems import language_of
 from shared.plan.loading import load_plan
@@ -117,8 +117,8 @@ def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 300, "2025-05": 60}}, date(2025, 5, 31))
     row_of(body, "4.1.b")["name"] = {"zh": EVIL, "en": EVIL}
 
-    async def facts() -> AsyncIterator[Sequence[FactRow]]:
-        yield [FactRow("4.1.b", "2025-05-02", "330602", "t", EVIL, "+1", "@x", "2025-05-03T00:00:00Z", 1)]
+    async def facts() -> AsyncIterator[Sequence[ListedFact]]:
+        yield [ListedFact("4.1.b", "2025-05-02", "330602", "t", EVIL, "+1", "@x", "2025-05-03T00:00:00Z", 1)]
 
     async def written() -> bytes:
         with await workbook(body, "zh", facts()) as file:

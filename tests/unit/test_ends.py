@@ -24,7 +24,7 @@ async def main():
     task = asyncio.create_task({work})
     task.add_done_callback(end_process_if_failed)
     await asyncio.sleep(0)
-    {asked}
+    {cancellation}
     await asyncio.sleep(0.2)
 
 asyncio.run(main())
@@ -56,12 +56,12 @@ async def test_an_attempt_that_is_cancelled_from_within_is_made_again_until_we_c
 
 
 @pytest.mark.parametrize(
-    ("work", "asked", "code"),
+    ("work", "cancellation", "code"),
     [("cancelled_within()", "pass", 70), ("asyncio.sleep(60)", "task.cancel()", 0), ("asyncio.sleep(0)", "pass", 0)],
 )
-def test_a_process_ends_when_a_part_of_it_was_cancelled_by_nobody(work: str, request: str, code: int) -> None:
+def test_a_process_ends_when_a_part_of_it_was_cancelled_by_nobody(work: str, cancellation: str, code: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _ENDS.format(work=work, request=request)],
+        [sys.executable, "-c", _ENDS.format(work=work, cancellation=cancellation)],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stderr

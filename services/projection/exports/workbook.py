@@ -29,7 +29,7 @@ _NO_FIGURE: Final[DistrictFigure] = {"value": None, "signal": "none", "change": 
 Cells = Sequence[str | float | None]
 
 
-class FactRow(NamedTuple):
+class ListedFact(NamedTuple):
     """A fact of the month, and the indicator that it counts in."""
 
     indicator: str
@@ -43,7 +43,7 @@ class FactRow(NamedTuple):
     counts: int
 
 
-async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[FactRow]] | None) -> IO[bytes]:
+async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[ListedFact]] | None) -> IO[bytes]:
     """Return the briefing as XLSX: an overview, a sheet a series, the district matrix, and the month's facts."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who sends it
     book = _Book(file, body, language)
@@ -152,7 +152,7 @@ class _Book:
         columns = ("id", "on", "district", "type", "subject", "source", "report", "recorded_at", "counts")
         self._titles(self._facts, columns)
 
-    def facts(self, rows: Sequence[FactRow]) -> None:
+    def facts(self, rows: Sequence[ListedFact]) -> None:
         """Write facts, as many as a sheet holds."""
         assert self._facts is not None  # noqa: S101 - begun before
         for fact in rows:

@@ -201,7 +201,7 @@ async def get_briefing(
     return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
 
 
-async def _facts(context: ReadContext, document: Briefing, first: date) -> AsyncIterator[list[workbook.FactRow]]:
+async def _facts(context: ReadContext, document: Briefing, first: date) -> AsyncIterator[list[workbook.ListedFact]]:
     """Yield the month's facts with their indicators, as known at the instant of the briefing."""
     as_of, known_at = date.fromisoformat(document["as_of"]), datetime.fromisoformat(document["known_at"])
     async with context.reader.view() as view:
@@ -212,7 +212,7 @@ async def _facts(context: ReadContext, document: Briefing, first: date) -> Async
             if period is not None and indicator.basis != "level":
                 async for facts in facts_of(view, plan, indicator, period, (first, as_of), scope):
                     yield [
-                        workbook.FactRow(
+                        workbook.ListedFact(
                             indicator.id,
                             fact["counted_on"],
                             fact["district"],

@@ -19,7 +19,7 @@ _LATE_SECONDS: Final = 60.0
 _log = structlog.get_logger()
 
 
-class LogHead(NamedTuple):
+class ServiceHead(NamedTuple):
     """The last fact of a log: its position, and when it was recorded."""
 
     position: int
@@ -38,18 +38,18 @@ class LogHeads:
         self._services = dict(services)
         self._client = client
         self._health = health
-        self._heads: dict[str, LogHead] = {}
+        self._heads: dict[str, ServiceHead] = {}
         self._since = {service: Since() for service in services}
         self._lag: dict[str, _Lag] = {}
         self.counted: dict[
             str, int
         ] = {}  # the position up to which each log was counted when the database was last read
 
-    def head(self, service: str) -> LogHead | None:
+    def head(self, service: str) -> ServiceHead | None:
         """Return the head of a log, None when the service did not answer last time."""
         return self._heads.get(service)
 
-    def heads(self) -> tuple[LogHead | None, ...]:
+    def heads(self) -> tuple[ServiceHead | None, ...]:
         """Return the heads of all logs, in the order of LOGS."""
         return tuple(self._heads.get(service) for service in LOGS)
 
@@ -92,7 +92,7 @@ class LogHeads:
             response.raise_for_status()
             body = response.json()
             recorded_at = parse_instant(body["recorded_at"])
-            self._heads[service] = LogHead(int(body["position"]), recorded_at or datetime.now(UTC))
+            self._heads[service] = ServiceHead(int(body["position"]), recorded_at or datetime.now(UTC))
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             self._lag.pop(service, None)
             self._health.warn(service, "no answer: how far behind its numbers are is not known")

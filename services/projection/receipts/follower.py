@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from services.projection.counting import writers
 from services.projection.counting.log_reader import retry_forever
 from services.projection.receipts.store import (
-    ReceiptRow,
+    FollowedReceipt,
     ReportKey,
     StoredReceipt,
     TallyKey,
@@ -48,7 +48,7 @@ _log = structlog.get_logger()
 class ReceivedReceipt:
     """A receipt as it was read from a topic."""
 
-    row: ReceiptRow
+    row: FollowedReceipt
 
     @property
     def key(self) -> ReportKey:
@@ -82,7 +82,7 @@ def read(message_key: bytes | None, value: bytes | None, place: str) -> Received
             return None
         reasons = receipt["reasons"]
         return ReceivedReceipt(
-            ReceiptRow(
+            FollowedReceipt(
                 service=str(receipt["service"]),
                 key=plain,
                 source=source,

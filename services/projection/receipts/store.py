@@ -38,7 +38,7 @@ class StoredReceipt(NamedTuple):
     decided_at: datetime
 
 
-class ReceiptRow(NamedTuple):
+class FollowedReceipt(NamedTuple):
     """A row of `receipt`; `bound`: it is a decision, which only a later decision replaces."""
 
     service: str
@@ -90,7 +90,7 @@ async def known_receipts(connection: Connection, keys: Sequence[ReportKey]) -> d
     }
 
 
-async def store_receipts(connection: Connection, rows: Sequence[ReceiptRow], tallies: Sequence[TallyRow]) -> None:
+async def store_receipts(connection: Connection, rows: Sequence[FollowedReceipt], tallies: Sequence[TallyRow]) -> None:
     """Insert or replace receipts and add to the counts."""
     if rows:
         await connection.execute(_SQL["keep"], *_columns(rows))
