@@ -46,7 +46,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class PublishingRun:
     """One run over a file. `summary` is right at any moment, also when the run ends early."""
 
     file: ReportFile

@@ -14,7 +14,7 @@ from client.http import WebClient
 from client.journal import Journal
 from client.kafka import Publisher
 from client.output import ALL_WELL, SOME_WRONG, UNANSWERED, CommandError, Output
-from client.publishing import Publication, Summary
+from client.publishing import PublishingRun, Summary
 from client.report_file import ReportFile
 from client.session import run_async, session
 from client.settings import ClientSettings
@@ -42,7 +42,7 @@ def publish(
         printer = FaultPrinter(output, limit, sys.stderr)
         missing, began = 0, datetime.now(UTC)
         with Journal(journal or settings.journal, settings.target(http)) as record:
-            publication = Publication(report_file, record, printer, again, unchecked)
+            publication = PublishingRun(report_file, record, printer, again, unchecked)
             summary = publication.summary
             try:
                 if http:
@@ -65,19 +65,19 @@ def publish(
         raise typer.Exit(SOME_WRONG if summary.left_out or summary.rejected else ALL_WELL)
 
 
-async def _by_kafka(settings: ClientSettings, output: Output, publication: Publication) -> None:
+async def _by_kafka(settings: ClientSettings, output: Output, publication: PublishingRun) -> None:
     async with Publisher(settings.broker) as sender:
         await _run(output, publication, sender)
 
 
 async def _by_http(
-    settings: ClientSettings, output: Output, publication: Publication, key: str | None, patience: float
+    settings: ClientSettings, output: Output, publication: PublishingRun, key: str | None, patience: float
 ) -> None:
     async with WebClient(settings.services, key, patience, settings.ca) as sender:
         await _run(output, publication, sender)
 
 
-async def _run(output: Output, publication: Publication, sender: Publisher | WebClient) -> None:
+async def _run(output: Output, publication: PublishingRun, sender: Publisher | WebClient) -> None:
     # asyncio's own handler of Ctrl-C would wait for the next line of a pipe.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with output.progress("报送", "Publishing", publication.file.total) as progress:

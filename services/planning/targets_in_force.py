@@ -32,7 +32,7 @@ WHOLE: Final = "plan"  # the period of what is cumulative or a level; an annual 
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class WeightedTarget:
     """A target in force, with the weight of each month of the period and the fact that set it last, if one did.
 
     `clause`: the measure's number, or the document that a revision names. `split_by`: the split over months that the
@@ -161,7 +161,7 @@ class History:
         )
         return max(effective, key=lambda change: (change.effective_from, change.position), default=None)
 
-    def target(self, indicator: str, district: str | None, period: str, on: date) -> InForce | None:
+    def target(self, indicator: str, district: str | None, period: str, on: date) -> WeightedTarget | None:
         """Return the target in force on a day for a period, `plan` or a year; None where none is set.
 
         A day after the period asks for its last day.
@@ -179,10 +179,10 @@ class History:
         split = _in_force(self._month_splits[indicator, period], on)
         # The months are those of the plan that is counted, whatever period an adopted file names.
         if split is None:
-            return InForce(target, weights_of(self._counted, weighed, period, weighed_by), clause, change.fact)
+            return WeightedTarget(target, weights_of(self._counted, weighed, period, weighed_by), clause, change.fact)
         parts = {month: decimal(part) for month, part in split.event.parts.items()}
         weights = tuple(parts.get(f"{first:%Y-%m}", Decimal(0)) for first in months_of(self._counted, period))
-        return InForce(target, weights, clause, change.fact, split.fact, parts)
+        return WeightedTarget(target, weights, clause, change.fact, split.fact, parts)
 
     def _weighed_by(self, indicator: str, on: date) -> Plan:
         """Return the plan whose weights hold on a day: the last adopted by then, else the first that has it."""

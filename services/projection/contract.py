@@ -91,7 +91,7 @@ async def get_schema(name: Annotated[str, PathParameter(description="文件名 t
 def _names(docs: Path) -> dict[str, BilingualText]:
     """Return the name of each type: the first word of its description in Chinese, else what docs/words.yaml says."""
     file = docs / "words.yaml"
-    words = yaml.safe_load(file.read_text(encoding="utf-8"))["types"] if file.is_file() else {}
+    type_names = yaml.safe_load(file.read_text(encoding="utf-8"))["types"] if file.is_file() else {}
     names: dict[str, BilingualText] = {}
     for path in sorted((docs / "events").glob("*.json")):
         schema = orjson.loads(path.read_bytes())
@@ -99,7 +99,7 @@ def _names(docs: Path) -> dict[str, BilingualText]:
         plain = short.partition(".")[2]
         name = str(schema.get("description", "")).partition(": ")[0]
         if name.isascii() or "\n" in name:
-            name = words.get(short) or words.get(plain) or short
+            name = type_names.get(short) or type_names.get(plain) or short
         names[str(schema["title"])] = {"zh": name, "en": plain.replace("-", " ").capitalize()}
     return names
 

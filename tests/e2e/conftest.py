@@ -26,12 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("make up"))
 
 
-def make(state: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def make(state: Path, *targets: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run make as a person would, without what this test run has in its environment."""
     environment = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP", "PG_DSN")}
     given = [f"{name}={value}" for name, value in {"STATE": str(state), **variables}.items()]
     return subprocess.run(
-        ["make", *words, *given], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        ["make", *targets, *given], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -50,8 +50,8 @@ def addresses_of(state: Path) -> dict[str, str]:
     """Return what `make status JSON=1` says."""
     status = make(state, "status", JSON="1")
     assert status.returncode == 0, status.stderr
-    shown: dict[str, str] = json.loads(status.stdout)
-    return shown
+    addresses: dict[str, str] = json.loads(status.stdout)
+    return addresses
 
 
 @pytest.fixture(scope="session")
@@ -60,22 +60,23 @@ def addresses(state: Path) -> dict[str, str]:
     return addresses_of(state)
 
 
-def progress_of(addresses: dict[str, str], key: str = "", **asked: str) -> dict[str, Any]:
+def progress_of(addresses: dict[str, str], key: str = "", **parameters: str) -> dict[str, Any]:
     """Return the progress of the plan."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/progress", params=asked, headers=headers, timeout=10)
+    url = f"{addresses['projection']}/v1/plans/{PLAN}/progress"
+    answer = httpx.get(url, params=parameters, headers=headers, timeout=10)
     assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    progress: dict[str, Any] = answer.json()
+    return progress
 
 
-def counted(addresses: dict[str, str], **asked: str) -> dict[str, Any]:
+def counted(addresses: dict[str, str], **parameters: str) -> dict[str, Any]:
     """Return the progress once all that was decided is counted, of other tests, too."""
 
     def whole() -> dict[str, Any] | None:
-        shown = progress_of(addresses, **asked)
-        return shown if all(one["behind_events"] == 0 for one in shown["complete_to"].values()) else None
+        progress = progress_of(addresses, **parameters)
+        return progress if all(log["behind_events"] == 0 for log in progress["complete_to"].values()) else None
 
-    shown = eventually(whole)
-    assert shown is not None
-    return shown
+    progress = eventually(whole)
+    assert progress is not None
+    return progress

@@ -38,7 +38,7 @@ class Ask:
     name: str = ""  # of the example, where a route has several
     title: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    kept: bool = True  # False: only what others rest on, or too large to show
+    recorded: bool = True  # False: only what others rest on, or too large to show
 
     def of(self, base: str) -> httpx.Response:
         """Ask it."""
@@ -78,22 +78,22 @@ def _office(type_: str, data: Node, id_: str, source: str = _OFFICE, subject: st
 
 def of_a_service(service: str) -> Iterator[Ask]:
     """Yield the questions to a domain service, in an order in which each gets its answer."""
-    one = report(service)
-    wrong = {name: value for name, value in one.items() if name != "subject"} | {"id": "example-2"}
+    event = report(service)
+    wrong = {name: value for name, value in event.items() if name != "subject"} | {"id": "example-2"}
     never = {"report_id": "never-sent", "reason": "演示"}
     waiting = sample(service, "report-retracted") | {"id": "example-3", "data": never}
     post, receipts, log = "POST /v1/events", "GET /v1/receipts", "GET /v1/log"
-    known = {"source": one["source"], "id": one["id"]}
-    yield Ask(post, body=one, media=STRUCTURED, name="one", title="一份 One event")
-    yield Ask(post, body=[one, wrong], media=BATCH, name="batch", title="一批 A batch: one again, one wrong")
+    known = {"source": event["source"], "id": event["id"]}
+    yield Ask(post, body=event, media=STRUCTURED, name="one", title="一份 One event")
+    yield Ask(post, body=[event, wrong], media=BATCH, name="batch", title="一批 A batch: one again, one wrong")
     yield Ask(post, body=waiting, media=STRUCTURED, status=202, name="waiting", title="等待 One that waits")
     yield Ask(post, body=wrong, media=STRUCTURED, status=422, name="wrong", title="有误 One that is wrong")
     yield Ask(post, body="{", media=STRUCTURED, status=400)
-    yield Ask(post, body=[one] * 1001, media=BATCH, status=413)
+    yield Ask(post, body=[event] * 1001, media=BATCH, status=413)
     yield Ask(post, body="x", media="text/plain", status=415)
     yield Ask(receipts, known)
     yield Ask(receipts, known | {"id": "never-sent"}, status=404)
-    yield Ask(receipts, {"source": one["source"]}, status=422)
+    yield Ask(receipts, {"source": event["source"]}, status=422)
     yield Ask(f"{log}/head", {"settled": "true"})
     yield Ask(log, {"after": "0", "limit": "3"})
     yield Ask(log, {"limit": "0"}, status=422)
@@ -104,8 +104,8 @@ def of_a_service(service: str) -> Iterator[Ask]:
 def _of_the_plan_office() -> Iterator[Ask]:
     plans, named, months = "/v1/plans", {"plan": PLAN}, "/v1/plans/{plan}/months/{month}"
     of_month = named | {"month": MONTH}
-    asked = {"plan": PLAN, "month": MONTH, "by": "诸暨市统计科", "why": "补报"}
-    why = _office("restatement-requested", asked, "example-4", "/districts/330681/statistics",
+    request_data = {"plan": PLAN, "month": MONTH, "by": "诸暨市统计科", "why": "补报"}
+    why = _office("restatement-requested", request_data, "example-4", "/districts/330681/statistics",
                   f"restatement/{PLAN}/{MONTH}/E-1")  # fmt: skip
     close = {"source": _OFFICE, "id": "example-close", "by": "计划办公室"}
     restate = {"source": _OFFICE, "id": "example-restate", "by": "计划办公室", "request_no": "E-1"}
@@ -123,7 +123,7 @@ def _of_the_plan_office() -> Iterator[Ask]:
     for route, body in (("close", close), ("restate", restate)):
         post = f"POST {months}/{route}"
         if route == "restate":
-            yield Ask("POST /v1/events", body=why, media=STRUCTURED, kept=False)
+            yield Ask("POST /v1/events", body=why, media=STRUCTURED, recorded=False)
         yield Ask(post, of_month, body, "application/json", name="asked", title="经办人 Who decides")
         yield Ask(post, of_month | {"plan": "none"}, body, "application/json", 404)
         again = body | {"id": f"{body['id']}-again"}
@@ -138,7 +138,7 @@ def of_the_projection() -> Iterator[Ask]:
     plan = "/v1/plans/{plan}"
     named = {"plan": PLAN}
     day = named | {"as_of": _AS_OF}
-    one = report("recruitment")
+    event = report("recruitment")
     yield Ask("GET /v1/plans")
     yield Ask(f"GET {plan}", named)
     yield Ask(f"GET {plan}", {"plan": "none"}, status=404)
@@ -160,10 +160,10 @@ def of_the_projection() -> Iterator[Ask]:
         yield Ask(path, day | own | {"plan": "none"}, status=404)
         yield Ask(path, day | own | {"as_of": "soon"}, status=422)
     briefing, month = f"GET {plan}/briefing", {"month": "2025-06"}
-    asked = named | month | {"district": "330681"}
-    yield Ask(briefing, asked | {"format": "json"})
-    yield Ask(briefing, asked | {"format": "html", "lang": "zh"})
-    yield Ask(briefing, asked | {"format": "xlsx", "facts": "true"})
+    of_district = named | month | {"district": "330681"}
+    yield Ask(briefing, of_district | {"format": "json"})
+    yield Ask(briefing, of_district | {"format": "html", "lang": "zh"})
+    yield Ask(briefing, of_district | {"format": "xlsx", "facts": "true"})
     yield Ask(briefing, {"plan": "none"} | month, status=404)
     yield Ask(briefing, named | {"month": "2022-01"}, status=422)
     yield Ask(f"GET {plan}/figures", named | {"month": MONTH})
@@ -178,14 +178,14 @@ def of_the_projection() -> Iterator[Ask]:
     yield Ask(closed, named | {"month": MONTH, "district": "000000"}, status=422)
     yield Ask(f"GET {plan}/stream", named)
     yield Ask(f"GET {plan}/stream", {"plan": "none"}, status=404)
-    yield Ask("GET /v1/receipts", {"source": one["source"], "id": one["id"]})
-    yield Ask("GET /v1/receipts", {"source": one["source"], "id": "never-sent"}, status=404)
-    yield Ask("GET /v1/receipts", {"source": one["source"]}, status=422)
+    yield Ask("GET /v1/receipts", {"source": event["source"], "id": event["id"]})
+    yield Ask("GET /v1/receipts", {"source": event["source"], "id": "never-sent"}, status=404)
+    yield Ask("GET /v1/receipts", {"source": event["source"]}, status=422)
     receipts, where = "GET /v1/districts/{district}/receipts", {"district": "330681"}
     yield Ask(receipts, where | {"limit": "500"}, name="whole", title="全部 All")
     yield Ask(receipts, where | {"status": "refused", "limit": "5", "after": "999999"}, name="asked",
               title="被拒的 Those refused")  # fmt: skip
-    yield Ask(receipts, where | {"type": one["type"], "code": "bad-date", "day": "2025-06-30"}, name="none",
+    yield Ask(receipts, where | {"type": event["type"], "code": "bad-date", "day": "2025-06-30"}, name="none",
               title="某类、某因、某日 Of a type, a reason and a day")  # fmt: skip
     yield Ask(receipts, {"district": "000000"}, status=404)
     yield Ask(receipts, where | {"day": "soon"}, status=422)
@@ -210,12 +210,12 @@ def media_of(answer: httpx.Response) -> str:
     return str(answer.headers["content-type"].partition(";")[0])
 
 
-def kept(asked: Iterable[tuple[Ask, httpx.Response]], described: Node) -> Node:
+def records(exchanges: Iterable[tuple[Ask, httpx.Response]], described: Node) -> Node:
     """Return what is recorded of requests and responses, by route; `described`: the API's own description."""
     routes: Node = {}
-    found: dict[tuple[str, str, str], list[tuple[Ask, Any]]] = {}
-    for ask, answer in asked:
-        if not ask.kept:
+    answers: dict[tuple[str, str, str], list[tuple[Ask, Any]]] = {}
+    for ask, answer in exchanges:
+        if not ask.recorded:
             continue
         seen = routes.setdefault(ask.route, {})
         if answer.is_success:
@@ -224,10 +224,10 @@ def kept(asked: Iterable[tuple[Ask, httpx.Response]], described: Node) -> Node:
             seen["etag"] = True
         if ask.name and ask.media:
             value = ask.body if not isinstance(ask.body, str) else _cut(ask.body)
-            shown = {"summary": ask.title, "value": value}
-            seen.setdefault("requests", {}).setdefault(ask.media, {})[ask.name] = shown
-        found.setdefault((ask.route, str(answer.status_code), media_of(answer)), []).append((ask, body_of(answer)))
-    for (route, status, media), each in found.items():
+            example = {"summary": ask.title, "value": value}
+            seen.setdefault("requests", {}).setdefault(ask.media, {})[ask.name] = example
+        answers.setdefault((ask.route, str(answer.status_code), media_of(answer)), []).append((ask, body_of(answer)))
+    for (route, status, media), each in answers.items():
         content = _content(media, each)
         if is_modelled(described, route, status, media):
             del content["schema"]
@@ -252,8 +252,8 @@ def _content(media: str, each: list[tuple[Ask, Any]]) -> Node:
     if bodies[0] is None:
         return {"schema": {"type": "string", "format": "binary"}}
     named = {ask.name: {"summary": ask.title, "value": _cut(body)} for ask, body in each if ask.name}
-    one = not any("batch" in name for name in named)
-    schema = shape(bodies) if one else {"anyOf": [shape([body]) for body in bodies]}
+    single = not any("batch" in name for name in named)
+    schema = shape(bodies) if single else {"anyOf": [shape([body]) for body in bodies]}
     return {"schema": schema} | ({"examples": named} if len(named) > 1 else {"example": _cut(bodies[0])})
 
 
@@ -262,10 +262,10 @@ def _cut(value: Any) -> Any:
     if isinstance(value, str) and ("\n" in value or len(value) > _MOST_TEXT):
         return "\n".join(value[:_MOST_TEXT].splitlines()[:4])
     if isinstance(value, list):
-        return [_cut(one) for one in value[: 2 if len(orjson.dumps(value[:2])) < _MOST_TEXT else 1]]
+        return [_cut(item) for item in value[: 2 if len(orjson.dumps(value[:2])) < _MOST_TEXT else 1]]
     if isinstance(value, dict):
         few = list(value.items())[: None if all(map(_FIELD.fullmatch, value)) else 2]
-        return {name: _cut(one) for name, one in few}
+        return {name: _cut(item) for name, item in few}
     return value
 
 
@@ -276,7 +276,7 @@ def shape(values: list[Any], name: str = "") -> Node:
     if objects := [value for value in values if isinstance(value, dict)]:
         schema = _object(objects, name)
     if lists := [value for value in values if isinstance(value, list)]:
-        schema |= {"items": shape([one for value in lists for one in value])} if any(lists) else {}
+        schema |= {"items": shape([item for value in lists for item in value])} if any(lists) else {}
     known = sorted(kinds - {"null"})
     if not known:
         return {}
@@ -287,13 +287,13 @@ def shape(values: list[Any], name: str = "") -> Node:
 def _object(objects: list[Node], name: str) -> Node:
     if name in _OPEN:
         return {}
-    keys = list(dict.fromkeys(key for one in objects for key in one))
+    keys = list(dict.fromkeys(key for item in objects for key in item))
     if name in _MAPS or not all(map(_FIELD.fullmatch, keys)):
-        inner = [value for one in objects for value in one.values()]
+        inner = [value for item in objects for value in item.values()]
         return {"additionalProperties": shape(inner)} if inner else {}
     return {
-        "required": [key for key in keys if all(key in one for one in objects)],
-        "properties": {key: shape([one[key] for one in objects if key in one], key) for key in keys},
+        "required": [key for key in keys if all(key in item for item in objects)],
+        "properties": {key: shape([item[key] for item in objects if key in item], key) for key in keys},
     }
 
 
@@ -316,8 +316,8 @@ def _kind(value: Any) -> str:
 def strict(schema: Node) -> Node:
     """Return a schema that takes no field which it does not name."""
     inner: Node = {
-        key: [strict(one) for one in value] if key == "anyOf"
-        else {name: strict(one) for name, one in value.items()} if key in ("properties", "schemas")
+        key: [strict(item) for item in value] if key == "anyOf"
+        else {name: strict(item) for name, item in value.items()} if key in ("properties", "schemas")
         else strict(value) if key == "items" or (key == "additionalProperties" and isinstance(value, dict))
         else value
         for key, value in schema.items()

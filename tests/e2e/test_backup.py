@@ -18,16 +18,16 @@ BATCH = {"content-type": "application/cloudevents-batch+json"}
 
 
 def reconciled(folder: Path) -> bool:
-    told = make(folder, "reconcile", JSON="1")
-    shown = json.loads(told.stdout)
-    assert (told.returncode == 0) == shown["equal"]
-    return bool(shown["equal"])
+    done = make(folder, "reconcile", JSON="1")
+    result = json.loads(done.stdout)
+    assert (done.returncode == 0) == result["equal"]
+    return bool(result["equal"])
 
 
 def numbers(addresses: dict[str, str]) -> dict[str, Any]:
     """Return every number, once all that was decided is counted."""
-    shown = counted(addresses, as_of="2025-12-31")
-    return {one["id"]: [period["value"] for period in one["periods"]] for one in shown["indicators"]}
+    progress = counted(addresses, as_of="2025-12-31")
+    return {row["id"]: [period["value"] for period in row["periods"]] for row in progress["indicators"]}
 
 
 @pytest.mark.timeout(600)

@@ -14,9 +14,9 @@ from tests.e2e.conftest import PLAN, progress_of
 MONTH, LAST_DAY = "2025-06", "2025-06-30"
 
 
-def _briefing(addresses: dict[str, str], **asked: str) -> httpx.Response:
+def _briefing(addresses: dict[str, str], **parameters: str) -> httpx.Response:
     url = f"{addresses['projection']}/v1/plans/{PLAN}/briefing"
-    answer = httpx.get(url, params={"month": MONTH, **asked}, timeout=60)
+    answer = httpx.get(url, params={"month": MONTH, **parameters}, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -24,22 +24,22 @@ def _briefing(addresses: dict[str, str], **asked: str) -> httpx.Response:
 def test_the_workbook_of_a_month_holds_the_numbers_of_the_api(addresses: dict[str, str]) -> None:
     content = _briefing(addresses, format="xlsx", facts="true").content
     progress = progress_of(addresses, as_of=LAST_DAY)
-    wanted = {one["id"]: one["periods"][-1]["value"] for one in progress["indicators"]}
+    wanted = {row["id"]: row["periods"][-1]["value"] for row in progress["indicators"]}
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
     sheets: list[list[tuple[Any, ...]]] = [list(sheet.iter_rows(min_row=2, values_only=True)) for sheet in book]
     series = {row[4]: row[9] for sheet in sheets[1:-2] for row in sheet}
     assert series == {id_: pytest.approx(value) for id_, value in wanted.items()}
     # The districts add up to the whole wherever something is added up.
     matrix = {row[0]: row[2:] for row in sheets[-2]}
-    adding = [one["id"] for one in progress["indicators"] if one["kind"] in ("count", "distinct", "sum")]
+    adding = [row["id"] for row in progress["indicators"] if row["kind"] in ("count", "distinct", "sum")]
     assert {id_: matrix[id_][0] for id_ in adding} == {id_: sum(matrix[id_][1:]) for id_ in adding}
     assert any(wanted[id_] for id_ in adding)
     # The month's facts add up to what the month brought.
     brought: dict[str, int] = {}
     for row in sheets[-1]:
         brought[row[0]] = brought.get(row[0], 0) + row[8]
-    shown = _briefing(addresses, format="json").json()
-    rows = [row for one in shown["series"] for measure in one["measures"] for row in measure["indicators"]]
+    briefing = _briefing(addresses, format="json").json()
+    rows = [row for part in briefing["series"] for measure in part["measures"] for row in measure["indicators"]]
     changes = {row["id"]: row["change"] for row in rows if row["id"] in adding and row["basis"] != "level"}
     assert {id_: brought.get(id_, 0) for id_ in changes} == changes
     assert any(changes.values())
@@ -57,8 +57,8 @@ def test_the_page_is_in_the_language_asked_for_and_needs_nothing_else(addresses:
 def test_a_wrong_month_is_told_in_both_languages(addresses: dict[str, str]) -> None:
     url = f"{addresses['projection']}/v1/plans/{PLAN}/briefing"
     for month, word in (("2025-13", "month"), ("2022-12", "before"), ("2026-01", "after"), ("x", "month")):
-        told = httpx.get(url, params={"month": month}, timeout=10)
-        assert told.status_code == 422
-        assert told.headers["content-type"] == "application/problem+json"
-        assert word in told.json()["en"]
-        assert "month" in told.json()["zh"]
+        response = httpx.get(url, params={"month": month}, timeout=10)
+        assert response.status_code == 422
+        assert response.headers["content-type"] == "application/problem+json"
+        assert word in response.json()["en"]
+        assert "month" in response.json()["zh"]

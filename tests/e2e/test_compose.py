@@ -53,12 +53,12 @@ class Stack:
     ports: dict[str, int]
     folder: Path
 
-    def compose(self, *words: str, **told: str) -> subprocess.CompletedProcess[str]:
+    def compose(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ports = {f"SKILLPLAN_{part}_PORT": str(port) for part, port in self.ports.items()}
         return subprocess.run(
-            ["docker", "compose", "-p", self.name, *words],
+            ["docker", "compose", "-p", self.name, *arguments],
             cwd=ROOT,
-            env={**os.environ, "SKILLPLAN_VERSION": self.name, **ports, **told},
+            env={**os.environ, "SKILLPLAN_VERSION": self.name, **ports, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -66,9 +66,9 @@ class Stack:
             check=False,
         )
 
-    def documented(self, words: str, **put: str) -> str:
+    def documented(self, text: str, **put: str) -> str:
         """Run the one command of the page for operators that has these words, its placeholders filled in."""
-        (command,) = [line for line in commands() if line.startswith("docker compose ") and words in line]
+        (command,) = [line for line in commands() if line.startswith("docker compose ") and text in line]
         for placeholder, value in put.items():
             command = re.sub(f"<[^>]*{placeholder}>", value, command)
         done = self.compose(*shlex.split(command)[2:])
@@ -82,14 +82,15 @@ class Stack:
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return what Docker says of each container, by service."""
         ids = self.compose("ps", "-aq").stdout.split()
-        told = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True).stdout
-        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in json.loads(told)}
+        inspected = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True).stdout
+        label = "com.docker.compose.service"
+        return {container["Config"]["Labels"][label]: container for container in json.loads(inspected)}
 
     def credentials(self) -> str:
         """Return what the operator is shown for a district."""
-        told = self.compose("run", "--rm", "--no-deps", "databases", "deploy.operations.compose", "district", MINE)
-        assert told.returncode == 0, told.stderr
-        return told.stdout
+        done = self.compose("run", "--rm", "--no-deps", "databases", "deploy.operations.compose", "district", MINE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def broker(self, user: str, password: str) -> Broker:
         return BrokerSettings(
@@ -134,19 +135,19 @@ def _report(stack: Stack, key: str, *reports: dict[str, Any]) -> httpx.Response:
     return httpx.post(
         f"{stack.addresses['recruitment']}/v1/events",
         json=reports if len(reports) > 1 else reports[0],
-        headers={"content-type": f"application/cloudevents{'-batch' * (len(reports) > 1)}+json"} | _shown(key),
+        headers={"content-type": f"application/cloudevents{'-batch' * (len(reports) > 1)}+json"} | _authorization(key),
         timeout=20,
     )
 
 
-def _shown(key: str) -> dict[str, str]:
+def _authorization(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
 def _value(stack: Stack, key: str, indicator: str, period: str) -> Any:
-    shown = progress_of(stack.addresses, key)
-    (found,) = [one for one in shown["indicators"] if one["id"] == indicator]
-    (cell,) = [one for one in found["periods"] if one["period"] == period]
+    progress = progress_of(stack.addresses, key)
+    (row,) = [row for row in progress["indicators"] if row["id"] == indicator]
+    (cell,) = [cell for cell in row["periods"] if cell["period"] == period]
     return cell["value"]
 
 
@@ -161,12 +162,12 @@ def test_a_hire_reported_over_http_is_a_number_in_the_projection_and_survives_a_
     answer = _report(stack, keys["district"], _hire("compose"))
     assert answer.json()["status"] == "accepted", answer.text
     eventually(lambda: _value(stack, keys["reader"], "4.1.b", "2024") == before + 1)
-    kept = stack.credentials()
+    credentials = stack.credentials()
     assert stack.compose("restart", "kafka", "postgres", "projection-projector").returncode == 0
     for once in PREPARES:  # what prepares may be repeated, and changes nothing
         again = stack.compose("start", once)
         assert again.returncode == 0, again.stderr
-    assert stack.credentials() == kept
+    assert stack.credentials() == credentials
     eventually(lambda: _value(stack, keys["reader"], "4.1.b", "2024") == before + 1)
     repeated = _report(stack, keys["district"], _hire("compose"))
     assert repeated.json()["status"] == "duplicate"
@@ -178,7 +179,7 @@ def test_a_district_reports_by_kafka_from_outside_and_writes_nothing_else(
     before = _value(stack, keys["reader"], "4.1.b", "2024")
     user, password = district
     (stack.folder / "reports.ndjson").write_bytes(orjson.dumps(_hire("by-kafka")))
-    told = {
+    environment = {
         "SKILLPLAN_KAFKA": f"127.0.0.1:{stack.ports['KAFKA']}",
         "SKILLPLAN_KAFKA_USER": user,
         "SKILLPLAN_KAFKA_PASSWORD": password,
@@ -186,7 +187,7 @@ def test_a_district_reports_by_kafka_from_outside_and_writes_nothing_else(
     }
     sent = subprocess.run(
         [sys.executable, "-m", "client", "publish", str(stack.folder / "reports.ndjson")],
-        cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert sent.returncode == 0, sent.stdout + sent.stderr
     eventually(lambda: _value(stack, keys["reader"], "4.1.b", "2024") == before + 1)
@@ -208,10 +209,10 @@ async def test_a_district_does_not_see_the_receipts_of_another(stack: Stack, dis
 
 
 async def test_a_service_cannot_write_the_facts_of_another(stack: Stack, district: tuple[str, str]) -> None:
-    told = stack.compose("exec", "-T", "recruitment-worker", "cat", "/run/skillplan/skillplan_kafka_password")
-    assert told.returncode == 0, told.stderr
+    done = stack.compose("exec", "-T", "recruitment-worker", "cat", "/run/skillplan/skillplan_kafka_password")
+    assert done.returncode == 0, done.stderr
     with pytest.raises(TopicAuthorizationFailedError):
-        await _write(stack.broker("recruitment", told.stdout), "subsidy.events")
+        await _write(stack.broker("recruitment", done.stdout), "subsidy.events")
 
 
 async def _write(broker: Broker, topic: str) -> None:
@@ -249,23 +250,23 @@ def test_docker_shows_what_is_wrong_with_a_process(stack: Stack) -> None:
 
 
 def _last_word(stack: Stack, service: str) -> str:
-    said: str = stack.containers()[service]["State"]["Health"]["Log"][-1]["Output"]
-    return said
+    output: str = stack.containers()[service]["State"]["Health"]["Log"][-1]["Output"]
+    return output
 
 
 def test_nothing_runs_as_root_nothing_of_ours_can_be_written_and_no_port_leaves_this_host(stack: Stack) -> None:
     eventually(lambda: _unhealthy(stack) == [], within=180)  # other tests end and start some
-    for service, one in stack.containers().items():
-        host = one["HostConfig"]
+    for service, container in stack.containers().items():
+        host = container["HostConfig"]
         assert "ALL" in host["CapDrop"], service
         assert "no-new-privileges:true" in host["SecurityOpt"], service
         if service in ONCE:
-            assert one["State"]["ExitCode"] == 0, service
+            assert container["State"]["ExitCode"] == 0, service
             continue
         assert host["Memory"] > 0, service
         assert host["LogConfig"]["Config"] == {"max-size": "20m", "max-file": "3"}, service
         assert host["RestartPolicy"]["Name"] == "unless-stopped", service
-        assert one["Config"]["User"] not in ("", "0", "root"), service
+        assert container["Config"]["User"] not in ("", "0", "root"), service
         if service != "kafka":  # its start script writes its configuration
             assert host["ReadonlyRootfs"], service
         for published in host["PortBindings"].values():
@@ -278,7 +279,7 @@ def test_nothing_runs_as_root_nothing_of_ours_can_be_written_and_no_port_leaves_
 
 def _unhealthy(stack: Stack) -> list[str]:
     """Return what Docker does not call healthy; every container that stays says how it is."""
-    states = {service: one["State"] for service, one in stack.containers().items() if service not in ONCE}
+    states = {service: container["State"] for service, container in stack.containers().items() if service not in ONCE}
     return [service for service, state in states.items() if state.get("Health", {}).get("Status") != "healthy"]
 
 
@@ -288,8 +289,10 @@ def test_each_service_sees_its_own_secrets_and_nobody_s_besides(stack: Stack) ->
     assert "skillplan_pg_dsn" in seen
     assert not {"skillplan_city_key", "skillplan_service_key", "skillplan_pg_owner_dsn"} & set(seen)
     mounted = {
-        service: {mount["Name"].removeprefix(f"{stack.name}_") for mount in one["Mounts"] if mount["Type"] == "volume"}
-        for service, one in stack.containers().items()
+        service: {
+            mount["Name"].removeprefix(f"{stack.name}_") for mount in container["Mounts"] if mount["Type"] == "volume"
+        }
+        for service, container in stack.containers().items()
     }
     for service, volumes in mounted.items():
         if service not in ONCE:
@@ -298,16 +301,16 @@ def test_each_service_sees_its_own_secrets_and_nobody_s_besides(stack: Stack) ->
 
 def test_prometheus_reaches_every_process(stack: Stack) -> None:
     def down() -> list[str]:
-        told = httpx.get(f"{stack.addresses['prometheus']}/api/v1/targets", params={"state": "active"}, timeout=10)
-        targets = told.json()["data"]["activeTargets"]
+        response = httpx.get(f"{stack.addresses['prometheus']}/api/v1/targets", params={"state": "active"}, timeout=10)
+        targets = response.json()["data"]["activeTargets"]
         assert len(targets) >= 11
         return [target["scrapeUrl"] for target in targets if target["health"] != "up"]
 
     eventually(lambda: not down())
 
 
-def _docker(*words: str) -> None:
-    subprocess.run(["docker", *words], capture_output=True, check=True, timeout=60)
+def _docker(*arguments: str) -> None:
+    subprocess.run(["docker", *arguments], capture_output=True, check=True, timeout=60)
 
 
 def test_a_process_that_ends_is_started_again(stack: Stack) -> None:
@@ -324,7 +327,7 @@ def test_a_process_that_ends_is_started_again(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("postgres", "", "the secret file postgres is empty"),
         ("city_key", "not-hex", "the secret file city_key must be 64 hex digits"),
@@ -332,13 +335,13 @@ def test_a_process_that_ends_is_started_again(stack: Stack) -> None:
     ],
 )
 def test_a_wrong_secret_of_the_operator_is_named_and_changes_nothing(
-    stack: Stack, tmp_path: Path, name: str, text: str, said: str
+    stack: Stack, tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     (tmp_path / name).write_text(text)
     before = stack.credentials()
     refused = stack.compose("run", "--rm", "secrets", SKILLPLAN_OWN_SECRETS=str(tmp_path))
     assert refused.returncode == 1
-    assert said in refused.stderr
+    assert message in refused.stderr
     assert "Traceback" not in refused.stderr
     after = stack.credentials()
     assert after == before
@@ -365,7 +368,7 @@ def test_with_keys_each_may_what_its_role_says_and_the_services_go_on(stack: Sta
     assert (others.status_code, [reason["code"] for reason in others.json()["reasons"]]) == (422, ["not-your-source"])
     assert _report(stack, keys["district"], _hire("gate")).json()["status"] == "accepted"
     assert _report(stack, keys["planner"], _hire("gate-planner")).status_code in (403, 422)
-    answered = httpx.get(f"{stack.addresses['planning']}/v1/log", headers=_shown(keys["planner"]), timeout=20)
+    answered = httpx.get(f"{stack.addresses['planning']}/v1/log", headers=_authorization(keys["planner"]), timeout=20)
     assert answered.status_code == 403
     for service in ("projection", "recruitment", "planning"):
         for probe in ("livez", "readyz", "metrics"):
@@ -382,7 +385,7 @@ def test_with_keys_each_may_what_its_role_says_and_the_services_go_on(stack: Sta
 
 def _behind(stack: Stack, key: str) -> set[int | None]:
     """Return how far the numbers are behind each log; the projection asks the services, with a key of its own."""
-    return {one["behind_events"] for one in progress_of(stack.addresses, key)["complete_to"].values()}
+    return {log["behind_events"] for log in progress_of(stack.addresses, key)["complete_to"].values()}
 
 
 def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, keys: dict[str, str]) -> None:
@@ -395,9 +398,9 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     before = _value(stack, reader, "4.1.b", "2024")
     assert statuses(hires[:20]) == {"accepted"}
     stack.documented("tools backup")
-    told = stack.compose("run", "--rm", "tools", "restore")
-    assert told.returncode == 1
-    taken = re.findall(r"\b\d{8}T\d{6}Z\b", told.stderr)[-1]
+    done = stack.compose("run", "--rm", "tools", "restore")
+    assert done.returncode == 1
+    taken = re.findall(r"\b\d{8}T\d{6}Z\b", done.stderr)[-1]
     assert statuses(hires[20:]) == {"accepted"}
     eventually(lambda: _value(stack, reader, "4.1.b", "2024") == before + 40)
     refused = stack.compose("run", "--rm", "tools", "restore", taken, "recruitment")
@@ -429,7 +432,7 @@ def test_the_demo_profile_brings_numbers_and_ends_well(stack: Stack, keys: dict[
 
 
 def _positions(stack: Stack, key: str) -> list[int]:
-    return [one["position"] for one in progress_of(stack.addresses, key)["complete_to"].values()]
+    return [log["position"] for log in progress_of(stack.addresses, key)["complete_to"].values()]
 
 
 def _still(stack: Stack, key: str) -> bool:

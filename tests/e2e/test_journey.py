@@ -16,8 +16,8 @@ from tests.harness.reports import certificate_issued, person_hired, subsidy_clai
 
 
 def _value(progress: dict[str, Any], indicator: str, period: str) -> Any:
-    (found,) = [shown for shown in progress["indicators"] if shown["id"] == indicator]
-    (cell,) = [shown for shown in found["periods"] if shown["period"] == period]
+    (row,) = [row for row in progress["indicators"] if row["id"] == indicator]
+    (cell,) = [cell for cell in row["periods"] if cell["period"] == period]
     return cell["value"]
 
 
@@ -43,10 +43,10 @@ def test_a_reported_hire_moves_the_number_and_its_facts_add_up_to_it(addresses: 
 def test_the_projection_knows_a_receipt_whoever_decided_it(addresses: dict[str, str]) -> None:
     report = person_hired("asked-later")
     receipt = _report(addresses["recruitment"], report).json()
-    asked = {"source": report["source"], "id": report["id"]}
-    answer = httpx.get(f"{addresses['projection']}/v1/receipts", params=asked, timeout=10)
+    parameters = {"source": report["source"], "id": report["id"]}
+    answer = httpx.get(f"{addresses['projection']}/v1/receipts", params=parameters, timeout=10)
     assert answer.json() == {"receipts": [receipt]}
-    unknown = httpx.get(f"{addresses['projection']}/v1/receipts", params=asked | {"id": "never"}, timeout=10)
+    unknown = httpx.get(f"{addresses['projection']}/v1/receipts", params=parameters | {"id": "never"}, timeout=10)
     assert unknown.status_code == 404
 
 
@@ -86,8 +86,8 @@ def test_a_claim_waits_for_the_certificate_of_another_service(addresses: dict[st
 
 def test_rebuild_and_recount_agree(state: Path, addresses: dict[str, str]) -> None:
     def numbers() -> list[Any]:
-        shown = counted(addresses)
-        return [(i["id"], p["period"], p["value"]) for i in shown["indicators"] for p in i["periods"]]
+        progress = counted(addresses)
+        return [(i["id"], p["period"], p["value"]) for i in progress["indicators"] for p in i["periods"]]
 
     before = numbers()
     assert any(value for _, _, value in before)
@@ -108,5 +108,4 @@ def test_down_and_up_again_finds_what_was_there(state: Path, addresses: dict[str
     assert again.returncode == 0, again.stdout + again.stderr
     assert installation.load(state) == installed
     assert make(state, "up").returncode == 0  # harmless
-    shown = addresses_of(state)
-    assert _value(counted(shown), "4.1.b", "2024") == before
+    assert _value(counted(addresses_of(state)), "4.1.b", "2024") == before

@@ -48,39 +48,39 @@ def test_every_number_equals_a_plain_recount_of_the_logs(addresses: dict[str, st
         instant = datetime.fromisoformat(known_at) if known_at else datetime.now(UTC)
         standing = standing_at(facts, instant)
         for district in (None, "330600", "330602", "330681"):
-            asked = {"as_of": as_of.isoformat(), "district": district, "known_at": known_at}
-            told = progress_of(addresses, **{name: value for name, value in asked.items() if value})
-            assert {shown["id"] for shown in told["indicators"]} == set(plan.indicators)
-            for shown in told["indicators"]:
-                for period in shown["periods"]:
+            parameters = {"as_of": as_of.isoformat(), "district": district, "known_at": known_at}
+            progress = progress_of(addresses, **{name: value for name, value in parameters.items() if value})
+            assert {row["id"] for row in progress["indicators"]} == set(plan.indicators)
+            for row in progress["indicators"]:
+                for period in row["periods"]:
                     numerator, denominator = recount(
-                        plan, plan.indicators[shown["id"]][1], standing,
+                        plan, plan.indicators[row["id"]][1], standing,
                         district=district, period=period["period"], as_of=as_of, known_at=instant,
                     )  # fmt: skip
                     compared += 1
-                    owed = due(plan, plan.indicators[shown["id"]][1], district, period["period"], as_of)
-                    assert period["expected"] == (None if owed is None else float(owed)), (shown["id"], asked)
-                    assert period["signal"] in _signals(period), (shown["id"], asked)
+                    owed = due(plan, plan.indicators[row["id"]][1], district, period["period"], as_of)
+                    assert period["expected"] == (None if owed is None else float(owed)), (row["id"], parameters)
+                    assert period["signal"] in _signals(period), (row["id"], parameters)
                     if (period["numerator"], period["denominator"]) != (numerator, denominator):
-                        wrong.append((shown["id"], period["period"], asked, period["numerator"], numerator))
+                        wrong.append((row["id"], period["period"], parameters, period["numerator"], numerator))
     assert not wrong, wrong[:10]
     assert compared > 600
 
 
 def test_the_facts_behind_each_cell_add_up_to_it(addresses: dict[str, str]) -> None:
     for district in (None, "330681"):
-        asked = {"as_of": "2025-06-30"} | ({"district": district} if district else {})
-        for shown in progress_of(addresses, **asked)["indicators"]:
-            for period in shown["periods"]:
+        parameters = {"as_of": "2025-06-30"} | ({"district": district} if district else {})
+        for row in progress_of(addresses, **parameters)["indicators"]:
+            for period in row["periods"]:
                 answer = httpx.get(
-                    f"{addresses['projection']}/v1/plans/{PLAN}/indicators/{shown['id']}/facts",
-                    params={"period": period["period"], **asked},
+                    f"{addresses['projection']}/v1/plans/{PLAN}/indicators/{row['id']}/facts",
+                    params={"period": period["period"], **parameters},
                     timeout=10,
                 )
                 facts = answer.json()["facts"]
-                assert sum(fact["numerator"] for fact in facts) == period["numerator"], shown["id"]
+                assert sum(fact["numerator"] for fact in facts) == period["numerator"], row["id"]
                 if period["denominator"] is not None:
-                    assert sum(fact["denominator"] for fact in facts) == period["denominator"], shown["id"]
+                    assert sum(fact["denominator"] for fact in facts) == period["denominator"], row["id"]
 
 
 def test_districts_add_up_to_the_city_and_months_to_the_year(addresses: dict[str, str]) -> None:
@@ -89,10 +89,10 @@ def test_districts_add_up_to_the_city_and_months_to_the_year(addresses: dict[str
         progress_of(addresses, as_of="2025-12-31", district=code)
         for code in ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
     ]
-    for number, shown in enumerate(whole["indicators"]):
-        for at, period in enumerate(shown["periods"]):
+    for number, row in enumerate(whole["indicators"]):
+        for at, period in enumerate(row["periods"]):
             own = [part["indicators"][number]["periods"][at]["numerator"] for part in parts]
-            assert sum(own) == period["numerator"], shown["id"]
+            assert sum(own) == period["numerator"], row["id"]
     for indicator, period in (("4.1.b", "2024"), ("3.3.a", "2023")):
         months = [
             httpx.get(
@@ -102,6 +102,6 @@ def test_districts_add_up_to_the_city_and_months_to_the_year(addresses: dict[str
             ).json()["numerator"]
             for month in range(1, 13)
         ]
-        (shown,) = [shown for shown in whole["indicators"] if shown["id"] == indicator]
-        (cell,) = [cell for cell in shown["periods"] if cell["period"] == period]
+        (row,) = [row for row in whole["indicators"] if row["id"] == indicator]
+        (cell,) = [cell for cell in row["periods"] if cell["period"] == period]
         assert sum(months) == cell["value"]

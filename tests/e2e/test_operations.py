@@ -30,12 +30,12 @@ def commands(text: str = PAGE) -> list[str]:
     return list(dict.fromkeys(line for block in blocks("sh", text) for line in block.splitlines() if line))
 
 
-def ran(command: str, told: dict[str, str]) -> str:
+def ran(command: str, environment: dict[str, str]) -> str:
     """Run a command in the checkout; return what it said if it failed or said nothing."""
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", command],
         cwd=ROOT,
-        env={**os.environ, **told},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -56,12 +56,12 @@ def test_every_alert_has_a_command_to_begin_with() -> None:
 def test_every_command_for_operators_runs(state: Path) -> None:
     places = addresses_of(state)
     projector = re.sub(r"\d+$", lambda port: str(int(port[0]) + 100), places["projection"])
-    told = {"STATE": str(state), "URL": places["recruitment"], "PROJECTOR": projector}
+    environment = {"STATE": str(state), "URL": places["recruitment"], "PROJECTOR": projector}
     elsewhere = ("docker compose", "make keys")  # test_compose.py, and below
-    found = [command for command in commands() if not command.startswith(elsewhere)]
-    found += [f'make sql SERVICE=subsidy SQL="{block.strip()}"' for block in blocks("sql")]
-    assert len(found) > 15
-    assert [said for command in found if (said := ran(command, told))] == []
+    lines = [command for command in commands() if not command.startswith(elsewhere)]
+    lines += [f'make sql SERVICE=subsidy SQL="{block.strip()}"' for block in blocks("sql")]
+    assert len(lines) > 15
+    assert [failure for command in lines if (failure := ran(command, environment))] == []
 
 
 def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:
@@ -69,13 +69,13 @@ def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:
     copy = tmp_path / "state"
     shutil.copytree(state / "secrets", copy / "secrets")
     shutil.copy(state / "installation.json", copy)
-    told = {"STATE": str(copy)}
+    environment = {"STATE": str(copy)}
     add, *others = [command for command in commands() if command.startswith("make keys")]
-    assert ran(add, told) == ""
+    assert ran(add, environment) == ""
     listed = subprocess.run(
         ["make", "keys", "ARGS=list --json"],
         cwd=ROOT,
-        env=os.environ | told,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=True,
@@ -83,7 +83,7 @@ def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:
     # Beside the one that the installation's own services have.
     (number,) = [key["id"] for key in json.loads(listed) if key["role"] == "district"]
     assert len(others) == 3
-    assert [said for command in others if (said := ran(command.replace("<编号 id>", number), told))] == []
+    assert [failure for command in others if (failure := ran(command.replace("<编号 id>", number), environment))] == []
 
 
 def test_the_lines_of_python_do_what_the_page_says() -> None:

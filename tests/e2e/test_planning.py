@@ -18,18 +18,18 @@ MONTH: Final = "2024-11"
 SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
 
 
-def plan(state: Path, *words: str) -> dict[str, Any]:
-    """Type a command of the plan office; return what it told."""
-    done = make(state, "plan", ARGS=shlex.join(["--json", *words]))
+def plan(state: Path, *arguments: str) -> dict[str, Any]:
+    """Type a command of the plan office; return what it printed."""
+    done = make(state, "plan", ARGS=shlex.join(["--json", *arguments]))
     assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
 
 
 def cell(addresses: dict[str, str], as_of: str) -> dict[str, Any]:
-    shown = progress_of(addresses, as_of=as_of)
-    (found,) = [one for one in shown["indicators"] if one["id"] == "4.1.b"]
-    (period,) = [one for one in found["periods"] if one["period"] == "2024"]
+    progress = progress_of(addresses, as_of=as_of)
+    (row,) = [row for row in progress["indicators"] if row["id"] == "4.1.b"]
+    (period,) = [period for period in row["periods"] if period["period"] == "2024"]
     return dict(period)
 
 
@@ -37,21 +37,21 @@ def behind(addresses: dict[str, str]) -> bool:
     answer = httpx.get(
         f"{addresses['projection']}/v1/plans/{PLAN}/behind", params={"as_of": "2024-12-31"}, timeout=10
     ).json()
-    return "4.1.b" in {one["id"] for one in answer["behind"] if one["district"] is None}
+    return "4.1.b" in {row["id"] for row in answer["behind"] if row["district"] is None}
 
 
 def closing(addresses: dict[str, str]) -> dict[str, Any]:
     answer = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/closings/{MONTH}", timeout=10)
     assert answer.status_code == 200, answer.text
-    (found,) = [one for one in answer.json()["figures"] if one["indicator"] == "4.1.b"]
-    return dict(found)
+    (row,) = [row for row in answer.json()["figures"] if row["indicator"] == "4.1.b"]
+    return dict(row)
 
 
 def hire(addresses: dict[str, str], name: str) -> None:
     report = person_hired(name, hired_on="2024-11-05")
     report["time"] = "2024-11-05T10:00:00+08:00"
-    told = httpx.post(f"{addresses['recruitment']}/v1/events", json=report, timeout=10).json()
-    assert told["status"] == "accepted", told
+    receipt = httpx.post(f"{addresses['recruitment']}/v1/events", json=report, timeout=10).json()
+    assert receipt["status"] == "accepted", receipt
 
 
 @pytest.mark.timeout(400)
@@ -71,8 +71,8 @@ def test_from_an_adoption_to_a_restatement(state: Path, addresses: dict[str, str
     hire(addresses, "planning-2")
     eventually(lambda: closing(addresses)["after_close"]["more"] == 1, within=20)
     assert closing(addresses)["numerator"] == published
-    asked = ("--ask", "--by", "诸暨市统计科", "--why", "补报", "--number", "R-1")
-    plan(state, "restate", MONTH, *asked, "--source", "/districts/330681/statistics")
+    request = ("--ask", "--by", "诸暨市统计科", "--why", "补报", "--number", "R-1")
+    plan(state, "restate", MONTH, *request, "--source", "/districts/330681/statistics")
     plan(state, "restate", MONTH, "--number", "R-1")
     eventually(lambda: closing(addresses)["numerator"] == published + 1, within=20)
     assert closing(addresses)["after_close"]["more"] == 0

@@ -29,10 +29,12 @@ AS_OF = "2025-06-30"
 TABLES = ("progress", "behind", "outlook", "measures", "indicators/4.1.b/months", "indicators/4.1.b/districts")
 
 
-def _get(addresses: dict[str, str], path: str, headers: dict[str, str] | None = None, **asked: str) -> httpx.Response:
+def _get(
+    addresses: dict[str, str], path: str, headers: dict[str, str] | None = None, **parameters: str
+) -> httpx.Response:
     return httpx.get(
         f"{addresses['projection']}/v1/plans/{PLAN}/{path}",
-        params={"as_of": AS_OF, **asked},
+        params={"as_of": AS_OF, **parameters},
         headers=headers,
         timeout=30,
     )
@@ -63,11 +65,11 @@ def test_every_table_is_to_be_had_as_csv(addresses: dict[str, str], path: str) -
 
 
 def test_the_csv_of_progress_holds_what_its_json_holds(addresses: dict[str, str]) -> None:
-    shown: dict[str, Any] = _get(addresses, "progress").json()
+    progress: dict[str, Any] = _get(addresses, "progress").json()
     wanted = [
-        (one["id"], period["period"], "" if period["value"] is None else str(period["value"]), period["signal"])
-        for one in shown["indicators"]
-        for period in one["periods"]
+        (row["id"], period["period"], "" if period["value"] is None else str(period["value"]), period["signal"])
+        for row in progress["indicators"]
+        for period in row["periods"]
     ]
     rows = _rows(_get(addresses, "progress", format="csv"))
     assert [(row["id"], row["period"], row["value"], row["signal"]) for row in rows] == wanted
@@ -94,8 +96,8 @@ def test_a_log_comes_page_by_page_without_a_gap(addresses: dict[str, str]) -> No
     after: str | None = "0"
     positions: list[int] = []
     while after is not None:
-        asked = {"after": after, "limit": "100"}
-        page = httpx.get(f"{addresses['recruitment']}/v1/log", params=asked, timeout=10).json()
+        parameters = {"after": after, "limit": "100"}
+        page = httpx.get(f"{addresses['recruitment']}/v1/log", params=parameters, timeout=10).json()
         positions += [fact["position"] for fact in page["facts"]]
         after = page["next"]
     assert positions == list(range(1, len(positions) + 1))
@@ -127,19 +129,19 @@ def test_the_head_of_an_answer_is_to_be_had_alone(addresses: dict[str, str]) -> 
 @pytest.mark.parametrize(("accepted", "says"), [("zh-CN", "{zh}"), ("en-GB, zh;q=0.5", "{en}"), ("fr", "{zh} {en}")])
 def test_an_error_is_told_in_the_language_asked_for(addresses: dict[str, str], accepted: str, says: str) -> None:
     for base, path in ((addresses["projection"], "/v1/plans/none"), (addresses["recruitment"], "/nowhere")):
-        told = httpx.get(base + path, headers={"Accept-Language": accepted}).json()
-        assert told["title"] == told["detail"] == says.format_map(told)
+        problem = httpx.get(base + path, headers={"Accept-Language": accepted}).json()
+        assert problem["title"] == problem["detail"] == says.format_map(problem)
 
 
 def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) -> None:
-    asked = {service: _asked(addresses[service], examples.of_a_service(service)) for service in DOMAIN_SERVICES}
+    exchanges = {service: _ask_all(addresses[service], examples.of_a_service(service)) for service in DOMAIN_SERVICES}
     closed = f"{addresses['projection']}/v1/plans/{PLAN}/closings/{examples.MONTH}"
     eventually(lambda: httpx.get(closed, timeout=10).is_success)
-    asked["projection"] = _asked(addresses["projection"], examples.of_the_projection())
-    for name, each in asked.items():
+    exchanges["projection"] = _ask_all(addresses["projection"], examples.of_the_projection())
+    for name, each in exchanges.items():
         described = httpx.get(f"{addresses[name]}/openapi.json", timeout=10).json()
         if os.environ.get("RECORD"):
-            routes = examples.kept(each, described).items()
+            routes = examples.records(each, described).items()
             lines = (f"{orjson.dumps(route).decode()}: {orjson.dumps(seen).decode()}" for route, seen in routes)
             (EXAMPLES / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
         components = {"components": examples.strict(described["components"])}
@@ -154,34 +156,34 @@ def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) 
 
 def test_a_district_hears_its_receipts_over_http_and_follows_them(addresses: dict[str, str]) -> None:
     report = person_hired("cli-1")
-    told = _receipts(addresses, "--district", report["district"], "--follow")
-    with subprocess.Popen(**told) as following:
+    arguments = _receipts(addresses, "--district", report["district"], "--follow")
+    with subprocess.Popen(**arguments) as following:
         assert following.stdout is not None
         assert httpx.post(f"{addresses['recruitment']}/v1/events", json=report, timeout=10).is_success
-        heard = next(found for line in following.stdout if (found := json.loads(line))["id"] == report["id"])
+        heard = next(receipt for line in following.stdout if (receipt := json.loads(line))["id"] == report["id"])
         following.send_signal(signal.SIGINT)
     assert heard["status"] == "accepted"
     done = subprocess.run(**_receipts(addresses, "--district", report["district"], "--status", "refused"), check=True)
-    shown = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {one["status"] for one in shown} == {"refused"}
-    assert len({(one["source"], one["id"]) for one in shown}) == len(shown)
-    assert all(reason["fix"]["zh"] for one in shown for reason in one["reasons"])
+    receipts = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {receipt["status"] for receipt in receipts} == {"refused"}
+    assert len({(receipt["source"], receipt["id"]) for receipt in receipts}) == len(receipts)
+    assert all(reason["fix"]["zh"] for receipt in receipts for reason in receipt["reasons"])
     for wrong in (("--district", "000000"), ("--status", "lost"), ("--key", "x")):
         refused = subprocess.run(**_receipts(addresses, *wrong), check=False)
         assert refused.returncode == 2
 
 
-def _receipts(addresses: dict[str, str], *words: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "client", "receipts", "--http", "--json", *words]
-    told = {"SKILLPLAN_PROJECTION": addresses["projection"]}
-    return {"args": command, "env": os.environ | told, "cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
+def _receipts(addresses: dict[str, str], *options: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "client", "receipts", "--http", "--json", *options]
+    environment = {"SKILLPLAN_PROJECTION": addresses["projection"]}
+    return {"args": command, "env": os.environ | environment, "cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
 
 
-def _asked(base: str, asks: Iterable[examples.Ask]) -> list[tuple[examples.Ask, httpx.Response]]:
-    asked = [(ask, ask.of(base)) for ask in asks]
-    others = [(ask.route, ask.given, answer.text) for ask, answer in asked if answer.status_code != ask.status]
+def _ask_all(base: str, asks: Iterable[examples.Ask]) -> list[tuple[examples.Ask, httpx.Response]]:
+    exchanges = [(ask, ask.of(base)) for ask in asks]
+    others = [(ask.route, ask.given, answer.text) for ask, answer in exchanges if answer.status_code != ask.status]
     assert others == []
-    return asked
+    return exchanges
 
 
 def test_pages_of_other_origins_are_not_let_in_unless_named(addresses: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ import orjson
 
 from services.projection.receipts.follower import ReceivedReceipt, fold, read
 from services.projection.receipts.query import counts_of, with_remedies
-from services.projection.receipts.store import ReportKey, StoredReceipt, TallyKey
+from services.projection.receipts.store import ReceiptKey, StoredReceipt, TallyKey
 
 SOURCE = "/districts/330681/certificates"
 
@@ -81,7 +81,7 @@ def test_the_counts_are_those_of_what_is_kept_however_it_is_cut_into_batches() -
             for status in chance.choices(["accepted", "waiting", "refused", "invalid"], k=30)
         ]
         received = [receipt for receipt in sent if receipt is not None]
-        known: dict[ReportKey, StoredReceipt] = {}
+        known: dict[ReceiptKey, StoredReceipt] = {}
         counts: Counter[TallyKey] = Counter()
         while received:
             cut = chance.randrange(1, len(received) + 1)

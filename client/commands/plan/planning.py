@@ -101,7 +101,7 @@ class DiffAnswer(TypedDict):
     document: JsonObject
 
 
-class DistrictMonth(TypedDict, total=False):
+class DistrictMonthAnswer(TypedDict, total=False):
     """How the month of a district stands."""
 
     district: str
@@ -116,7 +116,7 @@ class MonthAnswer(TypedDict):
     plan: str
     month: str
     state: str
-    districts: list[DistrictMonth]
+    districts: list[DistrictMonthAnswer]
     may: list[str]
 
 

@@ -23,7 +23,7 @@ class PlanFileDifferences(Body):
     document: dict[str, JsonValue]
 
 
-class PlanFault(Body):
+class PlanFileFault(Body):
     """One fault of a plan file, by line and path."""
 
     line: int | None
@@ -41,7 +41,7 @@ class PlanFaultsProblem(Body):
     detail: str
     zh: str
     en: str
-    faults: list[PlanFault]
+    faults: list[PlanFileFault]
 
 
 @router.post(
@@ -76,7 +76,7 @@ async def post_diff(plan: PlanId, request: Request, context: Context) -> PlanFil
 
 
 def _problem(error: PlanError) -> Response:
-    faults = [PlanFault(line=fault.line, path=fault.path, zh=fault.zh, en=fault.en) for fault in error.faults]
+    faults = [PlanFileFault(line=fault.line, path=fault.path, zh=fault.zh, en=fault.en) for fault in error.faults]
     zh, en = f"计划文件有 {len(faults)} 处错误。", f"The plan file has {len(faults)} faults."
     problem = PlanFaultsProblem(title=en, detail=en, zh=zh, en=en, faults=faults)
     return Response(problem.model_dump_json(), problem.status, media_type="application/problem+json")

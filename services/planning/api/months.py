@@ -47,7 +47,7 @@ class _PublishedDigest(Body):
     request_no: str | None
 
 
-class Publication(Decision, _PublishedDigest):
+class PublicationDecision(Decision, _PublishedDigest):
     """A close or a restatement: how many figures, as known at which instant, for which request."""
 
 
@@ -70,7 +70,7 @@ class MonthState(Body):
     missing: list[str]
     districts: list[DistrictDecided | DistrictState]
     overrides: list[OverrideDecision]
-    published: list[Publication]
+    published: list[PublicationDecision]
     requests: list[RestatementRequest]
     may: list[Action]
 
@@ -129,9 +129,9 @@ def _overrides(facts: Iterable[Fact]) -> list[OverrideDecision]:
     ]
 
 
-def _publications(month: PlanMonth) -> list[Publication]:
+def _publications(month: PlanMonth) -> list[PublicationDecision]:
     return [
-        Publication.of(
+        PublicationDecision.of(
             publication.fact,
             known_at=publication.known_at,
             sha256=publication.sha256,

@@ -26,7 +26,7 @@ class Adoption(Decision, _AdoptedDocument):
     """The last adoption, with the digest of the document that it adopted."""
 
 
-class PlanSummary(Body):
+class PlanState(Body):
     """A plan: its file, and its last adoption."""
 
     plan: str
@@ -35,16 +35,16 @@ class PlanSummary(Body):
     adopted: Adoption | None
 
 
-class PlanList(Body):
+class PlanStates(Body):
     """All plans."""
 
-    plans: list[PlanSummary]
+    plans: list[PlanState]
 
 
-def summary_of(plan: Plan, history: History) -> PlanSummary:
+def summary_of(plan: Plan, history: History) -> PlanState:
     """Return how a plan stands."""
     adopted = history.adopted
-    return PlanSummary(
+    return PlanState(
         plan=plan.id,
         title=plan.title,
         file=PlanFile(sha256=plan.digest, differs=adopted is not None and adopted.digest != plan.digest),
@@ -59,7 +59,7 @@ def summary_of(plan: Plan, history: History) -> PlanSummary:
     responses=AWAY_RESPONSE,
     response_model_exclude_unset=True,
 )
-async def get_plans(context: Context) -> PlanList:
+async def get_plans(context: Context) -> PlanStates:
     """Return all plans."""
     view = await context.view()
-    return PlanList(plans=[summary_of(plan, History(plan, view)) for plan in context.plans.values()])
+    return PlanStates(plans=[summary_of(plan, History(plan, view)) for plan in context.plans.values()])

@@ -52,7 +52,7 @@ class PublicationRequest(BaseModel):
     request_no: Annotated[JsonValue, WithJsonSchema({"type": "string"})] = None
 
 
-class MonthFigures(BaseModel):
+class FiguresToPublish(BaseModel):
     """A month's figures as the projection has them, with their digest; the decider checks them."""
 
     known_at: JsonValue
@@ -71,7 +71,7 @@ class _FirstReceipt(BaseModel):
     subject: str | None = None
 
 
-class ReceiptReason(BaseModel):
+class RefusalReason(BaseModel):
     """Why a report was not accepted: the rule's code, where it applies, and the text in both languages."""
 
     code: str
@@ -90,7 +90,7 @@ class PublicationReceipt(BaseModel):
     district: str
     service: str
     status: Literal["accepted", "duplicate", "refused", "invalid"]
-    reasons: list[ReceiptReason]
+    reasons: list[RefusalReason]
     flags: list[str]
     received_at: str
     decided_at: str
@@ -196,7 +196,7 @@ async def _accepted_before(context: PlanningContext, source: str, id_: str, type
     return receipt if (first.status, first.type, first.subject) == ("accepted", type_, subject) else None
 
 
-async def _figures(context: PlanningContext, plan: str, month: str, known_at: JsonValue) -> MonthFigures:
+async def _figures(context: PlanningContext, plan: str, month: str, known_at: JsonValue) -> FiguresToPublish:
     if not context.projection:
         raise Problem(503, "未设置 SKILLPLAN_PROJECTION,无法取数。", "SKILLPLAN_PROJECTION is not set: no figures.")
     query = {"month": month} | ({"known_at": str(known_at)} if known_at is not None else {})
@@ -212,7 +212,7 @@ async def _figures(context: PlanningContext, plan: str, month: str, known_at: Js
                 retry_after="5",
             ) from None  # fmt: skip
     if response.is_success:
-        return MonthFigures.model_validate(body)
+        return FiguresToPublish.model_validate(body)
     refusal = _NoFigures.model_validate(body)
     status = response.status_code if response.status_code in (404, 422) else 503
     raise Problem(status, refusal.zh, refusal.en)

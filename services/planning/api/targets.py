@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request
 from services.planning.api.context import QUERY_RESPONSES, Context, PlanId
 from services.planning.api.decisions import Body, Decision, Number, number_of, optional_number
 from services.planning.api.permissions import Permissions
-from services.planning.api.plans import PlanSummary, summary_of
+from services.planning.api.plans import PlanState, summary_of
 from services.planning.months import today_of
-from services.planning.targets_in_force import History, InForce, goal_of, last_day, periods_of
+from services.planning.targets_in_force import History, WeightedTarget, goal_of, last_day, periods_of
 from shared.http.access import caller_of
 from shared.plan.model import Indicator, Plan, Target
 from shared.plan.parts import Name
@@ -73,7 +73,7 @@ class IndicatorTargets(Body):
     history: list[TargetChange]
 
 
-class PlanTargets(PlanSummary):
+class PlanTargets(PlanState):
     """A plan with its targets on a day; `may`: what the bearer of this key can do to them."""
 
     on: date
@@ -154,7 +154,7 @@ def _gap(goal: Decimal | None, parts: Decimal | None) -> Number | None:
     return None if goal is None or parts is None else number_of(goal - parts)
 
 
-def _on_day(in_force: InForce) -> TargetOnDay:
+def _on_day(in_force: WeightedTarget) -> TargetOnDay:
     values, months = _values(in_force.target), in_force.months
     return TargetOnDay(
         op=values.op,

@@ -66,7 +66,7 @@ class Posting:
         return {key: delta for key, delta in cells.items() if delta}
 
 
-class ReportKey(NamedTuple):
+class ReportIdentity(NamedTuple):
     """What tells reports apart (RULES A3)."""
 
     service: str
@@ -108,7 +108,7 @@ class FactBatch:
         self._facts: list[_BatchFact] = []
         self._recorded: dict[datetime, _BatchFact] = {}
         self._loaded: dict[RowKey, StandingRow] = {}
-        self.reports: set[ReportKey] = set()
+        self.reports: set[ReportIdentity] = set()
         self.planning: list[PlanningFact] = []
 
     def __len__(self) -> int:
@@ -119,9 +119,9 @@ class FactBatch:
         rows = list(self._compiled.read(fact))
         taken = taking_back(fact)
         if taken is not None:
-            self.reports.add(ReportKey(fact.service, fact.reportsource, taken.report_id))
+            self.reports.add(ReportIdentity(fact.service, fact.reportsource, taken.report_id))
             # Its own report too: it may have been suspended, and is decided again by this.
-            self.reports.add(ReportKey(fact.service, fact.reportsource, fact.reportid))
+            self.reports.add(ReportIdentity(fact.service, fact.reportsource, fact.reportid))
         if rows or taken is not None:
             self._facts.append(_BatchFact(fact, rows, taken))
 
@@ -136,18 +136,18 @@ class FactBatch:
 
     def take_back(self) -> None:
         """Work out, fact by fact, what corrections, retractions and suspensions change."""
-        by_report: dict[ReportKey, list[StandingRow]] = defaultdict(list)
+        by_report: dict[ReportIdentity, list[StandingRow]] = defaultdict(list)
         if self.reports:
             for row in self._loaded.values():
                 by_report[_report_of(row)].append(row)
                 if row.replaced_by is not None:
-                    by_report[ReportKey(row.service, row.report_source, row.replaced_by)].append(row)
+                    by_report[ReportIdentity(row.service, row.report_source, row.replaced_by)].append(row)
         for added in self._facts:
             fact, taken = added.fact, added.taking_back
             self._recorded[fact.recordedat] = added
             if taken is not None:
-                key = ReportKey(fact.service, fact.reportsource, taken.report_id)
-                own = by_report[ReportKey(fact.service, fact.reportsource, fact.reportid)]
+                key = ReportIdentity(fact.service, fact.reportsource, taken.report_id)
+                own = by_report[ReportIdentity(fact.service, fact.reportsource, fact.reportid)]
                 if taken.action == "correction":
                     take_place(added.rows, by_report[key], own)
                 for row in list(by_report[key]):
@@ -266,8 +266,8 @@ def _cause_of_taking_back(taken: TakingBack) -> Cause:
             assert_never(taken.action)
 
 
-def _report_of(row: StandingRow) -> ReportKey:
-    return ReportKey(row.service, row.report_source, row.report_id)
+def _report_of(row: StandingRow) -> ReportIdentity:
+    return ReportIdentity(row.service, row.report_source, row.report_id)
 
 
 def _minus(left: Mapping[ContributionKey, int], right: Mapping[ContributionKey, int]) -> dict[ContributionKey, int]:

@@ -20,7 +20,7 @@ def always(_data: Data) -> bool:
     return True
 
 
-def one(_data: Data) -> int:
+def once(_data: Data) -> int:
     """Count a fact as 1."""
     return 1
 
@@ -53,7 +53,7 @@ def member_by(by: str) -> Member:
 def sum_of(paths: Sequence[str], sign: int = 1) -> AmountOf:
     """Return what adds up some fields, absent ones as 0; without fields every fact counts 1."""
     if not paths:
-        return one
+        return once
     getters = [_getter(path) for path in paths]
 
     def amount(data: Data) -> int:

@@ -14,7 +14,7 @@ from services.projection.counting.selectors import (
     matches,
     member_by,
     nobody,
-    one,
+    once,
 )
 from shared.plan.model import Amount, Distinct, Latest, Selector
 
@@ -46,7 +46,7 @@ class Use:
     keeps_all: bool = False
     match: Match = always
     member: Member = nobody
-    amount: AmountOf = one
+    amount: AmountOf = once
     dated: str | None = None
     until: str | None = None
     same: str | None = None
@@ -83,7 +83,7 @@ class Uses:
         """Add a use that opens nothing."""
         self.all.append(Use(len(self.all), kind, role, covers=covers, member=member, same=same, opening=opening))
 
-    def add_latest(self, selector: Selector, member: Member = nobody, amount: AmountOf = one) -> None:
+    def add_latest(self, selector: Selector, member: Member = nobody, amount: AmountOf = once) -> None:
         """Add a selector of which the latest fact counts; it has no ends (see `Latest`)."""
         self.all.append(
             Use(
@@ -106,7 +106,7 @@ class Uses:
                     keeps_all=ended_by is not None,
                     match=matches(selector),
                     member=member,
-                    amount=amount_of(selector) if isinstance(selector, Amount) else one,
+                    amount=amount_of(selector) if isinstance(selector, Amount) else once,
                     dated=selector.dated,
                     until=selector.until,
                     same=ended_by.same if ended_by else None,

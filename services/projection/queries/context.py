@@ -48,7 +48,7 @@ class Question(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[Table]):
+class QueryResult(Generic[Table]):
     """What a query found, its scope, how far the logs were counted, and what identifies that state."""
 
     scope: ScopeFields
@@ -80,14 +80,14 @@ class ReadContext:
         sums = await self.sums.read(view, plan, scope, indicator)
         return AssessmentBasis(plan, view.compiled, await view.targets(plan), sums, scope)
 
-    async def answer(self, question: Question, compute: Compute[Table]) -> Answer[Table]:
+    async def answer(self, question: Question, compute: Compute[Table]) -> QueryResult[Table]:
         """Read the answer to a question in one snapshot; raises Problem."""
         async with self.reader.view() as view:
             plan = plan_of(view.compiled, question.plan)
             scope = scope_of(plan, question.as_of, question.known_at, question.district, self.clock())
             table = await compute(await self.basis(view, plan, scope, question.indicator), view)
             recorded = [row["recorded_at"] for row in view.checkpoints if row["recorded_at"] is not None]
-            return Answer(
+            return QueryResult(
                 scope_fields(plan.id, scope),
                 table,
                 self.heads.progress(view.checkpoints),

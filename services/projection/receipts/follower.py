@@ -21,7 +21,7 @@ from services.projection.counting import writers
 from services.projection.counting.log_reader import retry_forever
 from services.projection.receipts.store import (
     FollowedReceipt,
-    ReportKey,
+    ReceiptKey,
     StoredReceipt,
     TallyKey,
     TallyRow,
@@ -51,9 +51,9 @@ class ReceivedReceipt:
     row: FollowedReceipt
 
     @property
-    def key(self) -> ReportKey:
+    def key(self) -> ReceiptKey:
         """The report that it answers."""
-        return ReportKey(self.row.service, self.row.key)
+        return ReceiptKey(self.row.service, self.row.key)
 
     @property
     def stored(self) -> StoredReceipt:
@@ -104,11 +104,11 @@ def read(message_key: bytes | None, value: bytes | None, place: str) -> Received
 
 
 def fold(
-    received: Iterable[ReceivedReceipt], known: Mapping[ReportKey, StoredReceipt]
+    received: Iterable[ReceivedReceipt], known: Mapping[ReceiptKey, StoredReceipt]
 ) -> tuple[list[ReceivedReceipt], Counter[TallyKey]]:
     """Return which of some receipts are to be stored, and how the counts change by it."""
     latest = dict(known)
-    changed: dict[ReportKey, ReceivedReceipt] = {}
+    changed: dict[ReceiptKey, ReceivedReceipt] = {}
     for receipt in received:
         if receipt.replaces(latest.get(receipt.key)):
             changed[receipt.key] = receipt

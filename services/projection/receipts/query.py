@@ -89,7 +89,7 @@ class ReceiptFields(TypedDict):
     corrected_by: NotRequired[str]
 
 
-class Receipt(ReceiptFields):
+class ReceiptInForce(ReceiptFields):
     """The receipt of a report."""
 
     reasons: list[ReceiptReason]
@@ -136,7 +136,7 @@ def counts_of(rows: Iterable[Mapping[str, Any] | asyncpg.Record]) -> ReceiptCoun
 
 def with_remedies(body: str) -> ReceiptWithRemedies:
     """Decode a receipt and add to each of its reasons what to do about it."""
-    receipt: Receipt = orjson.loads(body)
+    receipt: ReceiptInForce = orjson.loads(body)
     reasons: list[ReasonWithRemedy] = [{**reason, "fix": _remedy(reason["code"])} for reason in receipt["reasons"]]
     result: ReceiptWithRemedies = {**receipt, "reasons": reasons}
     return result

@@ -13,7 +13,7 @@ _LAST: Final = 2**63 - 1
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 
-class ReportKey(NamedTuple):
+class ReceiptKey(NamedTuple):
     """A report at a service: its source and id, or where its receipt was read when it has none."""
 
     service: str
@@ -77,11 +77,11 @@ class ReceiptFilter(NamedTuple):
     code: str | None
 
 
-async def known_receipts(connection: Connection, keys: Sequence[ReportKey]) -> dict[ReportKey, StoredReceipt]:
+async def known_receipts(connection: Connection, keys: Sequence[ReceiptKey]) -> dict[ReceiptKey, StoredReceipt]:
     """Return what is stored of some reports."""
     rows = await connection.fetch(_SQL["known"], [key.service for key in keys], [key.key for key in keys])
     return {
-        ReportKey(row["service"], row["key"]): StoredReceipt(
+        ReceiptKey(row["service"], row["key"]): StoredReceipt(
             TallyKey(row["district"], row["day"], row["type"], row["status"], row["code"]),
             row["bound"],
             row["decided_at"],
