@@ -232,9 +232,9 @@ class KeyFile:
             token, secret = self._new_secret(id_)
             end = at + overlap
             old = (
-                Secret(mac=one.mac, until=min(one.until or end, end))
-                for one in key.secrets
-                if one.until is None or one.until > at
+                Secret(mac=former.mac, until=min(former.until or end, end))
+                for former in key.secrets
+                if former.until is None or former.until > at
             )
             keys[id_] = key.model_copy(update={"secrets": (secret, *old)})
         return keys[id_], token

@@ -30,14 +30,14 @@ SAMPLED: Final = sorted(SAMPLES.glob("*.json"))
 
 
 @pytest.fixture(scope="module")
-def shown() -> dict[str, Any]:
+def described() -> dict[str, Any]:
     return document()
 
 
-def valid(shown: dict[str, Any], message: str, payload: Any) -> None:
+def valid(described: dict[str, Any], message: str, payload: Any) -> None:
     """Fail with the first fault of a payload by the schema of a message."""
     reference = f"#/components/messages/{message}/payload"
-    Draft202012Validator({"components": shown["components"], "$ref": reference}).validate(payload)
+    Draft202012Validator({"components": described["components"], "$ref": reference}).validate(payload)
 
 
 def test_the_document_is_up_to_date() -> None:
@@ -51,11 +51,11 @@ def test_the_document_is_valid_by_the_specification_s_own_parser(tmp_path: Path)
     node = {**os.environ, "PATH": path_with_node()}
     done = subprocess.run(install, cwd=tmp_path, env=node, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = subprocess.run(
+    result = subprocess.run(
         ["node", "check.mjs", str(FILE)], cwd=tmp_path, env=node, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert re.fullmatch(r"channels=\d+ messages=\d+\n", told.stdout), "neither errors nor warnings"
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.fullmatch(r"channels=\d+ messages=\d+\n", result.stdout), "neither errors nor warnings"
 
     (tmp_path / "wrong.yaml").write_text(page().replace("action: receive", "action: take", 1), encoding="utf-8")
     wrong = subprocess.run(
@@ -64,30 +64,30 @@ def test_the_document_is_valid_by_the_specification_s_own_parser(tmp_path: Path)
     assert wrong.returncode == 1, "the check can fail"
 
 
-def test_every_topic_stands_in_it_with_its_partitions(shown: dict[str, Any]) -> None:
-    told = {
+def test_every_topic_stands_in_it_with_its_partitions(described: dict[str, Any]) -> None:
+    partitions = {
         channel["address"].replace("{district}", district): channel["bindings"]["kafka"]["partitions"]
-        for channel in shown["channels"].values()
+        for channel in described["channels"].values()
         for district in DISTRICTS
     }
-    assert told == {topic.name: topic.partitions for topic in topics.wanted(DISTRICTS)}
+    assert partitions == {topic.name: topic.partitions for topic in topics.wanted(DISTRICTS)}
 
 
-def test_every_type_is_a_message_of_its_service_and_decisions_are_never_reported(shown: dict[str, Any]) -> None:
+def test_every_type_is_a_message_of_its_service_and_decisions_are_never_reported(described: dict[str, Any]) -> None:
     for language in LANGUAGES:
         every = {f"{language.service}.{event.type_name}.v1": event for event in language.events}
-        assert shown["channels"][f"{language.service}.events"]["messages"].keys() == every.keys()
+        assert described["channels"][f"{language.service}.events"]["messages"].keys() == every.keys()
         reported = {name for name, event in every.items() if not event.decision}
-        assert shown["channels"][f"{language.service}.reports"]["messages"].keys() == reported
+        assert described["channels"][f"{language.service}.reports"]["messages"].keys() == reported
 
 
 @pytest.mark.parametrize("file", SAMPLED, ids=lambda file: file.stem)
-def test_reports_facts_and_receipts_are_as_it_says(file: Path, shown: dict[str, Any]) -> None:
+def test_reports_facts_and_receipts_are_as_it_says(file: Path, described: dict[str, Any]) -> None:
     service = file.name.partition(".")[0]
     envelope = json.loads(file.read_text(encoding="utf-8"))
-    if f"report.{file.stem}" not in shown["components"]["messages"]:
+    if f"report.{file.stem}" not in described["components"]["messages"]:
         return  # a decision: the service's own
-    valid(shown, f"report.{file.stem}", envelope)
+    valid(described, f"report.{file.stem}", envelope)
     report = understood(service, envelope)
     if report.personal:
         report.body["person"]["sealed"] = "sealed"
@@ -95,20 +95,20 @@ def test_reports_facts_and_receipts_are_as_it_says(file: Path, shown: dict[str, 
         service, 7, 1, "019a", report.type, report.subject, report.district, report.at, report.time, RECEIVED,
         report.source, report.id, report.event, report.body, correlation_id="c", causation_id="c",
     )  # fmt: skip
-    valid(shown, f"fact.{file.stem}", json.loads(fact.encode()))
+    valid(described, f"fact.{file.stem}", json.loads(fact.encode()))
     for receipt in (
         receipts.decided(report, service, RECEIVED, fact),
         receipts.decided(report, service, RECEIVED, None, waits_for="certificate/1"),
         receipts.repeated(report, service, RECEIVED, receipts.decided(report, service, RECEIVED, fact), same=True),
     ):
-        valid(shown, "receipt", json.loads(receipt))
+        valid(described, "receipt", json.loads(receipt))
 
 
-def test_the_receipt_of_what_was_not_understood_is_as_it_says(shown: dict[str, Any]) -> None:
+def test_the_receipt_of_what_was_not_understood_is_as_it_says(described: dict[str, Any]) -> None:
     for envelope in ({}, {"specversion": "1.0", "type": "skillplan.subsidy.subsidy-paid.v1"}):
         answer = decode("recruitment", envelope)
         assert isinstance(answer, NotUnderstood)
-        valid(shown, "receipt", json.loads(receipts.not_decided(answer, "recruitment", datetime.now(UTC))))
+        valid(described, "receipt", json.loads(receipts.not_decided(answer, "recruitment", datetime.now(UTC))))
 
 
 async def test_it_is_served_with_every_schema_and_nothing_else() -> None:

@@ -61,35 +61,35 @@ def test_a_schema_refuses_what_the_decoder_refuses(service: str, name: str) -> N
     assert not validator.is_valid(sample(service, name) | {"subject": "other/1"})
 
 
-def checked(shown: Schema) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(shown, format_checker=jsonschema.FormatChecker())
+def checked(schema: Schema) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
 
 
 OLD: Final = NOW["recruitment.person-hired.v1.json"]
 
 
-def data(shown: Schema) -> Any:
-    return shown["properties"]["data"]
+def data(schema: Schema) -> Any:
+    return schema["properties"]["data"]
 
 
-def _optional_field(shown: Schema) -> None:
-    data(shown)["properties"]["note"] = {"type": "string"}
+def _optional_field(schema: Schema) -> None:
+    data(schema)["properties"]["note"] = {"type": "string"}
 
 
-def _more_words(shown: Schema) -> None:
-    data(shown)["properties"]["channel"]["enum"].append("online")
+def _more_words(schema: Schema) -> None:
+    data(schema)["properties"]["channel"]["enum"].append("online")
 
 
-def _other_description(shown: Schema) -> None:
-    shown["description"] = data(shown)["properties"]["channel"]["description"] = "Other words."
+def _other_description(schema: Schema) -> None:
+    schema["description"] = data(schema)["properties"]["channel"]["description"] = "Other words."
 
 
-def _wider_text(shown: Schema) -> None:
-    shown["$defs"]["Organisation"]["properties"]["name"]["maxLength"] = 400
+def _wider_text(schema: Schema) -> None:
+    schema["$defs"]["Organisation"]["properties"]["name"]["maxLength"] = 400
 
 
-def _another_kind_of_value(shown: Schema) -> None:
-    data(shown)["properties"]["level"]["anyOf"].append({"type": "integer"})
+def _another_kind_of_value(schema: Schema) -> None:
+    data(schema)["properties"]["level"]["anyOf"].append({"type": "integer"})
 
 
 @pytest.mark.parametrize(
@@ -102,37 +102,37 @@ def test_an_addition_breaks_nothing(change: Callable[[Schema], None]) -> None:
     assert breaks(OLD, new) == []
 
 
-def _field_gone(shown: Schema) -> None:
-    del data(shown)["properties"]["fair_no"]
+def _field_gone(schema: Schema) -> None:
+    del data(schema)["properties"]["fair_no"]
 
 
-def _required_field(shown: Schema) -> None:
-    data(shown)["properties"]["note"] = {"type": "string"}
-    data(shown)["required"].append("note")
+def _required_field(schema: Schema) -> None:
+    data(schema)["properties"]["note"] = {"type": "string"}
+    data(schema)["required"].append("note")
 
 
-def _field_promised_no_more(shown: Schema) -> None:
-    data(shown)["required"].remove("channel")
+def _field_promised_no_more(schema: Schema) -> None:
+    data(schema)["required"].remove("channel")
 
 
-def _word_gone(shown: Schema) -> None:
-    data(shown)["properties"]["channel"]["enum"].remove("other")
+def _word_gone(schema: Schema) -> None:
+    data(schema)["properties"]["channel"]["enum"].remove("other")
 
 
-def _other_type(shown: Schema) -> None:
-    data(shown)["properties"]["hired_on"]["type"] = "integer"
+def _other_type(schema: Schema) -> None:
+    data(schema)["properties"]["hired_on"]["type"] = "integer"
 
 
-def _narrower_text(shown: Schema) -> None:
-    shown["$defs"]["Organisation"]["properties"]["name"]["maxLength"] = 100
+def _narrower_text(schema: Schema) -> None:
+    schema["$defs"]["Organisation"]["properties"]["name"]["maxLength"] = 100
 
 
-def _other_subject(shown: Schema) -> None:
-    shown["properties"]["subject"]["pattern"] = "^contract/.*$"
+def _other_subject(schema: Schema) -> None:
+    schema["properties"]["subject"]["pattern"] = "^contract/.*$"
 
 
-def _kind_of_value_gone(shown: Schema) -> None:
-    data(shown)["properties"]["level"]["anyOf"].pop(0)
+def _kind_of_value_gone(schema: Schema) -> None:
+    data(schema)["properties"]["level"]["anyOf"].pop(0)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from shared.contract.rules import (
     OpenedAgain,
     OtherSubject,
 )
-from tests.contract.test_lifecycles import ALL, ENDS, OPENINGS, ending, given, opening, told
+from tests.contract.test_lifecycles import ALL, ENDS, OPENINGS, ending, given, opening, reported
 from tests.contract.vocabulary import VOCABULARY, Type
 from tests.harness.checks import TypeChecks
 from tests.harness.given import GivenReport, retraction
@@ -30,7 +30,8 @@ CHECKS: Final = TypeChecks()
 def history(service: str, name: str, row: Type) -> list[GivenReport]:
     """Return what must stand for a report of the type to be accepted, and then that report."""
     needed = row.role.startswith(("ends", "voids", "adds"))
-    return [*([told(service, opening(row), on="2024-03-01")] if needed else []), told(service, name, on="2024-05-06")]
+    opened = [reported(service, opening(row), on="2024-03-01")] if needed else []
+    return [*opened, reported(service, name, on="2024-05-06")]
 
 
 def corrected(original: GivenReport, of: str) -> GivenReport:
@@ -95,7 +96,7 @@ def neither_subject_nor_type_can_be_corrected(service: str, name: str, row: Type
     whole.when(corrected(replace(last, subject=elsewhere), original)).then_refused(OtherSubject, "/corrects")
     whole.when(retraction(elsewhere, original)).then_refused(OtherSubject, "/data/report_id")
     other = next(n for n in VOCABULARY[service] if n != name)
-    of_other_type = corrected(told(service, other, subject=None), original)
+    of_other_type = corrected(reported(service, other, subject=None), original)
     whole.when(replace(of_other_type, subject=last.subject)).then_refused(OtherSubject, "/corrects")
 
 
@@ -105,62 +106,62 @@ def _elsewhere(subject: str) -> str:
 
 @CHECKS.over(OPENINGS)
 def a_correction_never_finds_its_original_in_the_way(service: str, name: str, row: Type) -> None:
-    first = told(service, name, on="2024-03-01")
-    given(service)(first).when(corrected(told(service, name, on="2024-02-01"), "report-1")).then_accepted()
+    first = reported(service, name, on="2024-03-01")
+    given(service)(first).when(corrected(reported(service, name, on="2024-02-01"), "report-1")).then_accepted()
 
 
 @CHECKS.over(OPENINGS)
 def what_was_taken_back_altogether_is_opened_anew(service: str, name: str, row: Type) -> None:
-    first = told(service, name, on="2024-03-01")
+    first = reported(service, name, on="2024-03-01")
     given(service)(first, retraction(first.subject, "report-1")).when(
-        told(service, name, on="2024-02-01")
+        reported(service, name, on="2024-02-01")
     ).then_accepted()
 
 
 @CHECKS.over(OPENINGS)
 def what_stands_again_is_in_the_way_again(service: str, name: str, row: Type) -> None:
-    first = told(service, name, on="2024-03-01")
+    first = reported(service, name, on="2024-03-01")
     again = given(service)(first, corrected(first, "report-1"), retraction(first.subject, "report-2"))
-    again.when(told(service, name, on="2024-06-01")).then_refused(
+    again.when(reported(service, name, on="2024-06-01")).then_refused(
         NumberTaken if row.role == "opens, else number-taken" else AlreadyOpen
     )
 
 
 @CHECKS.over(ENDS)
 def an_end_stays_attached_to_a_corrected_opening(service: str, name: str, row: Type) -> None:
-    opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
-    earlier = corrected(told(service, opening(row), on="2024-02-01"), "report-1")
+    opened, end = reported(service, opening(row), on="2024-03-01"), reported(service, name, on="2024-05-01")
+    earlier = corrected(reported(service, opening(row), on="2024-02-01"), "report-1")
     ended = given(service)(opened, end, earlier)
-    ended.when(told(service, name, on="2024-06-01")).then_refused(NotOpen)
-    too_late = corrected(told(service, opening(row), on="2024-05-02"), "report-1")
+    ended.when(reported(service, name, on="2024-06-01")).then_refused(NotOpen)
+    too_late = corrected(reported(service, opening(row), on="2024-05-02"), "report-1")
     given(service)(opened, end).when(too_late).then_refused(EndsBeforeStart)
 
 
 @CHECKS.over(ENDS)
 def after_its_opening_is_taken_back_an_end_waits_again(service: str, name: str, row: Type) -> None:
-    opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
+    opened, end = reported(service, opening(row), on="2024-03-01"), reported(service, name, on="2024-05-01")
     given(service)(opened, end, retraction(opened.subject, "report-1")).when(end).then_waits_for(end.subject)
 
 
 @CHECKS.over(ENDS)
 def an_end_taken_back_leaves_it_open(service: str, name: str, row: Type) -> None:
-    opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
+    opened, end = reported(service, opening(row), on="2024-03-01"), reported(service, name, on="2024-05-01")
     open_again = given(service)(opened, end, retraction(opened.subject, "report-2"))
-    open_again.when(told(service, name, on="2024-04-01")).then_accepted()
+    open_again.when(reported(service, name, on="2024-04-01")).then_accepted()
     refused = AlreadyOpen if service != "competition" or opening(row) != "certificate-issued" else NumberTaken
-    open_again.when(told(service, opening(row), on="2024-06-01")).then_refused(refused)
+    open_again.when(reported(service, opening(row), on="2024-06-01")).then_refused(refused)
 
 
 @CHECKS.over(ENDS)
 def an_end_after_which_it_was_opened_again_stays(service: str, name: str, row: Type) -> None:
     if VOCABULARY[service][opening(row)].role != "opens again":
         return
-    opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
-    anew = told(service, opening(row), on="2024-06-01")
+    opened, end = reported(service, opening(row), on="2024-03-01"), reported(service, name, on="2024-05-01")
+    anew = reported(service, opening(row), on="2024-06-01")
     whole = given(service)(opened, end, anew)
     whole.when(retraction(opened.subject, "report-2")).then_refused(OpenedAgain)
-    whole.when(corrected(told(service, name, on="2024-06-01"), "report-2")).then_accepted()
-    whole.when(corrected(told(service, name, on="2024-06-02"), "report-2")).then_refused(OpenedAgain)
+    whole.when(corrected(reported(service, name, on="2024-06-01"), "report-2")).then_accepted()
+    whole.when(corrected(reported(service, name, on="2024-06-02"), "report-2")).then_refused(OpenedAgain)
     # Once the second opening is taken back, nothing is in the way.
     given(service)(opened, end, anew, retraction(opened.subject, "report-3")).when(
         retraction(opened.subject, "report-2")
@@ -169,10 +170,10 @@ def an_end_after_which_it_was_opened_again_stays(service: str, name: str, row: T
 
 @CHECKS.over(ENDS)
 def a_corrected_end_is_not_ended_already(service: str, name: str, row: Type) -> None:
-    opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
+    opened, end = reported(service, opening(row), on="2024-03-01"), reported(service, name, on="2024-05-01")
     whole = given(service)(opened, end)
-    whole.when(corrected(told(service, name, on="2024-04-01"), "report-2")).then_accepted()
-    whole.when(corrected(told(service, name, on="2024-02-29"), "report-2")).then_refused(EndsBeforeStart)
+    whole.when(corrected(reported(service, name, on="2024-04-01"), "report-2")).then_accepted()
+    whole.when(corrected(reported(service, name, on="2024-02-29"), "report-2")).then_refused(EndsBeforeStart)
 
 
 @pytest.mark.parametrize("service", VOCABULARY)

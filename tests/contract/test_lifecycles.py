@@ -23,8 +23,8 @@ def given(service: str) -> Given:
     return rules_of(AGREEABLE, LANGUAGES[service])
 
 
-def told(service: str, name: str, subject: str | None = None, on: str | None = None, **dates: str) -> GivenReport:
-    """Tell of a type's sample, on another day or with other dates."""
+def reported(service: str, name: str, subject: str | None = None, on: str | None = None, **dates: str) -> GivenReport:
+    """Return the report of a type's sample, on another day or with other dates."""
     sent = understood(service, sample(service, name))
     event: Event = sent.event
     changes: dict[str, Any] = {field: date.fromisoformat(day) for field, day in dates.items()}
@@ -65,7 +65,7 @@ def ending(service: str, name: str) -> str | None:
 @CHECKS.over(OPENINGS)
 def a_second_opening_of_what_is_open_is_refused(service: str, name: str, row: Type) -> None:
     rule = NumberTaken if row.role == "opens, else number-taken" else AlreadyOpen
-    given(service)(told(service, name)).when(told(service, name)).then_refused(rule, "/subject")
+    given(service)(reported(service, name)).when(reported(service, name)).then_refused(rule, "/subject")
 
 
 @CHECKS.over(OPENINGS)
@@ -73,9 +73,9 @@ def after_an_end_it_opens_anew_from_that_day_or_never(service: str, name: str, r
     end = ending(service, name)
     if end is None:
         return
-    ended = given(service)(told(service, name, on="2024-03-01"), told(service, end, on="2024-05-01"))
-    anew = ended.when(told(service, name, on="2024-05-01"))
-    too_early = ended.when(told(service, name, on="2024-04-30"))
+    ended = given(service)(reported(service, name, on="2024-03-01"), reported(service, end, on="2024-05-01"))
+    anew = ended.when(reported(service, name, on="2024-05-01"))
+    too_early = ended.when(reported(service, name, on="2024-04-30"))
     if row.role == "opens again":
         anew.then_accepted()
         too_early.then_refused(AlreadyOpen, "/subject")
@@ -90,47 +90,47 @@ def what_opened_anew_is_ended_anew_and_then_not_open(service: str, name: str, ro
     end = ending(service, name)
     if end is None or row.role != "opens again":
         return
-    first = told(service, name, on="2024-03-01"), told(service, end, on="2024-05-01")
-    second = told(service, name, on="2024-06-01")
-    given(service)(*first, second).when(told(service, end, on="2024-06-01")).then_accepted()
-    given(service)(*first, second).when(told(service, end, on="2024-05-31")).then_refused(EndsBeforeStart)
-    given(service)(*first, second, told(service, end, on="2024-06-02")).when(
-        told(service, end, on="2024-06-03")
+    first = reported(service, name, on="2024-03-01"), reported(service, end, on="2024-05-01")
+    second = reported(service, name, on="2024-06-01")
+    given(service)(*first, second).when(reported(service, end, on="2024-06-01")).then_accepted()
+    given(service)(*first, second).when(reported(service, end, on="2024-05-31")).then_refused(EndsBeforeStart)
+    given(service)(*first, second, reported(service, end, on="2024-06-02")).when(
+        reported(service, end, on="2024-06-03")
     ).then_refused(NotOpen)
 
 
 @CHECKS.over(ENDS)
 def an_end_waits_for_an_opening_never_heard_of(service: str, name: str, row: Type) -> None:
-    end = told(service, name)
+    end = reported(service, name)
     given(service)().when(end).then_waits_for(end.subject)
 
 
 @CHECKS.over(ENDS)
 def an_end_closes_what_is_open_once(service: str, name: str, row: Type) -> None:
-    opened, end = told(service, opening(row), on="2024-03-01"), told(service, name, on="2024-05-01")
+    opened, end = reported(service, opening(row), on="2024-03-01"), reported(service, name, on="2024-05-01")
     given(service)(opened).when(end).then_accepted()
-    given(service)(opened, end).when(told(service, name, on="2024-06-01")).then_refused(NotOpen)
+    given(service)(opened, end).when(reported(service, name, on="2024-06-01")).then_refused(NotOpen)
 
 
 @CHECKS.over(ENDS)
 def an_end_falls_on_the_day_of_the_start_at_the_earliest(service: str, name: str, row: Type) -> None:
-    opened = given(service)(told(service, opening(row), on="2024-03-01"))
-    opened.when(told(service, name, on="2024-03-01")).then_accepted()
-    opened.when(told(service, name, on="2024-02-29")).then_refused(
+    opened = given(service)(reported(service, opening(row), on="2024-03-01"))
+    opened.when(reported(service, name, on="2024-03-01")).then_accepted()
+    opened.when(reported(service, name, on="2024-02-29")).then_refused(
         EndsBeforeStart, f"/data/{row.dated}" if row.dated else "/time"
     )
 
 
 @CHECKS.over(REPEATING)
 def what_may_repeat_on_a_subject_repeats(service: str, name: str, row: Type) -> None:
-    before = [told(service, opening(row))] if row.role.startswith("adds") else []
-    before += [told(service, name, on="2024-05-06"), told(service, name, on="2024-05-07")]
-    given(service)(*before).when(told(service, name, on="2024-05-06")).then_accepted()
+    before = [reported(service, opening(row))] if row.role.startswith("adds") else []
+    before += [reported(service, name, on="2024-05-06"), reported(service, name, on="2024-05-07")]
+    given(service)(*before).when(reported(service, name, on="2024-05-06")).then_accepted()
 
 
 @CHECKS.over(REPEATING)
 def what_adds_to_an_opening_waits_for_it(service: str, name: str, row: Type) -> None:
-    added = told(service, name)
+    added = reported(service, name)
     if row.role.startswith("adds"):
         given(service)().when(added).then_waits_for(added.subject)
     else:
@@ -139,14 +139,16 @@ def what_adds_to_an_opening_waits_for_it(service: str, name: str, row: Type) -> 
 
 @CHECKS.over(ALL)
 def what_lies_ahead_is_a_plan_and_no_fact(service: str, name: str, row: Type) -> None:
-    whole = given(service)(*([] if row.role.startswith(("opens", "stands", "rep")) else [told(service, opening(row))]))
+    whole = given(service)(
+        *([] if row.role.startswith(("opens", "stands", "rep")) else [reported(service, opening(row))])
+    )
 
     def on(day: date) -> GivenReport:
         later = {field: "2030-01-01" for field in row.fields if field in MAY_LIE_AHEAD}
-        case = told(service, name, on=str(day), **later)
+        case = reported(service, name, on=str(day), **later)
         return GivenReport(case.subject, case.event, received if row.dated else case.at, received, case.district)
 
-    received = told(service, name, on="2024-06-01").at
+    received = reported(service, name, on="2024-06-01").at
     whole.when(on(date(2024, 6, 2))).then_accepted()
     ahead = whole.when(on(date(2024, 6, 3)))
     ahead.then_refused(InTheFuture, f"/data/{row.dated}" if row.dated else "/time")
@@ -158,9 +160,11 @@ def dates_of_one_report_stand_in_their_order(service: str, name: str, row: Type)
         nothing = given(service)()
         day = date(2024, 5, 6)
         first = {earlier: str(day)}
-        nothing.when(told(service, name, **first, **{later: str(day)})).then_accepted()
+        nothing.when(reported(service, name, **first, **{later: str(day)})).then_accepted()
         before = str(day - timedelta(days=1))
-        nothing.when(told(service, name, **first, **{later: before})).then_refused(EndsBeforeStart, f"/data/{later}")
+        nothing.when(reported(service, name, **first, **{later: before})).then_refused(
+            EndsBeforeStart, f"/data/{later}"
+        )
 
 
 @pytest.mark.parametrize("type_", CHECKS.types)

@@ -52,8 +52,8 @@ every_api = pytest.mark.parametrize("described", SERVICES, indirect=True)
 
 
 def operations(described: Node) -> Iterator[tuple[str, Node]]:
-    for path, told in described["paths"].items():
-        for method, operation in told.items():
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
             assert method in METHODS
             yield f"{method.upper()} {path}", operation
 
@@ -75,8 +75,8 @@ def test_every_route_and_parameter_is_said_in_both_languages(described: Node) ->
 def test_every_parameter_request_and_answer_has_an_example(described: Node) -> None:
     for route, operation in operations(described):
         for parameter in operation.get("parameters", ()):
-            shown = "example" in parameter or parameter["schema"].get("examples")
-            assert shown or parameter["name"] == "lang", (route, parameter["name"])
+            has_example = "example" in parameter or parameter["schema"].get("examples")
+            assert has_example or parameter["name"] == "lang", (route, parameter["name"])
         for media, content in operation.get("requestBody", {}).get("content", {}).items():
             assert content["examples"], (route, media)
         for status, response in operation["responses"].items():
@@ -84,8 +84,8 @@ def test_every_parameter_request_and_answer_has_an_example(described: Node) -> N
                 assert "content" not in response
                 continue
             content = response["content"]
-            assert any("example" in one or "examples" in one for one in content.values()), (route, status)
-            assert all("schema" in one for one in content.values()), (route, status)
+            assert any("example" in body or "examples" in body for body in content.values()), (route, status)
+            assert all("schema" in body for body in content.values()), (route, status)
             assert status < "400" or list(content) == [PROBLEM] or (route.startswith("POST") and status == "422")
 
 
@@ -94,10 +94,10 @@ def test_every_example_is_as_its_schema_says(described: Node) -> None:
     for route, operation in operations(described):
         for status, response in operation["responses"].items():
             for content in response.get("content", {}).values():
-                shown = [one["value"] for one in content.get("examples", {}).values()]
-                shown += [content["example"]] if "example" in content else []
+                examples = [entry["value"] for entry in content.get("examples", {}).values()]
+                examples += [content["example"]] if "example" in content else []
                 valid = Draft202012Validator(content["schema"] | {"components": described["components"]})
-                for example in shown:
+                for example in examples:
                     assert [fault.message for fault in valid.iter_errors(example)] == [], (route, status)
 
 
@@ -129,12 +129,12 @@ def test_one_report_and_a_batch_are_shown(described: Node) -> None:
     content = described["paths"]["/v1/events"]["post"]["requestBody"]["content"]
     assert isinstance(content[STRUCTURED]["examples"]["one"]["value"], dict)
     assert isinstance(content[BATCH]["examples"]["batch"]["value"], list)
-    told = described["paths"]["/v1/events"]["post"]["responses"]
-    assert {"200", "202", "400", "401", "408", "413", "415", "422", "429", "503"} <= told.keys()
+    responses = described["paths"]["/v1/events"]["post"]["responses"]
+    assert {"200", "202", "400", "401", "408", "413", "415", "422", "429", "503"} <= responses.keys()
 
 
 @every_api
 def test_nothing_is_kept_of_a_route_that_is_no_more(described: Node, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["described"]
-    kept = orjson.loads((EXAMPLES / f"{name}.json").read_bytes())
-    assert kept.keys() == {route for route, _ in operations(described)}
+    stored = orjson.loads((EXAMPLES / f"{name}.json").read_bytes())
+    assert stored.keys() == {route for route, _ in operations(described)}

@@ -88,8 +88,8 @@ def test_compose_runs_a_process_as_the_catalogue_says(process: str) -> None:
     if command == "api":
         usual = "${SKILLPLAN_BIND:-127.0.0.1}:${SKILLPLAN_%s_PORT:-%d}:%d" % (name.upper(), port, port)  # noqa: UP031
         assert block["ports"] == [usual]
-        told = SERVICES[name].address_settings(lambda asked: f"http://{asked}-api:{SERVICES[asked].port}")
-        assert {key: _read(value) for key, value in settings.items()} == {k: _read(v) for k, v in told.items()}
+        derived = SERVICES[name].address_settings(lambda other: f"http://{other}-api:{SERVICES[other].port}")
+        assert {key: _read(value) for key, value in settings.items()} == {k: _read(v) for k, v in derived.items()}
     else:
         assert "ports" not in block
         assert settings == {}

@@ -29,10 +29,10 @@ def test_the_page_says_of_each_role_what_the_gate_does() -> None:
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     table = page[page.index("| 请求 request |") :].split("\n\n")[0].splitlines()
     roles = [Role(cell.strip()) for cell in table[0].split("|")[2:-1]]
-    told = {}
+    permissions = {}
     for row in table[2:]:
         request, *cells = (cell.strip() for cell in row.strip("|").split("|"))
         method, path = request.split("`")[1].split(" ")
         may = frozenset(role for role, cell in zip(roles, cells, strict=True) if cell.startswith("✓"))
-        told[method, path.removesuffix("…").rstrip("/")] = may
-    assert told == PERMISSIONS
+        permissions[method, path.removesuffix("…").rstrip("/")] = may
+    assert permissions == PERMISSIONS

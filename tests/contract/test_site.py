@@ -34,14 +34,14 @@ class _Loads(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.targets: list[str] = []
         self.mermaid = False
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        told = dict(attributes)
-        self.mermaid = self.mermaid or "mermaid" in (told.get("class") or "")
-        if tag in LOADED and not (tag == "link" and told.get("rel") in ("canonical", "prev", "next", "alternate")):
-            self.found.append(told.get(LOADED[tag]) or "")
+        values = dict(attributes)
+        self.mermaid = self.mermaid or "mermaid" in (values.get("class") or "")
+        if tag in LOADED and not (tag == "link" and values.get("rel") in ("canonical", "prev", "next", "alternate")):
+            self.targets.append(values.get(LOADED[tag]) or "")
 
 
 def pages(site: Path) -> Iterator[tuple[Path, str]]:
@@ -53,7 +53,7 @@ def test_no_page_and_no_style_asks_another_host(site: Path) -> None:
     for file, text in pages(site):
         loads = _Loads()
         loads.feed(text)
-        assert [target for target in loads.found if re.match(r"(https?:)?//", target)] == [], file.name
+        assert [target for target in loads.targets if re.match(r"(https?:)?//", target)] == [], file.name
         # The theme's script would fetch this from elsewhere, only for pages that use it.
         assert not loads.mermaid, file.name
     for style in site.rglob("*.css"):
@@ -70,8 +70,8 @@ def test_every_page_of_the_documentation_is_there_and_nothing_links_out_of_it(si
 
 def test_chinese_is_parted_in_the_search_index(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
-    words = {word for entry in index["docs"] for word in re.split(r"[\s\u200b]+", entry["text"])}
-    assert {"报", "回", "执"} <= words, "each character can be found"
+    terms = {word for entry in index["docs"] for word in re.split(r"[\s\u200b]+", entry["text"])}
+    assert {"报", "回", "执"} <= terms, "each character can be found"
     assert "\\u200b" in index["config"]["separator"]
 
 

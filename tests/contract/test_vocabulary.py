@@ -111,8 +111,8 @@ def form(name: str) -> Form:
     """Return a form by its name, or that of an enumeration."""
     if name in FORMS:
         return FORMS[name]
-    words = name.split("|")
-    return Form(words, _bad("", "robots", words[0].title() + "s", words[0] + " ", 5, True, None, []))
+    choices = name.split("|")
+    return Form(choices, _bad("", "robots", choices[0].title() + "s", choices[0] + " ", 5, True, None, []))
 
 
 TYPES: Final[list[Row]] = [
@@ -129,9 +129,9 @@ every_field = CHECKS.over(FIELDS)
 
 
 def event_class(service: str, name: str) -> type[Event]:
-    found = LANGUAGES[service].find(f"skillplan.{service}.{name}.v1")
-    assert found is not None
-    return found
+    event_type = LANGUAGES[service].find(f"skillplan.{service}.{name}.v1")
+    assert event_type is not None
+    return event_type
 
 
 def with_field(service: str, name: str, field_name: str, value: Any) -> dict[str, Any]:
@@ -221,10 +221,10 @@ def what_subject_and_data_both_say_agrees(service: str, name: str, row: Type) ->
         accepted = 0
         for other in others:
             envelope["subject"] = "/".join([*parts[:place], other, *parts[place + 1 :]])
-            found = faults(service, envelope)
+            reasons = faults(service, envelope)
             pointer = f"/data/{repeated[1]}" + ("/credit_code" if is_organisation else "")
-            accepted += not found
-            assert not found or found & {("subject-mismatch", pointer), ("bad-subject", "/subject")}, other
+            accepted += not reasons
+            assert not reasons or reasons & {("subject-mismatch", pointer), ("bad-subject", "/subject")}, other
         assert accepted == (parts[place] in others)
 
 
@@ -265,8 +265,8 @@ def a_field_takes_every_value_of_its_form(
 ) -> None:
     for value in form(form_name).good:
         # What a subject repeats, or a kind its measure, is asked of by tests of their own.
-        found = faults(service, with_field(service, name, field_name, value))
-        assert not {code for code, _ in found} - {"subject-mismatch"} or field_name in ("measure", "kind"), value
+        reasons = faults(service, with_field(service, name, field_name, value))
+        assert not {code for code, _ in reasons} - {"subject-mismatch"} or field_name in ("measure", "kind"), value
 
 
 @every_field
@@ -274,8 +274,8 @@ def a_field_takes_no_other_value(service: str, name: str, field_name: str, form_
     for value, code, below in form(form_name).bad:
         if value is None and not required:
             continue
-        found = faults(service, with_field(service, name, field_name, value))
-        assert found == {(code, f"/data/{field_name}{below}")}, value
+        reasons = faults(service, with_field(service, name, field_name, value))
+        assert reasons == {(code, f"/data/{field_name}{below}")}, value
 
 
 @every_field
@@ -284,9 +284,9 @@ def an_enumeration_has_the_words_of_the_contract(
 ) -> None:
     if form_name in FORMS:
         return
-    shown = event_class(service, name).model_json_schema()["properties"][field_name]
-    shown = next((branch for branch in shown.get("anyOf", ()) if branch.get("type") != "null"), shown)
-    assert shown.get("enum", [shown.get("const")]) == form_name.split("|")
+    schema = event_class(service, name).model_json_schema()["properties"][field_name]
+    schema = next((branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"), schema)
+    assert schema.get("enum", [schema.get("const")]) == form_name.split("|")
 
 
 @pytest.mark.parametrize("service", VOCABULARY)
@@ -301,8 +301,8 @@ def test_any_report_of_a_service_may_be_named_by_a_retraction(service: str) -> N
     for field_name in fields_of_it:
         assert faults(service, without(service, name, field_name)) == {("missing-field", f"/data/{field_name}")}
         assert faults(service, with_field(service, name, field_name, 5)) == {("bad-value", f"/data/{field_name}")}
-        said = with_field(service, name, field_name, NUMBER)
-        assert faults(service, said) == {("personal-number", f"/data/{field_name}")}
+        envelope = with_field(service, name, field_name, NUMBER)
+        assert faults(service, envelope) == {("personal-number", f"/data/{field_name}")}
 
 
 @pytest.mark.parametrize(
@@ -327,8 +327,8 @@ def nothing_that_is_kept_of_a_report_shows_who_it_is_about(service: str, name: s
         return
     envelope = with_field(service, name, "person", {"id_number": NUMBER, "name": "张秘密", "phone": "19900000077"})
     report = understood(service, envelope)
-    kept = f"{report.body} {report.event} {decode(service, envelope | {'id': 'a b'})}"
-    assert not any(personal in kept for personal in (NUMBER, "张秘密", "19900000077"))
+    output = f"{report.body} {report.event} {decode(service, envelope | {'id': 'a b'})}"
+    assert not any(personal in output for personal in (NUMBER, "张秘密", "19900000077"))
 
 
 @pytest.mark.parametrize("type_", CHECKS.types)

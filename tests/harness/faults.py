@@ -52,11 +52,11 @@ class Server:
         """Start it without waiting for it."""
         with self.log.open("ab") as out:
             self.child = subprocess.Popen(
-                self._told(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True
+                self._command_line(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True
             )
 
-    def _told(self) -> list[str]:
-        """Tell the program alone what it is told, and nobody who becomes its user before."""
+    def _command_line(self) -> list[str]:
+        """Return the command with its settings, which the program itself gets and not the `setpriv` before it."""
         at = next(at for at, word in enumerate(self.command) if word.startswith("/"))
         variables = [f"{name}={value}" for name, value in self.settings.items()]
         return [*self.command[:at], *(["env", *variables] if variables else []), *self.command[at:]]

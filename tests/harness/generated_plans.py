@@ -277,8 +277,8 @@ class GeneratedLog:
             self._accept(self.rnd.choice(self.kinds), None)
 
     def _of(self, subject: str, kind: str) -> list[GeneratedReport]:
-        found = [r for r in self.reports if r.stands and r.kind == kind and r.subject == subject]
-        return sorted(found, key=lambda report: (report.on, report.order))
+        reports = [r for r in self.reports if r.stands and r.kind == kind and r.subject == subject]
+        return sorted(reports, key=lambda report: (report.on, report.order))
 
     def _accept(self, name: str, original: GeneratedReport | None) -> None:
         kind = KINDS[name]
@@ -332,11 +332,11 @@ class GeneratedLog:
     def _pairs(self, subject: str, opening: str, end: str | None) -> Pairs:
         ends = self._of(subject, end) if end else []
         pairs: Pairs = []
-        for one in self._of(subject, opening):
-            fitting = next((e for e in ends if e.on >= one.on), None)
+        for opened in self._of(subject, opening):
+            fitting = next((e for e in ends if e.on >= opened.on), None)
             if fitting:
                 ends.remove(fitting)
-            pairs.append((one, fitting))
+            pairs.append((opened, fitting))
         return pairs
 
     def _data(self, kind: GeneratedType, report: GeneratedReport) -> Data:

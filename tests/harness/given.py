@@ -60,12 +60,12 @@ class Outcome:
 
     def then_accepted(self, *also: Event) -> None:
         """Check that it is a fact now, with these decisions of the service's own behind it."""
-        assert self.decision == Accept(also), _shown(self.decision)
+        assert self.decision == Accept(also), _describe(self.decision)
 
     def then_refused(self, rule: type[Rule], pointer: str | None = None, *also: Event) -> Rule:
         """Check that this rule said no, at this place, in words of both languages; return what it said."""
-        assert isinstance(self.decision, Refuse), _shown(self.decision)
-        assert type(self.decision.rule) is rule, _shown(self.decision)
+        assert isinstance(self.decision, Refuse), _describe(self.decision)
+        assert type(self.decision.rule) is rule, _describe(self.decision)
         assert self.refusal == also
         result = self.decision.rule.reason()
         assert all(result[language] and "{" not in result[language] for language in ("zh", "en"))
@@ -75,10 +75,10 @@ class Outcome:
 
     def then_waits_for(self, waits_for: str, until: str | None = None, never: type[Rule] = NeverArrived) -> None:
         """Check that it waits for this, is woken by `until` (by default the same), and what refuses it in the end."""
-        assert self.decision == Wait(waits_for, until or waits_for, never), _shown(self.decision)
+        assert self.decision == Wait(waits_for, until or waits_for, never), _describe(self.decision)
 
 
-def _shown(decision: Decision) -> str:
+def _describe(decision: Decision) -> str:
     return str(decision.rule.reason()) if isinstance(decision, Refuse) else str(decision)
 
 

@@ -131,9 +131,9 @@ def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
     book = openpyxl.load_workbook(io.BytesIO(content))
     assert len(book.sheetnames) == 1 + len(PLAN.series) + 2
     series = next(sheet for sheet in book if sheet.title.startswith("4"))
-    found = next(row for row in series.iter_rows(values_only=True) if row[4] == "4.1.b")
-    assert found[5] == EVIL
-    assert 360 in found
+    entry = next(row for row in series.iter_rows(values_only=True) if row[4] == "4.1.b")
+    assert entry[5] == EVIL
+    assert 360 in entry
     assert next(iter(book[TEXTS["facts"]["zh"]].iter_rows(min_row=2, values_only=True)))[4:7] == (EVIL, "+1", "@x")
 
 

@@ -81,25 +81,25 @@ def test_corrections_and_retractions_come_besides_the_others() -> None:
 def test_nothing_happens_after_yesterday_nor_outside_the_plan() -> None:
     today = date(2024, 3, 1)
     planned = list(feed(3_000, today=today))
-    assert max(str(one.envelope["time"])[:10] for one in planned) == "2024-02-29"
-    assert min(str(one.envelope["time"])[:10] for one in planned) >= "2023-01-01"
-    whole = {str(one.envelope["time"])[:4] for one in feed(3_000)}
+    assert max(str(report.envelope["time"])[:10] for report in planned) == "2024-02-29"
+    assert min(str(report.envelope["time"])[:10] for report in planned) >= "2023-01-01"
+    whole = {str(report.envelope["time"])[:4] for report in feed(3_000)}
     assert whole == {"2023", "2024", "2025"}
-    for one in planned:
-        data = one.envelope["data"]
+    for report in planned:
+        data = report.envelope["data"]
         dates = [data[name] for name in data if name == "on" or (name.endswith("_on") and name != "expires_on")]
-        assert all(value < "2024-03-01" for value in dates), one
+        assert all(value < "2024-03-01" for value in dates), report
     received = datetime(2024, 3, 1, tzinfo=UTC)
-    assert all(datetime.fromisoformat(str(one.envelope["time"])) < received for one in planned)
+    assert all(datetime.fromisoformat(str(report.envelope["time"])) < received for report in planned)
 
 
 def test_a_shorter_history_is_a_part_of_the_whole_one() -> None:
     """Published again a month later, the feed brings what happened since and repeats the rest word by word."""
-    later = {one.envelope["id"]: one.envelope for one in feed(3_000) if one.meant == "accepted"}
-    for one in feed(3_000, today=date(2024, 3, 1)):
-        known = later.get(one.envelope["id"])
-        if one.meant == "accepted" and known is not None:
-            assert one.envelope == known
+    later = {report.envelope["id"]: report.envelope for report in feed(3_000) if report.meant == "accepted"}
+    for report in feed(3_000, today=date(2024, 3, 1)):
+        known = later.get(report.envelope["id"])
+        if report.meant == "accepted" and known is not None:
+            assert report.envelope == known
 
 
 def test_the_feed_counts_for_the_six_districts_and_the_city() -> None:
@@ -124,16 +124,16 @@ def test_persons_come_again_and_nobody_bears_a_number_that_was_ever_given() -> N
 
 
 def test_another_feed_has_other_ids_and_numbers_but_the_same_groundwork() -> None:
-    one, other = list(feed(1_000, 1)), list(feed(1_200, 2))
-    groundwork = [planned.envelope for planned in one if planned.due == 0]
+    small, large = list(feed(1_000, 1)), list(feed(1_200, 2))
+    groundwork = [planned.envelope for planned in small if planned.due == 0]
     assert groundwork
-    assert groundwork == [planned.envelope for planned in other if planned.due == 0]
-    assert one[: len(groundwork)] == [planned for planned in one if planned.due == 0], "first of all"
-    ids = {planned.envelope["id"] for planned in one if planned.due > 0}
-    assert not ids & {planned.envelope["id"] for planned in other}
+    assert groundwork == [planned.envelope for planned in large if planned.due == 0]
+    assert small[: len(groundwork)] == [planned for planned in small if planned.due == 0], "first of all"
+    ids = {planned.envelope["id"] for planned in small if planned.due > 0}
+    assert not ids & {planned.envelope["id"] for planned in large}
     once = {"population", "enterprise"}
-    subjects = {planned.envelope["subject"] for planned in one if planned.due > 0}
-    shared = subjects & {planned.envelope["subject"] for planned in other if planned.due > 0}
+    subjects = {planned.envelope["subject"] for planned in small if planned.due > 0}
+    shared = subjects & {planned.envelope["subject"] for planned in large if planned.due > 0}
     assert {subject.partition("/")[0] for subject in shared} <= once
 
 

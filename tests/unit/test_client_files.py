@@ -98,8 +98,8 @@ def test_a_csv_file_is_read_in_any_usual_encoding_and_with_any_separator(
 
 def test_a_workbook_says_the_same_as_the_csv_file(tmp_path: Path) -> None:
     rows: list[list[Any]] = [row(at) for at in range(1, 7)]
-    for one in rows:
-        one[10] = datetime(2025, 6, 3)  # noqa: DTZ001 - a spreadsheet's dates know no zone
+    for cells in rows:
+        cells[10] = datetime(2025, 6, 3)  # noqa: DTZ001 - a spreadsheet's dates know no zone
     items = read(workbook(tmp_path / "t.xlsx", header(), ["# 说明 a comment"], *rows, [None] * 12), MAPPING)
     assert places(items) == []
     assert [item.line for item in items] == [3, 4, 5, 6, 7, 8], "as the spreadsheet numbers its rows"
@@ -129,10 +129,10 @@ def test_a_wrong_cell_is_named_and_never_quoted(
 ) -> None:
     items = read(workbook(tmp_path / "t.xlsx", header(), row(**changed)), MAPPING)
     assert (cell, pointer, code) in places(items)
-    said = json.dumps([fault.as_json() for fault in items[0].faults], ensure_ascii=False)
+    reasons = json.dumps([fault.as_json() for fault in items[0].faults], ensure_ascii=False)
     texts = "".join(fault.as_text() for fault in items[0].faults)
     for secret in (NUMBER, NUMBER[:17], "演示罗辰己", "别的", "10042420489"):
-        assert secret not in said + texts
+        assert secret not in reasons + texts
     assert all(fault.as_json()["fix"] for fault in items[0].faults), "each says what to do"
 
 
@@ -182,8 +182,8 @@ def test_json_lines_are_named_by_line_and_pointer(tmp_path: Path) -> None:
     lines = ["{", "", "7", json.dumps(hire), json.dumps({**hire, "id": "b", "data": data})]
     lines += [json.dumps({**hire, "district": "330602"}), json.dumps({**hire, "type": "skillplan.x.y.v1"})]
     file.write_text("\n".join(lines), encoding="utf-8")
-    found = [(fault.line, fault.pointer, fault.code) for item in read(file) for fault in item.faults]
-    assert found == [
+    places = [(fault.line, fault.pointer, fault.code) for item in read(file) for fault in item.faults]
+    assert places == [
         (1, None, "not-json"),
         (3, None, "not-json"),
         (5, "/data/channel", "missing-field"),
@@ -211,10 +211,10 @@ def test_a_mistake_in_a_mapping_is_named_by_line_and_key(
 ) -> None:
     with pytest.raises(CommandError) as refused:
         read_mapping(changed_mapping(tmp_path, *changes))
-    said = refused.value
-    assert any(one.startswith(f"changed.yaml:{line}:") for one in said.en.splitlines()), said.en
-    assert key == "(file)" or f": {key}:" in said.en
-    assert len(said.zh.splitlines()) == len(said.en.splitlines())
+    message = refused.value
+    assert any(sentence.startswith(f"changed.yaml:{line}:") for sentence in message.en.splitlines()), message.en
+    assert key == "(file)" or f": {key}:" in message.en
+    assert len(message.zh.splitlines()) == len(message.en.splitlines())
 
 
 def test_a_column_that_the_file_lacks_is_named_by_line_and_key_and_no_cell_is_quoted(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_o
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.xlsx", b"PK\x03\x04nothing", "damaged"),
         ("a.xlsx", b"type,id\n1,2\n", "named as a workbook and is none"),
@@ -290,11 +290,13 @@ def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_o
         ("a.csv", b"type,id,source,subject,data.x\nskillplan.subsidy.subsidy-paid.v1,1,2,3,4\n", "no field of"),
     ],
 )
-def test_a_file_that_is_no_table_gets_one_clear_sentence(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_table_gets_one_clear_sentence(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes(content)
     done = runner.invoke(app, ["validate", str(tmp_path / name)])
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.output
 
 
@@ -326,13 +328,13 @@ def test_a_type_with_a_list_has_no_template_and_says_so() -> None:
 
 
 def test_the_language_of_the_reader_is_spoken_and_both_where_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {}
+    outputs = {}
     for locale in ("zh_CN.UTF-8", "en_GB.UTF-8", "C.UTF-8"):
         monkeypatch.setenv("SKILLPLAN_LANG", locale)
-        said[locale[:2]] = runner.invoke(app, ["validate", str(CSV), "--mapping", str(MAPPING)]).stdout
-    assert said["zh"] == "✓ 共 6 份,正确 6,有误 0\n"
-    assert said["en"] == "6 reports, 6 right, 0 wrong\n"
-    assert said["C."] == said["zh"].rstrip() + "  " + said["en"]
+        outputs[locale[:2]] = runner.invoke(app, ["validate", str(CSV), "--mapping", str(MAPPING)]).stdout
+    assert outputs["zh"] == "✓ 共 6 份,正确 6,有误 0\n"
+    assert outputs["en"] == "6 reports, 6 right, 0 wrong\n"
+    assert outputs["C."] == outputs["zh"].rstrip() + "  " + outputs["en"]
 
 
 def test_memory_stays_the_same_however_many_rows(tmp_path: Path) -> None:

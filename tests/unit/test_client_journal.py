@@ -52,8 +52,8 @@ def arrive(journal: Journal, *events: dict[str, Any]) -> None:
     journal.acknowledged(events)
 
 
-def counts(journal: Journal, **asked: Any) -> list[int]:
-    rows = [row.counts for row in journal.statement(**asked)]
+def counts(journal: Journal, **filters: Any) -> list[int]:
+    rows = [row.counts for row in journal.statement(**filters)]
     return [sum(column) for column in zip(*rows, strict=True)]
 
 

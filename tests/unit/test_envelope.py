@@ -118,8 +118,8 @@ def test_a_well_formed_report_is_understood() -> None:
 
 def test_a_person_goes_no_further_than_the_door() -> None:
     report = understood(ENVELOPE)
-    shown = orjson.dumps(report.body).decode() + repr(report.event)
-    assert not any(personal in shown for personal in (NUMBER, "张三", "19900000007"))
+    output = orjson.dumps(report.body).decode() + repr(report.event)
+    assert not any(personal in output for personal in (NUMBER, "张三", "19900000007"))
     assert report.body["person"] == {"token": KEYS.token(f"resident:{NUMBER}"), "sealed": ""}
     assert orjson.loads(report.personal or b"") == {
         "id_number": NUMBER,
@@ -752,8 +752,8 @@ def test_whatever_comes_gets_an_answer_that_holds_no_number(
     envelope = changed(data={**HIRE, "person": {**HIRE["person"], **personal}} | data) | attributes
     answer = decode(envelope)
     if isinstance(answer, NotUnderstood):
-        shown = receipts.not_decided(answer, "recruitment", NOW)
-        assert NUMBER.encode() not in shown
-        assert orjson.loads(shown)["reasons"]
+        receipt = receipts.not_decided(answer, "recruitment", NOW)
+        assert NUMBER.encode() not in receipt
+        assert orjson.loads(receipt)["reasons"]
     else:
         assert NUMBER.encode() not in orjson.dumps(answer.body)

@@ -27,29 +27,29 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def found(file: Path, shown: str, now: datetime = NOW) -> bool:
-    return KeyRing(file, PEPPER).find(shown, now) is not None
+def is_found(file: Path, text: str, now: datetime = NOW) -> bool:
+    return KeyRing(file, PEPPER).find(text, now) is not None
 
 
 def test_a_secret_is_shown_once_and_kept_as_an_hmac(file: Path) -> None:
-    key, shown = KeyFile(file, PEPPER).add(Role.DISTRICT, ZHUJI, "诸暨市证书系统")
-    secret = shown.removeprefix(f"sk_{key.id}_")
+    key, text = KeyFile(file, PEPPER).add(Role.DISTRICT, ZHUJI, "诸暨市证书系统")
+    secret = text.removeprefix(f"sk_{key.id}_")
     assert len(secret) == 43  # 32 bytes
     assert secret not in file.read_text()
     assert key.secrets[0].mac in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert found(file, shown)
+    assert is_found(file, text)
 
 
 def test_only_the_whole_secret_of_the_same_key_is_taken(file: Path) -> None:
     keys = KeyFile(file, PEPPER)
-    one, shown = keys.add(Role.READER)
+    key, text = keys.add(Role.READER)
     other, of_other = keys.add(Role.READER)
-    swapped = of_other.replace(other.id, one.id)
-    for wrong in (swapped, shown[:-1], shown + "A", shown.upper(), f" {shown}", "", "sk__", f"sk_00000000_{'A' * 43}"):
-        assert not found(file, wrong)
-    assert found(file, shown)
-    assert found(file, of_other)
+    swapped = of_other.replace(other.id, key.id)
+    for wrong in (swapped, text[:-1], text + "A", text.upper(), f" {text}", "", "sk__", f"sk_00000000_{'A' * 43}"):
+        assert not is_found(file, wrong)
+    assert is_found(file, text)
+    assert is_found(file, of_other)
 
 
 def test_another_pepper_opens_nothing_and_says_so(file: Path) -> None:
@@ -65,9 +65,9 @@ def test_a_rotated_key_takes_both_secrets_until_the_overlap_ends(file: Path) -> 
     key, old = keys.add(Role.READER, now=NOW)
     _, new = keys.rotate(key.id, timedelta(days=7), now=NOW)
     last = NOW + timedelta(days=7) - timedelta(microseconds=1)
-    assert found(file, old, last)
-    assert not found(file, old, NOW + timedelta(days=7))
-    assert found(file, new, NOW + timedelta(days=70))
+    assert is_found(file, old, last)
+    assert not is_found(file, old, NOW + timedelta(days=7))
+    assert is_found(file, new, NOW + timedelta(days=70))
 
 
 def test_a_second_rotation_does_not_lengthen_the_first_secrets_life(file: Path) -> None:
@@ -75,19 +75,19 @@ def test_a_second_rotation_does_not_lengthen_the_first_secrets_life(file: Path) 
     key, first = keys.add(Role.READER, now=NOW)
     _, second = keys.rotate(key.id, timedelta(days=1), now=NOW)
     keys.rotate(key.id, timedelta(days=30), now=NOW + timedelta(hours=1))
-    assert not found(file, first, NOW + timedelta(days=2))
-    assert found(file, second, NOW + timedelta(days=2))
+    assert not is_found(file, first, NOW + timedelta(days=2))
+    assert is_found(file, second, NOW + timedelta(days=2))
     keys.rotate(key.id, timedelta(0), now=NOW + timedelta(days=3))
-    assert not found(file, second, NOW + timedelta(days=3))
+    assert not is_found(file, second, NOW + timedelta(days=3))
 
 
 def test_a_revoked_key_stays_in_the_file_and_keeps_the_doors_closed(file: Path) -> None:
     keys = KeyFile(file, PEPPER)
-    key, shown = keys.add(Role.READER, now=NOW)
+    key, text = keys.add(Role.READER, now=NOW)
     assert keys.revoke(key.id, now=NOW).state(NOW) == "revoked"
     ring = KeyRing(file, PEPPER)
     assert ring.closed
-    revoked = ring.find(shown, NOW)
+    revoked = ring.find(text, NOW)
     assert revoked is not None
     assert revoked.state(NOW) == "revoked"
     for wrong in (lambda: keys.revoke(key.id), lambda: keys.rotate(key.id, timedelta(1))):
@@ -131,7 +131,7 @@ def test_the_doors_stay_open_until_the_first_key_that_is_no_services(file: Path)
 
 @pytest.mark.parametrize("harm", ["deleted", "garbled", "cut off", "other pepper", "emptied of keys"])
 def test_a_harmed_file_opens_no_door(file: Path, tmp_path: Path, harm: str) -> None:
-    _, shown = KeyFile(file, PEPPER).add(Role.READER)
+    _, text = KeyFile(file, PEPPER).add(Role.READER)
     ring, good = KeyRing(file, PEPPER), file.read_text()
     if harm == "deleted":
         file.unlink()
@@ -143,17 +143,17 @@ def test_a_harmed_file_opens_no_door(file: Path, tmp_path: Path, harm: str) -> N
     ring.refresh()
     assert ring.closed
     if harm == "emptied of keys":  # a good file, of which nobody is let in
-        assert (ring.problem, ring.find(shown, NOW)) == (None, None)
+        assert (ring.problem, ring.find(text, NOW)) == (None, None)
     else:
-        assert ring.find(shown, NOW) is not None
+        assert ring.find(text, NOW) is not None
         assert ring.problem is not None
-        assert shown not in ring.problem
+        assert text not in ring.problem
         with pytest.raises(KeyFileError):
             KeyRing(file, PEPPER)
     file.write_text(good)
     ring.refresh()
     assert ring.problem is None
-    assert ring.find(shown, NOW) is not None
+    assert ring.find(text, NOW) is not None
 
 
 def test_nothing_is_made_over_a_file_that_is_there(file: Path) -> None:

@@ -65,8 +65,8 @@ def assert_same(plan: Plan, log: GeneratedLog, store: InMemoryStore, kinds: Iter
 
 # Types whose facts meet in one number, so that few steps make them meet often.
 FAMILIES = [
-    [name for name in KINDS if name.split(".")[1].startswith(tuple(words.split()))]
-    for words in (
+    [name for name in KINDS if name.split(".")[1].startswith(tuple(prefixes.split()))]
+    for prefixes in (
         "major",
         "certificate- person-hired hire- training",
         "certificate- population training",

@@ -71,8 +71,8 @@ class Logs:
         known_at: datetime = LATER,
     ) -> int | tuple[int, int | None]:  # fmt: skip
         """Return the numerator, with the denominator where there is one."""
-        told = self.store.cell(self.plan, self.plan.indicators[indicator][1], district, period, as_of, known_at)
-        return told[0] if told[1] is None else told
+        cell = self.store.cell(self.plan, self.plan.indicators[indicator][1], district, period, as_of, known_at)
+        return cell[0] if cell[1] is None else cell
 
     def causes(self) -> list[tuple[str, int]]:
         return [(row.cause, row.delta) for row in self.store.ledger]

@@ -24,26 +24,26 @@ def test_the_next_free_port_is_taken() -> None:
 
 
 def test_a_port_is_kept_from_then_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Installation(tmp_path)
+    local = Installation(tmp_path)
     with monkeypatch.context() as taken:
         taken.setattr(installation, "is_free", lambda port: port != USUAL["recruitment"])
-        assert one.choose_ports(USUAL) == [("recruitment", 18_003, 18_004)]
-    one.save()
+        assert local.choose_ports(USUAL) == [("recruitment", 18_003, 18_004)]
+    local.save()
     again = installation.load(tmp_path)
     assert again.choose_ports(USUAL) == []
     assert again.ports["recruitment"] == 18_004
 
 
 def test_a_service_gets_a_port_whose_probe_port_is_free_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Installation(tmp_path)
+    local = Installation(tmp_path)
     monkeypatch.setattr(installation, "is_free", lambda port: port != USUAL["recruitment"] + PROBES)
-    one.choose_ports(USUAL)
-    assert one.ports["recruitment"] == 18_004
+    local.choose_ports(USUAL)
+    assert local.ports["recruitment"] == 18_004
 
 
 def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
-    one = Installation(tmp_path, ports={"postgres": 5432})
-    one.make_secrets(["recruitment"])
+    local = Installation(tmp_path, ports={"postgres": 5432})
+    local.make_secrets(["recruitment"])
     files = [file for file in (tmp_path / "secrets").rglob("*") if file.is_file()]
     assert {file.name for file in files} == {
         "installation.json",
@@ -56,26 +56,30 @@ def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         "keys.json.lock",
     }
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
-    assert one.superuser_password not in (tmp_path / "installation.json").read_text()
+    assert local.superuser_password not in (tmp_path / "installation.json").read_text()
 
 
 def test_a_lost_key_file_is_not_made_anew(tmp_path: Path) -> None:
     """Made anew it would open the doors that an operator has closed."""
-    one = Installation(tmp_path, ports={"postgres": 5432})
-    one.make_secrets([])
-    one.key_file.unlink()
+    local = Installation(tmp_path, ports={"postgres": 5432})
+    local.make_secrets([])
+    local.key_file.unlink()
     with pytest.raises(LocalError, match="SKILLPLAN_KEYS"):
-        one.make_secrets([])
-    assert not one.key_file.exists()
+        local.make_secrets([])
+    assert not local.key_file.exists()
 
 
 def test_keys_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
     for _ in range(2):
-        one = installation.load(tmp_path)
-        one.ports = {"postgres": 5432}
-        one.make_secrets(["recruitment"])
+        local = installation.load(tmp_path)
+        local.ports = {"postgres": 5432}
+        local.make_secrets(["recruitment"])
     again = installation.load(tmp_path)
-    assert (again.city_key, again.service_keys, again.passwords) == (one.city_key, one.service_keys, one.passwords)
+    assert (again.city_key, again.service_keys, again.passwords) == (
+        local.city_key,
+        local.service_keys,
+        local.passwords,
+    )
 
 
 def test_the_data_of_another_major_version_is_refused(tmp_path: Path) -> None:
@@ -112,13 +116,13 @@ def test_a_damaged_file_of_the_state_is_named(tmp_path: Path) -> None:
 
 
 def test_status_as_json_has_every_service_the_broker_and_the_database(tmp_path: Path) -> None:
-    one = Installation(tmp_path, superuser_password="word")
-    one.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
-    told = json.loads(status.as_json(one))
-    assert set(told) == {*SERVICES, "kafka", "postgres"}
-    assert told["recruitment"] == f"http://127.0.0.1:{one.ports['recruitment']}"
-    assert told["kafka"] == f"127.0.0.1:{one.ports['kafka']}"
-    assert told["postgres"].startswith("postgresql://postgres:word@127.0.0.1:")
+    local = Installation(tmp_path, superuser_password="word")
+    local.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
+    result = json.loads(status.as_json(local))
+    assert set(result) == {*SERVICES, "kafka", "postgres"}
+    assert result["recruitment"] == f"http://127.0.0.1:{local.ports['recruitment']}"
+    assert result["kafka"] == f"127.0.0.1:{local.ports['kafka']}"
+    assert result["postgres"].startswith("postgresql://postgres:word@127.0.0.1:")
 
 
 @pytest.mark.parametrize("path", ["/plain", "/with space", "/目录", r"/back\slash"])

@@ -50,8 +50,8 @@ def stand(
     district: str | None = None,
 ) -> tuple[AssessmentBasis, Assessment]:
     """Judge an indicator: what came in each month (or altogether), of how many where it is a ratio."""
-    found, day = COMPILED.plans[plan], date.fromisoformat(as_of)
-    one = found.indicators[indicator][1]
+    policy, day = COMPILED.plans[plan], date.fromisoformat(as_of)
+    definition = policy.indicators[indicator][1]
     code = district or YUECHENG
     by_month = amounts if isinstance(amounts, Mapping) else {as_of[:7]: amounts}
     cells: dict[tuple[int, int, int, str], dict[int, int]] = {}
@@ -59,15 +59,15 @@ def stand(
     for line in COMPILED.of_indicator[plan, indicator]:
         own = by_month if line.part is Part.NUM else {min(by_month): of or 0}
         for month, amount in sorted(own.items()):
-            period = int(month[:4]) if one.basis == "annual" else WHOLE
+            period = int(month[:4]) if definition.basis == "annual" else WHOLE
             number = month_number(date.fromisoformat(f"{month}-01"))
             cells.setdefault((line.number, int(line.part), period, code), {})[number] = amount
-        if one.value.kind == "coverage":
-            cells[line.number, int(Part.DEN), WHOLE, code] = {month_number(found.period.first) - 1: of or 0}
-    basis = AssessmentBasis(found, COMPILED, Targets(found), sums_of(found, cells), Scope(day, NOW, district))
-    period = running_period(found, one, day)
+        if definition.value.kind == "coverage":
+            cells[line.number, int(Part.DEN), WHOLE, code] = {month_number(policy.period.first) - 1: of or 0}
+    basis = AssessmentBasis(policy, COMPILED, Targets(policy), sums_of(policy, cells), Scope(day, NOW, district))
+    period = running_period(policy, definition, day)
     assert period is not None
-    return basis, basis.assess(one, period, district)
+    return basis, basis.assess(definition, period, district)
 
 
 CASES = [
@@ -126,16 +126,16 @@ def test_a_case_by_hand(
     name: str, day: str, done: int, of: int | None, expected: Fraction | None, signal: str, rule: str | None
 ) -> None:
     """RULES E17, E18, E13, E16, E23."""
-    _, found = stand(name.split(maxsplit=1)[0], day, done, of)
-    assert (found.expected, found.signal, found.rule) == (expected, signal, rule)
+    _, assessment = stand(name.split(maxsplit=1)[0], day, done, of)
+    assert (assessment.expected, assessment.signal, assessment.rule) == (expected, signal, rule)
 
 
 def test_weights_and_thresholds_are_the_plans() -> None:
     """Lakeside: December weighs five months, the first year begins in February; green from 95 %, amber from 70 %."""
     day = "2025-06-30"
-    _, found = stand("1.1.a", day, 1, plan=LAKESIDE.id)
-    assert found.expected == Fraction(5 * 6, 16)
-    assert found.signal == "red"
+    _, assessment = stand("1.1.a", day, 1, plan=LAKESIDE.id)
+    assert assessment.expected == Fraction(5 * 6, 16)
+    assert assessment.signal == "red"
     assert stand("1.1.a", "2024-06-30", 1, plan=LAKESIDE.id)[1].expected == Fraction(5 * 5, 15)
     assert stand("1.1.a", "2025-12-15", 1, plan=LAKESIDE.id)[1].expected == 5 * (11 + 5 * Fraction(15, 31)) / 16
     for value, signal in ((95, "green"), (94, "amber"), (70, "amber"), (69, "red")):
@@ -180,16 +180,16 @@ def test_a_month_that_lies_in_the_period_by_half_weighs_half() -> None:
     ],
 )
 def test_what_is_still_needed_a_month(name: str, day: str, done: int, of: int | None, needed: Fraction | None) -> None:
-    basis, found = stand(name, day, done, of)
-    pace = cell_pace(basis, found)
+    basis, assessment = stand(name, day, done, of)
+    pace = cell_pace(basis, assessment)
     assert pace is not None
     assert pace["needed_per_month"] == (None if needed is None else pytest.approx(float(needed), rel=1e-12))
 
 
-def told(indicator: str, as_of: str, amounts: Amounts | int, of: int | None = None, **where: Any) -> dict[str, Any]:
+def forecast(indicator: str, as_of: str, amounts: Amounts | int, of: int | None = None, **where: Any) -> dict[str, Any]:
     """Return the forecast as the answer shows it."""
-    basis, found = stand(indicator, as_of, amounts, of, **where)
-    pace = cell_pace(basis, found)
+    basis, assessment = stand(indicator, as_of, amounts, of, **where)
+    pace = cell_pace(basis, assessment)
     assert pace is not None
     return dict(pace["forecast"])
 
@@ -200,63 +200,63 @@ def every_month(first: str, amounts: list[int]) -> dict[str, int]:
 
 
 def test_a_hundred_a_month_is_1200_at_the_end_of_the_year_and_1000_in_october() -> None:
-    shown = told("4.1.b", "2024-06-30", every_month("2024-01", [100] * 6))
-    assert shown == {
+    result = forecast("4.1.b", "2024-06-30", every_month("2024-01", [100] * 6))
+    assert result == {
         "state": "on-course", "value": 1200, "low": 1200.0, "high": 1200.0, "per_month": 100, "months": 6,
         "reached_on": "2024-10-31",
     }  # fmt: skip
 
 
 def test_the_range_is_the_spread_of_the_months_over_the_months_left() -> None:
-    shown = told("4.1.b", "2024-06-30", every_month("2024-01", [0, 200] * 3))
+    result = forecast("4.1.b", "2024-06-30", every_month("2024-01", [0, 200] * 3))
     spread = sqrt(12_000) * sqrt(6 + 36 / 6)
-    assert (shown["low"], shown["high"]) == (pytest.approx(1200 - spread), pytest.approx(1200 + spread))
+    assert (result["low"], result["high"]) == (pytest.approx(1200 - spread), pytest.approx(1200 + spread))
 
 
 def test_what_is_added_up_never_falls_below_what_is_there() -> None:
-    assert told("4.1.b", "2024-11-30", every_month("2024-06", [900, 0, 0, 0, 0, 0]))["low"] == 900
+    assert forecast("4.1.b", "2024-11-30", every_month("2024-06", [900, 0, 0, 0, 0, 0]))["low"] == 900
 
 
 def test_the_running_month_is_no_full_month_and_last_years_months_are_evidence() -> None:
     months = every_month("2023-07", [100] * 6) | every_month("2024-01", [40, 40, 15])
-    shown = told("4.1.b", "2024-03-10", months)
+    result = forecast("4.1.b", "2024-03-10", months)
     # 2023-09 至 2024-02:(4 × 100 + 2 × 40) / 6 = 80 人/月;三月还剩 21/31,另有九个整月
-    assert (shown["months"], shown["per_month"]) == (6, 80)
-    assert shown["value"] == pytest.approx(95 + 80 * (9 + 21 / 31))
+    assert (result["months"], result["per_month"]) == (6, 80)
+    assert result["value"] == pytest.approx(95 + 80 * (9 + 21 / 31))
     left = 9 + 21 / 31
-    assert shown["high"] - shown["value"] == pytest.approx(sqrt(960) * sqrt(left + left**2 / 6))  # docs/pace.md
-    assert shown["state"] == "short"
+    assert result["high"] - result["value"] == pytest.approx(sqrt(960) * sqrt(left + left**2 / 6))  # docs/pace.md
+    assert result["state"] == "short"
 
 
 def test_one_full_month_is_not_enough_and_zeros_are_numbers() -> None:
-    assert told("4.1.b", "2023-02-27", 70)["state"] == "not-enough-data"
-    shown = told("4.1.b", "2023-03-31", 0)
-    assert (shown["state"], shown["value"], shown["months"], shown["reached_on"]) == ("short", 0, 3, None)
+    assert forecast("4.1.b", "2023-02-27", 70)["state"] == "not-enough-data"
+    result = forecast("4.1.b", "2023-03-31", 0)
+    assert (result["state"], result["value"], result["months"], result["reached_on"]) == ("short", 0, 3, None)
 
 
 def test_the_forecast_follows_the_months_weights() -> None:
     """Lakeside, January to June one each; July to November weigh five months, December five: six and ten more."""
-    shown = told("1.1.a", "2025-06-30", every_month("2025-01", [1] * 6), plan=LAKESIDE.id)
-    assert shown["value"] == 16
+    result = forecast("1.1.a", "2025-06-30", every_month("2025-01", [1] * 6), plan=LAKESIDE.id)
+    assert result["value"] == 16
 
 
 def test_a_level_goes_on_by_its_trend_of_month_ends() -> None:
     months = every_month("2023-12", [14] + [1] * 6)
-    shown = told("1.1.e", "2024-06-30", months, 100)
+    result = forecast("1.1.e", "2024-06-30", months, 100)
     # 每月升 1 个百分点:20% + 18 = 38%;到 35% 还需 15 个月
-    assert (shown["value"], shown["state"], shown["reached_on"]) == (38, "on-course", "2025-09-30")
-    fast = told("1.1.e", "2024-06-30", every_month("2023-12", [14] + [9] * 6), 100)
+    assert (result["value"], result["state"], result["reached_on"]) == (38, "on-course", "2025-09-30")
+    fast = forecast("1.1.e", "2024-06-30", every_month("2023-12", [14] + [9] * 6), 100)
     assert (fast["value"], fast["high"]) == (100, 100.0)
 
 
 def test_a_level_that_could_not_be_computed_before_has_not_enough_data() -> None:
-    assert told("1.1.e", "2024-06-30", {"2024-06": 20}, 100)["state"] == "not-enough-data"
-    assert told("1.1.e", "2024-06-30", 0, 0)["state"] == "not-enough-data"
+    assert forecast("1.1.e", "2024-06-30", {"2024-06": 20}, 100)["state"] == "not-enough-data"
+    assert forecast("1.1.e", "2024-06-30", 0, 0)["state"] == "not-enough-data"
 
 
 @pytest.mark.parametrize(("done", "day", "state"), [(999, "2023-12-31", "short"), (1000, "2023-05-02", "reached")])
 def test_what_is_over_or_met_for_good_needs_no_trend(done: int, day: str, state: str) -> None:
-    assert told("4.1.b", day, done)["state"] == state
+    assert forecast("4.1.b", day, done)["state"] == state
 
 
 MADE_UP = [
@@ -269,26 +269,26 @@ MADE_UP = [
 ]
 
 
-@pytest.mark.parametrize(("signals", "shown"), MADE_UP)
-def test_a_missed_month_made_up_later_stays_visible(signals: list[Signal], shown: list[Signal]) -> None:
-    assert made_up(signals) == shown
+@pytest.mark.parametrize(("signals", "visible"), MADE_UP)
+def test_a_missed_month_made_up_later_stays_visible(signals: list[Signal], visible: list[Signal]) -> None:
+    assert made_up(signals) == visible
 
 
 def test_months_are_judged_at_their_own_end_and_shown_as_they_look_now() -> None:
     """4.1.b in 2024: due 83.3 a month; 10 in January, 60 in February, 200 in March."""
-    basis, found = stand("4.1.b", "2024-03-15", every_month("2024-01", [10, 60, 200]))
-    months = basis.months(found)
+    basis, assessment = stand("4.1.b", "2024-03-15", every_month("2024-01", [10, 60, 200]))
+    months = basis.months(assessment)
     assert [(m.worth.numerator, m.signal, m.current_signal, m.whole) for m in months] == [
         (10, "red", "amber", True), (70, "red", "amber", True), (270, "green", "green", False),
     ]  # fmt: skip
-    assert months[-1].expected == found.expected
+    assert months[-1].expected == assessment.expected
     assert months[1].expected == Fraction(2000, 12)
 
 
 def test_every_rule_has_both_texts_with_the_plans_thresholds() -> None:
     assert all(rule.zh != rule.en for rule in RULES.values())
-    basis, found = stand("1.1.a", "2025-06-30", 1, plan=LAKESIDE.id)
-    pace = cell_pace(basis, found)
+    basis, assessment = stand("1.1.a", "2025-06-30", 1, plan=LAKESIDE.id)
+    pace = cell_pace(basis, assessment)
     assert pace is not None
     assert "70" in pace["rule"]["zh"]
     assert "70" in pace["rule"]["en"]
@@ -307,9 +307,9 @@ ORDER: dict[Signal, int] = {"red": 0, "amber": 1, "green": 2, "met": 3}
 
 
 @given(GOALS, WEIGHTS, DAYS, DAYS)
-def test_expected_never_falls_as_time_goes_by(goal: Goal, weights: list[int], one: date, other: date) -> None:
+def test_expected_never_falls_as_time_goes_by(goal: Goal, weights: list[int], day_a: date, day_b: date) -> None:
     course = Course(date(2023, 1, 1), date(2025, 12, 31), weights)
-    early, late = sorted((one, other))
+    early, late = sorted((day_a, day_b))
     assert 0 <= goal.expected(course, early) <= goal.expected(course, late) <= goal.value
     assert goal.expected(course, course.last) == goal.value
     assert course.months_left(early) >= course.months_left(late) >= 0
@@ -317,11 +317,11 @@ def test_expected_never_falls_as_time_goes_by(goal: Goal, weights: list[int], on
 
 @given(GOALS, WEIGHTS, DAYS, st.integers(0, 4000), st.integers(0, 4000))
 def test_a_signal_never_improves_by_removing_facts(
-    goal: Goal, weights: list[int], day: date, one: int, other: int
+    goal: Goal, weights: list[int], day: date, count_a: int, count_b: int
 ) -> None:
     """Whatever adds up; `all` cannot pass its number (RULES E9)."""
     course = Course(date(2023, 1, 1), date(2025, 12, 31), weights)
-    few, many = sorted((one, other))
+    few, many = sorted((count_a, count_b))
     if goal.op == "all":
         few, many = (min(Fraction(value), goal.value) for value in (few, many))  # type: ignore[assignment]
     worse, _ = signal_of(goal, Fraction(few), course, day, Pace())
@@ -332,12 +332,12 @@ def test_a_signal_never_improves_by_removing_facts(
 @given(WEIGHTS, DAYS, st.fractions(Fraction(1, 1000), 200))
 def test_the_day_by_which_so_much_is_gone_is_the_first_one(weights: list[int], day: date, more: Fraction) -> None:
     course = Course(date(2023, 1, 1), date(2025, 12, 31), weights)
-    found = course.day_when(day, more)
-    if found is None:
+    reached = course.day_when(day, more)
+    if reached is None:
         assert course.total - course.gone(day) < more
     else:
-        assert course.gone(found) - course.gone(day) >= more
-        before = found - timedelta(days=1)
+        assert course.gone(reached) - course.gone(day) >= more
+        before = reached - timedelta(days=1)
         assert before <= day or course.gone(before) - course.gone(day) < more
 
 
@@ -354,8 +354,8 @@ def test_expected_is_what_a_count_day_by_day_says(plan: Plan) -> None:
 
 
 @given(DAYS, DAYS)
-def test_months_cover_each_day_once(one: date, other: date) -> None:
-    first, last = sorted((one, other))
+def test_months_cover_each_day_once(day_a: date, day_b: date) -> None:
+    first, last = sorted((day_a, day_b))
     months = months_between(first, last)
     assert sum((end - begin).days + 1 for begin, end in months) == (last - first).days + 1
 

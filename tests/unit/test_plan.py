@@ -58,12 +58,12 @@ MONITORED = {
 
 
 def test_every_indicator_of_the_policy_has_its_target() -> None:
-    told = {}
+    targets = {}
     for id_, (_, indicator) in PLAN.indicators.items():
         if (target := indicator.target) is not None:
             goal = target.value if target.value is not None else len(indicator.value.each)  # type: ignore[union-attr]
-            told[id_] = (target.op, goal, indicator.basis)
-    assert told == TARGETS
+            targets[id_] = (target.op, goal, indicator.basis)
+    assert targets == TARGETS
 
 
 def test_every_other_indicator_is_monitored() -> None:
@@ -156,11 +156,11 @@ FAULTS = [
 @pytest.mark.parametrize(("old", "new", "path", "expected"), FAULTS, ids=[fault[1][:30] for fault in FAULTS])
 def test_a_fault_names_line_and_path_and_what_was_expected(old: str, new: str, path: str, expected: str) -> None:
     changed = TEXT.replace(old, new, 1)
-    told = faults(changed)
-    found = next((fault for fault in told if f": {path}: 应为 " in fault), "")
-    assert expected in found, told
-    assert "; expected " in found
-    line = int(found.removeprefix("plan.yaml:").partition(":")[0])
+    messages = faults(changed)
+    message = next((fault for fault in messages if f": {path}: 应为 " in fault), "")
+    assert expected in message, messages
+    assert "; expected " in message
+    line = int(message.removeprefix("plan.yaml:").partition(":")[0])
     at = changed_line(changed)
     # The line itself, or that of the part it belongs to.
     assert line == at or TEXT.splitlines()[line - 1].strip(" -{").startswith(BELONGS.get(path, "?")), (line, at)
@@ -175,10 +175,10 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("id: 7")
     with pytest.raises(PlanError) as error:
         load_plans(tmp_path)
-    told = str(error.value)
-    assert "a.yaml" in told
-    assert "b.yaml" in told
-    assert "document_no" in told
+    message = str(error.value)
+    assert "a.yaml" in message
+    assert "b.yaml" in message
+    assert "document_no" in message
 
 
 def test_a_folder_without_plans_says_so(tmp_path: Path) -> None:

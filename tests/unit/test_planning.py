@@ -71,7 +71,7 @@ PLAN = load_plan(FILE)
 ID = PLAN.id
 given = rules_of(domain([PLAN]), LANGUAGE)
 CITY = "330600"
-SIX = sorted(one.code for one in PLAN.districts if not one.city)
+SIX = sorted(district.code for district in PLAN.districts if not district.city)
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 BY = "计划科"
 
@@ -155,7 +155,7 @@ def restate(number: str = "R-1", **other: Any) -> GivenReport:
     return report(f"month/{ID}/2024-03", event, district=CITY)
 
 
-ALL_APPROVED = tuple(told for code in SIX for told in (submit(code), approve(code)))
+ALL_APPROVED = tuple(step for code in SIX for step in (submit(code), approve(code)))
 
 
 def test_a_first_adoption_is_compared_with_nothing() -> None:
@@ -204,8 +204,8 @@ def test_a_first_adoption_may_be_dated_after_the_plan_and_a_later_one_may_not() 
 
 def test_an_all_is_adopted_where_the_plan_counts_milestones() -> None:
     counted: Any = document_of(PLAN)
-    (one,) = [one for one in counted["series"][0]["measures"][1]["indicators"] if one["id"] == "1.2.b"]
-    one |= {"target": {"op": ">=", "value": 1}, "value": {"kind": "count", "of": one["value"]["each"][0]["of"]}}
+    (row,) = [row for row in counted["series"][0]["measures"][1]["indicators"] if row["id"] == "1.2.b"]
+    row |= {"target": {"op": ">=", "value": 1}, "value": {"kind": "count", "of": row["value"]["each"][0]["of"]}}
     given().when(adopt(PLAN)).then_accepted()
     rules_of(domain([check_plan(counted)]), LANGUAGE)().when(adopt(PLAN)).then_refused(BadTarget, "/data/document")
 
@@ -248,11 +248,11 @@ def test_what_leaves_the_baseline_out_leaves_it_as_it_was() -> None:
     level = {"indicator": "1.1.e"}
     given().when(revise(**level, value=35)).then_refused(NothingChanged)
     given().when(revise(**level, value=35, baseline=20)).then_accepted()
-    told = [revise(**level, value=40), revise("2024-08-01", **level, value=41, baseline=20),
+    reports = [revise(**level, value=40), revise("2024-08-01", **level, value=41, baseline=20),
             revise("2024-09-01", **level, value=42)]  # fmt: skip
-    known = targets(*told)
-    found = [known.target("1.1.e", None, WHOLE, date(2024, month, 1), NOW) for month in (6, 7, 8, 9)]
-    assert [(int(one.target.value or 0), int(one.target.baseline or 0)) for one in found if one] == [
+    known = targets(*reports)
+    in_force = [known.target("1.1.e", None, WHOLE, date(2024, month, 1), NOW) for month in (6, 7, 8, 9)]
+    assert [(int(entry.target.value or 0), int(entry.target.baseline or 0)) for entry in in_force if entry] == [
         (35, 14), (40, 14), (41, 20), (42, 20),
     ]  # fmt: skip
 
@@ -395,8 +395,8 @@ def test_a_month_closes_once() -> None:
 
 def test_a_closed_month_takes_nothing_more() -> None:
     closed = given(*ALL_APPROVED, close())
-    for told in (submit(), approve(), send_back(), override(SIX[0])):
-        closed.when(told).then_refused(MonthClosed, "/data/month")
+    for late in (submit(), approve(), send_back(), override(SIX[0])):
+        closed.when(late).then_refused(MonthClosed, "/data/month")
 
 
 def test_what_led_to_a_close_and_the_close_are_not_taken_back() -> None:
@@ -427,13 +427,13 @@ def test_a_restatement_is_asked_for_and_approved_by_another() -> None:
 
 
 def test_a_request_is_withdrawn_until_the_figures_were_restated_for_it() -> None:
-    asked = (*ALL_APPROVED, close(), ask())
-    taken_back = retraction(f"restatement/{ID}/2024-03/R-1", f"report-{len(asked)}")
-    given(*asked).when(taken_back).then_accepted()
-    given(*asked, taken_back).when(restate()).then_refused(NotRequested)
-    given(*asked, restate()).when(taken_back).then_refused(AlreadyPublished)
-    again = report(ask().subject, ask(by="他人").event, corrects=f"report-{len(asked)}")
-    given(*asked, restate()).when(again).then_refused(AlreadyPublished, "/corrects")
+    requested = (*ALL_APPROVED, close(), ask())
+    taken_back = retraction(f"restatement/{ID}/2024-03/R-1", f"report-{len(requested)}")
+    given(*requested).when(taken_back).then_accepted()
+    given(*requested, taken_back).when(restate()).then_refused(NotRequested)
+    given(*requested, restate()).when(taken_back).then_refused(AlreadyPublished)
+    again = report(ask().subject, ask(by="他人").event, corrects=f"report-{len(requested)}")
+    given(*requested, restate()).when(again).then_refused(AlreadyPublished, "/corrects")
 
 
 def test_only_a_closed_month_is_restated() -> None:
@@ -444,22 +444,22 @@ def test_only_a_closed_month_is_restated() -> None:
 # --- which target holds ----------------------------------------------------------------------------------------------
 
 
-def targets(*told: GivenReport) -> Targets:
-    return Targets(PLAN, given(*told).facts)
+def targets(*reports: GivenReport) -> Targets:
+    return Targets(PLAN, given(*reports).facts)
 
 
 def goal(
     known: Targets, on: str, district: str | None = None, period: int = 2024, at: datetime = NOW
 ) -> Decimal | None:
-    found = known.target("1.3.a", district, period, date.fromisoformat(on), at)
-    return found.target.value if found else None
+    in_force = known.target("1.3.a", district, period, date.fromisoformat(on), at)
+    return in_force.target.value if in_force else None
 
 
 def test_before_anything_is_adopted_the_plan_file_holds() -> None:
-    found = targets().target("1.3.a", None, 2024, date(2024, 5, 1), NOW)
-    assert found is not None
-    assert (found.target.value, found.clause, found.revised_by) == (Decimal(3000), "1.3", None)
-    assert found.weights == (Decimal(1),) * 12
+    in_force = targets().target("1.3.a", None, 2024, date(2024, 5, 1), NOW)
+    assert in_force is not None
+    assert (in_force.target.value, in_force.clause, in_force.revised_by) == (Decimal(3000), "1.3", None)
+    assert in_force.weights == (Decimal(1),) * 12
     assert targets().target("1.3.a", "330681", 2024, date(2024, 5, 1), NOW) is None
     assert targets().target("1.4.a", None, WHOLE, date(2024, 5, 1), NOW) is None
 
@@ -487,12 +487,17 @@ def test_withdrawing_a_revision_restores_the_earlier_target() -> None:
 
 
 def test_a_revision_says_who_why_and_since_when() -> None:
-    found = targets(revise(clause="第 9 号文")).target("1.3.a", None, 2024, date(2024, 8, 1), NOW)
-    assert found is not None
-    assert found.revised_by is not None
-    assert found.clause == "第 9 号文"
-    told = found.revised_by
-    assert (told.type, told.by, told.why, told.effective_from) == ("target-revised", BY, "中期评估", date(2024, 7, 1))
+    in_force = targets(revise(clause="第 9 号文")).target("1.3.a", None, 2024, date(2024, 8, 1), NOW)
+    assert in_force is not None
+    assert in_force.revised_by is not None
+    assert in_force.clause == "第 9 号文"
+    revision = in_force.revised_by
+    assert (revision.type, revision.by, revision.why, revision.effective_from) == (
+        "target-revised",
+        BY,
+        "中期评估",
+        date(2024, 7, 1),
+    )
 
 
 def test_an_adoption_changes_what_it_changes_and_undoes_no_revision() -> None:
@@ -517,39 +522,39 @@ def without(indicator: str) -> Plan:
     document: Any = document_of(PLAN)
     for series in document["series"]:
         for measure in series["measures"]:
-            measure["indicators"] = [one for one in measure["indicators"] if one["id"] != indicator]
+            measure["indicators"] = [entry for entry in measure["indicators"] if entry["id"] != indicator]
     return check_plan(document)
 
 
 def test_an_indicator_that_an_adoption_leaves_out_has_no_target_until_one_brings_it_back() -> None:
     less = without("1.3.a")
-    told = [adopt(PLAN, "2023-01-01"), split(parts_of(3000)), adopt(less, "2024-07-01", PLAN.digest),
+    reports = [adopt(PLAN, "2023-01-01"), split(parts_of(3000)), adopt(less, "2024-07-01", PLAN.digest),
             adopt(PLAN, "2024-10-01", less.digest)]  # fmt: skip
-    known = targets(*told)
+    known = targets(*reports)
     days = ("2024-06-30", "2024-07-01", "2024-10-01")
     assert [goal(known, on) for on in days] == [3000, None, 3000]
     assert [goal(known, on, "330681") for on in days] == [500, None, None]
     (gone,) = differences(PLAN, less)
     assert (gone.indicator, gone.what, gone.after) == ("1.3.a", "indicator", None)
-    given(*told[:3]).when(revise("2024-08-01")).then_refused(UnknownIndicator)
+    given(*reports[:3]).when(revise("2024-08-01")).then_refused(UnknownIndicator)
 
 
 def test_what_was_revised_before_its_adoption_was_withdrawn_or_of_another_period_breaks_nothing() -> None:
     """What the projection asks for is always answered, with a weight for each month that the plan counts."""
     less = without("1.3.a")
-    told = [adopt(less, "2023-01-01"), adopt(PLAN, "2024-05-01", less.digest), revise("2024-02-01", why="早"),
+    reports = [adopt(less, "2023-01-01"), adopt(PLAN, "2024-05-01", less.digest), revise("2024-02-01", why="早"),
             retraction(f"plan/{ID}", "report-2", CITY)]  # fmt: skip
-    for known in (targets(*told[:3]), targets(*told)):
-        found = known.target("1.3.a", None, 2024, date(2024, 3, 1), NOW)
-        assert found is not None
-        assert found.target.value == 3600
-        assert len(found.weights) == 12
+    for known in (targets(*reports[:3]), targets(*reports)):
+        in_force = known.target("1.3.a", None, 2024, date(2024, 3, 1), NOW)
+        assert in_force is not None
+        assert in_force.target.value == 3600
+        assert len(in_force.weights) == 12
     longer = changed("period: {from: 2023-01-01, to: 2025-12-31}", "period: {from: 2022-07-01, to: 2026-06-30}")
     known = targets(adopt(longer, "2023-01-01"))
     for indicator, period, months in (("1.3.a", 2024, 12), ("1.1.a", WHOLE, 36)):
-        found = known.target(indicator, None, period, date(2024, 3, 1), NOW)
-        assert found is not None
-        assert len(found.weights) == months
+        in_force = known.target(indicator, None, period, date(2024, 3, 1), NOW)
+        assert in_force is not None
+        assert len(in_force.weights) == months
 
 
 def test_an_adopted_target_holds_although_the_file_says_another() -> None:
@@ -569,17 +574,17 @@ def test_districts_have_the_targets_they_were_given() -> None:
 
 def test_a_part_is_compared_as_the_whole_is() -> None:
     known = targets(split({"330681": 2000}, indicator="1.3.b"))
-    found = known.target("1.3.b", "330681", 2024, date(2024, 5, 1), NOW)
-    assert found is not None
-    assert found.target.op == ">"
+    in_force = known.target("1.3.b", "330681", 2024, date(2024, 5, 1), NOW)
+    assert in_force is not None
+    assert in_force.target.op == ">"
 
 
 def test_months_that_were_set_weigh_what_they_say() -> None:
     months = {"2024-01": 1000, "2024-12": 2000}
-    found = targets(split(months, over="months")).target("1.3.a", None, 2024, date(2024, 5, 1), NOW)
-    assert found is not None
-    assert found.weights == (1000, *[0] * 10, 2000)
-    assert found.months == {"2024-01": Decimal(1000), "2024-12": Decimal(2000)}
+    in_force = targets(split(months, over="months")).target("1.3.a", None, 2024, date(2024, 5, 1), NOW)
+    assert in_force is not None
+    assert in_force.weights == (1000, *[0] * 10, 2000)
+    assert in_force.months == {"2024-01": Decimal(1000), "2024-12": Decimal(2000)}
 
 
 def test_what_a_file_would_change_is_named() -> None:
@@ -608,15 +613,15 @@ DAYS = st.dates(date(2023, 1, 1), date(2025, 12, 31))
 REVISIONS = st.lists(st.tuples(DAYS, st.integers(1, 9000), st.sampled_from([None, *SIX])), min_size=1, max_size=6)
 
 
-def told_of(revisions: list[tuple[date, int, str | None]]) -> list[GivenReport]:
+def reports_of(revisions: list[tuple[date, int, str | None]]) -> list[GivenReport]:
     return [revise(str(on), value=value, district=district) for on, value, district in revisions]
 
 
 def answers(history: History) -> list[object]:
     """Return the targets of 1.3.a that hold on some days, for the whole and each district."""
     days = [date(year, month, 1) for year in (2023, 2024, 2025) for month in (1, 6, 12)]
-    found = [history.target("1.3.a", district, str(day.year), day) for day in days for district in (None, *SIX)]
-    return [one.target if one else None for one in found]
+    in_force = [history.target("1.3.a", district, str(day.year), day) for day in days for district in (None, *SIX)]
+    return [entry.target if entry else None for entry in in_force]
 
 
 @settings(max_examples=60, deadline=None)
@@ -624,14 +629,14 @@ def answers(history: History) -> list[object]:
 def test_replay_in_any_chunks_gives_the_same_targets_and_a_withdrawn_revision_is_as_never_made(
     revisions: list[tuple[date, int, str | None]], data: st.DataObject
 ) -> None:
-    told = told_of(revisions)
-    which = data.draw(st.integers(0, len(told) - 1))
-    event: Event = told[which].event
+    reports = reports_of(revisions)
+    which = data.draw(st.integers(0, len(reports) - 1))
+    event: Event = reports[which].event
     assert isinstance(event, TargetRevised)
-    facts = given(*told, retraction(f"target/{ID}/1.3.a", f"report-{which + 1}", CITY)).facts
+    facts = given(*reports, retraction(f"target/{ID}/1.3.a", f"report-{which + 1}", CITY)).facts
     history = History(PLAN, View(facts))
     assert answers(history) == answers(History(PLAN, View(reversed(facts))))
-    without = History(PLAN, View(given(*told[:which], *told[which + 1 :]).facts))
+    without = History(PLAN, View(given(*reports[:which], *reports[which + 1 :]).facts))
     assert answers(history) == answers(without)
 
 
@@ -643,8 +648,8 @@ def test_a_split_that_is_accepted_adds_up_with_its_difference(parts: dict[str, f
     if off:
         given().when(split(parts, difference=gap + off)).then_refused(PartsDoNotAddUp)
     known = targets(split(parts, difference=gap))
-    found = [known.target("1.3.a", code, 2024, date(2024, 5, 1), NOW) for code in SIX]
-    assert sum(one.target.value or 0 for one in found if one) + gap == 3000  # type: ignore[operator]
+    in_force = [known.target("1.3.a", code, 2024, date(2024, 5, 1), NOW) for code in SIX]
+    assert sum(entry.target.value or 0 for entry in in_force if entry) + gap == 3000  # type: ignore[operator]
 
 
 # --- what may be done ------------------------------------------------------------------------------------------------

@@ -35,8 +35,8 @@ def ask(
         line = next((line for line in lines if line.part is part), lines[0])
         month = month_number(as_of) if period == WHOLE else 12 * period
         cells[line.number, int(part), period, code] = {month: value}
-    found = COMPILED.plans[plan]
-    basis = AssessmentBasis(found, COMPILED, Targets(found), sums_of(found, cells), Scope(as_of, NOW, district))
+    policy = COMPILED.plans[plan]
+    basis = AssessmentBasis(policy, COMPILED, Targets(policy), sums_of(policy, cells), Scope(as_of, NOW, district))
     row = next(row for row in progress(basis)["indicators"] if row["id"] == indicator)
     return [dict(period) for period in row["periods"]]
 
@@ -47,23 +47,23 @@ def hired(year: int, count: int, district: str = YUECHENG) -> dict[tuple[str, Pa
 
 def test_an_annual_indicator_lists_each_year_that_has_begun() -> None:
     periods = ask(hired(2023, 7) | hired(2024, 1000), "4.1.b", as_of=date(2024, 1, 1))
-    assert [(one["period"], one["from"], one["to"], one["value"]) for one in periods] == [
+    assert [(row["period"], row["from"], row["to"], row["value"]) for row in periods] == [
         ("2023", "2023-01-01", "2023-12-31", 7),
         ("2024", "2024-01-01", "2024-12-31", 1000),
     ]
-    assert [one["met"] for one in periods] == [False, True]
+    assert [row["met"] for row in periods] == [False, True]
 
 
 def test_before_the_plan_no_year_has_begun_and_the_whole_is_empty() -> None:
     assert ask({}, "4.1.b", as_of=date(2022, 12, 31)) == []
     whole = ask({}, "1.1.a", as_of=date(2022, 12, 31))
-    assert [(one["period"], one["value"]) for one in whole] == [("plan", 0)]
+    assert [(row["period"], row["value"]) for row in whole] == [("plan", 0)]
 
 
 def test_an_answer_has_every_field_of_the_contract() -> None:
-    (told,) = ask(hired(2023, 500), "4.1.b", as_of=date(2023, 5, 1))
-    pace = told.pop("pace")
-    assert told == {
+    (result,) = ask(hired(2023, 500), "4.1.b", as_of=date(2023, 5, 1))
+    pace = result.pop("pace")
+    assert result == {
         "period": "2023",
         "from": "2023-01-01",
         "to": "2023-12-31",
@@ -79,7 +79,7 @@ def test_an_answer_has_every_field_of_the_contract() -> None:
         "computable": True,
     }
     assert (pace["rule"]["id"], pace["clause"], pace["thresholds"]["amber_percent"]) == ("on-pace", "4.1", 80)
-    assert pace["gap"] == pytest.approx(500 - told["expected"])
+    assert pace["gap"] == pytest.approx(500 - result["expected"])
 
 
 def test_more_than_is_strict() -> None:
@@ -94,15 +94,15 @@ def test_more_than_is_strict() -> None:
     ("count", "met", "exceeds"), [(1, False, False), (2, True, False), (3, True, False), (4, True, True)]
 )
 def test_a_range_is_met_from_its_lower_bound_and_exceeded_above_the_upper(count: int, met: bool, exceeds: bool) -> None:
-    told = ask({("2.3.a", Part.NUM, WHOLE, CITY): count}, "2.3.a")[0]
-    assert (told["met"], told["exceeds"], told["progress"]) == (met, exceeds, count / 2)
-    assert told["target"] == {"op": "range", "value": 2, "upper": 3}
+    result = ask({("2.3.a", Part.NUM, WHOLE, CITY): count}, "2.3.a")[0]
+    assert (result["met"], result["exceeds"], result["progress"]) == (met, exceeds, count / 2)
+    assert result["target"] == {"op": "range", "value": 2, "upper": 3}
 
 
 def test_all_means_as_many_as_are_listed() -> None:
-    told = ask({("3.1.a", Part.NUM, WHOLE, CITY): 8}, "3.1.a")[0]
-    assert told["target"] == {"op": "all", "value": 8, "upper": None}
-    assert (told["met"], told["progress"]) == (True, 1)
+    result = ask({("3.1.a", Part.NUM, WHOLE, CITY): 8}, "3.1.a")[0]
+    assert result["target"] == {"op": "all", "value": 8, "upper": None}
+    assert (result["met"], result["progress"]) == (True, 1)
     assert ask({("3.1.a", Part.NUM, WHOLE, CITY): 7}, "3.1.a")[0]["met"] is False
 
 
@@ -122,20 +122,20 @@ def test_a_share_is_compared_exactly_not_as_it_is_rounded() -> None:
     sums = {("5.2.b", Part.NUM, WHOLE, KEQIAO): 3 * big, ("5.2.b", Part.DEN, WHOLE, KEQIAO): 10 * big}
     assert ask(sums, "5.2.b")[0]["met"] is False
     sums["5.2.b", Part.NUM, WHOLE, KEQIAO] += 1
-    told = ask(sums, "5.2.b")[0]
-    assert told["value"] == 30
-    assert told["met"] is True
+    result = ask(sums, "5.2.b")[0]
+    assert result["value"] == 30
+    assert result["met"] is True
 
 
 def test_without_a_denominator_a_share_is_not_computable() -> None:
-    told = ask({("2.4.d", Part.NUM, WHOLE, KEQIAO): 0, ("2.4.d", Part.DEN, WHOLE, KEQIAO): 0}, "2.4.d")[0]
-    assert (told["computable"], told["value"], told["met"], told["progress"]) == (False, None, None, None)
+    result = ask({("2.4.d", Part.NUM, WHOLE, KEQIAO): 0, ("2.4.d", Part.DEN, WHOLE, KEQIAO): 0}, "2.4.d")[0]
+    assert (result["computable"], result["value"], result["met"], result["progress"]) == (False, None, None, None)
 
 
 def test_the_city_itself_has_no_denominators() -> None:
     sums = {("3.2.b", Part.NUM, WHOLE, CITY): 1, ("3.2.b", Part.DEN, WHOLE, CITY): 1}
-    told = ask(sums, "3.2.b", district=CITY)[0]
-    assert (told["computable"], told["value"], told["numerator"]) == (False, None, 1)
+    result = ask(sums, "3.2.b", district=CITY)[0]
+    assert (result["computable"], result["value"], result["numerator"]) == (False, None, 1)
     assert ask(sums, "3.2.b")[0]["value"] == 100
 
 
@@ -143,16 +143,16 @@ def test_the_density_needs_the_population_of_each_of_the_six() -> None:
     sums = {("2.4.c", Part.DEN, WHOLE, code): 10_000 for code in SIX} | {
         ("2.4.c", Part.NUM, WHOLE, YUECHENG): 100, ("2.4.c", Part.NUM, WHOLE, CITY): 62,
     }  # fmt: skip
-    told = ask(sums, "2.4.c")[0]
-    assert (told["value"], told["met"]) == (27, True)
+    result = ask(sums, "2.4.c")[0]
+    assert (result["value"], result["met"]) == (27, True)
     del sums["2.4.c", Part.DEN, WHOLE, KEQIAO]
     assert ask(sums, "2.4.c")[0]["computable"] is False
     assert ask(sums, "2.4.c", district=YUECHENG)[0]["value"] == 100
 
 
 def test_a_district_has_no_target_unless_the_plan_gives_it_one() -> None:
-    told = ask(hired(2023, 5000), "4.1.b", as_of=date(2023, 5, 1), district=YUECHENG)[0]
-    assert (told["target"], told["met"], told["progress"]) == (None, None, None)
+    result = ask(hired(2023, 5000), "4.1.b", as_of=date(2023, 5, 1), district=YUECHENG)[0]
+    assert (result["target"], result["met"], result["progress"]) == (None, None, None)
     sums = {("1.1.a", Part.NUM, 2024, "110101"): 1}
     own = ask(sums, "1.1.a", plan=OTHER.id, as_of=date(2024, 3, 1), district="110101")[0]
     assert own["target"] == {"op": ">=", "value": 2, "upper": None}
@@ -160,13 +160,13 @@ def test_a_district_has_no_target_unless_the_plan_gives_it_one() -> None:
 
 
 def test_monitored_indicators_have_values_and_no_target() -> None:
-    told = ask({("2.2.a", Part.NUM, WHOLE, KEQIAO): -5}, "2.2.a")[0]
-    assert (told["value"], told["target"], told["met"], told["progress"]) == (-5, None, None, None)
+    result = ask({("2.2.a", Part.NUM, WHOLE, KEQIAO): -5}, "2.2.a")[0]
+    assert (result["value"], result["target"], result["met"], result["progress"]) == (-5, None, None, None)
 
 
 def test_another_plan_has_its_own_years_and_targets() -> None:
     periods = ask({}, "1.1.a", plan=OTHER.id, as_of=date(2026, 5, 1))
-    assert [(one["from"], one["to"]) for one in periods] == [
+    assert [(row["from"], row["to"]) for row in periods] == [
         ("2024-02-01", "2024-12-31"),
         ("2025-01-01", "2025-12-31"),
         ("2026-01-01", "2026-01-31"),

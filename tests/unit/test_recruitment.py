@@ -182,9 +182,9 @@ def test_a_student_does_not_take_a_seat_of_another_class() -> None:
 
 
 def test_the_last_seat_is_taken_and_no_more() -> None:
-    one = report("class/C-1", CLASS), report("class-member/C-1/7", joined(1))
-    given(*one).when(report("class-member/C-1/8", joined(2))).then_accepted()
-    full = given(*one, report("class-member/C-1/8", joined(2)))
+    before = report("class/C-1", CLASS), report("class-member/C-1/7", joined(1))
+    given(*before).when(report("class-member/C-1/8", joined(2))).then_accepted()
+    full = given(*before, report("class-member/C-1/8", joined(2)))
     refusal = full.when(report("class-member/C-1/9", joined(3))).then_refused(ClassFull, "/data/class_no")
     assert refusal.values == {"seats": 2}
 

@@ -144,8 +144,8 @@ def test_the_amount_is_the_standard() -> None:
 )
 def test_an_emerging_industry_adds_30_percent(base: int, amount: int) -> None:
     for industry in ("high-end-equipment", "new-materials", "electronic-information", "modern-medicine"):
-        told = claim(industry=industry)
-        given(certificate(), standard(base)).when(told).then_accepted(granted(base, 30, amount))
+        claimed = claim(industry=industry)
+        given(certificate(), standard(base)).when(claimed).then_accepted(granted(base, 30, amount))
 
 
 @pytest.mark.parametrize(
