@@ -15,6 +15,7 @@ LANGUAGES: Final = tuple(languages().values())
 ATTRIBUTES: Final = ("id", "source", "subject", "time", "district", "corrects")
 
 Kind = Literal["text", "integer", "boolean", "date", "list"]
+_KINDS: Final[Mapping[str, Kind]] = {"integer": "integer", "boolean": "boolean", "array": "list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +77,5 @@ def _fields(
             yield ReportField(f"{path}.{name}", "integer", False)
     else:
         values = tuple(schema.get("enum") or ([schema["const"]] if "const" in schema else []))
-        yield ReportField(path, _kind(schema), required, values)
-
-
-def _kind(schema: Mapping[str, Any]) -> Kind:
-    match schema.get("type"):
-        case "integer":
-            return "integer"
-        case "boolean":
-            return "boolean"
-        case "array":
-            return "list"
-    return "date" if schema.get("format") == "date" else "text"
+        text: Kind = "date" if schema.get("format") == "date" else "text"
+        yield ReportField(path, _KINDS.get(schema.get("type", ""), text), required, values)

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypedDict
 
 import httpx
@@ -71,9 +70,7 @@ class WebClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
     async def send(self, events: Sequence[JsonObject]) -> list[SendOutcome]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import orjson
@@ -136,24 +136,23 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what the block does; roll it back where the block raises."""
+        with self._db:
+            self._db.execute("begin immediate")
+            yield
 
     def digest(self, event: Mapping[str, JsonValue]) -> bytes:
         """Return a keyed digest of a report, 16 bytes."""
         compact = orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(compact, digest_size=16, key=self._key).digest()
 
-    def settled(self, events: Sequence[Mapping[str, JsonValue]]) -> list[bool]:
-        """Return for each report whether this very content was acknowledged, with no answer that asks for it again."""
-        return [self._settled(event) for event in events]
-
-    def _settled(self, event: Mapping[str, JsonValue]) -> bool:
+    def is_settled(self, event: Mapping[str, JsonValue]) -> bool:
+        """Return whether this very content was acknowledged, with no answer that asks for it again."""
         row = self._db.execute(
             "select s.digest, a.code from sent s left join answer a using (target, source, id) "
             "where target = ? and source = ? and id = ? and s.acknowledged_at is not null",
@@ -256,21 +255,6 @@ class Journal:
         )
         counts = Counter(dict(self._db.execute(sql, (self._target, _instant(began)))))
         return counts, sum(count for status, count in counts.items() if status not in ("accepted", "waiting"))
-
-
-class _Transaction:
-    """A transaction: rolled back where the block raises."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("begin immediate")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.execute("commit" if kind is None else "rollback")
 
 
 def _code(receipt: Receipt) -> str | None:

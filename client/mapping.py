@@ -167,11 +167,10 @@ def by_headers(rows: Rows, name: str) -> RowMapping | None:
     for path in paths:
         if path not in fields:
             near = difflib.get_close_matches(path, fields, 1)
-            hint = (f",是 {near[0]} 吗?", f"; did you mean {near[0]}?") if near else ("。", ".")
             letter = rows.cell(path, 1)[:-1]
             raise CommandError(
-                f"{name}:{letter} 列的表头不是 {type_} 的字段{hint[0]}",
-                f"{name}: the header of column {letter} is no field of {type_}{hint[1]}",
+                f"{name}:{letter} 列的表头不是 {type_} 的字段{hint_zh(near) or '。'}",
+                f"{name}: the header of column {letter} is no field of {type_}{hint_en(near) or '.'}",
                 "no-such-field",
             )
     rows.rows = _of_one_type(first, rows.rows, type_, name)

@@ -75,9 +75,9 @@ class PublishingRun:
         given = list(reports)
         if self.again:
             return given
-        settled = self.journal.settled([event for _, event in given])
-        self.summary.before += sum(settled)
-        return [report for report, known in zip(given, settled, strict=True) if not known]
+        unsettled = [(line, event) for line, event in given if not self.journal.is_settled(event)]
+        self.summary.before += len(given) - len(unsettled)
+        return unsettled
 
     async def _send(self, reports: Sequence[tuple[int, JsonObject]], sender: Sender) -> None:
         if not reports:

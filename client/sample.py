@@ -7,22 +7,25 @@ import csv
 import io
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import xlsxwriter
+import yaml
 from pydantic import BaseModel, JsonValue
 
 from client.demo.people import MadeUpPeople
 from client.fields import ATTRIBUTES, LANGUAGES, Kind, ReportField, event_of, fields_of, is_reported
 from client.messages import JsonObject
 from client.output import CommandError
-from client.resources import terms
 from services import vocabulary
 from shared.contract import shapes
 from shared.contract.events import Event
 
+# The Chinese terms of fields and values; beside the package in a checkout as in an installed wheel.
+_TERMS_FILE: Final = Path(__file__).resolve().parents[1] / "docs" / "words.yaml"
 _DISTRICT: Final = "330681"
 _DAY: Final = "2024-05-06"
 _MEMBER_OF: Final = re.compile(r"<([a-z_.]+)>")
@@ -44,6 +47,12 @@ _VALUES: Final[tuple[tuple[object, JsonValue], ...]] = (
     (shapes.Text, "演示 sample"),
     (shapes.ReportId, "sample-0001"),
 )
+
+
+@cache
+def _terms() -> Mapping[str, Mapping[str, str]]:
+    terms: Mapping[str, Mapping[str, str]] = yaml.safe_load(_TERMS_FILE.read_text(encoding="utf-8"))
+    return terms
 
 
 def sample(type_: str) -> JsonObject | None:
@@ -108,7 +117,7 @@ def mapping(type_: str) -> str:
     fields = [field for field in _tabular(type_) if field.path not in ATTRIBUTES]
     example = sample(type_) or {}
     event = event_of(type_)
-    names = {**terms()["values"], **_PERSONAL}
+    names = {**_terms()["values"], **_PERSONAL}
     lines = [
         "# 左为表头,右为字段 left: the header in your table; right: the field",
         f"type: {type_}",
@@ -168,7 +177,7 @@ def _description(field: ReportField) -> str:
 def _name(field: ReportField) -> str:
     """Return the name of a field in Chinese, with what it belongs to."""
     *owners, last = field.path.split(".")[1:]
-    names = {**terms()["values"], **terms()["fields"], **_PERSONAL}
+    names = {**_terms()["values"], **_terms()["fields"], **_PERSONAL}
     if owners == ["person"]:
         return "姓名" if last == "name" else names[last]
     return "".join(names.get(step, step) for step in (*owners, last))
@@ -223,7 +232,7 @@ def _value(name: str, hint: Any) -> JsonValue:
     if hint is shapes.Organisation:
         return {**_INVENTED.organisation(_ORGANISATION_KINDS.get(name, "enterprise"), _DISTRICT, 1)}
     if hint is shapes.Person:
-        return _INVENTED.person(1)
+        return {**_INVENTED.person(1)}
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return _object(hint)
     if hint is bool:

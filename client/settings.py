@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Final
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
 from client.journal import default_place
 from client.output import CommandError
-from client.resources import PLANS
 from client.routing import CannotPublishError
 from services.catalogue import DOMAIN_SERVICES, PROJECTION
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
+
+# Beside the package in a checkout as in an installed wheel.
+_PLANS: Final = Path(__file__).resolve().parents[1] / "plans"
 
 
 class ClientSettings(BrokerSettings):
@@ -31,7 +34,7 @@ class ClientSettings(BrokerSettings):
     )
     key: SecretStr = Field(SecretStr(""), description="HTTP key of the district or of the plan office")
     ca: FilePath | None = Field(None, description="File of the CA that signed the services' certificates")
-    plans: Path = Field(PLANS, description="Folder of the plan files")
+    plans: Path = Field(_PLANS, description="Folder of the plan files")
     journal: Path = Field(default_factory=default_place, description="File that records what was sent")
 
     @property

@@ -45,13 +45,11 @@ def publish(
             publication = PublishingRun(report_file, record, printer, again, unchecked)
             summary = publication.summary
             try:
-                if http:
-                    run_async(_by_http(settings, output, publication, settings.key_or(key), patience))
-                else:
-                    run_async(_by_kafka(settings, output, publication))
-                    if wait:
-                        missing = run_async(catch_up.until_answered(settings, record, began, patience))
-                        summary.by_status, summary.rejected = record.answers_since(began)
+                web = WebClient(settings.services, settings.key_or(key), patience, settings.ca) if http else None
+                run_async(_run(settings, output, publication, web))
+                if wait and not http:
+                    missing = run_async(catch_up.until_answered(settings, record, began, patience))
+                    summary.by_status, summary.rejected = record.answers_since(began)
             finally:
                 printer.rest()
                 _print(output, summary)
@@ -65,23 +63,12 @@ def publish(
         raise typer.Exit(SOME_WRONG if summary.left_out or summary.rejected else ALL_WELL)
 
 
-async def _by_kafka(settings: ClientSettings, output: Output, publication: PublishingRun) -> None:
-    async with Publisher(settings.broker) as sender:
-        await _run(output, publication, sender)
-
-
-async def _by_http(
-    settings: ClientSettings, output: Output, publication: PublishingRun, key: str | None, patience: float
-) -> None:
-    async with WebClient(settings.services, key, patience, settings.ca) as sender:
-        await _run(output, publication, sender)
-
-
-async def _run(output: Output, publication: PublishingRun, sender: Publisher | WebClient) -> None:
-    # asyncio's own handler of Ctrl-C would wait for the next line of a pipe.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    with output.progress("报送", "Publishing", publication.file.total) as progress:
-        await publication.run(sender, progress)
+async def _run(settings: ClientSettings, output: Output, publication: PublishingRun, web: WebClient | None) -> None:
+    async with web or Publisher(settings.broker) as sender:
+        # asyncio's own handler of Ctrl-C would wait for the next line of a pipe.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with output.progress("报送", "Publishing", publication.file.total) as progress:
+            await publication.run(sender, progress)
 
 
 def _print(output: Output, summary: Summary) -> None:

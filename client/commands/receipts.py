@@ -1,7 +1,6 @@
 """`skillplan receipts`: print the receipts of reports, as they arrive if wanted."""
 
 import signal
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -12,13 +11,11 @@ from client.commands.options import District, Http, Json, Key, Patience, Source,
 from client.http import WebClient
 from client.kafka import ReceiptTopics
 from client.messages import Receipt
-from client.output import CommandError, Output
+from client.output import CommandError
 from client.session import run_async, session
-from client.settings import ClientSettings
 from client.validation import districts_of
 
 STATUSES: Final = ("accepted", "waiting", "refused", "invalid", "misdirected", "duplicate")
-Wanted = Callable[[Receipt], bool]
 
 
 def receipts(
@@ -49,24 +46,14 @@ def receipts(
         def wanted(receipt: Receipt) -> bool:
             return status in (None, receipt.get("status")) and source in (None, receipt.get("source"))
 
-        if http:
-            client = WebClient(settings.addresses, secret, patience, settings.ca)
-            run_async(_by_http(client, output, districts, began, wanted, follow))
-        else:
-            run_async(_by_kafka(settings, output, districts, began, wanted, follow))
+        async def print_by_kafka() -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            async with ReceiptTopics(settings.broker, districts, began) as topics:
+                await streams.print_all(output, streams.by_kafka(topics, follow), wanted)
 
+        async def print_by_http() -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            async with WebClient(settings.addresses, secret, patience, settings.ca) as client:
+                await streams.print_all(output, streams.by_http(client, districts, began, follow), wanted)
 
-async def _by_kafka(
-    settings: ClientSettings, output: Output, districts: list[str], since: datetime, wanted: Wanted, follow: bool
-) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    async with ReceiptTopics(settings.broker, districts, since) as topics:
-        await streams.print_all(output, streams.by_kafka(topics, follow), wanted)
-
-
-async def _by_http(
-    client: WebClient, output: Output, districts: list[str], since: datetime, wanted: Wanted, follow: bool
-) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    async with client:
-        await streams.print_all(output, streams.by_http(client, districts, since, follow), wanted)
+        run_async(print_by_http() if http else print_by_kafka())

@@ -96,7 +96,7 @@ class Calendar:
         """Pick a district by size (or by the given weights)."""
         return self.random.choices(DISTRICTS, weights)[0]
 
-    def person(self) -> dict[str, Any]:
+    def person(self) -> dict[str, str]:
         """Return a person of no earlier scenario."""
         self._persons += 1
         return self.invented.person(self._persons)
@@ -124,7 +124,7 @@ class Calendar:
         service: str,
         fact: str,
         subject: str,
-        data: Mapping[str, Any],
+        data: Mapping[str, object],
         day: int,
         district: str,
         *,

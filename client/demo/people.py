@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from shared.contract.shapes import credit_check_digit, resident_check_digit
 
@@ -52,7 +52,7 @@ class MadeUpPeople:
         self._mark = _in_letters(mark % len(_ALPHABET) ** 4)
         self.organisation = lru_cache(8192)(self._organisation)
 
-    def person(self, index: int) -> dict[str, Any]:
+    def person(self, index: int) -> dict[str, str]:
         """Return the index-th person as a district reports one."""
         at = (self._first + index % _PERSONS_OF_A_FEED) * _STRIDE % _NUMBERS
         rest, order = divmod(at, 1000)

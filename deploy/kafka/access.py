@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import DeleteAclsRequest, DescribeAclsRequest
 from pydantic import DirectoryPath, Field, ValidationError
 
 from deploy.kafka import topics
-from deploy.kafka.requests import CreateAcls, SetPasswords
+from deploy.kafka.requests import AclRow, CreateAcls, SetPasswords
 from services.catalogue import DOMAIN_SERVICES, SERVICES
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 from shared.plan.districts import district_codes
@@ -40,9 +40,9 @@ class Right:
     name: str
     pattern: int = _LITERAL
 
-    def row(self) -> tuple[int, str, int, str, str, int, int]:
-        """Write it as the protocol does."""
-        return self.resource, self.name, self.pattern, f"User:{self.user}", "*", self.operation, _ALLOW
+    def row(self) -> AclRow:
+        """Return it as the protocol writes it."""
+        return AclRow(self.resource, self.name, self.pattern, f"User:{self.user}", "*", self.operation, _ALLOW)
 
 
 def user_of(district: str) -> str:
@@ -96,20 +96,21 @@ async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Righ
         if given:
             answer = await admin._send_request(CreateAcls(given))
             _check(
-                (row[3], code, message) for row, (code, message) in zip(given, answer.creation_responses, strict=True)
+                (row.principal, code, message)
+                for row, (code, message) in zip(given, answer.creation_responses, strict=True)
             )
         for row in there - {right.row() for right in allowed}:
             taken = await admin._send_request(DeleteAclsRequest(*row))
-            _check((row[3], code, message) for code, message, _ in taken.filter_responses)
+            _check((row.principal, code, message) for code, message, _ in taken.filter_responses)
     finally:
         await admin.close()
 
 
-async def _there(admin: AIOKafkaAdminClient) -> set[tuple[Any, ...]]:
+async def _there(admin: AIOKafkaAdminClient) -> set[AclRow]:
     answer = await admin._send_request(DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY))
     _check([("ACL", answer.error_code, answer.error_message)])
     return {
-        (resource, name, pattern, principal, host, operation, permission)
+        AclRow(resource, name, pattern, principal, host, operation, permission)
         for resource, name, pattern, acls in answer.resources
         for principal, host, operation, permission in acls
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from aiokafka.protocol.admin import CreateAclsRequest_v1
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -68,17 +68,38 @@ class _SetPasswordsVersion0(RequestStruct):  # type: ignore[misc]
     )
 
 
+class _PasswordRow(NamedTuple):
+    user: str
+    mechanism: int
+    iterations: int
+    salt: bytes
+    salted_password: bytes
+    tags: dict[int, bytes]
+
+
+class AclRow(NamedTuple):
+    """One right, in the order of the protocol's fields."""
+
+    resource: int
+    name: str
+    pattern: int
+    principal: str
+    host: str
+    operation: int
+    permission: int
+
+
 class SetPasswords(Request[_SetPasswordsVersion0]):  # type: ignore[misc]
     """AlterUserScramCredentials, which aiokafka does not have; the broker never sees a password."""
 
     API_KEY = 51
 
     def __init__(self, passwords: Mapping[str, str]) -> None:
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[_PasswordRow] = []
         for user, password in passwords.items():
             salt = secrets.token_bytes(16)
             salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
-            self._rows.append((user, _SCRAM_SHA_512, _ITERATIONS, salt, salted, {}))
+            self._rows.append(_PasswordRow(user, _SCRAM_SHA_512, _ITERATIONS, salt, salted, {}))
 
     def build(self, request_struct_class: type[_SetPasswordsVersion0]) -> _SetPasswordsVersion0:
         """Write the request."""
@@ -90,7 +111,7 @@ class CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]
 
     API_KEY = 30
 
-    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+    def __init__(self, rows: list[AclRow]) -> None:
         self._rows = rows
 
     def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:

@@ -91,7 +91,7 @@ def _sql(
     if service not in SERVICES or not statement:
         names = "|".join(SERVICES)
         raise LocalError(f"用法:make sql SERVICE={names} SQL='…'", f"Usage: make sql SERVICE={names} SQL='…'")
-    status.show_rows(installation.role_dsn(service), statement)
+    status.print_rows(installation.role_dsn(service), statement)
 
 
 @app.command("reconcile")

@@ -24,7 +24,7 @@ def as_json(installation: Installation) -> str:
     return json.dumps({**places, "kafka": installation.bootstrap, "postgres": installation.superuser})
 
 
-def show_rows(dsn: str, statement: str) -> None:
+def print_rows(dsn: str, statement: str) -> None:
     """Run one statement and print what it returns."""
 
     async def ask() -> list[asyncpg.Record]:

@@ -1,4 +1,4 @@
-"""Decides what a backup holds and how an older one comes back: databases in one folder, keys apart from them.
+"""Backup and restore: the databases in one folder, the keys apart from them.
 
 Each database is dumped by itself; a service's log and its topic settle the rest (decision 0020). A restore fills a new
 database beside the old one and changes names last, so that one that fails has changed nothing.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
@@ -31,12 +31,28 @@ from services.catalogue import SERVICES
 _MANIFEST = "backup.json"
 
 
+class DumpedDatabase(TypedDict):
+    """The dump of a database, and the head of its log where it has one."""
+
+    sha256: str
+    bytes: int
+    position: int | None
+
+
+class Manifest(TypedDict):
+    """What a backup holds, by service, and the fingerprints of the keys that belong to it."""
+
+    taken_at: str
+    services: dict[str, DumpedDatabase]
+    keys: dict[str, str]
+
+
 @dataclass(frozen=True)
 class Backup:
     """A folder with one dump a service, and the manifest that says what they are."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     def dump(self, service: str) -> Path:
         """Return the file of a service."""
@@ -60,7 +76,7 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
         for service in SERVICES:
             with step(f"备份 {service}", f"Backing up {service}"):
                 digests[service] = _dump(installation, service, folder / f"{service}.dump")
-        manifest = {"taken_at": stamp, "services": digests, "keys": _fingerprints(installation)}
+        manifest: Manifest = {"taken_at": stamp, "services": digests, "keys": _fingerprints(installation)}
         (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     except BaseException:
         shutil.rmtree(folder)
@@ -75,7 +91,7 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
 def read(folder: Path, wanted: Sequence[str]) -> Backup:
     """Read a backup and see that the files of these services are whole."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest: Manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         digests = {service: manifest["services"][service]["sha256"] for service in wanted}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(
@@ -131,7 +147,7 @@ def recover(installation: Installation, wanted: Sequence[str]) -> None:
             )
 
 
-def _dump(installation: Installation, service: str, file: Path) -> dict[str, Any]:
+def _dump(installation: Installation, service: str, file: Path) -> DumpedDatabase:
     position = asyncio.run(_position(installation.owner_dsn(service))) if service != "projection" else None
     _tool(installation, "pg_dump", "--format=custom", f"--file={file}", f"--dbname={_database(installation, service)}")
     return {"sha256": _digest(file), "bytes": file.stat().st_size, "position": position}

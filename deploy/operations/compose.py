@@ -181,7 +181,7 @@ def _key() -> str:
     return secrets.token_hex(32)
 
 
-def _kept(name: str) -> str:
+def _secret(name: str) -> str:
     return (_ALL / name).read_text(encoding="utf-8")
 
 
@@ -192,11 +192,13 @@ def installed(state: Path = Path("/state")) -> Installation:
         ports={name: entry.port for name, entry in SERVICES.items()},
         kafka=_KAFKA,
         superuser_dsn=databases.address(
-            f"postgresql://{_POSTGRES}/postgres", "postgres", _kept("postgres"), "postgres"
+            f"postgresql://{_POSTGRES}/postgres", "postgres", _secret("postgres"), "postgres"
         ),
-        city_key=_kept("city_key"),
-        passwords={service: Passwords(_kept(f"{service}.pg_owner"), _kept(f"{service}.pg")) for service in SERVICES},
-        service_keys={service: _kept(f"{service}.key") for service in DOMAIN_SERVICES},
+        city_key=_secret("city_key"),
+        passwords={
+            service: Passwords(_secret(f"{service}.pg_owner"), _secret(f"{service}.pg")) for service in SERVICES
+        },
+        service_keys={service: _secret(f"{service}.key") for service in DOMAIN_SERVICES},
     )
 
 
@@ -219,7 +221,7 @@ async def _make_roles(superuser: str, passwords: dict[str, Passwords]) -> None:
     try:
         await databases.ensure_roles(superuser, passwords)
         await databases.ensure_databases(superuser, list(SERVICES))
-        await databases.ensure_watcher(superuser, "exporter", _kept("exporter"))
+        await databases.ensure_watcher(superuser, "exporter", _secret("exporter"))
     except asyncpg.InvalidPasswordError:
         raise SetupError(
             "PostgreSQL 拒绝超级用户的密码:数据卷是用另一个密码建立的。请放回原来的 postgres 密钥文件"
@@ -243,8 +245,8 @@ def print_district(code: str) -> None:
     if not (_ALL / "kafka" / user).exists():
         raise SetupError(f"没有区县 {code} there is no district {code}")
     sys.stdout.write(
-        f"SKILLPLAN_KAFKA_USER={user}\nSKILLPLAN_KAFKA_PASSWORD={_kept(f'kafka/{user}')}\n"
-        f"# SKILLPLAN_KAFKA_CA:\n{_kept('kafka_ca.pem')}"
+        f"SKILLPLAN_KAFKA_USER={user}\nSKILLPLAN_KAFKA_PASSWORD={_secret(f'kafka/{user}')}\n"
+        f"# SKILLPLAN_KAFKA_CA:\n{_secret('kafka_ca.pem')}"
     )
 
 

@@ -80,7 +80,7 @@ def _sql(service: str, statement: Annotated[str, typer.Argument(metavar="SQL")])
     """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
     if service not in SERVICES:
         raise LocalError(f"没有服务 {service}。", f"There is no service {service}.")
-    status.show_rows(installed().role_dsn(service), statement)
+    status.print_rows(installed().role_dsn(service), statement)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Catalogue:
             "tests/contract/test_vocabulary.py": (folder / "contract" / "vocabulary.py").read_text(encoding="utf-8")
         }
         self._fixes = remedies.written()
-        self.words: Mapping[str, dict[str, str]] = yaml.safe_load((DOCS / "words.yaml").read_text(encoding="utf-8"))
+        self.terms: Mapping[str, dict[str, str]] = yaml.safe_load((DOCS / "words.yaml").read_text(encoding="utf-8"))
 
     @cached_property
     def codes(self) -> dict[str, Code]:

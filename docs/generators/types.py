@@ -36,7 +36,7 @@ def _types_of(catalogue: Catalogue, language: Language) -> list[Mapping[str, obj
 def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> Mapping[str, object]:
     """Return what the template says of one type."""
     name = f"{language.service}.{event.type_name}"
-    known = catalogue.words
+    known = catalogue.terms
     text = " ".join((event.__doc__ or "").split("\n\n")[0].split())
     zh, _, en = text.partition(": ")
     if zh.isascii():

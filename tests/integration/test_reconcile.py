@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from deploy.operations.reconcile import Compared, Places, compare, to_json
+from deploy.operations.hops.comparison import Compared, to_json
+from deploy.operations.reconcile import Places, compare
 from shared.kafka.clients import Broker
 from tests.harness.processes import System, _fetch, eventually, run
 from tests.harness.reports import certificate_issued, person_hired, standard_set, subsidy_claimed

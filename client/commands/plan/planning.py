@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Literal, NoReturn, Self, TypedDict
 
 import httpx
@@ -131,9 +130,7 @@ class PlanningApi:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._http.close()
 
     def targets(self, plan: str, on: str | None) -> TargetsAnswer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from client.demo.calendar import CITY, DISTRICTS, NEW_YEARS, Calendar, date_of, year_of
 from client.demo.scenarios.trades import LEVELS, SERIES, SHORTAGE, SUBSIDISED, base_fen, some_provider
@@ -15,7 +15,7 @@ def groundwork(c: Calendar) -> None:
     for first in NEW_YEARS:
         year = year_of(first)
         no = f"ML{year}-DEMO"
-        data: dict[str, Any] = {
+        data: dict[str, object] = {
             "title": f"绍兴市技能类紧缺职业(工种)目录({year}年)演示",
             "document_no": f"演示〔{year}〕1号",
             "effective_from": f"{year}-01-01",
@@ -51,7 +51,7 @@ def chores(c: Calendar, elderly: int, reports: int) -> None:
             day = first + 9 + reports.bit_length()
             share = (24, 18, 15, 11, 20, 12)[at]
             residents = int(elderly * share / 100 * (1 + 0.02 * (year - 2)))
-            data: dict[str, Any] = {"residents": max(residents, 1), "on": date_of(day)}
+            data: dict[str, object] = {"residents": max(residents, 1), "on": date_of(day)}
             c.report("enrollment", "population-reported", f"population/{district}/elderly", data, day, district)
             for index in (1, 2):
                 _yearly(c, year, first, at, district, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from client.demo.calendar import CITY, Calendar, date_of, year_of
 from client.demo.scenarios.trades import SOURCES_OF_LABOUR, TRADES, some_enterprise, some_school, some_trade
@@ -78,7 +78,7 @@ def school_class(c: Calendar, day: int) -> None:
     district = c.district()
     province = c.random.choice(("51", "36"))
     no, seats = c.number("BJ"), c.random.randrange(20, 31)
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "kind": c.random.choice(("named", "order", "joint")),
         "home_school": some_school(c, district),
         "partner_school": c.invented.organisation("school", f"{province}0100", c.random.randrange(1, 40)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from client.demo.calendar import DISTRICTS, Calendar, date_of
 from client.demo.scenarios.papers import certify, claim, hire
@@ -159,7 +159,7 @@ def _occupation_of(programme: str, c: Calendar, district: str) -> Occupation:
 
 
 def _train(
-    c: Calendar, programme: str, person: Mapping[str, Any], occupation: Occupation, day: int, district: str
+    c: Calendar, programme: str, person: Mapping[str, str], occupation: Occupation, day: int, district: str
 ) -> bool:
     passed = c.chance(0.93)
     course = f"KC{c.feed}-{district[3:]}-{day // 30}-{programme}"

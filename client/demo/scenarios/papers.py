@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from client.demo.calendar import Calendar, date_of
 from client.demo.scenarios.trades import EMERGING, SHORTAGE, Occupation, base_fen
@@ -20,7 +20,7 @@ _WRONG_CLAIMS: Final = {
 
 def certify(
     c: Calendar,
-    person: Mapping[str, Any],
+    person: Mapping[str, str],
     occupation: Occupation,
     level: str,
     issuer: Mapping[str, str],
@@ -48,7 +48,7 @@ def certify(
 
 def claim(
     c: Calendar,
-    person: Mapping[str, Any],
+    person: Mapping[str, str],
     number: str,
     occupation: Occupation,
     level: str,
@@ -57,7 +57,7 @@ def claim(
 ) -> None:
     """Report a claim on a certificate and its payments; now and then one that must not pass."""
     day = issued + c.random.randrange(3, 60)
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "person": person,
         "certificate_number": number,
         "industry": occupation.industry,
@@ -108,7 +108,7 @@ def _pay_subsidy(c: Calendar, subject: str, occupation: Occupation, level: str, 
 
 def hire(
     c: Calendar,
-    person: Mapping[str, Any],
+    person: Mapping[str, str],
     enterprise: Mapping[str, str],
     channel: str,
     occupation: Occupation,
@@ -119,7 +119,7 @@ def hire(
 ) -> str:
     """Report that a person was hired; return the subject of the contract."""
     subject = f"hire/{c.number('HT')}"
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "person": person,
         "enterprise": enterprise,
         "channel": channel,

@@ -1,0 +1,1 @@
+"""The hops that `make reconcile` compares: what each takes over from the one before it."""
