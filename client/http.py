@@ -44,7 +44,7 @@ class _Encoded(NamedTuple):
 
 
 class AwayError(Exception):
-    """The service did not answer, or asks to try again, after `pause` seconds where it says so."""
+    """The service did not answer, or wants the request again, after `pause` seconds where it names a time."""
 
     def __init__(self, service: str, pause: float | None = None) -> None:
         super().__init__(service)

@@ -15,7 +15,7 @@ from client.validation import remedy_of
 from shared.contract.events import LOCAL_TIME, parse_instant
 
 _POLL_SECONDS: Final = 2.0
-_MOST_WAITING: Final = 50  # asked for again at each poll
+_MOST_WAITING: Final = 50  # queried again at each poll
 
 
 async def by_kafka(topics: ReceiptTopics, follow: bool) -> AsyncIterator[Receipt]:

@@ -60,7 +60,7 @@ def day_of(index: int, count: int, curve: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PlannedReport:
-    """One report on its way: `due` is when it is sent (minutes), `meant` what is to become of it in the end:
+    """A report of the feed: `due` is the minute at which it is sent, `meant` the outcome it must have in the end:
     `accepted`, `waiting`, `duplicate`, or the code of the rule that it breaks."""
 
     due: int

@@ -85,7 +85,7 @@ def rights(districts: Iterable[str]) -> set[Right]:
 
 
 async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Right]) -> None:
-    """Make the users with these passwords, allow exactly these rights, take back all others. Repeating is harmless."""
+    """Create users and rights on the broker, and delete every other right. Idempotent."""
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
@@ -127,7 +127,7 @@ class RefusedError(Exception):
 
 
 class _Settings(BrokerSettings):
-    """What this command is told: the broker, whose districts, and the passwords."""
+    """Settings of this command: the broker, the plans with their districts, and the passwords."""
 
     plans: DirectoryPath = Field(Path("plans"), validate_default=True)
     kafka_passwords: DirectoryPath = Field(description="Folder with one file a user, of its name, holding its password")

@@ -1,4 +1,4 @@
-"""Decides every topic's name, partitions and retention, and makes them on a broker: `python -m deploy.kafka.topics`."""
+"""Names, partitions and retention of all topics, and the command that creates them: `python -m deploy.kafka.topics`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def receipts(district: str) -> Topic:
 
 
 def quarantine() -> Topic:
-    """Return where it is told what could not be read."""
+    """Return the topic that reports unreadable messages to a district."""
     return Topic("quarantine", 1, {"retention.ms": "-1"})
 
 
@@ -84,7 +84,7 @@ async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 
             raise RuntimeError(f"topics refused by the broker: {refused}")
         names = {topic.name for topic in missing}
         async with asyncio.timeout(_PATIENCE):
-            while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
+            while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - the broker sends no notice
                 await asyncio.sleep(0.05)
         return sorted(names)
     finally:
@@ -95,7 +95,7 @@ _ALREADY_THERE = 36  # TopicAlreadyExists: somebody made it in the same moment
 
 
 class _Settings(BrokerSettings):
-    """What this command is told: the broker, whose districts, on how many brokers each topic is kept."""
+    """Settings of this command: the broker, the plans with their districts, and the replication factor."""
 
     plans: DirectoryPath = Field(Path("plans"), validate_default=True)
     replication: int = Field(1, ge=1)

@@ -1,4 +1,4 @@
-"""Sees to it that what the local stack starts never outlives it."""
+"""Child processes of the local stack: none of them outlives it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _can_ask_the_kernel() -> bool:
 
 
 def dies_with_parent(command: list[str]) -> list[str]:
-    """Wrap the command so that it is told to end when whoever started it is killed, where the kernel can do that."""
+    """Wrap the command so that the kernel ends it when its parent is killed, where the kernel can."""
     return ["setpriv", "--pdeathsig", "TERM", *command] if _can_ask_the_kernel() else command
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class NotFetchedError(Exception):
-    """Says why the packages could not be got."""
+    """The packages could not be fetched; the text says why."""
 
 
 def fetch(packages: Sequence[str], into: Path, amend: Callable[[Path], None] | None = None) -> None:

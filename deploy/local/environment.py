@@ -50,7 +50,7 @@ def digest(name: str) -> str:
 
 
 def runs(python: Path) -> bool:
-    """Tell whether this interpreter starts; a link to one that was removed does not."""
+    """Return whether this interpreter starts; a link to one that was removed does not."""
     try:
         return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
     except OSError:
@@ -58,7 +58,7 @@ def runs(python: Path) -> bool:
 
 
 def is_current(name: str) -> bool:
-    """Tell whether this lock is what was installed, and the interpreter still runs."""
+    """Return whether this lock is what was installed, and the interpreter still runs."""
     return stamp(name).exists() and stamp(name).read_text() == digest(name) and runs(PYTHON)
 
 
@@ -84,7 +84,7 @@ def install(name: str) -> None:
 
 
 def _with_uv(lock: Path) -> str:
-    """Install by uv, itself from the lock and asking where pip is told to ask; return its last words if it failed."""
+    """Install by uv, itself from the lock, from the index that pip is set to; return its last output if it failed."""
     (uv,) = re.findall(r"^uv==(?:.*\\\n)+.*\n", lock.read_text(), re.MULTILINE)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as alone:
         alone.write(uv)

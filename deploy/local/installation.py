@@ -1,4 +1,4 @@
-"""Decides what a state folder keeps from one `make up` to the next: ports, passwords, keys, what was done."""
+"""State folder of an installation: ports, passwords, keys and finished steps, the same at every `make up`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Installation:
     superuser_password: str = ""
     city_key: str = ""
     key_pepper: str = ""
-    api_key: str = ""  # of role service: the services', and our own to show how things stand
+    api_key: str = ""  # of role service: used by the services, and by `make status`
     passwords: dict[str, Passwords] = field(default_factory=dict)
     service_keys: dict[str, str] = field(default_factory=dict)
 
@@ -118,7 +118,7 @@ class Installation:
                 return
             pepper = secrets.token_hex(32)
             self.key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.key_file.unlink(missing_ok=True)  # nobody kept its pepper: no key in it is good
+            self.key_file.unlink(missing_ok=True)  # its pepper is lost: no key in it is valid
             keys = KeyFile(self.key_file, pepper)
             keys.create()
             _, self.api_key = keys.add(Role.SERVICE, label="make up")
@@ -130,7 +130,7 @@ class Installation:
             ) from None
 
     def save(self) -> None:
-        """Write what is to be kept."""
+        """Write the state file."""
         public = {"ports": self.ports, "demo": self.demo, "migrated": self.migrated, "kafka": self.kafka}
         _write(self.state / "installation.json", json.dumps(public, indent=1), 0o644)
         hidden = {
@@ -154,7 +154,7 @@ def load(state: Path) -> Installation:
 
 
 def is_there(state: Path) -> bool:
-    """Tell whether somebody ran `make up` with this state folder."""
+    """Return whether somebody ran `make up` with this state folder."""
     return (state / "installation.json").exists()
 
 
@@ -183,7 +183,7 @@ def held(state: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def choosing_ports(must_wait: Callable[[], None]) -> Iterator[None]:
-    """Choose ports and take them before another installation of this user chooses; it is told that it must wait."""
+    """Lock the choice of ports among this user's installations; another one prints that it waits."""
     with (Path(tempfile.gettempdir()) / f"skillplan-ports-{os.getuid()}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Hides how one real Kafka broker is prepared, run in the foreground and known to be up."""
+"""Kafka broker of an installation: find Java, format its storage, run it in the foreground, wait for it."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def escaped(text: str) -> str:
 
 
 def is_up(bootstrap: str) -> bool:
-    """Tell whether a broker answers a metadata request."""
+    """Return whether a broker answers a metadata request."""
     return asyncio.run(_answers(bootstrap))
 
 

@@ -1,4 +1,4 @@
-"""Decides which TCP ports of this machine a part gets: its usual one, else the next free."""
+"""Free TCP ports of this machine: the usual one of a part, else the next that is free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LAST_PORT = 65_000
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As the servers do it: a connection that lingers in TIME_WAIT does not make a port taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Hides where a PostgreSQL server comes from, and how one is initialised, run in the foreground and known to be up."""
+"""PostgreSQL server of an installation: find its programs, initialise it, run it in the foreground, wait for it."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def dsn(port: int, password: str, database: str = "postgres", user: str = SUPERU
 
 
 def is_up(address: str) -> bool:
-    """Tell whether the server answers a query."""
+    """Return whether the server answers a query."""
     return asyncio.run(_answers(address))
 
 

@@ -36,7 +36,7 @@ _ALREADY_STARTED = 60  # a fault code of supervisor
 
 @dataclass(frozen=True)
 class Program:
-    """One process: its name, command, what it is told, and where it answers."""
+    """One process: its name, command, environment, and address."""
 
     name: str
     command: list[str]
@@ -128,7 +128,7 @@ class Supervisor:
             return None
 
     def start(self, infrastructure: Mapping[str, list[str]], others: Iterable[Program]) -> None:
-        """Run supervisor with the broker and the database at once, the services when told; or take up what changed."""
+        """Run supervisor with broker and database at once, services on demand; a running one takes up changes."""
         self.logs.mkdir(parents=True, exist_ok=True)
         self._run.mkdir(mode=0o700, exist_ok=True)
         configuration = self._run / "supervisord.conf"
@@ -174,11 +174,11 @@ class Supervisor:
                     self._ask("stopProcess", f"{_GROUP}:{service}-{command}", True)
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """Return supervisor's word on each process, by name: statename, pid, description."""
+        """Return supervisor's record of each process by name: statename, pid, description."""
         return {process["name"]: process for process in self._ask("getAllProcessInfo")}
 
     def is_alive(self, name: str) -> bool:
-        """Tell whether the process runs or is about to."""
+        """Return whether the process runs or is about to."""
         state = self.states().get(name, {}).get("statename")
         return state in ("STARTING", "RUNNING", "BACKOFF")
 

@@ -1,4 +1,4 @@
-"""What `make up` prints at its end: the addresses, and a table of each plan's progress as the read API tells it."""
+"""Output at the end of `make up`: the addresses, and a table of each plan's progress from the read API."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
 
 
 def databases_ready(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:
-    """Wait for the database server, make roles and databases, and migrate them if asked to."""
+    """Wait for the database server, make roles and databases, and migrate them where the caller wants it."""
     if installation.superuser_dsn is None:
         if not postgres.wait_up(installation.superuser, _PATIENCE, alive=lambda: supervisor.is_alive("postgres")):
             raise _not_up("PostgreSQL", supervisor, "postgres")

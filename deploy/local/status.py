@@ -1,4 +1,4 @@
-"""Tells what runs where, for a person and for a program."""
+"""Status of an installation: processes and addresses, as tables and as JSON."""
 
 from __future__ import annotations
 

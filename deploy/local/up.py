@@ -39,7 +39,7 @@ _OK = 200
 
 @dataclass(frozen=True)
 class Wish:
-    """What the person asked for."""
+    """Options of the command."""
 
     demo: bool = True
     infrastructure_only: bool = False

@@ -108,7 +108,7 @@ def read(folder: Path, wanted: Sequence[str]) -> Backup:
 
 
 def check(installation: Installation, folder: Path, wanted: Sequence[str], keys: Path | None) -> None:
-    """Refuse what cannot be restored, before anything is stopped or changed; takes the keys of a file when told."""
+    """Refuse what cannot be restored, before anything is stopped or changed. Restores keys from `keys`."""
     if unknown := set(wanted) - set(SERVICES):
         raise LocalError(
             f"没有服务 {', '.join(sorted(unknown))}。", f"There is no service {', '.join(sorted(unknown))}."
@@ -197,7 +197,7 @@ def _digest(file: Path) -> str:
 
 
 def _fingerprints(installation: Installation) -> dict[str, str]:
-    """Tell keys apart without telling them: they are random and 32 bytes long."""
+    """Return short digests that identify the keys; the keys are random and 32 bytes long."""
     keys = {"city": installation.city_key, **installation.service_keys}
     return {name: hashlib.sha256(bytes.fromhex(key)).hexdigest()[:16] for name, key in sorted(keys.items())}
 

@@ -100,7 +100,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
     handed: dict[str, Mapping[str, str]] = {
         "postgres": {"password": store.take("postgres", _password)},
         "exporter": {"password": store.take("exporter", _password)},
-        # Who is to be told of alarms; by default nobody is.
+        # Receivers of alarms; none by default.
         "alertmanager": {"alert_webhook": store.take("alert_webhook", lambda: "http://127.0.0.1:9/nobody")},
     }
     city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)

@@ -1,4 +1,4 @@
-"""The operator's hand on the HTTP keys: make, list, rotate, revoke: `python -m deploy.secrets.keys`, `make keys`."""
+"""Command line for HTTP keys: make, list, rotate, revoke; `python -m deploy.secrets.keys`, `make keys`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes docs/asyncapi.yaml: which message stands on which topic, of what form, as AsyncAPI 3 for machines to read."""
+"""Writes docs/asyncapi.yaml: the topics and their messages, as AsyncAPI 3."""
 
 from __future__ import annotations
 

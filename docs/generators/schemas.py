@@ -94,7 +94,7 @@ def _plain(schema: Any) -> Any:
 
 
 def breaks(old: Schema, new: Schema) -> list[str]:
-    """Return what a new version of a schema takes away or asks for more than an old one, each with its place."""
+    """Return what a new version of a schema removes or additionally requires, each with its place."""
     return list(_breaks(old, new, old.get("$defs", {}), new.get("$defs", {}), ""))
 
 

@@ -1,4 +1,4 @@
-"""Decides what of the documentation folder becomes the site, and how its pages find each other and their readers."""
+"""MkDocs hooks of the site: the files of docs/ that it publishes, links between its pages, and its search."""
 
 from __future__ import annotations
 

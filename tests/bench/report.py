@@ -41,7 +41,7 @@ class BenchRow:
         return statistics.median(f.cost / o.cost for o, f in zip(self.ours, self.floor, strict=True))
 
     def met(self) -> bool | None:
-        """Tell whether the row reaches its aim; None where there is none."""
+        """Return whether the row reaches its aim; None where there is none."""
         ratio = self.ratio()
         return None if ratio is None or self.aim is None else ratio >= self.aim
 

@@ -107,7 +107,7 @@ def main() -> int:
     if not chosen:
         names = ", ".join(fault.en for fault in FAULTS)
         parser.error(f"没有这样的故障 no fault is called so: {options.only}; {names}")
-    # What is mounted and started is gone in order, too, when it is told to end.
+    # SIGTERM also unmounts and stops everything in order.
     signal.signal(signal.SIGTERM, _end)
     console, rows, began = Console(width=200), [], time.monotonic()
     for number, fault in enumerate(chosen, 1):

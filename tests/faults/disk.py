@@ -103,7 +103,7 @@ class Limit:
 
 @contextlib.contextmanager
 def own_disk(place: Path, megabytes: int | None, user: str | None) -> Iterator[Disk]:
-    """Mount a file system of so many MB at a folder, where we may and are told to; it is gone afterwards.
+    """Mount a file system of so many MB at a folder, where we may and the settings allow it; it is gone afterwards.
 
     `user`: whom the server runs as.
     """

@@ -38,7 +38,7 @@ _SUPERVISOR_SECONDS = 5.0  # between two starts of a server that ends again and 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done: a block that lasts as long as it is told, and says what it did where that is to be shown."""
+    """A fault: a block that lasts the given time, and returns a note for the report where there is one."""
 
     zh: str
     en: str
@@ -68,7 +68,7 @@ class FaultRow:
 
     @property
     def unnamed(self) -> bool:
-        """Tell whether `/readyz` never named what it had to."""
+        """Return whether `/readyz` never named what it had to."""
         named = (line for line in self.ready_said if line[2] != STARTING)  # who starts does not know the cause
         text = "\n".join(" ".join(line) for line in named)
         return re.search(self.fault.names, text) is None

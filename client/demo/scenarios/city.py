@@ -11,7 +11,7 @@ _WITHDRAWN_BODY: Final = ("330683", 2)
 
 
 def groundwork(c: Calendar) -> None:
-    """Tell what the city lays down first; the same in every feed, so that a second feed only repeats it."""
+    """Report what the city lays down first; the same in every feed, so that a second feed only repeats it."""
     for first in NEW_YEARS:
         year = year_of(first)
         no = f"ML{year}-DEMO"
@@ -42,7 +42,7 @@ def groundwork(c: Calendar) -> None:
 
 
 def chores(c: Calendar, elderly: int, reports: int) -> None:
-    """Tell what is reported once or once a year whatever the size: populations, staffing, rooms, bases, conferences.
+    """Report what occurs once or once a year whatever the size: populations, staffing, rooms, bases, conferences.
 
     There is one population only: of several feeds the largest one's is dated last, so that it stands.
     """
