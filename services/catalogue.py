@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from shared.contract.events import Language
 
@@ -84,21 +84,13 @@ class DomainService(ServiceEntry):
         domain: Domain = import_module(f"services.{self.name}.decider").domain(plans)
         return domain
 
-    def composed(self, **parts: Any) -> "Service":
-        """Return what its processes are made of; `parts` are the settings and routes that it has of its own."""
+    def composed(self) -> "Service":
+        """Return what its processes are made of."""
         from shared.http.api_keys import Role  # noqa: PLC0415 - a list of names needs none of this
         from shared.service.main import Service  # noqa: PLC0415
 
         reporters = frozenset(map(Role, self.reporters))
-        return Service(
-            self.language,
-            self.domain,
-            self.heard,
-            redirects=COUNTED,
-            elsewhere=ELSEWHERE,
-            reporters=reporters,
-            **parts,
-        )
+        return Service(self.language, self.domain, self.heard, reporters, redirects=COUNTED, elsewhere=ELSEWHERE)
 
 
 DOMAIN_SERVICES: Final = {

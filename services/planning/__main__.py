@@ -1,5 +1,6 @@
 """Composition root of the planning service."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PlanningSettings(ServiceSettings):
-    """What planning is told besides: whom to ask for a month's figures."""
+    """Settings of planning: those of every domain service, and where the projection answers."""
 
     projection: str = Field("", description="Address of the projection, http://…")
 
@@ -23,4 +24,4 @@ def _routes(settings: PlanningSettings) -> "Routes":
     return routes(settings, settings.projection)
 
 
-main(DOMAIN_SERVICES["planning"].composed(settings=PlanningSettings, routes=_routes))
+main(replace(DOMAIN_SERVICES["planning"].composed(), settings=PlanningSettings, routes=_routes))

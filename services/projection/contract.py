@@ -3,7 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 import yaml
@@ -13,15 +13,13 @@ from starlette.responses import FileResponse, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import BilingualText
-from shared.http.openapi import problem_response
+from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 _SCHEMA: Final = re.compile(r"[a-z]+\.[a-z0-9-]+\.v[1-9][0-9]*\.json")
 _NO_FILE: Final = Problem(404, "没有这个文件。", "There is no such file.")
-_MAY_LACK: Final[dict[int | str, dict[str, Any]]] = {
-    404: problem_response(_NO_FILE, "没有这个文件 There is no such file")
-}
+_MAY_LACK: Final[Responses] = {404: problem_response(_NO_FILE, "没有这个文件 There is no such file")}
 # Open to everybody, as the API's own description is.
 router = APIRouter(tags=["contract"])
 

@@ -41,6 +41,7 @@ _INTRODUCTION: Final = (
     "`after` = `next`. The examples are real answers about the demo feed."
 )
 Node = dict[str, Any]
+Responses = dict[int | str, Node]  # as FastAPI takes them, by status
 
 
 def problem_response(problem: Problem, description: str) -> Node:

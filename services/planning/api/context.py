@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 from fastapi import Depends, Path, Request
@@ -14,7 +14,7 @@ from services.planning.months import PlanMonth, is_of, month_of
 from shared.contract.events import Fact
 from shared.deciding.facts import decode_fact
 from shared.deciding.view import View
-from shared.http.openapi import problem_response
+from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.model import Plan
@@ -25,7 +25,7 @@ _PAGE: Final = 1000
 _LARGEST_BODY: Final = 1024 * 1024
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _NO_PLAN: Final = Problem(404, "没有这个计划。", "There is no such plan.")
-AWAY_RESPONSE: Final[dict[int | str, dict[str, Any]]] = {
+AWAY_RESPONSE: Final[Responses] = {
     503: problem_response(AWAY, "暂时不能作出决定 The service cannot decide now; try again after Retry-After"),
 }
 PLAN_RESPONSES: Final = AWAY_RESPONSE | {404: problem_response(_NO_PLAN, "没有这个计划 There is no such plan")}

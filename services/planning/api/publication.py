@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import httpx
 import orjson
@@ -23,7 +23,7 @@ from services.planning.events import LANGUAGE, PeriodClosed, PeriodRestated
 from shared.contract.events import format_instant
 from shared.http import client as http_client
 from shared.http.access import caller_of
-from shared.http.openapi import request_body
+from shared.http.openapi import Responses, request_body
 from shared.http.problems import Problem
 from shared.observability.unavailable import UNAVAILABLE
 from shared.service.http_reports import AWAY
@@ -100,7 +100,7 @@ class PublicationReceipt(BaseModel):
     first: dict[str, JsonValue] | None = None
 
 
-_RESPONSES: Final[dict[int | str, dict[str, Any]]] = PLAN_RESPONSES | {
+_RESPONSES: Final[Responses] = PLAN_RESPONSES | {
     200: {"description": "受理,或以前已受理 Accepted, now or before: the receipt"},
     422: {"model": PublicationReceipt, "description": "拒绝:回执写明原因 Refused: the receipt says why"},
 }

@@ -98,12 +98,8 @@ async def get_plan(plan: PlanId, request: Request, context: Context, on: OnDay =
     view = await context.view()
     history = History(counted, view)
     day = on or today_of(datetime.now(UTC))
-    summary = summary_of(counted, history)
     return PlanTargets(
-        plan=summary.plan,
-        title=summary.title,
-        file=summary.file,
-        adopted=summary.adopted,
+        **dict(summary_of(counted, history)),
         on=day,
         indicators=[
             IndicatorTargets(
@@ -155,12 +151,9 @@ def _gap(goal: Decimal | None, parts: Decimal | None) -> Number | None:
 
 
 def _on_day(in_force: WeightedTarget) -> TargetOnDay:
-    values, months = _values(in_force.target), in_force.months
+    months = in_force.months
     return TargetOnDay(
-        op=values.op,
-        value=values.value,
-        upper=values.upper,
-        baseline=values.baseline,
+        **dict(_values(in_force.target)),
         clause=in_force.clause,
         weights=[number_of(weight) for weight in in_force.weights],
         months=None if months is None else {month: number_of(part) for month, part in months.items()},

@@ -18,6 +18,7 @@ from services.projection.assessment.pace import (
     made_up,
     months_between,
     signal_of,
+    still_needed,
 )
 from services.projection.assessment.targets import TargetInForce, Targets, weights_of
 from services.projection.assessment.values import Cell, Sums, Worth, goal_of, indicator_kind
@@ -86,6 +87,17 @@ class Assessment:
         """The value less the expected one; negative where it is behind."""
         value = self.worth.value
         return None if self.expected is None or value is None else value - self.expected
+
+    @property
+    def share_of_expected(self) -> Fraction | None:
+        """The value divided by the expected one."""
+        value = self.worth.value
+        return value / self.expected if self.expected and value is not None else None
+
+    @property
+    def needed_per_month(self) -> Fraction | None:
+        """What each month that is left must add for the target to be met; None without one."""
+        return still_needed(self.goal, self.worth.value, self.course, self.day) if self.goal else None
 
 
 @dataclass(frozen=True, slots=True)

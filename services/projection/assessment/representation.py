@@ -13,7 +13,7 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope
-from services.projection.assessment.pace import RULES, Course, Forecast, Op, Signal, State, rule_text, still_needed
+from services.projection.assessment.pace import RULES, Course, Forecast, Op, Signal, State, rule_text
 from services.projection.assessment.targets import TargetInForce
 from services.projection.assessment.values import goal_of
 from services.projection.counting.periods import WHOLE, bounds
@@ -62,7 +62,7 @@ class LogProgress(TypedDict):
 
 
 class AssessedAnswer(ScopeFields):
-    """What every answer about the numbers of a plan says besides: how far each service's log is counted."""
+    """The scope of an answer about the numbers of a plan, and how far each service's log is counted."""
 
     complete_to: dict[str, LogProgress]
 
@@ -86,10 +86,10 @@ class TargetValue(TypedDict):
     upper: float | None
 
 
-_CellDays = TypedDict("_CellDays", {"from": Day, "to": Day})
+DaySpan = TypedDict("DaySpan", {"from": Day, "to": Day})
 
 
-class CellState(_CellDays):
+class CellState(DaySpan):
     """An indicator in one period, for the whole or a district, on the day asked for."""
 
     period: PeriodName
@@ -240,12 +240,10 @@ def cell_state(assessment: Assessment) -> CellState:
 
 def cell_pace(basis: AssessmentBasis, assessment: Assessment) -> CellPace | None:
     """Return the rule that made the signal with its numbers, what is still needed, and the forecast."""
-    goal, value, rule, target = assessment.goal, assessment.worth.value, assessment.rule, assessment.target
+    goal, rule, target = assessment.goal, assessment.rule, assessment.target
     if goal is None or rule is None or target is None:
         return None
-    thresholds, expected = basis.plan.pace, assessment.expected
-    ratio = None if value is None or not expected else value / expected
-    needed = still_needed(goal, value, assessment.course, assessment.day)
+    thresholds = basis.plan.pace
     text = rule_text(rule, thresholds)
     return {
         "rule": {"id": rule, "zh": text["zh"], "en": text["en"]},
@@ -254,12 +252,12 @@ def cell_pace(basis: AssessmentBasis, assessment: Assessment) -> CellPace | None
         "elapsed": number(assessment.course.share(assessment.day)),
         "weights": _weights(assessment.course),
         "baseline": number(goal.baseline) if goal.kind.level else None,
-        "expected": number_or_none(expected),
-        "ratio": number_or_none(ratio),
+        "expected": number_or_none(assessment.expected),
+        "ratio": number_or_none(assessment.share_of_expected),
         "gap": number_or_none(assessment.gap),
         "thresholds": {"green_percent": thresholds.green_percent, "amber_percent": thresholds.amber_percent},
         "months_left": number(assessment.course.months_left(assessment.day)),
-        "needed_per_month": number_or_none(needed),
+        "needed_per_month": number_or_none(assessment.needed_per_month),
         "forecast": forecast_value(basis.forecast(assessment)),
     }
 

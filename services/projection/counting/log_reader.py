@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import aiokafka
 import msgspec
@@ -20,7 +20,7 @@ from services.projection.counting.store import Checkpoint, CheckpointMove, Ledge
 from shared.kafka.clients import Broker
 from shared.observability.tracing import Tracing
 
-_WAIT_MS: Final = 500
+WAIT_MS: Final = 500  # for messages, at most
 _BREATH: Final = 250
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 5.0
@@ -45,6 +45,26 @@ async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
             pause = _SHORTEST
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST)
+
+
+def new_consumer(broker: Broker, most: int, **settings: int) -> aiokafka.AIOKafkaConsumer:
+    """Return a consumer of at most so many messages a step; it commits no offsets, which are in our database."""
+    return aiokafka.AIOKafkaConsumer(
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        max_poll_records=most,
+        fetch_max_wait_ms=WAIT_MS,
+        request_timeout_ms=20000,
+        **settings,
+        **broker.client(),
+    )
+
+
+async def read_from_start(consumer: aiokafka.AIOKafkaConsumer, error: OffsetOutOfRangeError, logged_as: str) -> None:
+    """Read each topic from its start that was deleted and created again, so that our offset is beyond its end."""
+    for partition in error.args[0]:
+        _log.warning(logged_as, topic=partition.topic)
+        await consumer.seek_to_beginning(partition)
 
 
 class Counting:
@@ -83,7 +103,7 @@ class _Log:
         self._missing = missing
         return True
 
-    def take(self, message: aiokafka.ConsumerRecord[Any, Any], batch: FactBatch) -> None:
+    def take(self, message: aiokafka.ConsumerRecord[bytes | None, bytes | None], batch: FactBatch) -> None:
         """Take a message into the batch if it is the fact expected next.
 
         A position read before is skipped. Beyond a missing one the log stands still until that comes, so a relay that
@@ -152,15 +172,7 @@ class LogReader:
         """Open a consumer at the checkpoints, and close it at the end."""
         checkpoints = await self._ledger.checkpoints(LOGS)
         self.logs = {service: _Log(service, checkpoints[service]) for service in LOGS}
-        consumer = aiokafka.AIOKafkaConsumer(
-            enable_auto_commit=False,
-            auto_offset_reset="none",  # the offsets are in our database
-            max_poll_records=most,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_wait_ms=_WAIT_MS,
-            request_timeout_ms=20000,
-            **self._broker.client(),
-        )
+        consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         try:
             partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in LOGS]
@@ -192,12 +204,10 @@ class LogReader:
         consumer = self._consumer
         assert consumer is not None  # noqa: S101
         try:
-            records = await consumer.getmany(timeout_ms=_WAIT_MS)
+            records = await consumer.getmany(timeout_ms=WAIT_MS)
         except OffsetOutOfRangeError as error:
-            # The topic was made anew: read it from its start; positions say what is counted already.
-            for partition in error.args[0]:
-                _log.warning("projector.from-the-start", topic=partition.topic)
-                await consumer.seek_to_beginning(partition)
+            # Positions say what is counted already.
+            await read_from_start(consumer, error, "projector.from-the-start")
             return 0
         batch = FactBatch(self._compiled)
         read = 0

@@ -11,6 +11,7 @@ from services.projection.assessment.representation import (
     ForecastValue,
     MonthName,
     PeriodName,
+    SignalCounts,
     SignalRule,
     TargetValue,
 )
@@ -78,16 +79,6 @@ class BriefingDistrict(TypedDict):
     name: BilingualText
 
 
-class SignalSummary(TypedDict):
-    """How many indicators there are of each signal, the best first."""
-
-    met: int
-    green: int
-    amber: int
-    red: int
-    none: int
-
-
 class BriefingTable(TypedDict):
     """What this query adds to its scope; `turned`: the indicators whose signal is another than a month ago."""
 
@@ -97,7 +88,7 @@ class BriefingTable(TypedDict):
     city: BilingualText
     units: dict[str, BilingualText]
     districts: list[BriefingDistrict]
-    summary: SignalSummary
+    summary: SignalCounts
     turned: list[str]
     series: list[BriefingSeries]
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, MonthEnd, Scope
 from services.projection.assessment.pace import length_of
 from services.projection.assessment.representation import (
+    SignalCounts,
     bilingual,
     cell_pace,
     forecast_value,
@@ -27,7 +28,6 @@ from services.projection.exports.document import (
     BriefingMeasure,
     BriefingSeries,
     BriefingTable,
-    SignalSummary,
 )
 from services.projection.queries.context import Question, ReadContext, context_of, pure
 from services.projection.queries.facts import facts_of
@@ -66,7 +66,7 @@ def briefing(basis: AssessmentBasis, month: date) -> BriefingTable:
         for each in plan.series
     ]
     rows = [row for each in series for measure in each["measures"] for row in measure["indicators"]]
-    summary: SignalSummary = {"met": 0, "green": 0, "amber": 0, "red": 0, "none": 0}
+    summary: SignalCounts = {"met": 0, "green": 0, "amber": 0, "red": 0, "none": 0}
     for row in rows:
         summary[row["signal"]] += 1
     return {

@@ -1,7 +1,7 @@
 """Which months are closed, what was published of them, and what has moved since and why."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 import asyncpg
 import orjson
@@ -123,6 +123,9 @@ class MonthClosing(ClosedMonth):
     verified: bool
     district: DistrictCode | None
     figures: list[ComparedFigure]
+
+
+_LIVE: Final = set(LiveFigure.__annotations__)
 
 
 @dataclass(slots=True)
@@ -275,29 +278,8 @@ def _moving_fact(row: asyncpg.Record) -> MovingFact:
 
 
 def _compared(published: Figure, live: Figure | None, moves: _Moves) -> ComparedFigure:
-    figure: FigureValue = {
-        "indicator": published.indicator,
-        "period": published.period,
-        "numerator": published.numerator,
-    }
-    if published.denominator is not None:
-        figure["denominator"] = published.denominator
-    if published.value is not None:
-        figure["value"] = published.value
-    if published.goal is not None:
-        figure["goal"] = published.goal
-    if published.met is not None:
-        figure["met"] = published.met
     return {
-        **figure,
-        "live": None
-        if live is None
-        else {
-            "numerator": live.numerator,
-            "denominator": live.denominator,
-            "value": live.value,
-            "goal": live.goal,
-            "met": live.met,
-        },
+        **cast("FigureValue", published.model_dump(exclude={"district"}, exclude_none=True)),
+        "live": None if live is None else cast("LiveFigure", live.model_dump(include=_LIVE)),
         "after_close": {**moves.total, "by_cause": moves.by_cause, "facts": moves.facts},
     }

@@ -4,7 +4,6 @@ from fractions import Fraction
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, MonthEnd
 from services.projection.assessment.pace import IndicatorKind, Signal
@@ -12,7 +11,7 @@ from services.projection.assessment.representation import (
     AssessedAnswer,
     CellPace,
     CellState,
-    Day,
+    DaySpan,
     IndicatorSummary,
     MonthName,
     cell_pace,
@@ -44,10 +43,9 @@ from shared.plan.model import Indicator
 _FILE: Final = "months.sql"
 _Counted = dict[tuple[int, int], int]  # (part, month) → what is first counted in it
 router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
-_MonthDays = TypedDict("_MonthDays", {"from": Day, "to": Day})
 
 
-class CellMonth(_MonthDays):
+class CellMonth(DaySpan):
     """A month of a cell: `value` what is first counted in it (a level: its month-end), `cumulative` at its end.
 
     `signal_then` as it was on the last day, `signal` as it is shown now: amber where it was red and was made up since.

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import AssessmentBasis
-from services.projection.assessment.pace import State, still_needed
+from services.projection.assessment.pace import State
 from services.projection.assessment.representation import (
     AssessedAnswer,
     CellState,
@@ -52,16 +52,14 @@ def outlook(basis: AssessmentBasis) -> OutlookTable:
     states = Counter[State]()
     for measure, assessment in basis.all_running(basis.scope.district):
         forecast = basis.forecast(assessment)
-        goal, value = assessment.goal, assessment.worth.value
-        needed = still_needed(goal, value, assessment.course, assessment.day) if goal else None
-        if goal is not None and forecast.state is not None:
+        if assessment.goal is not None and forecast.state is not None:
             states[forecast.state] += 1
         rows.append(
             {
                 **indicator_summary(measure, assessment.indicator),
                 **cell_state(assessment),
                 "months_left": number(assessment.course.months_left(assessment.day)),
-                "needed_per_month": number_or_none(needed),
+                "needed_per_month": number_or_none(assessment.needed_per_month),
                 "forecast": forecast_value(forecast),
             }
         )

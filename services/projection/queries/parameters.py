@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Final, Generic, Literal, NamedTuple, TypeVar
 
 from fastapi import Path, Query
 
@@ -12,7 +12,7 @@ from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.periods import WHOLE, periods_of
 from services.projection.queries.snapshot import NotCountedYet
 from shared.contract.events import LOCAL_TIME, parse_instant
-from shared.http.openapi import problem_response
+from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
 from shared.plan.model import Indicator, Plan
 
@@ -33,7 +33,7 @@ Form = Annotated[
 ]
 AfterCursor = Annotated[str | None, Query(description="上一页的 next the page before's `next`")]
 AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
-NAMED: Final[dict[int | str, dict[str, Any]]] = {
+NAMED: Final[Responses] = {
     404: {"description": "没有这个计划或指标 No such plan or indicator"},
     503: problem_response(
         NotCountedYet(), "暂时无法查询,按 Retry-After 再问 Nothing can be read now; try again after Retry-After"

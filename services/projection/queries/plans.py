@@ -4,13 +4,12 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
-from services.projection.assessment.representation import BilingualText, Day, DistrictCode, bilingual
+from services.projection.assessment.representation import BilingualText, DaySpan, DistrictCode, bilingual
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
 from shared.plan.model import Plan
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
-_PlanDays = TypedDict("_PlanDays", {"from": Day, "to": Day})
 
 
 class DistrictName(TypedDict):
@@ -21,7 +20,7 @@ class DistrictName(TypedDict):
     city: bool
 
 
-class PlanSummary(_PlanDays):
+class PlanSummary(DaySpan):
     """A plan that is counted."""
 
     id: str

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis
-from services.projection.assessment.pace import still_needed
 from services.projection.assessment.representation import (
     AssessedAnswer,
     CellState,
@@ -95,14 +94,12 @@ async def get_behind(
 
 
 def _ratio(assessment: Assessment) -> Fraction:
-    value, expected = assessment.worth.value, assessment.expected
-    return value / expected if value is not None and expected else Fraction(1)
+    share = assessment.share_of_expected
+    return Fraction(1) if share is None else share
 
 
 def _row(basis: AssessmentBasis, measure: Measure, assessment: Assessment) -> BehindTarget:
     gap = assessment.gap
-    goal, value = assessment.goal, assessment.worth.value
-    needed = still_needed(goal, value, assessment.course, assessment.day) if goal else None
     return {
         **indicator_summary(measure, assessment.indicator),
         "district": assessment.district,
@@ -112,6 +109,6 @@ def _row(basis: AssessmentBasis, measure: Measure, assessment: Assessment) -> Be
             "value": None if gap is None else number(max(-gap, Fraction(0))),
             "percent": number(max(100 - 100 * _ratio(assessment), Fraction(0))),
         },
-        "needed_per_month": number_or_none(needed),
+        "needed_per_month": number_or_none(assessment.needed_per_month),
         "months_left": number(assessment.course.months_left(basis.scope.as_of)),
     }

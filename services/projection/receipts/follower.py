@@ -18,7 +18,7 @@ import structlog
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.projection.counting import writers
-from services.projection.counting.log_reader import retry_forever
+from services.projection.counting.log_reader import WAIT_MS, new_consumer, read_from_start, retry_forever
 from services.projection.receipts.store import (
     FollowedReceipt,
     ReceiptKey,
@@ -36,7 +36,6 @@ from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 
 _LOCK: Final = 0x5C111_0004
-_WAIT_MS: Final = 500
 _MOST: Final = 2000
 _PART: Final = "receipts"
 _LOOK_AGAIN: Final = 10.0
@@ -161,14 +160,7 @@ class ReceiptFollower:
             while not await writers.lock(connection, _LOCK):
                 self._health.report(_PART, None, _GOOD_FOR)  # a standby is well
                 await asyncio.sleep(1)
-            consumer = aiokafka.AIOKafkaConsumer(
-                enable_auto_commit=False,
-                auto_offset_reset="none",  # offsets of record are ours
-                max_poll_records=_MOST,
-                fetch_max_wait_ms=_WAIT_MS,
-                request_timeout_ms=20000,
-                **self._broker.client(),
-            )
+            consumer = new_consumer(self._broker, _MOST)
             await consumer.start()
             try:
                 there = await consumer.topics()
@@ -194,12 +186,10 @@ class ReceiptFollower:
         self, consumer: aiokafka.AIOKafkaConsumer, connection: asyncpg.Connection, offsets: dict[str, int]
     ) -> None:
         try:
-            records = await consumer.getmany(timeout_ms=_WAIT_MS)
+            records = await consumer.getmany(timeout_ms=WAIT_MS)
         except OffsetOutOfRangeError as error:
-            # The topic was made anew: read it from its start; what is kept already stays as it is.
-            for partition in error.args[0]:
-                _log.warning("receipts.from-the-start", topic=partition.topic)
-                await consumer.seek_to_beginning(partition)
+            # What is stored already stays as it is.
+            await read_from_start(consumer, error, "receipts.from-the-start")
             return
         if not records:
             await connection.execute("select 1")  # an idle connection does not tell that it is broken

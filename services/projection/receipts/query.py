@@ -138,8 +138,7 @@ def with_remedies(body: str) -> ReceiptWithRemedies:
     """Decode a receipt and add to each of its reasons what to do about it."""
     receipt: ReceiptInForce = orjson.loads(body)
     reasons: list[ReasonWithRemedy] = [{**reason, "fix": _remedy(reason["code"])} for reason in receipt["reasons"]]
-    result: ReceiptWithRemedies = {**receipt, "reasons": reasons}
-    return result
+    return {**receipt, "reasons": reasons}
 
 
 def _remedy(code: str) -> BilingualText | None:
