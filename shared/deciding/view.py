@@ -329,7 +329,8 @@ def _origin(fact: Fact) -> _Origin:
 
 
 def _differ(name: str, first: Event, second: Event) -> bool:
-    return bool(getattr(first, name) != getattr(second, name))
+    # What names a keyed thing without having its key is about none of them.
+    return bool(getattr(first, name) != getattr(second, name, None))
 
 
 def _has_key(opening: FactInForce) -> bool:

@@ -24,7 +24,7 @@ _PREFIX: Final = r"/districts/[0-9]{6}(/[A-Za-z0-9._-]{1,40})?/?"
 
 
 class Role(StrEnum):
-    """What a key is for; `shared.http.access.MAY` says what each role may."""
+    """What a key is for; `shared.http.access.PERMISSIONS` says what each role may."""
 
     DISTRICT = "district"
     READER = "reader"

@@ -70,9 +70,7 @@ def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
 def _completed(document: Node, examples: Mapping[str, Node]) -> Node:
     document["info"]["description"] = _INTRODUCTION
     parts = document.setdefault("components", {})
-    schemas = {
-        name: problem_response for name, problem_response in parts.get("schemas", {}).items() if name not in _NOT_OURS
-    }
+    schemas = {name: schema for name, schema in parts.get("schemas", {}).items() if name not in _NOT_OURS}
     parts["schemas"] = schemas | {"Problem": _PROBLEM}
     parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():

@@ -239,8 +239,8 @@ class Transaction:
         """Return one report; an empty list when it does not wait."""
         return [StoredWaiting(*row) for row in await self._connection.fetch(_SQL["waiting_report"], source, id_)]
 
-    async def overdue(self, days: int, districts: Sequence[str]) -> list[OverdueReport]:
-        """Return some of these districts' reports that have waited for more than `days`, the oldest first."""
+    async def overdue(self, days: int, districts: Sequence[str] | None) -> list[OverdueReport]:
+        """Return some reports of these districts (None: of every one) that have waited for more than `days`."""
         return [OverdueReport(*row) for row in await self._connection.fetch(_SQL["overdue"], days, districts)]
 
     async def append(self, recorded: Recorded, head: Head) -> None:

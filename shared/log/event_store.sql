@@ -32,9 +32,10 @@ select until, number, report from waiting where until = any($1)
 select until, number, report from waiting where source = $1 and id = $2
 
 -- name: overdue
--- What has waited for more than so many days, of sources (`/districts/<code>/…`) of some districts; the oldest first.
+-- What has waited for more than so many days, of sources (`/districts/<code>/…`) of some districts, null for every one;
+-- the oldest first.
 select report, never from waiting
-where since < now() - make_interval(days => $1) and split_part(source, '/', 3) = any($2::text[])
+where since < now() - make_interval(days => $1) and ($2::text[] is null or split_part(source, '/', 3) = any($2))
 order by number limit 500
 
 -- name: append

@@ -149,8 +149,11 @@ class CommandHandler:
         await self.store.announce()
         return position
 
-    async def expire(self, days: int, districts: Sequence[str]) -> int:
-        """Refuse reports of these districts that have waited for more than `days` (RULES D13); return how many."""
+    async def expire(self, days: int, districts: Sequence[str] | None) -> int:
+        """Refuse reports of these districts, None for every one, that have waited for more than `days` (RULES D13).
+
+        Returns how many.
+        """
         async with self.store.transaction() as transaction:
             head = await transaction.lock()
             overdue = await transaction.overdue(days, districts)

@@ -59,10 +59,12 @@ class Worker:
     async def _expire(self) -> None:
         """Refuse what has waited too long (RULES D13); every minute is often enough, since days are what counts."""
         districts_by_days = districts_by_waiting_days(self._parts.plans)
+        longest = max(districts_by_days)
         while True:
             try:
                 for days, districts in districts_by_days.items():
-                    while await self._parts.handler.expire(days, districts):
+                    # A district that has left the plans has the longest of them.
+                    while await self._parts.handler.expire(days, None if days == longest else districts):
                         pass
             except UNAVAILABLE:
                 _log.warning("expiry.paused", waiting_for="database")

@@ -78,3 +78,6 @@ def test_from_an_adoption_to_a_restatement(state: Path, addresses: dict[str, str
     assert closing(addresses)["after_close"]["more"] == 0
     plan(state, "withdraw", f"target/{PLAN}/4.1.b", revised["id"], "--why", "演示结束")
     eventually(lambda: cell(addresses, "2024-12-31")["target"]["value"] == 1000, within=20)
+    # What the plan office recorded is in no ledger, and in no reconciliation of one.
+    done = make(state, "reconcile")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -512,6 +512,14 @@ class TestD13:
         assert await harness.handler.expire(30, ["110101", district]) == 1
         await harness.now(claim(), "refused", "never-arrived")
 
+    async def test_a_district_that_has_left_the_plans_does_not_wait_for_ever(self, harnesses: ServiceHarnesses) -> None:
+        harness = await harnesses.at("subsidy")
+        await harness.say(claim(), "waiting")
+        await harness.owner.execute("update waiting set since = since - interval '31 days'")
+        assert await harness.handler.expire(30, ["110101"]) == 0
+        assert await harness.handler.expire(30, None) == 1
+        await harness.now(claim(), "refused", "never-arrived")
+
 
 class TestD14:
     """A payment's correction is checked like the payment; a corrected standard changes no grant."""

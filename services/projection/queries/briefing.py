@@ -191,7 +191,7 @@ async def get_briefing(
     question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
     if form == "json":
         return await context.respond(question, table)
-    answer = await context.answer(question, table)
+    answer = await context.answer(question, table, context.clock())
     document: Briefing = {**answer.scope, **answer.table, "complete_to": answer.complete_to}
     language = lang or language_in(request.scope) or "zh"
     if form == "html":

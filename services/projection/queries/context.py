@@ -80,11 +80,11 @@ class ReadContext:
         sums = await self.sums.read(view, plan, scope, indicator)
         return AssessmentBasis(plan, view.compiled, await view.targets(plan), sums, scope)
 
-    async def answer(self, question: Question, compute: Compute[Table]) -> QueryResult[Table]:
-        """Read the answer to a question in one snapshot; raises Problem."""
+    async def answer(self, question: Question, compute: Compute[Table], now: datetime) -> QueryResult[Table]:
+        """Read the answer to a question in one snapshot, `now` where it names no day or instant; raises Problem."""
         async with self.reader.view() as view:
             plan = plan_of(view.compiled, question.plan)
-            scope = scope_of(plan, question.as_of, question.known_at, question.district, self.clock())
+            scope = scope_of(plan, question.as_of, question.known_at, question.district, now)
             table = await compute(await self.basis(view, plan, scope, question.indicator), view)
             recorded = [row["recorded_at"] for row in view.checkpoints if row["recorded_at"] is not None]
             return QueryResult(
@@ -99,7 +99,8 @@ class ReadContext:
         """Respond with the answer to a question as JSON, from the cache while nothing has changed; raises Problem."""
 
         async def computed() -> Computed:
-            answer = await self.answer(question, compute)
+            # One instant for all of it: what is recorded from here on is in no number that says it was known by then.
+            answer = await self.answer(question, compute, now)
             return Computed(answer.body(), answer.state, question.known_at is None, answer.latest)
 
         now = self.clock()
@@ -116,7 +117,7 @@ class ReadContext:
         """Respond as JSON, or with the rows of the answer as CSV; raises Problem."""
         if form == "json":
             return await self.respond(question, compute)
-        answer = await self.answer(question, compute)
+        answer = await self.answer(question, compute, self.clock())
         scope = answer.scope
         name = "-".join(filter(None, (scope["plan"], *question.name, scope["district"], scope["as_of"])))
         return csv_response(rows(answer.table), f"{name}.csv")

@@ -13,7 +13,7 @@ select service, key, district, day, type, status, code, bound, decided_at from r
 join unnest($1::text[], $2::text[]) asked (service, key) using (service, key)
 
 -- name: keep
--- In place of what was stored of the same report; columns in the order of ReceiptRow.
+-- In place of what was stored of the same report; columns in the order of FollowedReceipt.
 insert into receipt (service, key, source, id, district, day, type, status, code, bound, received_at, decided_at, body)
 select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::date[], $7::text[], $8::text[],
     $9::text[], $10::boolean[], $11::timestamptz[], $12::timestamptz[], $13::text[])
