@@ -1,1 +1,1 @@
-"""What may be said, and what is wrong with it: shapes, event types, rules, CloudEvents, the decoder."""
+"""The contract of reports, facts and receipts: shapes, event types, rules, CloudEvents, the decoder."""

@@ -78,7 +78,7 @@ class Keys:
         return hmac.digest(self._token, normalised.encode(), "sha256")[:16].hex()
 
     def digest(self, content: bytes) -> bytes:
-        """Return the keyed digest of a content; it betrays no number to who has no key (RULES A4)."""
+        """Return the keyed digest of a content; without the key it reveals no number (RULES A4)."""
         return hmac.digest(self._digest, content, "sha256")
 
 

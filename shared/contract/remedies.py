@@ -13,7 +13,7 @@ _SEND_TO: Final = "send-to-<service>"
 
 @cache
 def written() -> Mapping[str, Mapping[str, Any]]:
-    """Return all that is written, by status and code; nothing where the documentation is not there."""
+    """Return every remedy, by status and code; none where the documentation is not installed."""
     if not REMEDIES.is_file():
         return {}
     remedies: dict[str, Mapping[str, Any]] = yaml.safe_load(REMEDIES.read_text(encoding="utf-8"))
@@ -21,7 +21,7 @@ def written() -> Mapping[str, Mapping[str, Any]]:
 
 
 def remedy_of(code: str) -> dict[str, str] | None:
-    """Return what to do about a code, in both languages; None where nothing is written."""
+    """Return what to do about a code, in both languages; None when there is no remedy."""
     wanted = _SEND_TO if code.startswith("send-to-") else code
     for codes in written().values():
         if wanted in codes:

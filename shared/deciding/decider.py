@@ -110,7 +110,7 @@ def _decide_anew(report: Report, view: View, domain: Domain) -> Decision:
     elif isinstance(role, Opens):
         refused = _decide_opening(report, role, view)
     elif isinstance(role, Adds) and role.to and not view.opened(report.subject, role.to, event):
-        # The type's own rules may know of a refused opening, so they are asked first (RULES C7).
+        # The type's own rules may know of a refused opening, so they come first (RULES C7).
         decision = domain.decide(report, view)
         return decision if isinstance(decision, Refuse) else Wait(report.subject, report.subject)
     else:

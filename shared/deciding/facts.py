@@ -9,7 +9,7 @@ from shared.deciding.view import EMPTY, StreamFold, View
 
 
 class FactIndex:
-    """Facts by key, own and heard; a stream's fold is kept and evolved by each fact that comes next on it."""
+    """Facts by stream and tag, of this and other services; a stream's fold is cached and evolved by its next fact."""
 
     def __init__(self, facts: Iterable[Fact] = ()) -> None:
         self._known: set[tuple[str, int]] = set()

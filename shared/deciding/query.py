@@ -1,7 +1,7 @@
 """The query of a report: the streams and tags whose facts its decision rests on.
 
 These facts are the report's dynamic consistency boundary (DCB, decision 0007). Which they are is known step by step:
-a fact that was found names what else the decision rests on.
+each fact loaded may name what else the decision rests on.
 """
 
 from shared.contract.events import Report
@@ -27,7 +27,7 @@ class Query:
         """
         self.view = self._facts.view(self._keys)
         if self._keys and self.view is EMPTY:
-            return set()  # nothing was found that could name more
+            return set()  # no new fact that could name more
         named = self._domain.query(self._report, self.view)
         more = {self._report.subject, *named, *self.view.streams} - self._keys
         self._keys |= more

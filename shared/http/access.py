@@ -21,12 +21,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Health is for whoever watches; it says nothing of a report or a person.
+# Open to monitoring: none of these reveals anything of a report or a person.
 PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
-# Pages and the description of the API are the same for everybody; what they show is asked for with a key.
+# Pages and the description of the API are the same for everybody; the data they display needs a key.
 _OPEN: Final = PROBES | {"/", "/docs", "/map.json", "/openapi.json", "/asyncapi.yaml", "/schemas"}
 _OPEN_BELOW: Final = ("/assets/", "/schemas/")
-# What each role may, by method and beginning of the path; the longest that fits decides, what none fits is nobody's.
+# What each role may do, by method and prefix of the path. The longest match decides; without one, no role may.
 # Which sources a district or a planner speaks for is decided report by report (RULES A10).
 PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/v1/events"): frozenset({Role.DISTRICT, Role.PLANNER}),
@@ -38,7 +38,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
 }
 _CALLER: Final = "skillplan.caller"
 _BURST: Final = 1000  # a whole batch (RULES A16)
-# An answer is data unless it says otherwise itself, as the pages do.
+# A response is data unless the app sets these headers itself, as the pages do.
 _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -53,14 +53,14 @@ _log = structlog.get_logger()
 
 
 class TokenBucket:
-    """Tokens that come back at a rate and are kept up to a burst."""
+    """A token bucket: refilled at a rate, up to a burst."""
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate, self._burst = rate, burst
         self._tokens, self._at = burst, now
 
     def take(self, count: int, now: float) -> float:
-        """Take tokens; return 0, or the seconds until there are so many, when nothing was taken."""
+        """Take tokens and return 0; with too few, take none and return the seconds until there are enough."""
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
         self._at = now
         if count <= self._tokens:
@@ -71,7 +71,7 @@ class TokenBucket:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a key, or anybody while no keys are set."""
+    """The caller of a request: the holder of a key, or anybody while no keys are set."""
 
     key: Key | None = None
     bucket: TokenBucket | None = field(default=None, repr=False)
@@ -103,7 +103,7 @@ class Caller:
 
 
 def too_often(seconds: float) -> Problem:
-    """Return what a caller is told who may ask again in so many seconds."""
+    """Return the problem of a caller who may try again in so many seconds."""
     return Problem(
         429,
         "超过该密钥的速率上限,请按 Retry-After 稍后重发;原样重发不会重复计数。",
@@ -117,13 +117,13 @@ NOT_ALLOWED: Final = Problem(403, "您的密钥没有这项权限。", "The role
 
 
 def caller_of(request: Request) -> Caller:
-    """Return who asks."""
+    """Return the caller of a request."""
     caller: Caller = request.scope.get(_CALLER, _ANYBODY)
     return caller
 
 
 class AccessControl:
-    """Lets in whom the keys allow, and adds to every answer what none may be without."""
+    """ASGI middleware: admits requests as the keys allow, and adds the headers that every response must have."""
 
     def __init__(self, app: App, ring: KeyRing, rate: float, health: Health) -> None:
         self._app, self._ring, self._rate, self._health = app, ring, rate, health
@@ -184,7 +184,7 @@ class AccessControl:
 
 
 def is_open(path: str) -> bool:
-    """Tell whether anybody is let in there, key or none."""
+    """Tell whether a path needs no key."""
     return path in _OPEN or path.startswith(_OPEN_BELOW)
 
 
@@ -205,7 +205,7 @@ NO_KEY: Final = _unauthorized("请在 Authorization: Bearer 中给出密钥。",
 
 
 class _Answer:
-    """Sends what an app answers, with our headers; an error that is no JSON yet becomes a problem."""
+    """Sends an app's response with our headers; an error that is no JSON yet becomes a problem."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope

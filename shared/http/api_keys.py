@@ -40,7 +40,7 @@ class Role(StrEnum):
 
 
 class KeyFileError(ConfigurationError):
-    """The key file cannot be used, or what was asked of it makes no sense; one sentence in both languages."""
+    """The key file cannot be used, or a change of it is impossible; one sentence in both languages."""
 
     def __init__(self, zh: str, en: str) -> None:
         super().__init__(f"{zh} {en}")
@@ -89,7 +89,7 @@ class _Content(_Record):
 
 
 class _Pepper:
-    """The server's secret, without which the file says nothing about any key, and no key can be made for it."""
+    """The server's secret: without it the file reveals nothing about any key, and no key can be made for it."""
 
     def __init__(self, given: str) -> None:
         if not _PEPPER.fullmatch(given):
@@ -150,11 +150,11 @@ class KeyRing:
 
     def _take(self, keys: Mapping[str, Key]) -> None:
         self._keys = keys
-        # The installation's own processes ask each other with keys from its first hour; they close no door.
+        # The installation's own processes have keys from the start; those alone do not make keys required.
         self.closed = self.closed or any(key.role is not Role.SERVICE for key in keys.values())
 
     def refresh(self) -> None:
-        """Read the file again if it is another than last time; asking that costs two microseconds."""
+        """Read the file again if it has changed; the check costs two microseconds."""
         if self._file is None or (now := _signature(self._file)) == self._seen:
             return
         self._seen = now
@@ -173,14 +173,14 @@ class KeyRing:
         if matched is None or (key := self._keys.get(matched[1])) is None:
             return None
         mac = self._pepper.mac(key.id, matched[2])
-        # All are compared, so that the time says nothing about which one it was.
+        # All are compared, so that the time does not reveal which one matched.
         equal = [hmac.compare_digest(mac, secret.mac) for secret in key.secrets]
         taken = (same and (s.until is None or now < s.until) for same, s in zip(equal, key.secrets, strict=True))
         return key if any(taken) else None
 
 
 class KeyFile:
-    """The same file for who makes, rotates and revokes keys; a secret is shown once and kept nowhere."""
+    """Edits the key file: makes, rotates and revokes keys. A secret is returned once and stored nowhere."""
 
     def __init__(self, file: Path, pepper: str) -> None:
         self._file = file
@@ -240,7 +240,7 @@ class KeyFile:
         return keys[id_], token
 
     def revoke(self, id_: str, now: datetime | None = None) -> Key:
-        """End a key at once; it stays in the file, so that the doors stay closed and it is known what it was."""
+        """End a key at once; it stays in the file, so that keys stay required and it is known what it was."""
         at = now or datetime.now(UTC)
         with self._editing() as keys:
             keys[id_] = self._valid(keys, id_, at, also_expired=True).model_copy(update={"revoked_at": at})
@@ -263,7 +263,7 @@ class KeyFile:
 
     @contextlib.contextmanager
     def _editing(self) -> Iterator[dict[str, Key]]:
-        """Read, let change, write; one at a time."""
+        """Read the file, let the caller change it, write it; under a lock."""
         try:
             lock = open(os.open(f"{self._file}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w")  # noqa: SIM115
         except OSError as error:
@@ -275,7 +275,7 @@ class KeyFile:
             self._write(keys)
 
     def _write(self, keys: Mapping[str, Key]) -> None:
-        """Replace the file whole: a reader sees the old or the new one."""
+        """Replace the file atomically: a reader sees the old or the new one."""
         raw = _Content(pepper=self._pepper.check, keys=tuple(keys.values())).model_dump_json(
             indent=1, exclude_none=True
         )

@@ -1,4 +1,4 @@
-"""HTTP client for the other services: the key it shows, and the authorities by which it trusts their certificates."""
+"""HTTP client for the other services: the key it sends, and the authorities by which it trusts their certificates."""
 
 import ssl
 from pathlib import Path
@@ -11,7 +11,7 @@ from shared.observability.health import ConfigurationError
 def client(api_key: str, authorities: Path | None, seconds: float) -> httpx.AsyncClient:
     """Return a client that gives up after so many seconds.
 
-    `api_key`: shown as a bearer token, none where empty. `authorities`: a PEM file (SKILLPLAN_CA) in place of the
+    `api_key`: sent as a bearer token, unless empty. `authorities`: a PEM file (SKILLPLAN_CA) in place of the
     system's. Raises ConfigurationError when it cannot be read.
     """
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}

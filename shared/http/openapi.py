@@ -56,7 +56,7 @@ def request_body(model: type[BaseModel]) -> Node:
 
 
 def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
-    """Complete `/openapi.json` with what is kept in a file of this name; without the file it has no examples."""
+    """Complete `/openapi.json` with the recorded responses in a file of this name, where there is one."""
     plain = app.openapi
 
     @cache

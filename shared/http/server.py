@@ -1,7 +1,7 @@
 """HTTP server: uvicorn with TLS and limits on a request's time, the size of its head, and the number of connections.
 
-uvicorn bounds none of these with httptools: a client that sends its headers a byte a minute, or never reads its answer,
-would be kept for ever.
+uvicorn bounds none of these with httptools: a client that sends its headers a byte a minute, or never reads the
+response, would hold its connection for ever.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ class TlsRefused(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a listener puts up with: seconds until a request is here whole, or an answer is read on; connections."""
+    """Limits: seconds until a request is complete or more of a response is read; number of connections."""
 
     seconds: float = 30
     connections: int = 1000
 
 
 class Configuration(uvicorn.Config):
-    """uvicorn's, with our limits."""
+    """uvicorn's configuration with our limits."""
 
     def __init__(
         self, app: App, host: str, port: int, limits: Limits, certificate: Path | None = None, key: Path | None = None
@@ -75,7 +75,7 @@ def _check_pair(certificate: Path | None, key: Path | None) -> None:
             "SKILLPLAN_TLS_CERT and SKILLPLAN_TLS_KEY go together; one is missing."
         )
     try:
-        # A password would be asked for on a terminal that nobody watches.
+        # Without `password` OpenSSL would prompt for one on a terminal that nobody watches.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
@@ -135,7 +135,7 @@ class _Protocol(HttpToolsProtocol):
             self._refuse(SLOW)
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer without asking the app, and close."""
+        """Respond without calling the app, and close."""
         if self._refused:
             return
         self._refused = True

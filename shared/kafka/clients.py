@@ -58,20 +58,20 @@ class BrokerSettings(BaseSettings):
 
     @property
     def broker(self) -> "Broker":
-        """The broker these settings speak of."""
+        """The broker of these settings."""
         trusted = ssl.create_default_context(cafile=self.kafka_ca) if self.kafka_ca else None
         return Broker(self.kafka, self.kafka_user, self.kafka_password.get_secret_value(), trusted)
 
 
 def wrong_settings(error: ValidationError) -> str:
-    """Say what is wrong with settings, naming each, quoting none."""
+    """Return what is wrong with settings: names each, quotes no value."""
     wrong = (f"SKILLPLAN_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
     return "; ".join(f"设置有误 wrong setting: {text}" for text in wrong)
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where Kafka is, and as whom we speak to it; `trusted` makes it TLS."""
+    """Address and credentials of Kafka; with `trusted` connections use TLS."""
 
     servers: str
     user: str = ""

@@ -1,4 +1,4 @@
-"""Topic reader: reads back what a service has published, which others have read whatever became of its database."""
+"""Topic reader: reads back what a service has published, for comparison with its database and for recovery."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -86,7 +86,7 @@ class TopicReader:
         return (await self.end()) - (taken or 0)
 
     async def await_no_member(self) -> bool:
-        """Wait until nobody consumes in the group; False when somebody does for longer than a dead one is believed."""
+        """Wait until the group has no member; False when one remains for longer than a dead one's session lasts."""
         admin = AIOKafkaAdminClient(**self._broker.client())
         await admin.start()
         try:
@@ -100,7 +100,7 @@ class TopicReader:
             await admin.close()
 
     async def read_again(self, topics: Iterable[str], since: datetime | None) -> None:
-        """Let the group read topics again from an instant on (None: from the start); none of it may be running."""
+        """Let the group read topics again from an instant on (None: from the start); the group must have no member."""
         there = [
             aiokafka.TopicPartition(topic, partition)
             for topic in topics
@@ -131,7 +131,7 @@ class TopicReader:
     async def _read(
         self, spans: Mapping[aiokafka.TopicPartition, tuple[int, int]]
     ) -> AsyncIterator[list[StoredMessage]]:
-        """Yield what stands between offsets, in order within each partition."""
+        """Yield the messages between offsets, in order within each partition."""
         self._consumer.assign(list(spans))
         for place, (first, _) in spans.items():
             self._consumer.seek(place, first)
@@ -151,7 +151,7 @@ class TopicReader:
                         if message.offset < spans[place][1]
                     ]
         finally:
-            # Or it would go on asking the broker for what comes next, twenty times a second.
+            # Otherwise it would go on fetching from the broker, twenty times a second.
             self._consumer.pause(*spans)
 
 

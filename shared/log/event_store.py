@@ -222,7 +222,7 @@ class Transaction:
         return row
 
     async def load(self, keys: Iterable[str]) -> list[StoredFact]:
-        """Return every fact, own or heard, with one of the keys as stream or tag."""
+        """Return every fact, this service's or another's, with one of the keys as stream or tag."""
         rows = await self._connection.fetch(_SQL["load"], list(keys))
         return [StoredFact(tuple(tags), raw) for tags, raw in rows]
 
@@ -301,7 +301,7 @@ class EventStore:
 
     async def announce(self) -> None:
         """Notify the relay that something was recorded; after the commit, so that the lock is not held for it."""
-        with suppress(*UNAVAILABLE):  # it is recorded all the same, and the relay looks by itself
+        with suppress(*UNAVAILABLE):  # it is recorded all the same, and the relay polls too
             await self.pool.execute("notify recorded")
 
     async def receipt(self, source: str, id_: str) -> bytes | None:
@@ -318,7 +318,7 @@ class EventStore:
         return _log_head(await self.pool.fetchrow(_SQL["head"]))
 
     async def settled_head(self) -> LogHead:
-        """Return the same once what is being decided is recorded; what comes later is dated later."""
+        """Return the same after the transaction in progress; whatever is recorded later gets a later instant."""
         return _log_head(await self.pool.fetchrow(_SQL["settled_head"]))
 
     async def watch(self) -> asyncpg.Record:

@@ -5,7 +5,7 @@ select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() 
 from log_head for update
 
 -- name: load
--- Every fact, own and heard, whose stream or tag is among the keys.
+-- Every fact, this service's or another's, whose stream or tag is among the keys.
 select tags, bytes from fact where stream = any($1) or tags && $1
 union all
 select tags, bytes from heard where stream = any($1) or tags && $1
@@ -152,10 +152,10 @@ from head
 select bytes from fact where position > $1 order by position limit $2
 
 -- name: key_check
--- The keys, of those given, that are not the ones this log was begun with; a key asked for the first time is kept.
+-- The keys, of those given, that are not the ones this log was begun with; a key not stored yet is stored.
 with given as (
     select * from unnest($1::text[], $2::bytea[]) as given(name, digest)
-), kept as (
+), stored as (
     insert into key_check select name, digest from given on conflict do nothing
 )
 select name from given join key_check using (name) where key_check.digest <> given.digest

@@ -1,4 +1,4 @@
-"""Hides how a database gets its tables: numbered .sql files, each applied once, forward only.
+"""Migrations of a database: numbered .sql files, each applied once, forward only.
 
 This module stands beside the folder `migrations/`; Python prefers the module to a folder without `__init__.py`.
 """
@@ -23,11 +23,11 @@ _TABLE: Final = """create table if not exists migration (
 
 
 class MigrationRefused(ConfigurationError):
-    """The files and the database disagree; going on would leave the tables in a state nobody wrote down."""
+    """The files and the database disagree; to continue would leave the tables in a state that no file describes."""
 
 
 async def connect(dsn: str, setting: str) -> asyncpg.Connection:
-    """Connect once; raises Refused where the address or the password is wrong, OSError where nobody answers."""
+    """Connect once; raises ConfigurationError for a wrong address or password, OSError when there is no connection."""
     try:
         return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "skillplan"})
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
@@ -51,7 +51,7 @@ def unreachable(setting: str, error: BaseException) -> ConfigurationError:
 
 
 async def check(connection: asyncpg.Connection, folder: Path | Traversable, service: str) -> None:
-    """Raise Refused unless this database has the tables of this very code."""
+    """Raise ConfigurationError unless this database has exactly the migrations of this code."""
     files = {file.name: file for file in folder.iterdir() if file.name.endswith(".sql")}  # noqa: ASYNC240
     try:
         rows = await connection.fetch("select name, sha256 from migration")

@@ -19,7 +19,7 @@ class ConfigurationError(Exception):
 class Health:
     """The parts of a process and, for each that is not well, why. A part that never reported is not well yet.
 
-    A part that says `good_for` has to say so again: a loop that died or hangs reports nothing, and that is what shows.
+    A part that reports with `good_for` must report again in time: a loop that died or hangs does not, and is unwell.
     """
 
     def __init__(self, *parts: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,11 +28,11 @@ class Health:
         self._warnings: dict[str, str] = {}
 
     def report(self, part: str, problem: str | None, good_for: float | None = None) -> None:
-        """Note how a part is: None when it is well (for so many seconds), else one short reason."""
+        """Set the state of a part: None when it is well (for so many seconds), else one short reason."""
         self._states[part] = _State(problem, self._clock(), good_for)
 
     def warn(self, part: str, text: str | None) -> None:
-        """Note what is not as it should be although this process can do its work; None when it is again."""
+        """Set a warning about something that does not stop this process from working; None clears it."""
         if text is None:
             self._warnings.pop(part, None)
         else:
@@ -53,5 +53,5 @@ class Health:
 
     @property
     def warnings(self) -> dict[str, str]:
-        """What whoever reads the answers should know."""
+        """The warnings in effect, by part."""
         return dict(self._warnings)

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 
-# What is read off somewhere, as opposed to what happens and is counted: name → meaning, and labels.
+# Gauges that are read from elsewhere, as opposed to counters of events: name → meaning, and labels.
 READINGS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "skillplan_problem": ("1 for each part that /readyz complains of.", ("service", "process", "part", "needs")),
     "skillplan_log_position": ("Last position of the log.", ("service",)),
@@ -42,7 +42,7 @@ READINGS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 _EVERY: Final = 2.0
 _WITHIN: Final = 3.0
-# A look may be late by a few times its pause before its word is worth nothing.
+# Readings may be late by a few intervals before the part counts as unwell.
 _GOOD_FOR: Final = 12.0
 
 
@@ -56,7 +56,7 @@ class Reading:
 
 
 class NotWell(Exception):
-    """What was asked answered, and is of no use; the text says why."""
+    """A source of readings responded, but is unusable; the text names the reason."""
 
 
 Take = Callable[[], Iterable[Reading]]
@@ -64,7 +64,7 @@ Ask = Callable[[], Awaitable[Iterable[Reading]]]
 
 
 class Metrics(Collector):
-    """The numbers of one process. Asking for them is cheap and waits for nobody.
+    """The metrics of one process. Collecting them is cheap and does no I/O.
 
     A reading that could not be taken is left out, not repeated: an old value would look as if all stood still.
     """
@@ -92,7 +92,7 @@ class Metrics(Collector):
         return [GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in READINGS.items()]
 
     def read(self, take: Take) -> None:
-        """Take readings from memory whenever somebody asks."""
+        """Take readings from memory at every collection."""
         self._takes.append(take)
 
     def ask(self, part: str, ask: Ask) -> None:
@@ -100,7 +100,7 @@ class Metrics(Collector):
         self._asks.append((part, ask))
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Take the background readings at intervals, until cancelled."""
         await asyncio.gather(*(self._ask(part, ask) for part, ask in self._asks))
 
     async def _ask(self, part: str, ask: Ask) -> None:
@@ -109,7 +109,7 @@ class Metrics(Collector):
             await asyncio.sleep(_EVERY)
 
     async def look(self, part: str, ask: Ask) -> None:
-        """Ask once."""
+        """Take the background readings once."""
         try:
             async with asyncio.timeout(_WITHIN):
                 readings = list(await ask())
@@ -134,7 +134,7 @@ class Metrics(Collector):
             yield Reading("skillplan_problem", 1, (self.service, self.process, part, needs))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Show every reading there is."""
+        """Yield every reading there is."""
         since = time.monotonic() - _GOOD_FOR
         latest = [reading for at, readings in self._latest.values() if at > since for reading in readings]
         families: dict[str, GaugeMetricFamily] = {}

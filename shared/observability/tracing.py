@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from shared.contract.events import Report
 
 HEADER: Final = "traceparent"
-# In the bytes of a fact its attributes stand before its data: what a report says there is never taken for its trace.
+# In the bytes of a fact its attributes stand before its data: nothing in its data is taken for its trace.
 _NAME: Final = b',"traceparent":"'
 _DATA: Final = b',"data":'
 _FORM: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -57,7 +57,7 @@ class Tracing:
 
     @property
     def on(self) -> bool:
-        """Tell whether anybody wants spans."""
+        """Tell whether spans are exported."""
         return self._provider is not None
 
     def now(self) -> int:
@@ -65,7 +65,7 @@ class Tracing:
         return time.time_ns()
 
     def receive(self, reports: Iterable["Report"], began: int) -> None:
-        """Give each report the span of its door; one that came without a trace begins one here."""
+        """Give each report a span for its arrival; a report without a trace begins one here."""
         if self._provider is None:
             return
         for report in reports:

@@ -1,4 +1,4 @@
-"""What every part of a plan file is made of: codes, numbers, texts in both languages, and how a part is refused."""
+"""Parts of a plan file: codes, numbers, texts in both languages, and how a part is refused."""
 
 from typing import Annotated, NoReturn
 

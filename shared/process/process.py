@@ -57,7 +57,7 @@ def add_probes(app: Starlette, metrics: Metrics) -> None:
 
 
 class _Watched:
-    """An app whose requests are counted, timed and named: in the log, and to who asked."""
+    """ASGI middleware: counts and times requests, and gives each an id, in the log and in the response."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -89,7 +89,7 @@ class _Watched:
         try:
             await self._app(scope, receive, answer)
         finally:
-            # Addresses that nothing answers are one: each would be a series of its own.
+            # Unknown paths share one label; each would be a series of its own.
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, _known(scope["method"]), status).inc()
             if status == 500:  # noqa: PLR2004 - 503 is no defect
@@ -106,7 +106,7 @@ def _known(method: str) -> str:
 
 
 class _Server(uvicorn.Server):
-    """A server beside other work in one loop: signals are not its business."""
+    """A server beside other work in one loop: it installs no signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -116,18 +116,18 @@ class _Server(uvicorn.Server):
 async def serve(
     app: Starlette, settings: Settings, beside: Callable[[asyncio.Event], Awaitable[None]], metrics: Metrics
 ) -> None:
-    """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` is given the event that says stop.
+    """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` gets the event that is set to stop.
 
     Raises ConfigurationError when keys or certificates cannot be used. When either ends with an error the whole process
     does, and its supervisor starts another.
     """
     ring = KeyRing(settings.keys, settings.key_pepper.get_secret_value())
-    # Probes alone have nothing to guard.
+    # An app of probes alone needs no keys.
     if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
     gate: ASGIApp = _Watched(AccessControl(app, ring, settings.rate, metrics.health), metrics)
     if origins := settings.cors.split():
-        # Before the gate: a browser asks what it may without showing a key.
+        # Outside access control: a browser's preflight request carries no key.
         gate = CORSMiddleware(
             gate,
             allow_origins=origins,
@@ -152,7 +152,7 @@ async def serve(
 
 
 def _open(settings: Settings) -> None:
-    """Say that everybody is let in; refuse it where the address reaches further than this machine (RULES A10)."""
+    """Log that no key is required; refuse to listen like that beyond this machine (RULES A10)."""
     if not settings.open and not _is_loopback(settings.host):
         raise ConfigurationError(
             f"未设密钥(SKILLPLAN_KEYS),不得监听 {settings.host}:任何人都能以任何 source 报告。"
@@ -172,15 +172,15 @@ def _is_loopback(host: str) -> bool:
 
 
 async def until(stop: asyncio.Event) -> None:
-    """Do nothing beside a server."""
+    """Wait for the stop event: for a process that only serves."""
     await stop.wait()
 
 
 def end_process_if_failed(task: asyncio.Task[Any]) -> None:
-    """As a task's callback: without this part the process is no use, so its supervisor shall start another."""
+    """Task callback: exit when the task failed, since the process is useless without it; its supervisor restarts it."""
     if task.cancelled() and task.cancelling():
-        return  # we asked for it
-    # By nobody: a client of Kafka may cancel what waits for it when its connections were reset.
+        return  # cancelled by this process
+    # Otherwise a Kafka client cancelled it: some do when their connections are reset.
     error = asyncio.CancelledError() if task.cancelled() else task.exception()
     if error is not None:
         _log.error("process.failed", error=type(error).__name__, exc_info=error)

@@ -58,7 +58,7 @@ S = TypeVar("S", bound=Settings)
 def parse_command_line(
     program: str, settings: type[S], needed: Mapping[str, Sequence[str]], elsewhere: Iterable[str] = ()
 ) -> tuple[str, S]:
-    """Return the command that was given and the settings; `needed` names the commands and what each must be told.
+    """Return the command that was given and the settings; `needed`: the settings that each command requires.
 
     `elsewhere`: environment variables of other services, which may stand in one environment file with ours. Anything
     wrong ends the process with one sentence and a non-zero code. `--show-settings` prints the settings, masked.
@@ -88,7 +88,7 @@ def parse_command_line(
 
 
 def _unknown(settings: type[Settings], elsewhere: Iterable[str]) -> list[str]:
-    """Return a message for each setting that no process knows: a misspelt one would be ignored without a word."""
+    """Return a message for each setting that no process knows: a misspelt one would be ignored silently."""
     known = {f"SKILLPLAN_{name.upper()}" for name in settings.model_fields}
     given = {name for name in os.environ if name.startswith("SKILLPLAN_")}
     if folder := os.environ.get("SKILLPLAN_SECRETS"):

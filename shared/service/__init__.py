@@ -1,1 +1,1 @@
-"""A domain service put together: its two doors, HTTP and Kafka, its worker and its recovery."""
+"""A domain service put together: reports over HTTP and Kafka, the worker, recovery of its log."""

@@ -121,9 +121,9 @@ class CommandHandler:
             raise
 
     async def hear(self, service: str, facts: Sequence[tuple[int, dict[str, Any], bytes]]) -> int:
-        """Take (position, envelope, bytes) of another service's log, in order, and decide what waited for them.
+        """Store (position, envelope, bytes) of another service's log, in order, and decide what waited for them.
 
-        Positions heard before are skipped; returns the position up to which the log is heard now. What lies beyond a
+        Positions stored before are skipped; returns the position up to which the log is stored now. What lies beyond a
         hole is left out: the relay that could not send what is missing sends from there again.
         """
         language = self._languages[service]

@@ -16,7 +16,7 @@ _VALID_SECONDS: Final = 15.0
 
 
 class DecisionMetrics:
-    """What one process decides; without a registry it is counted and not published."""
+    """Counts what one process decides; without a registry the counts are not published."""
 
     def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
         reports = Counter("skillplan_reports_total", "Reports answered.", ["service", "status"], registry=registry)
@@ -31,12 +31,12 @@ class DecisionMetrics:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Measure one batch, and remember it when the database records nothing."""
+        """Measure one batch, and remember a failure to record it."""
         try:
             with self._seconds.time():
                 yield
         except UNAVAILABLE as error:
-            if not isinstance(error, NotCompared):  # `/readyz` names that by itself
+            if not isinstance(error, NotCompared):  # `/readyz` reports that already
                 self._failure = type(error).__name__, time.monotonic()
             raise
         self._failure = None

@@ -1,4 +1,4 @@
-"""The HTTP door of a domain service: reports in, receipts out; concurrent requests share one transaction."""
+"""HTTP API of a domain service: reports in, receipts out; concurrent requests share one transaction."""
 
 import asyncio
 import contextlib
@@ -100,7 +100,7 @@ class GroupCommit:
             if len(group) == 1:
                 _settle(group[0][1], error)
                 return
-            # One report must not take its neighbours down with it.
+            # One report must not fail the others of its batch.
             for single in group:
                 await self._decide([single])
         else:
@@ -117,7 +117,7 @@ def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReportIntake:
-    """Where reports are decided that came over HTTP; a service's own routes work with it, too."""
+    """Decides reports that came over HTTP; a service's own routes use it, too."""
 
     handler: CommandHandler
     group: GroupCommit
@@ -213,7 +213,7 @@ def create_app(
     ) -> Response:
         if len(elements) > _MOST_EVENTS:
             raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")
-        caller.spend(max(len(elements) - 1, 0))  # one was counted at the gate
+        caller.spend(max(len(elements) - 1, 0))  # access control counted one
         door = caller.door()
         arrived = [
             decoder.decode(trace | element, door, received_at)

@@ -34,7 +34,7 @@ _MARGIN: Final = timedelta(hours=1)
 
 
 class CannotRecover(Exception):
-    """Log and topic are not one history; the text says where they part, in both languages."""
+    """Log and topic are not one history; the text names where they differ, in both languages."""
 
 
 @dataclass
@@ -100,7 +100,7 @@ async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, 
 
 
 class _Recovery:
-    """One transaction that takes back; it holds the head's lock."""
+    """The transaction of a recovery; it holds the head's lock."""
 
     def __init__(self, connection: asyncpg.Connection, language: Language, domain: Domain) -> None:
         self._connection = connection
