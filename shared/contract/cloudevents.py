@@ -8,13 +8,14 @@ import orjson
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
+JsonObject = dict[str, Any]  # decoded; its values are checked where they are read
 
 
 class NotReadableError(ValueError):
     """The bytes are no JSON object (of a batch: no JSON array); the message is a code, never a quotation."""
 
 
-def parse_object(raw: bytes | None) -> dict[str, Any]:
+def parse_object(raw: bytes | None) -> JsonObject:
     """Return a JSON object; raises NotReadableError with `empty`, `not-json` or `not-an-object`."""
     if not raw:
         raise NotReadableError("empty")
@@ -38,10 +39,10 @@ def parse_array(raw: bytes) -> list[Any]:
     return value
 
 
-def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> dict[str, Any]:
+def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> JsonObject:
     """Return the envelope of a Kafka message: structured, or binary with `ce_` headers (CloudEvents Kafka binding)."""
-    attributes: dict[str, Any] = {}
-    trace: dict[str, Any] = {}
+    attributes: JsonObject = {}
+    trace: JsonObject = {}
     structured = False
     for name, given in headers:
         # A Kafka header may have no value at all.
@@ -66,9 +67,9 @@ def _text(raw: bytes) -> str | bytes:
         return raw
 
 
-def from_http_headers(headers: Mapping[str, str], raw: bytes) -> dict[str, Any]:
+def from_http_headers(headers: Mapping[str, str], raw: bytes) -> JsonObject:
     """Return the envelope of a request in binary mode: `ce-` headers, percent-encoded (CloudEvents HTTP binding)."""
-    attributes: dict[str, Any] = {
+    attributes: JsonObject = {
         name[3:].lower(): _text(unquote_to_bytes(text))
         for name, text in headers.items()
         if name.lower().startswith("ce-")

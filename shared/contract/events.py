@@ -5,12 +5,13 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, ClassVar, Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import orjson
 
 from shared.contract import rules
+from shared.contract.cloudevents import JsonObject
 from shared.contract.rules import Rule
 from shared.contract.shapes import DISTRICT_FORM, NO_FORM, ReportId, Shape, Text
 
@@ -93,7 +94,7 @@ class Event(Shape):
     subject_form: ClassVar[re.Pattern[str]]
     subject_paths: ClassVar[tuple[str, ...]]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         """Leave the class arguments to pydantic's hook below, which runs once the fields are known."""
 
     @classmethod
@@ -108,7 +109,7 @@ class Event(Shape):
         parts: Mapping[str, str] | None = None,
         district_only: type[Rule] | None = None,
         whole_only: type[Rule] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
@@ -189,7 +190,7 @@ class Report:
     time: str
     district: str
     event: Event
-    body: dict[str, Any]
+    body: JsonObject
     at: datetime
     digest: bytes
     received_at: datetime
@@ -262,7 +263,7 @@ class Fact:
     report_source: str
     report_id: str
     event: Event
-    body: dict[str, Any]
+    body: JsonObject
     tags: tuple[str, ...] = ()
     corrects: str | None = None
     correlation_id: str = ""
@@ -295,7 +296,7 @@ class Fact:
 
     def encode(self) -> bytes:
         """Return the exact bytes that are stored and sent (VOCABULARY 2a)."""
-        envelope: dict[str, Any] = {
+        envelope: dict[str, object] = {
             "specversion": "1.0",
             "id": self.id,
             "source": f"/services/{self.service}",

@@ -5,7 +5,7 @@ import unicodedata
 from datetime import date
 from functools import lru_cache
 from operator import mul
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -71,7 +71,7 @@ def holds_personal_number(text: str) -> bool:
     return False
 
 
-def _fault(code: str, **context: Any) -> PydanticCustomError:
+def _fault(code: str, **context: object) -> PydanticCustomError:
     return PydanticCustomError(code, "wrong", context)
 
 

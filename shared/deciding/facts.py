@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from shared.contract.cloudevents import JsonObject
 from shared.contract.events import Event, Fact, Language, parse_instant
 from shared.deciding.view import EMPTY, StreamFold, View
 
@@ -68,7 +69,7 @@ class FactIndex:
         return same[-1]
 
 
-def event_body(event: Event) -> dict[str, Any]:
+def event_body(event: Event) -> JsonObject:
     """Return an event's data as it is recorded: JSON values, absent fields left out."""
     return event.model_dump(mode="json", exclude_none=True)
 

@@ -1,7 +1,6 @@
 """The answer to a report: one body, the same from the API and on the receipts topic (VOCABULARY 2)."""
 
 from datetime import datetime
-from typing import Any
 
 import orjson
 
@@ -13,7 +12,7 @@ from shared.deciding.decider import NamedReport
 
 def _body(
     arrived: Report | NotUnderstood, service: str, status: str, decided_at: datetime, reasons: tuple[Rule, ...] = ()
-) -> dict[str, Any]:
+) -> dict[str, object]:
     named = {
         "source": arrived.source,
         "id": arrived.id,

@@ -1,9 +1,8 @@
 """What a transaction will write: facts with their positions and versions, and receipts with what they bind."""
 
-from typing import Any
-
 import uuid_utils
 
+from shared.contract.cloudevents import JsonObject
 from shared.contract.events import Event, Fact, Language, NotUnderstood, Report
 from shared.deciding.decider import Domain
 from shared.deciding.loading import Loader
@@ -24,7 +23,7 @@ class Recorder:
         self,
         report: Report,
         event: Event,
-        body: dict[str, Any],
+        body: JsonObject,
         corrects: str | None = None,
         cause: Fact | None = None,
     ) -> Fact:

@@ -2,24 +2,19 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contract.decoder import Channel
 from shared.http.api_keys import Key, KeyRing, Role
 from shared.http.problems import Problem, language_in, problem_of
 from shared.observability.health import Health
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Open to monitoring: none of these reveals anything of a report or a person.
 PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -125,7 +120,7 @@ def caller_of(request: Request) -> Caller:
 class AccessControl:
     """ASGI middleware: admits requests as the keys allow, and adds the headers that every response must have."""
 
-    def __init__(self, app: App, ring: KeyRing, rate: float, health: Health) -> None:
+    def __init__(self, app: ASGIApp, ring: KeyRing, rate: float, health: Health) -> None:
         self._app, self._ring, self._rate, self._health = app, ring, rate, health
         self._buckets: dict[str, TokenBucket] = {}
 

@@ -1,14 +1,14 @@
 """Errors over HTTP as problem+json (RFC 9457), in Chinese, English or both by Accept-Language."""
 
 import re
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -73,7 +73,7 @@ def language_of(accepted: str | None) -> Language | None:
     return best[1]
 
 
-def language_in(scope: MutableMapping[str, Any]) -> Language | None:
+def language_in(scope: Scope) -> Language | None:
     """Return the language that a request prefers."""
     return language_of(Headers(scope=scope).get("accept-language"))
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from shared.http.access import App
 from shared.http.problems import Problem, problem_of
 from shared.observability.health import ConfigurationError
 
@@ -45,7 +45,13 @@ class Configuration(uvicorn.Config):
     """uvicorn's configuration with our limits."""
 
     def __init__(
-        self, app: App, host: str, port: int, limits: Limits, certificate: Path | None = None, key: Path | None = None
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        limits: Limits,
+        certificate: Path | None = None,
+        key: Path | None = None,
     ) -> None:
         """Raise TlsRefused when the certificate cannot be used."""
         self.limits = limits

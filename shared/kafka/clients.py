@@ -5,7 +5,7 @@ import os
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
@@ -78,14 +78,14 @@ class Broker:
     password: str = field(default="", repr=False)
     trusted: ssl.SSLContext | None = None
 
-    def client(self) -> dict[str, Any]:
+    def client(self) -> dict[str, str | ssl.SSLContext | None]:
         """Return the arguments of every client of aiokafka; its faults are repaired first."""
         patches.apply()
         return {"bootstrap_servers": self.servers, **self._security()}
 
-    def _security(self) -> dict[str, Any]:
+    def _security(self) -> dict[str, str | ssl.SSLContext | None]:
         protocol = ("SASL_" if self.user else "") + ("SSL" if self.trusted else "PLAINTEXT")
-        arguments: dict[str, Any] = {"security_protocol": protocol, "ssl_context": self.trusted}
+        arguments: dict[str, str | ssl.SSLContext | None] = {"security_protocol": protocol, "ssl_context": self.trusted}
         if self.user:
             arguments |= {
                 "sasl_mechanism": MECHANISM,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiokafka
 import orjson
@@ -18,6 +18,7 @@ from shared.kafka.clients import Broker
 _TAIL: Final = 6_000
 _QUIET_SECONDS: Final = 20.0
 _GROUP_SECONDS: Final = 15
+_Fetched = dict[aiokafka.TopicPartition, list[aiokafka.ConsumerRecord]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class TopicReader:
         heard = loop.time()
         try:
             while any([await self._consumer.position(place) < end for place, (_, end) in spans.items()]):
-                got: dict[Any, list[Any]] = await self._consumer.getmany(timeout_ms=500)
+                got: _Fetched = await self._consumer.getmany(timeout_ms=500)
                 if got:
                     heard = loop.time()
                 elif loop.time() - heard > _QUIET_SECONDS:

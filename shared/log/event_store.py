@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib import resources
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import asyncpg
 
@@ -38,12 +38,13 @@ class Statement:
         self._names = list(dict.fromkeys(_PARAMETER.findall(text)))
         self.sql = _PARAMETER.sub(lambda match: f"${self._names.index(match[1]) + 1}", text)
 
-    def arguments(self, **values: Any) -> list[Any]:
+    def arguments(self, **values: object) -> list[object]:
         """Return the arguments by position; lists of rows (NamedTuple) are taken apart into their columns."""
-        columns: dict[str, Any] = {}
+        columns: dict[str, object] = {}
         for name in self._names:
             rows, _, column = name.partition(".")
-            columns[name] = [getattr(row, column) for row in values[rows]] if column else values[rows]
+            value = values[rows]
+            columns[name] = [getattr(row, column) for row in cast("Iterable[object]", value)] if column else value
         return list(columns.values())
 
 

@@ -8,7 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
@@ -176,7 +176,7 @@ async def until(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-def end_process_if_failed(task: asyncio.Task[Any]) -> None:
+def end_process_if_failed(task: asyncio.Task[object]) -> None:
     """Task callback: exit when the task failed, since the process is useless without it; its supervisor restarts it."""
     if task.cancelled() and task.cancelling():
         return  # cancelled by this process

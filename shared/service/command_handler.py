@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 
+from shared.contract.cloudevents import JsonObject
 from shared.contract.decoder import Decoder
 from shared.contract.events import Fact, Language, NotUnderstood, Report
 from shared.contract.shapes import Person
@@ -120,7 +120,7 @@ class CommandHandler:
             _log.exception("decide.failed", type=report.type, correlation_id=report.correlation_id, trace_id=trace)
             raise
 
-    async def hear(self, service: str, facts: Sequence[tuple[int, dict[str, Any], bytes]]) -> int:
+    async def hear(self, service: str, facts: Sequence[tuple[int, JsonObject, bytes]]) -> int:
         """Store (position, envelope, bytes) of another service's log, in order, and decide what waited for them.
 
         Positions stored before are skipped; returns the position up to which the log is stored now. What lies beyond a

@@ -110,7 +110,7 @@ class GroupCommit:
                     future.set_result(own)
 
 
-def _settle(future: asyncio.Future[Any], error: BaseException) -> None:
+def _settle(future: asyncio.Future[list[Answer]], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
 

@@ -7,16 +7,16 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol, cast
 
 import faust
 import mode
 import stamina
 import structlog
-from faust.types import EventT
+from faust.types import TP, EventT, StreamT
 
 from shared.kafka import patches
 from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker
@@ -47,6 +47,25 @@ class KafkaMessage:
 
 class _NotOpenError(Exception):
     """The broker, or one of the topics, is closed to us."""
+
+
+class _Stream(Protocol):
+    """What is used of a Faust stream; `noack_take` is not in Faust's own type."""
+
+    def noack_take(self, max_: int, within: float) -> AsyncIterable[Sequence[EventT[bytes]]]: ...
+
+    async def ack(self, event: EventT[bytes]) -> bool: ...
+
+
+class _Consumer(Protocol):
+    """What is used of Faust's consumer; nothing public has the offsets read and committed."""
+
+    _read_offset: Mapping[TP, int | None]
+    _committed_offset: Mapping[TP, int | None]
+
+    def assignment(self) -> set[TP]: ...
+
+    def highwater(self, tp: TP) -> int | None: ...
 
 
 Handle = Callable[[Sequence[KafkaMessage]], Awaitable[None]]
@@ -97,16 +116,17 @@ class KafkaConsumer:
             *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
         )
 
-        async def agent(stream: Any) -> None:
+        async def agent(stream: StreamT[bytes]) -> None:
+            batches = cast("_Stream", stream)
             try:
                 # noack_take: every other way of consuming acknowledges an event that failed.
-                async for events in stream.noack_take(_BATCH, within=_WITHIN):
+                async for events in batches.noack_take(_BATCH, within=_WITHIN):
                     for event in events:
                         # Until the first batch is handled, the lag counts from here.
                         self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)
                     await self._retry(name, handle, [_message(event) for event in events])
                     for event in events:
-                        await stream.ack(event)
+                        await batches.ack(event)
                         self._handled[(event.message.topic, event.message.partition)] = event.message.offset + 1
                     self._moved = time.monotonic()
             except asyncio.CancelledError:
@@ -204,9 +224,9 @@ class KafkaConsumer:
                 os._exit(70)
             await asyncio.sleep(2)
 
-    async def _follow_anew(self, partition: Any) -> None:
+    async def _follow_anew(self, partition: TP) -> None:
         """Read a partition from its start when its topic was made again: Faust drops messages below its last offset."""
-        consumer: Any = self._app.consumer
+        consumer = cast("_Consumer", self._app.consumer)
         end, read = consumer.highwater(partition), consumer._read_offset.get(partition)
         if end is not None and read is not None and read > end:
             await self._read_again(partition)
@@ -218,10 +238,10 @@ class KafkaConsumer:
         for partition in own:
             await self._read_again(partition)
 
-    def _own(self) -> list[Any]:
+    def _own(self) -> list[TP]:
         return list(self._app.consumer.assignment()) if self._consuming else []
 
-    async def _read_again(self, partition: Any) -> None:
+    async def _read_again(self, partition: TP) -> None:
         _log.warning("inbox.from-the-start", topic=partition.topic, partition=partition.partition)
         consumer = self._app.consumer
         for offsets in ("_read_offset", "_committed_offset", "_acked", "_acked_index", "_gap"):
@@ -233,7 +253,7 @@ class KafkaConsumer:
         """Return how many messages of the assigned partitions are not handled yet, as far as their ends are known."""
         if not self._consuming:
             return 0
-        consumer: Any = self._app.consumer
+        consumer = cast("_Consumer", self._app.consumer)
         waiting = 0
         for partition in consumer.assignment():
             end = consumer.highwater(partition)
@@ -250,7 +270,7 @@ class KafkaConsumer:
         return len(self._app.consumer.assignment()) if self._consuming else 0
 
 
-def _credentials(broker: Broker) -> Any:
+def _credentials(broker: Broker) -> faust.SASLCredentials | faust.SSLCredentials | None:
     if broker.user:
         return faust.SASLCredentials(
             username=broker.user, password=broker.password, mechanism=MECHANISM, ssl_context=broker.trusted
@@ -260,8 +280,8 @@ def _credentials(broker: Broker) -> Any:
 
 def _message(event: EventT[bytes]) -> KafkaMessage:
     message = event.message
-    headers: Any = message.headers or ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
+    headers = message.headers or ()
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
     return KafkaMessage(
         message.topic,
         message.partition,

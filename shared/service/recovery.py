@@ -10,12 +10,13 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import orjson
 
 from shared.contract import rules
+from shared.contract.cloudevents import JsonObject
 from shared.contract.events import Fact, Language, ReportKey, ReportSuspended, parse_instant
 from shared.deciding import receipts
 from shared.deciding.decider import Domain
@@ -190,7 +191,7 @@ class _Recovery:
             self.recovered.receipts += 1
             self._reached = max(self._reached, parse_instant(body["decided_at"]) or self._reached)
 
-    async def _holds(self, body: dict[str, Any], waits: bool, last: dict[str, Any]) -> bool:
+    async def _holds(self, body: JsonObject, waits: bool, last: JsonObject) -> bool:
         """Tell whether a receipt can still be true: its fact is there, or the report that waits is."""
         match body["status"]:
             case "accepted":
@@ -252,6 +253,6 @@ class _Recovery:
         await self._connection.execute(_TAKE_RECEIPT.sql, *_TAKE_RECEIPT.arguments(**row._asdict()))
 
 
-def _binds(body: dict[str, Any], message: StoredMessage) -> bool:
+def _binds(body: JsonObject, message: StoredMessage) -> bool:
     known = body.get("source") is not None and body.get("id") is not None
     return known and not message.key.endswith(b" undecided")
