@@ -57,7 +57,7 @@ class ServiceEntry:
 
 @dataclass(frozen=True, slots=True)
 class DomainService(ServiceEntry):
-    """A service that takes reports: besides, the prefix of its types and topics.
+    """A service that takes reports; its name is also the prefix of its types and topics.
 
     `hears`: the services whose facts its decisions rest on. `reporters`: the roles (`shared.http.api_keys.Role`) whose
     keys may report there over HTTP. `counted`: plans count its facts, and a report of its types that another service

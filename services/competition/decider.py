@@ -52,13 +52,13 @@ def tags(_event: Event) -> Iterable[str]:
 
 
 def query(report: Report, _view: View) -> Iterable[str]:
-    """Name the facts a report depends on besides its own subject's: a title's series."""
+    """Name the facts a report depends on other than its own subject's: a title's series."""
     if isinstance(report.event, TitleConferred):
         yield f"title-series/{report.event.series}"
 
 
 def decide(report: Report, view: View) -> Decision:
-    """Decide by the type's own rules; the rules of every type have been asked before."""
+    """Decide by the type's own rules; those of every type were applied before."""
     event = cast("CompetitionEvent", report.event)
     match event:
         case CertificationSessionHeld():

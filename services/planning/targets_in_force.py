@@ -227,7 +227,7 @@ def goal_of(indicator: Indicator, target: Target) -> Decimal:
         case Milestones() as milestones:
             return Decimal(len(milestones.each))
         case Count() | Distinct() | Sum() | Latest() | Ratio() | Coverage():
-            return Decimal(0)  # revised to `all` while the plan counted milestones, which it does no more
+            return Decimal(0)  # revised to `all` while the plan still counted milestones
         case _:
             assert_never(indicator.value)
 

@@ -159,7 +159,7 @@ def main() -> None:
             case "api":
                 uvloop.run(_serve(settings))
             case "projector":
-                CompiledPlans(load_plans(settings.plans))  # a wrong plan file is said at once, not by a restart loop
+                CompiledPlans(load_plans(settings.plans))  # report a wrong plan file at once, not by a restart loop
                 uvloop.run(_project(settings))
             case "migrate":
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to="projection"))

@@ -60,14 +60,14 @@ def tags(event: Event) -> Iterable[str]:
 
 
 def query(report: Report, _view: View) -> Iterable[str]:
-    """Name the facts a report depends on besides its own subject's."""
+    """Name the facts a report depends on other than its own subject's."""
     yield from tags(report.event)
     if isinstance(report.event, StudentJoinedClass):
         yield f"class/{report.event.class_no}"
 
 
 def decide(report: Report, view: View) -> Decision:
-    """Decide by the type's own rules; the rules of every type have been asked before."""
+    """Decide by the type's own rules; those of every type were applied before."""
     event = cast("RecruitmentEvent", report.event)
     match event:
         case PersonHired():

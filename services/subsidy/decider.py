@@ -131,7 +131,7 @@ def tags(event: Event) -> Iterable[str]:
 
 
 def query(report: Report, view: View) -> Iterable[str]:
-    """Name the facts a report depends on besides its own subject's; a standard is known once the certificate is."""
+    """Name the facts a report depends on other than its own subject's; a standard is known once the certificate is."""
     yield from tags(report.event)
     match report.event:
         case SubsidyClaimed() | AllowanceClaimed() as claim:
@@ -161,7 +161,7 @@ class Rules:
         return (running or covering)[0].parameters
 
     def decide(self, report: Report, view: View) -> Decision:
-        """Decide by the type's own rules; the rules of every type have been asked before."""
+        """Decide by the type's own rules; those of every type were applied before."""
         event = cast("SubsidyEvent", report.event)
         parameters = self.parameters(report.district, report.happened_on)
         match event:
@@ -283,7 +283,7 @@ def _decide_allowance(claim: AllowanceClaimed, view: View, parameters: Parameter
 
 
 def _employed(claim: AllowanceClaimed, view: View) -> bool:
-    """Tell whether nothing on record says otherwise: without a hire there the claim is believed (RULES D8)."""
+    """Return whether no fact contradicts the claim; without a hire on record it is believed (RULES D8)."""
     hires = [
         standing
         for hire, standing in view.of(PersonHired)
@@ -365,7 +365,7 @@ def refusal(event: Event, rule: Rule) -> Iterable[Event]:
 
 
 def may_retract(fact: Fact, view: View) -> Rule | None:
-    """Keep a granted claim from being taken back while anything stands paid on it (RULES D10)."""
+    """Keep a granted claim from being taken back while a payment on it is in force (RULES D10)."""
     claimed = isinstance(fact.event, SubsidyClaimed | AllowanceClaimed)
     return AlreadyPaid() if claimed and _net_paid(view) > 0 else None
 

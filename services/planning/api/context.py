@@ -1,4 +1,4 @@
-"""What every route of planning works with: the plans that are counted, the log read so far, the intake for reports."""
+"""Context of planning's routes: the plans that are counted, the log read so far, the intake for reports."""
 
 import asyncio
 import re
@@ -47,7 +47,7 @@ class PlanningContext:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def view(self) -> View:
-        """Return what stands now; only facts recorded since the last call are read. Raises Problem 503."""
+        """Return the facts in force; reads only those recorded since the last call. Raises Problem 503."""
         async with self._lock:
             while True:
                 try:
@@ -65,7 +65,7 @@ class PlanningContext:
         return self.plans[plan_id]
 
     async def month(self, plan: Plan, name: str) -> PlanMonth:
-        """Return a month of a plan as it stands now; raises Problem 422 for a month outside the plan."""
+        """Return the present state of a month; raises Problem 422 for a month outside the plan."""
         if not _MONTH.fullmatch(name) or not is_of(plan, name):
             raise Problem(422, "月份应为计划期内的 YYYY-MM。", "The month must be YYYY-MM within the plan.")
         return month_of(plan, name, await self.view())

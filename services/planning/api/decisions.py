@@ -1,4 +1,4 @@
-"""How a decision of the plan office, or a district's report to it, appears in responses."""
+"""JSON of a decision of the plan office, or of a district's report to it."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -72,7 +72,7 @@ class Decision(Body):
 
 
 def event_of(fact: Fact) -> PlanningEvent:
-    """Return the event of a fact that stands: one of planning's own, never a retraction."""
+    """Return the event of a fact in force: one of planning's own, never a retraction."""
     return cast("PlanningEvent", fact.event)
 
 

@@ -120,7 +120,7 @@ def _district(plan: Plan, code: str, district: DistrictMonth) -> DistrictDecided
 
 
 def _overrides(facts: Iterable[Fact]) -> list[OverrideDecision]:
-    """Return each override once, although it is kept for every district that it names."""
+    """Return each override once; a month has it under every district that it names."""
     by_position = {fact.position: fact for fact in facts}
     return [
         OverrideDecision.of(fact, districts=fact.event.districts)

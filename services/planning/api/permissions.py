@@ -1,4 +1,4 @@
-"""What a caller may do in planning: by the role of the key, the districts it speaks for, and whose facts they are."""
+"""What a caller may do in planning, by the role of its key, its districts, and the source of each fact."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _TARGET_EVENTS: Final[tuple[type[TargetEvent], ...]] = get_args(TargetEvent)
 
 
 def is_city_of(plan: Plan, code: str) -> bool:
-    """Tell whether a code is that of the plan's city itself."""
+    """Return whether a code is that of the plan's city itself."""
     return any(district.city for district in plan.districts if district.code == code)
 
 
@@ -57,7 +57,7 @@ class Permissions:
         return [*actions, "withdraw"] if self._may_withdraw(month.withdrawable) else actions
 
     def _may_withdraw(self, facts: Iterable[Fact]) -> bool:
-        """Tell whether one of these facts is the caller's own to take back."""
+        """Return whether the caller may retract one of these facts."""
         return any(
             self.caller.door().admits(fact.report_source, fact.district)
             and (self.is_office or not (is_whole(fact.district) and LANGUAGE.is_of_whole(fact.stream)))

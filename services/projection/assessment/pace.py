@@ -38,7 +38,7 @@ class PeriodMonth(NamedTuple):
         return self.weight * ((self.last - self.first).days + 1) / self.days
 
     def until(self, day: date) -> Fraction:
-        """Return which part of the calendar month lies in the period and is gone with a day, that day included."""
+        """Return the share of the calendar month that lies in the period, up to and including a day."""
         return Fraction(max(0, (min(day, self.last) - self.first).days + 1), self.days)
 
 
@@ -49,7 +49,7 @@ class Course:
         self.first, self.last = first, last
         bounds = list(months_between(first, last))
         if not any(weights):
-            weights = [1] * len(bounds)  # a period in which no month weighs anything goes by evenly
+            weights = [1] * len(bounds)  # where no month weighs anything, all weigh the same
         self.months = tuple(
             PeriodMonth(begin, end, length_of(begin), Fraction(weight))
             for (begin, end), weight in zip(bounds, weights, strict=True)
@@ -69,7 +69,7 @@ class Course:
         return self._gone[at] + self.months[at].weight * self.months[at].until(day)
 
     def share(self, day: date) -> Fraction:
-        """Return the share of the period that is gone: 0 before its first day, 1 from its last day on."""
+        """Return the share of the period that has passed: 0 before its first day, 1 from its last day on."""
         return _share(self, day)
 
     def months_left(self, day: date) -> Fraction:
@@ -173,7 +173,7 @@ class Goal(NamedTuple):
                 return value >= self.value
 
     def kept_by(self, value: Fraction, over: bool) -> bool:
-        """Tell whether it is met and time alone cannot undo it: for a level, and what runs out, when it is over."""
+        """Return whether it is met for good; levels and values that expire are only once the period is over."""
         return self.met_by(value) and (over or (self.kind.keeps and not self.kind.level))
 
     @property
@@ -208,7 +208,7 @@ RULES: Final = {
 
 
 def rule_text(rule: str, thresholds: Pace) -> dict[str, str]:
-    """Return what a rule says, with the plan's thresholds."""
+    """Return the text of a rule, with the plan's thresholds."""
     name = RULES[rule]
     numbers = {"green": thresholds.green_percent, "amber": thresholds.amber_percent}
     return {"zh": name.zh.format(**numbers), "en": name.en.format(**numbers)}

@@ -217,7 +217,7 @@ def target_value(indicator: Indicator, target: TargetInForce | None) -> TargetVa
 
 
 def cell_state(assessment: Assessment) -> CellState:
-    """Return how a cell stands."""
+    """Return the JSON of an assessed cell."""
     indicator, worth, target = assessment.indicator, assessment.worth, assessment.target
     first, last = bounds(assessment.plan, assessment.period)
     upper = target.target.upper if target else None

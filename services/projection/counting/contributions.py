@@ -53,7 +53,7 @@ def contributions_of(line: Line, in_force: Sequence[StandingRow]) -> Contributio
 
 
 def _is_single(line: Line, in_force: Sequence[StandingRow]) -> bool:
-    """Tell whether there is one fact, for ever: so it is for most members."""
+    """Return whether there is a single fact that nothing ends, as for most members."""
     return line.simple and len(in_force) == 1 and in_force[0].stop is None
 
 
@@ -135,7 +135,7 @@ class _Subject:
                     assert_never(use.role)
 
     def undoes(self, opening: StandingRow) -> bool:
-        """Tell whether something takes an opening out of every period."""
+        """Return whether something takes an opening out of every period."""
         return any(opening.use in use.opening for use in self._undoings)
 
     def dated(self, opening: StandingRow) -> StandingRow:

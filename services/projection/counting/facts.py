@@ -35,7 +35,7 @@ class LogFact(msgspec.Struct, gc=False):
 
     @property
     def service(self) -> str:
-        """The service in whose log it stands."""
+        """The service whose log it is in."""
         return self.source.removeprefix("/services/")
 
     @property

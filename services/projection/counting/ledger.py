@@ -1,4 +1,4 @@
-"""What a batch of facts changes: the rows to store, and what the ledger gets for it; pure."""
+"""What a batch of facts changes: the rows to store and the new rows of the ledger; pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -96,7 +96,7 @@ class _BatchFact:
 
 
 class FactBatch:
-    """Facts of one transaction, in the order of each log, on their way into the ledger.
+    """Facts counted in one transaction, in the order of each log.
 
     Add the facts; give `load_reports` the stored rows of `reports`; let `take_back` work out what that changes; give
     `post` the stored rows of `members_and_subjects`. The order in which services come together in a batch does not

@@ -1,4 +1,4 @@
-"""Reads the logs of all services from Kafka: each fact once, in its order; a log stands still where one is missing."""
+"""Reads the logs of all services from Kafka: each fact once, in its order; a log is not read beyond a missing one."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is None or task.cancelling():
                 raise
-            # aiokafka cancels from within when connections are reset: nobody has asked this process to end.
+            # aiokafka cancels its caller when connections are reset; that is no request to end this process.
             _log.warning("follower.cancelled-from-within")
         if time.monotonic() - began > _WELL_FOR:
             pause = _SHORTEST
@@ -80,7 +80,7 @@ class Counting:
 
 
 class _Log:
-    """How far one service's log is read, written and committed, and why it stands still, if it does."""
+    """How far one service's log is read, written and committed; `problem`: why it is not read further."""
 
     def __init__(self, service: str, checkpoint: Checkpoint) -> None:
         self.service = service
@@ -93,7 +93,7 @@ class _Log:
         self._missing = 0  # the position for which the whole topic was read again
 
     def looks_back(self) -> bool:
-        """Tell whether to read the topic from its start to find the missing position; once for each.
+        """Return whether to read the topic from its start to find the missing position; once for each.
 
         It is there when the topic was made anew: its offsets are others then, and the stored one led beyond it.
         """
@@ -106,7 +106,7 @@ class _Log:
     def take(self, message: aiokafka.ConsumerRecord[bytes | None, bytes | None], batch: FactBatch) -> None:
         """Take a message into the batch if it is the fact expected next.
 
-        A position read before is skipped. Beyond a missing one the log stands still until that comes, so a relay that
+        A position read before is skipped. Beyond a missing one nothing is taken until that comes, so a relay that
         sends again from there repairs it.
         """
         offset = message.offset + 1
@@ -115,7 +115,7 @@ class _Log:
             if fact.service != self.service:
                 raise ValueError(f"a fact of {fact.source}")  # noqa: TRY301 - one place says what is no fact of this log
         except (msgspec.DecodeError, ValueError) as error:
-            # What is no fact has no position; if it should have been one, the next fact shows the hole.
+            # Without a position it cannot be missed here; if it was a fact, the next one shows the gap.
             _log.error("projector.not-a-fact", service=self.service, offset=message.offset, error=type(error).__name__)
             self._move(self.reached.position, None, offset)
             return
@@ -145,7 +145,7 @@ class _Log:
             self.traces.append(fact.traceparent)
 
     def _move(self, position: int, recorded_at: datetime | None, offset: int) -> None:
-        """Note how far it is read; a log that stands still keeps its offset, to be read again from there."""
+        """Note how far it is read; a log with a problem keeps its offset, to be read again from there."""
         if self.problem is None:
             self.reached = Checkpoint(position, recorded_at or self.reached.recorded_at, offset)
 

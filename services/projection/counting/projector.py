@@ -1,4 +1,4 @@
-"""The process that writes the numbers: one at a time, and it survives a database or a broker that is away."""
+"""The process that writes the numbers: one at a time; it waits while the database or the broker is unavailable."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 
 class Projector:
-    """The process that writes the numbers; a second one waits until the first is gone."""
+    """The process that writes the numbers; a second one waits until the first has ended."""
 
     def __init__(self, dsn: str, broker: Broker, plans: Path, metrics: Metrics, tracing: Tracing) -> None:
         self._dsn = dsn
@@ -133,7 +133,7 @@ class Projector:
             await asyncio.sleep(2)
 
     async def _compare(self, number: int) -> None:
-        """Compare the numbers with their ledger again and again; a metric says how many cells differ."""
+        """Compare the numbers with their ledger at intervals; a metric has how many cells differ."""
         sql = of_generation(number)
         while True:
             try:
@@ -155,7 +155,7 @@ class Projector:
                         ]
                         if wrong:
                             _log.error("projector.differs", cells=wrong)
-                        # Bounded: a comparison that waited for its database says nothing about the next.
+                        # Bounded, since time spent waiting for the database does not predict the next comparison.
                         await asyncio.sleep(min(max(1.0, (time.monotonic() - began) / _COMPARING), _COMPARED_EVERY))
                 finally:
                     connection.terminate()

@@ -1,4 +1,4 @@
-"""Counts all facts anew into a new generation, beside the one that is read, and then switches to it."""
+"""Counts all facts again into a new generation, beside the one that is read, and then switches to it."""
 
 import asyncio
 import time
@@ -56,7 +56,7 @@ async def _replay(
 ) -> None:
     current = await generations.current(connection)
     counted = await store.positions(connection, current.number) if current else {}
-    # What a crash loses is made again from the start anyway.
+    # After a crash the rebuild begins from the start, so nothing of it need be durable.
     await connection.execute("set synchronous_commit = off")
     follower = LogReader(broker, Ledger(connection, number, compiled), compiled, counting)
     async with follower.following(_MOST):

@@ -1,4 +1,4 @@
-"""Reads the data of a fact by the words of a plan: `where`, `by` and `add`, each compiled to a function."""
+"""Selectors of a plan on the data of a fact: `where`, `by` and `add`, each compiled to a function."""
 
 import operator
 from collections.abc import Callable, Sequence

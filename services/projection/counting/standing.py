@@ -65,16 +65,16 @@ class InForce:
             self._changes = (*self._changes, at)
 
     def at(self, instant: datetime) -> bool:
-        """Tell whether it was in force at an instant."""
+        """Return whether it was in force at an instant."""
         return _is_inside(self._bounds, instant)
 
     def counted_at(self, instant: datetime) -> bool:
-        """Tell whether it was in force at an instant as far as the ledger has counted."""
+        """Return whether it was in force at an instant as far as the ledger has counted."""
         return _is_inside(self.counted_bounds, instant)
 
 
 def _is_inside(bounds: tuple[datetime, ...], instant: datetime) -> bool:
-    """Tell whether an instant is in one of the intervals: an odd number of bounds is not after it."""
+    """Return whether an instant is in one of the intervals: an odd number of bounds is not after it."""
     passed = 0
     for bound in bounds:
         if bound > instant:

@@ -45,7 +45,7 @@ class ListedFact(NamedTuple):
 
 async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[ListedFact]] | None) -> IO[bytes]:
     """Return the briefing as XLSX: an overview, a sheet a series, the district matrix, and the month's facts."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who sends it
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its sender
     book = _Book(file, body, language)
     try:
         await asyncio.to_thread(book.sheets)

@@ -1,1 +1,1 @@
-"""One module for each question that can be asked of the numbers: its queries, its fold, its routes."""
+"""The queries: one module each, with its response model, its SQL and its route."""

@@ -33,7 +33,7 @@ class Computed(NamedTuple):
 
 
 class _CachedResponse(NamedTuple):
-    """An encoded body; where it says when it was known, the instant goes between its two parts.
+    """An encoded body; the instant as of which it is known goes between its two parts.
 
     `tag`: weak, since bodies that differ in that instant alone say the same (RFC 9110, 8.8.1).
     """

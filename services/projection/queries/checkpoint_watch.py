@@ -1,4 +1,4 @@
-"""Watches the checkpoints while anybody follows the numbers: one look serves all who listen."""
+"""Watches the checkpoints while clients follow the numbers: one query of the database serves all of them."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from services.projection.queries.snapshot import Snapshot, SnapshotReader
 from shared.contract.events import LOCAL_TIME
 from shared.http.problems import Problem
 
-_EVERY_SECONDS: Final = 0.25  # the most often that listeners hear of a change
+_EVERY_SECONDS: Final = 0.25  # listeners hear of changes at most this often
 _HEARTBEAT_SECONDS: Final = 5.0
 _MOST_LISTENERS: Final = 1000
 _log = structlog.get_logger()

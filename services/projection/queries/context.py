@@ -1,4 +1,4 @@
-"""What every query of the read side needs, in one place: snapshots, sums, cache, log heads and the clock."""
+"""Context of the queries: snapshots, sums, cache, log heads and the clock."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QueryResult(Generic[Table]):
-    """What a query found, its scope, how far the logs were counted, and what identifies that state."""
+    """The result of a query, its scope, how far the logs were counted, and what identifies that state."""
 
     scope: ScopeFields
     table: Table
@@ -58,7 +58,7 @@ class QueryResult(Generic[Table]):
     latest: datetime | None
 
     def body(self) -> dict[str, object]:
-        """Return the answer as it is encoded."""
+        """Return the body to encode."""
         return {**self.scope, **self.table, "complete_to": self.complete_to}
 
 

@@ -1,4 +1,4 @@
-"""Where the services' logs stand, and how far the numbers are behind them."""
+"""The heads of the services' logs, and how far the numbers are behind them."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ class _Lag(NamedTuple):
 
 
 class LogHeads:
-    """Asks each service once a second where its log stands; a service that does not answer has no head."""
+    """Asks each service once a second for the head of its log; a service that does not answer has none."""
 
     def __init__(self, services: Mapping[str, str], client: httpx.AsyncClient, health: Health) -> None:
         self._services = dict(services)

@@ -1,4 +1,4 @@
-"""Query parameters: their types and descriptions, their defaults, and the problem that a wrong one is answered with."""
+"""Query parameters: types, descriptions, defaults, and the problem for a wrong one."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ def indicator_of(plan: Plan, indicator: str) -> Indicator:
 
 
 def today(now: datetime) -> date:
-    """Return the day that an absent `as_of` stands for (RULES E19)."""
+    """Return the default of `as_of` (RULES E19)."""
     return now.astimezone(LOCAL_TIME).date()
 
 

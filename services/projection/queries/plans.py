@@ -1,4 +1,4 @@
-"""Which plans are counted, and what each says, with every clause."""
+"""Which plans are counted, and the content of each, with every clause."""
 
 import orjson
 from fastapi import APIRouter, Request, Response

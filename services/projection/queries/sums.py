@@ -43,7 +43,7 @@ class SumsCache:
                 if line.plan == plan.id and indicator in (None, line.indicator)
             ]
             sums = await _read(view, plan, numbers, as_of, known_at)
-        # The most recently used stays longest.
+        # The least recently used is evicted first.
         self._sums[key] = sums
         if len(self._sums) > _MOST_SUMS:
             del self._sums[next(iter(self._sums))]

@@ -1,1 +1,1 @@
-"""What became of each report, kept from the receipts topics."""
+"""The receipt in force for each report, stored from the receipts topics."""

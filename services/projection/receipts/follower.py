@@ -140,7 +140,7 @@ class ReceiptFollower:
         self._health = health
 
     async def run(self) -> None:
-        """Follow until cancelled; when the database or the broker is away, pause and start again from what is kept."""
+        """Follow until cancelled; while the database or the broker is away, pause, then go on from what is stored."""
         await retry_forever(self._attempt)
 
     async def _attempt(self) -> None:
@@ -158,7 +158,7 @@ class ReceiptFollower:
     async def _follow(self) -> None:
         async with writers.connected(self._dsn, "skillplan projection receipts") as connection:
             while not await writers.lock(connection, _LOCK):
-                self._health.report(_PART, None, _GOOD_FOR)  # a standby is well
+                self._health.report(_PART, None, _GOOD_FOR)  # a standby is healthy
                 await asyncio.sleep(1)
             consumer = new_consumer(self._broker, _MOST)
             await consumer.start()
@@ -174,7 +174,7 @@ class ReceiptFollower:
                 for topic, partition in partitions.items():
                     consumer.seek(partition, offsets[topic])
                 _log.info("receipts.follows", topics=len(topics))
-                # One that is made later is found when it is looked for again.
+                # A topic created later is noticed at the next look.
                 until = time.monotonic() + _LOOK_AGAIN if missing else math.inf
                 while topics and time.monotonic() < until:
                     await self._step(consumer, connection, offsets)
@@ -192,7 +192,7 @@ class ReceiptFollower:
             await read_from_start(consumer, error, "receipts.from-the-start")
             return
         if not records:
-            await connection.execute("select 1")  # an idle connection does not tell that it is broken
+            await connection.execute("select 1")  # an idle connection does not notice that it is broken
             return
         received: list[ReceivedReceipt] = []
         moved: dict[str, int] = {}
