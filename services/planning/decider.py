@@ -23,7 +23,7 @@ from services.planning.events import (
 from services.planning.months import PlanMonth, days_of, is_of, month_of, today_of
 from services.planning.targets_in_force import (
     History,
-    WeightedTarget,
+    TargetInForce,
     decimal,
     goal_of,
     last_day,
@@ -263,7 +263,7 @@ def _decide_revision(event: TargetRevised, plan: Plan, indicator: Indicator, his
     return None
 
 
-def _is_same(event: TargetRevised, target: Target, in_force: WeightedTarget) -> bool:
+def _is_same(event: TargetRevised, target: Target, in_force: TargetInForce) -> bool:
     if target.baseline is None:  # left as it was
         target = target.model_copy(update={"baseline": in_force.target.baseline})
     return target == in_force.target and event.clause in (None, in_force.clause)

@@ -32,18 +32,17 @@ WHOLE: Final = "plan"  # the period of what is cumulative or a level; an annual 
 
 
 @dataclass(frozen=True, slots=True)
-class WeightedTarget:
+class TargetInForce:
     """A target in force, with the weight of each month of the period and the fact that set it last, if one did.
 
-    `clause`: the measure's number, or the document that a revision names. `split_by`: the split over months that the
-    weights come from; `months`: its parts, by month YYYY-MM.
+    `clause`: the measure's number, or the document that a revision names. `months`: the parts of a split over
+    months, by month YYYY-MM; the weights are these then.
     """
 
     target: Target
     weights: tuple[Decimal, ...]
     clause: str
     revised_by: Fact | None = None
-    split_by: Fact | None = None
     months: Mapping[str, Decimal] | None = None
 
 
@@ -161,7 +160,7 @@ class History:
         )
         return max(effective, key=lambda change: (change.effective_from, change.position), default=None)
 
-    def target(self, indicator: str, district: str | None, period: str, on: date) -> WeightedTarget | None:
+    def target(self, indicator: str, district: str | None, period: str, on: date) -> TargetInForce | None:
         """Return the target in force on a day for a period, `plan` or a year; None where none is set.
 
         A day after the period asks for its last day.
@@ -179,10 +178,10 @@ class History:
         split = _in_force(self._month_splits[indicator, period], on)
         # The months are those of the plan that is counted, whatever period an adopted file names.
         if split is None:
-            return WeightedTarget(target, weights_of(self._counted, weighed, period, weighed_by), clause, change.fact)
+            return TargetInForce(target, weights_of(self._counted, weighed, period, weighed_by), clause, change.fact)
         parts = {month: decimal(part) for month, part in split.event.parts.items()}
         weights = tuple(parts.get(f"{first:%Y-%m}", Decimal(0)) for first in months_of(self._counted, period))
-        return WeightedTarget(target, weights, clause, change.fact, split.fact, parts)
+        return TargetInForce(target, weights, clause, change.fact, parts)
 
     def _weighed_by(self, indicator: str, on: date) -> Plan:
         """Return the plan whose weights hold on a day: the last adopted by then, else the first that has it."""

@@ -490,14 +490,10 @@ def test_a_revision_says_who_why_and_since_when() -> None:
     in_force = targets(revise(clause="第 9 号文")).target("1.3.a", None, 2024, date(2024, 8, 1), NOW)
     assert in_force is not None
     assert in_force.revised_by is not None
+    revision = in_force.revised_by.event
+    assert isinstance(revision, TargetRevised)
     assert in_force.clause == "第 9 号文"
-    revision = in_force.revised_by
-    assert (revision.type, revision.by, revision.why, revision.effective_from) == (
-        "target-revised",
-        BY,
-        "中期评估",
-        date(2024, 7, 1),
-    )
+    assert (revision.by, revision.why, revision.effective_from) == (BY, "中期评估", date(2024, 7, 1))
 
 
 def test_an_adoption_changes_what_it_changes_and_undoes_no_revision() -> None:

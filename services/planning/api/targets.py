@@ -11,7 +11,7 @@ from services.planning.api.decisions import Body, Decision, Number, number_of, o
 from services.planning.api.permissions import Permissions
 from services.planning.api.plans import PlanState, summary_of
 from services.planning.months import today_of
-from services.planning.targets_in_force import History, WeightedTarget, goal_of, last_day, periods_of
+from services.planning.targets_in_force import History, TargetInForce, goal_of, last_day, periods_of
 from shared.http.access import caller_of
 from shared.plan.model import Indicator, Plan, Target
 from shared.plan.parts import Name
@@ -150,7 +150,7 @@ def _gap(goal: Decimal | None, parts: Decimal | None) -> Number | None:
     return None if goal is None or parts is None else number_of(goal - parts)
 
 
-def _on_day(in_force: WeightedTarget) -> TargetOnDay:
+def _on_day(in_force: TargetInForce) -> TargetOnDay:
     months = in_force.months
     return TargetOnDay(
         **dict(_values(in_force.target)),

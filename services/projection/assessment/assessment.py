@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from services.planning.targets_in_force import TargetInForce
 from services.projection.assessment.pace import (
     Course,
     Done,
@@ -20,7 +21,7 @@ from services.projection.assessment.pace import (
     signal_of,
     still_needed,
 )
-from services.projection.assessment.targets import TargetInForce, Targets, weights_of
+from services.projection.assessment.targets import Targets, weights_of
 from services.projection.assessment.values import Cell, Sums, Worth, goal_of, indicator_kind
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.periods import WHOLE, bounds, month_number, running_period

@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
 
+from services.planning.targets_in_force import TargetInForce
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope
 from services.projection.assessment.pace import RULES, Course, Forecast, Op, Signal, State, rule_text
-from services.projection.assessment.targets import TargetInForce
 from services.projection.assessment.values import goal_of
 from services.projection.counting.periods import WHOLE, bounds
 from shared.contract.events import format_instant

@@ -1,52 +1,20 @@
 """The target in force for an indicator on a day, with its weights, as known at an instant; pure."""
 
 import bisect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from services.planning.events import PlanAdopted, TargetRevised, TargetSplit
 from services.planning.targets_in_force import WHOLE as WHOLE_PERIOD
-from services.planning.targets_in_force import History
+from services.planning.targets_in_force import History, TargetInForce
 from services.planning.targets_in_force import weights_of as _weights_of
 from services.projection.counting.periods import WHOLE
 from shared.contract.events import Fact
 from shared.deciding.view import View
-from shared.plan.model import Indicator, Plan, Target
+from shared.plan.model import Indicator, Plan
 
 _MOST_CACHED: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """The fact of the plan office by which a target is what it is."""
-
-    type: str
-    position: int
-    report_source: str
-    report_id: str
-    effective_from: date
-    recorded_at: datetime
-    by: str | None
-    why: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TargetInForce:
-    """A target in force, and where it comes from.
-
-    `weights`: what each month of the period weighs, in order (its first month to its last). `months`: the parts that
-    the plan office split it into, by month (YYYY-MM); the weights are these then. `revised_by`: None while the plan
-    file alone says it. `clause`: the measure's number, or the document that a revision names.
-    """
-
-    target: Target
-    weights: tuple[Decimal, ...]
-    clause: str
-    revised_by: Revision | None = None
-    months: Mapping[str, Decimal] | None = None
 
 
 class Targets:
@@ -75,12 +43,7 @@ class Targets:
 
         `period`: a year, or `WHOLE`; for a day after its end, the target of its last day. None where none was set.
         """
-        in_force = self.as_known(known_at).target(indicator, district, _period_name(period), on)
-        if in_force is None:
-            return None
-        return TargetInForce(
-            in_force.target, in_force.weights, in_force.clause, _revision(in_force.revised_by), in_force.months
-        )
+        return self.as_known(known_at).target(indicator, district, _period_name(period), on)
 
 
 def weights_of(plan: Plan, indicator: Indicator, period: int) -> tuple[Decimal, ...]:
@@ -90,13 +53,3 @@ def weights_of(plan: Plan, indicator: Indicator, period: int) -> tuple[Decimal, 
 
 def _period_name(period: int) -> str:
     return WHOLE_PERIOD if period == WHOLE else str(period)
-
-
-def _revision(fact: Fact | None) -> Revision | None:
-    if fact is None or not isinstance(fact.event, PlanAdopted | TargetRevised | TargetSplit):
-        return None
-    event = fact.event
-    return Revision(
-        fact.event.type_name, fact.position, fact.report_source, fact.report_id, event.effective_from, fact.recorded_at,
-        event.by, event.why,
-    )  # fmt: skip
