@@ -41,7 +41,7 @@ installation while reports came in by both doors; nobody helped. Where only some
 def cells(row: FaultRow) -> tuple[str, ...]:
     """Return a row as it is shown."""
     counted = (row.accepted, row.lost, row.twice, row.recount)
-    name = " ".join(filter(None, (f"{row.fault.zh} {row.fault.en}", row.shown and f"({row.shown})")))
+    name = " ".join(filter(None, (f"{row.fault.zh} {row.fault.en}", row.note and f"({row.note})")))
     answers = f"✗ {row.wrong}. {readiness(row)}" if row.wrong else readiness(row)
     return (
         name, f"{row.seconds:.0f}", str(row.sent), f"{row.rate:.0f}", *map(str, counted), f"{row.lag_gone:.1f}", answers

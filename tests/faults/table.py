@@ -63,7 +63,7 @@ class FaultRow:
     recount: int = 0
     lag_gone: float = 0.0
     ready_said: set[tuple[str, str, str]] = field(default_factory=set)  # process, part, why
-    shown: str = ""
+    note: str = ""
     failed: str = ""
 
     @property
@@ -326,7 +326,7 @@ def suffer(own: FaultInstallation, fault: Fault, reports: int, seconds: float, h
                 for service, some in sent.items()
             ]
             time.sleep(min(1.0, seconds / 4))
-            row.shown = fault.done(own, held)
+            row.note = fault.done(own, held)
         row.rate = row.sent / max(flow.took for flow in flows)
         over = time.monotonic()
         for service, some in sent.items():

@@ -66,8 +66,8 @@ def sooner(text: str) -> str:
         assert old in rule["expr"], rule["alert"]
         rule["expr"] = re.sub(r"\[\d+m\]", "[8s]", rule["expr"].replace(old, new) if old else rule["expr"])
         rule["for"] = "1s"
-    shown: str = yaml.safe_dump(document, allow_unicode=True)
-    return shown
+    configuration: str = yaml.safe_dump(document, allow_unicode=True)
+    return configuration
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Watch:
     database: subprocess.Popen[bytes]
     prometheus: str
     alertmanager: str
-    told: list[dict[str, Any]] = field(default_factory=list)
+    notifications: list[dict[str, Any]] = field(default_factory=list)
     _number: int = 0
     # One client: making one costs more than what it is asked.
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=10, verify=False))  # noqa: S501 - no TLS
@@ -94,7 +94,7 @@ class Watch:
 
     def _has(self, alert: str, labels: dict[str, str]) -> bool:
         wanted = {"alertname": alert, **labels}.items()
-        return any(wanted <= found.items() for found in self.firing())
+        return any(wanted <= labels.items() for labels in self.firing())
 
     def fires(self, alert: str, **labels: str) -> None:
         eventually(lambda: self._has(alert, labels), PATIENCE, 0.3)
@@ -138,8 +138,8 @@ def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         assert kafka.wait_up(bootstrap, PATIENCE)
         stack.callback(system.close)
         run(deploy_topics.create(Broker(bootstrap), topics_of(["recruitment"])))
-        told: list[dict[str, Any]] = []
-        webhook = stack.enter_context(_webhook(told))
+        notifications: list[dict[str, Any]] = []
+        webhook = stack.enter_context(_webhook(notifications))
         for command in ("api", "worker"):
             system.process("recruitment", command).start(wait=False)
         services = json.dumps({"recruitment": system.the("recruitment", "api").url})
@@ -151,7 +151,7 @@ def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         for name, started in watching.items():
             stack.enter_context(_child(dies_with_parent(started), folder / f"{name}.log", prometheus.home(tools[name])))
         first, second = (f"http://{HOST}:{port}" for port in ports)
-        made = Watch(system, broker, database, first, second, told)
+        made = Watch(system, broker, database, first, second, notifications)
         for url in (made.prometheus, made.alertmanager):
             eventually(lambda url=url: made.http.get(f"{url}/-/ready").is_success, PATIENCE)  # type: ignore[misc]
         assert made.hire() == 200
@@ -222,10 +222,10 @@ def _child(command: list[str], log: Path, cwd: Path = Path("/")) -> Iterator[sub
 
 
 @contextlib.contextmanager
-def _webhook(told: list[dict[str, Any]]) -> Iterator[str]:
+def _webhook(notifications: list[dict[str, Any]]) -> Iterator[str]:
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            notifications.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(200)
             self.end_headers()
 
@@ -364,8 +364,10 @@ def test_numbers_whose_log_does_not_answer_are_told(watch: Watch) -> None:
     api = watch.the("recruitment", "api")
     api.kill()
     watch.fires("SkillplanProjectionUnknown", service="recruitment")
-    told = watch.the("projection", "api").http.get("/readyz")
-    assert (told.status_code, list(told.json()["warnings"])) == (200, ["recruitment"]), "numbers can still be read"
+    readiness = watch.the("projection", "api").http.get("/readyz")
+    assert (readiness.status_code, list(readiness.json()["warnings"])) == (200, ["recruitment"]), (
+        "numbers can still be read"
+    )
     api.start()
     watch.rests("SkillplanProjectionUnknown")
     watch.rests("SkillplanDown", program="recruitment-api")
@@ -380,14 +382,14 @@ def test_a_broker_that_hangs_is_told(watch: Watch) -> None:
 
 
 def test_a_database_that_hangs_wakes_somebody_once(watch: Watch) -> None:
-    watch.told.clear()
+    watch.notifications.clear()
     with stopped(watch.database):
         for process in watch.system.processes:
             eventually(lambda process=process: "database" in process.problems())  # type: ignore[misc]
             assert process.http.get("/metrics").elapsed.total_seconds() < 5, "asking for numbers waits for nobody"
         watch.fires("SkillplanDatabaseDown", service="recruitment")
         watch.fires("SkillplanDatabaseDown", service="projection")
-        eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "firing"), PATIENCE)
+        eventually(lambda: "SkillplanDatabaseDown" in names(watch.notifications, "firing"), PATIENCE)
         watch.publish_hires(20)
         watch.fires("SkillplanHeadStill", service="recruitment")
 
@@ -399,18 +401,25 @@ def test_a_database_that_hangs_wakes_somebody_once(watch: Watch) -> None:
             )
 
         eventually(kept_back, PATIENCE)
-        assert "SkillplanHeadStill" not in names(watch.told, "firing")
+        assert "SkillplanHeadStill" not in names(watch.notifications, "firing")
     for process in watch.system.processes:
         process.wait_ready()
-    eventually(lambda: "SkillplanDatabaseDown" in names(watch.told, "resolved"), PATIENCE)
+    eventually(lambda: "SkillplanDatabaseDown" in names(watch.notifications, "resolved"), PATIENCE)
     for alert in ("SkillplanDatabaseDown", "SkillplanHeadStill"):
         watch.rests(alert)
-    summary = next(group for group in watch.told if "SkillplanDatabaseDown" in names([group], "firing"))["alerts"][0]
+    summary = next(group for group in watch.notifications if "SkillplanDatabaseDown" in names([group], "firing"))[
+        "alerts"
+    ][0]
     assert set(summary["annotations"]) == {"summary_zh", "summary_en", "runbook_url"}
 
 
-def names(told: list[dict[str, Any]], status: str) -> set[str]:
-    return {alert["labels"]["alertname"] for group in told for alert in group["alerts"] if alert["status"] == status}
+def names(notifications: list[dict[str, Any]], status: str) -> set[str]:
+    return {
+        alert["labels"]["alertname"]
+        for group in notifications
+        for alert in group["alerts"]
+        if alert["status"] == status
+    }
 
 
 def test_rules_routes_and_configuration_are_sound(tools: dict[str, Path], tmp_path: Path) -> None:
@@ -440,10 +449,10 @@ def test_every_process_of_the_composed_stack_is_scraped() -> None:
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_says_in_both_languages_what_is_wrong_and_where_it_says_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
-    told = rule["annotations"]
-    assert re.search(r"[\u4e00-\u9fff]", told["summary_zh"])
-    assert not re.search(r"[\u4e00-\u9fff]", told["summary_en"])
-    assert told["runbook_url"] == f"docs/alerts.md#{rule['alert'].lower()}"
+    annotations = rule["annotations"]
+    assert re.search(r"[\u4e00-\u9fff]", annotations["summary_zh"])
+    assert not re.search(r"[\u4e00-\u9fff]", annotations["summary_en"])
+    assert annotations["runbook_url"] == f"docs/alerts.md#{rule['alert'].lower()}"
     assert f"### {rule['alert']}\n" in PAGE.read_text(encoding="utf-8")
     own = Path(__file__).read_text(encoding="utf-8")
     assert re.search(rf'fires\("{rule["alert"]}"', own), "it is provoked above"
@@ -453,9 +462,9 @@ def test_an_alert_says_in_both_languages_what_is_wrong_and_where_it_says_what_to
 def expressions() -> list[str]:
     """Return every expression of the rules and the dashboard."""
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    shown = [target["expr"] for panel in panels for target in panel.get("targets", ())]
-    assert len(shown) > 20
-    return [*(rule["expr"] for rule in ALERTS), *shown]
+    expressions = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    assert len(expressions) > 20
+    return [*(rule["expr"] for rule in ALERTS), *expressions]
 
 
 def test_every_metric_and_label_of_rules_and_dashboard_exists(watch: Watch) -> None:
@@ -473,8 +482,8 @@ def test_every_metric_and_label_of_rules_and_dashboard_exists(watch: Watch) -> N
     eventually(gathered)
     for text in expressions():
         for metric, selected in re.findall(r"\b((?:skillplan|process)_\w+)\{([^}]*)\}", text):
-            asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selected))
-            assert asked <= labels[metric] | {"job", "program"}, text
-        asked = {name.strip() for found in re.findall(r"\bby \(([^)]*)\)", text) for name in found.split(",")}
+            used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selected))
+            assert used <= labels[metric] | {"job", "program"}, text
+        used = {name.strip() for match in re.findall(r"\bby \(([^)]*)\)", text) for name in match.split(",")}
         known = {label for metric in re.findall(r"\b(?:skillplan|process)_\w+", text) for label in labels[metric]}
-        assert asked <= known | {"job", "program", "le"}, text
+        assert used <= known | {"job", "program", "le"}, text

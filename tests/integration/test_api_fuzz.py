@@ -16,22 +16,22 @@ KINDS = {"application/json", "application/problem+json"}
 
 def test_schemathesis_finds_no_server_error(system: System) -> None:
     (api,) = system.start("recruitment", "api")
-    asked = 0
+    requests = 0
     for operation in schemathesis.openapi.from_url(f"{api.url}/openapi.json").get_all_operations():
         assert isinstance(operation, Ok)
 
         @given(case=operation.ok().as_strategy())
         @settings(max_examples=50, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
         def ask(case: "schemathesis.Case[Any]") -> None:
-            nonlocal asked
-            asked += 1
+            nonlocal requests
+            requests += 1
             response = case.call()
             assert response.status_code < 500, response.text
             assert response.headers["content-type"][0].partition(";")[0] in KINDS
             assert "Traceback" not in response.text
 
         ask()
-    assert asked > 100
+    assert requests > 100
 
 
 def test_spoiled_reports_over_http_are_each_answered(system: System) -> None:

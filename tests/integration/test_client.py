@@ -42,9 +42,9 @@ Outcomes = defaultdict[tuple[str, str], list[str]]
 
 @pytest.mark.timeout(500)
 def test_the_services_answer_the_demo_feed_as_it_is_meant_and_again_change_nothing(running: System) -> None:
-    told = list(feed(REPORTS))
+    planned = list(feed(REPORTS))
     _demo(running)
-    in_force, beside = _wanted(told)
+    in_force, beside = _wanted(planned)
     waiting, others = Counter(in_force.values())["waiting"], sum(map(len, beside.values()))
     eventually(lambda: _counts(running) == (len(in_force), others, waiting), 120)
     _compare(running, in_force, beside)
@@ -70,7 +70,7 @@ def test_a_file_is_published_and_its_wrong_lines_are_named(running: System, tmp_
         "[]",
         *map(json.dumps, (hire, {**hire, "type": "hired"}, elsewhere, large, {**hire, "id": "sample-0002"})),
     ]
-    done = _run(running.kafka, tmp_path, "publish", "-", told="\n".join(lines))
+    done = _run(running.kafka, tmp_path, "publish", "-", standard_input="\n".join(lines))
     assert done.returncode == 1
     named = re.findall(r"^第 ([0-9]+) 行 row \1", done.stderr, re.MULTILINE)
     assert list(dict.fromkeys(named)) == ["1", "3", "5", "6", "7"]
@@ -108,9 +108,9 @@ def test_a_broken_off_publication_goes_on_where_it_was_with_nothing_lost_and_not
     table.write_text(_table(hires), encoding="gb18030")
     done = _run(running.kafka, tmp_path, "publish", str(table), "--wait", "--json", "--patience", "60")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])["summary"]
-    assert told["sent"] + told["sent_before"] == ROWS
-    assert told["sent_before"] >= ROWS // 3
+    summary = json.loads(done.stdout.splitlines()[-1])["summary"]
+    assert summary["sent"] + summary["sent_before"] == ROWS
+    assert summary["sent_before"] >= ROWS // 3
 
     ids = Counter(
         message.json["id"] for message in whole(running.kafka, "recruitment.reports.330604")
@@ -123,8 +123,8 @@ def test_a_broken_off_publication_goes_on_where_it_was_with_nothing_lost_and_not
 
     again = _run(running.kafka, tmp_path, "publish", str(file), "--json")
     assert json.loads(again.stdout.splitlines()[-1])["summary"]["sent"] == 0
-    said = _run(running.kafka, tmp_path, "statement", "--source", "/districts/330604/kill", "--json")
-    total = json.loads(said.stdout.splitlines()[-1])["total"]
+    statement = _run(running.kafka, tmp_path, "statement", "--source", "/districts/330604/kill", "--json")
+    total = json.loads(statement.stdout.splitlines()[-1])["total"]
     assert total == {"sent": ROWS, "accepted": ROWS, "waiting": 0, "refused": 0, "invalid": 0, "no_answer": 0}
 
 
@@ -137,22 +137,22 @@ def test_a_table_goes_out_by_http_and_each_answer_is_named_by_its_row(running: S
     assert done.returncode == 1, done.stderr
     assert "第 22 行 row 22 /subject: already-open" in done.stderr
     assert "30 published (accepted 29, refused 1), 0 left out" in done.stdout
-    said = _run(
+    statement = _run(
         running.kafka, tmp_path, "statement", "--http", "--district", "330603", "--json", **_addresses_of(running)
     )
-    total = json.loads(said.stdout.splitlines()[-1])["total"]
+    total = json.loads(statement.stdout.splitlines()[-1])["total"]
     assert (total["sent"], total["accepted"], total["refused"]) == (30, 29, 1)
-    asked = ["receipts", "--district", "330603", "--status", "refused"]
-    shown = eventually(lambda: _run(running.kafka, tmp_path, *asked).stdout)
-    assert "already-open" in shown
-    assert "→" in shown, "with what to do about it"
+    command = ["receipts", "--district", "330603", "--status", "refused"]
+    output = eventually(lambda: _run(running.kafka, tmp_path, *command).stdout)
+    assert "already-open" in output
+    assert "→" in output, "with what to do about it"
 
 
 def test_what_is_away_and_what_is_missing_get_one_clear_sentence(running: System, tmp_path: Path) -> None:
     hires = tmp_path / "hires.ndjson"
     hires.write_text(json.dumps(_hires(1, "away")[0]), encoding="utf-8")
     nobody = {"SKILLPLAN_SERVICES": json.dumps({"recruitment": "http://127.0.0.1:1"})}
-    for command, told, code, said in (
+    for command, settings, code, message in (
         (["demo", "--reports", "10"], {}, 3, "Kafka did not take it"),
         (["publish", str(hires)], {}, 3, "Kafka did not take it"),
         (["publish", str(hires), "--http", "--patience", "0.5"], nobody, 3, "does not answer"),
@@ -161,9 +161,9 @@ def test_what_is_away_and_what_is_missing_get_one_clear_sentence(running: System
         (["validate", str(tmp_path)], {}, 2, "a folder"),
         (["receipts", "--since", "long"], {}, 2, "--since"),
     ):
-        away = _run("127.0.0.1:1", tmp_path, *command, **told)
+        away = _run("127.0.0.1:1", tmp_path, *command, **settings)
         assert away.returncode == code, (command, away.stderr)
-        assert said in away.stderr
+        assert message in away.stderr
         assert "Traceback" not in away.stderr
     # What nobody took is sent in the next run.
     done = _run(running.kafka, tmp_path, "publish", str(hires))
@@ -229,12 +229,14 @@ def _demo(running: System) -> None:
     assert "no receipt" not in done.stdout, "the groundwork was decided before the rest was sent"
 
 
-def _run(kafka: str, folder: Path, *command: str, told: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    kafka: str, folder: Path, *command: str, standard_input: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "client", *command],
         cwd=ROOT,
-        env=_told(kafka, folder) | settings,
-        input=told,
+        env=_settings_of(kafka, folder) | settings,
+        input=standard_input,
         capture_output=True,
         text=True,
         timeout=180,
@@ -246,13 +248,13 @@ def _started(kafka: str, folder: Path, *command: str) -> subprocess.Popen[bytes]
     return subprocess.Popen(
         dies_with_parent([sys.executable, "-m", "client", *command]),
         cwd=ROOT,
-        env=_told(kafka, folder),
+        env=_settings_of(kafka, folder),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
 
 
-def _told(kafka: str, folder: Path) -> dict[str, str]:
+def _settings_of(kafka: str, folder: Path) -> dict[str, str]:
     return {**os.environ, "SKILLPLAN_KAFKA": kafka, "SKILLPLAN_JOURNAL": str(folder / "journal.sqlite")}
 
 
@@ -260,11 +262,11 @@ def _key(event: dict[str, Any]) -> tuple[str, str]:
     return event["source"], event["id"]
 
 
-def _wanted(told: Iterable[PlannedReport]) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], list[str]]]:
+def _wanted(planned: Iterable[PlannedReport]) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], list[str]]]:
     """Return what is to be in force of each report in the end, and the answers beside it."""
     in_force: dict[tuple[str, str], str] = {}
     beside: dict[tuple[str, str], list[str]] = {}
-    for one in told:
+    for one in planned:
         if one.meant in BESIDE:
             beside.setdefault(_key(one.envelope), []).append(one.meant)
         else:

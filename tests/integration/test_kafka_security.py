@@ -91,27 +91,27 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         besides=properties + own,
     )
     passwords = {user: secrets.token_urlsafe(18) for user in access.users(DISTRICTS)}
-    kept = folder / "passwords"
-    kept.mkdir()
+    passwords_folder = folder / "passwords"
+    passwords_folder.mkdir()
     for user, password in passwords.items():
-        (kept / user).write_text(password + "\n", encoding="utf-8")
+        (passwords_folder / user).write_text(password + "\n", encoding="utf-8")
     at = f"{HOST}:{admin}"
     with pair.child(command, folder / "kafka.log") as broker:
         assert kafka.wait_up(at, 60, alive=lambda: broker.poll() is None), (folder / "kafka.log").read_text()
         for _ in range(2):  # repeating is harmless
             for module in ("deploy.kafka.topics", "deploy.kafka.access"):
-                told = {"SKILLPLAN_KAFKA": at, "SKILLPLAN_KAFKA_PASSWORDS": str(kept)}
-                done = _command([module], told)
+                settings = {"SKILLPLAN_KAFKA": at, "SKILLPLAN_KAFKA_PASSWORDS": str(passwords_folder)}
+                done = _command([module], settings)
                 assert done.returncode == 0, done.stderr
         yield Secured(at, f"{HOST}:{outside}", folder / "ca.pem", passwords, folder)
     shutil.rmtree(folder)
 
 
-def _command(words: list[str], told: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _command(arguments: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *words],
+        [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env={**os.environ, **told},
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         timeout=60,
@@ -126,8 +126,8 @@ def system(secured: Secured, postgres: str, database: NewDatabase, tmp_path: Pat
     made.close()
 
 
-def _service(system: System, secured: Secured, service: str, command: str, **told: str) -> Process:
-    return system.process(service, command, **{**secured.as_user(service), **told})
+def _service(system: System, secured: Secured, service: str, command: str, **settings: str) -> Process:
+    return system.process(service, command, **{**secured.as_user(service), **settings})
 
 
 async def _write(broker: Broker, topic: str) -> None:
@@ -258,17 +258,17 @@ def test_readiness_names_a_wrong_password_an_unknown_ca_and_a_closed_topic(syste
         "may want TLS, a password, or neither": {"SKILLPLAN_KAFKA": secured.admin},
     }
     processes = {
-        said: (
-            _service(system, secured, "recruitment", "worker", **told).start(wait=False),
-            _service(system, secured, "projection", "projector", **told).start(wait=False),
+        problem: (
+            _service(system, secured, "recruitment", "worker", **settings).start(wait=False),
+            _service(system, secured, "projection", "projector", **settings).start(wait=False),
         )
-        for said, told in wrong.items()
+        for problem, settings in wrong.items()
     }
-    for said, (worker, projector) in processes.items():
-        eventually(lambda said=said, worker=worker: said in worker.problems().get("kafka", ""))  # type: ignore[misc]
-        if "topics" not in said:  # one projector writes at a time; the others stand by, and are well
+    for problem, (worker, projector) in processes.items():
+        eventually(lambda problem=problem, worker=worker: problem in worker.problems().get("kafka", ""))  # type: ignore[misc]
+        if "topics" not in problem:  # one projector writes at a time; the others stand by, and are well
             eventually(
-                lambda said=said, worker=worker: said in worker.problems().get("relay", said)  # type: ignore[misc]
+                lambda problem=problem, worker=worker: problem in worker.problems().get("relay", problem)  # type: ignore[misc]
             )
         for process in (worker, projector):
             assert process.alive
@@ -279,7 +279,7 @@ def test_readiness_names_a_wrong_password_an_unknown_ca_and_a_closed_topic(syste
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("message", "overrides"),
     [
         ("wrong user or password", {"SKILLPLAN_KAFKA_PASSWORD": "wrong"}),
         ("no usable CA certificate", {"SKILLPLAN_KAFKA_CA": __file__}),
@@ -289,14 +289,14 @@ def test_readiness_names_a_wrong_password_an_unknown_ca_and_a_closed_topic(syste
     ],
 )
 def test_a_command_ends_with_one_sentence_when_the_broker_refuses_it(
-    secured: Secured, said: str, told: dict[str, str], tmp_path: Path
+    secured: Secured, message: str, overrides: dict[str, str], tmp_path: Path
 ) -> None:
-    environment = {**secured.as_user(f"district-{MINE}"), **told}
+    environment = {**secured.as_user(f"district-{MINE}"), **overrides}
     environment = {name: value for name, value in environment.items() if value}
-    for words in (["deploy.kafka.topics"], ["client", "publish", "/dev/null"]):
-        done = _command(words, environment)
+    for arguments in (["deploy.kafka.topics"], ["client", "publish", "/dev/null"]):
+        done = _command(arguments, environment)
         assert done.returncode != 0
-        assert said in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
         assert len(done.stderr) < 1500
 
@@ -307,11 +307,11 @@ async def test_only_the_administrator_gives_rights(secured: Secured) -> None:
 
 
 def test_an_empty_or_missing_password_file_is_named_and_changes_nothing(secured: Secured, tmp_path: Path) -> None:
-    told = {"SKILLPLAN_KAFKA": secured.admin, "SKILLPLAN_KAFKA_PASSWORDS": str(tmp_path)}
-    missing = _command(["deploy.kafka.access"], told)
+    settings = {"SKILLPLAN_KAFKA": secured.admin, "SKILLPLAN_KAFKA_PASSWORDS": str(tmp_path)}
+    missing = _command(["deploy.kafka.access"], settings)
     for user in secured.passwords:
         (tmp_path / user).write_text("")
-    empty = _command(["deploy.kafka.access"], told)
+    empty = _command(["deploy.kafka.access"], settings)
     assert (missing.returncode, empty.returncode) == (1, 1)
     assert "cannot read the password file" in missing.stderr
     assert "the password file is empty" in empty.stderr

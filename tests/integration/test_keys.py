@@ -124,15 +124,15 @@ TABLE: list[tuple[str, str, str, set[str]]] = [
 @pytest.mark.parametrize(("service", "method", "path", "may"), TABLE)
 def test_a_role_may_what_the_table_says(city: City, service: str, method: str, path: str, may: set[str]) -> None:
     process = city.system.the(service, "api")
-    found = set()
+    permitted = set()
     for role in EVERYBODY:
         answer = city.ask(process, method, path, city.keys[role])
         assert answer.status_code != 401
         if answer.status_code == 403:
             check_problem(answer)
         else:
-            found.add(role)
-    assert found == may
+            permitted.add(role)
+    assert permitted == may
     refused = city.ask(process, method, path, None)
     check_problem(refused, 401)
     assert refused.headers["www-authenticate"].startswith("Bearer ")
@@ -195,10 +195,10 @@ def test_keys_are_made_rotated_and_revoked_while_requests_flow(city: City) -> No
         assert (status(old), status(new)) == (200, 200)
         eventually(lambda: status(old) == 401, 20)
         for _ in range(20):
-            made, shown = city.book.add(Role.READER)
-            assert status(shown) == 403  # a reader reads no log, but is known
+            made, secret = city.book.add(Role.READER)
+            assert status(secret) == 403  # a reader reads no log, but is known
             city.book.revoke(made.id)
-            assert status(shown) == 401
+            assert status(secret) == 401
         assert status(new) == 200
         city.book.revoke(key.id)
         assert status(new) == 401
@@ -222,9 +222,9 @@ def test_a_harmed_key_file_opens_no_door_and_is_named(city: City, harm: str) -> 
             city.file.write_bytes(b"{" if harm == "garbled" else good.replace(b'"pepper": "', b'"pepper": "0'))
         assert city.ask(city.api, "GET", "/v1/log/head", None).status_code == 401
         assert city.ask(city.api, "GET", "/v1/log/head", city.keys["auditor"]).status_code == 200
-        told = city.api.http.get("/readyz")
-        assert told.status_code == 503
-        assert "SKILLPLAN_KEY" in told.json()["problems"]["keys"]
+        readiness = city.api.http.get("/readyz")
+        assert readiness.status_code == 503
+        assert "SKILLPLAN_KEY" in readiness.json()["problems"]["keys"]
         with pytest.raises(KeyFileError):
             city.book.add(Role.READER)
         fails_at_start(city, says="SKILLPLAN_KEY")
@@ -252,17 +252,17 @@ def test_a_wrong_setting_is_one_sentence_at_start(city: City, settings: dict[str
 def fails_at_start(city: City, says: str, **settings: str) -> None:
     process = city.system.process("recruitment", "api", **city.settings | settings)
     city.system.processes.remove(process)
-    told = {name: value for name, value in process.settings.items() if value}
+    environment = {name: value for name, value in process.settings.items() if value}
     done = subprocess.run(
         [sys.executable, "-m", "services.recruitment", "api"],
-        cwd=ROOT, env=os.environ | told, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     process.http.close()
-    said = done.stderr.strip()
+    message = done.stderr.strip()
     assert done.returncode != 0
-    assert says in said
-    assert len(said.splitlines()) == 1, said
-    assert PEPPER not in said
+    assert says in message
+    assert len(message.splitlines()) == 1, message
+    assert PEPPER not in message
 
 
 @pytest.fixture(scope="module")
@@ -273,11 +273,11 @@ def strict(city: City) -> Process:
 
 
 def test_a_key_that_reports_too_fast_is_told_when_to_come_again(city: City, strict: Process) -> None:
-    _, shown = city.book.add(Role.DISTRICT, ("/districts/330681/",))
+    _, secret = city.book.add(Role.DISTRICT, ("/districts/330681/",))
     _, other = city.book.add(Role.DISTRICT, ("/districts/330681/",))
     many = {"content": json.dumps([{}] * 999), "headers": {"content-type": BATCH}}
-    assert city.ask(strict, "POST", "/v1/events", shown, **many).status_code == 200  # a whole batch is always taken
-    refused = city.ask(strict, "POST", "/v1/events", shown, **many)
+    assert city.ask(strict, "POST", "/v1/events", secret, **many).status_code == 200  # a whole batch is always taken
+    refused = city.ask(strict, "POST", "/v1/events", secret, **many)
     check_problem(refused, 429)
     assert 100 < int(refused.headers["retry-after"]) <= 200
     assert city.ask(strict, "GET", OWN, other).status_code == 404  # another key has its own
@@ -450,18 +450,18 @@ def read_all(client: socket.socket) -> bytes:
 def check_problem(answer: httpx.Response, status: int | None = None) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.status_code == (status or answer.status_code)
-    told = answer.json()
-    assert told["status"] == answer.status_code
-    assert told["zh"]
-    assert told["en"]
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert body["zh"]
+    assert body["en"]
     assert "Traceback" not in answer.text
 
 
 def test_a_page_of_another_origin_may_ask_when_it_is_named_and_shows_a_key(city: City) -> None:
-    asked = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    preflight = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
     for origin, admitted in ((NAMED_ORIGIN, True), ("https://elsewhere.example", False)):
         # The browser asks first, and shows no key.
-        before = city.ask(city.projection, "OPTIONS", "/v1/plans", None, headers={"origin": origin, **asked})
+        before = city.ask(city.projection, "OPTIONS", "/v1/plans", None, headers={"origin": origin, **preflight})
         assert (before.status_code == 200) is admitted
         for key in ("reader", None):
             answer = city.ask(city.projection, "GET", "/v1/plans", key and city.keys[key], headers={"origin": origin})

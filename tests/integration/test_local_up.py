@@ -19,11 +19,11 @@ from deploy.local.processes import Supervisor
 from tests.conftest import ROOT
 
 
-def make(state: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def make(state: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the local stack on servers of its own."""
     own = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP", "PG_DSN", "JSON")}
     return subprocess.run(
-        [sys.executable, "-m", "deploy.local", *words],
+        [sys.executable, "-m", "deploy.local", *arguments],
         cwd=ROOT,
         env={**own, "STATE": str(state), **environment},
         capture_output=True,
@@ -90,11 +90,11 @@ def test_a_taken_port_moves_says_so_and_stays_and_a_pid_file_of_another_program_
     before = installation.load(state).ports["kafka"]
     (state / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{state / 'postgres'}\n")
     with socket.create_server(("127.0.0.1", before)):
-        said = up(state)
+        output = up(state)
         moved = installation.load(state).ports["kafka"]
         assert moved != before
-        assert f"{before} 已被占用" in said
-        assert f"Port {before} is taken; kafka moves to {moved}" in said
+        assert f"{before} 已被占用" in output
+        assert f"Port {before} is taken; kafka moves to {moved}" in output
     make(state, "down")
     stopped = make(state, "status", JSON="1")
     assert stopped.returncode == 1
@@ -106,10 +106,10 @@ def test_a_taken_port_moves_says_so_and_stays_and_a_pid_file_of_another_program_
 
 def test_status_names_the_addresses(state: Path) -> None:
     up(state)
-    told = json.loads(make(state, "status", JSON="1").stdout)
+    status = json.loads(make(state, "status", JSON="1").stdout)
     one = installation.load(state)
-    assert told["kafka"] == one.bootstrap
-    assert told["postgres"] == one.superuser
+    assert status["kafka"] == one.bootstrap
+    assert status["postgres"] == one.superuser
 
 
 def test_the_folder_of_another_major_version_is_left_alone(tmp_path: Path) -> None:

@@ -33,9 +33,9 @@ def refused(answer: dict[str, Any], code: str) -> None:
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
-    told: dict[str, Any] = answer.json()
-    assert told["zh"] != told["en"]
-    return told
+    body: dict[str, Any] = answer.json()
+    assert body["zh"] != body["en"]
+    return body
 
 
 @pytest.mark.timeout(400)
@@ -48,8 +48,8 @@ def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restateme
 
 def targets_have_a_history(office: PlanOffice) -> None:
     """Adopt, revise, split: an older view shows the older target, a district its own (E2, F2 to F4)."""
-    shown = office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes()).json()
-    assert (shown["against"], len(shown["changes"])) == (None, len(PLAN.indicators))
+    diff = office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes()).json()
+    assert (diff["against"], len(diff["changes"])) == (None, len(PLAN.indicators))
     adopted = office.run("adopt", str(FILE), "--yes", "--from", "2023-01-01")
     assert adopted.returncode == 0, adopted.stderr
     assert office.run("diff", str(FILE)).returncode == 0
@@ -80,14 +80,14 @@ def targets_have_a_history(office: PlanOffice) -> None:
     own = office.cell("4.1.b", as_of="2024-12-31", district="330681")
     assert (own["target"]["value"], own["met"], own["signal"]) == (200, False, "red")
     assert office.cell("4.1.b", as_of="2024-06-30", district="330681")["target"] is None
-    told = office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2024-12-31"}).json()
-    found = next(one for one in told["indicators"] if one["id"] == "4.1.b")
-    period = next(one for one in found["periods"] if one["period"] == "2024")
+    targets = office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2024-12-31"}).json()
+    indicator = next(one for one in targets["indicators"] if one["id"] == "4.1.b")
+    period = next(one for one in indicator["periods"] if one["period"] == "2024")
     assert (period["target"]["value"], period["target"]["clause"], period["difference"]) == (1200, "第 9 号文", 0)
-    shown = office.run("show", "4.1.b", "--on", "2024-12-31")
-    assert shown.returncode == 0, shown.stderr
-    assert all(told in shown.stdout for told in (">= 1200", "330681", "差额 difference", "中期评估")), shown.stdout
-    assert [one["why"] for one in found["history"] if one["type"] == "target-revised"] == ["中期评估"]
+    done = office.run("show", "4.1.b", "--on", "2024-12-31")
+    assert done.returncode == 0, done.stderr
+    assert all(text in done.stdout for text in (">= 1200", "330681", "差额 difference", "中期评估")), done.stdout
+    assert [one["why"] for one in indicator["history"] if one["type"] == "target-revised"] == ["中期评估"]
     withdrawn = office.run("withdraw", f"target/{PLAN.id}/4.1.b", revised["id"], "--why", "暂缓")
     assert withdrawn.returncode == 0, withdrawn.stderr
     assert "accepted" in withdrawn.stdout
@@ -99,8 +99,8 @@ def wrong_input_changes_nothing(office: PlanOffice) -> None:
     """A typo, a split that does not add up, what is unknown: one clear answer in both languages, and no fact."""
     head = office.head()
     typo = FILE.read_text(encoding="utf-8").replace("baseline:", "baselime:", 1)
-    told = problem(office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=typo.encode()), 422)
-    (fault,) = told["faults"]
+    body = problem(office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=typo.encode()), 422)
+    (fault,) = body["faults"]
     away = office.run("--url", "http://127.0.0.1:1", "show")
     assert (away.returncode, "cannot be reached" in away.stderr, "无法连接" in away.stderr) == (3, True, True)
     for wrong_command, code in (
@@ -187,11 +187,11 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
     )  # fmt: skip
     restate = f"/v1/plans/{PLAN.id}/months/{MONTH}/restate"
     refused(office.planning.post(restate, json={"by": "计划科", "request_no": "R-1"}).json(), "not-requested")
-    asked = office.tell(
+    receipt = office.tell(
         "restatement-requested", f"restatement/{PLAN.id}/{MONTH}/R-1", district="330681", plan=PLAN.id, month=MONTH,
         by="诸暨市统计科", why="补报",
     )  # fmt: skip
-    assert asked["status"] == "accepted", asked
+    assert receipt["status"] == "accepted", receipt
     assert office.month()["may"] == ["restate", "request-restatement", "withdraw"]
     restated = office.planning.post(restate, json={"by": "计划科", "request_no": "R-1"}).json()
     assert restated["status"] == "accepted", restated
@@ -213,12 +213,12 @@ class Desk:
 
     def may(self) -> set[str]:
         """Return what the API says that may be done, on the targets and in the month."""
-        told: set[str] = set()
+        permitted: set[str] = set()
         for path, prefix in ((f"/v1/plans/{PLAN.id}", "targets:"), (f"/v1/plans/{PLAN.id}/months/{MONTH}", "")):
             answer = self._office.planning.get(path, headers=self._headers)
             assert answer.status_code == 200, answer.text
-            told |= {prefix + act for act in answer.json()["may"]}
-        return told
+            permitted |= {prefix + act for act in answer.json()["may"]}
+        return permitted
 
     def does(self, act: str, **about: Any) -> str:
         """Do something; return `done`, or the code by which it was refused."""
@@ -229,21 +229,21 @@ class Desk:
             )
             answer = self._office.planning.post(path, json=sent, headers=self._headers)
         else:
-            name, subject, data = self._said(act, **about)
+            name, subject, data = self._report_of(act, **about)
             report = envelope(f"planning.{name}", f"d-{next(_NUMBERS)}", subject, data, district=self.district)
             report |= {"time": datetime.now(UTC).isoformat(), "source": self.source}
             answer = self._office.planning.post("/v1/events", json=report, headers=self._headers | STRUCTURED)
-        told = answer.json()
+        receipt = answer.json()
         if answer.status_code == 403:
             assert problem(answer, 403)
             return "forbidden"
-        if told["status"] == "accepted":
+        if receipt["status"] == "accepted":
             return "done"
-        refused(told, told["reasons"][0]["code"])
-        code: str = told["reasons"][0]["code"]
+        refused(receipt, receipt["reasons"][0]["code"])
+        code: str = receipt["reasons"][0]["code"]
         return code
 
-    def _said(self, act: str, **about: Any) -> tuple[str, str, dict[str, Any]]:
+    def _report_of(self, act: str, **about: Any) -> tuple[str, str, dict[str, Any]]:
         on = {"effective_from": "2024-07-01", "by": "计划科", "why": "试"}
         month = {"plan": PLAN.id, "month": MONTH, "by": "计划科"}
         own, one = f"month/{PLAN.id}/{MONTH}", SIX[0]
@@ -281,11 +281,11 @@ _RIGHTS = {"forbidden", "not-your-source", "wrong-district", "only-the-city"}
 
 def taken_back(one: Desk, facts: list[dict[str, Any]], prefix: str = "") -> bool:
     """Try to take back each of what was said through somebody's source; `may` says whether one of them can be."""
-    said = f"{prefix}withdraw" in one.may()
+    permitted = f"{prefix}withdraw" in one.may()
     own = [fact for fact in facts if fact["reportsource"] == one.source]
-    found = {one.does("withdraw", subject=fact["subject"], report_id=fact["reportid"]) for fact in own}
-    assert said is ("done" in found), (one.source, found, own)
-    return said
+    outcomes = {one.does("withdraw", subject=fact["subject"], report_id=fact["reportid"]) for fact in own}
+    assert permitted is ("done" in outcomes), (one.source, outcomes, own)
+    return permitted
 
 
 @pytest.mark.timeout(400)
@@ -321,12 +321,12 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
 
         `may` agrees with what happens each time.
         """
-        found = {}
+        outcomes = {}
         for name, one in desks.items():
-            said = act in one.may()
-            found[name] = one.does(act, **about)
-            assert said is (found[name] == "done"), (act, name, found[name], one.may())
-        return {name for name, became in found.items() if became not in _RIGHTS}
+            permitted = act in one.may()
+            outcomes[name] = one.does(act, **about)
+            assert permitted is (outcomes[name] == "done"), (act, name, outcomes[name], one.may())
+        return {name for name, became in outcomes.items() if became not in _RIGHTS}
 
     def facts() -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = office.planning.get("/v1/log").json()["facts"]
@@ -355,8 +355,8 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
         assert everybody(act) == {"planner"}
     assert {name for name, one in desks.items() if taken_back(one, month)} == set()
     assert everybody("request-restatement") == reporters
-    asked = [fact for fact in facts() if fact["subject"].startswith("restatement/")]
-    assert everybody("restate", number=asked[0]["subject"].rpartition("/")[2]) == {"planner"}
+    requests = [fact for fact in facts() if fact["subject"].startswith("restatement/")]
+    assert everybody("restate", number=requests[0]["subject"].rpartition("/")[2]) == {"planner"}
     # The city body takes back the planner's request, too: both speak through one source.
-    assert {name for name, one in desks.items() if taken_back(one, asked)} == reporters - {"planner"}
+    assert {name for name, one in desks.items() if taken_back(one, requests)} == reporters - {"planner"}
     check_log(system, "planning")

@@ -68,7 +68,7 @@ class Projection:
 
     def positions(self) -> dict[str, int]:
         answer = self.get(f"/v1/plans/{PLAN}/progress")
-        return {service: told["position"] for service, told in answer["complete_to"].items()}
+        return {service: checkpoint["position"] for service, checkpoint in answer["complete_to"].items()}
 
     def wait_for(self, **positions: int) -> None:
         eventually(lambda: all(self.positions()[service] == at for service, at in positions.items()), 60)
@@ -82,9 +82,9 @@ class Projection:
         )  # fmt: skip
 
     def assert_recount_equal(self) -> None:
-        told = self.command("recount")
-        assert told.returncode == 0, told.stdout + told.stderr
-        assert f"{PLAN}: 一致 equal" in told.stdout
+        done = self.command("recount")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{PLAN}: 一致 equal" in done.stdout
 
 
 def message(fact: GeneratedFact) -> OutgoingMessage:
@@ -161,8 +161,8 @@ def test_every_number_equals_the_plain_recount(projection: Projection, seed: int
             for known_at in instants:
                 for district in (None, *(one.code for one in plan.districts if one.code in DISTRICTS)):
                     query = {"as_of": as_of.isoformat(), "known_at": known_at.isoformat()}
-                    told = projection.progress(plan.id, **query, **({"district": district} if district else {}))
-                    for (id_, period), one in told.items():
+                    progress = projection.progress(plan.id, **query, **({"district": district} if district else {}))
+                    for (id_, period), one in progress.items():
                         expected = recount(
                             plan, plan.indicators[id_][1], world.facts, district=district, period=period, as_of=as_of,
                             known_at=known_at,
@@ -201,12 +201,12 @@ def assert_facts_add_up(projection: Projection, as_of: date) -> None:
     """The facts behind a cell sum to it, and its months to the year (RULES E26)."""
     for (id_, period), one in projection.progress(as_of=as_of).items():
         path = f"/v1/plans/{PLAN}/indicators/{id_}/facts"
-        told = projection.get(path, period=period, as_of=as_of)
-        assert (told["numerator"], told["denominator"]) == (one["numerator"], one["denominator"]), (id_, period)
-        assert sum(fact["numerator"] for fact in told["facts"]) == one["numerator"]
-        places = [(fact["service"], fact["position"]) for fact in told["facts"]]
+        page = projection.get(path, period=period, as_of=as_of)
+        assert (page["numerator"], page["denominator"]) == (one["numerator"], one["denominator"]), (id_, period)
+        assert sum(fact["numerator"] for fact in page["facts"]) == one["numerator"]
+        places = [(fact["service"], fact["position"]) for fact in page["facts"]]
         assert len(set(places)) == len(places)
-        assert _by_pages(projection, path, 1 + len(places) // 3, period, as_of, told["known_at"]) == told["facts"]
+        assert _by_pages(projection, path, 1 + len(places) // 3, period, as_of, page["known_at"]) == page["facts"]
         if id_ in ("4.1.b", "3.3.a") and period == "2024":
             months = [projection.get(path, period=period, as_of=as_of, month=f"2024-{m:02}") for m in range(1, 13)]
             assert sum(month["numerator"] for month in months) == one["numerator"]
@@ -226,8 +226,8 @@ def test_kill_9_in_mid_batch_loses_nothing_and_counts_nothing_twice(projection: 
                 projector.child.send_signal(signal.SIGKILL)
         projection.wait_for(recruitment=count)
     assert ends.count(-signal.SIGKILL) >= 3
-    told = projection.progress(as_of="2024-12-31")["4.1.b", "2024"]
-    assert told["value"] == count
+    progress = projection.progress(as_of="2024-12-31")["4.1.b", "2024"]
+    assert progress["value"] == count
     projection.assert_recount_equal()
 
 
@@ -253,9 +253,9 @@ def test_a_hole_stops_its_line_until_the_missing_fact_comes(projection: Projecti
     projector = projection.projector().start()
     one, two, three, four, five = hires(1, 5)
     projection.publish(one, two, four)
-    told = eventually(lambda: projector.problems().get("lines", ""))
-    assert "recruitment.events" in told
-    assert "position 3 is missing" in told
+    problem = eventually(lambda: projector.problems().get("lines", ""))
+    assert "recruitment.events" in problem
+    assert "position 3 is missing" in problem
     projection.publish(five)
     competition = {
         **hire(1), "source": "/services/competition", "type": "skillplan.competition.competition-held.v1",
@@ -287,9 +287,9 @@ def test_what_is_no_fact_is_passed_over_and_a_fact_that_cannot_be_counted_stops_
     broken = hire(3)
     broken["data"] = {**broken["data"], "hired_on": "gestern"}
     projection.publish(broken, hire(4))
-    told = eventually(lambda: projector.problems().get("lines", ""))
-    assert "position 3 cannot be counted" in told
-    assert "gestern" not in told + projector.text()
+    problem = eventually(lambda: projector.problems().get("lines", ""))
+    assert "position 3 cannot be counted" in problem
+    assert "gestern" not in problem + projector.text()
     assert projection.positions()["recruitment"] == 2
     assert projector.alive
 
@@ -348,9 +348,9 @@ def test_a_rebuild_that_finds_less_than_was_counted_changes_nothing(projection: 
     projector.kill(signal.SIGTERM)
     topics(deploy_topics.events("recruitment"))
     projection.publish(*hires(1, 4))
-    told = projection.command("rebuild")
-    assert told.returncode != 0
-    assert "recruitment.events: 4 < 10" in told.stderr
+    done = projection.command("rebuild")
+    assert done.returncode != 0
+    assert "recruitment.events: 4 < 10" in done.stderr
     assert projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 10
 
 
@@ -380,9 +380,9 @@ def test_recount_names_the_first_difference(projection: Projection, change: str)
     system.databases["as-role"] = type(owner)("projection", owner.name, owner.dsn, owner.dsn)
     row = system.query("as-role", "select line, district from numbers.g1_cell order by line desc, district limit 1")[0]
     system.query("as-role", f"update numbers.g1_{change} where line = $1 and district = $2", *row)
-    told = projection.command("recount")
-    assert told.returncode == 1
-    assert re.search(rf"{PLAN}: 不一致 differs: 4.1.b .*: 记录 kept \d+, 重算 recounted \d+", told.stdout)
+    done = projection.command("recount")
+    assert done.returncode == 1
+    assert re.search(rf"{PLAN}: 不一致 differs: 4.1.b .*: 记录 kept \d+, 重算 recounted \d+", done.stdout)
 
 
 def test_what_is_kept_is_sent_compressed_to_who_takes_it_so(projection: Projection) -> None:
@@ -405,9 +405,9 @@ def test_what_is_kept_is_sent_compressed_to_who_takes_it_so(projection: Projecti
 
 def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection) -> None:
     waiting = projection.system.process("projection", "api", SKILLPLAN_PLANS=str(projection.plans)).start(wait=False)
-    told = eventually(lambda: waiting.http.get(f"/v1/plans/{PLAN}/progress"))
-    assert told.status_code == 503
-    assert "projector" in told.json()["zh"]
+    response = eventually(lambda: waiting.http.get(f"/v1/plans/{PLAN}/progress"))
+    assert response.status_code == 503
+    assert "projector" in response.json()["zh"]
     projection.projector().start()
     ask: Callable[..., Any] = projection.api.http.get
     wrong = {
@@ -441,8 +441,12 @@ def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection)
     plans = projection.get("/v1/plans")["plans"]
     assert [plan["id"] for plan in plans] == ["lakeside-2024-2026", PLAN]
     assert len(projection.get(f"/v1/plans/{PLAN}")["series"]) == 5
-    asked = projection.get(f"/v1/plans/{PLAN}/progress", as_of="2024-02-29", known_at="2024-03-01T08:00:00+08:00")
-    assert (asked["as_of"], asked["known_at"], asked["district"]) == ("2024-02-29", "2024-03-01T00:00:00.000000Z", None)
+    progress = projection.get(f"/v1/plans/{PLAN}/progress", as_of="2024-02-29", known_at="2024-03-01T08:00:00+08:00")
+    assert (progress["as_of"], progress["known_at"], progress["district"]) == (
+        "2024-02-29",
+        "2024-03-01T00:00:00.000000Z",
+        None,
+    )
 
 
 def test_the_questions_of_a_plan_office_agree_with_the_progress(projection: Projection) -> None:
@@ -457,22 +461,22 @@ def test_the_questions_of_a_plan_office_agree_with_the_progress(projection: Proj
     projection.wait_for(**{source.removeprefix("/services/"): len(list(facts)) for source, facts in logs})
     middle = datetime.fromisoformat(rnd.choice(world.facts)["recordedat"])
     for as_of, known_at in ((date(2025, 3, 17), LATEST), (date(2024, 8, 31), middle)):
-        asked: dict[str, Any] = {"as_of": as_of, "known_at": known_at.isoformat()}
-        whole = projection.progress(**asked)
+        parameters: dict[str, Any] = {"as_of": as_of, "known_at": known_at.isoformat()}
+        whole = projection.progress(**parameters)
         for id_ in ("1.1.a", "1.1.e", "2.3.a", "4.1.b", "3.3.a", "2.2.a"):
-            assert_months_agree(projection, id_, whole, asked)
-            assert_districts_agree(projection, id_, whole, asked)
+            assert_months_agree(projection, id_, whole, parameters)
+            assert_districts_agree(projection, id_, whole, parameters)
         running = {id_: one for (id_, _), one in whole.items()}  # the last period that has begun is listed last
-        behind = projection.get(f"/v1/plans/{PLAN}/behind", **asked)
+        behind = projection.get(f"/v1/plans/{PLAN}/behind", **parameters)
         late = {id_ for id_, one in running.items() if one["signal"] in ("amber", "red")}
         assert {one["id"] for one in behind["behind"] if one["district"] is None} == late
         ratios = [one["value"] / one["expected"] for one in behind["behind"]]
         assert ratios == sorted(ratios)
-        outlook = projection.get(f"/v1/plans/{PLAN}/outlook", **asked)
+        outlook = projection.get(f"/v1/plans/{PLAN}/outlook", **parameters)
         for one in outlook["indicators"]:
             pace = running[one["id"]]["pace"]
             assert one["forecast"] == (pace or one)["forecast"]
-        measures = projection.get(f"/v1/plans/{PLAN}/measures", **asked)
+        measures = projection.get(f"/v1/plans/{PLAN}/measures", **parameters)
         signals = {
             at["id"]: at["signal"] for body in measures["bodies"] for m in body["measures"] for at in m["indicators"]
         }
@@ -481,38 +485,40 @@ def test_the_questions_of_a_plan_office_agree_with_the_progress(projection: Proj
 
 
 def assert_months_agree(
-    projection: Projection, id_: str, whole: dict[tuple[str, str], dict[str, Any]], asked: dict[str, Any]
+    projection: Projection, id_: str, whole: dict[tuple[str, str], dict[str, Any]], parameters: dict[str, Any]
 ) -> None:
     for period in [period for indicator, period in whole if indicator == id_]:
         path = f"/v1/plans/{PLAN}/indicators/{id_}"
-        told = projection.get(f"{path}/months", period=period, **asked)
-        shown = whole[id_, period]
-        assert {name: told[name] for name in shown} == shown
-        assert told["months"][-1]["cumulative"] == shown["value"]
-        if shown["expected"] is not None:
-            assert told["months"][-1]["expected"] == shown["expected"]
-            assert told["months"][-1]["signal_then"] == shown["signal"]
-        if told["indicator"]["basis"] == "level":
+        months = projection.get(f"{path}/months", period=period, **parameters)
+        expected = whole[id_, period]
+        assert {name: months[name] for name in expected} == expected
+        assert months["months"][-1]["cumulative"] == expected["value"]
+        if expected["expected"] is not None:
+            assert months["months"][-1]["expected"] == expected["expected"]
+            assert months["months"][-1]["signal_then"] == expected["signal"]
+        if months["indicator"]["basis"] == "level":
             continue
-        assert sum(month["numerator"] for month in told["months"]) == shown["numerator"]
-        parts = [projection.get(f"{path}/months", period=period, district=d, **asked)["months"] for d in DISTRICTS[:3]]
-        month = told["months"][len(told["months"]) // 2]
-        facts = projection.get(f"{path}/facts", period=period, month=month["month"], **asked)
+        assert sum(month["numerator"] for month in months["months"]) == expected["numerator"]
+        parts = [
+            projection.get(f"{path}/months", period=period, district=d, **parameters)["months"] for d in DISTRICTS[:3]
+        ]
+        month = months["months"][len(months["months"]) // 2]
+        facts = projection.get(f"{path}/facts", period=period, month=month["month"], **parameters)
         assert facts["numerator"] == month["numerator"], (id_, month)
-        for at, one in enumerate(told["months"]):
+        for at, one in enumerate(months["months"]):
             assert sum(part[at]["numerator"] for part in parts) == one["numerator"]
 
 
 def assert_districts_agree(
-    projection: Projection, id_: str, whole: dict[tuple[str, str], dict[str, Any]], asked: dict[str, Any]
+    projection: Projection, id_: str, whole: dict[tuple[str, str], dict[str, Any]], parameters: dict[str, Any]
 ) -> None:
-    told = projection.get(f"/v1/plans/{PLAN}/indicators/{id_}/districts", **asked)
-    period = told["whole"]["period"]
-    assert sum(one["numerator"] for one in told["districts"]) == whole[id_, period]["numerator"]
-    ranked = [one for one in told["districts"] if one["rank"] is not None]
+    answer = projection.get(f"/v1/plans/{PLAN}/indicators/{id_}/districts", **parameters)
+    period = answer["whole"]["period"]
+    assert sum(one["numerator"] for one in answer["districts"]) == whole[id_, period]["numerator"]
+    ranked = [one for one in answer["districts"] if one["rank"] is not None]
     assert [one["rank"] for one in ranked] == [1 + sum(o["value"] > one["value"] for o in ranked) for one in ranked]
-    assert [one["code"] for one in told["districts"] if one["city"]] == ["330600"]
-    own = projection.progress(district=ranked[0]["code"], **asked)[id_, period] if ranked else {}
+    assert [one["code"] for one in answer["districts"] if one["city"]] == ["330600"]
+    own = projection.progress(district=ranked[0]["code"], **parameters)[id_, period] if ranked else {}
     assert all(ranked[0][name] == value for name, value in own.items() if name != "pace")
 
 
@@ -549,12 +555,14 @@ def test_a_hire_reported_at_the_door_reaches_the_number(kafka: str, system: Syst
     on = report["data"]["hired_on"]
 
     def complete() -> Any:
-        told = projection.http.get(f"/v1/plans/{PLAN}/progress", params={"as_of": on}).json()
-        return told if told["complete_to"]["recruitment"]["behind_events"] == 0 and told["indicators"] else {}
+        progress = projection.http.get(f"/v1/plans/{PLAN}/progress", params={"as_of": on}).json()
+        return (
+            progress if progress["complete_to"]["recruitment"]["behind_events"] == 0 and progress["indicators"] else {}
+        )
 
     eventually(lambda: complete() and complete()["complete_to"]["recruitment"]["position"] == 1)
-    told = complete()
-    assert told["complete_to"]["recruitment"]["behind_seconds"] == 0
-    assert told["complete_to"]["enrollment"]["behind_events"] is None
-    of_year = next(one for one in told["indicators"] if one["id"] == "4.1.b")["periods"][-1]
+    progress = complete()
+    assert progress["complete_to"]["recruitment"]["behind_seconds"] == 0
+    assert progress["complete_to"]["enrollment"]["behind_events"] is None
+    of_year = next(one for one in progress["indicators"] if one["id"] == "4.1.b")["periods"][-1]
     assert of_year["value"] == 1

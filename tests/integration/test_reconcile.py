@@ -27,9 +27,9 @@ def places(system: System) -> Places:
 
 
 def compared(system: System) -> dict[str, Compared]:
-    found = run(compare(places(system)))
-    assert json.loads(to_json(found, 0))["equal"] == (not any(one.differences for one in found))
-    return {one.service: one for one in found}
+    results = run(compare(places(system)))
+    assert json.loads(to_json(results, 0))["equal"] == (not any(one.differences for one in results))
+    return {one.service: one for one in results}
 
 
 def differences(system: System) -> dict[tuple[str, str], int | None]:
@@ -55,10 +55,10 @@ def test_reconcile_is_equal_beside_live_work_and_names_the_first_difference_of_e
         settle(system, service)
 
     def counted() -> bool:
-        told = compared(system)
-        facts = sum(told[service].counts["facts"] for service in SERVICES)
+        results = compared(system)
+        facts = sum(results[service].counts["facts"] for service in SERVICES)
         reached = _numbers(system, "select sum(position) as sum from g.checkpoint")[0]["sum"]
-        return told["subsidy"].counts["heard"] == CLAIMS + 300 and reached == facts
+        return results["subsidy"].counts["heard"] == CLAIMS + 300 and reached == facts
 
     eventually(counted)
     _spoil(system)

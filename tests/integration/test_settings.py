@@ -16,7 +16,7 @@ from tests.harness.processes import CITY_KEY, SERVICE_KEY, run
 
 def starts(service: str, command: str, database: Database, **settings: str) -> str:
     """Start a process that is to refuse; return the one sentence it says."""
-    told = {
+    environment = {
         "SKILLPLAN_PG_DSN": database.dsn,
         "SKILLPLAN_PG_OWNER_DSN": database.owner_dsn,
         "SKILLPLAN_CITY_KEY": CITY_KEY,
@@ -26,14 +26,14 @@ def starts(service: str, command: str, database: Database, **settings: str) -> s
     }
     done = subprocess.run(
         [sys.executable, "-m", f"services.{service}", command],
-        cwd=ROOT, env=os.environ | told, capture_output=True, text=True, timeout=90, check=False,
+        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
-    said = done.stderr.strip()
+    message = done.stderr.strip()
     assert done.returncode != 0
-    assert len(said.splitlines()) == 1, said
+    assert len(message.splitlines()) == 1, message
     for secret in (CITY_KEY, SERVICE_KEY, database.dsn.partition("@")[0].rpartition(":")[2]):
-        assert secret not in said
-    return said
+        assert secret not in message
+    return message
 
 
 def execute(database: Database, sql: str) -> list[asyncpg.Record]:
@@ -88,6 +88,6 @@ def test_a_wrong_password_database_or_address_is_told_from_one_that_is_away(data
 
 
 def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(database: NewDatabase) -> None:
-    said = starts("recruitment", "migrate", database("recruitment"), SKILLPLAN_KAFKA_USR="x")
-    assert "SKILLPLAN_KAFKA_USR" in said
-    assert "SKILLPLAN_KAFKA_USER" in said
+    message = starts("recruitment", "migrate", database("recruitment"), SKILLPLAN_KAFKA_USR="x")
+    assert "SKILLPLAN_KAFKA_USR" in message
+    assert "SKILLPLAN_KAFKA_USER" in message

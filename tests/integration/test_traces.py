@@ -89,8 +89,8 @@ def test_a_report_is_one_trace_from_its_door_to_the_numbers(system: System) -> N
         # Whoever sends none gets a trace here, as somebody wants to see it.
         begun = facts[person_hired("t4")["id"]].json["traceparent"]
         eventually(lambda: {span.name for span in spans[begun[3:35]]} >= HOPS)
-    told = [stored.json["traceparent"] for stored in facts.values()]
-    assert {by_header, by_extension, by_kafka} < set(told), "the event's own goes before its request's"
+    traceparents = [stored.json["traceparent"] for stored in facts.values()]
+    assert {by_header, by_extension, by_kafka} < set(traceparents), "the event's own goes before its request's"
     for stored in facts.values():
         assert dict(stored.headers)["traceparent"] == stored.json["traceparent"].encode()
 
@@ -124,8 +124,8 @@ def test_what_a_report_says_is_never_taken_for_its_trace() -> None:
     fact.pop("traceparent")
     nested = {"traceparent": mine, "datacontenttype": "application/json"}
     assert tracing.of_fact(json.dumps(fact, separators=(",", ":")).encode()) is None
-    shown = json.dumps({**fact, "data": {"a": 1, **nested}}, separators=(",", ":")).encode()
-    assert tracing.of_fact(shown) is None
+    encoded = json.dumps({**fact, "data": {"a": 1, **nested}}, separators=(",", ":")).encode()
+    assert tracing.of_fact(encoded) is None
 
 
 def test_a_good_word_runs_out_and_a_problem_does_not() -> None:
