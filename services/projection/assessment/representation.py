@@ -16,7 +16,7 @@ from services.planning.targets_in_force import TargetInForce
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope
 from services.projection.assessment.pace import RULES, Course, Forecast, Op, Signal, State, rule_text
 from services.projection.assessment.values import goal_of
-from services.projection.counting.periods import WHOLE, bounds
+from services.projection.counting.periods import bounds, period_name
 from shared.contract.events import format_instant
 from shared.plan.model import Indicator, Measure
 from shared.plan.parts import Name
@@ -185,11 +185,6 @@ def number(value: Fraction) -> float:
 def number_or_none(value: Fraction | None) -> float | None:
     """Return a number for JSON, None for none."""
     return None if value is None else number(value)
-
-
-def period_name(period: int) -> str:
-    """Return the name of a period in answers."""
-    return "plan" if period == WHOLE else str(period)
 
 
 def indicator_summary(measure: Measure, indicator: Indicator) -> IndicatorSummary:

@@ -6,10 +6,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from services.planning.targets_in_force import WHOLE as WHOLE_PERIOD
 from services.planning.targets_in_force import History, TargetInForce
 from services.planning.targets_in_force import weights_of as _weights_of
-from services.projection.counting.periods import WHOLE
+from services.projection.counting.periods import period_name
 from shared.contract.events import Fact
 from shared.deciding.view import View
 from shared.plan.model import Indicator, Plan
@@ -43,13 +42,9 @@ class Targets:
 
         `period`: a year, or `WHOLE`; for a day after its end, the target of its last day. None where none was set.
         """
-        return self.as_known(known_at).target(indicator, district, _period_name(period), on)
+        return self.as_known(known_at).target(indicator, district, period_name(period), on)
 
 
 def weights_of(plan: Plan, indicator: Indicator, period: int) -> tuple[Decimal, ...]:
     """Return what the plan file lets each month of a period weigh."""
-    return _weights_of(plan, indicator, _period_name(period))
-
-
-def _period_name(period: int) -> str:
-    return WHOLE_PERIOD if period == WHOLE else str(period)
+    return _weights_of(plan, indicator, period_name(period))

@@ -8,6 +8,11 @@ from shared.plan.model import Indicator, Plan
 WHOLE: Final = 0  # the period of what is cumulative or a level; an annual period is its year
 
 
+def period_name(period: int) -> str:
+    """Return the name of a period in answers, and in facts of the plan office."""
+    return "plan" if period == WHOLE else str(period)
+
+
 def month_number(day: date) -> int:
     """Return the number of a day's month, counted from the year 0."""
     return day.year * 12 + day.month - 1

@@ -15,11 +15,10 @@ from services.projection.assessment.representation import (
     cell_pace,
     forecast_value,
     number_or_none,
-    period_name,
     target_value,
 )
 from services.projection.assessment.values import indicator_kind
-from services.projection.counting.periods import running_period
+from services.projection.counting.periods import period_name, running_period
 from services.projection.exports import briefing as export
 from services.projection.exports import workbook
 from services.projection.exports.document import (

@@ -13,10 +13,10 @@ from services.projection.assessment.representation import (
     Instant,
     PeriodName,
     ScopeFields,
-    period_name,
     scope_fields,
 )
 from services.projection.counting.ledger import Cause
+from services.projection.counting.periods import period_name
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import (
     RESPONSES,

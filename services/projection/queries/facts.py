@@ -20,11 +20,10 @@ from services.projection.assessment.representation import (
     MonthName,
     PeriodName,
     ScopeFields,
-    period_name,
     scope_fields,
 )
 from services.projection.assessment.values import Cell
-from services.projection.counting.periods import bounds
+from services.projection.counting.periods import bounds, period_name
 from services.projection.exports.csv import csv_stream
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import (

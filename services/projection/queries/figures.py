@@ -20,8 +20,8 @@ from services.projection.assessment.representation import (
     PeriodName,
     Sha256,
     number_or_none,
-    period_name,
 )
+from services.projection.counting.periods import period_name
 from services.projection.queries.context import ReadContext, context_of
 from services.projection.queries.parameters import RESPONSES, KnownAt, PlanNamed, plan_of, scope_of
 from shared.contract.events import format_instant
