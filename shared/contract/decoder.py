@@ -97,14 +97,14 @@ class Decoder:
         self.redirects = frozenset(redirects) - {language.service}
         self.keys = keys
 
-    def decode(self, envelope: Mapping[str, Any], door: Channel, received_at: datetime) -> Report | NotUnderstood:
+    def decode(self, envelope: Mapping[str, Any], channel: Channel, received_at: datetime) -> Report | NotUnderstood:
         """Return the report, its person replaced by a token, or what is wrong with it (never quoting a value)."""
         reader = _Reader(envelope, self)
         event = reader.event_class()
         source_district = reader.source_district
 
         def reject(status: str, *reasons: Rule) -> NotUnderstood:
-            route = door.district or (source_district if door.admits(reader.source or "", "") else None)
+            route = channel.district or (source_district if channel.admits(reader.source or "", "") else None)
             return NotUnderstood(
                 status,
                 reasons[:_MOST_REASONS],
@@ -120,14 +120,14 @@ class Decoder:
         if reader.faults or event is None:
             if reader.send_to and not reader.faults:
                 return reject("misdirected", rules.SendTo("/type", service=reader.send_to))
-            if event is not None and reader.may_report(door):
+            if event is not None and reader.may_report(channel):
                 reader.data(event)
             return reject("invalid", *reader.faults)
         if misplaced := reader.misplaced(event):
             return reject("refused", misplaced("/district"))
-        if not reader.may_report(door):
+        if not reader.may_report(channel):
             return reject("refused", rules.NotYourSource("/source"))
-        if not door.for_whole and reader.is_reserved(event):
+        if not channel.for_whole and reader.is_reserved(event):
             return reject("refused", rules.NotYourSource("/type"))
         content = reader.data(event)
         if content is None or reader.faults:
@@ -285,9 +285,11 @@ class _Reader:
             return event.whole_only is not None
         return is_whole(self.district or "") and self.decoder.language.is_of_whole(self.subject or "")
 
-    def may_report(self, door: Channel) -> bool:
+    def may_report(self, channel: Channel) -> bool:
         """Tell whether the sender's credentials cover the source."""
-        return bool(self.source and self.source_district) and door.admits(self.source or "", self.source_district or "")
+        return bool(self.source and self.source_district) and channel.admits(
+            self.source or "", self.source_district or ""
+        )
 
     def data(self, event: type[Event]) -> tuple[Event, bytes | None] | None:
         """Return the data and the personal fields as JSON, or None after noting every fault in them."""

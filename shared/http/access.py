@@ -71,7 +71,7 @@ class Caller:
     key: Key | None = None
     bucket: TokenBucket | None = field(default=None, repr=False)
 
-    def door(self) -> Channel:
+    def channel(self) -> Channel:
         """Return for whom the caller may speak."""
         return (
             Channel()
@@ -87,7 +87,7 @@ class Caller:
 
     def must_cover(self, source: str) -> None:
         """Raise a Problem when the caller may see only its own sources and this is none of them."""
-        if self.key is not None and self.key.role.speaks_for_sources and not self.door().admits(source, ""):
+        if self.key is not None and self.key.role.speaks_for_sources and not self.channel().admits(source, ""):
             raise Problem(403, "您的密钥不能查看这个 source。", "Your key does not cover this source.")
 
     def spend(self, events: int) -> None:

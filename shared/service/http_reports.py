@@ -124,7 +124,7 @@ class ReportIntake:
 
     async def report(self, envelope: Mapping[str, Any], caller: Caller, received_at: datetime, began: int) -> Response:
         """Decide one report; the answer is its receipt."""
-        arrived = self.handler.decoder.decode(envelope, caller.door(), received_at)
+        arrived = self.handler.decoder.decode(envelope, caller.channel(), received_at)
         answer = (await self.submit([arrived], began))[0]
         return Response(answer.receipt, _STATUS.get(answer.status, 422), media_type="application/json")
 
@@ -150,7 +150,7 @@ def create_app(
     `reporters`: whose keys may report here. `routes`: what the service answers besides.
     """
     group, decoder, store, service = GroupCommit(handler), handler.decoder, handler.store, handler.service
-    desk = ReportIntake(handler, group)
+    intake = ReportIntake(handler, group)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -206,7 +206,7 @@ def create_app(
             return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
         else:
             envelope = _readable(lambda: parse_object(raw))
-        return await desk.report(trace | envelope, caller, received_at, began)
+        return await intake.report(trace | envelope, caller, received_at, began)
 
     async def batch(
         elements: list[Any], caller: Caller, received_at: datetime, trace: dict[str, str], began: int
@@ -214,14 +214,14 @@ def create_app(
         if len(elements) > _MOST_EVENTS:
             raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")
         caller.spend(max(len(elements) - 1, 0))  # access control counted one
-        door = caller.door()
+        channel = caller.channel()
         arrived = [
-            decoder.decode(trace | element, door, received_at)
+            decoder.decode(trace | element, channel, received_at)
             if isinstance(element, dict)
             else NotUnderstood("invalid", (rules.NotAnEvent(f"/{index}"),), received_at)
             for index, element in enumerate(elements)
         ]
-        answers = await desk.submit(arrived, began) if arrived else []
+        answers = await intake.submit(arrived, began) if arrived else []
         body = b'{"results":[' + b",".join(answer.receipt for answer in answers) + b"]}"
         return Response(body, media_type="application/json")
 
@@ -280,7 +280,7 @@ def create_app(
         return Response(body, media_type="application/json")
 
     if routes is not None:
-        app.include_router(routes(desk))
+        app.include_router(routes(intake))
     return app
 
 

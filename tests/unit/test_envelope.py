@@ -74,9 +74,9 @@ def population(district: str = "330681", subject: str = "population/330681/elder
 
 
 def decode(
-    envelope: Mapping[str, Any], language: Language = RECRUITMENT, door: Channel = HTTP, received: datetime = NOW
+    envelope: Mapping[str, Any], language: Language = RECRUITMENT, channel: Channel = HTTP, received: datetime = NOW
 ) -> Report | NotUnderstood:
-    return Decoder(language, DISTRICTS, KEYS, COUNTED).decode(envelope, door, received)
+    return Decoder(language, DISTRICTS, KEYS, COUNTED).decode(envelope, channel, received)
 
 
 def understood(envelope: Mapping[str, Any], language: Language = RECRUITMENT) -> Report:
@@ -86,10 +86,10 @@ def understood(envelope: Mapping[str, Any], language: Language = RECRUITMENT) ->
 
 
 def rejected(
-    envelope: Mapping[str, Any], language: Language = RECRUITMENT, door: Channel = HTTP
+    envelope: Mapping[str, Any], language: Language = RECRUITMENT, channel: Channel = HTTP
 ) -> tuple[str, set[tuple[str, str | None]]]:
     """Return the status with every code and pointer; what the receipt says never holds a personal number."""
-    answer = decode(envelope, language, door)
+    answer = decode(envelope, language, channel)
     assert isinstance(answer, NotUnderstood)
     reasons = [rule.reason() for rule in answer.reasons]
     assert all(reason["zh"] and reason["en"] for reason in reasons)
@@ -465,12 +465,12 @@ def test_a_wrong_district_is_refused_before_the_data_is_read() -> None:
 
 
 def test_a_wrong_district_is_refused_before_a_foreign_source() -> None:
-    door = Channel(prefixes=("/districts/330602",))
-    assert rejected(changed(district="330602"), door=door) == ("refused", {("wrong-district", "/district")})
+    channel = Channel(prefixes=("/districts/330602",))
+    assert rejected(changed(district="330602"), channel=channel) == ("refused", {("wrong-district", "/district")})
 
 
 def test_a_foreign_source_is_refused_before_the_data_is_read() -> None:
-    assert rejected(changed(data={}), door=Channel(prefixes=("/districts/330602",))) == (
+    assert rejected(changed(data={}), channel=Channel(prefixes=("/districts/330602",))) == (
         "refused",
         {("not-your-source", "/source")},
     )
@@ -490,8 +490,8 @@ def test_the_city_reports_for_itself() -> None:
 
 
 def test_a_topic_admits_only_its_own_district() -> None:
-    assert isinstance(decode(ENVELOPE, door=Channel(district="330681")), Report)
-    assert rejected(ENVELOPE, door=Channel(district="330602")) == ("refused", {("not-your-source", "/source")})
+    assert isinstance(decode(ENVELOPE, channel=Channel(district="330681")), Report)
+    assert rejected(ENVELOPE, channel=Channel(district="330602")) == ("refused", {("not-your-source", "/source")})
 
 
 @pytest.mark.parametrize(
@@ -507,12 +507,12 @@ def test_a_topic_admits_only_its_own_district() -> None:
     ],
 )
 def test_a_key_covers_the_sources_under_its_prefix(prefix: str, covered: bool) -> None:
-    answer = decode(ENVELOPE, door=Channel(prefixes=(prefix,)))
+    answer = decode(ENVELOPE, channel=Channel(prefixes=(prefix,)))
     assert isinstance(answer, Report) is covered
 
 
 def test_a_key_without_prefixes_covers_nothing() -> None:
-    assert rejected(ENVELOPE, door=Channel(prefixes=()))[0] == "refused"
+    assert rejected(ENVELOPE, channel=Channel(prefixes=()))[0] == "refused"
 
 
 # E11, E14 and A13 where data and subject meet
@@ -720,13 +720,13 @@ def test_what_is_readable_stays_in_the_answer() -> None:
 
 
 def test_an_answer_of_nothing_goes_to_the_district_of_its_topic() -> None:
-    answer = decode({}, door=Channel(district="330681"))
+    answer = decode({}, channel=Channel(district="330681"))
     assert isinstance(answer, NotUnderstood)
     assert (answer.status, answer.route) == ("invalid", "330681")
 
 
 def test_an_answer_never_goes_to_a_district_that_did_not_send() -> None:
-    answer = decode(changed(id=ABSENT, source="/districts/330602/hr"), door=Channel(district="330681"))
+    answer = decode(changed(id=ABSENT, source="/districts/330602/hr"), channel=Channel(district="330681"))
     assert isinstance(answer, NotUnderstood)
     assert answer.route == "330681"
 

@@ -59,7 +59,7 @@ class Permissions:
     def _may_withdraw(self, facts: Iterable[Fact]) -> bool:
         """Return whether the caller may retract one of these facts."""
         return any(
-            self.caller.door().admits(fact.report_source, fact.district)
+            self.caller.channel().admits(fact.report_source, fact.district)
             and (self.is_office or not (is_whole(fact.district) and LANGUAGE.is_of_whole(fact.stream)))
             for fact in facts
         )
