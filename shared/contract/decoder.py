@@ -287,9 +287,7 @@ class _Reader:
 
     def may_report(self, channel: Channel) -> bool:
         """Tell whether the sender's credentials cover the source."""
-        return bool(self.source and self.source_district) and channel.admits(
-            self.source or "", self.source_district or ""
-        )
+        return bool(self.source and self.source_district and channel.admits(self.source, self.source_district))
 
     def data(self, event: type[Event]) -> tuple[Event, bytes | None] | None:
         """Return the data and the personal fields as JSON, or None after noting every fault in them."""

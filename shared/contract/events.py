@@ -213,7 +213,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """What is left to say of an event that is `invalid`, `misdirected` or refused at the door."""
+    """The answer to an event that is `invalid`, `misdirected` or refused before any decision."""
 
     status: str
     reasons: tuple[Rule, ...]

@@ -111,7 +111,7 @@ class SendTo(Rule):
         return f"send-to-{self.values['service']}"
 
 
-# Refused at the door: who may report what (RULES A9, A10). These bind no id either.
+# Refused before any decision: who may report what (RULES A9, A10). These bind no id either.
 class WrongDistrict(Rule):
     zh, en = "district 与 source 中的区划代码不一致。", "The district disagrees with the code in the source."
 
