@@ -17,7 +17,7 @@ import xmlrpc.client
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -97,6 +97,14 @@ def _addresses(installation: Installation) -> dict[str, str]:
     return {"SKILLPLAN_KAFKA": installation.bootstrap, "SKILLPLAN_PLANS": str(ROOT / "plans")}
 
 
+class ProcessState(TypedDict):
+    """What supervisor reports of a process; `pid` is 0 where it does not run."""
+
+    statename: str
+    pid: int
+    description: str
+
+
 class Supervisor:
     """The supervisor of one state folder."""
 
@@ -173,14 +181,14 @@ class Supervisor:
                 with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
                     self._ask("stopProcess", f"{_GROUP}:{service}-{command}", True)
 
-    def states(self) -> dict[str, dict[str, Any]]:
+    def states(self) -> dict[str, ProcessState]:
         """Return supervisor's record of each process by name: statename, pid, description."""
         return {process["name"]: process for process in self._ask("getAllProcessInfo")}
 
     def is_alive(self, name: str) -> bool:
         """Return whether the process runs or is about to."""
-        state = self.states().get(name, {}).get("statename")
-        return state in ("STARTING", "RUNNING", "BACKOFF")
+        process = self.states().get(name)
+        return process is not None and process["statename"] in ("STARTING", "RUNNING", "BACKOFF")
 
     def stop(self, seconds: float = 60) -> None:
         """Stop everything in order: services, then broker and database."""

@@ -145,7 +145,7 @@ def _wait(wanted: list[Program], supervisor: Supervisor, tell: Callable[[str], N
             if not missing:
                 return
             states = supervisor.states()
-            fatal = [name for name in missing if states.get(name, {}).get("statename") == "FATAL"]
+            fatal = [name for name in missing if name in states and states[name]["statename"] == "FATAL"]
             if fatal or time.monotonic() > limit:
                 name = (fatal or list(missing))[0]
                 log = supervisor.logs / f"{name}.log"

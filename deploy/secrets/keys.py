@@ -7,10 +7,10 @@ import re
 import sys
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -144,8 +144,8 @@ def _end_of(given: str) -> datetime:
     return end
 
 
-def _record(key: Key, now: datetime) -> dict[str, Any]:
-    record: dict[str, Any] = key.model_dump(mode="json", exclude={"secrets"})
+def _record(key: Key, now: datetime) -> dict[str, JsonValue]:
+    record: dict[str, JsonValue] = key.model_dump(mode="json", exclude={"secrets"})
     return record | {"state": key.state(now), "secrets": sum(s.until is None or s.until > now for s in key.secrets)}
 
 
