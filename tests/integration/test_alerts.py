@@ -248,11 +248,11 @@ def stopped(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """Let a server and all its processes stand still, as a hanging machine does: connections stay, nothing answers."""
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     # They go on when the block ends, and when we are killed in it: what stands still cannot be told to end.
-    goes_on = f"cat; kill -CONT {' '.join(str(one.pid) for one in family)} 2> /dev/null || true"
+    goes_on = f"cat; kill -CONT {' '.join(str(process.pid) for process in family)} 2> /dev/null || true"
     with subprocess.Popen(["sh", "-c", goes_on], stdin=subprocess.PIPE, start_new_session=True):
-        for one in family:
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.suspend()
+                process.suspend()
         yield
 
 
@@ -443,7 +443,7 @@ def test_every_process_of_the_composed_stack_is_scraped() -> None:
         if re.fullmatch(r"\w+-(api|worker|projector)", name)
     }
     scraped = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))["scrape_configs"][0]["static_configs"]
-    assert {target: one["labels"]["program"] for one in scraped for target in one["targets"]} == ours
+    assert {target: group["labels"]["program"] for group in scraped for target in group["targets"]} == ours
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])

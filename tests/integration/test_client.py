@@ -266,11 +266,11 @@ def _wanted(planned: Iterable[PlannedReport]) -> tuple[dict[tuple[str, str], str
     """Return what is to be in force of each report in the end, and the answers beside it."""
     in_force: dict[tuple[str, str], str] = {}
     beside: dict[tuple[str, str], list[str]] = {}
-    for one in planned:
-        if one.meant in BESIDE:
-            beside.setdefault(_key(one.envelope), []).append(one.meant)
+    for report in planned:
+        if report.meant in BESIDE:
+            beside.setdefault(_key(report.envelope), []).append(report.meant)
         else:
-            in_force[_key(one.envelope)] = one.meant
+            in_force[_key(report.envelope)] = report.meant
     return in_force, beside
 
 

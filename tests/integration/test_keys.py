@@ -205,7 +205,7 @@ def test_keys_are_made_rotated_and_revoked_while_requests_flow(city: City) -> No
         expired, last = city.book.add(Role.AUDITOR, expires_at=datetime.now(UTC) + timedelta(seconds=2))
         assert status(last) == 200
         eventually(lambda: status(last) == 401, 20)
-        assert expired.id in {one.id for one in city.book.keys()}  # noqa: SIM118 - no mapping
+        assert expired.id in {key.id for key in city.book.keys()}  # noqa: SIM118 - no mapping
     finally:
         stop.set()
         flowing.join()

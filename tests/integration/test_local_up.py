@@ -35,9 +35,9 @@ def make(state: Path, *arguments: str, **environment: str) -> subprocess.Complet
 def up(state: Path) -> str:
     done = make(state, "infra-up", str(state))
     assert done.returncode == 0, done.stdout + done.stderr
-    one = installation.load(state)
-    assert kafka.is_up(one.bootstrap)
-    assert postgres.is_up(one.superuser)
+    own = installation.load(state)
+    assert kafka.is_up(own.bootstrap)
+    assert postgres.is_up(own.superuser)
     return done.stdout
 
 
@@ -107,9 +107,9 @@ def test_a_taken_port_moves_says_so_and_stays_and_a_pid_file_of_another_program_
 def test_status_names_the_addresses(state: Path) -> None:
     up(state)
     status = json.loads(make(state, "status", JSON="1").stdout)
-    one = installation.load(state)
-    assert status["kafka"] == one.bootstrap
-    assert status["postgres"] == one.superuser
+    own = installation.load(state)
+    assert status["kafka"] == own.bootstrap
+    assert status["postgres"] == own.superuser
 
 
 def test_the_folder_of_another_major_version_is_left_alone(tmp_path: Path) -> None:

@@ -81,13 +81,13 @@ def targets_have_a_history(office: PlanOffice) -> None:
     assert (own["target"]["value"], own["met"], own["signal"]) == (200, False, "red")
     assert office.cell("4.1.b", as_of="2024-06-30", district="330681")["target"] is None
     targets = office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2024-12-31"}).json()
-    indicator = next(one for one in targets["indicators"] if one["id"] == "4.1.b")
-    period = next(one for one in indicator["periods"] if one["period"] == "2024")
+    indicator = next(entry for entry in targets["indicators"] if entry["id"] == "4.1.b")
+    period = next(entry for entry in indicator["periods"] if entry["period"] == "2024")
     assert (period["target"]["value"], period["target"]["clause"], period["difference"]) == (1200, "第 9 号文", 0)
     done = office.run("show", "4.1.b", "--on", "2024-12-31")
     assert done.returncode == 0, done.stderr
     assert all(text in done.stdout for text in (">= 1200", "330681", "差额 difference", "中期评估")), done.stdout
-    assert [one["why"] for one in indicator["history"] if one["type"] == "target-revised"] == ["中期评估"]
+    assert [entry["why"] for entry in indicator["history"] if entry["type"] == "target-revised"] == ["中期评估"]
     withdrawn = office.run("withdraw", f"target/{PLAN.id}/4.1.b", revised["id"], "--why", "暂缓")
     assert withdrawn.returncode == 0, withdrawn.stderr
     assert "accepted" in withdrawn.stdout
@@ -173,8 +173,8 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
     office.counted()
     closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{MONTH}").json()
     assert closing["verified"] is True
-    assert [one["why"] for one in closing["overrides"]] == ["系统故障"]
-    moved = next(one for one in closing["figures"] if one["indicator"] == "4.1.b")
+    assert [entry["why"] for entry in closing["overrides"]] == ["系统故障"]
+    moved = next(entry for entry in closing["figures"] if entry["indicator"] == "4.1.b")
     assert (moved["numerator"], moved["live"]["numerator"]) == (1, 2)
     assert (moved["after_close"]["more"], moved["after_close"]["less"]) == (1, 0)
     (fact,) = moved["after_close"]["facts"]
@@ -197,9 +197,9 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
     assert restated["status"] == "accepted", restated
     office.counted()
     closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{MONTH}").json()
-    moved = next(one for one in closing["figures"] if one["indicator"] == "4.1.b")
+    moved = next(entry for entry in closing["figures"] if entry["indicator"] == "4.1.b")
     assert (moved["numerator"], moved["after_close"]["more"]) == (2, 0)
-    assert [one["why"] for one in closing["published"]] == [None, "补报"]
+    assert [entry["why"] for entry in closing["published"]] == [None, "补报"]
     (listed,) = office.projection.get(f"/v1/plans/{PLAN.id}/closings").json()["months"]
     assert listed["sha256"] == closing["sha256"]
 
@@ -246,7 +246,7 @@ class Desk:
     def _report_of(self, act: str, **about: Any) -> tuple[str, str, dict[str, Any]]:
         on = {"effective_from": "2024-07-01", "by": "计划科", "why": "试"}
         month = {"plan": PLAN.id, "month": MONTH, "by": "计划科"}
-        own, one = f"month/{PLAN.id}/{MONTH}", SIX[0]
+        own, district = f"month/{PLAN.id}/{MONTH}", SIX[0]
         match act:
             case "targets:adopt":
                 adopted = {"document": document_of(PLAN), "sha256": PLAN.digest}
@@ -261,10 +261,10 @@ class Desk:
             case "submit":
                 return "period-submitted", f"{own}/{self.district}", month
             case "return":
-                seen_to = {"submitted_by": one, "items": ["4.1.b"], "message": "请核对"}
-                return "period-returned", f"{own}/{one}", month | seen_to
+                seen_to = {"submitted_by": district, "items": ["4.1.b"], "message": "请核对"}
+                return "period-returned", f"{own}/{district}", month | seen_to
             case "approve":
-                return "period-approved", f"{own}/{one}", month | {"submitted_by": one}
+                return "period-approved", f"{own}/{district}", month | {"submitted_by": district}
             case "override":
                 return "close-overridden", own, month | {"districts": SIX, "why": "试"}
             case "request-restatement":
@@ -279,12 +279,12 @@ _NUMBERS = itertools.count(1)
 _RIGHTS = {"forbidden", "not-your-source", "wrong-district", "only-the-city"}
 
 
-def taken_back(one: Desk, facts: list[dict[str, Any]], prefix: str = "") -> bool:
+def taken_back(desk: Desk, facts: list[dict[str, Any]], prefix: str = "") -> bool:
     """Try to take back each of what was said through somebody's source; `may` says whether one of them can be."""
-    permitted = f"{prefix}withdraw" in one.may()
-    own = [fact for fact in facts if fact["reportsource"] == one.source]
-    outcomes = {one.does("withdraw", subject=fact["subject"], report_id=fact["reportid"]) for fact in own}
-    assert permitted is ("done" in outcomes), (one.source, outcomes, own)
+    permitted = f"{prefix}withdraw" in desk.may()
+    own = [fact for fact in facts if fact["reportsource"] == desk.source]
+    outcomes = {desk.does("withdraw", subject=fact["subject"], report_id=fact["reportid"]) for fact in own}
+    assert permitted is ("done" in outcomes), (desk.source, outcomes, own)
     return permitted
 
 
@@ -322,10 +322,10 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
         `may` agrees with what happens each time.
         """
         outcomes = {}
-        for name, one in desks.items():
-            permitted = act in one.may()
-            outcomes[name] = one.does(act, **about)
-            assert permitted is (outcomes[name] == "done"), (act, name, outcomes[name], one.may())
+        for name, desk in desks.items():
+            permitted = act in desk.may()
+            outcomes[name] = desk.does(act, **about)
+            assert permitted is (outcomes[name] == "done"), (act, name, outcomes[name], desk.may())
         return {name for name, became in outcomes.items() if became not in _RIGHTS}
 
     def facts() -> list[dict[str, Any]]:
@@ -346,17 +346,17 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
     ):
         assert everybody(act) == who
     targets = [fact for fact in facts() if not fact["subject"].startswith("month/")]
-    assert {name for name, one in desks.items() if taken_back(one, targets, "targets:")} == {"planner"}
+    assert {name for name, desk in desks.items() if taken_back(desk, targets, "targets:")} == {"planner"}
     month = [fact for fact in facts() if fact["subject"].startswith("month/")]
-    assert {name for name, one in desks.items() if taken_back(one, month)} == {
+    assert {name for name, desk in desks.items() if taken_back(desk, month)} == {
         "planner of a district", "neighbour", "another system", "planner",
     }  # fmt: skip
     for act in ("override", "close"):
         assert everybody(act) == {"planner"}
-    assert {name for name, one in desks.items() if taken_back(one, month)} == set()
+    assert {name for name, desk in desks.items() if taken_back(desk, month)} == set()
     assert everybody("request-restatement") == reporters
     requests = [fact for fact in facts() if fact["subject"].startswith("restatement/")]
     assert everybody("restate", number=requests[0]["subject"].rpartition("/")[2]) == {"planner"}
     # The city body takes back the planner's request, too: both speak through one source.
-    assert {name for name, one in desks.items() if taken_back(one, requests)} == reporters - {"planner"}
+    assert {name for name, desk in desks.items() if taken_back(desk, requests)} == reporters - {"planner"}
     check_log(system, "planning")

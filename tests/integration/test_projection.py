@@ -64,7 +64,9 @@ class Projection:
     def progress(self, plan: str = PLAN, **query: object) -> dict[tuple[str, str], dict[str, Any]]:
         """Return each period's answer by indicator and period."""
         answer = self.get(f"/v1/plans/{plan}/progress", **query)
-        return {(one["id"], period["period"]): period for one in answer["indicators"] for period in one["periods"]}
+        return {
+            (entry["id"], period["period"]): period for entry in answer["indicators"] for period in entry["periods"]
+        }
 
     def positions(self) -> dict[str, int]:
         answer = self.get(f"/v1/plans/{PLAN}/progress")
@@ -96,7 +98,7 @@ def message(fact: GeneratedFact) -> OutgoingMessage:
 def projection(
     kafka: str, postgres: str, database: NewDatabase, topics: NewTopics, tmp_path: Path
 ) -> Iterator[Projection]:
-    districts = {one.code for file in (SHAOXING, LAKESIDE) for one in load_plan(file).districts}
+    districts = {place.code for file in (SHAOXING, LAKESIDE) for place in load_plan(file).districts}
     topics(*map(deploy_topics.events, DOMAIN_SERVICES), *map(deploy_topics.receipts, sorted(districts)))
     system = System(kafka, tmp_path, database, postgres)
     try:
@@ -159,17 +161,17 @@ def test_every_number_equals_the_plain_recount(projection: Projection, seed: int
         plan = load_plan(file)
         for as_of in rnd.sample(world.days, 2):
             for known_at in instants:
-                for district in (None, *(one.code for one in plan.districts if one.code in DISTRICTS)):
+                for district in (None, *(place.code for place in plan.districts if place.code in DISTRICTS)):
                     query = {"as_of": as_of.isoformat(), "known_at": known_at.isoformat()}
                     progress = projection.progress(plan.id, **query, **({"district": district} if district else {}))
-                    for (id_, period), one in progress.items():
+                    for (id_, period), entry in progress.items():
                         expected = recount(
                             plan, plan.indicators[id_][1], world.facts, district=district, period=period, as_of=as_of,
                             known_at=known_at,
                         )  # fmt: skip
-                        assert (one["numerator"], one["denominator"]) == expected, (id_, period, district, query)
+                        assert (entry["numerator"], entry["denominator"]) == expected, (id_, period, district, query)
                         owed = due(plan, plan.indicators[id_][1], district, period, as_of)
-                        assert one["expected"] == (None if owed is None else float(owed)), (id_, period, query)
+                        assert entry["expected"] == (None if owed is None else float(owed)), (id_, period, query)
     assert_facts_add_up(projection, rnd.choice(world.days))
     assert projector.problems() == {}
     projection.assert_recount_equal()
@@ -199,17 +201,17 @@ def _by_pages(projection: Projection, path: str, limit: int, period: str, as_of:
 
 def assert_facts_add_up(projection: Projection, as_of: date) -> None:
     """The facts behind a cell sum to it, and its months to the year (RULES E26)."""
-    for (id_, period), one in projection.progress(as_of=as_of).items():
+    for (id_, period), entry in projection.progress(as_of=as_of).items():
         path = f"/v1/plans/{PLAN}/indicators/{id_}/facts"
         page = projection.get(path, period=period, as_of=as_of)
-        assert (page["numerator"], page["denominator"]) == (one["numerator"], one["denominator"]), (id_, period)
-        assert sum(fact["numerator"] for fact in page["facts"]) == one["numerator"]
+        assert (page["numerator"], page["denominator"]) == (entry["numerator"], entry["denominator"]), (id_, period)
+        assert sum(fact["numerator"] for fact in page["facts"]) == entry["numerator"]
         places = [(fact["service"], fact["position"]) for fact in page["facts"]]
         assert len(set(places)) == len(places)
         assert _by_pages(projection, path, 1 + len(places) // 3, period, as_of, page["known_at"]) == page["facts"]
         if id_ in ("4.1.b", "3.3.a") and period == "2024":
             months = [projection.get(path, period=period, as_of=as_of, month=f"2024-{m:02}") for m in range(1, 13)]
-            assert sum(month["numerator"] for month in months) == one["numerator"]
+            assert sum(month["numerator"] for month in months) == entry["numerator"]
 
 
 def test_kill_9_in_mid_batch_loses_nothing_and_counts_nothing_twice(projection: Projection) -> None:
@@ -236,7 +238,9 @@ def test_one_projector_writes_and_another_takes_over(projection: Projection) -> 
     active = re.compile(r"^skillplan_projection_active 1.0$", re.MULTILINE)
 
     def writers() -> list[Process]:
-        return [one for one in (first, second) if one.alive and active.search(one.http.get("/metrics").text)]
+        return [
+            process for process in (first, second) if process.alive and active.search(process.http.get("/metrics").text)
+        ]
 
     eventually(lambda: len(writers()) == 1)
     projection.publish(*hires(1, 50))
@@ -251,8 +255,8 @@ def test_one_projector_writes_and_another_takes_over(projection: Projection) -> 
 
 def test_a_hole_stops_its_line_until_the_missing_fact_comes(projection: Projection) -> None:
     projector = projection.projector().start()
-    one, two, three, four, five = hires(1, 5)
-    projection.publish(one, two, four)
+    first, two, three, four, five = hires(1, 5)
+    projection.publish(first, two, four)
     problem = eventually(lambda: projector.problems().get("lines", ""))
     assert "recruitment.events" in problem
     assert "position 3 is missing" in problem
@@ -306,7 +310,7 @@ def test_another_plan_is_counted_anew_and_new_names_are_not(projection: Projecti
 
     def named() -> str:
         answer = projection.get(f"/v1/plans/{PLAN}/progress", as_of="2024-12-31")
-        return str(next(one["name"]["en"] for one in answer["indicators"] if one["id"] == "4.1.b"))
+        return str(next(entry["name"]["en"] for entry in answer["indicators"] if entry["id"] == "4.1.b"))
 
     eventually(lambda: named() == "People brought in")
     assert _generation(projection) == 1
@@ -398,7 +402,7 @@ def test_what_is_kept_is_sent_compressed_to_who_takes_it_so(projection: Projecti
         assert ("content-encoding" in plain.headers, zipped.headers["content-encoding"]) == (False, "gzip")
         assert plain.headers["etag"] == zipped.headers["etag"]
         assert int(zipped.headers["content-length"]) < len(plain.content) / 4
-        without = [{**one.json(), "known_at": None} for one in (plain, zipped)]
+        without = [{**response.json(), "known_at": None} for response in (plain, zipped)]
         assert without[0] == without[1]
         assert zipped.json()["known_at"] >= plain.json()["known_at"]
 
@@ -466,21 +470,21 @@ def test_the_questions_of_a_plan_office_agree_with_the_progress(projection: Proj
         for id_ in ("1.1.a", "1.1.e", "2.3.a", "4.1.b", "3.3.a", "2.2.a"):
             assert_months_agree(projection, id_, whole, parameters)
             assert_districts_agree(projection, id_, whole, parameters)
-        running = {id_: one for (id_, _), one in whole.items()}  # the last period that has begun is listed last
+        running = {id_: entry for (id_, _), entry in whole.items()}  # the last period that has begun is listed last
         behind = projection.get(f"/v1/plans/{PLAN}/behind", **parameters)
-        late = {id_ for id_, one in running.items() if one["signal"] in ("amber", "red")}
-        assert {one["id"] for one in behind["behind"] if one["district"] is None} == late
-        ratios = [one["value"] / one["expected"] for one in behind["behind"]]
+        late = {id_ for id_, entry in running.items() if entry["signal"] in ("amber", "red")}
+        assert {entry["id"] for entry in behind["behind"] if entry["district"] is None} == late
+        ratios = [entry["value"] / entry["expected"] for entry in behind["behind"]]
         assert ratios == sorted(ratios)
         outlook = projection.get(f"/v1/plans/{PLAN}/outlook", **parameters)
-        for one in outlook["indicators"]:
-            pace = running[one["id"]]["pace"]
-            assert one["forecast"] == (pace or one)["forecast"]
+        for entry in outlook["indicators"]:
+            pace = running[entry["id"]]["pace"]
+            assert entry["forecast"] == (pace or entry)["forecast"]
         measures = projection.get(f"/v1/plans/{PLAN}/measures", **parameters)
         signals = {
             at["id"]: at["signal"] for body in measures["bodies"] for m in body["measures"] for at in m["indicators"]
         }
-        assert signals == {id_: one["signal"] for id_, one in running.items()}
+        assert signals == {id_: entry["signal"] for id_, entry in running.items()}
         assert measures["bodies"][0]["worst"] == "red"
 
 
@@ -505,8 +509,8 @@ def assert_months_agree(
         month = months["months"][len(months["months"]) // 2]
         facts = projection.get(f"{path}/facts", period=period, month=month["month"], **parameters)
         assert facts["numerator"] == month["numerator"], (id_, month)
-        for at, one in enumerate(months["months"]):
-            assert sum(part[at]["numerator"] for part in parts) == one["numerator"]
+        for at, entry in enumerate(months["months"]):
+            assert sum(part[at]["numerator"] for part in parts) == entry["numerator"]
 
 
 def assert_districts_agree(
@@ -514,10 +518,12 @@ def assert_districts_agree(
 ) -> None:
     answer = projection.get(f"/v1/plans/{PLAN}/indicators/{id_}/districts", **parameters)
     period = answer["whole"]["period"]
-    assert sum(one["numerator"] for one in answer["districts"]) == whole[id_, period]["numerator"]
-    ranked = [one for one in answer["districts"] if one["rank"] is not None]
-    assert [one["rank"] for one in ranked] == [1 + sum(o["value"] > one["value"] for o in ranked) for one in ranked]
-    assert [one["code"] for one in answer["districts"] if one["city"]] == ["330600"]
+    assert sum(entry["numerator"] for entry in answer["districts"]) == whole[id_, period]["numerator"]
+    ranked = [entry for entry in answer["districts"] if entry["rank"] is not None]
+    assert [entry["rank"] for entry in ranked] == [
+        1 + sum(o["value"] > entry["value"] for o in ranked) for entry in ranked
+    ]
+    assert [entry["code"] for entry in answer["districts"] if entry["city"]] == ["330600"]
     own = projection.progress(district=ranked[0]["code"], **parameters)[id_, period] if ranked else {}
     assert all(ranked[0][name] == value for name, value in own.items() if name != "pace")
 
@@ -539,7 +545,7 @@ def test_a_kept_answer_is_given_again_and_never_after_a_change(projection: Proje
 
         projection.wait_for(recruitment=position)
         answer = projection.get(path, as_of="2024-12-31")
-        (hired,) = [one for one in answer["indicators"] if one["id"] == "4.1.b"]
+        (hired,) = [entry for entry in answer["indicators"] if entry["id"] == "4.1.b"]
         assert hired["periods"][1]["value"] == position
 
 
@@ -564,5 +570,5 @@ def test_a_hire_reported_at_the_door_reaches_the_number(kafka: str, system: Syst
     progress = complete()
     assert progress["complete_to"]["recruitment"]["behind_seconds"] == 0
     assert progress["complete_to"]["enrollment"]["behind_events"] is None
-    of_year = next(one for one in progress["indicators"] if one["id"] == "4.1.b")["periods"][-1]
+    of_year = next(entry for entry in progress["indicators"] if entry["id"] == "4.1.b")["periods"][-1]
     assert of_year["value"] == 1

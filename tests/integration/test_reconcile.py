@@ -28,15 +28,15 @@ def places(system: System) -> Places:
 
 def compared(system: System) -> dict[str, Compared]:
     results = run(compare(places(system)))
-    assert json.loads(to_json(results, 0))["equal"] == (not any(one.differences for one in results))
-    return {one.service: one for one in results}
+    assert json.loads(to_json(results, 0))["equal"] == (not any(result.differences for result in results))
+    return {result.service: result for result in results}
 
 
 def differences(system: System) -> dict[tuple[str, str], int | None]:
     return {
         (service, hop): difference.position
-        for service, one in compared(system).items()
-        for hop, difference in one.differences.items()
+        for service, result in compared(system).items()
+        for hop, difference in result.differences.items()
     }
 
 
