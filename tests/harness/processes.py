@@ -269,7 +269,7 @@ def own_database(superuser: str, service: str, road: int | None = None) -> Datab
     run(databases.ensure_roles(superuser, {service: passwords}))
     run(databases.ensure_databases(superuser, [service]))
     owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
-    migrations = "services/projection/migrations" if service == "projection" else "shared/migrations"
+    migrations = "services/projection/migrations" if service == "projection" else "shared/log/migrations"
     run(migrate(owner, ROOT / migrations, service))
     by_road = superuser if road is None else re.sub(rf"@{HOST}:\d+/", f"@{HOST}:{road}/", superuser)
     return Database(service, service, owner, databases.address(by_road, service, passwords.role, service))
