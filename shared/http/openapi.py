@@ -51,8 +51,16 @@ def problem_response(problem: Problem, description: str) -> Node:
 
 def request_body(model: type[BaseModel]) -> Node:
     """Return `openapi_extra` for a route that reads its JSON body itself; the model becomes a named schema."""
-    schema = model.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"content": {"application/json": {"schema": _schema_of(model)}}}}
+
+
+def problem_model(model: type[BaseModel], description: str) -> Node:
+    """Return how a route declares a problem that says more than others do; the model becomes a named schema."""
+    return {"description": description, "content": {PROBLEM: {"schema": _schema_of(model)}}}
+
+
+def _schema_of(model: type[BaseModel]) -> Node:
+    return model.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
 
 
 def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
@@ -75,8 +83,9 @@ def _completed(document: Node, examples: Mapping[str, Node]) -> Node:
     parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            for content in operation.get("requestBody", {}).get("content", {}).values():
-                if "title" in content["schema"]:
+            problems = [response.get("content", {}).get(PROBLEM, {}) for response in operation["responses"].values()]
+            for content in (*operation.get("requestBody", {}).get("content", {}).values(), *problems):
+                if "title" in content.get("schema", {}):
                     content["schema"] = _named(content["schema"], parts["schemas"])
             _complete(operation, examples.get(f"{method.upper()} {path}", {}), is_open(path))
     return document
@@ -112,6 +121,7 @@ def _complete(operation: Node, seen: Node, open_: bool) -> None:
         for number, (description, problem) in _EVERYWHERE.items():
             responses.setdefault(str(number), problem_response(problem, description))
     for response in responses.values():
-        if PROBLEM in response.get("content", {}):
-            response["content"][PROBLEM]["schema"] = {"$ref": "#/components/schemas/Problem"}
+        content = response.get("content", {}).get(PROBLEM)
+        if content is not None and "$ref" not in content.get("schema", {}):  # but for a problem that says more
+            content["schema"] = {"$ref": f"{_SCHEMAS}Problem"}
     operation["responses"] = dict(sorted(responses.items()))

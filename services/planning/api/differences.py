@@ -7,6 +7,7 @@ from services.planning.api.context import PLAN_RESPONSES, Context, PlanId, text_
 from services.planning.api.decisions import Body
 from services.planning.plan_differences import PlanDifference, differences
 from services.planning.targets_in_force import History, document_of
+from shared.http.openapi import problem_model
 from shared.http.problems import Problem
 from shared.plan.loading import PlanError, read_plan
 
@@ -51,7 +52,7 @@ class PlanFaultsProblem(Body):
         "与已采用的逐项比较,什么也不改变;文件有误时逐条指明行和位置。\n\n"
         "Compares it with what was adopted and changes nothing; a file's faults are named by line and path."
     ),
-    responses=PLAN_RESPONSES | {422: {"description": "计划文件有误 The plan file has faults"}},
+    responses=PLAN_RESPONSES | {422: problem_model(PlanFaultsProblem, "计划文件有误 The plan file has faults")},
     response_model=PlanFileDifferences,
     openapi_extra={"requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}},
 )
