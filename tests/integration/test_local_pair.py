@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from deploy.kafka.topics import events
 from tests.conftest import ROOT, NewDatabase, NewTopics
 
-MIGRATIONS = ROOT / "shared" / "migrations"
+MIGRATIONS = ROOT / "shared" / "log" / "migrations"
 
 
 async def test_each_database_is_fresh_and_migrated(database: NewDatabase) -> None:
