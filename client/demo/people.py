@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
-from shared.contract.shapes import credit_check_digit, resident_check_digit
+from shared.contract.identity_numbers import resident_check_digit
+from shared.contract.shapes import credit_check_digit
 
 # No edition of GB/T 2260 has a 3399xx: whoever has such a number does not exist.
 _FIRST_PLACE: Final = 339950

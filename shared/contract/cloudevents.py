@@ -1,5 +1,6 @@
 """CloudEvents bindings: envelopes from HTTP requests and Kafka messages in structured, batch and binary mode."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -8,6 +9,7 @@ import orjson
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
+_QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 JsonObject = dict[str, Any]  # decoded; its values are checked where they are read
 
 
@@ -68,10 +70,16 @@ def _text(raw: bytes) -> str | bytes:
 
 
 def from_http_headers(headers: Mapping[str, str], raw: bytes) -> JsonObject:
-    """Return the envelope of a request in binary mode: `ce-` headers, percent-encoded (CloudEvents HTTP binding)."""
+    """Return the envelope of a request in binary mode: `ce-` headers (CloudEvents HTTP binding, RULES A21)."""
     attributes: JsonObject = {
-        name[3:].lower(): _text(unquote_to_bytes(text))
+        name[3:].lower(): _text(unquote_to_bytes(_unquoted(text.encode("latin-1"))))
         for name, text in headers.items()
         if name.lower().startswith("ce-")
     }
     return attributes | {"datacontenttype": headers.get("content-type"), "data": parse_object(raw)}
+
+
+def _unquoted(value: bytes) -> bytes:
+    """Return what a quoted header value says (RFC 9110, section 5.6.4), any other as it stands."""
+    quoted = _QUOTED.fullmatch(value)
+    return re.sub(rb"\\(.)", rb"\1", quoted[1], flags=re.DOTALL) if quoted else value

@@ -22,15 +22,19 @@ from shared.contract.events import (
     format_instant,
     parse_instant,
 )
+from shared.contract.identity_numbers import holds_personal_number
 from shared.contract.rules import Rule
-from shared.contract.shapes import ID_FORM, IdentifiedPerson, holds_personal_number, is_credit_code
+from shared.contract.shapes import ID_FORM, AtTheDoor, IdentifiedPerson, is_plain
 
 _SOURCE: Final = re.compile(r"/districts/([0-9]{6})/[A-Za-z0-9._-]{1,40}")
 _TYPE: Final = re.compile(r"skillplan\.([a-z]+)\.([a-z][a-z0-9-]*)\.v([1-9][0-9]*)")
 _ID: Final = re.compile(ID_FORM)
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,100})?")  # W3C Trace Context
 _LONGEST_ATTRIBUTE: Final = 400
-_SHOWN_STEP: Final = re.compile(r"(?!.*[0-9]{5})[!-~]{1,40}")  # no telephone, no Chinese name
+_NAME: Final = re.compile(r"[a-z0-9]+")  # of an attribute (CloudEvents 1.0.2, section 3.1)
+_PAYLOAD: Final = frozenset({"data", "data_base64"})  # members of the JSON format that are no attributes
+_SHOWN_STEP: Final = re.compile(r"(?!(?:.*[0-9]){5})[!-~]{1,40}")  # no telephone, no Chinese name
+_CREDIT_CODE: Final = "credit_code"  # how the path of a part of a subject ends that is one
 _MOST_ITEMS: Final = 5_000
 _MOST_REASONS: Final = 50
 # What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
@@ -90,12 +94,23 @@ def is_whole(district: str) -> bool:
 class Decoder:
     """Turns an envelope into a report, or says what is wrong with it, in the order of RULES A7 up to its data."""
 
-    def __init__(self, language: Language, districts: Iterable[str], keys: Keys, redirects: Iterable[str]) -> None:
-        """`redirects`: the services whose types are misdirected when they arrive at another (RULES A11)."""
+    def __init__(
+        self,
+        language: Language,
+        districts: Iterable[str],
+        keys: Keys,
+        redirects: Iterable[str],
+        credit_codes: Iterable[str] = (),
+    ) -> None:
+        """`redirects`: the services whose types are misdirected when they arrive at another (RULES A11).
+
+        `credit_codes`: registered ones that are taken although their check character is wrong (RULES A24).
+        """
         self.language = language
         self.districts = frozenset(districts)
         self.redirects = frozenset(redirects) - {language.service}
         self.keys = keys
+        self.door = AtTheDoor(frozenset(credit_codes))
 
     def decode(self, envelope: Mapping[str, Any], channel: Channel, received_at: datetime) -> Report | NotUnderstood:
         """Return the report, its person replaced by a token, or what is wrong with it (never quoting a value)."""
@@ -136,7 +151,7 @@ class Decoder:
         if reader.at is None or not (reader.id and reader.source and reader.subject and reader.district):
             raise TypeError("an envelope without faults has all its attributes")
         body = data.model_dump(mode="json", exclude_none=True)
-        compared = body | {"person": orjson.Fragment(personal)} if personal else body
+        compared = body | {"person": orjson.Fragment(personal.compared)} if personal else body
         same = {
             "type": reader.shown_type,
             "subject": reader.subject,
@@ -164,8 +179,16 @@ class Decoder:
             corrects=reader.corrects,
             traceparent=reader.optional("traceparent", _TRACE),
             correlation_id=reader.optional("correlationid", _ID),
-            personal=personal,
+            personal=personal.fields if personal else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Personal:
+    """The personal fields of a report as JSON: as they are sealed, and as contents are compared (RULES A4, A15)."""
+
+    fields: bytes
+    compared: bytes
 
 
 class _Reader:
@@ -179,10 +202,11 @@ class _Reader:
         self.shown_type: str | None = None
         self.shown_subject: str | None = None
         self.at: datetime | None = None
+        self._check_names()
         if (version := envelope.get("specversion")) != "1.0":
             self._fault(rules.MissingAttribute if version is None else rules.BadAttribute, "specversion")
-        self.id = self._text("id", _ID)
-        self.source = self._text("source", _SOURCE)
+        self.id = self._text("id", _ID, plain=True)
+        self.source = self._text("source", _SOURCE, plain=True)
         matched = _SOURCE.fullmatch(self.source) if self.source else None
         self.source_district = matched[1] if matched else None
         if matched and self.source_district not in decoder.districts:
@@ -191,13 +215,13 @@ class _Reader:
         if self.district is not None and self.district not in decoder.districts:
             self._fault(rules.BadAttribute, "district")
             self.district = None
-        self.subject = self._text("subject", None)
+        self.subject = self._text("subject", None, personal=True)
         self.time = self._text("time", None) or ""
         if self.time:
             self.at = parse_instant(self.time)
             if self.at is None:
                 self._fault(rules.BadAttribute, "time")
-        self.corrects = self._text("corrects", _ID, required=False)
+        self.corrects = self._text("corrects", _ID, required=False, plain=True)
         content_type = envelope.get("datacontenttype")
         if content_type is not None and not (
             isinstance(content_type, str) and re.match(r"application/([a-z0-9.-]+\+)?json\s*(;|$)", content_type, re.I)
@@ -207,27 +231,39 @@ class _Reader:
     def _fault(self, rule: type[Rule], pointer: str, **values: str) -> None:
         self.faults.append(rule(f"/{pointer}", **values))
 
-    def _text(self, name: str, form: re.Pattern[str] | None, required: bool = True) -> str | None:
+    def _check_names(self) -> None:
+        """Note each attribute of a name that none has, and each that may be a misspelt `corrects` (RULES A20)."""
+        for name in self.envelope:
+            misspelt = name.startswith("correct") and name != "corrects"
+            if misspelt or not (_NAME.fullmatch(name) or name in _PAYLOAD):
+                self.faults.append(rules.BadAttribute(_pointer("", (name,))))
+
+    def _text(
+        self,
+        name: str,
+        form: re.Pattern[str] | None,
+        required: bool = True,
+        plain: bool = False,
+        personal: bool = False,
+    ) -> str | None:
+        """Return an attribute's text, None after noting what is wrong with it.
+
+        `plain`: it must equal its NFKC form and be visible (RULES A22); `personal`: whether it holds an identity number
+        is looked for elsewhere (A14).
+        """
         value = self.envelope.get(name)
         if value is None:
             if required:
                 self._fault(rules.MissingAttribute, name)
             return None
-        if (
-            not isinstance(value, str)
-            or not value
-            or len(value) > _LONGEST_ATTRIBUTE
-            or (form and not form.fullmatch(value))
-        ):
-            self._fault(rules.BadAttribute, name)
-            return None
-        # A part of a subject that is a credit code has a check digit of its own and is none of a person.
-        if holds_personal_number(value) and holds_personal_number(
-            "/".join(part for part in value.split("/") if not is_credit_code(part))
-        ):
+        fitting = isinstance(value, str) and 0 < len(value) <= _LONGEST_ATTRIBUTE
+        if fitting and not personal and holds_personal_number(value):
             self._fault(rules.PersonalNumber, name)
             return None
-        return value
+        if not fitting or (form and not form.fullmatch(value)) or (plain and not is_plain(value)):
+            self._fault(rules.BadAttribute, name)
+            return None
+        return str(value)
 
     def optional(self, name: str, form: re.Pattern[str]) -> str | None:
         """Return an attribute that is carried through, None when it is not fit to be."""
@@ -237,41 +273,59 @@ class _Reader:
     def event_class(self) -> type[Event] | None:
         """Return the class that the type names; else note why there is none (RULES A11), and check the subject."""
         name = self._text("type", None)
-        if name is None:
-            return None
-        if _SHOWN_TYPE.fullmatch(name):
-            self.shown_type = name
-        matched = _TYPE.fullmatch(name)
+        matched = _TYPE.fullmatch(name) if name else None
         language = self.decoder.language
-        prefix = name.removeprefix("skillplan.").partition(".")[0] if name.startswith("skillplan.") else None
+        event = language.find(name) if name and matched else None
+        if event is not None and event.decision:
+            event = None
+        if name and _SHOWN_TYPE.fullmatch(name):
+            self.shown_type = name
+        prefix = name.removeprefix("skillplan.").partition(".")[0] if name and name.startswith("skillplan.") else None
         if prefix in self.decoder.redirects:
             self.send_to = prefix
-            self.shown_subject = self.subject if self.subject and _ID.fullmatch(self.subject) else None
-            return None
-        event = language.find(name) if matched else None
-        if event is None or event.decision:
+        elif name and event is None:
             self._fault(rules.UnknownType, "type")
+        if event is None or self.send_to:
+            self._check_foreign_subject()
             return None
         retracts = isinstance(event.role, Retracts)
         if retracts and self.corrects is not None:
             self._fault(rules.BadAttribute, "corrects")
         if self.subject is not None:
-            forms = language.subject_forms if retracts else ((event.subject, event.subject_form),)
-            if any(self._fits(template, form, self.subject) for template, form in forms):
-                self.shown_subject = self.subject
-            else:
-                self._fault(rules.BadSubject, "subject", form=event.subject or "<kind>/…")
+            self._check_subject(event, language.subject_forms if retracts else ((event.subject, event.subject_form),))
         return event
 
-    @staticmethod
-    def _fits(template: str, form: re.Pattern[str], subject: str) -> bool:
-        parts = form.fullmatch(subject)
-        paths = PLACEHOLDER.findall(template)
-        return parts is not None and all(
-            is_credit_code(part)
-            for path, part in zip(paths, parts.groups(), strict=True)
-            if path.endswith("credit_code")
-        )
+    def _check_foreign_subject(self) -> None:
+        """Check the subject of a type whose form is not known here: any credit code in it may be one."""
+        if self.subject is None:
+            return
+        takes = self.decoder.door.takes_credit_code
+        if holds_personal_number("/".join(part for part in self.subject.split("/") if not takes(part))):
+            self._fault(rules.PersonalNumber, "subject")
+        elif self.send_to and _ID.fullmatch(self.subject) and is_plain(self.subject):
+            self.shown_subject = None if holds_personal_number(self.subject) else self.subject
+
+    def _check_subject(self, event: type[Event], forms: Iterable[tuple[str, re.Pattern[str]]]) -> None:
+        """Check the subject against the forms that it may have; it is repeated in the receipt when it has one."""
+        subject, personal = self.subject or "", False
+        for template, form in forms:
+            matched = form.fullmatch(subject)
+            if matched is None:
+                continue
+            parts = list(zip(PLACEHOLDER.findall(template), matched.groups(), strict=True))
+            codes = [part for path, part in parts if path.endswith(_CREDIT_CODE)]
+            others = "/".join(part for path, part in parts if not path.endswith(_CREDIT_CODE))
+            wrong = [code for code in codes if not self.decoder.door.takes_credit_code(code)]
+            if any(map(holds_personal_number, (*wrong, others))):
+                personal = True
+            elif not wrong:
+                self.shown_subject = subject
+                return
+        if personal or holds_personal_number(subject):
+            self._fault(rules.PersonalNumber, "subject")
+            self.subject = None
+        else:
+            self._fault(rules.BadSubject, "subject", form=event.subject or "<kind>/…")
 
     def misplaced(self, event: type[Event]) -> type[Rule] | None:
         """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""
@@ -289,8 +343,8 @@ class _Reader:
         """Tell whether the sender's credentials cover the source."""
         return bool(self.source and self.source_district and channel.admits(self.source, self.source_district))
 
-    def data(self, event: type[Event]) -> tuple[Event, bytes | None] | None:
-        """Return the data and the personal fields as JSON, or None after noting every fault in them."""
+    def data(self, event: type[Event]) -> tuple[Event, _Personal | None] | None:
+        """Return the data and the personal fields, or None after noting every fault in them."""
         given = self.envelope.get("data")
         if not isinstance(given, dict):
             self._fault(rules.BadValue if given is not None else rules.MissingField, "data", expected="object")
@@ -301,21 +355,24 @@ class _Reader:
                 at_most = f"至多 {_MOST_ITEMS} 项 at most {_MOST_ITEMS} items"
                 self._fault(rules.BadValue, f"data/{name}" if name in event.model_fields else "data", expected=at_most)
                 return None
-        personal: bytes | None = None
+        personal: _Personal | None = None
         if event.has_person and isinstance(given.get("person"), dict):
             try:
-                person = _persons.validate_python(given["person"])
+                person = _persons.validate_python(given["person"], context=self.decoder.door)
             except ValidationError as error:
                 self._faults_of(error, "/data/person")
                 token = "-"  # noqa: S105
             else:
-                normalised = person.normalised()
-                token = self.decoder.keys.token(normalised)
-                fields = person.model_dump(mode="json", exclude_none=True)
-                personal = orjson.dumps(fields | {"id_number": normalised.partition(":")[2]})
+                kind, number = person.canonical
+                token = self.decoder.keys.token(f"{kind}:{number}")
+                fields = person.model_dump(mode="json", exclude_none=True) | {"id_type": kind}
+                personal = _Personal(
+                    fields=orjson.dumps(fields | {"id_number": person.number}),
+                    compared=orjson.dumps(fields | {"id_number": number}),
+                )
             given = given | {"person": {"token": token, "sealed": ""}}
         try:
-            data = event.model_validate(given)
+            data = event.model_validate(given, context=self.decoder.door)
         except ValidationError as error:
             self._faults_of(error, "/data")
             return None
@@ -340,12 +397,18 @@ class _Reader:
             context: dict[str, Any] = fault.get("ctx", {})
             # "[key]" is pydantic's word for the name of a member, which a JSON pointer points at as it stands.
             steps = [step for step in (*fault["loc"], context.get("field")) if step not in ("[key]", None)]
-            # A member of no name of ours may be a person's name: point at what holds it.
-            visible = itertools.takewhile(lambda step: isinstance(step, int) or _SHOWN_STEP.fullmatch(step), steps)
-            pointer = place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in visible)
+            pointer = _pointer(place, steps)
             kind = fault["type"]
             make = _FAULTS.get(kind, rules.BadValue)
             self.faults.append(make(pointer, expected=context.get("expected") or _EXPECTED.get(kind, fault["msg"])))
+
+
+def _pointer(place: str, steps: Iterable[str | int]) -> str:
+    """Return the JSON pointer of a member; one of no name of ours may be a person's: point at what holds it."""
+    visible = itertools.takewhile(
+        lambda step: isinstance(step, int) or (_SHOWN_STEP.fullmatch(step) and not holds_personal_number(step)), steps
+    )
+    return place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in visible)
 
 
 _FAULTS: Final[Mapping[str, type[Rule]]] = {

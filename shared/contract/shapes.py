@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from operator import mul
@@ -14,31 +15,47 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from shared.contract.identity_numbers import (
+    canonical,
+    canonical_person,
+    holds_personal_number,
+    is_old_number,
+    is_resident_form,
+    is_resident_number,
+    resident_check_digit,
+)
+
 LARGEST: Final = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 
-_RESIDENT_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_RESIDENT_CHECKS: Final = "10X98765432"
-_RESIDENT: Final = re.compile(r"[0-9]{17}[0-9X]")
-_RESIDENT_INSIDE: Final = re.compile(r"(?=([0-9]{17}[0-9Xx]))")
 _CREDIT_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CREDIT_WEIGHTS: Final = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _CREDIT: Final = re.compile(rf"[{_CREDIT_ALPHABET}]{{18}}")
-_OLDEST: Final = 1850
-_NUMBER_LENGTH: Final = 18
 _LONGEST_TEXT: Final = 200
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TRAVEL_NUMBER: Final = re.compile(r"[A-Z0-9()/-]{5,20}")
+_TRAVEL_NUMBER: Final = re.compile(r"[A-Z0-9()/]{5,20}")
+# Characters without a form of their own that Unicode does not call format characters.
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0")
+_IDEOGRAPHIC_PLANES: Final = range(0x20000, 0x40000)
 
 
-def resident_check_digit(body: str) -> str:
-    """Return the check character of a resident number's first 17 digits (GB 11643-1999, ISO 7064 mod 11-2)."""
-    total = sum(map(mul, _RESIDENT_WEIGHTS, map(int, body)))
-    return _RESIDENT_CHECKS[total % 11]
+@dataclass(frozen=True, slots=True)
+class AtTheDoor:
+    """Validation context of what is reported now; what is stored was checked when it came, and is decoded without.
+
+    `credit_codes`: registered credit codes whose check character is wrong, as the plans list them (RULES A24).
+    """
+
+    credit_codes: frozenset[str] = frozenset()
+
+    def takes_credit_code(self, text: str) -> bool:
+        """Tell whether a text is a credit code with a right check character, or one that a plan lists."""
+        return is_credit_code(text) or text in self.credit_codes
 
 
 def credit_check_digit(body: str) -> str:
@@ -47,56 +64,59 @@ def credit_check_digit(body: str) -> str:
     return _CREDIT_ALPHABET[-total % 31]
 
 
+@lru_cache(4096)
 def is_credit_code(text: str) -> bool:
     """Tell whether a text is a credit code with a right check character."""
     return _CREDIT.fullmatch(text) is not None and credit_check_digit(text[:17]) == text[17]
 
 
-def _birth_date(number: str) -> date | None:
-    try:
-        born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    except ValueError:
-        return None
-    return born if born.year >= _OLDEST else None
+def is_visible(text: str) -> bool:
+    """Tell whether a text holds nothing that a reader cannot see: controls, format characters, blanks (RULES A22)."""
+    return _BLANK.isdisjoint(text) and (text.isprintable() or not any(map(_is_hidden, text)))
 
 
-def holds_personal_number(text: str) -> bool:
-    """Tell whether a valid resident number stands anywhere in a text (RULES A14)."""
-    if len(text) < _NUMBER_LENGTH:
-        return False
-    for digits in _RESIDENT_INSIDE.findall(text):
-        number = digits.upper()
-        if _birth_date(number) and resident_check_digit(number[:17]) == number[17]:
-            return True
-    return False
+def _is_hidden(char: str) -> bool:
+    kind = unicodedata.category(char)
+    # A rare character of a name may be younger than the tables of this Python.
+    return kind[0] == "C" and not (kind == "Cn" and ord(char) in _IDEOGRAPHIC_PLANES)
 
 
 def _fault(code: str, **context: object) -> PydanticCustomError:
     return PydanticCustomError(code, "wrong", context)
 
 
-def _text(value: str) -> str:
+def _text(value: str, info: ValidationInfo) -> str:
     value = unicodedata.normalize("NFC", value)
-    if not value.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
-        raise _fault("bad-value", expected="不含控制字符 no control characters")
+    if info.context is not None and not is_visible(value):
+        raise _fault("bad-value", expected="不含控制字符和不可见字符 no control, format or invisible characters")
     if not 1 <= len(value.strip()) <= len(value) <= _LONGEST_TEXT:
         raise _fault("bad-value", expected="1-200 字 1-200 characters")
     return value
 
 
-def _impersonal(value: str) -> str:
-    if holds_personal_number(value):
+def _impersonal(value: str, info: ValidationInfo) -> str:
+    if info.context is not None and holds_personal_number(value):
         raise _fault("personal-number")
     return value
 
 
-@lru_cache(4096)
-def _credit_code(value: str) -> str:
+def _report_id(value: str, info: ValidationInfo) -> str:
+    if info.context is not None and not is_plain(value):
+        raise _fault("bad-value", expected="不含全角和不可见字符 no full-width or invisible characters")
+    return value
+
+
+def _credit_code(value: str, info: ValidationInfo) -> str:
     if _CREDIT.fullmatch(value) is None:
         raise _fault("bad-value", expected="18 位统一社会信用代码 a credit code of 18 characters (GB 32100)")
-    if credit_check_digit(value[:17]) != value[17]:
-        raise _fault("bad-checksum")
+    if isinstance(info.context, AtTheDoor) and not info.context.takes_credit_code(value):
+        raise _fault("personal-number" if holds_personal_number(value) else "bad-checksum")
     return value
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text equals its NFKC form and is visible, as ids and sources must be (RULES A22)."""
+    return (text.isascii() or unicodedata.is_normalized("NFKC", text)) and is_visible(text)
 
 
 def _date(value: object) -> date:
@@ -135,14 +155,15 @@ _MONTH: Final = r"[0-9]{4}-(0[1-9]|1[0-2])"
 _TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT})
 
 SealedText = Annotated[str, AfterValidator(_text), _TEXT]
-Text = Annotated[str, AfterValidator(_text), AfterValidator(_impersonal), _TEXT]
+Text = Annotated[str, AfterValidator(_impersonal), AfterValidator(_text), _TEXT]
 ReportId = Annotated[
     str,
-    form(ID_FORM, "1-200 个非空白字符 1-200 characters, no spaces"),
     AfterValidator(_impersonal),
+    form(ID_FORM, "1-200 个非空白字符 1-200 characters, no spaces"),
+    AfterValidator(_report_id),
     described(ID_FORM),
 ]
-No = Annotated[str, form(NO_FORM, NO_FORM), AfterValidator(_impersonal), described(NO_FORM)]
+No = Annotated[str, AfterValidator(_impersonal), form(NO_FORM, NO_FORM), described(NO_FORM)]
 Date = Annotated[date, BeforeValidator(_date)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Number = Annotated[int, Field(gt=0, le=LARGEST)]
@@ -187,20 +208,28 @@ class IdentifiedPerson(Shape):
     name: SealedText | None = None
     phone: SealedText | None = None
 
-    def normalised(self) -> str:
-        """Return `<id_type>:<number>` with the number in upper case without spaces (RULES A15)."""
-        return f"{self.id_type}:{''.join(self.id_number.upper().split())}"
+    @property
+    def number(self) -> str:
+        """The number in NFKC and upper case, without spaces and hyphens."""
+        return canonical(self.id_number)
+
+    @property
+    def canonical(self) -> tuple[str, str]:
+        """The kind and the number that tell who is who (RULES A15)."""
+        return canonical_person(self.id_type, self.number)
 
     @model_validator(mode="after")
     def _check_number(self) -> "IdentifiedPerson":
-        number = self.normalised().partition(":")[2]
+        number = self.number
+        if is_resident_number(number):
+            return self
+        if is_old_number(number) or (self.id_type == "resident" and not is_resident_form(number)):
+            raise _fault("bad-value", field="id_number", expected="18 位身份证号码 18 characters (GB 11643)")
         if self.id_type != "resident":
             if _TRAVEL_NUMBER.fullmatch(number) is None:
                 raise _fault("bad-value", field="id_number", expected="5-20 位证件号码 a number of 5-20 characters")
-        elif _RESIDENT.fullmatch(number) is None:
-            raise _fault("bad-value", field="id_number", expected="18 位身份证号码 18 characters (GB 11643)")
         elif resident_check_digit(number[:17]) != number[17]:
             raise _fault("bad-checksum", field="id_number")
-        elif _birth_date(number) is None:
+        else:
             raise _fault("bad-date", field="id_number")
         return self

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.contract.shapes import holds_personal_number
+from shared.contract.identity_numbers import holds_personal_number
 from shared.http.access import PROBES, AccessControl
 from shared.http.api_keys import KeyRing
 from shared.http.server import Configuration, Limits

@@ -13,7 +13,7 @@ from client.demo.feed import feed
 from client.fields import reported_types
 from client.routing import route
 from shared.contract.events import NotUnderstood, Report
-from shared.contract.shapes import resident_check_digit
+from shared.contract.identity_numbers import resident_check_digit
 from tests.harness.languages import decode
 
 # The codes that say a report was not understood; every other one needs the facts before it.

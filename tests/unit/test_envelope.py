@@ -18,7 +18,8 @@ from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Language, NotUnderstood, Report
-from shared.contract.shapes import holds_personal_number, is_credit_code
+from shared.contract.identity_numbers import holds_personal_number
+from shared.contract.shapes import is_credit_code
 from shared.deciding import receipts
 from shared.deciding.decider import Accept, Decision, Refuse, decide
 from shared.deciding.view import EMPTY
