@@ -125,10 +125,10 @@ class DistrictPublishers:
 
     async def publish(self, event: JsonObject) -> None:
         """Hand a report to its district's producer."""
-        district = route(event).district
-        name = district if self._settings.kafka_passwords else ""
+        user = route(event).user
+        name = user if self._settings.kafka_passwords else ""
         if name not in self._publishers:
-            publisher = Publisher(self._settings.broker_of(district))
+            publisher = Publisher(self._settings.broker_of(user))
             self._publishers[name] = await self._opened.enter_async_context(publisher)
         await self._publishers[name].publish(event)
 

@@ -10,6 +10,9 @@ from pydantic import JsonValue
 
 from client.fields import LANGUAGES
 from client.output import CommandError
+from services.catalogue import DOMAIN_SERVICES, OFFICE, OFFICE_USER
+from shared.contract.decoder import is_whole
+from shared.kafka.clients import district_user
 
 _SERVICES: Final = "|".join(language.service for language in LANGUAGES)
 _TYPE: Final = re.compile(rf"skillplan\.({_SERVICES})\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
@@ -32,8 +35,18 @@ class Route(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """The topic of the service for reports of the district."""
-        return f"{self.service}.reports.{self.district}"
+        """The topic of the service for reports of the district, or of the plan office."""
+        return f"{self.service}.reports.{OFFICE if self.is_of_the_office else self.district}"
+
+    @property
+    def user(self) -> str:
+        """The user of the broker who may write there."""
+        return OFFICE_USER if self.is_of_the_office else district_user(self.district)
+
+    @property
+    def is_of_the_office(self) -> bool:
+        """Whether it is for the plan office to say (RULES F1a)."""
+        return is_whole(self.district) and not DOMAIN_SERVICES[self.service].counted
 
 
 def route(event: Mapping[str, JsonValue]) -> Route:

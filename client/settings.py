@@ -23,7 +23,8 @@ class ClientSettings(BrokerSettings):
     """Settings of every command."""
 
     kafka_passwords: DirectoryPath | None = Field(
-        None, description="Folder with the password of district-<code> in a file of that name, to report as several"
+        None,
+        description="Folder with the passwords of several users, each in a file named district-<code> or plan-office",
     )
     services: dict[str, str] = Field(
         {name: f"http://127.0.0.1:{entry.port}" for name, entry in DOMAIN_SERVICES.items()},
@@ -42,11 +43,10 @@ class ClientSettings(BrokerSettings):
         """The address of each service and of the projection."""
         return self.services | {"projection": self.projection}
 
-    def broker_of(self, district: str) -> Broker:
-        """Return the broker as this district sees it."""
+    def broker_of(self, user: str) -> Broker:
+        """Return the broker as this user sees it."""
         if self.kafka_passwords is None:
             return self.broker
-        user = f"district-{district}"
         try:
             password = (self.kafka_passwords / user).read_text(encoding="utf-8").strip()
         except OSError:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from shared.plan.model import Plan
     from shared.service.main import Service
 
+OFFICE: Final = "office"  # ends the name of the topic from which the plan office's own reports are taken (RULES F1a)
+OFFICE_USER: Final = "plan-office"  # who alone may write it
 PROBES: Final = 100  # a service's second process, without an API, answers probes on the service's port plus this
 
 
@@ -61,7 +63,8 @@ class DomainService(ServiceEntry):
 
     `hears`: the services whose facts its decisions rest on. `reporters`: the roles (`shared.http.api_keys.Role`) whose
     keys may report there over HTTP. `counted`: plans count its facts, and a report of its types that another service
-    receives is sent there (RULES A11); false where the plan office decides instead.
+    receives is sent there (RULES A11); false where the plan office decides instead, whose own reports Kafka then
+    brings on the topic of the office alone.
     """
 
     hears: tuple[str, ...] = ()
@@ -87,10 +90,18 @@ class DomainService(ServiceEntry):
     def composed(self) -> "Service":
         """Return what its processes are made of."""
         from shared.http.api_keys import Role  # noqa: PLC0415 - a list of names needs none of this
+        from shared.kafka.clients import ReservedTopic  # noqa: PLC0415
         from shared.service.main import Service  # noqa: PLC0415
 
-        reporters = frozenset(map(Role, self.reporters))
-        return Service(self.language, self.domain, self.heard, reporters, redirects=COUNTED, elsewhere=ELSEWHERE)
+        return Service(
+            self.language,
+            self.domain,
+            self.heard,
+            frozenset(map(Role, self.reporters)),
+            redirects=COUNTED,
+            elsewhere=ELSEWHERE,
+            reserved=None if self.counted else ReservedTopic(OFFICE, OFFICE_USER),
+        )
 
 
 DOMAIN_SERVICES: Final = {

@@ -15,6 +15,7 @@ from client.output import Output
 from client.session import run_async, session
 from client.settings import ClientSettings
 from shared.contract.events import LOCAL_TIME
+from shared.kafka.clients import district_user
 
 _REMINDER_SECONDS: Final = 2.0
 _PROGRESS_EVERY: Final = 50
@@ -38,7 +39,10 @@ def demo(
 async def _publish(
     settings: ClientSettings, output: Output, planned: Iterator[PlannedReport], reports: int, patience: float
 ) -> None:
-    async with DistrictPublishers(settings) as publishers, ReceiptTopics(settings.broker_of(CITY), [CITY]) as receipts:
+    async with (
+        DistrictPublishers(settings) as publishers,
+        ReceiptTopics(settings.broker_of(district_user(CITY)), [CITY]) as receipts,
+    ):
         with output.progress("演示数据上报", "Publishing the demo feed", reports) as progress:
             groundwork: list[tuple[str, str]] = []
             for number, report in enumerate(planned, 1):

@@ -1,7 +1,7 @@
 """Users and rights on the broker: who may do what, and the command that makes it so: `python -m deploy.kafka.access`.
 
-One user a service, one a district. What nobody is allowed here is refused by the broker, so a topic's name binds its
-sender (RULES A10). Run it where the broker takes us for its administrator.
+One user a service, one a district, one of the plan office. What nobody is allowed here is refused by the broker, so a
+topic's name binds its sender (RULES A10). Run it where the broker takes us for its administrator.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pydantic import DirectoryPath, Field, ValidationError
 
 from deploy.kafka import topics
 from deploy.kafka.requests import AclRow, CreateAcls, SetPasswords
-from services.catalogue import DOMAIN_SERVICES, SERVICES
-from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
+from services.catalogue import DOMAIN_SERVICES, OFFICE_USER, SERVICES
+from shared.contract.decoder import is_whole
+from shared.kafka.clients import Broker, BrokerSettings, district_user, wrong_settings
 from shared.plan.districts import district_codes
 
 # Numbers of Kafka's protocol.
@@ -45,14 +46,9 @@ class Right:
         return AclRow(self.resource, self.name, self.pattern, f"User:{self.user}", "*", self.operation, _ALLOW)
 
 
-def user_of(district: str) -> str:
-    """Name a district's user."""
-    return f"district-{district}"
-
-
 def users(districts: Iterable[str]) -> list[str]:
     """List every user of an installation with these districts."""
-    return [*SERVICES, *(user_of(code) for code in sorted(set(districts)))]
+    return [*SERVICES, OFFICE_USER, *(district_user(code) for code in sorted(set(districts)))]
 
 
 def rights(districts: Iterable[str]) -> set[Right]:
@@ -76,12 +72,17 @@ def rights(districts: Iterable[str]) -> set[Right]:
         Right("projection", _READ, _GROUP, "skillplan-projection", _PREFIXED),
     }
     for code in districts:
+        user = district_user(code)
         allowed |= {
-            Right(user_of(code), _READ, _TOPIC, topics.receipts(code).name),
-            Right(user_of(code), _READ, _GROUP, user_of(code), _PREFIXED),
-            *(Right(user_of(code), _WRITE, _TOPIC, topics.reports(service, code).name) for service in DOMAIN_SERVICES),
+            Right(user, _READ, _TOPIC, topics.receipts(code).name),
+            Right(user, _READ, _GROUP, user, _PREFIXED),
+            *(Right(user, _WRITE, _TOPIC, topics.reports(service, code).name) for service in DOMAIN_SERVICES),
         }
-    return allowed
+    return allowed | {
+        Right(OFFICE_USER, _READ, _GROUP, OFFICE_USER, _PREFIXED),
+        *(Right(OFFICE_USER, _READ, _TOPIC, topics.receipts(code).name) for code in districts if is_whole(code)),
+        *(Right(OFFICE_USER, _WRITE, _TOPIC, topic.name) for topic in topics.of_the_office()),
+    }
 
 
 async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Right]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import DirectoryPath, Field, ValidationError
 
-from services.catalogue import DOMAIN_SERVICES
+from services.catalogue import DOMAIN_SERVICES, OFFICE
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 from shared.plan.districts import district_codes
 
@@ -36,6 +36,11 @@ def reports(service: str, district: str) -> Topic:
     return Topic(f"{service}.reports.{district}", _PARTITIONS_OF_REPORTS, config)
 
 
+def of_the_office() -> list[Topic]:
+    """Return the inboxes of the plan office, of each service that it decides by (RULES F1a)."""
+    return [reports(service, OFFICE) for service, entry in DOMAIN_SERVICES.items() if not entry.counted]
+
+
 def events(service: str) -> Topic:
     """Return a service's facts: one order, kept for ever."""
     return Topic(f"{service}.events", 1, {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"})
@@ -56,6 +61,7 @@ def wanted(districts: Iterable[str]) -> list[Topic]:
     codes = sorted(set(districts))
     return [
         *(reports(service, code) for service in DOMAIN_SERVICES for code in codes),
+        *of_the_office(),
         *(events(service) for service in DOMAIN_SERVICES),
         *(receipts(code) for code in codes),
         quarantine(),

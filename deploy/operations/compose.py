@@ -20,8 +20,9 @@ from deploy.local import databases
 from deploy.local.databases import Passwords
 from deploy.local.installation import Installation
 from deploy.secrets import certificates
-from services.catalogue import DOMAIN_SERVICES, SERVICES
+from services.catalogue import DOMAIN_SERVICES, OFFICE, OFFICE_USER, SERVICES
 from shared.http.api_keys import KeyFile, KeyRing, Role
+from shared.kafka.clients import district_user
 from shared.plan.districts import district_codes
 
 _ALL: Final = Path("/secrets/all")
@@ -135,7 +136,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
         write(names_file, ",".join(names), _OURS)
     authority = store.take("kafka_ca.pem", made.ca.decode)
     handed["kafka"] = {"broker.pem": store.take("kafka_broker.pem", made.broker.decode)}
-    handed["districts"] = {user: users[user] for user in users if user.startswith("district-")} | {
+    handed["districts"] = {user: users[user] for user in users if user not in SERVICES} | {
         "ca.pem": authority,
         "skillplan_kafka": _KAFKA,
     }
@@ -240,8 +241,8 @@ def make_topics() -> None:
 
 
 def print_district(code: str) -> None:
-    """Print what a district needs to report by Kafka."""
-    user = access.user_of(code)
+    """Print what a district, or the plan office (`office`), needs to report by Kafka."""
+    user = OFFICE_USER if code == OFFICE else district_user(code)
     if not (_ALL / "kafka" / user).exists():
         raise SetupError(f"没有区县 {code} there is no district {code}")
     sys.stdout.write(
@@ -264,7 +265,7 @@ def main(arguments: list[str]) -> None:
         case ["district", code]:
             print_district(code)
         case _:
-            sys.exit("用法 usage: python -m deploy.operations.compose secrets|databases|topics|district <code>")
+            sys.exit("用法 usage: python -m deploy.operations.compose secrets|databases|topics|district <code>|office")
 
 
 if __name__ == "__main__":

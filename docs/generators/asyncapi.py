@@ -9,6 +9,7 @@ import yaml
 
 from deploy.kafka import topics
 from docs.generators.catalogue import DOCS, LANGUAGES, PLAN, ROOT
+from services.catalogue import COUNTED
 from shared.contract.events import Event, Language
 from shared.plan.loading import load_plan
 
@@ -35,6 +36,11 @@ _OF_A_FACT: Final[Schema] = {
     "correlationid": _TEXT,
     "causationid": _TEXT,
 }
+_REPORTED_BY: Final = _TEXT | {
+    "description": "谁报送的:HTTP 密钥编号、Kafka 用户,或 open who reported it: the id of the HTTP key, the Kafka user,"
+    " or open while no keys are set"
+}
+_OPTIONAL_IN_A_FACT: Final[Schema] = {"reportedby": _REPORTED_BY, "corrects": _TEXT, "traceparent": _TEXT}
 _REASON: Final[Schema] = {
     "type": "object",
     "required": ["code", "zh", "en"],
@@ -50,6 +56,7 @@ RECEIPT: Final[Schema] = {
         "type": _TEXT,
         "subject": _TEXT,
         "district": _TEXT,
+        "reportedby": _REPORTED_BY,
         "service": _TEXT,
         "status": {"enum": ["accepted", "duplicate", "waiting", "refused", "invalid", "misdirected"]},
         "position": {"type": "integer", "minimum": 1},
@@ -123,6 +130,16 @@ def document() -> Schema:
         channels[f"{service}.events"] = _channel(
             topics.events(service), sent, "事实,按日志次序 Facts in the order of the log; the key is the stream"
         )
+        if service not in COUNTED:
+            (office,) = (topic for topic in topics.of_the_office() if topic.name.partition(".")[0] == service)
+            channels[f"{service}.reports.office"] = _channel(
+                office,
+                taken,
+                "计划办公室的报告,唯此一处受理 The plan office's own reports, which are taken from here alone (F1a)",
+            )
+            operations[f"{service}.decide.office"] = _operation(
+                "receive", f"{service}.reports.office", "同上 The same, for the plan office"
+            ) | {"reply": {"channel": {"$ref": "#/channels/receipts"}}}
         operations[f"{service}.decide"] = _operation(
             "receive", f"{service}.reports", "逐份裁定,答以回执 Decide each report and answer it with a receipt"
         ) | {"reply": {"channel": {"$ref": "#/channels/receipts"}}}
@@ -195,7 +212,7 @@ def _fact(parts: _Components, language: Language, event: type[Event]) -> Schema:
     schema = {
         "type": "object",
         "required": [*attributes, "data"],
-        "properties": attributes | {"corrects": _TEXT, "traceparent": _TEXT, "data": data},
+        "properties": attributes | _OPTIONAL_IN_A_FACT | {"data": data},
     }
     parts.messages[f"fact.{name}"] = _message(
         language.type_of(event), _described(event), parts.schema(f"fact.{name}", schema), _CLOUDEVENTS

@@ -26,6 +26,7 @@ from shared.contract.identity_numbers import holds_personal_number
 from shared.contract.rules import Rule
 from shared.contract.shapes import ID_FORM, AtTheDoor, IdentifiedPerson, is_plain
 
+OPEN: Final = "open"  # who reports while no keys are set
 _SOURCE: Final = re.compile(r"/districts/([0-9]{6})/[A-Za-z0-9._-]{1,40}")
 _TYPE: Final = re.compile(r"skillplan\.([a-z]+)\.([a-z][a-z0-9-]*)\.v([1-9][0-9]*)")
 _ID: Final = re.compile(ID_FORM)
@@ -50,11 +51,13 @@ class Channel:
 
     `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
     None while no keys are set. `for_whole`: whether the sender may report what is the whole area's own to report.
+    `reported_by`: the id of the sender's credential (RULES G5).
     """
 
     district: str | None = None
     prefixes: tuple[str, ...] | None = None
     for_whole: bool = True
+    reported_by: str = OPEN
 
     def admits(self, source: str, district: str) -> bool:
         """Tell whether the sender may speak for a source."""
@@ -130,6 +133,7 @@ class Decoder:
                 subject=reader.shown_subject,
                 district=reader.district or route,
                 route=route if route in self.districts else None,
+                reported_by=channel.reported_by,
             )
 
         if reader.faults or event is None:
@@ -138,6 +142,9 @@ class Decoder:
             if event is not None and reader.may_report(channel):
                 reader.data(event)
             return reject("invalid", *reader.faults)
+        # Over Kafka such types are one sender's alone, whatever district they name (RULES F1a).
+        if channel.district is not None and not channel.for_whole and reader.is_reserved(event):
+            return reject("refused", rules.NotYourSource("/type"))
         if misplaced := reader.misplaced(event):
             return reject("refused", misplaced("/district"))
         if not reader.may_report(channel):
@@ -180,6 +187,7 @@ class Decoder:
             traceparent=reader.optional("traceparent", _TRACE),
             correlation_id=reader.optional("correlationid", _ID),
             personal=personal.fields if personal else None,
+            reported_by=channel.reported_by,
         )
 
 

@@ -198,6 +198,7 @@ class Report:
     traceparent: str | None = None
     correlation_id: str | None = None
     personal: bytes | None = None
+    reported_by: str | None = None  # the credential that sent it (RULES G5); older reports have none
     resumed: bool = False  # it waits again, or in the place of what it corrects: that was settled before
 
     @property
@@ -224,6 +225,7 @@ class NotUnderstood:
     subject: str | None = None
     district: str | None = None
     route: str | None = None  # the district whose receipts topic gets the receipt
+    reported_by: str | None = None
 
 
 def parse_instant(text: object) -> datetime | None:
@@ -269,6 +271,7 @@ class Fact:
     correlation_id: str = ""
     causation_id: str = ""
     traceparent: str | None = None
+    reported_by: str | None = None
 
     @property
     def happened_on(self) -> date:
@@ -292,6 +295,7 @@ class Fact:
             corrects=self.corrects,
             traceparent=self.traceparent,
             correlation_id=self.correlation_id,
+            reported_by=self.reported_by,
         )
 
     def encode(self) -> bytes:
@@ -312,6 +316,8 @@ class Fact:
             "correlationid": self.correlation_id,
             "causationid": self.causation_id,
         }
+        if self.reported_by is not None:
+            envelope["reportedby"] = self.reported_by
         if self.corrects is not None:
             envelope["corrects"] = self.corrects
         if self.traceparent is not None:

@@ -101,4 +101,5 @@ def decode_fact(languages: Mapping[str, Language], envelope: Mapping[str, Any], 
         correlation_id=envelope["correlationid"],
         causation_id=envelope["causationid"],
         traceparent=envelope.get("traceparent"),
+        reported_by=envelope.get("reportedby"),
     )

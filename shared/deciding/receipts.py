@@ -19,6 +19,7 @@ def _body(
         "type": arrived.type,
         "subject": arrived.subject,
         "district": arrived.district,
+        "reportedby": arrived.reported_by,
     }
     return {name: value for name, value in named.items() if value is not None} | {
         "service": service,

@@ -50,6 +50,7 @@ class Recorder:
             correlation_id=report.correlation_id or (cause.correlation_id if cause else fact_id),
             causation_id=cause.id if cause else report.id,
             traceparent=report.traceparent,
+            reported_by=report.reported_by,
         )
         self._recorded.facts.append(fact)
         self._loader.facts.add(fact)

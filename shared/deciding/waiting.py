@@ -101,7 +101,7 @@ class WaitingReports:
 
 _STORED: Final = (
     "id", "source", "type", "subject", "time", "district", "body", "corrects", "traceparent", "correlation_id",
-    "resumed",
+    "reported_by", "resumed",
 )  # fmt: skip
 
 

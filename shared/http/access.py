@@ -73,11 +73,9 @@ class Caller:
 
     def channel(self) -> Channel:
         """Return for whom the caller may speak."""
-        return (
-            Channel()
-            if self.key is None
-            else Channel(prefixes=self.key.prefixes, for_whole=self.key.role is Role.PLANNER)
-        )
+        if self.key is None:
+            return Channel()
+        return Channel(prefixes=self.key.prefixes, for_whole=self.key.role is Role.PLANNER, reported_by=self.key.id)
 
     def being(self, roles: frozenset[Role]) -> "Caller":
         """Return the caller; raise a Problem unless it has one of these roles."""

@@ -5,7 +5,7 @@ import os
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
@@ -24,6 +24,21 @@ from shared.kafka import patches
 MECHANISM: Final = "SCRAM-SHA-512"
 _LOOK_MS: Final = 10_000
 MISSING_TOPICS: Final = "缺少主题 missing topics"
+
+
+class ReservedTopic(NamedTuple):
+    """The one topic from which types that are reserved to who plans for the whole area are taken.
+
+    `sender`: what its name has in the place of a district; `user`: who alone may write it.
+    """
+
+    sender: str
+    user: str
+
+
+def district_user(district: str) -> str:
+    """Return the name of the user that reports for a district."""
+    return f"district-{district}"
 
 
 class BrokerSettings(BaseSettings):

@@ -218,7 +218,9 @@ def create_app(
         arrived = [
             decoder.decode(trace | element, channel, received_at)
             if isinstance(element, dict)
-            else NotUnderstood("invalid", (rules.NotAnEvent(f"/{index}"),), received_at)
+            else NotUnderstood(
+                "invalid", (rules.NotAnEvent(f"/{index}"),), received_at, reported_by=channel.reported_by
+            )
             for index, element in enumerate(elements)
         ]
         answers = await intake.submit(arrived, began) if arrived else []

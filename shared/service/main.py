@@ -14,6 +14,7 @@ from shared.contract.decoder import Decoder, Keys
 from shared.contract.events import Language
 from shared.deciding.decider import Domain
 from shared.http.api_keys import Role
+from shared.kafka.clients import ReservedTopic
 from shared.log.database import MIGRATIONS, check_database
 from shared.log.event_store import EventStore, open_pool
 from shared.log.migrate import migrate
@@ -47,7 +48,8 @@ class Service:
 
     `hears`: the languages (subsets of other services' events) that decisions here rest on. `reporters`: whose keys may
     report here over HTTP. `redirects`: the services whose types are sent on to them from here. `elsewhere`: environment
-    variables of other services. `routes`: what its HTTP process answers besides, given its `settings`.
+    variables of other services. `routes`: what its HTTP process answers besides, given its `settings`. `reserved`: the
+    topic of its own from which alone its reserved types are taken.
     """
 
     language: Language
@@ -58,6 +60,7 @@ class Service:
     elsewhere: frozenset[str] = frozenset()
     settings: type[ServiceSettings] = ServiceSettings
     routes: Callable[[Any], "Routes"] | None = None
+    reserved: ReservedTopic | None = None
 
 
 async def _open(service: Service, settings: ServiceSettings, process: str, health: Health) -> Parts:
@@ -136,5 +139,5 @@ async def _work(service: Service, settings: ServiceSettings) -> None:
     from shared.service.worker import Worker  # noqa: PLC0415 - Faust costs every other command half a second to start
 
     parts = await _open(service, settings, "worker", Health("database", "kafka", "relay"))
-    await Worker(parts, service.hears).run()
+    await Worker(parts, service.hears, service.reserved).run()
     parts.tracing.close()

@@ -9,6 +9,7 @@ import structlog
 from starlette.applications import Starlette
 
 from shared.contract.events import Language
+from shared.kafka.clients import ReservedTopic
 from shared.log.outbox_relay import Relay
 from shared.observability.metrics import Reading
 from shared.observability.unavailable import UNAVAILABLE
@@ -26,13 +27,14 @@ _log = structlog.get_logger()
 class Worker:
     """The work of one service that no request sets off."""
 
-    def __init__(self, parts: Parts, hears: Sequence[Language]) -> None:
+    def __init__(self, parts: Parts, hears: Sequence[Language], reserved: ReservedTopic | None = None) -> None:
         stamina.instrumentation.set_on_retry_hooks([])  # each retry here logs what it waits for
         self._parts = parts
         self._group = f"skillplan-{parts.name}"
         health = parts.metrics.health
         self._consumer = KafkaConsumer(self._group, parts.settings.broker, health)
-        KafkaReports(parts.handler).subscribe(self._consumer, sorted(parts.handler.decoder.districts))
+        reports = KafkaReports(parts.handler, reserved, named=bool(parts.settings.broker.user))
+        reports.subscribe(self._consumer)
         self._facts = [KafkaFacts(language.service, parts.handler, self._consumer, health) for language in hears]
         dsn = parts.settings.pg_dsn.get_secret_value()
         self._relay = Relay(dsn, parts.settings.broker, parts.name, health, self._compare, parts.tracing)

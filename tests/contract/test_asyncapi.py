@@ -96,6 +96,8 @@ def test_reports_facts_and_receipts_are_as_it_says(file: Path, described: dict[s
         report.source, report.id, report.event, report.body, correlation_id="c", causation_id="c",
     )  # fmt: skip
     valid(described, f"fact.{file.stem}", json.loads(fact.encode()))
+    fact.reported_by = report.reported_by
+    valid(described, f"fact.{file.stem}", json.loads(fact.encode()))
     for receipt in (
         receipts.decided(report, service, RECEIVED, fact),
         receipts.decided(report, service, RECEIVED, None, waits_for="certificate/1"),

@@ -287,6 +287,7 @@ def topics_of(services: Sequence[str]) -> list[deploy_topics.Topic]:
     """List the topics that some services read and write, and everything that the projection reads."""
     return [
         *(deploy_topics.reports(service, district) for service in services for district in DISTRICTS),
+        *(topic for topic in deploy_topics.of_the_office() if topic.name.partition(".")[0] in services),
         *map(deploy_topics.events, DOMAIN_SERVICES),
         *map(deploy_topics.receipts, DISTRICTS),
         deploy_topics.quarantine(),

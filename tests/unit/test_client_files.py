@@ -272,7 +272,10 @@ def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_o
     file = tmp_path / "t.ndjson"
     file.write_text(json.dumps(decided) + "\n", encoding="utf-8")
     assert places(read(file)) == []
-    assert (route(decided).topic, route(decided).key) == ("planning.reports.330600", b"target/shaoxing-2023-2025/4.1.b")
+    assert (route(decided).topic, route(decided).key) == ("planning.reports.office", b"target/shaoxing-2023-2025/4.1.b")
+    assert route(decided).user == "plan-office"
+    of_a_district = route(decided | {"source": "/districts/330681/plan"})
+    assert (of_a_district.topic, of_a_district.user) == ("planning.reports.330681", "district-330681")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from id_validator import validator
 
 from services.catalogue import COUNTED
 from services.enrollment.events import LANGUAGE as ENROLLMENT
+from services.planning.events import LANGUAGE as PLANNING
 from services.recruitment.decider import domain
 from services.recruitment.events import LANGUAGE as RECRUITMENT
 from services.subsidy.events import LANGUAGE as SUBSIDY
@@ -24,6 +25,7 @@ from shared.deciding import receipts
 from shared.deciding.decider import Accept, Decision, Refuse, decide
 from shared.deciding.view import EMPTY
 from tests.harness import people
+from tests.harness.languages import sample
 
 DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
 NOW: Final = datetime(2024, 6, 1, 4, 0, tzinfo=UTC)
@@ -514,6 +516,53 @@ def test_a_key_covers_the_sources_under_its_prefix(prefix: str, covered: bool) -
 
 def test_a_key_without_prefixes_covers_nothing() -> None:
     assert rejected(ENVELOPE, channel=Channel(prefixes=()))[0] == "refused"
+
+
+# G5: who sent it, and F1a: over Kafka the plan office's types come from its own topic alone
+
+
+def test_a_report_says_by_which_credential_it_came_whatever_it_says_itself() -> None:
+    for channel, by in (
+        (Channel(), "open"),
+        (Channel(prefixes=("/districts/330681",), reported_by="0badcafe"), "0badcafe"),
+    ):
+        report = decode(changed(reportedby="somebody-else"), channel=channel)
+        assert isinstance(report, Report)
+        assert report.reported_by == by
+        refused = decode(changed(data={}), channel=channel)
+        assert isinstance(refused, NotUnderstood)
+        assert refused.reported_by == by
+
+
+def test_who_sends_a_content_is_no_part_of_it() -> None:
+    digests = {
+        report.digest
+        for by in ("open", "330681", "0badcafe")
+        if isinstance(report := decode(ENVELOPE, channel=Channel(reported_by=by)), Report)
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", ["period-closed", "target-revised", "report-retracted"])
+def test_a_district_topic_brings_nothing_of_the_plan_office(name: str) -> None:
+    """RULES F1a: neither the topic of a district nor that of the city itself, whatever district the report names."""
+    office = sample("planning", name)
+    of_the_district = office | {"source": "/districts/330681/plan", "district": "330681"}
+    for envelope, topic in ((office, "330600"), (office, "330681"), (of_the_district, "330681")):
+        answer = decode(envelope, PLANNING, Channel(district=topic, for_whole=False))
+        if envelope is of_the_district and name == "report-retracted":
+            assert isinstance(answer, Report)  # of what the district itself has said
+            continue
+        assert isinstance(answer, NotUnderstood)
+        assert [reason.code for reason in answer.reasons] == ["not-your-source"]
+    from_its_own = decode(office, PLANNING, Channel(district="330600", reported_by="plan-office"))
+    assert isinstance(from_its_own, Report)
+    assert from_its_own.reported_by == "plan-office"
+
+
+def test_a_district_submits_its_month_over_its_own_topic() -> None:
+    submitted = sample("planning", "period-submitted")
+    assert isinstance(decode(submitted, PLANNING, Channel(district=submitted["district"], for_whole=False)), Report)
 
 
 # E11, E14 and A13 where data and subject meet

@@ -184,7 +184,7 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
 def test_a_caller_speaks_for_its_prefixes_in_its_role(file: Path) -> None:
     key, _ = KeyFile(file, PEPPER).add(Role.DISTRICT, ("/districts/330681/", "/districts/330602/hr"))
     caller = Caller(key)
-    assert caller.channel() == Channel(prefixes=key.prefixes, for_whole=False)
+    assert caller.channel() == Channel(prefixes=key.prefixes, for_whole=False, reported_by=key.id)
     assert Caller().channel() == Channel()
     for source in ("/districts/330681/any", "/districts/330602/hr"):
         caller.must_cover(source)

@@ -88,6 +88,7 @@ class PublicationReceipt(BaseModel):
     type: str
     subject: str
     district: str
+    reportedby: str | None = None
     service: str
     status: Literal["accepted", "duplicate", "refused", "invalid"]
     reasons: list[RefusalReason]

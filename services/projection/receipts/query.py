@@ -77,6 +77,7 @@ class ReceiptFields(TypedDict):
     type: NotRequired[str]
     subject: NotRequired[str]
     district: DistrictCode
+    reportedby: NotRequired[str]
     service: str
     status: Status
     flags: list[str]
