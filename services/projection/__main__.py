@@ -68,7 +68,9 @@ async def _project(settings: ProjectionSettings) -> None:
     app = Starlette()
     add_probes(app, metrics)
     projector = Projector(settings.dsn, settings.broker, settings.plans, metrics, tracing)
-    districts = sorted({code for plan in load_plans(settings.plans) for code in plan.district_codes})
+    districts = sorted(
+        {code for plan in load_plans(settings.plans) for code in (*plan.district_codes, *plan.successors)}
+    )
     receipts = ReceiptFollower(settings.dsn, settings.broker, districts, metrics.health)
 
     async def project(stop: asyncio.Event) -> None:

@@ -156,7 +156,7 @@ class Rules:
 
     def parameters(self, district: str, day: date) -> Parameters:
         """Return the parameters of the plan that covers a district on a day (else of the first that covers it)."""
-        covering = [plan for plan in self.plans if district in plan.district_codes] or list(self.plans)
+        covering = [plan for plan in self.plans if plan.covers(district)] or list(self.plans)
         running = [plan for plan in covering if plan.period.first <= day <= plan.period.last]
         return (running or covering)[0].parameters
 

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.contract import rules
 from shared.contract.events import (
+    LOCAL_TIME,
     PLACEHOLDER,
     Event,
     Language,
@@ -104,21 +105,32 @@ class Decoder:
         keys: Keys,
         redirects: Iterable[str],
         credit_codes: Iterable[str] = (),
+        former: Mapping[str, date] | None = None,
     ) -> None:
         """`redirects`: the services whose types are misdirected when they arrive at another (RULES A11).
 
-        `credit_codes`: registered ones that are taken although their check character is wrong (RULES A24).
+        `credit_codes`: registered ones that are taken although their check character is wrong (RULES A24). `former`:
+        codes that districts had before, with the last day on which new reports under each are taken (RULES E28).
         """
         self.language = language
-        self.districts = frozenset(districts)
+        current = frozenset(districts)
+        self.districts = current.union(former or ())
+        self._closed = {code: until for code, until in (former or {}).items() if code not in current}
         self.redirects = frozenset(redirects) - {language.service}
         self.keys = keys
         self.door = AtTheDoor(frozenset(credit_codes))
+
+    def is_closed(self, district: str | None, received_at: datetime) -> bool:
+        """Tell whether a code is a former one under which nothing new is taken any more (RULES E28)."""
+        until = self._closed.get(district or "")
+        return until is not None and received_at.astimezone(LOCAL_TIME).date() > until
 
     def decode(self, envelope: Mapping[str, Any], channel: Channel, received_at: datetime) -> Report | NotUnderstood:
         """Return the report, its person replaced by a token, or what is wrong with it (never quoting a value)."""
         reader = _Reader(envelope, self)
         event = reader.event_class()
+        if event is not None and self.is_closed(reader.source_district, received_at):
+            reader.refuse_new(event)
         source_district = reader.source_district
 
         def reject(status: str, *reasons: Rule) -> NotUnderstood:
@@ -334,6 +346,13 @@ class _Reader:
             self.subject = None
         else:
             self._fault(rules.BadSubject, "subject", form=event.subject or "<kind>/…")
+
+    def refuse_new(self, event: type[Event]) -> None:
+        """Note that a district's former code is none of the plan's any more, except to put right what it reported."""
+        if self.corrects is None and not isinstance(event.role, Retracts):
+            self._fault(rules.BadAttribute, "source")
+            if self.district == self.source_district:
+                self._fault(rules.BadAttribute, "district")
 
     def misplaced(self, event: type[Event]) -> type[Rule] | None:
         """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""

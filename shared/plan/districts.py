@@ -1,4 +1,7 @@
-"""District codes of every plan in a folder, read without checking the plans: for topics, users and the map."""
+"""District codes of every plan in a folder, read without checking the plans: for topics, users and the map.
+
+Former codes are among them: their senders correct and retract for ever (RULES E28).
+"""
 
 from pathlib import Path
 
@@ -6,9 +9,10 @@ import yaml
 
 
 def district_codes(plans: Path) -> list[str]:
-    """Return the six-digit codes of the districts of all plans, sorted."""
+    """Return the six-digit codes that the districts of all plans have and had, sorted."""
     codes: set[str] = set()
     for file in sorted(plans.glob("*.yaml")):
         plan = yaml.safe_load(file.read_text(encoding="utf-8"))
-        codes |= {str(district["code"]) for district in plan.get("districts", [])}
+        for district in plan.get("districts", []):
+            codes |= {str(entry["code"]) for entry in (district, *district.get("formerly", ()))}
     return sorted(codes)

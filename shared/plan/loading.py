@@ -224,11 +224,8 @@ def _known_keys() -> list[str]:
 
 def _contradictions(plan: Plan) -> Iterator[tuple[_Path, str, str]]:
     """Yield what no single part of a plan can see: names used twice or not defined."""
-    codes: set[str] = set()
-    for number, district in enumerate(plan.districts):
-        if district.code in codes:
-            yield ("districts", number, "code"), "每个代码一次", "each code once"
-        codes.add(district.code)
+    yield from _codes(plan)
+    codes = plan.district_codes
     yield from _weights(plan, plan.month_weights, ("month_weights",))
     seen: set[str] = set()
     for s, series in enumerate(plan.series):
@@ -249,6 +246,25 @@ def _contradictions(plan: Plan) -> Iterator[tuple[_Path, str, str]]:
     for key, part in plan.parameters:
         if part.clause is not None and part.clause not in seen:
             yield ("parameters", key, "clause"), "本文件中某项举措的编号", "the id of a measure of this file"
+
+
+def _codes(plan: Plan) -> Iterator[tuple[_Path, str, str]]:
+    seen: set[str] = set()
+    for number, district in enumerate(plan.districts):
+        if district.code in seen:
+            yield ("districts", number, "code"), "每个代码一次", "each code once"
+        seen.add(district.code)
+    for number, district in enumerate(plan.districts):
+        for index, former in enumerate(district.formerly):
+            if former.code in seen:
+                here: _Path = ("districts", number, "formerly", index, "code")
+                yield here, "districts 中别处没有的代码", "a code that stands nowhere else under districts"
+            seen.add(former.code)
+    listed: set[str] = set()
+    for number, credit_code in enumerate(plan.credit_codes):
+        if credit_code.code in listed:
+            yield ("credit_codes", number, "code"), "每个代码一次", "each code once"
+        listed.add(credit_code.code)
 
 
 def _id(id_: str, parent: str, seen: set[str], path: _Path) -> Iterator[tuple[_Path, str, str]]:

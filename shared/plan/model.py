@@ -19,6 +19,7 @@ from pydantic import (
 from shared.plan.parameters import Parameters
 from shared.plan.parts import (
     Code,
+    CreditCode18,
     District6,
     FactType,
     FieldPath,
@@ -68,12 +69,30 @@ class Period(PlanPart):
         return self
 
 
+class FormerCode(PlanPart):
+    """A code that a district had before, and the last day on which reports under it are taken (RULES E28)."""
+
+    code: District6
+    until: date
+
+
 class District(PlanPart):
-    """A district by its code; `city` marks the city itself, which has no denominators of its own (RULES E25)."""
+    """A district by its code; `city` marks the city itself, which has no denominators of its own (RULES E25).
+
+    `formerly`: the codes it had before; their facts count for it in every period (RULES E28).
+    """
 
     code: District6
     name: Name
     city: StrictBool = False
+    formerly: tuple[FormerCode, ...] = ()
+
+
+class ListedCreditCode(PlanPart):
+    """A registered credit code that its check character denies, and why it is taken (RULES A24)."""
+
+    code: CreditCode18
+    reason: Text
 
 
 class Other(PlanPart):
@@ -347,6 +366,7 @@ class Plan(PlanPart):
     month_weights: MonthWeights = (1,) * 12
     pace: Pace = Pace()
     parameters: Parameters
+    credit_codes: tuple[ListedCreditCode, ...] = ()
     series: Annotated[tuple[Series, ...], Field(min_length=1)]
 
     @cached_property
@@ -363,6 +383,20 @@ class Plan(PlanPart):
     def district_codes(self) -> frozenset[str]:
         """The codes whose facts count."""
         return frozenset(district.code for district in self.districts)
+
+    @cached_property
+    def former_codes(self) -> Mapping[str, date]:
+        """The codes that districts had before, each with the last day on which reports under it are taken."""
+        return {former.code: former.until for district in self.districts for former in district.formerly}
+
+    @cached_property
+    def successors(self) -> Mapping[str, str]:
+        """The district that the facts of each former code count for (RULES E28)."""
+        return {former.code: district.code for district in self.districts for former in district.formerly}
+
+    def covers(self, code: str) -> bool:
+        """Tell whether a code is that of a district, or was."""
+        return code in self.district_codes or code in self.successors
 
     @cached_property
     def years(self) -> tuple[int, ...]:
@@ -382,9 +416,18 @@ def districts_by_waiting_days(plans: Iterable[Plan]) -> dict[int, list[str]]:
     """
     days: dict[str, int] = {}
     for plan in plans:
-        for district in plan.districts:
-            days[district.code] = max(days.get(district.code, 0), plan.parameters.waiting.days)
+        for code in (*plan.district_codes, *plan.former_codes):
+            days[code] = max(days.get(code, 0), plan.parameters.waiting.days)
     districts: dict[int, list[str]] = {}
     for code in sorted(days):
         districts.setdefault(days[code], []).append(code)
     return districts
+
+
+def former_codes(plans: Iterable[Plan]) -> dict[str, date]:
+    """Return the codes that districts had before, with the latest day on which a plan takes reports under each."""
+    codes: dict[str, date] = {}
+    for plan in plans:
+        for code, until in plan.former_codes.items():
+            codes[code] = max(codes.get(code, date.min), until)
+    return codes

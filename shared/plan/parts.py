@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 District6 = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+CreditCode18 = Annotated[str, Field(pattern=r"^[0-9A-HJ-NPQRTUWXY]{18}$")]
 Text = Annotated[str, Field(min_length=1)]
 FactType = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z]+(-[a-z]+)*$", examples=["recruitment.person-hired"])]
 FieldPath = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$", examples=["enterprise"])]

@@ -23,7 +23,7 @@ from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
 from shared.plan.loading import PlanError, load_plans
-from shared.plan.model import Plan
+from shared.plan.model import Plan, former_codes
 from shared.process.process import add_probes, serve, until
 from shared.process.settings import Settings, parse_command_line
 from shared.service.command_handler import CommandHandler
@@ -71,9 +71,16 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
     keys = {key: bytes.fromhex(getattr(settings, key).get_secret_value()) for key in ("city_key", "service_key")}
     await check_database(name, dsn, keys)
     store = EventStore(await open_pool(dsn, f"skillplan {name} {process}"))
-    districts = {district.code for plan in plans for district in plan.districts}
+    decoder = Decoder(
+        service.language,
+        {code for plan in plans for code in plan.district_codes},
+        Keys(keys["city_key"]),
+        service.redirects,
+        {listed.code for plan in plans for listed in plan.credit_codes},
+        former_codes(plans),
+    )
     handler = CommandHandler(
-        Decoder(service.language, districts, Keys(keys["city_key"]), service.redirects),
+        decoder,
         service.domain(plans),
         store,
         Seal(keys["service_key"]),
@@ -118,7 +125,7 @@ def main(service: Service) -> None:
 
 async def _recover(service: Service, settings: ServiceSettings) -> None:
     name, plans = service.language.service, load_plans(settings.plans)
-    districts = sorted({district.code for plan in plans for district in plan.districts})
+    districts = sorted({code for plan in plans for code in (*plan.district_codes, *plan.former_codes)})
     heard = [language.service for language in service.hears]
     dsn = settings.pg_dsn.get_secret_value()
     recovered = await recover(dsn, settings.broker, service.language, service.domain(plans), districts, heard)

@@ -1,6 +1,7 @@
 """Identity numbers in whatever spelling (RULES A14), who a number stands for (A15), what cannot be seen (A22)."""
 
 import unicodedata
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -8,16 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.catalogue import COUNTED
 from services.enrollment.events import LANGUAGE as ENROLLMENT
+from services.recruitment.events import LANGUAGE as RECRUITMENT
 from shared.contract.cloudevents import from_http_headers
-from shared.contract.events import NotUnderstood
+from shared.contract.decoder import Channel, Decoder
+from shared.contract.events import NotUnderstood, Report
 from shared.contract.identity_numbers import canonical, canonical_person, holds_personal_number
 from shared.contract.shapes import is_credit_code, is_visible
 from tests.harness import people
 from tests.unit.test_envelope import (
+    DISTRICTS,
     ENVELOPE,
     HIRE,
+    HTTP,
     KEYS,
+    NOW,
     NUMBER,
     changed,
     decode,
@@ -267,3 +274,65 @@ def test_an_id_equals_its_compatibility_form(id_: str) -> None:
 def test_what_people_write_may_stand_in_a_text(text: str) -> None:
     named = {"credit_code": people.credit_code(1), "name": text}
     assert understood(hire(enterprise=named)).body["enterprise"]["name"] == unicodedata.normalize("NFC", text)
+
+
+# A24
+
+
+def _denied() -> str:
+    code = people.credit_code(5)
+    return code[:-1] + ("0" if code[-1] != "0" else "1")
+
+
+def test_a_listed_credit_code_is_taken_wherever_a_credit_code_stands() -> None:
+    denied = _denied()
+    listing = Decoder(ENROLLMENT, DISTRICTS, KEYS, COUNTED, credit_codes=[denied])
+    intake = changed(
+        type="skillplan.enrollment.intake-reported.v1",
+        subject=f"intake/{denied}",
+        data={"school": {"credit_code": denied, "name": "学校"}, "year": 2024, "total": 1, "emerging": {}},
+    )
+    report = listing.decode(intake, Channel(), NOW)
+    assert isinstance(report, Report)
+    # The fact is read again although the code has left the plan.
+    assert type(report.event).model_validate(report.body) == report.event
+    unlisted = rejected(intake, ENROLLMENT)
+    assert unlisted == ("invalid", {("bad-subject", "/subject"), ("bad-checksum", "/data/school/credit_code")})
+    assert rejected(hire(enterprise={"credit_code": denied, "name": "公司"})) == invalid(
+        "bad-checksum", "/data/enterprise/credit_code"
+    )
+
+
+# E28
+
+
+@pytest.mark.parametrize(("day", "taken"), [("2024-05-31", True), ("2024-06-01", True), ("2024-06-02", False)])
+def test_a_former_code_reports_until_its_day_and_corrects_for_ever(day: str, taken: bool) -> None:
+    decoder = Decoder(RECRUITMENT, DISTRICTS, KEYS, COUNTED, former={"330601": date(2024, 6, 1)})
+    received = datetime.fromisoformat(f"{day}T23:59:00+08:00")
+
+    def sent(channel: Channel = HTTP, **changes: Any) -> Report | NotUnderstood:
+        old = {"source": "/districts/330601/hr", "district": "330601"}
+        return decoder.decode(changed(**{**old, **changes}), channel, received)
+
+    new = sent()
+    assert isinstance(new, Report) is taken
+    if isinstance(new, NotUnderstood):
+        reasons = {(rule.code, rule.pointer) for rule in new.reasons}
+        assert (new.status, reasons) == invalid("bad-attribute", "/source", "/district")
+        assert new.route == "330601"
+    taken_back: dict[str, Any] = {
+        "type": "skillplan.recruitment.report-retracted.v1",
+        "data": {"report_id": "hr-0", "reason": "误报"},
+    }
+    for putting_right in (
+        sent(corrects="hr-0"),
+        sent(HTTP, **taken_back),
+        sent(Channel(district="330601"), corrects="hr-0"),
+    ):
+        assert isinstance(putting_right, Report)
+        assert putting_right.district == "330601"
+    mixed = sent(district="330681", corrects="hr-0")
+    assert isinstance(mixed, NotUnderstood)
+    assert [rule.code for rule in mixed.reasons] == ["wrong-district"]
+    assert isinstance(decoder.decode(ENVELOPE, HTTP, received), Report)

@@ -368,6 +368,37 @@ def test_a_correction_takes_the_decision_of_its_original_along(logs: Logs) -> No
     assert logs.value("5.4.b") == 100
 
 
+def test_facts_of_a_former_code_count_for_its_successor_in_every_period() -> None:
+    document = PLAN.model_dump(mode="json", by_alias=True)
+    place = next(place for place in document["districts"] if place["code"] == YUECHENG)
+    place["formerly"] = [{"code": "330601", "until": "2024-12-31"}]
+    logs = Logs(Plan.model_validate(document))
+    # A person counts once, where hired first: under the former code.
+    logs.add("recruitment.person-hired", "hire/1", hire(ANNA, "2024-03-01"), district="330601")
+    logs.add("recruitment.person-hired", "hire/2", hire(ANNA, "2024-05-01"), district=KEQIAO)
+    logs.add("recruitment.person-hired", "hire/3", hire(BEN, "2024-05-01"), district=YUECHENG)
+    assert logs.value("4.1.b", period="2024") == logs.value("4.1.b", period="2024", district=YUECHENG) == 2
+    assert logs.value("4.1.b", period="2024", district=KEQIAO) == 0
+    # Money adds up.
+    logs.add(
+        "subsidy.base-funded", "base/1", {"base_code": "B", "amount_fen": 5, "on": "2023-05-01"}, district="330601"
+    )
+    logs.add("subsidy.base-funded", "base/2", {"base_code": "C", "amount_fen": 7, "on": "2025-05-01"})
+    assert logs.value("2.2.b", district=YUECHENG) == 12
+    # The population of a district is one subject, whatever the code was.
+    for code, residents, on in (("330601", 100, "2023-12-31"), (YUECHENG, 120, "2024-12-31")):
+        population = {"residents": residents, "on": on}
+        logs.add("enrollment.population-reported", f"population/{code}/elderly", population, district=code)
+    assert logs.value("2.4.c", district=YUECHENG) == (0, 120)
+    assert logs.value("2.4.c", as_of=date(2024, 6, 30), district=YUECHENG) == (0, 100)
+    # A level's person counts where the certificate was issued, and the latest report stands wherever it came from.
+    staff = {"staff": 5, "certified_staff": 4, "on": "2023-01-01"}
+    logs.add("enrollment.staffing-reported", "staffing/x", staff, district="330601")
+    assert logs.value("2.4.d", district=YUECHENG) == (4, 5)
+    logs.add("enrollment.staffing-reported", "staffing/x", staff | {"on": "2024-01-01"}, district=KEQIAO)
+    assert (logs.value("2.4.d", district=YUECHENG), logs.value("2.4.d", district=KEQIAO)) == ((0, 0), (4, 5))
+
+
 def test_facts_of_districts_that_are_none_of_the_plan_do_not_count(logs: Logs) -> None:
     logs.add("recruitment.person-hired", "hire/1", hire(ANNA, "2024-05-01"), district="110101")
     assert logs.value("4.1.b", period="2024") == 0

@@ -1,12 +1,14 @@
 """A plan file says what it may, and every fault in it is named by line, path and what was expected."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from shared.plan.districts import district_codes
 from shared.plan.loading import PlanError, load_plan, load_plans, read_plan
-from shared.plan.model import districts_by_waiting_days
+from shared.plan.model import districts_by_waiting_days, former_codes
 from shared.plan.parameters import Waiting
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +124,13 @@ BELONGS = {
 
 FAULTS = [
     # what is written, what is written instead, path, what was expected
+    ('en: West Lake}}', 'en: West Lake}, formerly: [{code: "110101", until: 2024-12-31}]}',
+     "districts[2].formerly[0].code", "nowhere else under districts"),
+    ('en: West Lake}}', 'en: West Lake}, formerly: [{code: "330682"}]}',
+     "districts[2].formerly[0].until", "this key"),
+    ("bodies:\n", "credit_codes: [{code: 91, reason: x}]\nbodies:\n", "credit_codes[0].code", "put a number in quotes"),
+    ("bodies:\n", 'credit_codes: [{code: "91330602MA2DEM0XIO", reason: 登记如此}]\nbodies:\n',
+     "credit_codes[0].code", "text of the form"),
     ('id: "1.1"', "id: 1.1", "series[0].measures[0].id", "put a number in quotes"),
     ("unit: person", "unit: persno", "series[0].measures[0].indicators[0].unit", "one of those under units"),
     ("kind: milestones", "kind: milestone", "series[0].measures[0].indicators[2].value", "a kind among"),
@@ -184,3 +193,25 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 def test_a_folder_without_plans_says_so(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="at least one plan file"):
         load_plans(tmp_path)
+
+
+def test_former_codes_and_listed_credit_codes_are_read() -> None:
+    plan = read_plan(
+        TEXT.replace("en: West Lake}}", 'en: West Lake}, formerly: [{code: "330682", until: 2024-12-31}]}').replace(
+            "bodies:\n", 'credit_codes: [{code: "913306020000000211", reason: 登记证如此}]\nbodies:\n'
+        ),
+        "plan.yaml",
+    )
+    assert plan.successors == {"330682": "330681"}
+    assert former_codes([plan, PLAN]) == {"330682": date(2024, 12, 31)}
+    assert plan.covers("330682")
+    assert not plan.covers("330683")
+    assert districts_by_waiting_days([plan])[10] == ["110100", "110101", "330681", "330682"]
+    assert [listed.code for listed in plan.credit_codes] == ["913306020000000211"]
+
+
+def test_topics_and_users_of_a_former_code_stay(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(
+        TEXT.replace("en: West Lake}}", 'en: West Lake}, formerly: [{code: "330682", until: 2024-12-31}]}')
+    )
+    assert district_codes(tmp_path) == ["110100", "110101", "330681", "330682"]

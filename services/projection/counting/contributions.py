@@ -179,8 +179,11 @@ def _count_earliest(line: Line, spans: Sequence[_Span], rows: Contributions) -> 
 
 def _count_latest(line: Line, in_force: Sequence[StandingRow], rows: Contributions) -> None:
     """Count what the latest fact of each subject says, from its date on (RULES E11, B12)."""
+    members: dict[str | None, list[StandingRow]] = defaultdict(list)
+    for fact in in_force:
+        members[fact.member].append(fact)
     for period, first, last in line.periods:
-        for facts in _by_subject(in_force):
+        for facts in members.values():
             counted: _Counted | None = None
             for day, fact in _latest_of(fact for fact in facts if first <= fact.on <= last):
                 current = _Counted(fact, fact) if fact.district in line.districts else None

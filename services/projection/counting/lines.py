@@ -1,7 +1,7 @@
 """The lines of the ledger: plans compiled to one lookup, by the type of a fact, of what the fact is to which line."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import IntEnum
@@ -14,6 +14,7 @@ from services.projection.counting.periods import WHOLE, bounds
 from services.projection.counting.selectors import constant, member_by, sum_of, text_at
 from services.projection.counting.standing import InForce, StandingRow
 from services.projection.counting.uses import Use, UseRole, Uses
+from shared.contract.events import Event
 from shared.plan.loading import PlanError, PlanFault
 from shared.plan.model import (
     Count,
@@ -59,8 +60,9 @@ class PeriodBounds(NamedTuple):
 class Line:
     """One sum of the ledger: an indicator of a plan, or one part of its ratio.
 
-    `by_subject`: the member is the subject. `simple`: nothing ends, undoes or names a fact. `threaded`: members are
-    found through subjects, since a subject's facts are one member's together. `takes_each_alone`: no fact has to do
+    `places`: the district that each former code counts for (RULES E28). `by_subject`: the member is the subject, in
+    which a former code stands for that district. `simple`: nothing ends, undoes or names a fact. `threaded`: members
+    are found through subjects, since a subject's facts are one member's together. `takes_each_alone`: no fact has to do
     with another. `adds_amounts`: a fact adds its amount, else 1.
     """
 
@@ -72,6 +74,7 @@ class Line:
     districts: frozenset[str]
     shape: LineShape
     uses: tuple[Use, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
     by_subject: bool = False
     since_registered: bool = False
     register_latest: bool = False
@@ -99,10 +102,11 @@ class Line:
 
 
 class _TypeUses(NamedTuple):
-    """What facts of one type are to all lines, and the field with their date."""
+    """What facts of one type are to all lines, the field with their date, and their subject."""
 
     dated: str | None
     uses: tuple[tuple[Line, Use], ...]
+    district_at: int | None  # which part of the subject is a district's code
 
 
 class CompiledPlans:
@@ -126,7 +130,9 @@ class CompiledPlans:
                     for use in line.uses:
                         uses.setdefault(use.kind, []).append((line, use))
         for type_name, event in event_types().items():
-            self._by_type[type_name] = _TypeUses(event.dated, tuple(uses.get(kind_of(type_name), ())))
+            self._by_type[type_name] = _TypeUses(
+                event.dated, tuple(uses.get(kind_of(type_name), ())), _district_at(event)
+            )
         self._refuse_unknown(uses)
         self.services = sorted({kind.partition(".")[0] for kind in uses})
         self.digest = self._digest()
@@ -149,7 +155,7 @@ class CompiledPlans:
             data = fact.decoded()
             on = fact.happened_on(data, of_type.dated)
             for line, use in of_type.uses:
-                row = _row(fact, data, on, line, use)
+                row = _row(fact, data, on, line, use, of_type.district_at)
                 if row is not None:
                     yield row
         except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -176,22 +182,40 @@ class CompiledPlans:
         parts = hashlib.sha256()
         for _, plan in sorted(self.plans.items()):
             parts.update(f"{plan.id} {plan.period} {sorted(plan.district_codes)}\n".encode())
+            if plan.successors:
+                parts.update(f"{sorted(plan.successors.items())}\n".encode())
             for _, indicator in plan.indicators.values():
                 parts.update(f"{indicator.id} {indicator.basis} {indicator.value.model_dump_json()}\n".encode())
         # The date of a fact is decided by its type, in another folder.
-        for type_name, (dated, uses) in sorted(self._by_type.items()):
-            if uses:
-                parts.update(f"{type_name} {dated}\n".encode())
+        for type_name, of_type in sorted(self._by_type.items()):
+            if of_type.uses:
+                parts.update(f"{type_name} {of_type.dated}\n".encode())
         return parts.hexdigest()
 
 
-def _row(fact: LogFact, data: Data, on: date, line: Line, use: Use) -> StandingRow | None:
+def _district_at(event: type[Event]) -> int | None:
+    """Return which part of a type's subject is the code of the district, None where none is."""
+    return event.subject.split("/").index("<district>") if "district" in event.subject_paths else None
+
+
+def _subject_in(places: Mapping[str, str], subject: str, district_at: int | None) -> str:
+    """Return a subject with the district that its part counts for: under a former code it is the same thing (E28)."""
+    parts = subject.split("/")
+    if district_at is None or district_at >= len(parts):
+        return subject
+    parts[district_at] = places.get(parts[district_at], parts[district_at])
+    return "/".join(parts)
+
+
+def _row(fact: LogFact, data: Data, on: date, line: Line, use: Use, district_at: int | None) -> StandingRow | None:
     """Return what a fact is to a line by one use, None where it is nothing to it."""
-    amount, stop = 1, None
-    member = fact.subject if line.by_subject else None
+    amount, stop, district, subject = 1, None, fact.district, fact.subject
+    if line.places:
+        district, subject = line.places.get(district, district), _subject_in(line.places, subject, district_at)
+    member = subject if line.by_subject else None
     match use.role:
         case UseRole.OPENS:
-            counts = use.match(data) and (use.covers or use.latest or fact.district in line.districts)
+            counts = use.match(data) and (use.covers or use.latest or district in line.districts)
             if not counts and not use.keeps_all:
                 return None
             amount = use.amount(data) if counts else 0
@@ -201,10 +225,10 @@ def _row(fact: LogFact, data: Data, on: date, line: Line, use: Use) -> StandingR
                 last_day = date.fromisoformat(last)
                 stop = last_day + _DAY if last_day < date.max else None
             if not line.by_subject:
-                member = use.member(data, fact.subject)
+                member = use.member(data, subject)
         case UseRole.NAMES:
             if not line.by_subject:
-                member = use.member(data, fact.subject)
+                member = use.member(data, subject)
         case UseRole.ENDS | UseRole.UNDOES | UseRole.DATES:
             pass
         case _:
@@ -220,7 +244,7 @@ def _row(fact: LogFact, data: Data, on: date, line: Line, use: Use) -> StandingR
         member=member,
         on=on,
         stop=stop,
-        district=fact.district,
+        district=district,
         amount=amount,
         same=None if use.same is None else text_at(data, use.same),
         report_source=fact.reportsource,
@@ -277,7 +301,7 @@ def _line(plan: Plan, indicator: Indicator, number: int, part: Part, value: _One
             assert_never(value)
     return Line(
         number, plan.id, indicator.id, part, _periods(plan, indicator), plan.district_codes, shape, tuple(uses.all),
-        by_subject, since_registered, register_latest,
+        plan.successors, by_subject, since_registered, register_latest,
     )  # fmt: skip
 
 

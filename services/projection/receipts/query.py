@@ -180,7 +180,7 @@ async def get_district_receipts(
             raise Problem(422, "参数中含有不可用的字符。", "A parameter holds a character that cannot be.")
     wanted = ReceiptFilter(district, None if day is None else parse_day("day", day), type, status, code)
     async with context.reader.view() as view:
-        if district not in {code for plan in view.compiled.plans.values() for code in plan.district_codes}:
+        if not any(plan.covers(district) for plan in view.compiled.plans.values()):
             raise Problem(404, "没有这个区划代码。", "There is no such district.")
         tallies = counts_of(await counts(view.connection, wanted))
         rows = await page(view.connection, wanted, int(after) if after else None, limit + 1)
