@@ -98,8 +98,9 @@ class WebClient:
         parameters = {"limit": str(_BATCH_REPORTS)} | ({"after": after} if after else {})
         response = await self._request("projection", "GET", f"/v1/districts/{district}/receipts", params=parameters)
         if not response.is_success:
-            raise CommandError(response.json()["zh"], response.json()["en"])
-        page: ReceiptPage = response.json()
+            problem = orjson.loads(response.content)
+            raise CommandError(problem["zh"], problem["en"])
+        page: ReceiptPage = orjson.loads(response.content)
         return page
 
     async def _post(self, service: str, batch: Sequence[bytes]) -> list[SendOutcome]:
@@ -110,7 +111,7 @@ class WebClient:
                 return [CannotPublishError("超过服务允许的大小", "larger than the service takes")]
             half = len(batch) // 2
             return [*await self._post(service, batch[:half]), *await self._post(service, batch[half:])]
-        receipts: list[SendOutcome] = response.json()["results"]
+        receipts: list[SendOutcome] = orjson.loads(response.content)["results"]
         return receipts
 
     async def _request(self, service: str, method: str, path: str, **request: Any) -> httpx.Response:

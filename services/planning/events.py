@@ -23,6 +23,7 @@ from shared.contract.shapes import (
     Shape,
     Text,
 )
+from shared.plan.loading import DEEPEST, MOST_NODES
 
 
 def _instant(value: str) -> str:
@@ -37,6 +38,9 @@ def _document(document: dict[str, JsonValue], info: ValidationInfo) -> dict[str,
             "bad-value", "wrong", {"expected": f"计划文件的内容 a plan with {', '.join(missing)}"}
         )
     door = info.context
+    if isinstance(door, AtTheDoor) and not _is_bounded(document):
+        limits = f"至多 {DEEPEST} 层、{MOST_NODES} 个值 at most {DEEPEST} levels and {MOST_NODES} values"
+        raise PydanticCustomError("bad-value", "wrong", {"expected": limits})
     if isinstance(door, AtTheDoor) and any(map(holds_personal_number, _texts(document, door))):
         raise PydanticCustomError("personal-number", "wrong", {})
     return document
@@ -54,6 +58,20 @@ def _texts(value: JsonValue, door: AtTheDoor) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item, door)
+
+
+def _is_bounded(document: JsonValue) -> bool:
+    """Tell whether a document is no deeper and no larger than a plan file may be (contract F2)."""
+    level, nodes = [document], 1
+    for _ in range(DEEPEST + 1):
+        containers = [value for value in level if isinstance(value, dict | list)]
+        if not containers:
+            return True
+        level = [item for value in containers for item in (value.values() if isinstance(value, dict) else value)]
+        nodes += len(level)
+        if nodes > MOST_NODES:
+            return False
+    return False
 
 
 _KEYS: Final = ("id", "title", "period", "districts", "series")

@@ -1,6 +1,7 @@
 """Loads plan files; an error names file, line, path and what was expected there."""
 
 import difflib
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,15 @@ from pydantic_core import ErrorDetails
 
 from shared.plan.model import Plan
 from shared.plan.parts import PlanPart
+
+
+LARGEST_FILE: Final = 1024 * 1024  # bytes
+DEEPEST: Final = 20
+MOST_NODES: Final = 50_000
+_MOST_FAULTS: Final = 1000
+_LONGEST_PROBLEM: Final = 200
+# Of many directives libyaml compares each with all others, in one call that nothing interrupts.
+_DIRECTIVE: Final = re.compile("(?:^|[\\r\\n\\x85\\u2028\\u2029\\ufeff])%")
 
 
 def load_plans(folder: str | Path) -> tuple[Plan, ...]:
@@ -43,17 +53,31 @@ def load_plans(folder: str | Path) -> tuple[Plan, ...]:
 
 def load_plan(file: str | Path) -> Plan:
     """Read one plan file; raises PlanError."""
-    return read_plan(Path(file).read_text(encoding="utf-8"), str(file))
+    with Path(file).open("rb") as stream:
+        raw = stream.read(LARGEST_FILE + 1)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(raw) <= LARGEST_FILE:
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise PlanError([PlanFault(str(file), line, "", "UTF-8 文本", "text in UTF-8")]) from None
+        text = raw.decode("utf-8", "replace")
+    return read_plan(text, str(file))
 
 
 def read_plan(text: str, name: str) -> Plan:
-    """Read a plan from YAML text; `name` stands for the file in what PlanError says."""
+    """Read a plan from YAML text; `name` stands for the file in what PlanError says.
+
+    Whatever the text is, reading it is bounded: no anchors, aliases or directives, 20 levels, 50,000 nodes, 1 MiB.
+    """
     source = _Source(text, name)
     if source.faults:
         raise PlanError(source.faults)
     try:
         plan = Plan.model_validate(source.content)
     except ValidationError as error:
+        if (count := error.error_count()) > _MOST_FAULTS:
+            raise PlanError([_too_many(name, count)]) from None
         raise PlanError(list(source.locate_all(error.errors(include_url=False)))) from None
     if faults := [source.fault(path, zh, en) for path, zh, en in _contradictions(plan)]:
         raise PlanError(faults)
@@ -65,6 +89,8 @@ def check_plan(document: object) -> Plan:
     try:
         plan = Plan.model_validate(document)
     except ValidationError as error:
+        if (count := error.error_count()) > _MOST_FAULTS:
+            raise PlanError([_too_many("", count)]) from None
         raise PlanError(
             [PlanFault("", 0, _pointer(e["loc"]), "有效内容", "what may stand there") for e in error.errors()]
         ) from None
@@ -97,6 +123,11 @@ class PlanError(Exception):
     def __init__(self, faults: Sequence[PlanFault]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = tuple(faults)
+
+
+def _too_many(name: str, count: int) -> PlanFault:
+    """Return the one fault of a plan that has very many: to list 49,000 takes a second in one call."""
+    return PlanFault(name, 1, "", f"一份计划(现有 {count} 处错误)", f"a plan (this has {count} faults)")
 
 
 _Path = tuple[str | int, ...]
@@ -137,6 +168,9 @@ class _Source:
         self.keys: dict[_Path, list[str]] = {}
         self.faults: list[PlanFault] = []
         self.content: object = None
+        if excess := _excess(text, name):
+            self.faults.append(excess)
+            return
         loader = yaml.CSafeLoader(text)  # in C: every process reads the plans when it starts
         try:
             node = loader.get_single_node()
@@ -144,7 +178,8 @@ class _Source:
                 self.content = self._construct(loader, node, ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
-            self.faults.append(PlanFault(name, mark.line + 1 if mark else 1, "", "YAML", f"YAML: {error.problem}"))
+            problem = (error.problem or "")[:_LONGEST_PROBLEM]  # it may quote a tag of any length
+            self.faults.append(PlanFault(name, mark.line + 1 if mark else 1, "", "YAML", f"YAML: {problem}"))
         except (ValueError, yaml.YAMLError) as error:
             self.faults.append(PlanFault(name, 1, "", "YAML", f"YAML: {error}"))
         finally:
@@ -211,6 +246,36 @@ class _Source:
         else:
             zh, en = (text.format(**context) for text in _EXPECTED.get(kind, (error["msg"], error["msg"])))
         return self.fault(path, zh, en)
+
+
+def _excess(text: str, name: str) -> PlanFault | None:
+    """Return what makes a text cost more than a plan may; the parser's events are read one by one, none is nested.
+
+    The parser that builds the nodes calls itself for each level: 50,000 brackets ended the process.
+    """
+
+    def fault(line: int, zh: str, en: str) -> PlanFault:
+        return PlanFault(name, line, "", zh, en)
+
+    if len(text) > LARGEST_FILE or len(text.encode("utf-8", "replace")) > LARGEST_FILE:
+        return fault(1, "至多 1 MiB", "at most 1 MiB")
+    if match := _DIRECTIVE.search(text):
+        return fault(text.count("\n", 0, match.end()) + 1, "不含指令(%)", "no directives (%)")
+    depth = nodes = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+                return fault(line, "不用锚点和别名(&、*)", "no anchors and aliases (& and *)")
+            nodes += isinstance(event, yaml.NodeEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                return fault(line, f"至多 {DEEPEST} 层", f"at most {DEEPEST} levels")
+            if nodes > MOST_NODES:
+                return fault(line, f"至多 {MOST_NODES:,} 个节点", f"at most {MOST_NODES:,} nodes")
+    except (ValueError, yaml.YAMLError):
+        return None  # what is no YAML is named when it is read
+    return None
 
 
 def _known_keys() -> list[str]:

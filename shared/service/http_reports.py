@@ -195,11 +195,11 @@ def create_app(
         # The request's own trace, where the event has none.
         trace = {HEADER: request.headers[HEADER]} if HEADER in request.headers else {}
         if mode == BATCH:
-            raw = await _read(request, _LARGEST_BATCH)
+            raw = await read_body(request, _LARGEST_BATCH)
             return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
         if mode not in (STRUCTURED, "application/json"):
             raise _OTHER_TYPE
-        raw = await _read(request, _LARGEST_EVENT)
+        raw = await read_body(request, _LARGEST_EVENT)
         if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
             envelope = _readable(lambda: from_http_headers(request.headers, raw))
         elif mode == "application/json" and raw.lstrip()[:1] == b"[":
@@ -306,7 +306,8 @@ def _readable(parse: Callable[[], T]) -> T:
         raise Problem(400, *texts[str(error)]) from None
 
 
-async def _read(request: Request, largest: int) -> bytes:
+async def read_body(request: Request, largest: int) -> bytes:
+    """Return a request's body; raises Problem 413 as soon as more than the largest has come."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)

@@ -179,6 +179,33 @@ def test_broken_yaml_names_its_line() -> None:
     assert faults("a: [1\nb: 2\n")[0].startswith("plan.yaml:2: ")
 
 
+BOMBS = [
+    ("[" * 50_000, "1: (file): 应为 至多 20 层; expected at most 20 levels"),
+    ("- " * 21 + "x", "expected at most 20 levels"),
+    ("a: &x [1]\nb: [2]", "1: (file): 应为 不用锚点和别名"),
+    ("a: 1\nb: *x", "plan.yaml:2: (file)"),
+    ("[" + "1," * 50_000 + "]", "expected at most 50,000 nodes"),
+    ("x" * (1024 * 1024 + 1), "expected at most 1 MiB"),
+    ("字" * 400_000, "expected at most 1 MiB"),
+    ("%TAG !a! b\n" * 80_000 + "---\na: 1", "expected no directives"),
+    ("series: [" + "1," * 40_000 + "]", "faults)"),
+]
+
+
+@pytest.mark.parametrize(("bomb", "expected"), BOMBS, ids=[expected[-30:] for _, expected in BOMBS])
+def test_what_costs_more_than_a_plan_may_is_one_fault(bomb: str, expected: str) -> None:
+    (message,) = faults(bomb)
+    assert expected in message
+
+
+def test_a_file_that_is_no_utf8_or_too_large_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    for content, expected in ((b"a: 1\nb: \xff", ":2: (file): 应为 UTF-8"), (b"\xe5" * 1_100_000, "at most 1 MiB")):
+        file.write_bytes(content)
+        with pytest.raises(PlanError, match=expected.replace("(", r"\(").replace(")", r"\)")):
+            load_plan(file)
+
+
 def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(TEXT.replace("unit: person", "unit: x", 1).replace("by: person", "bx: person", 1))
     (tmp_path / "b.yaml").write_text("id: 7")

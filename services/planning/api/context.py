@@ -17,12 +17,12 @@ from shared.deciding.view import View
 from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
 from shared.observability.unavailable import UNAVAILABLE
+from shared.plan.loading import LARGEST_FILE
 from shared.plan.model import Plan
 from shared.process.settings import Settings
-from shared.service.http_reports import AWAY, ReportIntake
+from shared.service.http_reports import AWAY, ReportIntake, read_body
 
 _PAGE: Final = 1000
-_LARGEST_BODY: Final = 1024 * 1024
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _NO_PLAN: Final = Problem(404, "没有这个计划。", "There is no such plan.")
 AWAY_RESPONSE: Final[Responses] = {
@@ -43,6 +43,7 @@ class PlanningContext:
     settings: Settings
     projection: str
     plans: Mapping[str, Plan]
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)  # one plan file at a time, beside all else
     _facts: list[Fact] = field(default_factory=list)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -80,10 +81,8 @@ Context = Annotated[PlanningContext, Depends(_context_of)]
 
 
 async def text_of(request: Request) -> str:
-    """Return a request's body as text; raises Problem 413 or 400."""
-    raw = await request.body()
-    if len(raw) > _LARGEST_BODY:
-        raise Problem(413, f"请求体超过 {_LARGEST_BODY} 字节。", f"The body is larger than {_LARGEST_BODY} bytes.")
+    """Return a request's body as text, read no further than its limit; raises Problem 413 or 400."""
+    raw = await read_body(request, LARGEST_FILE)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

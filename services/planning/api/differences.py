@@ -1,5 +1,7 @@
 """`POST /v1/plans/{plan}/diff`: what adopting a plan file would change; nothing is recorded."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 from pydantic import JsonValue
 
@@ -10,6 +12,7 @@ from services.planning.targets_in_force import History, document_of
 from shared.http.openapi import problem_model
 from shared.http.problems import Problem
 from shared.plan.loading import PlanError, read_plan
+from shared.plan.model import Plan
 
 router = APIRouter()
 
@@ -60,13 +63,19 @@ async def post_diff(plan: PlanId, request: Request, context: Context) -> PlanFil
     """Compare a plan file with the document that was adopted last."""
     counted = context.plan(plan)
     text = await text_of(request)
+    adopted = History(counted, await context.view()).adopted
+    async with context.reading:
+        # In a thread: the largest file that is read to its end takes seconds, and all others are still answered.
+        return await asyncio.to_thread(_compare, text, counted, adopted)
+
+
+def _compare(text: str, counted: Plan, adopted: Plan | None) -> PlanFileDifferences | Response:
     try:
         given = read_plan(text, "plan")
     except PlanError as error:
         return _problem(error)
     if given.id != counted.id:
         raise Problem(422, "文件是另一个计划的。", "The file is of another plan.")
-    adopted = History(counted, await context.view()).adopted
     return PlanFileDifferences(
         plan=counted.id,
         sha256=given.digest,
