@@ -37,9 +37,9 @@ class AlreadyEmployedThere(Rule):
 class ClassFull(Rule):
     """As many standing members as seats (RULES C12)."""
 
-    zh = "该班的 {seats} 个名额已满。名额有误的,请更正 cooperation-class-opened 后换新编号重报。"
+    zh = "该班的名额已满。名额有误的,请更正 cooperation-class-opened 后换新编号重报。"
     en = (
-        "All {seats} seats of this class are taken. If the number of seats is wrong, correct cooperation-class-opened, "
+        "All seats of this class are taken. If the number of seats is wrong, correct cooperation-class-opened, "
         "then report the student again under a new id."
     )
 
@@ -47,8 +47,8 @@ class ClassFull(Rule):
 class MoreThanRaised(Rule):
     """All matches of a demand together pass the persons raised (RULES C11)."""
 
-    zh = "各次对接合计超过提出的人数:提出 {raised} 人,此前已对接 {matched} 人。"
-    en = "All matches together exceed the persons raised: {raised} raised, {matched} matched before this report."
+    zh = "各次对接合计超过提出的人数。"
+    en = "All matches together exceed the persons raised."
 
 
 def tags(event: Event) -> Iterable[str]:
@@ -106,14 +106,14 @@ def _decide_member(member: StudentJoinedClass, view: View) -> Decision:
     if seats is None:
         return Wait(f"class/{member.class_no}", f"class/{member.class_no}")
     taken = sum(1 for _ in view.of(StudentJoinedClass))
-    return Refuse(ClassFull("/data/class_no", seats=seats)) if taken >= seats else Accept()
+    return Refuse(ClassFull("/data/class_no")) if taken >= seats else Accept()
 
 
 def _decide_match(match: DemandMatched, view: View) -> Decision:
     raised = next((demand.persons for demand, _ in view.of(DemandRaised)), None)
     matched = sum(earlier.persons for earlier, _ in view.of(DemandMatched))
     if raised is not None and matched + match.persons > raised:
-        return Refuse(MoreThanRaised("/data/persons", raised=raised, matched=matched))
+        return Refuse(MoreThanRaised("/data/persons"))
     return Accept()
 
 

@@ -82,8 +82,10 @@ class NoHonour(Rule):
 
 
 class OverTheLimit(Rule):
-    zh = "超过每人授信总额上限,尚可授信 {left_fen} 分。"
-    en = "Over the limit for all open lines of a person; {left_fen} fen are left."
+    """Not by how much: the other lines may be another district's (RULES G6)."""
+
+    zh = "超过每人授信总额上限(各区县未结清的合计)。"
+    en = "Over the limit for all open lines of a person, in all districts together."
 
 
 class NotGranted(Rule):
@@ -91,7 +93,7 @@ class NotGranted(Rule):
 
 
 class MoreThanGranted(Rule):
-    zh, en = "累计支付超过批准金额,尚可支付 {left_fen} 分。", "More than granted; {left_fen} fen are left to pay."
+    zh, en = "累计支付超过批准金额。", "All payments together come to more than was granted."
 
 
 class AlreadyPaid(Rule):
@@ -102,7 +104,7 @@ class AlreadyPaid(Rule):
 
 
 class MoreThanPaid(Rule):
-    zh, en = "追回超过已支付金额,尚可追回 {left_fen} 分。", "More than paid; {left_fen} fen are left to recover."
+    zh, en = "追回超过已支付金额。", "More than stands paid cannot be recovered."
 
 
 def tags(event: Event) -> Iterable[str]:
@@ -310,7 +312,7 @@ def _decide_credit_line(line: CreditLineRequested, view: View, parameters: Param
         if other.person.token == line.person.token and standing.end is None
     )
     if taken + line.amount_fen > terms.cap_fen:
-        return Refuse(OverTheLimit("/data/amount_fen", left_fen=max(0, terms.cap_fen - taken)))
+        return Refuse(OverTheLimit("/data/amount_fen"))
     return Accept(
         (
             CreditLineGranted(
@@ -336,9 +338,9 @@ def _decide_money(
     granted = grants[-1].amount_fen
     paid = _net_paid(view)
     if isinstance(event, SubsidyRecovered):
-        return Refuse(MoreThanPaid("/data/amount_fen", left_fen=max(0, paid))) if event.amount_fen > paid else Accept()
+        return Refuse(MoreThanPaid("/data/amount_fen")) if event.amount_fen > paid else Accept()
     if paid + event.amount_fen > granted:
-        return Refuse(MoreThanGranted("/data/amount_fen", left_fen=granted - paid))
+        return Refuse(MoreThanGranted("/data/amount_fen"))
     return Accept()
 
 

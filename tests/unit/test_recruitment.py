@@ -185,8 +185,7 @@ def test_the_last_seat_is_taken_and_no_more() -> None:
     before = report("class/C-1", CLASS), report("class-member/C-1/7", joined(1))
     given(*before).when(report("class-member/C-1/8", joined(2))).then_accepted()
     full = given(*before, report("class-member/C-1/8", joined(2)))
-    refusal = full.when(report("class-member/C-1/9", joined(3))).then_refused(ClassFull, "/data/class_no")
-    assert refusal.values == {"seats": 2}
+    assert not full.when(report("class-member/C-1/9", joined(3))).then_refused(ClassFull, "/data/class_no").values
 
 
 def test_a_corrected_member_keeps_the_seat_and_one_taken_back_frees_it() -> None:
@@ -246,7 +245,7 @@ def test_no_more_persons_are_matched_than_were_raised() -> None:
         .when(report("demand/D", matched(5)))
         .then_refused(MoreThanRaised, "/data/persons")
     )
-    assert refusal.values == {"raised": 10, "matched": 6}
+    assert not refusal.values
 
 
 def test_a_corrected_match_is_counted_once() -> None:

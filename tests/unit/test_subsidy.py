@@ -273,10 +273,8 @@ def test_payments_stay_within_the_grant_and_recoveries_within_what_is_paid(
     before: tuple[GivenReport, ...], payable: int, recoverable: int
 ) -> None:
     world = given(*GRANT, *before)
-    rule = world.when(paid(payable + 1)).then_refused(MoreThanGranted, "/data/amount_fen")
-    assert rule.values == {"left_fen": payable}
-    rule = world.when(recovered(recoverable + 1)).then_refused(MoreThanPaid, "/data/amount_fen")
-    assert rule.values == {"left_fen": recoverable}
+    assert not world.when(paid(payable + 1)).then_refused(MoreThanGranted, "/data/amount_fen").values
+    assert not world.when(recovered(recoverable + 1)).then_refused(MoreThanPaid, "/data/amount_fen").values
     if payable:
         world.when(paid(payable)).then_accepted()
     if recoverable:
@@ -443,7 +441,7 @@ def test_an_allowance_is_paid_in_any_instalments_up_to_twelve_months() -> None:
 
     world = given(certificate(), SHORT, allowance(), report("allowance/A1", allowed("2", 50_000)), pay(599_000))
     world.when(pay(1_000)).then_accepted()
-    assert world.when(pay(1_001)).then_refused(MoreThanGranted, "/data/amount_fen").values == {"left_fen": 1_000}
+    world.when(pay(1_001)).then_refused(MoreThanGranted, "/data/amount_fen")
 
 
 def honour(
@@ -508,7 +506,8 @@ def test_an_honour_is_the_persons_conferred_by_then_and_not_withdrawn() -> None:
 def test_all_open_lines_together_reach_the_cap_and_no_more(before: tuple[GivenReport, ...], left: int) -> None:
     world = given(honour(), *before)
     no = CreditLineRefused(amount_fen=left + 1, code="over-the-limit")
-    assert world.when(line(left + 1)).then_refused(OverTheLimit, "/data/amount_fen", no).values == {"left_fen": left}
+    # Not by how much: the other lines may be another district's (RULES G6).
+    assert not world.when(line(left + 1)).then_refused(OverTheLimit, "/data/amount_fen", no).values
     if left:
         world.when(line(left)).then_accepted(opened(left, 150_000_000 - left))
 
