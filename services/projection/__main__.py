@@ -46,20 +46,22 @@ class ProjectionSettings(Settings):
 async def _serve(settings: ProjectionSettings) -> None:
     from services.projection.api import create_app  # noqa: PLC0415 - FastAPI costs the projector half a second to start
 
-    pool = await asyncpg.create_pool(
-        settings.dsn, min_size=0, max_size=8, command_timeout=30,
-        # A plan made for any day and any limit reads the whole line for one page of it.
-        server_settings={
-            "application_name": "skillplan projection api", "jit": "off", "plan_cache_mode": "force_custom_plan",
-        },
-    )  # fmt: skip
+    pool, exports = [
+        await asyncpg.create_pool(
+            settings.dsn, min_size=0, max_size=size, command_timeout=30,
+            # A plan made for any day and any limit reads the whole line for one page of it.
+            server_settings={"application_name": name, "jit": "off", "plan_cache_mode": "force_custom_plan"},
+        )
+        for name, size in (("skillplan projection api", 8), ("skillplan projection exports", 2))
+    ]  # fmt: skip
     metrics = Metrics("projection", "api", Health("database"))
     try:
         async with http_client.client(settings.api_key.get_secret_value(), settings.ca, 5) as client:
-            app = create_app(pool, settings.services, client, metrics, settings.outlines)
+            app = create_app(pool, settings.services, client, metrics, settings.outlines, exports)
             await serve(app, settings, until, metrics)
     finally:
         pool.terminate()
+        exports.terminate()
 
 
 async def _project(settings: ProjectionSettings) -> None:

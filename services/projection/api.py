@@ -68,14 +68,16 @@ def create_app(
     client: httpx.AsyncClient,
     metrics: Metrics,
     outlines: Path | None = None,
+    exports: asyncpg.Pool | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """Return the read API and the dashboard.
 
     `services`: the addresses of the domain services by name, which `client` asks. `outlines`: see `add_pages`.
+    `exports`: see `SnapshotReader`.
     """
     heads = LogHeads(services, client, metrics.health)
-    reader = SnapshotReader(pool)
+    reader = SnapshotReader(pool, exports)
 
     async def count_receipts(view: Snapshot) -> int:
         return await receipts_read(view.connection)

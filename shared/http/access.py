@@ -85,7 +85,7 @@ class Caller:
 
     def must_cover(self, source: str) -> None:
         """Raise a Problem when the caller may see only its own sources and this is none of them."""
-        if self.key is not None and self.key.role.speaks_for_sources and not self.channel().admits(source, ""):
+        if self.key is not None and self.key.role is Role.DISTRICT and not self.channel().admits(source, ""):
             raise Problem(403, "您的密钥不能查看这个 source。", "Your key does not cover this source.")
 
     def spend(self, events: int) -> None:

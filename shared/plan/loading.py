@@ -17,7 +17,6 @@ from pydantic_core import ErrorDetails
 from shared.plan.model import Plan
 from shared.plan.parts import PlanPart
 
-
 LARGEST_FILE: Final = 1024 * 1024  # bytes
 DEEPEST: Final = 20
 MOST_NODES: Final = 50_000
@@ -264,7 +263,7 @@ def _excess(text: str, name: str) -> PlanFault | None:
     depth = nodes = 0
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 1
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 return fault(line, "不用锚点和别名(&、*)", "no anchors and aliases (& and *)")
             nodes += isinstance(event, yaml.NodeEvent)

@@ -106,7 +106,7 @@ OTHERS = f"/v1/receipts?source={YUECHENG}&id=never"
 TABLE: list[tuple[str, str, str, set[str]]] = [
     ("recruitment", "POST", "/v1/events", {"district"}),
     ("recruitment", "GET", OWN, {"district", "planner", "operator", "auditor", "service"}),
-    ("recruitment", "GET", OTHERS, {"operator", "auditor", "service"}),
+    ("recruitment", "GET", OTHERS, {"planner", "operator", "auditor", "service"}),
     ("recruitment", "GET", "/v1/log", {"operator", "auditor", "service"}),
     ("recruitment", "GET", "/v1/log/head", {"operator", "auditor", "service"}),
     ("recruitment", "DELETE", "/v1/events", set()),
@@ -114,9 +114,9 @@ TABLE: list[tuple[str, str, str, set[str]]] = [
     ("projection", "GET", "/v1/plans", EVERYBODY),
     ("projection", "GET", "/v1/plans/shaoxing-2023-2025/progress", EVERYBODY),
     ("projection", "GET", OWN, {"district", "planner", "operator", "auditor", "service"}),
-    ("projection", "GET", OTHERS, {"operator", "auditor", "service"}),
+    ("projection", "GET", OTHERS, {"planner", "operator", "auditor", "service"}),
     ("projection", "GET", "/v1/districts/330681/receipts", {"district", "planner", "operator", "auditor"}),
-    ("projection", "GET", "/v1/districts/330602/receipts", {"operator", "auditor"}),
+    ("projection", "GET", "/v1/districts/330602/receipts", {"planner", "operator", "auditor"}),
     ("projection", "POST", "/v1/plans/shaoxing-2023-2025/anything", {"planner"}),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, Self, TypedDict
+from typing import Any, Final, Literal, NoReturn, NotRequired, Self, TypedDict
 
 import httpx
 import orjson
@@ -46,9 +46,9 @@ class PeriodAnswer(TypedDict):
 
 
 class HistoryEntry(TypedDict):
-    """One change of a target."""
+    """One change of a target; `id`: of the report, where the key may see it."""
 
-    id: str
+    id: NotRequired[str]
     effective_from: str | None
     district: str | None
     target: TargetAnswer | None

@@ -56,7 +56,7 @@ def print_history(output: Output, indicator: IndicatorAnswer) -> None:
     rows = [
         [
             step.get("effective_from") or "", step["district"] or "全市 whole", _target(step["target"]),
-            step["by"] or "", step["why"] or "", step["id"],
+            step["by"] or "", step["why"] or "", step.get("id") or "",
         ]
         for step in indicator["history"]
     ]  # fmt: skip

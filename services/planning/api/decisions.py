@@ -21,6 +21,7 @@ from services.planning.events import (
 )
 from services.planning.targets_in_force import decimal
 from shared.contract.events import Fact, format_instant
+from shared.http.visibility import Visibility
 
 Number = int | float
 Instant = Annotated[datetime, PlainSerializer(format_instant, return_type=str)]
@@ -35,14 +36,15 @@ class Body(BaseModel):
 class Decision(Body):
     """Who decided, when and why, and the report that said so.
 
-    The last three fields are left out where they mean nothing: `effective_from` is of targets only, `over` and
-    `difference` are of splits only. Responses are therefore serialised without fields that were not set.
+    `source` and `id` are left out of what another district reported (RULES G6). The last three fields are left out
+    where they mean nothing: `effective_from` is of targets only, `over` and `difference` are of splits only. Responses
+    are therefore serialised without fields that were not set.
     """
 
     type: str
     position: int
-    source: str
-    id: str
+    source: str | None = None
+    id: str | None = None
     recorded_at: Instant
     by: str
     why: str | None
@@ -51,18 +53,18 @@ class Decision(Body):
     difference: Number | None = None
 
     @classmethod
-    def of(cls, fact: Fact, **own: object) -> Self:
-        """Return what a fact says, with the fields that a subclass adds."""
+    def of(cls, fact: Fact, visibility: Visibility, **own: object) -> Self:
+        """Return what a caller may see of a fact, with the fields that a subclass adds."""
         event = event_of(fact)
-        fields = {
+        fields: dict[str, object] = {
             "type": event.type_name,
             "position": fact.position,
-            "source": fact.report_source,
-            "id": fact.report_id,
             "recorded_at": fact.recorded_at,
             "by": event.by,
             "why": _reason(event),
         }
+        if visibility.sees(fact.report_source):
+            fields |= {"source": fact.report_source, "id": fact.report_id}
         if isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
             fields["effective_from"] = event.effective_from
         if isinstance(event, TargetSplit):

@@ -14,6 +14,7 @@ from services.planning.events import CloseOverridden, PeriodReturned
 from services.planning.months import Action, DistrictMonth, PlanMonth, Status, today_of
 from shared.contract.events import Fact
 from shared.http.access import caller_of
+from shared.http.visibility import Visibility, visibility_of
 from shared.plan.model import Plan
 
 router = APIRouter()
@@ -60,7 +61,10 @@ class RestatementRequest(Decision, _RequestNumber):
 
 
 class MonthState(Body):
-    """A month of a plan: its districts, its publications, its requests; `may`: what the bearer of this key can do."""
+    """A month of a plan: its districts, its publications, its requests; `may`: what the bearer of this key can do.
+
+    Of another district's month a district sees the state alone, and of requests its own (RULES G6).
+    """
 
     plan: str
     month: str
@@ -90,6 +94,7 @@ async def get_month(plan: PlanId, month: MonthName, request: Request, context: C
     """Return how a month stands."""
     counted = context.plan(plan)
     current = await context.month(counted, month)
+    visibility = visibility_of(request)
     return MonthState(
         plan=current.plan,
         month=current.name,
@@ -97,46 +102,59 @@ async def get_month(plan: PlanId, month: MonthName, request: Request, context: C
         last=current.last,
         state="closed" if current.closed else "open",
         missing=[] if current.closed else current.missing,
-        districts=[_district(counted, code, district) for code, district in current.districts.items()],
-        overrides=_overrides(current.overridden.values()),
-        published=_publications(current),
-        requests=[RestatementRequest.of(fact, request_no=number) for number, fact in current.requests.items()],
+        districts=[_district(counted, code, district, visibility) for code, district in current.districts.items()],
+        overrides=_overrides(current.overridden.values(), visibility),
+        published=_publications(current, visibility),
+        requests=[
+            RestatementRequest.of(fact, visibility, request_no=number)
+            for number, fact in current.requests.items()
+            if visibility.sees(fact.report_source)
+        ],
         may=Permissions(caller_of(request), counted).on_month(current, today_of(datetime.now(UTC))),
     )
 
 
-def _district(plan: Plan, code: str, district: DistrictMonth) -> DistrictDecided | DistrictState:
+def _district(
+    plan: Plan, code: str, district: DistrictMonth, visibility: Visibility
+) -> DistrictDecided | DistrictState:
     state = DistrictState(district=code, state=district.status, needed=not is_city_of(plan, code))
-    if not district.facts:
+    if not district.facts or not visibility.sees_district(code):
         return state
     last = district.facts[-1]
     returned = last.event if isinstance(last.event, PeriodReturned) else None
     return DistrictDecided.of(
         last,
+        visibility,
         **state.model_dump(),
         items=None if returned is None else returned.items,
         message=None if returned is None else returned.message,
     )
 
 
-def _overrides(facts: Iterable[Fact]) -> list[OverrideDecision]:
+def _overrides(facts: Iterable[Fact], visibility: Visibility) -> list[OverrideDecision]:
     """Return each override once; a month has it under every district that it names."""
     by_position = {fact.position: fact for fact in facts}
     return [
-        OverrideDecision.of(fact, districts=fact.event.districts)
+        OverrideDecision.of(fact, visibility, districts=fact.event.districts)
         for fact in by_position.values()
         if isinstance(fact.event, CloseOverridden)
     ]
 
 
-def _publications(month: PlanMonth) -> list[PublicationDecision]:
+def _publications(month: PlanMonth, visibility: Visibility) -> list[PublicationDecision]:
     return [
         PublicationDecision.of(
             publication.fact,
+            visibility,
             known_at=publication.known_at,
             sha256=publication.sha256,
             figures=len(publication.figures),
-            request_no=publication.request,
+            request_no=publication.request if _is_seen(month, publication.request, visibility) else None,
         )
         for publication in month.published
     ]
+
+
+def _is_seen(month: PlanMonth, request: str | None, visibility: Visibility) -> bool:
+    """Return whether the caller may see a request for a restatement, whose number is a part of its subject."""
+    return request in month.requests and visibility.sees(month.requests[request].report_source)

@@ -1,10 +1,11 @@
 """`GET /v1/plans`: the plans, and what of them is adopted."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from services.planning.api.context import AWAY_RESPONSE, Context
 from services.planning.api.decisions import Body, Decision
 from services.planning.targets_in_force import History
+from shared.http.visibility import Visibility, visibility_of
 from shared.plan.model import Plan
 from shared.plan.parts import Name
 
@@ -41,14 +42,14 @@ class PlanStates(Body):
     plans: list[PlanState]
 
 
-def summary_of(plan: Plan, history: History) -> PlanState:
-    """Return how a plan stands."""
+def summary_of(plan: Plan, history: History, visibility: Visibility) -> PlanState:
+    """Return how a plan stands, as far as a caller may see it."""
     adopted = history.adopted
     return PlanState(
         plan=plan.id,
         title=plan.title,
         file=PlanFile(sha256=plan.digest, differs=adopted is not None and adopted.digest != plan.digest),
-        adopted=None if adopted is None else Adoption.of(history.adoptions[-1], sha256=adopted.digest),
+        adopted=None if adopted is None else Adoption.of(history.adoptions[-1], visibility, sha256=adopted.digest),
     )
 
 
@@ -59,7 +60,7 @@ def summary_of(plan: Plan, history: History) -> PlanState:
     responses=AWAY_RESPONSE,
     response_model_exclude_unset=True,
 )
-async def get_plans(context: Context) -> PlanStates:
+async def get_plans(request: Request, context: Context) -> PlanStates:
     """Return all plans."""
-    view = await context.view()
-    return PlanStates(plans=[summary_of(plan, History(plan, view)) for plan in context.plans.values()])
+    view, visibility = await context.view(), visibility_of(request)
+    return PlanStates(plans=[summary_of(plan, History(plan, view), visibility) for plan in context.plans.values()])

@@ -13,6 +13,7 @@ from services.planning.api.plans import PlanState, summary_of
 from services.planning.months import today_of
 from services.planning.targets_in_force import History, TargetInForce, goal_of, last_day, periods_of
 from shared.http.access import caller_of
+from shared.http.visibility import Visibility, visibility_of
 from shared.plan.model import Indicator, Plan, Target
 from shared.plan.parts import Name
 
@@ -98,8 +99,9 @@ async def get_plan(plan: PlanId, request: Request, context: Context, on: OnDay =
     view = await context.view()
     history = History(counted, view)
     day = on or today_of(datetime.now(UTC))
+    visibility = visibility_of(request)
     return PlanTargets(
-        **dict(summary_of(counted, history)),
+        **dict(summary_of(counted, history, visibility)),
         on=day,
         indicators=[
             IndicatorTargets(
@@ -109,9 +111,10 @@ async def get_plan(plan: PlanId, request: Request, context: Context, on: OnDay =
                 unit=indicator.unit,
                 basis=indicator.basis,
                 periods=[
-                    _period(history, counted, indicator, period, day) for period in periods_of(counted, indicator)
+                    _period(history, counted, indicator, period, day, visibility)
+                    for period in periods_of(counted, indicator)
                 ],
-                history=_changes(history, counted, indicator),
+                history=_changes(history, counted, indicator, visibility),
             )
             for measure, indicator in history.plan.indicators.values()
         ],
@@ -119,7 +122,9 @@ async def get_plan(plan: PlanId, request: Request, context: Context, on: OnDay =
     )
 
 
-def _period(history: History, plan: Plan, indicator: Indicator, period: str, on: date) -> PeriodTargets:
+def _period(
+    history: History, plan: Plan, indicator: Indicator, period: str, on: date, visibility: Visibility
+) -> PeriodTargets:
     day = min(on, last_day(plan, period))
     whole = history.target(indicator.id, None, period, day)
     parts = {
@@ -136,13 +141,13 @@ def _period(history: History, plan: Plan, indicator: Indicator, period: str, on:
         by_month = sum(whole.months.values(), Decimal(0))
     return PeriodTargets(
         period=period,
-        target=None if whole is None else _on_day(whole),
-        districts={code: _on_day(part) for code, part in parts.items()},
+        target=None if whole is None else _on_day(whole, visibility),
+        districts={code: _on_day(part, visibility) for code, part in parts.items()},
         sum_of_districts=optional_number(by_district),
         difference=_gap(goal, by_district),
         sum_of_months=optional_number(by_month),
         difference_of_months=_gap(goal, by_month),
-        split_by=[Decision.of(fact) for fact in history.splits(indicator.id, period, day)],
+        split_by=[Decision.of(fact, visibility) for fact in history.splits(indicator.id, period, day)],
     )
 
 
@@ -150,14 +155,14 @@ def _gap(goal: Decimal | None, parts: Decimal | None) -> Number | None:
     return None if goal is None or parts is None else number_of(goal - parts)
 
 
-def _on_day(in_force: TargetInForce) -> TargetOnDay:
+def _on_day(in_force: TargetInForce, visibility: Visibility) -> TargetOnDay:
     months = in_force.months
     return TargetOnDay(
         **dict(_values(in_force.target)),
         clause=in_force.clause,
         weights=[number_of(weight) for weight in in_force.weights],
         months=None if months is None else {month: number_of(part) for month, part in months.items()},
-        set_by=None if in_force.revised_by is None else Decision.of(in_force.revised_by),
+        set_by=None if in_force.revised_by is None else Decision.of(in_force.revised_by, visibility),
     )
 
 
@@ -172,9 +177,9 @@ def _values(target: Target | None) -> TargetValues:
     )
 
 
-def _changes(history: History, plan: Plan, indicator: Indicator) -> list[TargetChange]:
+def _changes(history: History, plan: Plan, indicator: Indicator, visibility: Visibility) -> list[TargetChange]:
     return [
-        TargetChange.of(change.fact, district=district, period=change.period, target=_values(change.target))
+        TargetChange.of(change.fact, visibility, district=district, period=change.period, target=_values(change.target))
         for district in (None, *sorted(plan.district_codes))
         for change in history.changes(indicator.id, district)
         if change.fact is not None

@@ -15,26 +15,23 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_response(rows: Sequence[Row], name: str) -> StreamingResponse:
-    """Respond with a file of this name."""
-    return _file(csv_lines(rows), name)
+    """Respond with rows as a file of this name."""
+    return csv_file(csv_lines(rows), name)
 
 
-def csv_stream(batches: AsyncIterator[Sequence[Row]], name: str) -> StreamingResponse:
-    """Respond with a file that is sent while its rows are read; every batch has the same columns."""
-
-    async def parts() -> AsyncIterator[bytes]:
-        first = True
-        async for rows in batches:
-            for part in csv_lines(rows, with_header=first):
-                yield part
-            first = False
-        if first:
-            yield _BOM
-
-    return _file(parts(), name)
+async def csv_parts(batches: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:
+    """Yield batches of rows as one CSV; every batch has the same columns."""
+    first = True
+    async for rows in batches:
+        for part in csv_lines(rows, with_header=first):
+            yield part
+        first = False
+    if first:
+        yield _BOM
 
 
-def _file(parts: Iterator[bytes] | AsyncIterator[bytes], name: str) -> StreamingResponse:
+def csv_file(parts: Iterator[bytes] | AsyncIterator[bytes], name: str) -> StreamingResponse:
+    """Respond with CSV as a file of this name."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
     return StreamingResponse(parts, headers=headers, media_type="text/csv")
 

@@ -30,8 +30,10 @@ from services.projection.exports.document import (
 )
 from services.projection.queries.context import Question, ReadContext, context_of, pure
 from services.projection.queries.facts import facts_of
+from services.projection.queries.others import FactSieve
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
 from shared.http.problems import Problem, language_in
+from shared.http.visibility import Visibility, visibility_of
 from shared.plan.model import Indicator, Measure, Plan
 
 _DAY: Final = timedelta(days=1)
@@ -49,7 +51,13 @@ BriefingForm = Annotated[
 Lang = Annotated[
     Literal["zh", "en"] | None, Query(description="语言 the language; that of Accept-Language when left out")
 ]
-WithFacts = Annotated[bool, Query(alias="facts", description="xlsx 附本月事实明细 with the month's facts, in the xlsx")]
+WithFacts = Annotated[
+    bool,
+    Query(
+        alias="facts",
+        description="xlsx 附本月事实明细,其他区县的只有条数 the xlsx with the month's facts; others' are counted",
+    ),
+]
 router = APIRouter(prefix="/v1/plans", tags=["briefing"])
 
 
@@ -195,20 +203,23 @@ async def get_briefing(
     language = lang or language_in(request.scope) or "zh"
     if form == "html":
         return Response(export.page(document, language), media_type="text/html", headers=export.HEADERS)
-    facts = _facts(context, document, first) if with_facts else None
+    facts = _facts(context, document, first, visibility_of(request)) if with_facts else None
     name = "-".join(filter(None, (document["plan"], document["month"], district)))
     return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
 
 
-async def _facts(context: ReadContext, document: Briefing, first: date) -> AsyncIterator[list[workbook.ListedFact]]:
-    """Yield the month's facts with their indicators, as known at the instant of the briefing."""
+async def _facts(
+    context: ReadContext, document: Briefing, first: date, visibility: Visibility
+) -> AsyncIterator[list[workbook.ListedFact]]:
+    """Yield the month's facts with their indicators, as known at the instant of the briefing; others' are counted."""
     as_of, known_at = date.fromisoformat(document["as_of"]), datetime.fromisoformat(document["known_at"])
-    async with context.reader.view() as view:
+    async with context.reader.view(exports=True) as view:
         plan = plan_of(view.compiled, document["plan"])
         scope = Scope(as_of, known_at, document["district"])
         for _, indicator in plan.indicators.values():
             period = running_period(plan, indicator, as_of)
             if period is not None and indicator.basis != "level":
+                sieve = FactSieve(visibility)
                 async for facts in facts_of(view, plan, indicator, period, (first, as_of), scope):
                     yield [
                         workbook.ListedFact(
@@ -222,5 +233,9 @@ async def _facts(context: ReadContext, document: Briefing, first: date) -> Async
                             fact["recorded_at"],
                             fact["numerator"],
                         )
-                        for fact in facts
+                        for fact in sieve.seen(facts, "counted_on")
                     ]
+                yield [
+                    workbook.ListedFact(indicator.id, row["day"], "", row["type"], "", "", "", "", row["count"])
+                    for row in sieve.others() or ()
+                ]

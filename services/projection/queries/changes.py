@@ -18,6 +18,7 @@ from services.projection.assessment.representation import (
 from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import period_name
 from services.projection.queries.context import context_of
+from services.projection.queries.others import FactCount, FactSieve
 from services.projection.queries.parameters import (
     RESPONSES,
     AfterRow,
@@ -34,6 +35,7 @@ from services.projection.queries.parameters import (
     scope_of,
 )
 from shared.contract.events import format_instant
+from shared.http.visibility import visibility_of
 
 _FILE: Final = "changes.sql"
 router = APIRouter(prefix="/v1/plans", tags=["progress"])
@@ -57,11 +59,16 @@ class NumberChange(TypedDict):
 
 
 class NumberChanges(ScopeFields):
-    """A page of changes of a cell, the latest first."""
+    """A page of changes of a cell, the latest first.
+
+    `changes`: by facts that the caller may see (RULES G6); `others`: how many there are besides on the page, by the day
+    from which they hold and type, null where figures are all that may be seen.
+    """
 
     indicator: str
     period: PeriodName
     changes: list[NumberChange]
+    others: list[FactCount] | None
     next: str | None
 
 
@@ -70,9 +77,10 @@ class NumberChanges(ScopeFields):
     summary="更正、撤回与终止 What has moved a number since it was first counted",
     description=(
         "某格明细账中首次计入以外的各行,由新到旧:何时得知(`recorded_at`)、因何(`cause`)、加减多少。翻页时请固定"
-        " `known_at`,把 `next` 作为 `after`。\n\n"
+        " `known_at`,把 `next` 作为 `after`。其他区县报告的按日、类型计数,列在 `others`。\n\n"
         "The rows of a cell's ledger other than those that first counted something, the latest first: when it came"
         " to be known, why, and by how much. For the next page pin `known_at` and give `next` as `after`."
+        " To a district's key those of others are counted by day and type, in `others`."
     ),
     response_model=NumberChanges,
     responses=RESPONSES,
@@ -106,6 +114,7 @@ async def get_changes(
             limit + 1,
         )
     page = page_of(rows, limit, lambda _: after + limit)
+    sieve = FactSieve(visibility_of(request))
     fields = scope_fields(plan_read.id, scope)
     answer: NumberChanges = {
         "plan": fields["plan"],
@@ -114,7 +123,8 @@ async def get_changes(
         "as_of": fields["as_of"],
         "known_at": fields["known_at"],
         "district": fields["district"],
-        "changes": [_change(row) for row in page.rows],
+        "changes": sieve.seen(map(_change, page.rows), "effective_on"),
+        "others": sieve.others(),
         "next": page.next,
     }
     return Response(orjson.dumps(answer), media_type="application/json")

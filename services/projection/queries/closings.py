@@ -16,11 +16,13 @@ from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import WHOLE, running_period
 from services.projection.queries.context import context_of
 from services.projection.queries.figures import FigureValue, figures_of
+from services.projection.queries.others import FactCount, FactSieve
 from services.projection.queries.parameters import NAMED, RESPONSES, District, PlanNamed, plan_of, scope_of
 from services.projection.queries.snapshot import Snapshot
-from shared.contract.events import format_instant
+from shared.contract.events import Fact, format_instant
 from shared.deciding.view import View
 from shared.http.problems import Problem
+from shared.http.visibility import Visibility, visibility_of
 from shared.plan.model import Plan
 
 _FILE: Final = "closings.sql"
@@ -30,7 +32,10 @@ router = APIRouter(prefix="/v1/plans", tags=["closings"])
 
 
 class Publication(TypedDict):
-    """The figures of a month as they were published, first or anew; `why` is that of the request for it."""
+    """The figures of a month as they were published, first or anew; `why` is that of the request for it.
+
+    `request_no` and `why` are null where another district requested it (RULES G6).
+    """
 
     known_at: Instant
     recorded_at: Instant
@@ -103,10 +108,15 @@ class MovingFact(TypedDict):
 
 
 class AfterClose(Movement):
-    """What became known after a close: in all, by cause, and the facts, 200 at most."""
+    """What became known after a close: in all, by cause, and the facts, 200 at most.
+
+    `facts`: those that the caller may see (RULES G6); `others`: how many of the 200 are besides, by the day they count
+    from and type, null where figures are all that may be seen.
+    """
 
     by_cause: dict[Cause, Movement]
     facts: list[MovingFact]
+    others: list[FactCount] | None
 
 
 class ComparedFigure(FigureValue):
@@ -153,7 +163,8 @@ async def get_closings(plan: PlanNamed, request: Request) -> Response:
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
         decided = View(await view.decided())
-        months = [_month(month_of(plan_read, name, decided)) for name in _names(plan_read, decided)]
+        visibility = visibility_of(request)
+        months = [_month(month_of(plan_read, name, decided), visibility) for name in _names(plan_read, decided)]
     answer: ClosedMonths = {"plan": plan, "months": months}
     return Response(orjson.dumps(answer), media_type="application/json")
 
@@ -171,7 +182,7 @@ async def get_closings(plan: PlanNamed, request: Request) -> Response:
 )
 async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, district: District = None) -> Response:
     """Respond with a closed month beside what is known now."""
-    context = context_of(request)
+    context, visibility = context_of(request), visibility_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
         scope = scope_of(plan_read, None, None, district, context.clock())
@@ -185,11 +196,16 @@ async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, dis
         moves = await _moves(view, plan_read, closed, last, scope)
     answer: MonthClosing = {
         "plan": plan,
-        **_month(closed),
+        **_month(closed, visibility),
         "verified": digest_of(last.figures) == last.sha256,
         "district": district,
         "figures": [
-            _compared(figure, live.get((figure.indicator, figure.district)), moves.get(figure.indicator, _Moves()))
+            _compared(
+                figure,
+                live.get((figure.indicator, figure.district)),
+                moves.get(figure.indicator, _Moves()),
+                FactSieve(visibility),
+            )
             for figure in last.figures
             if figure.district == district
         ],
@@ -202,8 +218,10 @@ def _names(plan: Plan, decided: View) -> list[str]:
     return sorted({closed.month for closed, _ in decided.of(PeriodClosed) if closed.plan == plan.id})
 
 
-def _month(month: PlanMonth) -> ClosedMonth:
+def _month(month: PlanMonth, visibility: Visibility) -> ClosedMonth:
     last = month.published[-1]
+    # The number of a request is a part of its subject (RULES G6).
+    requests = {number: fact for number, fact in month.requests.items() if visibility.sees(fact.report_source)}
     return {
         "month": month.name,
         "as_of": month.last.isoformat(),
@@ -213,8 +231,8 @@ def _month(month: PlanMonth) -> ClosedMonth:
                 "recorded_at": format_instant(published.fact.recorded_at),
                 "by": published.by,
                 "sha256": published.sha256,
-                "request_no": published.request,
-                "why": _why(month, published),
+                "request_no": published.request if published.request in requests else None,
+                "why": _why(requests.get(published.request or "")),
             }
             for published in month.published
         ],
@@ -225,12 +243,11 @@ def _month(month: PlanMonth) -> ClosedMonth:
             for event in {id(fact): fact.event for fact in month.overridden.values()}.values()
             if isinstance(event, CloseOverridden)
         ],
-        "open_requests": month.open_requests,
+        "open_requests": [number for number in month.open_requests if number in requests],
     }
 
 
-def _why(month: PlanMonth, published: PublishedFigures) -> str | None:
-    request = month.requests.get(published.request or "")
+def _why(request: Fact | None) -> str | None:
     return request.event.why if request is not None and isinstance(request.event, RestatementRequested) else None
 
 
@@ -277,9 +294,14 @@ def _moving_fact(row: asyncpg.Record) -> MovingFact:
     }
 
 
-def _compared(published: Figure, live: Figure | None, moves: _Moves) -> ComparedFigure:
+def _compared(published: Figure, live: Figure | None, moves: _Moves, sieve: FactSieve) -> ComparedFigure:
     return {
         **cast("FigureValue", published.model_dump(exclude={"district"}, exclude_none=True)),
         "live": None if live is None else cast("LiveFigure", live.model_dump(include=_LIVE)),
-        "after_close": {**moves.total, "by_cause": moves.by_cause, "facts": moves.facts},
+        "after_close": {
+            **moves.total,
+            "by_cause": moves.by_cause,
+            "facts": sieve.seen(moves.facts, "counted_on"),
+            "others": sieve.others(),
+        },
     }

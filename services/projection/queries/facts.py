@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Final, NamedTuple
 
@@ -24,8 +24,10 @@ from services.projection.assessment.representation import (
 )
 from services.projection.assessment.values import Cell
 from services.projection.counting.periods import bounds, period_name
-from services.projection.exports.csv import csv_stream
+from services.projection.exports.csv import csv_file, csv_parts
+from services.projection.exports.spool import spooled
 from services.projection.queries.context import context_of
+from services.projection.queries.others import FactCount, FactSieve
 from services.projection.queries.parameters import (
     RESPONSES,
     AfterCursor,
@@ -47,10 +49,12 @@ from services.projection.queries.parameters import (
 )
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import format_instant
+from shared.http.visibility import visibility_of
 from shared.plan.model import Indicator, Plan
 
 _FILE: Final = "facts.sql"
 _CHUNK: Final = 2000
+_DAY: Final = "counted_on"
 _AFTER: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.([0-9]{1,9})")
 router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
@@ -82,9 +86,14 @@ class _Head(ScopeFields):
 
 
 class CountedFacts(_Head):
-    """The facts behind a cell or a month of it, all or a page; numerator and denominator are always those of all."""
+    """The facts behind a cell or a month of it, all or a page; numerator and denominator are always those of all.
+
+    `facts`: those that the caller may see (RULES G6); `others`: how many there are besides, by the day they count from
+    and type, null where figures are all that may be seen.
+    """
 
     facts: list[CountedFact]
+    others: list[FactCount] | None
     next: str | None
 
 
@@ -111,9 +120,11 @@ class _CellDays(NamedTuple):
     "/{plan}/indicators/{indicator}/facts",
     summary="数字背后的事实 The facts behind a number; their sum is it",
     description=(
-        "不给 `limit` 时列出全部;给了则分页:固定 `known_at`,把 `next` 作为 `after`。分子、分母总是全部之和。\n\n"
+        "不给 `limit` 时列出全部;给了则分页:固定 `known_at`,把 `next` 作为 `after`。分子、分母总是全部之和。"
+        "区县的密钥只见本区县报告的事实,其他区县的按日、类型计数,列在 `others`;只看数字的密钥两者皆无。\n\n"
         "All of them, unless `limit` asks for a page; for the next one pin `known_at` and give `next` as `after`."
-        " Numerator and denominator are always those of all."
+        " Numerator and denominator are always those of all. A district's key sees the facts that its district"
+        " reported, and of others' how many a day and a type, in `others`; a reader's key sees neither."
     ),
     response_model=CountedFacts,
     responses=RESPONSES,
@@ -133,10 +144,9 @@ async def get_facts(
     ] = None,
     form: Form = "json",
 ) -> Response:
-    """Respond with the facts of a cell, sent while they are read: a cell may be made of a million."""
-    context = context_of(request)
-    async with contextlib.AsyncExitStack() as stack:
-        view = await stack.enter_async_context(context.reader.view())
+    """Respond with the facts of a cell, a million maybe, once they are read and the connection is given back."""
+    context, sieve = context_of(request), FactSieve(visibility_of(request))
+    async with context.reader.view(exports=limit is None) as view:
         plan_read = plan_of(view.compiled, plan)
         scope = scope_of(plan_read, as_of, known_at, district, context.clock())
         wanted = indicator_of(plan_read, indicator)
@@ -155,9 +165,11 @@ async def get_facts(
         else:
             (row,) = await view.connection.fetch(view.sql(_FILE)["sums"], *cell._replace(first=days[0]))
             numerator, denominator = int(row["num"]), int(row["den"])
-        held = stack.pop_all()
         if form == "csv":
-            return csv_stream(_holding(held, batches), f"{plan_read.id}-{indicator}-facts-{scope.as_of}.csv")
+            return csv_file(
+                await spooled(csv_parts(_rows(batches, sieve))),
+                f"{plan_read.id}-{indicator}-facts-{scope.as_of}.csv",
+            )
         fields = scope_fields(plan_read.id, scope)
         head: _Head = {
             "plan": fields["plan"],
@@ -170,7 +182,7 @@ async def get_facts(
             "numerator": numerator,
             "denominator": denominator if wanted.is_ratio else None,
         }
-        return StreamingResponse(_json(head, _holding(held, batches), following), media_type="application/json")
+        return StreamingResponse(await spooled(_json(head, batches, sieve, following)), media_type="application/json")
 
 
 async def facts_of(
@@ -223,13 +235,20 @@ async def _batch(rows: Sequence[asyncpg.Record]) -> AsyncIterator[list[CountedFa
         yield [_fact(row) for row in rows]
 
 
-async def _holding(
-    held: contextlib.AsyncExitStack, batches: AsyncIterator[list[CountedFact]]
-) -> AsyncIterator[list[CountedFact]]:
-    """Yield batches and close the snapshot they come from after the last."""
-    async with held:
+async def _rows(
+    batches: AsyncIterator[list[CountedFact]], sieve: FactSieve
+) -> AsyncIterator[Sequence[Mapping[str, object]]]:
+    """Yield the facts that the caller sees, then the counts of others; with a column more, `count`."""
+    if sieve.seen_all:
         async for facts in batches:
             yield facts
+        return
+    blank = dict.fromkeys((*CountedFact.__annotations__, "count"))
+    async for facts in batches:
+        if rows := [{**fact, "count": 1} for fact in sieve.seen(facts, _DAY)]:
+            yield rows
+    if counts := sieve.others():
+        yield [blank | {_DAY: row["day"], "type": row["type"], "count": row["count"]} for row in counts]
 
 
 def _fact(row: asyncpg.Record) -> CountedFact:
@@ -250,10 +269,13 @@ def _fact(row: asyncpg.Record) -> CountedFact:
     }
 
 
-async def _json(head: _Head, batches: AsyncIterator[list[CountedFact]], following: str | None) -> AsyncIterator[bytes]:
+async def _json(
+    head: _Head, batches: AsyncIterator[list[CountedFact]], sieve: FactSieve, following: str | None
+) -> AsyncIterator[bytes]:
     yield orjson.dumps(head)[:-1] + b',"facts":['
     separator = b""
     async for facts in batches:
-        yield separator + orjson.dumps(facts)[1:-1]
-        separator = b","
-    yield b'],"next":' + orjson.dumps(following) + b"}"
+        if seen := sieve.seen(facts, _DAY):
+            yield separator + orjson.dumps(seen)[1:-1]
+            separator = b","
+    yield b'],"others":' + orjson.dumps(sieve.others()) + b',"next":' + orjson.dumps(following) + b"}"

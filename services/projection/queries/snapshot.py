@@ -20,6 +20,7 @@ from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.model import Plan
 
 _CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
+_PATIENCE_OF_EXPORTS: Final = 60  # seconds
 _PLANS: Final = "select plans from generation where number = $1"
 State = tuple[int, int, tuple[tuple[object, ...], ...]]  # generation, revision of its plans, checkpoints
 _Connection = asyncpg.pool.PoolConnectionProxy
@@ -92,9 +93,13 @@ _AWAY: Final = Problem(
 
 @dataclass(slots=True)
 class SnapshotReader:
-    """Opens snapshots; the plans are read again only when they have changed."""
+    """Opens snapshots; the plans are read again only when they have changed.
+
+    `exports`: connections for what reads long, so that nobody's question waits for them; without, those of `pool`.
+    """
 
     pool: asyncpg.Pool
+    exports: asyncpg.Pool | None = None
     _compiled: dict[tuple[int, int], tuple[CompiledPlans, _Decisions]] = field(default_factory=dict)
     _running: asyncio.Task[State] | None = None
     _next: asyncio.Task[State] | None = None
@@ -117,11 +122,15 @@ class SnapshotReader:
                 return (await _state(connection))[0]
 
     @contextlib.asynccontextmanager
-    async def view(self) -> AsyncIterator[Snapshot]:
-        """Open a snapshot; raises Problem when there is nothing to read or the database is away."""
+    async def view(self, *, exports: bool = False) -> AsyncIterator[Snapshot]:
+        """Open a snapshot; raises Problem when there is nothing to read or the database is away.
+
+        `exports`: for one that may read a million facts; it waits for others of its kind.
+        """
+        pool, patience = (self.exports or self.pool, _PATIENCE_OF_EXPORTS) if exports else (self.pool, 5)
         with _as_problem():
             async with (
-                self.pool.acquire(timeout=5) as connection,
+                pool.acquire(timeout=patience) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 state, checkpoints = await _state(connection)

@@ -4,6 +4,7 @@ import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { ComparedFigure, MonthClosing, Publication } from "../api/schema";
 import { linkTo, pick } from "../parts/address";
+import { Others } from "../parts/others";
 import { Loaded, Note } from "../parts/states";
 import { indicatorsById, type View } from "../parts/view";
 import { amount, day, instant, month, number } from "../texts/format";
@@ -87,8 +88,8 @@ function namesOf(view: View, codes: string[]): string {
     .join(t("list.comma"));
 }
 
-function hasMoved({ after_close: { more, less, facts }, live, value }: ComparedFigure): boolean {
-  return more !== 0 || less !== 0 || facts.length > 0 || (live?.value ?? null) !== (value ?? null);
+function hasMoved({ after_close: { more, less, facts, others }, live, value }: ComparedFigure): boolean {
+  return more !== 0 || less !== 0 || facts.length > 0 || !!others?.length || (live?.value ?? null) !== (value ?? null);
 }
 
 function PublicationRow({ publication, first }: { publication: Publication; first: boolean }): JSX.Element {
@@ -150,8 +151,8 @@ function Figures({ view, figures }: { view: View; figures: ComparedFigure[] }): 
 }
 
 function AfterClose({ figure, unit }: { figure: ComparedFigure; unit: string }): JSX.Element | null {
-  const { more, less, by_cause, facts } = figure.after_close;
-  if (!facts.length && !more && !less) return null;
+  const { more, less, by_cause, facts, others } = figure.after_close;
+  if (!facts.length && !others?.length && !more && !less) return null;
   // Sums are in the indicator's unit, and of a ratio they are its numerator: only money keeps its unit.
   const plain = unit === "fen" ? unit : "";
   return (
@@ -183,6 +184,7 @@ function AfterClose({ figure, unit }: { figure: ComparedFigure; unit: string }):
           </li>
         ))}
       </ul>
+      <Others counts={others} />
     </details>
   );
 }

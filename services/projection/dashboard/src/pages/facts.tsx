@@ -5,6 +5,7 @@ import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { CountedFact, CountedFacts, NumberChange } from "../api/schema";
 import { linkTo, pick, withParams } from "../parts/address";
+import { Others } from "../parts/others";
 import { Loaded, Note } from "../parts/states";
 import { districtNames, indicatorsById, type View } from "../parts/view";
 import { amount, day, instant, number, signed } from "../texts/format";
@@ -56,7 +57,16 @@ export function FactsPage({ view }: { view: View }): JSX.Element {
         <section class="card">
           <h2>{t("facts.changes")}</h2>
           <p class="hint">{t("facts.changes.hint")}</p>
-          <Loaded query={changes}>{(data) => <ChangeTable view={view} changes={data.changes} unit={indicator.unit} more={data.next !== null} />}</Loaded>
+          <Loaded query={changes}>
+            {(data) => (
+              <>
+                {(data.changes.length > 0 || data.others?.length === 0) && (
+                  <ChangeTable view={view} changes={data.changes} unit={indicator.unit} more={data.next !== null} />
+                )}
+                <Others counts={data.others} />
+              </>
+            )}
+          </Loaded>
         </section>
       </div>
     </>
@@ -75,7 +85,7 @@ function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit:
   const after = view.address.params["after"];
   // A single page shows the latest facts first; several pages go on from the earliest.
   const singlePage = !after && !data.next;
-  if (!data.facts.length) return <p class="hint">{t("facts.none")}</p>;
+  if (!data.facts.length && data.others?.length === 0) return <p class="hint">{t("facts.none")}</p>;
   return (
     <>
       <p>
@@ -115,6 +125,7 @@ function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit:
           </tbody>
         </table>
       </div>
+      <Others counts={data.others} />
       <p class="pages">
         {data.facts.length > most ? (
           <button type="button" onClick={() => setMost(PAGE_SIZE)}>
