@@ -1,4 +1,4 @@
-"""What a caller may see of others (RULES G6), apart from any route; tests/integration/test_visibility.py has the routes."""
+"""What a caller may see of others (RULES G6), apart from any route; an integration test of this name has the routes."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
