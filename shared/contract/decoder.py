@@ -1,7 +1,6 @@
 """Decoder: from a CloudEvents envelope to a report, or to all that is wrong with it, in the order of RULES A7."""
 
 import hmac
-import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from shared.contract.events import (
     format_instant,
     parse_instant,
 )
+from shared.contract.faults import faults_of, pointer_to
 from shared.contract.identity_numbers import holds_personal_number
 from shared.contract.rules import Rule
 from shared.contract.shapes import ID_FORM, AtTheDoor, IdentifiedPerson, is_plain
@@ -35,7 +35,6 @@ _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-
 _LONGEST_ATTRIBUTE: Final = 400
 _NAME: Final = re.compile(r"[a-z0-9]+")  # of an attribute (CloudEvents 1.0.2, section 3.1)
 _PAYLOAD: Final = frozenset({"data", "data_base64"})  # members of the JSON format that are no attributes
-_SHOWN_STEP: Final = re.compile(r"(?!(?:.*[0-9]){5})[!-~]{1,40}")  # no telephone, no Chinese name
 _CREDIT_CODE: Final = "credit_code"  # how the path of a part of a subject ends that is one
 _MOST_ITEMS: Final = 5_000
 _MOST_REASONS: Final = 50
@@ -256,7 +255,7 @@ class _Reader:
         for name in self.envelope:
             misspelt = name.startswith("correct") and name != "corrects"
             if misspelt or not (_NAME.fullmatch(name) or name in _PAYLOAD):
-                self.faults.append(rules.BadAttribute(_pointer("", (name,))))
+                self.faults.append(rules.BadAttribute(pointer_to("", (name,))))
 
     def _text(
         self,
@@ -387,7 +386,7 @@ class _Reader:
             try:
                 person = _persons.validate_python(given["person"], context=self.decoder.door)
             except ValidationError as error:
-                self._faults_of(error, "/data/person")
+                self.faults += faults_of(error, "/data/person")
                 token = "-"  # noqa: S105
             else:
                 kind, number = person.canonical
@@ -401,7 +400,7 @@ class _Reader:
         try:
             data = event.model_validate(given, context=self.decoder.door)
         except ValidationError as error:
-            self._faults_of(error, "/data")
+            self.faults += faults_of(error, "/data")
             return None
         self._compare(event, data)
         return data, personal
@@ -418,43 +417,3 @@ class _Reader:
                 self._fault(rules.SubjectMismatch, "data/" + path.replace(".", "/"))
             if path == "district" and part != self.district:
                 self._fault(rules.SubjectMismatch, "subject")
-
-    def _faults_of(self, error: ValidationError, place: str) -> None:
-        for fault in error.errors(include_url=False, include_input=False):
-            context: dict[str, Any] = fault.get("ctx", {})
-            # "[key]" is pydantic's word for the name of a member, which a JSON pointer points at as it stands.
-            steps = [step for step in (*fault["loc"], context.get("field")) if step not in ("[key]", None)]
-            pointer = _pointer(place, steps)
-            kind = fault["type"]
-            make = _FAULTS.get(kind, rules.BadValue)
-            self.faults.append(make(pointer, expected=context.get("expected") or _EXPECTED.get(kind, fault["msg"])))
-
-
-def _pointer(place: str, steps: Iterable[str | int]) -> str:
-    """Return the JSON pointer of a member; one of no name of ours may be a person's: point at what holds it."""
-    visible = itertools.takewhile(
-        lambda step: isinstance(step, int) or (_SHOWN_STEP.fullmatch(step) and not holds_personal_number(step)), steps
-    )
-    return place + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in visible)
-
-
-_FAULTS: Final[Mapping[str, type[Rule]]] = {
-    "missing": rules.MissingField,
-    "extra_forbidden": rules.UnknownField,
-    "bad-date": rules.BadDate,
-    "bad-checksum": rules.BadChecksum,
-    "personal-number": rules.PersonalNumber,
-}
-_EXPECTED: Final[Mapping[str, str]] = {
-    "string_type": "字符串 a string",
-    "int_type": "整数 an integer",
-    "bool_type": "true 或 false",
-    "model_type": "对象 an object",
-    "model_attributes_type": "对象 an object",
-    "greater_than": "大于 0 的整数 an integer above 0",
-    "greater_than_equal": "不小于 0 的整数 an integer of 0 or more",
-    "less_than_equal": "较小的整数 a smaller integer",
-    "list_type": "数组 an array",
-    "too_short": "至少一项 at least one item",
-    "dict_type": "对象 an object",
-}

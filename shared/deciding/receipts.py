@@ -1,5 +1,6 @@
 """The answer to a report: one body, the same from the API and on the receipts topic (VOCABULARY 2)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
@@ -39,6 +40,7 @@ def decided(
     refused: Rule | None = None,
     waits_for: str | None = None,
     corrected_by: str | None = None,
+    flags: Sequence[str] = (),
 ) -> bytes:
     """Return the receipt of a decision: `accepted`, `refused` by a rule, or `waiting`."""
     status = "waiting" if waits_for is not None else "refused" if refused else "accepted"
@@ -49,6 +51,8 @@ def decided(
         body["waits_for"] = waits_for
     if corrected_by is not None:
         body["corrected_by"] = corrected_by
+    if flags:
+        body["flags"] = list(flags)
     return orjson.dumps(body)
 
 

@@ -31,6 +31,7 @@ from shared.deciding.recording import Recorder
 from shared.deciding.waiting import WaitingReports, restore_waiting
 from shared.log.event_store import Head, HeardRow, OverdueReport, Recorded, Transaction
 
+_SAME_CONTENT: Final = "same-content"  # the flag on the receipt of what was reported under another id (RULES A23)
 _SILENT: Final = (ReportRetracted, ReportSuspended, DecisionFlagged)  # nothing waits for these
 
 
@@ -128,7 +129,8 @@ class UnitOfWork:
         if name is not None and named is not None and named.status == "waiting" and not isinstance(decision, Refuse):
             await self._close((report.source, name), report)
             report.resumed = isinstance(decision, Wait)  # in the place of what it corrects (RULES B9)
-        answer, facts = self._record(report, decision)
+        repeats = isinstance(decision, Accept) and view.says(report, self._language.service)
+        answer, facts = self._record(report, decision, (_SAME_CONTENT,) if repeats else ())
         keys = [*_keys(facts), f"report:{report.source}:{report.id}"]
         role = report.event.role
         if isinstance(decision, Accept) and (name is not None or (isinstance(role, Ends) and role.voids)):
@@ -137,8 +139,8 @@ class UnitOfWork:
                 keys += self._follow(step, facts[0])
         return answer, keys
 
-    def _record(self, report: Report, decision: Decision) -> tuple[Answer, list[Fact]]:
-        """Record what was decided: facts, the receipt, that it waits."""
+    def _record(self, report: Report, decision: Decision, flags: Sequence[str] = ()) -> tuple[Answer, list[Fact]]:
+        """Record what was decided: facts, the receipt with its flags, that it waits."""
         recorder, facts, refused = self._recorder, list[Fact](), None
         match decision:
             case Accept(also):
@@ -162,6 +164,7 @@ class UnitOfWork:
             first_fact=facts[0] if facts else None,
             refused=refused,
             waits_for=decision.waits_for if isinstance(decision, Wait) else None,
+            flags=flags,
         )
         recorder.decision(report, receipt)
         return Answer(status, receipt), facts

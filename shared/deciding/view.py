@@ -11,6 +11,8 @@ from datetime import date, timedelta
 from itertools import chain
 from typing import Final, Self, TypeVar
 
+import orjson
+
 from shared.contract import rules
 from shared.contract.events import (
     Adds,
@@ -23,11 +25,13 @@ from shared.contract.events import (
     ReportKey,
     ReportRetracted,
     ReportSuspended,
+    Stands,
 )
 from shared.contract.rules import Rule
 
 E = TypeVar("E", bound=Event)
 _Origin = tuple[str, ReportKey]  # the service, and the report that a fact was recorded for
+_Content = tuple[str, str, date, bytes]  # type, district, date and data
 _Place = tuple[str, int, int]  # the service, the root and the position: the order in which facts are folded
 
 
@@ -108,6 +112,7 @@ class StreamFold:
         self._of_type: defaultdict[str, list[FactInForce]] = defaultdict(list)
         self._of_report: dict[_Origin, FactInForce] = {}
         self._ended_by: dict[_Origin, FactInForce] = {}
+        self._of_content: defaultdict[_Content, list[_Origin]] = defaultdict(list)
         self._last: _Place = ("", 0, 0)
         for fact in self.facts:
             self._gather(fact)
@@ -200,6 +205,8 @@ class StreamFold:
         self.in_force.append(in_force)
         self._of_type[fact.event.type_name].append(in_force)
         self._of_report.setdefault(origin, in_force)
+        if may_repeat(fact.event):
+            self._of_content[_content(fact)].append(origin)
 
     def of_type(self, type_name: str) -> Sequence[FactInForce]:
         """Return what is in force of a type, cancelled ones too, in the order of the fold."""
@@ -219,6 +226,11 @@ class StreamFold:
     def ended_by(self, origin: _Origin) -> FactInForce | None:
         """Return what a report ended, None when it is no end in force."""
         return self._ended_by.get(origin)
+
+    def says(self, report: Report, service: str) -> bool:
+        """Tell whether another report in force, but for the one it corrects, has the same content (RULES A23)."""
+        own = {(service, report.key), (service, (report.source, report.corrects or ""))}
+        return any(origin[0] == service and origin not in own for origin in self._of_content.get(_content(report), ()))
 
     def facts_of(self, origin: _Origin) -> Sequence[Fact]:
         """Return what was recorded because of a report, in force or not."""
@@ -296,6 +308,11 @@ class View:
         fold = self._folds.get(stream)
         return fold.in_force if fold is not None else ()
 
+    def says(self, report: Report, service: str) -> bool:
+        """Tell whether what may repeat on its subject says the same as another report in force (RULES A23)."""
+        fold = self._folds.get(report.subject)
+        return fold is not None and may_repeat(report.event) and fold.says(report, service)
+
     def of_report(self, service: str, key: ReportKey) -> FactInForce | None:
         """Return what is in force because of a report, None when nothing is or when it is an end."""
         return next(filter(None, (fold.of_report((service, key)) for fold in self._folds.values())), None)
@@ -318,6 +335,19 @@ class View:
 
 
 EMPTY: Final = View()
+
+
+def may_repeat(event: Event) -> bool:
+    """Tell whether a type that is reported may repeat on a subject (RULES C4)."""
+    return isinstance(event.role, Adds | Stands) and not event.decision
+
+
+def _content(item: Fact | Report) -> _Content:
+    """Return what is equal for equal contents; of a person only who it is, since the rest is sealed."""
+    body = item.body
+    if "person" in body:
+        body = body | {"person": body["person"]["token"]}
+    return item.type, item.district, item.happened_on, orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
 def _position(fact: Fact) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -213,3 +214,47 @@ def test_what_does_not_stand_says_why(steps: list[tuple[str, int, int, int]]) ->
             assert fate is None
         else:
             assert fate is not None or id_ in suspended(log.facts)
+
+
+# RULES A23
+
+
+@given(STEPS)
+@MANY
+def test_the_same_content_under_another_id_is_seen_while_it_stands(steps: list[tuple[str, int, int, int]]) -> None:
+    log = Log(steps)
+    view = View(log.facts)
+    standing_ids = {it.fact.report_id for stream in view.streams for it in view.on(stream)}
+    evolved = FactIndex()
+    for fact in log.facts:
+        evolved.add(fact)
+        evolved.view([fact.stream])  # folds the stream, so that the next fact evolves it
+    for fact in log.first.values():
+        alike = {
+            other.report_id
+            for other in log.first.values()
+            if (other.stream, other.type, other.body, other.happened_on)
+            == (fact.stream, fact.type, fact.body, fact.happened_on)
+        } & standing_ids
+        for corrects in (None, fact.report_id):
+            report = replace(fact.as_report(b"", START), id="new", corrects=corrects)
+            expected = isinstance(fact.event, DemandMatched) and bool(alike - {corrects})
+            assert view.says(report, "recruitment") is expected
+            assert evolved.view([fact.stream]).says(report, "recruitment") is expected
+        own = replace(fact.as_report(b"", START), corrects=None)
+        assert view.says(own, "recruitment") is (
+            isinstance(fact.event, DemandMatched) and bool(alike - {fact.report_id})
+        )
+        elsewhere = replace(own, id="new", district="330602")
+        assert not view.says(elsewhere, "recruitment")
+
+
+def test_what_is_sealed_of_a_person_plays_no_part_in_same_content() -> None:
+    claim = {"person": {"token": "t", "sealed": "a"}, "n": 1}
+    same = {"n": 1, "person": {"token": "t", "sealed": "b"}}
+    log = Log([("open", 3, 0, 0), ("end", 3, 0, 1)])
+    matched = log.facts[-1]
+    matched.body = claim
+    report = replace(matched.as_report(b"", START), id="new", body=same)
+    assert View(log.facts).says(report, "recruitment")
+    assert not View(log.facts).says(replace(report, body=same | {"n": 2}), "recruitment")

@@ -9,7 +9,7 @@ import { Loaded, Note } from "../parts/states";
 import type { View } from "../parts/view";
 import { day, instant, number } from "../texts/format";
 import { localized, t } from "../texts/language";
-import { statusName, typeName } from "../texts/names";
+import { flagName, statusName, typeName } from "../texts/names";
 
 const FILTERS = ["status", "type", "day", "code"] as const;
 
@@ -191,7 +191,9 @@ function ReceiptRow({ receipt }: { receipt: ReceiptWithRemedies }): JSX.Element 
         </small>
       </div>
       {receipt.waits_for && <p class="why">{t("receipts.waits_for", { what: receipt.waits_for })}</p>}
-      {receipt.flags.length > 0 && <p class="why">{t("receipts.flags", { flags: receipt.flags.join(", ") })}</p>}
+      {receipt.flags.length > 0 && (
+        <p class="why">{t("receipts.flags", { flags: receipt.flags.map(flagName).join(t("list.comma")) })}</p>
+      )}
       {receipt.reasons.map((reason, index) => (
         <div key={index} class="why">
           <p>

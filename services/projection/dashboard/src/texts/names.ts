@@ -17,6 +17,11 @@ const CAUSES: Record<string, Key> = {
   supersede: "cause.supersede",
   end: "cause.end",
 };
+const FLAGS: Record<string, Key> = {
+  "needs-review": "flag.needs-review",
+  "same-content": "flag.same-content",
+  voided: "flag.voided",
+};
 const SERVICES: Record<string, Key> = {
   enrollment: "service.enrollment",
   competition: "service.competition",
@@ -40,6 +45,11 @@ export function statusName(status: string): string {
 /** Why a row of the ledger is there. */
 export function causeName(cause: string): string {
   return nameIn(CAUSES, cause);
+}
+
+/** What a flag on a receipt says. */
+export function flagName(flag: string): string {
+  return nameIn(FLAGS, flag);
 }
 
 export function serviceName(service: string): string {
