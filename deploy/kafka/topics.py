@@ -1,24 +1,30 @@
-"""Names, partitions and retention of all topics, and the command that creates them: `python -m deploy.kafka.topics`."""
+"""Names, partitions and settings of all topics, and the command that makes them so: `python -m deploy.kafka.topics`."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from pydantic import DirectoryPath, Field, ValidationError
 
+from deploy.local.refusal import LocalError
 from services.catalogue import DOMAIN_SERVICES, OFFICE
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 from shared.plan.districts import district_codes
 
-_WEEK = str(7 * 24 * 3600 * 1000)
-_PARTITIONS_OF_REPORTS = 3
+_DAY: Final = 24 * 3600 * 1000
+_PARTITIONS_OF_REPORTS: Final = 3
 # How long a new topic may take until every broker knows it.
-_PATIENCE = 30.0
+_PATIENCE: Final = 30.0
+_ALREADY_THERE: Final = 36  # TopicAlreadyExists: somebody made it in the same moment
+_SET_ON_THE_TOPIC: Final = 1  # where a setting comes from, in Kafka's protocol: not the broker, not its defaults
+_KEPT: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,31 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
 
 
+class Mended(NamedTuple):
+    """A setting of a topic that was found different and is now as it should be."""
+
+    topic: str
+    setting: str
+    before: str
+    now: str
+
+
+class TopicsRefused(LocalError):
+    """A topic is there already and differs in what cannot be changed while it holds messages."""
+
+
 def reports(service: str, district: str) -> Topic:
-    """Return a district's inbox of a service. The broker says when a report arrived; a week to catch up."""
-    config = {"message.timestamp.type": "LogAppendTime", "retention.ms": _WEEK}
+    """Return a district's inbox of a service: a week to catch up, and the broker says when a report arrived.
+
+    A segment ends after a day, so that nothing stays much longer than the week: reports hold identity numbers in clear.
+    """
+    config = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(7 * _DAY),
+        "retention.bytes": "-1",
+        "segment.ms": str(_DAY),
+        "message.timestamp.type": "LogAppendTime",
+    }
     return Topic(f"{service}.reports.{district}", _PARTITIONS_OF_REPORTS, config)
 
 
@@ -43,7 +71,7 @@ def of_the_office() -> list[Topic]:
 
 def events(service: str) -> Topic:
     """Return a service's facts: one order, kept for ever."""
-    return Topic(f"{service}.events", 1, {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"})
+    return Topic(f"{service}.events", 1, dict(_KEPT))
 
 
 def receipts(district: str) -> Topic:
@@ -52,8 +80,8 @@ def receipts(district: str) -> Topic:
 
 
 def quarantine() -> Topic:
-    """Return the topic that reports unreadable messages to a district."""
-    return Topic("quarantine", 1, {"retention.ms": "-1"})
+    """Return the topic that keeps unreadable messages."""
+    return Topic("quarantine", 1, dict(_KEPT))
 
 
 def wanted(districts: Iterable[str]) -> list[Topic]:
@@ -69,10 +97,7 @@ def wanted(districts: Iterable[str]) -> list[Topic]:
 
 
 async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 1) -> list[str]:
-    """Make the topics that are missing, wait until the broker knows them, and return their names.
-
-    What is there already stays as it is. More partitions, for one, would put later reports of a subject elsewhere.
-    """
+    """Make the topics that are missing, wait until the broker knows them, and return their names."""
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
@@ -97,7 +122,70 @@ async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 
         await admin.close()
 
 
-_ALREADY_THERE = 36  # TopicAlreadyExists: somebody made it in the same moment
+async def mend(broker: Broker, topics: Sequence[Topic]) -> list[Mended]:
+    """Compare the settings of topics that are there with what they should be, and set right what differs.
+
+    Settings that are none of ours stay as the operator made them. Raises TopicsRefused for another number of
+    partitions, before anything is changed: it cannot be mended, later reports of a subject would overtake earlier ones.
+    """
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        partitions = {row["topic"]: len(row["partitions"]) for row in await admin.describe_topics(_names(topics))}
+        wrong = [
+            f"{topic.name}: {partitions[topic.name]}, 应为 not {topic.partitions}"
+            for topic in topics
+            if partitions.get(topic.name, topic.partitions) != topic.partitions
+        ]
+        if wrong:
+            raise TopicsRefused(
+                f"主题的分区数不对,已有消息时不能改:{'; '.join(wrong)}。请停下服务,删除主题后重建;事实由日志重发。",
+                f"The number of partitions is wrong and cannot be changed under messages: {'; '.join(wrong)}."
+                " Stop the services, delete the topic and make it anew; its log is sent again.",
+            )
+        mended: list[Mended] = []
+        altered: list[ConfigResource] = []
+        for topic, (effective, own) in zip(topics, await _settings_of(admin, topics), strict=True):
+            differing = {name: value for name, value in topic.config.items() if effective.get(name) != value}
+            if differing:
+                mended += [
+                    Mended(topic.name, name, effective.get(name, ""), value) for name, value in differing.items()
+                ]
+                # The request replaces all settings of the topic: those of the operator go along.
+                altered.append(ConfigResource(ConfigResourceType.TOPIC, topic.name, {**own, **topic.config}))
+        if altered:
+            for answer in await admin.alter_configs(altered):
+                refused = [f"{name}: {message or code}" for code, message, _, name in answer.resources if code]
+                if refused:
+                    why = "; ".join(refused)
+                    raise TopicsRefused(f"代理拒绝修改主题:{why}", f"The broker refuses to change topics: {why}")
+        return mended
+    finally:
+        await admin.close()
+
+
+def _names(topics: Iterable[Topic]) -> list[str]:
+    return [topic.name for topic in topics]
+
+
+async def _settings_of(
+    admin: AIOKafkaAdminClient, topics: Sequence[Topic]
+) -> list[tuple[Mapping[str, str], Mapping[str, str]]]:
+    """Return for each topic the settings in effect, and those of them that were set on the topic itself."""
+    (answer,) = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in _names(topics)]
+    )
+    settings = {}
+    for code, message, _, name, entries in answer.resources:
+        if code:
+            why = f"{name}: {message or code}"
+            raise TopicsRefused(f"代理不让查看主题的设置:{why}", f"The broker does not show a topic's settings: {why}")
+        rows = [(entry[0], entry[1] or "", entry[3]) for entry in entries]
+        settings[name] = (
+            {key: value for key, value, _ in rows},
+            {key: value for key, value, origin in rows if origin == _SET_ON_THE_TOPIC},
+        )
+    return [settings[name] for name in _names(topics)]
 
 
 class _Settings(BrokerSettings):
@@ -110,8 +198,15 @@ class _Settings(BrokerSettings):
 async def _create(settings: _Settings) -> None:
     if problem := await settings.broker.problem():
         sys.exit(f"✗ {problem}")
-    made = await create(settings.broker, wanted(district_codes(settings.plans)), replication=settings.replication)
-    sys.stdout.write(f"topics.created count={len(made)}\n")
+    topics = wanted(district_codes(settings.plans))
+    made = await create(settings.broker, topics, replication=settings.replication)
+    try:
+        mended = await mend(settings.broker, topics)
+    except TopicsRefused as error:
+        sys.exit(f"✗ {error.zh} {error.en}")
+    for row in mended:
+        sys.stdout.write(f"topics.mended topic={row.topic} setting={row.setting} before={row.before} now={row.now}\n")
+    sys.stdout.write(f"topics.created count={len(made)} mended={len(mended)}\n")
 
 
 if __name__ == "__main__":

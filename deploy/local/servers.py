@@ -11,7 +11,7 @@ import asyncpg
 
 from deploy.kafka import topics
 from deploy.local import databases, jars, kafka, postgres
-from deploy.local.console import step
+from deploy.local.console import say, step
 from deploy.local.installation import ROOT, Installation
 from deploy.local.processes import Supervisor, command_environment
 from deploy.local.refusal import LocalError
@@ -57,7 +57,14 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
             raise _not_up("Kafka", supervisor, "kafka")
     with step("创建主题", "Creating topics"):
         wanted = topics.wanted(district_codes(ROOT / "plans"))
-        asyncio.run(topics.create(Broker(installation.bootstrap), wanted))
+        broker = Broker(installation.bootstrap)
+        asyncio.run(topics.create(broker, wanted))
+        mended = asyncio.run(topics.mend(broker, wanted))
+    for row in mended:
+        say(
+            f"! 主题 {row.topic} 的 {row.setting} 由 {row.before} 改回 {row.now}",
+            f"of topic {row.topic} was {row.before} and is {row.now} again",
+        )
 
 
 def databases_ready(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:

@@ -27,9 +27,13 @@ class MigrationRefused(ConfigurationError):
 
 
 async def connect(dsn: str, setting: str) -> asyncpg.Connection:
-    """Connect once; raises ConfigurationError for a wrong address or password, OSError when there is no connection."""
+    """Connect once to a server that can hold a log; raises OSError when there is no connection.
+
+    Raises ConfigurationError for a wrong address or password, and for what would go wrong later and less clearly: a
+    pooler that hands a session's statements and locks to other connections, a standby, an encoding other than UTF-8.
+    """
     try:
-        return await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "skillplan"})
+        connection = await _connect(dsn)
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
         raise ConfigurationError(
             f"PostgreSQL 拒绝了 {setting} 的用户或密码。 It refuses the user or the password."
@@ -40,6 +44,58 @@ async def connect(dsn: str, setting: str) -> asyncpg.Connection:
         raise ConfigurationError(
             f"{setting} 不是 PostgreSQL 地址。 It is no address of a PostgreSQL database."
         ) from None
+    except asyncpg.ProtocolViolationError:
+        raise _pooled(setting) from None
+    try:
+        await _check_server(connection, dsn, setting)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _connect(dsn: str) -> asyncpg.Connection:
+    # Without named statements, which a pooler in transaction mode would look for on another connection.
+    settings = {"application_name": "skillplan"}
+    return await asyncpg.connect(dsn, timeout=10, statement_cache_size=0, server_settings=settings)
+
+
+async def _check_server(connection: asyncpg.Connection, dsn: str, setting: str) -> None:
+    async with connection.transaction():
+        (row,) = await connection.fetch(
+            "select pg_backend_pid() as process, pg_is_in_recovery() as standby,"
+            " current_setting('transaction_read_only') as read_only, current_setting('server_encoding') as encoding"
+        )
+    # A pooler answers with a process number of its own; whether a session keeps its connection shows when another one
+    # begins a transaction: it gets the connection just used, unless that is still ours.
+    if row["process"] != connection.get_server_pid():
+        other = await _connect(dsn)
+        try:
+            async with other.transaction():
+                taken = await other.fetchval("select pg_backend_pid()") == row["process"]
+        finally:
+            await other.close()
+        if taken:
+            raise _pooled(setting)
+    if row["standby"] or row["read_only"] == "on":
+        raise ConfigurationError(
+            f"{setting} 所指的 PostgreSQL 是只读的(备库,或 default_transaction_read_only),请改用主库。"
+            " It is read-only (a standby, or default_transaction_read_only); use the primary server."
+        )
+    if row["encoding"] != "UTF8":
+        raise ConfigurationError(
+            f"{setting} 所指的数据库编码为 {row['encoding']},须为 UTF8;请以 ENCODING 'UTF8' 重建数据库。"
+            f" The database's encoding is {row['encoding']}; it must be UTF8."
+        )
+
+
+def _pooled(setting: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{setting} 指向事务级(transaction 或 statement 模式)的连接池,会话锁和预编译语句在其中会失效;"
+        "请直连 PostgreSQL,或改为 session 模式。"
+        " It leads through a pooler in transaction mode, where session locks and prepared statements break:"
+        " connect to PostgreSQL itself, or use session mode."
+    )
 
 
 def unreachable(setting: str, error: BaseException) -> ConfigurationError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from deploy.kafka.topics import events
+from deploy.kafka.topics import Topic, TopicsRefused, events, mend, receipts, reports
+from shared.kafka.clients import Broker
 from tests.conftest import ROOT, NewDatabase, NewTopics
 
 MIGRATIONS = ROOT / "shared" / "log" / "migrations"
@@ -41,3 +44,35 @@ async def test_topics_are_empty_for_each_test(kafka: str, topics: NewTopics) -> 
     await consumer.start()
     assert (await consumer.getone()).value == b"one"
     await consumer.stop()
+
+
+async def test_a_topic_with_other_settings_is_mended_and_named(kafka: str, topics: NewTopics) -> None:
+    right = [events("pair"), receipts("330624"), reports("pair", "330624")]
+    wrong = [
+        {"retention.ms": "604800000", "max.message.bytes": "2000000"},
+        {"cleanup.policy": "delete"},
+        {"message.timestamp.type": "CreateTime", "cleanup.policy": "compact"},
+    ]
+    names = topics(*(replace(topic, config=config) for topic, config in zip(right, wrong, strict=True)))
+    wanted = [replace(topic, name=name) for topic, name in zip(right, names, strict=True)]
+    mended = await mend(Broker(kafka), wanted)
+    assert {(row.topic, row.setting, row.before) for row in mended} >= {
+        (names[0], "retention.ms", "604800000"),
+        (names[1], "cleanup.policy", "delete"),
+        (names[2], "message.timestamp.type", "CreateTime"),
+        (names[2], "cleanup.policy", "compact"),
+    }
+    assert await mend(Broker(kafka), wanted) == []
+    # What the operator set besides is still as it was.
+    assert (names[0], "max.message.bytes", "2000000") in {
+        (row.topic, row.setting, row.before)
+        for row in await mend(Broker(kafka), [Topic(names[0], config={"max.message.bytes": "1000000"})])
+    }
+
+
+async def test_a_topic_with_another_number_of_partitions_is_refused_by_name(kafka: str, topics: NewTopics) -> None:
+    name, other = topics(Topic("pair.events", 2), Topic("pair.receipts", config={"cleanup.policy": "delete"}))
+    wanted = [Topic(name, config=events("pair").config), replace(receipts("330624"), name=other)]
+    with pytest.raises(TopicsRefused, match=f"{name}: 2"):
+        await mend(Broker(kafka), wanted)
+    assert len(await mend(Broker(kafka), wanted[1:])) == 1  # nothing was changed before

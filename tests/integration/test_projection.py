@@ -14,16 +14,19 @@ from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from deploy.kafka import topics as deploy_topics
+from deploy.local.ports import any_free
 from services.catalogue import DOMAIN_SERVICES
 from shared.plan.loading import load_plan
 from tests.conftest import ROOT, NewDatabase, NewTopics
 from tests.harness.generated_plans import DISTRICTS, GeneratedFact, GeneratedLog, encode
 from tests.harness.oracle import due, recount
 from tests.harness.processes import Process, System, eventually
+from tests.harness.proxy import between as network_between
 from tests.harness.reports import person_hired
 from tests.harness.topics import OutgoingMessage, publish
 
@@ -371,6 +374,35 @@ def test_a_cut_connection_is_made_again(projection: Projection) -> None:
     projection.wait_for(recruitment=20)
     assert projector.alive
     projection.assert_recount_equal()
+
+
+def test_a_database_that_hangs_is_told_within_five_seconds_and_silences_the_stream(projection: Projection) -> None:
+    """The page's green light is the age of the last answer that came from the database."""
+    projection.projector().start()
+    projection.publish(*hires(1, 3))
+    place, (port,) = urlsplit(projection.system.databases["projection"].dsn), any_free(1)
+    with network_between(str(place.hostname), int(place.port or 0), port) as network:
+        through = place.geturl().replace(f":{place.port}/", f":{port}/")
+        plans = str(projection.plans)
+        api = projection.system.process("projection", "api", SKILLPLAN_PLANS=plans, SKILLPLAN_PG_DSN=through).start()
+        path = f"/v1/plans/{PLAN}/progress"
+        eventually(lambda: api.http.get(path).status_code == 200)
+        with api.http.stream("GET", f"/v1/plans/{PLAN}/stream", timeout=30) as stream:
+            lines = stream.iter_lines()
+            assert any(line.startswith("data:") for line in lines)
+            network.silent = True
+            began = time.monotonic()
+            answer = api.http.get(path, params={"as_of": "2024-06-30"}, timeout=20)
+            assert answer.status_code == 503
+            assert time.monotonic() - began < 5
+            last = began
+            for line in lines:  # what was on its way, then only what keeps the connection open, every 15 seconds
+                last = time.monotonic() if line.startswith("data:") else last
+                if time.monotonic() - began > 10:
+                    break
+            assert last - began < 5
+        network.silent = False
+        eventually(lambda: api.http.get(path).status_code == 200)
 
 
 @pytest.mark.parametrize("change", ["cell set value = value + 1", "monthly set amounts[5] = amounts[5] + 1"])

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import pytest
 
+from deploy.local import debian
 from deploy.local.databases import Database
+from deploy.local.ports import any_free, is_free
+from shared.log.migrate import connect
 from tests.conftest import ROOT, NewDatabase
-from tests.harness.processes import CITY_KEY, SERVICE_KEY, run
+from tests.harness.processes import CITY_KEY, SERVICE_KEY, eventually, run
+
+POOLER = ROOT / ".cache" / "pgbouncer"
 
 
 def starts(service: str, command: str, database: Database, **settings: str) -> str:
@@ -91,3 +101,53 @@ def test_a_misspelt_setting_is_answered_with_the_one_that_is_meant(database: New
     message = starts("recruitment", "migrate", database("recruitment"), SKILLPLAN_KAFKA_USR="x")
     assert "SKILLPLAN_KAFKA_USR" in message
     assert "SKILLPLAN_KAFKA_USER" in message
+
+
+def test_a_server_that_cannot_hold_a_log_is_named_at_start(database: NewDatabase) -> None:
+    place = database("recruitment")
+    execute(place, f'alter database "{place.name}" set default_transaction_read_only = on')
+    for service, command in (("recruitment", "worker"), ("recruitment", "migrate"), ("projection", "projector")):
+        assert "read-only" in starts(service, command, place)
+
+
+def test_a_pooler_in_transaction_mode_is_named_and_one_in_session_mode_is_used(
+    database: NewDatabase, tmp_path: Path
+) -> None:
+    """Session locks and prepared statements break in the first, at random and silently."""
+    place = database("recruitment")
+    with pooler(place, tmp_path, "transaction") as pooled:
+        assert "transaction" in starts("recruitment", "worker", place, SKILLPLAN_PG_DSN=pooled)
+        assert "transaction" in starts("recruitment", "migrate", place, SKILLPLAN_PG_OWNER_DSN=pooled)
+        assert "transaction" in starts("projection", "api", place, SKILLPLAN_PG_DSN=pooled)
+    with pooler(place, tmp_path, "session") as pooled:
+        run(closed(connect(pooled, "SKILLPLAN_PG_DSN")))
+
+
+async def closed(connecting: Awaitable[asyncpg.Connection]) -> None:
+    await (await connecting).close()
+
+
+@contextmanager
+def pooler(place: Database, folder: Path, mode: str) -> Iterator[str]:
+    """Debian's PgBouncer before the server of a database; yields the address through it."""
+    if not (program := POOLER / "usr" / "sbin" / "pgbouncer").exists():
+        debian.fetch(["pgbouncer", "libevent-2.1-7", "libc-ares2"], POOLER)
+    server, (port,) = urlsplit(place.dsn), any_free(1)
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host={server.hostname} port={server.port} user={server.username} "
+        f"password={unquote(server.password or '')}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+        f"auth_type = any\npool_mode = {mode}\nunix_socket_dir =\n",
+        encoding="utf-8",
+    )
+    folder.chmod(0o755)
+    user = ["-u", "nobody"] if os.getuid() == 0 else []
+    libraries = POOLER / "usr" / "lib" / f"{platform.machine()}-linux-gnu"
+    child = subprocess.Popen(
+        [program, *user, folder / "pgbouncer.ini"], env=os.environ | {"LD_LIBRARY_PATH": str(libraries)}
+    )
+    try:
+        eventually(lambda: not is_free(port))
+        yield place.dsn.replace(f":{server.port}/", f":{port}/")
+    finally:
+        child.terminate()
+        child.wait(10)

@@ -20,7 +20,7 @@ from services.projection.counting.periods import WHOLE, month_number
 from services.projection.exports.briefing import page
 from services.projection.exports.csv import csv_lines
 from services.projection.exports.document import Briefing, BriefingIndicator
-from services.projection.exports.wording import SIGNALS, TEXTS, rows_of
+from services.projection.exports.wording import SIGNALS, TEXTS, achieved_text, progress, rows_of
 from services.projection.exports.workbook import ListedFact, workbook
 from services.projection.queries.briefing import briefing
 from shared.http.problems import language_of
@@ -65,7 +65,7 @@ def test_a_row_says_what_came_since_the_month_before_in_the_whole_and_in_each_di
     row = row_of(body, "4.1.b")
     assert row["before"] is not None
     assert (row["value"], row["change"], row["before"]["value"]) == (365, 65, 300)
-    assert row["districts"]["330602"] == {"value": 360, "signal": "none", "change": 60}
+    assert row["districts"]["330602"] == {"value": 360, "met": None, "signal": "none", "change": 60}
     assert row["districts"]["330681"]["change"] == 5
     assert sum(own["value"] or 0 for own in row["districts"].values()) == row["value"]
 
@@ -89,6 +89,54 @@ def test_a_district_has_no_signal_without_a_target_of_its_own() -> None:
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 100}}, date(2025, 5, 31), "330602")
     row = row_of(body, "4.1.b")
     assert (row["value"], row["target"], row["signal"]) == (100, None, "none")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "op", "target", "text"),
+    [
+        (34.9999, "%", ">=", 35, "34.99"), (2_999.999, "person", ">=", 3_000, "2,999.99"), (0.29, "%", ">=", 1, "0.29"),
+        (3_000.001, "person", "=", 3_000, "3,000.01"), (149_999, "fen", ">", 150_000, "1,499.99"),
+        (12, "person", ">=", 13, "12"),
+    ],
+)  # fmt: skip
+def test_a_value_short_of_its_target_never_reads_as_the_target(
+    value: float, unit: str, op: Any, target: float, text: str
+) -> None:
+    goal: Any = {"op": op, "value": target, "upper": None, "months": None}
+    assert achieved_text(value, unit, False, goal) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "met", "text"),
+    [
+        (0.99967, False, "99.9"),
+        (1.0, False, "99.9"),
+        (1.0004, False, "100.1"),
+        (0.99967, True, "100.0"),
+        (1, True, "100.0"),
+    ],
+)
+def test_a_progress_is_never_the_whole_while_the_target_is_not_met(share: float, met: bool, text: str) -> None:
+    row = row_of(body_of({}, date(2025, 5, 31)), "4.1.b")
+    row["progress"], row["met"] = share, met
+    assert f"{progress(row)}" == text
+
+
+def test_money_is_in_yuan_everywhere_value_and_target_alike() -> None:
+    body = body_of({("2.2.a", 0, "330602"): {"2025-04": 164_800}}, date(2025, 5, 31))
+    row = row_of(body, "2.2.a")
+    row["target"], row["met"], row["progress"] = {"op": ">", "value": 150_000, "upper": None}, True, 1.0987
+    assert "1,648.00" in page(body, "zh")
+    assert "&gt; 1,500.00" in page(body, "zh")
+
+    async def written() -> bytes:
+        with await workbook(body, "zh", None) as file:
+            return file.read()
+
+    book = openpyxl.load_workbook(io.BytesIO(asyncio.run(written())))
+    cells = next(cells for sheet in book for cells in sheet.iter_rows() if len(cells) > 9 and cells[4].value == "2.2.a")
+    assert (cells[6].value, cells[8].value, cells[9].value) == ("元", "> 1,500.00", 1648)
+    assert (cells[11].value, cells[11].number_format) == (1.099, "0.0%")
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -61,6 +61,7 @@ class IndicatorAnswer(TypedDict):
 
     id: str
     name: BothLanguages
+    unit: str
     periods: list[PeriodAnswer]
     history: list[HistoryEntry]
 

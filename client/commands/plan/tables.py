@@ -5,6 +5,8 @@ from __future__ import annotations
 from client.commands.plan.planning import DiffAnswer, IndicatorAnswer, MonthAnswer, TargetAnswer, TargetsAnswer
 from client.output import Output
 
+_FEN = 100
+
 
 def print_diff(output: Output, diff: DiffAnswer) -> None:
     """Print what adopting a file would change."""
@@ -28,7 +30,8 @@ def print_targets(output: Output, targets: TargetsAnswer) -> None:
     rows = [
         [
             indicator["id"], f"{indicator['name']['zh']} {indicator['name']['en']}", period["period"],
-            _target(period["target"]), _number(period["sum_of_districts"]), _number(period["difference"]),
+            _target(period["target"], indicator["unit"]),
+            _number(period["sum_of_districts"], indicator["unit"]), _number(period["difference"], indicator["unit"]),
         ]
         for indicator in targets["indicators"] for period in indicator["periods"]
     ]  # fmt: skip
@@ -38,14 +41,15 @@ def print_targets(output: Output, targets: TargetsAnswer) -> None:
 def print_parts(output: Output, indicator: IndicatorAnswer) -> None:
     """Print how a target is split over districts and months."""
     rows: list[list[str]] = []
+    unit = indicator["unit"]
     for period in indicator["periods"]:
-        districts = [[period["period"], code, _target(part)] for code, part in period["districts"].items()]
+        districts = [[period["period"], code, _target(part, unit)] for code, part in period["districts"].items()]
         months = period["target"]["months"] if period["target"] else None
-        parts = [[period["period"], month, _number(part)] for month, part in (months or {}).items()]
+        parts = [[period["period"], month, _number(part, unit)] for month, part in (months or {}).items()]
         if districts:
-            rows += [*districts, [period["period"], "差额 difference", _number(period["difference"])]]
+            rows += [*districts, [period["period"], "差额 difference", _number(period["difference"], unit)]]
         if parts:
-            rows += [*parts, [period["period"], "差额 difference", _number(period["difference_of_months"])]]
+            rows += [*parts, [period["period"], "差额 difference", _number(period["difference_of_months"], unit)]]
     heads = ("期间", "区县或月份 District or month", "目标 Target")
     output.table(heads, rows, f"{indicator['id']} 分解 Parts", len(heads))
 
@@ -55,8 +59,8 @@ def print_history(output: Output, indicator: IndicatorAnswer) -> None:
     heads = ("生效 From", "对象", "目标 Target", "经办 By", "理由 Why", "报告 Report")
     rows = [
         [
-            step.get("effective_from") or "", step["district"] or "全市 whole", _target(step["target"]),
-            step["by"] or "", step["why"] or "", step.get("id") or "",
+            step.get("effective_from") or "", step["district"] or "全市 whole",
+            _target(step["target"], indicator["unit"]), step["by"] or "", step["why"] or "", step.get("id") or "",
         ]
         for step in indicator["history"]
     ]  # fmt: skip
@@ -74,17 +78,20 @@ def print_month(output: Output, month: MonthAnswer) -> None:
     output.line(f"可办 may: {', '.join(month['may']) or '–'}")
 
 
-def _target(target: TargetAnswer | None) -> str:
+def _target(target: TargetAnswer | None, unit: str) -> str:
     if target is None or target["op"] is None:
         return "–"
     match target["op"]:
         case "range":
-            return f"{target['value']}–{target['upper']}"
+            return f"{_number(target['value'], unit)}–{_number(target['upper'], unit)}"
         case "all":
             return "all"
         case op:
-            return f"{op} {target['value']}"
+            return f"{op} {_number(target['value'], unit)}"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,}"
+def _number(value: float | None, unit: str) -> str:
+    """Write a number for people: money in yuan with its unit (RULES E29)."""
+    if value is None:
+        return "–"
+    return f"{value / _FEN:,.2f} 元 yuan" if unit == "fen" else f"{value:,}"

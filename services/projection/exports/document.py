@@ -28,6 +28,7 @@ class DistrictFigure(TypedDict):
     """An indicator in a district, and what changed since the month before."""
 
     value: float | None
+    met: bool | None
     signal: Signal
     change: float | None
 
@@ -44,6 +45,7 @@ class BriefingIndicator(TypedDict):
     numerator: int
     denominator: int | None
     target: TargetValue | None
+    met: bool | None
     progress: float | None
     expected: float | None
     signal: Signal

@@ -1,15 +1,22 @@
 """The words and numbers of the monthly briefing as people read them, in either language."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Final, Literal
 
 from services.projection.assessment.pace import Op, Signal
+from services.projection.assessment.representation import TargetValue
 from services.projection.exports.document import Briefing, BriefingIndicator
+from shared.contract.events import LOCAL_TIME
 
 Language = Literal["zh", "en"]
 TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "title": {"zh": "月度通报", "en": "Monthly briefing"},
-    "as_of": {"zh": "截至 {as_of},按 {known_at} 已知的事实", "en": "As of {as_of}, by what was known at {known_at}"},
+    "as_of": {
+        "zh": "截至 {as_of},按北京时间 {known_at} 已知的事实",
+        "en": "As of {as_of}, by what was known at {known_at} Beijing time",
+    },
     "behind": {"zh": "尚有 {count} 条事实待计入", "en": "{count} facts not counted yet"},
     "unknown": {"zh": "部分服务无应答,不知是否完整", "en": "A service does not answer: it may be incomplete"},
     "whole": {"zh": "全市", "en": "Whole city"},
@@ -49,7 +56,7 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "type": {"zh": "类型", "en": "Type"},
     "source": {"zh": "来源", "en": "Source"},
     "report": {"zh": "报告编号", "en": "Report"},
-    "recorded_at": {"zh": "入账时刻", "en": "Recorded at"},
+    "recorded_at": {"zh": "入账时刻(北京时间)", "en": "Recorded at (Beijing time)"},
     "counts": {"zh": "计入", "en": "Counts"},
     "cut": {"zh": "事实过多,余下的请用 CSV 导出。", "en": "Too many facts for a sheet; export the rest as CSV."},
 }
@@ -63,7 +70,12 @@ COLOURS: Final[Mapping[Signal, str]] = {
     "none": "#eeeeee",
 }
 _OPS: Final[Mapping[Op, str]] = {">=": "≥ ", ">": "> ", "=": "= ", "range": "", "all": ""}
+DASH: Final = "–"
 _FEN: Final = 100
+_TENTH: Final = Decimal("0.1")
+_HUNDREDTH: Final = Decimal("0.01")
+_WHOLE: Final = Decimal(100)
+_ALMOST: Final = Decimal("99.9")
 
 
 def text(key: str, language: Language) -> str:
@@ -73,13 +85,62 @@ def text(key: str, language: Language) -> str:
 
 def amount(value: float | None, unit: str, signed: bool = False) -> str:
     """Return a number as people read it: thousands parted, two decimals at most, fen as yuan."""
+    number = rounded(value, unit)
+    return DASH if number is None else _text(number, unit, signed)
+
+
+def rounded(value: float | None, unit: str) -> Decimal | None:
+    """Return a number in the unit that people read, with two decimals at most."""
+    return None if value is None else _rounded(value, unit, ROUND_HALF_UP)
+
+
+def achieved(value: float | None, unit: str, met: bool | None, target: TargetValue | None = None) -> Decimal | None:
+    """Return a value in the unit that people read, with two decimals at most.
+
+    While its target is not met it is rounded towards "not yet" (RULES E29): never to the target's own figure.
+    """
     if value is None:
-        return "–"
-    value = value / _FEN if unit == "fen" else value
-    sign = "+" if signed and value else ""
-    if value == int(value) and unit != "fen":
-        return f"{int(value):{sign},d}"
-    return f"{value:{sign},.2f}"
+        return None
+    above = target is not None and target["op"] == "=" and value > target["value"]
+    return _rounded(value, unit, ROUND_HALF_UP if met is not False else ROUND_CEILING if above else ROUND_FLOOR)
+
+
+def achieved_text(value: float | None, unit: str, met: bool | None, target: TargetValue | None = None) -> str:
+    """Return a value as `achieved` rounds it, as text."""
+    number = achieved(value, unit, met, target)
+    return DASH if number is None else _text(number, unit)
+
+
+def progress(row: BriefingIndicator) -> Decimal | None:
+    """Return the progress in percent with one decimal; never 100 while the target is not met (RULES E29)."""
+    if row["progress"] is None:
+        return None
+    share = Decimal(repr(row["progress"])) * 100
+    if row["met"] is not False:
+        return share.quantize(_TENTH, ROUND_HALF_UP)
+    return (
+        min(share, _ALMOST).quantize(_TENTH, ROUND_FLOOR) if share <= _WHOLE else share.quantize(_TENTH, ROUND_CEILING)
+    )
+
+
+def exact(value: float, unit: str) -> Decimal:
+    """Return a figure of the plan in the unit that people read, with all its digits."""
+    return _in_unit(value, unit).quantize(_HUNDREDTH) if unit == "fen" else _in_unit(value, unit)
+
+
+def _in_unit(value: float, unit: str) -> Decimal:
+    return Decimal(repr(value)) / (_FEN if unit == "fen" else 1)
+
+
+def _rounded(value: float, unit: str, rounding: str) -> Decimal:
+    return _in_unit(value, unit).quantize(_HUNDREDTH, rounding)
+
+
+def _text(number: Decimal, unit: str, signed: bool = False) -> str:
+    sign = "+" if signed and number else ""
+    if unit != "fen" and number == number.to_integral_value():
+        return f"{int(number):{sign},d}"
+    return f"{number:{sign},f}"
 
 
 def unit_name(briefing: Briefing, unit: str, language: Language) -> str:
@@ -95,9 +156,9 @@ def goal(row: BriefingIndicator, language: Language) -> str:
     target = row["target"]
     if target is None:
         return text("monitored", language)
-    least = amount(target["value"], row["unit"])
+    least = _text(exact(target["value"], row["unit"]), row["unit"])
     if target["op"] == "range":
-        return f"{least}–{amount(target['upper'], row['unit'])}"
+        return f"{least}–{DASH if target['upper'] is None else _text(exact(target['upper'], row['unit']), row['unit'])}"
     return f"{_OPS[target['op']]}{least}" + (f"/{least}" if target["op"] == "all" else "")
 
 
@@ -111,6 +172,11 @@ def outlook(row: BriefingIndicator, language: Language) -> str:
         amount(round(number, digits), unit) for number in (forecast["value"], forecast["low"], forecast["high"])
     )
     return value if low == high else f"{value} ({low}–{high})"
+
+
+def local(instant: str) -> str:
+    """Return an instant of JSON as people here read it, in Beijing time."""
+    return f"{datetime.fromisoformat(instant).astimezone(LOCAL_TIME):%Y-%m-%d %H:%M:%S}"
 
 
 def rows_of(briefing: Briefing) -> Iterator[BriefingIndicator]:

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import IO, Final, NamedTuple
 
 import xlsxwriter
@@ -10,23 +11,33 @@ from starlette.responses import Response, StreamingResponse
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from services.projection.assessment.pace import Signal
+from services.projection.exports import wording
 from services.projection.exports.document import Briefing, BriefingSeries, DistrictFigure
 from services.projection.exports.wording import (
     COLOURS,
     SIGNALS,
     Language,
+    achieved,
+    exact,
     freshness,
     goal,
     place,
+    rounded,
     rows_of,
     text,
+    unit_name,
 )
 
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MOST_ROWS: Final = 1_048_576
 _CHUNK: Final = 65_536
-_NO_FIGURE: Final[DistrictFigure] = {"value": None, "signal": "none", "change": None}
-Cells = Sequence[str | float | None]
+_NO_FIGURE: Final[DistrictFigure] = {"value": None, "met": None, "signal": "none", "change": None}
+# Exponents of numbers as `wording` rounds them: a share, which is written in percent with one decimal, and cents.
+_SHARE: Final = -3
+_CENTS: Final = -2
+Cell = str | int | Decimal | None
+Cells = Sequence[Cell]
 
 
 class ListedFact(NamedTuple):
@@ -81,7 +92,7 @@ class _Book:
         self._body, self._language = body, language
         self._bold = self._book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bg_color": "#F2F2F2"})
         self._wrapped = self._book.add_format({"text_wrap": True, "valign": "top"})
-        self._signals = {signal: self._book.add_format({"bg_color": COLOURS[signal]}) for signal in SIGNALS}
+        self._forms: dict[tuple[str | None, Signal | None], Format] = {}
         self._facts: Worksheet | None = None
         self._row = 0
 
@@ -99,7 +110,7 @@ class _Book:
     def _overview(self) -> None:
         body, language = self._body, self._language
         sheet = self._sheet(text("overview", language), (24, 40))
-        about = text("as_of", language).format(as_of=body["as_of"], known_at=body["known_at"])
+        about = text("as_of", language).format(as_of=body["as_of"], known_at=wording.local(body["known_at"]))
         for line in (
             (body["title"][language], body["document_no"]),
             (place(body, language), f"{body['month']} {text('title', language)}"),
@@ -108,7 +119,7 @@ class _Book:
             self._write(sheet, line)
         self._row += 1
         for signal in SIGNALS:
-            self._write(sheet, (text(signal, language), body["summary"][signal]), (self._signals[signal],))
+            self._write(sheet, (text(signal, language), body["summary"][signal]), shades=(signal,))
 
     def _series(self, series: BriefingSeries) -> None:
         language = self._language
@@ -118,33 +129,40 @@ class _Book:
         self._titles(sheet, columns)
         for measure in series["measures"]:
             for row in measure["indicators"]:
-                before = row["before"]["signal"] if row["before"] else None
-                unit = self._body["units"].get(row["unit"])
+                before, unit, target = row["before"], row["unit"], row["target"]
+                progress = wording.progress(row)
                 cells = (
                     measure["id"], measure["name"][language], measure["text"],
                     "、".join(body[language] for body in measure["lead"]), row["id"], row["name"][language],
-                    unit[language] if unit else row["unit"],
+                    unit_name(self._body, unit, language),
                     text("plan", language) if row["period"] == "plan" else row["period"],
-                    row["target"]["value"] if row["target"] and row["target"]["op"] == ">=" else goal(row, language),
-                    row["value"], row["expected"], row["progress"], text(row["signal"], language),
-                    text(before, language) if before else None, row["change"], row["forecast"]["value"],
-                    row["rule"][language] if row["rule"] else None,
+                    exact(target["value"], unit) if target and target["op"] == ">=" else goal(row, language),
+                    achieved(row["value"], unit, row["met"], target), rounded(row["expected"], unit),
+                    # A share, which its form shows in percent.
+                    None if progress is None else progress.scaleb(-2), text(row["signal"], language),
+                    text(before["signal"], language) if before else None, rounded(row["change"], unit),
+                    rounded(row["forecast"]["value"], unit), row["rule"][language] if row["rule"] else None,
                 )  # fmt: skip
                 wrapped = self._wrapped
-                formats = (None, wrapped, wrapped, wrapped, *(None,) * 8, self._signals[row["signal"]])
-                self._write(sheet, cells, formats)
+                shades = (*(None,) * (len(cells) - 5), row["signal"])
+                self._write(sheet, cells, (None, wrapped, wrapped, wrapped), shades)
 
     def _matrix(self) -> None:
         body, language = self._body, self._language
-        sheet = self._sheet(text("districts", language), (8, 40))
+        sheet = self._sheet(text("districts", language), (8, 40, 8))
         names = [district["name"][language] for district in body["districts"]]
-        self._write(sheet, (text("id", language), text("indicator", language), text("whole", language), *names),
-                    (self._bold,) * (len(names) + 3))  # fmt: skip
+        titles = (*(text(key, language) for key in ("id", "indicator", "unit", "whole")), *names)
+        self._write(sheet, titles, (self._bold,) * len(titles))
         for row in rows_of(body):
+            unit = row["unit"]
             figures = [row["districts"].get(district["code"], _NO_FIGURE) for district in body["districts"]]
-            shades = (self._signals[own["signal"]] if own["signal"] != "none" else None for own in figures)
-            cells = (row["id"], row["name"][language], row["value"], *(own["value"] for own in figures))
-            self._write(sheet, cells, (None, None, None, *shades))
+            shades = (own["signal"] if own["signal"] != "none" else None for own in figures)
+            cells = (
+                row["id"], row["name"][language], unit_name(body, unit, language),
+                achieved(row["value"], unit, row["met"], row["target"]),
+                *(achieved(own["value"], unit, own["met"]) for own in figures),
+            )  # fmt: skip
+            self._write(sheet, cells, shades=(None, None, None, None, *shades))
 
     def begin_facts(self) -> None:
         """Begin the sheet of facts."""
@@ -159,7 +177,7 @@ class _Book:
             if self._row >= _MOST_ROWS - 1:
                 self._facts.write_string(_MOST_ROWS - 1, 0, text("cut", self._language))
                 return
-            self._write(self._facts, fact)
+            self._write(self._facts, fact._replace(recorded_at=wording.local(fact.recorded_at)))
 
     def _sheet(self, name: str, widths: Iterable[int]) -> Worksheet:
         # A sheet's name has 31 characters at most and none of these.
@@ -177,13 +195,39 @@ class _Book:
         sheet.freeze_panes(1, 0)
         sheet.repeat_rows(0)
 
-    def _write(self, sheet: Worksheet, cells: Cells, formats: Sequence[Format | None] = ()) -> None:
+    def _form(self, number_format: str | None, shade: Signal | None) -> Format:
+        if (number_format, shade) not in self._forms:
+            colour = {"bg_color": COLOURS[shade]} if shade else {}
+            form = {"num_format": number_format} if number_format else {}
+            self._forms[number_format, shade] = self._book.add_format(colour | form)
+        return self._forms[number_format, shade]
+
+    def _write(
+        self,
+        sheet: Worksheet,
+        cells: Cells,
+        formats: Sequence[Format | None] = (),
+        shades: Sequence[Signal | None] = (),
+    ) -> None:
         for column, cell in enumerate(cells):
             form = formats[column] if column < len(formats) else None
+            shade = shades[column] if column < len(shades) else None
+            number_format = _number_format(cell) if isinstance(cell, Decimal) else None
+            if number_format or shade:
+                form = self._form(number_format, shade)
             if cell is None:
                 sheet.write_blank(self._row, column, None, form)
-            elif isinstance(cell, int | float):
-                sheet.write_number(self._row, column, cell, form)
+            elif isinstance(cell, str):
+                sheet.write_string(self._row, column, cell, form)
             else:
-                sheet.write_string(self._row, column, str(cell), form)
+                sheet.write_number(self._row, column, float(cell), form)
         self._row += 1
+
+
+def _number_format(number: Decimal) -> str:
+    exponent = number.as_tuple().exponent
+    if exponent == _SHARE:
+        return "0.0%"
+    if number == number.to_integral_value():
+        return "#,##0"
+    return "#,##0.00" if exponent == _CENTS else "#,##0.0#####"

@@ -116,6 +116,7 @@ def _indicator(basis: AssessmentBasis, indicator: Indicator, month: date) -> Bri
         "numerator": assessment.worth.numerator,
         "denominator": assessment.worth.denominator if indicator.is_ratio else None,
         "target": target_value(indicator, assessment.target),
+        "met": assessment.met,
         "progress": number_or_none(assessment.progress),
         "expected": number_or_none(assessment.expected),
         "signal": assessment.signal,
@@ -126,6 +127,7 @@ def _indicator(basis: AssessmentBasis, indicator: Indicator, month: date) -> Bri
         "districts": {
             district.code: {
                 "value": number_or_none(own.worth.value),
+                "met": own.met,
                 "signal": own.signal,
                 "change": number_or_none(_change(own, basis.month_before(own, month))),
             }

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +17,7 @@ from shared.contract.events import LOCAL_TIME
 from shared.http.problems import Problem
 
 _EVERY_SECONDS: Final = 0.25  # listeners hear of changes at most this often
-_HEARTBEAT_SECONDS: Final = 5.0
+_HEARTBEAT_SECONDS: Final = 3.0
 _MOST_LISTENERS: Final = 1000
 _log = structlog.get_logger()
 
@@ -48,6 +50,7 @@ class CheckpointWatch:
         self._wanted = asyncio.Event()
         self._changed = asyncio.Condition()
         self._beat: Beat | None = None
+        self._read_at = -math.inf
 
     async def run(self) -> None:
         """Watch until cancelled; a read that fails is tried again."""
@@ -59,7 +62,7 @@ class CheckpointWatch:
                 _log.warning("live.not-read", why=problem.en)
             else:
                 async with self._changed:
-                    self._beat = beat
+                    self._beat, self._read_at = beat, time.monotonic()
                     self._changed.notify_all()
             await asyncio.sleep(_EVERY_SECONDS)
 
@@ -80,7 +83,10 @@ class CheckpointWatch:
             raise Problem(503, "实时连接过多,请稍后再试。", "Too many live connections; try again.", retry_after="30")
 
     async def beats(self) -> AsyncIterator[tuple[Beat, bool]]:
-        """Yield at once, at each change, and as a heartbeat between; with whether the state changed."""
+        """Yield at once, at each change, and as a heartbeat between; with whether the state changed.
+
+        There is no heartbeat while the database does not answer: whoever listens sees that nothing is known.
+        """
         self._listeners += 1
         self._wanted.set()
         last: Beat | None = None
@@ -90,7 +96,7 @@ class CheckpointWatch:
                     async with asyncio.timeout(_HEARTBEAT_SECONDS), self._changed:
                         while self._beat is None or self._beat == last:
                             await self._changed.wait()
-                if self._beat is not None:
+                if self._beat is not None and time.monotonic() - self._read_at < _HEARTBEAT_SECONDS:
                     moved = last is None or last.state != self._beat.state
                     last = self._beat
                     yield last, moved

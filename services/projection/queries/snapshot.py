@@ -22,6 +22,8 @@ from shared.plan.model import Plan
 _CURRENT: Final = "select number, revision from generation join head on head.generation = generation.number"
 _PATIENCE_OF_EXPORTS: Final = 60  # seconds
 _PLANS: Final = "select plans from generation where number = $1"
+# Seconds for a connection, and again for the first answer: a database that hangs is told within five.
+_PATIENCE: Final = 2.0
 State = tuple[int, int, tuple[tuple[object, ...], ...]]  # generation, revision of its plans, checkpoints
 _Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -118,7 +120,7 @@ class SnapshotReader:
             await asyncio.wait([before])
         self._running, self._next = self._next, None
         with _as_problem():
-            async with self.pool.acquire(timeout=5) as connection:
+            async with self.pool.acquire(timeout=_PATIENCE) as connection, _answering(connection):
                 return (await _state(connection))[0]
 
     @contextlib.asynccontextmanager
@@ -127,18 +129,28 @@ class SnapshotReader:
 
         `exports`: for one that may read a million facts; it waits for others of its kind.
         """
-        pool, patience = (self.exports or self.pool, _PATIENCE_OF_EXPORTS) if exports else (self.pool, 5)
+        pool, patience = (self.exports or self.pool, _PATIENCE_OF_EXPORTS) if exports else (self.pool, _PATIENCE)
         with _as_problem():
-            async with (
-                pool.acquire(timeout=patience) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                state, checkpoints = await _state(connection)
+            async with pool.acquire(timeout=patience) as connection, contextlib.AsyncExitStack() as stack:
+                async with _answering(connection):
+                    await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
+                    state, checkpoints = await _state(connection)
                 key = state[:2]
                 if key not in self._compiled:
                     compiled = CompiledPlans(read_plans(await connection.fetchval(_PLANS, state[0])))
                     self._compiled = {key: (compiled, _Decisions())}
                 yield Snapshot(connection, state, checkpoints, *self._compiled[key])
+
+
+@contextlib.asynccontextmanager
+async def _answering(connection: _Connection) -> AsyncIterator[None]:
+    """Give up a connection whose database does not answer: waiting for it to roll back would take as long again."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            yield
+    except TimeoutError:
+        connection.terminate()
+        raise
 
 
 async def _state(connection: _Connection) -> tuple[State, Sequence[asyncpg.Record]]:

@@ -156,6 +156,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
       <main id="main" tabIndex={-1}>
         <PageContent view={view} />
       </main>
+      <footer class="hint">{t("app.times")}</footer>
     </>
   );
 }

@@ -5,8 +5,8 @@ import { get } from "./client";
 export type Connection = "connecting" | "live" | "lost";
 
 const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
-// The server sends a heartbeat every few seconds; a connection silent for longer is dead.
-const SILENCE_MS = 20_000;
+// The server sends an event every three seconds as long as the database answers; silence means that nothing is known.
+const SILENCE_MS = 8_000;
 
 export interface StreamHandlers {
   onConnection: (state: Connection) => void;
@@ -29,15 +29,20 @@ export function follow(path: string, handlers: StreamHandlers): () => void {
     };
     restartSilence();
     try {
-      const parser = createParser({ onEvent: ({ data }) => handlers.onEvent(JSON.parse(data)) });
+      // Only an event counts: what keeps a connection open says nothing of the database.
+      const parser = createParser({
+        onEvent: ({ data }) => {
+          restartSilence();
+          failures = 0;
+          handlers.onConnection("live");
+          handlers.onEvent(JSON.parse(data));
+        },
+      });
       const response = await get(path, connection.signal);
-      handlers.onConnection("live");
-      failures = 0;
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return;
-        restartSilence();
         parser.feed(value);
       }
     } finally {

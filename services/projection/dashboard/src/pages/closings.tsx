@@ -7,7 +7,7 @@ import { linkTo, pick } from "../parts/address";
 import { Others } from "../parts/others";
 import { Loaded, Note } from "../parts/states";
 import { indicatorsById, type View } from "../parts/view";
-import { amount, day, instant, month, number } from "../texts/format";
+import { amount, day, instant, month, number, reached } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { causeName, periodName, typeName } from "../texts/names";
 
@@ -135,9 +135,9 @@ function Figures({ view, figures }: { view: View; figures: ComparedFigure[] }): 
                 </th>
                 <td>{periodName(figure.period)}</td>
                 <td class="n">
-                  <b>{amount(figure.value, unit)}</b>
+                  <b>{reached(figure.value, unit)}</b>
                 </td>
-                <td class="n">{amount(figure.live?.value, unit)}</td>
+                <td class="n">{reached(figure.live?.value, unit)}</td>
                 <td>
                   <AfterClose figure={figure} unit={unit} />
                 </td>

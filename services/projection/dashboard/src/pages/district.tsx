@@ -9,7 +9,7 @@ import { ReportSummary } from "../parts/reports";
 import { SignalPill } from "../parts/signals";
 import { Loaded, Note } from "../parts/states";
 import type { View } from "../parts/view";
-import { amount, DASH, percent, targetText, unitName } from "../texts/format";
+import { achieved, DASH, percent, targetText, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { periodName } from "../texts/names";
 
@@ -101,10 +101,10 @@ function NumberRow({ view, district, indicator, period, city }: NumberRowProps):
       </th>
       <td>{periodName(period.period)}</td>
       <td class="n">
-        <b>{period.value === null ? t("value.no_data") : amount(period.value, unit)}</b>{" "}
+        <b>{period.value === null ? t("value.no_data") : achieved(period, unit)}</b>{" "}
         <small>{period.value === null ? "" : unitName(unit, view.plan.units)}</small>
       </td>
-      <td class="n">{city ? amount(city.value, unit) : DASH}</td>
+      <td class="n">{city ? achieved(city, unit) : DASH}</td>
       <td class="n">{percent(share)}</td>
       <td>
         {period.target ? targetText(period.target, unit) : DASH}

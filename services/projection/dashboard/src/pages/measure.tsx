@@ -11,7 +11,7 @@ import { Mark, SignalPill } from "../parts/signals";
 import { Loaded, Note } from "../parts/states";
 import { Trend } from "../parts/trend";
 import { findMeasure, indicatorsById, leadBodies, type View } from "../parts/view";
-import { amount, day, percent, targetText, unitName } from "../texts/format";
+import { amount, day, progressText, targetText, unitName } from "../texts/format";
 import { language, localized, t } from "../texts/language";
 
 export function MeasurePage({ view }: { view: View }): JSX.Element {
@@ -116,7 +116,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
               </div>
               <div>
                 <dt>{t("value.progress")}</dt>
-                <dd>{percent(period.progress)}</dd>
+                <dd>{progressText(period)}</dd>
               </div>
             </>
           )}

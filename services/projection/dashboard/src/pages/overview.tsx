@@ -9,7 +9,7 @@ import { DistrictMap } from "../parts/map";
 import { Mark, type Signal, signalMeaning, signalName, SignalPill, SIGNALS } from "../parts/signals";
 import { Loaded, Note } from "../parts/states";
 import { leadBodies, type View } from "../parts/view";
-import { amount, day, percent, targetText, unitName } from "../texts/format";
+import { achieved, amount, day, progressText, targetText, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 
 const ATTENTION_ROWS = 6;
@@ -84,7 +84,7 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
                       <i>{indicator.id}</i> {localized(indicator.name)}
                     </span>
                     <span class="figures">
-                      <b>{amount(period.value, indicator.unit)}</b>
+                      <b>{achieved(period, indicator.unit)}</b>
                       <small>{t("overview.of_expected", { expected: amount(period.expected, indicator.unit) })}</small>
                     </span>
                   </a>
@@ -178,7 +178,7 @@ function IndicatorRow({ view, indicator, period }: Row & { view: View }): JSX.El
         </span>
         <span class="goal">
           {period.target ? `${t("value.target")} ${targetText(period.target, indicator.unit)}` : t("target.none")}
-          {period.progress !== null && <small>{percent(period.progress)}</small>}
+          {period.progress !== null && <small>{progressText(period)}</small>}
           {period.exceeds && <small>{t("value.exceeds")}</small>}
         </span>
         <Meter period={period} unit={indicator.unit} />

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CellState, IndicatorProgress, PeriodProgress } from "../api/schema";
-import { amount, number, percent } from "../texts/format";
+import { achieved, amount, number, progressText } from "../texts/format";
 import { t } from "../texts/language";
 
 /** The latest period that has begun; an overview speaks of it. */
@@ -33,7 +33,7 @@ export function Meter({ period, unit }: { period: CellState; unit: string }): JS
   if (!target) return null;
   const scale = Math.max(target.value, target.upper ?? 0) || 1;
   const share = (part: number): number => Math.max(0, Math.min(1, part / scale)) * 100;
-  const label = `${t("value.progress")} ${percent(period.progress)}${
+  const label = `${t("value.progress")} ${progressText(period)}${
     expected === null ? "" : ` · ${t("overview.of_expected", { expected: amount(expected, unit) })}`
   }`;
   return (
@@ -59,7 +59,7 @@ export function Value({ period, unit, name }: { period: CellState; unit: string;
   return (
     <span class="value">
       <b>
-        <Changing>{amount(period.value, unit)}</Changing>
+        <Changing>{achieved(period, unit)}</Changing>
       </b>
       {name && <small>{name}</small>}
     </span>

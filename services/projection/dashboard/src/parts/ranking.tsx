@@ -1,7 +1,7 @@
 // The districts side by side on one indicator: a table and the map.
 import type { JSX } from "preact";
 import type { DistrictRanking, RankedDistrict } from "../api/schema";
-import { amount, DASH, percent, signed, targetText } from "../texts/format";
+import { achieved, DASH, percent, signed, targetText } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { linkTo, withParams } from "./address";
 import { Parts } from "./figures";
@@ -14,7 +14,7 @@ export function RankingTable({ view, ranking, unit }: { view: View; ranking: Dis
   const rows = ranking.districts;
   const largest = Math.max(...rows.map((row) => row.value ?? 0), 0) || 1;
   const shades = Object.fromEntries(rows.filter((row) => !row.city).map((row) => [row.code, (row.value ?? 0) / largest]));
-  const labels = Object.fromEntries(rows.map((row) => [row.code, amount(row.value, unit)]));
+  const labels = Object.fromEntries(rows.map((row) => [row.code, achieved(row, unit)]));
   const withTargets = rows.some((row) => row.target);
   return (
     <div class="two ranking">
@@ -41,7 +41,7 @@ export function RankingTable({ view, ranking, unit }: { view: View; ranking: Dis
                   <a href={linkTo(address, "district", row.code)}>{localized(row.name)}</a>
                 </th>
                 <td class="n">
-                  <b>{amount(row.value, unit)}</b>
+                  <b>{achieved(row, unit)}</b>
                   {row.denominator !== null && row.value !== null && <Parts period={row} />}
                 </td>
                 <td class="bar" aria-hidden="true">

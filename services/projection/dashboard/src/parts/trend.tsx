@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CellMonth, CellMonths } from "../api/schema";
-import { amount, DASH, month, number } from "../texts/format";
+import { amount, DASH, month, number, reached } from "../texts/format";
 import { type Key, t } from "../texts/language";
 import type { Chart } from "./chart";
 import { SignalPill } from "./signals";
@@ -47,7 +47,7 @@ function chartOption(data: CellMonths): Record<string, unknown> {
   ];
   const [ink, soft, line, accent, amber] = ["--ink", "--soft", "--line", "--accent", "--amber"].map(cssColour) as [string, string, string, string, string];
   const accentSoft = cssColour("--accent-soft");
-  const valueText = (value: unknown): string => (typeof value === "number" ? amount(value * scale, indicator.unit) : DASH);
+  const valueText = (value: unknown): string => (typeof value === "number" ? reached(value * scale, indicator.unit) : DASH);
   const isLevel = indicator.basis === "level";
   return {
     grid: { left: 8, right: 14, top: innerWidth < NARROW ? 68 : 40, bottom: 4, containLabel: true },
@@ -153,7 +153,7 @@ function MonthTable({ rows, unit, isLevel }: { rows: CellMonth[]; unit: string; 
                 {!row.complete && <small> {t("trend.running")}</small>}
               </th>
               {!isLevel && <td class="n">{amount(row.value, unit)}</td>}
-              <td class="n">{amount(row.cumulative, unit)}</td>
+              <td class="n">{reached(row.cumulative, unit)}</td>
               <td class="n">{amount(row.expected, unit)}</td>
               <td>{row.signal !== "none" && <SignalPill signal={row.signal} />}</td>
             </tr>

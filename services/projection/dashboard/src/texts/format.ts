@@ -6,23 +6,57 @@ const locale = (): string => (language() === "zh" ? "zh-CN" : "en-GB");
 export const DASH = "–";
 const FEN = 100;
 const MANY_YUAN = 10_000;
+const EXACT = 6; // decimals of 10,000 yuan down to the fen
+const MOST_ROUNDED = 4;
+const ALMOST = 99.9;
 
-export function number(value: number | null | undefined, digits = 1): string {
+type Rounding = (value: number) => number;
+
+export function number(value: number | null | undefined, digits = 1, round: Rounding = Math.round): string {
   if (value === null || value === undefined) return DASH;
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+  const scale = 10 ** digits;
+  // 0.29 * 100 is a little less than 29: what only a double's last digits say is no difference.
+  const rounded = digits > MOST_ROUNDED ? value : round(Number((value * scale).toPrecision(15))) / scale;
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(rounded);
 }
 
 /** An amount of fen in yuan; in Chinese large sums in ten thousands. */
-export function money(fen: number): string {
+export function money(fen: number, round: Rounding = Math.round, exact = false): string {
   const yuan = fen / FEN;
-  if (language() === "zh" && Math.abs(yuan) >= MANY_YUAN) return t("money.many", { amount: number(yuan / MANY_YUAN, 2) });
-  return t("money.yuan", { amount: number(yuan, 2) });
+  if (language() === "zh" && Math.abs(yuan) >= MANY_YUAN) {
+    return t("money.many", { amount: number(yuan / MANY_YUAN, exact ? EXACT : 2, round) });
+  }
+  return t("money.yuan", { amount: number(yuan, 2, round) });
 }
 
-export function amount(value: number | null | undefined, unit: string): string {
+export function amount(value: number | null | undefined, unit: string, round: Rounding = Math.round): string {
   if (value === null || value === undefined) return DASH;
-  if (unit === "fen") return money(value);
-  return unit === "%" ? `${number(value)}%` : number(value);
+  if (unit === "fen") return money(value, round);
+  return unit === "%" ? `${number(value, 1, round)}%` : number(value, 1, round);
+}
+
+/** What is judged by a target: a cell, a row of a ranking. */
+export interface Judged {
+  value: number | null;
+  met: boolean | null;
+  target: TargetValue | null;
+}
+
+/** A value beside its target: while that is not met it is rounded towards "not yet", never to the target's own figure. */
+export function achieved({ value, met, target }: Judged, unit: string): string {
+  if (met !== false || value === null) return amount(value, unit);
+  return amount(value, unit, target?.op === "=" && value > target.value ? Math.ceil : Math.floor);
+}
+
+/** A value without its target, of another month or instant: never more than it is. */
+export function reached(value: number | null | undefined, unit: string): string {
+  return amount(value, unit, Math.floor);
+}
+
+/** A progress in percent; never 100 % while the target is not met. */
+export function progressText({ progress, met }: { progress: number | null; met: boolean | null }): string {
+  if (progress === null || met !== false) return percent(progress);
+  return `${progress > 1 ? number(progress * 100, 1, Math.ceil) : number(Math.min(progress * 100, ALMOST), 1, Math.floor)}%`;
 }
 
 /** The unit to stand beside a number, where the number does not carry it already. */
@@ -39,12 +73,18 @@ export function percent(share: number | null | undefined): string {
   return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
 }
 
+/** A figure of the plan, with all its digits. */
+function planned(value: number, unit: string): string {
+  if (unit === "fen") return money(value, Math.round, true);
+  return unit === "%" ? `${number(value, EXACT)}%` : number(value, EXACT);
+}
+
 export function targetText(target: TargetValue | null, unit: string): string {
   if (!target) return t("target.none");
-  const value = amount(target.value, unit);
+  const value = planned(target.value, unit);
   switch (target.op) {
     case "range":
-      return `${value}–${amount(target.upper, unit)}`;
+      return `${value}–${target.upper === null ? DASH : planned(target.upper, unit)}`;
     case "all":
       return t("target.all", { count: value });
     case "=":
