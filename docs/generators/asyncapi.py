@@ -66,6 +66,7 @@ RECEIPT: Final[Schema] = {
         "waits_for": _TEXT | {"description": "a subject, report/<id>, or honour"},
         "corrected_by": _TEXT,
         "first": {"type": "object", "description": "the receipt of the first report of this source and id"},
+        "place": _TEXT | {"description": "topic/partition/offset of what was no JSON object"},
         "flags": {"type": "array", "items": _TEXT},
         "received_at": _INSTANT,
         "decided_at": _INSTANT,

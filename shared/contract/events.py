@@ -225,6 +225,7 @@ class NotUnderstood:
     subject: str | None = None
     district: str | None = None
     route: str | None = None  # the district whose receipts topic gets the receipt
+    place: str | None = None  # topic/partition/offset of what could not be read at all (RULES A19)
     reported_by: str | None = None
 
 

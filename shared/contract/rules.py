@@ -102,6 +102,13 @@ class NotAnEvent(Rule):
         return BadValue.code
 
 
+class NotJson(Rule):
+    zh, en = (
+        "收到的内容不是一个 JSON 对象:{seen_zh}。它在主题中的位置见 place。",
+        "What came is no JSON object: {seen_en}. Where it stands in the topic: place.",
+    )
+
+
 class SendTo(Rule):
     """Misdirected: the code names the service that takes the type."""
 

@@ -21,6 +21,7 @@ def _body(
         "subject": arrived.subject,
         "district": arrived.district,
         "reportedby": arrived.reported_by,
+        "place": arrived.place if isinstance(arrived, NotUnderstood) else None,
     }
     return {name: value for name, value in named.items() if value is not None} | {
         "service": service,

@@ -281,11 +281,12 @@ class Transaction:
         """Store keys of persons who have none yet; an existing key stays."""
         await self._connection.execute(_SQL["add_person_keys"], list(keys), list(keys.values()))
 
-    async def quarantine(self, rows: Sequence[QuarantineRow]) -> None:
-        """Store what could not be read, once for each place."""
+    async def quarantine(self, rows: Sequence[QuarantineRow]) -> set[str]:
+        """Store what could not be read, once for each place; return the places that are new."""
         head = await self._lock()
         arguments = _QUARANTINE.arguments(quarantined=head["quarantined"], rows=rows)
-        await self._connection.execute(_QUARANTINE.sql, *arguments)
+        stored = await self._connection.fetch(_QUARANTINE.sql, *arguments)
+        return {row["place"] for row in stored}
 
 
 class EventStore:

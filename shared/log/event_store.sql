@@ -103,9 +103,11 @@ with new as (
         :rows.digest::bytea[], :rows.sealed::bytea[], :rows.at::timestamptz[]
     ) as new (topic, partition, "offset", reason, size, digest, sealed, at)
     where not exists (select from quarantine q where (q.topic, q.partition, q."offset") = (new.topic, new.partition, new."offset"))
-    returning 1
+    returning concat_ws('/', topic, partition, "offset") as place
+), counted as (
+    update log_head set quarantined = quarantined + (select count(*) from new)
 )
-update log_head set quarantined = quarantined + (select count(*) from new)
+select place from new
 
 -- name: head
 select position, recorded_at, receipts, waiting, compared is not distinct from log_life() as compared,

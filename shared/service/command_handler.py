@@ -6,10 +6,12 @@ from datetime import datetime
 
 import structlog
 
+from shared.contract import rules
 from shared.contract.cloudevents import JsonObject
-from shared.contract.decoder import Decoder
+from shared.contract.decoder import Channel, Decoder
 from shared.contract.events import Fact, Language, NotUnderstood, Report
 from shared.contract.shapes import Person
+from shared.contract.unreadable import first_seen
 from shared.deciding.decider import Domain
 from shared.deciding.facts import decode_fact
 from shared.deciding.unit_of_work import Answer, UnitOfWork
@@ -24,7 +26,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Bytes from a topic that are no JSON object, with their place; they go to quarantine."""
+    """Bytes from a topic that are no JSON object, with their place and sender; they go to quarantine."""
 
     topic: str
     partition: int
@@ -32,11 +34,25 @@ class Unreadable:
     reason: str
     raw: bytes
     at: datetime
+    sender: Channel
 
     @property
     def place(self) -> str:
         """Where they came in."""
         return f"{self.topic}/{self.partition}/{self.offset}"
+
+    def not_understood(self) -> NotUnderstood:
+        """Return what their sender is told (RULES A19)."""
+        seen, district = first_seen(self.raw, self.reason), self.sender.district
+        return NotUnderstood(
+            "invalid",
+            (rules.NotJson(seen_zh=seen.zh, seen_en=seen.en),),
+            self.at,
+            district=district,
+            route=district,
+            reported_by=self.sender.reported_by,
+            place=self.place,
+        )
 
 
 class CommandHandler:
@@ -65,7 +81,8 @@ class CommandHandler:
     async def handle(
         self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable] = ()
     ) -> list[Answer]:
-        """Decide reports in order, each seeing the earlier; return their answers once all of it is committed.
+        """Decide reports in order, each seeing the earlier; return their answers once all of it is committed, and after
+        them those to what could not be read.
 
         Raises one of `UNAVAILABLE` when the database is away; then nothing was recorded.
         """
@@ -80,28 +97,14 @@ class CommandHandler:
         async with self.store.transaction() as transaction:
             reports = [item for item in arrived if isinstance(item, Report)]
             await self._seal_persons(transaction, reports)
-            if unreadable:
-                await transaction.quarantine(
-                    [
-                        QuarantineRow(
-                            topic=message.topic,
-                            partition=message.partition,
-                            offset=message.offset,
-                            reason=message.reason,
-                            size=len(message.raw),
-                            digest=self.seal.digest(message.raw),
-                            sealed=self.seal.seal_unreadable(message.raw, message.place),
-                            at=message.at,
-                        )
-                        for message in unreadable
-                    ]
-                )
+            quarantined = await self._quarantine(transaction, unreadable) if unreadable else []
             unit = self._unit_of_work(transaction, await transaction.lock())
             began = self.tracing.now()
             await unit.prepare(reports)
             answers = [
                 await self._decide(unit, item) if isinstance(item, Report) else unit.answer(item) for item in arrived
             ]
+            answers += [unit.answer(message.not_understood()) for message in quarantined]
             decided = self.tracing.now()
             await transaction.append(unit.recorded, unit.head)
         self.metrics.waited(transaction.waited)
@@ -109,6 +112,24 @@ class CommandHandler:
         self.tracing.hop("append", (fact.traceparent for fact in unit.recorded.facts), decided, service=self.service)
         await self.store.announce()
         return answers
+
+    async def _quarantine(self, transaction: Transaction, unreadable: Sequence[Unreadable]) -> list[Unreadable]:
+        """Store bytes that are no JSON object; return those that were not stored before."""
+        rows = [
+            QuarantineRow(
+                topic=message.topic,
+                partition=message.partition,
+                offset=message.offset,
+                reason=message.reason,
+                size=len(message.raw),
+                digest=self.seal.digest(message.raw),
+                sealed=self.seal.seal_unreadable(message.raw, message.place),
+                at=message.at,
+            )
+            for message in unreadable
+        ]
+        new = await transaction.quarantine(rows)
+        return [message for message in unreadable if message.place in new]
 
     async def _decide(self, unit: UnitOfWork, report: Report) -> Answer:
         try:

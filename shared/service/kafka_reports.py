@@ -1,4 +1,7 @@
-"""Reports of districts from Kafka: decoded, and decided in batches; bytes that are no JSON object go to quarantine."""
+"""Reports of districts from Kafka: decoded, and decided in batches; bytes that are no JSON object go to quarantine.
+
+Their sender gets a receipt all the same, which says what was seen first (RULES A19).
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -47,14 +50,16 @@ class KafkaReports:
         unreadable: list[Unreadable] = []
         began = self._handler.tracing.now()
         for message in messages:
-            at = datetime.fromtimestamp(message.at, UTC)
+            at, channel = datetime.fromtimestamp(message.at, UTC), self._channels[message.topic]
             try:
                 envelope = from_kafka(message.value, message.headers)
             except NotReadableError as error:
                 unreadable.append(
-                    Unreadable(message.topic, message.partition, message.offset, str(error), message.value or b"", at)
+                    Unreadable(
+                        message.topic, message.partition, message.offset, str(error), message.value or b"", at, channel
+                    )
                 )
             else:
-                arrived.append(self._handler.decoder.decode(envelope, self._channels[message.topic], at))
+                arrived.append(self._handler.decoder.decode(envelope, channel, at))
         self._handler.tracing.receive((item for item in arrived if isinstance(item, Report)), began)
         await self._handler.handle(arrived, unreadable)

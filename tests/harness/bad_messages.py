@@ -226,7 +226,7 @@ KINDS: Final[tuple[tuple[str, str, Make], ...]] = (
     ("an impossible number", "invalid bad-date /data/person/id_number", person(id_number="33068119901345123X")),
     (
         "a wide number",
-        "invalid bad-value /data/person/id_number",
+        "invalid bad-checksum /data/person/id_number",
         person(id_number="３３０６８１１９９００１０１１２３４"),
     ),
     ("an integer number", "invalid bad-value /data/person/id_number", person(id_number=330681199001011234)),

@@ -81,6 +81,9 @@ def _check(
         value = bad.message.value or b""
         opened = Seal(bytes.fromhex(SERVICE_KEY)).unseal_unreadable(row["sealed"], "/".join(map(str, place)))
         assert (row["reason"], row["size"], opened) == (bad.code, len(value), value), bad.kind
+        answers = receipts.get("/".join(map(str, place)), [])
+        if [answer["reasons"][0]["code"] for answer in answers] != ["not-json"]:
+            return f"{bad.kind}: in quarantine, and its sender got {answers}"
         return None
     matches = receipts.get(bad.mark, [])
     if len(matches) != 1:
@@ -110,6 +113,9 @@ def _receipts(system: System) -> dict[str, list[Receipt]]:
         ]
         for mark in {text for text in result if text and text.startswith("bad-")}:
             matches[mark].append(receipt)
+        if "place" in receipt:
+            assert (receipt["status"], stored.key, "id" in receipt) == ("invalid", b"", False)
+            matches[receipt["place"]].append(receipt)
     return matches
 
 

@@ -88,6 +88,7 @@ class ReceiptFields(TypedDict):
     version: NotRequired[int]
     waits_for: NotRequired[str]
     corrected_by: NotRequired[str]
+    place: NotRequired[str]
 
 
 class ReceiptInForce(ReceiptFields):

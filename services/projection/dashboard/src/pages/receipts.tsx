@@ -190,6 +190,7 @@ function ReceiptRow({ receipt }: { receipt: ReceiptWithRemedies }): JSX.Element 
           {receipt.source} · {instant(receipt.received_at)}
         </small>
       </div>
+      {receipt.place && <p class="why">{t("receipts.place", { place: receipt.place })}</p>}
       {receipt.waits_for && <p class="why">{t("receipts.waits_for", { what: receipt.waits_for })}</p>}
       {receipt.flags.length > 0 && (
         <p class="why">{t("receipts.flags", { flags: receipt.flags.map(flagName).join(t("list.comma")) })}</p>

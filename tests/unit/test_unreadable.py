@@ -1,0 +1,46 @@
+"""What a sender is told of bytes that are no JSON object (RULES A19)."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.contract.cloudevents import NotReadableError, from_kafka
+from shared.contract.decoder import Channel
+from shared.deciding import receipts
+from shared.service.command_handler import Unreadable
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("raw", "seen"),
+    [
+        (None, "no content"),
+        (b"", "no content"),
+        (b"\xef\xbb\xbf{}", "UTF-8 byte order mark"),
+        ('{"a": 1}'.encode("utf-16"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-16-le"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-16-be"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-32"), "UTF-32"),
+        (b"\x00\x00\x00\x01\x02" + b'{"a": 1}', "byte 00, id 258"),
+        (b"\x1f\x8b\x08\x00\x00", "gzip"),
+        (b"\x28\xb5\x2f\xfd\x00", "zstd"),
+        (b"[1, 2]", "no object"),
+        (b"<html>", "XML"),
+        ('{"a": "绍兴"}'.encode("gb18030"), "not UTF-8"),
+        (b"{'a': 1}", "not written as JSON"),
+        (b"\x00" * 64, "not written as JSON"),
+    ],
+)
+def test_the_sender_is_told_what_was_seen_first(raw: bytes | None, seen: str) -> None:
+    with pytest.raises(NotReadableError) as error:
+        from_kafka(raw, ())
+    sender = Channel(district="330681", reported_by="district-330681")
+    unreadable = Unreadable("recruitment.reports.330681", 2, 7, str(error.value), raw or b"", NOW, sender)
+    answer = unreadable.not_understood()
+    assert (answer.id, answer.source, answer.route) == (None, None, "330681")
+    (reason,) = [rule.reason() for rule in answer.reasons]
+    assert reason["code"] == "not-json"
+    assert seen in reason["en"]
+    assert reason["zh"]
+    assert b'"place":"recruitment.reports.330681/2/7"' in receipts.not_decided(answer, "recruitment", NOW)
