@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
 }
 _CALLER: Final = "skillplan.caller"
 _BURST: Final = 1000  # a whole batch (RULES A16)
+_MOST_AT_ONCE: Final = 200  # requests of one key, those that follow the numbers among them
 # A response is data unless the app sets these headers itself, as the pages do.
 _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
@@ -105,6 +107,12 @@ def too_often(seconds: float) -> Problem:
     )
 
 
+_TOO_MANY: Final = Problem(
+    429,
+    "该密钥同时进行的请求过多,请待前面的答复后再发。",
+    "Too many requests of this key at once; wait for the answers to the earlier ones.",
+    retry_after="5",
+)
 _ANYBODY: Final = Caller()
 NOT_ALLOWED: Final = Problem(403, "您的密钥没有这项权限。", "The role of your key does not allow this.")
 
@@ -121,6 +129,7 @@ class AccessControl:
     def __init__(self, app: ASGIApp, ring: KeyRing, rate: float, health: Health) -> None:
         self._app, self._ring, self._rate, self._health = app, ring, rate, health
         self._buckets: dict[str, TokenBucket] = {}
+        self._running: Counter[str] = Counter()  # requests that are being answered, by key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -132,11 +141,13 @@ class AccessControl:
         self._ring.refresh()
         self._health.report("keys", self._ring.problem)
         try:
-            scope[_CALLER] = self._admit(scope)
+            caller = scope[_CALLER] = self._admit(scope)
         except Problem as problem:
             _log.info("http.refused", status=problem.status)
             await problem.response(language_in(scope))(scope, receive, answer)
             return
+        id_ = caller.key.id if caller.key else ""
+        self._running[id_] += 1
         try:
             await self._app(scope, receive, answer)
         except Exception:
@@ -144,6 +155,8 @@ class AccessControl:
                 raise
             _log.exception("http.failed")
             await problem_of(500).response(language_in(scope))(scope, receive, answer)
+        finally:
+            self._running[id_] -= 1
 
     def _admit(self, scope: Scope) -> Caller:
         path = scope["path"]
@@ -155,6 +168,8 @@ class AccessControl:
         bucket = self._buckets.get(key.id)
         if bucket is None:
             bucket = self._buckets[key.id] = TokenBucket(self._rate, max(self._rate, _BURST), time.monotonic())
+        if self._running[key.id] >= _MOST_AT_ONCE:
+            raise _TOO_MANY
         caller = Caller(key, bucket)
         caller.spend(1)
         return caller

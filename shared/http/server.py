@@ -1,4 +1,4 @@
-"""HTTP server: uvicorn with TLS and limits on a request's time, the size of its head, and the number of connections.
+"""HTTP server: uvicorn with TLS and limits on handshakes, a request's time, the size of its head, and connections.
 
 uvicorn bounds none of these with httptools: a client that sends its headers a byte a minute, or never reads the
 response, would hold its connection for ever.
@@ -6,12 +6,14 @@ response, would hold its connection for ever.
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,6 +23,10 @@ from shared.http.problems import Problem, problem_of
 from shared.observability.health import ConfigurationError
 
 _MOST_HEADERS: Final = 100
+_LEAST_READ: Final = 1024  # bytes a second of an answer; a telephone line of 1990 had more
+_HANDSHAKE_SECONDS: Final = 10
+_MOST_HANDSHAKES: Final = 200  # at once, in all
+_MOST_HANDSHAKES_OF_ONE: Final = 20
 _LARGEST_HEAD: Final = 32 * 1024
 SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
 _LARGE: Final = Problem(431, "请求头过多或过大。", "Too many headers, or too large ones.")
@@ -35,10 +41,11 @@ class TlsRefused(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits: seconds until a request is complete or more of a response is read; number of connections."""
+    """Seconds until a request is complete or more of a response is read; how many connections, and of one address."""
 
     seconds: float = 30
     connections: int = 1000
+    of_address: int = 250
 
 
 class Configuration(uvicorn.Config):
@@ -55,13 +62,16 @@ class Configuration(uvicorn.Config):
     ) -> None:
         """Raise TlsRefused when the certificate cannot be used."""
         self.limits = limits
+        self.tls: ssl.SSLContext | None = None
+        self.addresses: Counter[str] = Counter()  # connections, by the address of the other side
+        self.handshakes: Counter[str] = Counter()
         if certificate is not None or key is not None:
             _check_pair(certificate, key)
         super().__init__(
             app,
             host=host,
             port=port,
-            http=_Protocol,
+            http=_Protocol if certificate is None else _Handshake,
             ws="none",
             log_config=None,
             access_log=False,
@@ -72,6 +82,11 @@ class Configuration(uvicorn.Config):
             ssl_certfile=certificate,
             ssl_keyfile=key,
         )
+
+    def load(self) -> None:
+        """Keep TLS from uvicorn, which would let a client take a minute for its handshake and counts none of them."""
+        super().load()
+        self.tls, self.ssl = self.ssl, None
 
 
 def _check_pair(certificate: Path | None, key: Path | None) -> None:
@@ -91,6 +106,46 @@ def _check_pair(certificate: Path | None, key: Path | None) -> None:
         ) from None
 
 
+class _Handshake(asyncio.Protocol):
+    """A connection until its TLS handshake is done, within a time and among so many; then HTTP goes on with it."""
+
+    def __init__(self, config: Configuration, **connection: Any) -> None:
+        self._config, self._connection = config, connection
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Nothing was read yet. The same connection goes on under another descriptor, as one that somebody accepted:
+        # of those the loop bounds the handshake.
+        accepted = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        self._task = asyncio.create_task(self._run(accepted, _address(transport)))
+        cast("asyncio.Transport", transport).abort()  # uvloop's is no subclass
+
+    async def _run(self, accepted: socket.socket, address: str) -> None:
+        count = self._config.handshakes
+        if count.total() >= _MOST_HANDSHAKES or count[address] >= _MOST_HANDSHAKES_OF_ONE:
+            accepted.close()
+            return
+        count[address] += 1
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: _Protocol(self._config, **self._connection),
+                accepted,
+                ssl=self._config.tls,
+                ssl_handshake_timeout=min(_HANDSHAKE_SECONDS, self._config.limits.seconds),
+            )
+        except (OSError, TimeoutError):  # no TLS, none that suits, too slow, gone
+            accepted.close()
+        finally:
+            count[address] -= 1
+            if not count[address]:
+                del count[address]
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
+
+
 class _Protocol(HttpToolsProtocol):
     """A connection with a deadline: for its first request from the start, for a later one from its first byte."""
 
@@ -100,11 +155,16 @@ class _Protocol(HttpToolsProtocol):
     _head = 0
     _head_done = False
     _began = False
+    _peer = ""
+
+    @property
+    def _configuration(self) -> Configuration:
+        assert isinstance(self.config, Configuration)  # noqa: S101 - nobody else makes one
+        return self.config
 
     @property
     def _limits(self) -> Limits:
-        assert isinstance(self.config, Configuration)  # noqa: S101 - nobody else makes one
-        return self.config.limits
+        return self._configuration.limits
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -112,7 +172,10 @@ class _Protocol(HttpToolsProtocol):
         self.transport.set_write_buffer_limits(high=1)  # under TLS 0 would mean always
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: nor does the kernel keep for longer what nobody reads on
             self._option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._limits.seconds * 1000))
-        if len(self.connections) > self._limits.connections:
+        self._peer = _address(transport)
+        addresses = self._configuration.addresses
+        addresses[self._peer] += 1
+        if len(self.connections) > self._limits.connections or addresses[self._peer] > self._limits.of_address:
             self._refuse(_FULL)
             return
         self._arm()
@@ -121,6 +184,10 @@ class _Protocol(HttpToolsProtocol):
         self._disarm()
         if self._unread is not None:
             self._unread.cancel()
+        if (left := self._configuration.addresses[self._peer] - 1) > 0:
+            self._configuration.addresses[self._peer] = left
+        else:
+            del self._configuration.addresses[self._peer]
         super().connection_lost(exc)
 
     def _arm(self) -> None:
@@ -219,11 +286,12 @@ class _Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _watch_reader(self) -> None:
-        """Cut off who does not read its answer; who reads slowly may."""
+        """Cut off who does not read its answer, or less of it than anybody's line carries."""
         before = self.transport.get_write_buffer_size()
+        least = min(before, int(_LEAST_READ * self._limits.seconds))
 
         def look() -> None:
-            if self.transport.get_write_buffer_size() >= before:
+            if before - self.transport.get_write_buffer_size() < least:
                 self._reset()
             else:
                 self._watch_reader()

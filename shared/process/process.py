@@ -135,7 +135,7 @@ async def serve(
             allow_headers=["Authorization", "Content-Type", "If-None-Match", "traceparent"],
             expose_headers=["ETag", "Retry-After", "Content-Disposition"],
         )
-    limits = Limits(settings.request_seconds, settings.connections)
+    limits = Limits(settings.request_seconds, settings.connections, settings.address_connections)
     server = _Server(Configuration(gate, settings.host, settings.port, limits, settings.tls_cert, settings.tls_key))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -32,6 +32,7 @@ class Settings(BrokerSettings):
     rate: int = Field(2000, ge=1, description="Events a second that one key may report to one process, and requests")
     request_seconds: float = Field(30, gt=0, description="Time for a request to arrive, or an answer to be read on")
     connections: int = Field(1000, ge=1, description="Connections at once; more are answered 503")
+    address_connections: int = Field(250, ge=1, description="Of these, from one address; a proxy in front is one")
     tls_cert: Path | None = Field(None, description="Certificate chain, PEM; with it every HTTP listener speaks TLS")
     tls_key: Path | None = Field(None, description="Its private key, PEM, without a password")
     cors: str = Field(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from shared.http.problems import Problem
 _EVERY_SECONDS: Final = 0.25  # listeners hear of changes at most this often
 _HEARTBEAT_SECONDS: Final = 3.0
 _MOST_LISTENERS: Final = 1000
+_MOST_OF_KEY: Final = 100
 _log = structlog.get_logger()
 
 
@@ -46,7 +48,7 @@ class CheckpointWatch:
         self._heads = heads
         self._receipts_read = receipts_read
         self._clock = clock
-        self._listeners = 0
+        self._listeners: Counter[str | None] = Counter()  # by the id of their key
         self._wanted = asyncio.Event()
         self._changed = asyncio.Condition()
         self._beat: Beat | None = None
@@ -77,17 +79,17 @@ class CheckpointWatch:
             None if None in behind else sum(filter(None, behind)),
         )
 
-    def admit(self) -> None:
-        """Raise Problem when too many listen already."""
-        if self._listeners >= _MOST_LISTENERS:
+    def admit(self, key: str | None = None) -> None:
+        """Raise Problem when too many listen already, in all or with a key; None while no keys are set."""
+        if self._listeners.total() >= _MOST_LISTENERS or (key and self._listeners[key] >= _MOST_OF_KEY):
             raise Problem(503, "实时连接过多,请稍后再试。", "Too many live connections; try again.", retry_after="30")
 
-    async def beats(self) -> AsyncIterator[tuple[Beat, bool]]:
+    async def beats(self, key: str | None = None) -> AsyncIterator[tuple[Beat, bool]]:
         """Yield at once, at each change, and as a heartbeat between; with whether the state changed.
 
         There is no heartbeat while the database does not answer: whoever listens sees that nothing is known.
         """
-        self._listeners += 1
+        self._listeners[key] += 1
         self._wanted.set()
         last: Beat | None = None
         try:
@@ -101,7 +103,7 @@ class CheckpointWatch:
                     last = self._beat
                     yield last, moved
         finally:
-            self._listeners -= 1
-            if not self._listeners:
+            self._listeners[key] -= 1
+            if not self._listeners.total():
                 self._wanted.clear()
                 self._beat = None

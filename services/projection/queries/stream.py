@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from services.projection.assessment.representation import Day
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
+from shared.http.access import caller_of
 
 router = APIRouter(prefix="/v1/plans", tags=["progress"])
 
@@ -22,9 +23,14 @@ class StreamEvent(TypedDict):
     behind: int | None
 
 
+def _key_of(request: Request) -> str | None:
+    key = caller_of(request).key
+    return key.id if key else None
+
+
 async def _known_plan(plan: PlanNamed, request: Request) -> str:
     context = context_of(request)
-    context.watch.admit()  # here, since a stream that has begun cannot respond with a problem
+    context.watch.admit(_key_of(request))  # here, since a stream that has begun cannot respond with a problem
     async with context.reader.view() as view:
         plan_of(view.compiled, plan)
     return plan
@@ -46,7 +52,7 @@ async def _known_plan(plan: PlanNamed, request: Request) -> str:
 async def get_stream(plan: Annotated[str, Depends(_known_plan)], request: Request) -> AsyncIterator[ServerSentEvent]:
     """Send an event at each change until the plan is no longer counted."""
     context = context_of(request)
-    async for beat, moved in context.watch.beats():
+    async for beat, moved in context.watch.beats(_key_of(request)):
         if plan not in beat.plans:
             return
         event: StreamEvent = {"moved": moved, "day": beat.day, "behind": beat.behind}

@@ -1,0 +1,127 @@
+"""The HTTP server's limits that need no service behind it: handshakes, connections of an address, least throughput."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from shared.http.server import Configuration, Limits
+from tests.integration.test_keys import certificates
+
+REQUEST: Final = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+LARGE: Final = REQUEST.replace(b"/ ", b"/large ", 1)
+ELSEWHERE: Final = ("127.0.0.2", 0)
+
+
+async def small(_request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def large(_request: Request) -> Response:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b"x" * 65_536
+
+    return StreamingResponse(parts())
+
+
+@contextlib.asynccontextmanager
+async def serving(limits: Limits, *pair: Path) -> AsyncIterator[Configuration]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = Starlette(routes=[Route("/", small), Route("/large", large)])
+    configuration = Configuration(app, "127.0.0.1", port, limits, *pair)
+    server = uvicorn.Server(configuration)
+    running = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    try:
+        yield configuration
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not reached():  # noqa: ASYNC110 - nothing tells us
+            await asyncio.sleep(0.02)
+
+
+async def ask(
+    configuration: Configuration, context: ssl.SSLContext | None = None, source: tuple[str, int] = ("127.0.0.1", 0)
+) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", configuration.port, ssl=context, local_addr=source)
+    writer.write(REQUEST)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def test_handshakes_that_never_end_are_cut_off_and_hold_up_nobody_else(tmp_path: Path) -> None:
+    authority, certificate, key = certificates(tmp_path)
+    context = ssl.create_default_context(cafile=str(authority))
+
+    async def flood() -> None:
+        async with serving(Limits(seconds=2), certificate, key) as configuration:
+            halves = [await asyncio.open_connection("127.0.0.1", configuration.port) for _ in range(25)]
+            began = time.monotonic()
+            await until(lambda: configuration.handshakes.total() == 20)
+            assert (await ask(configuration, context, ELSEWHERE)).endswith(b"ok")
+            assert configuration.handshakes["127.0.0.1"] == 20, "no more of one address at once"
+            await asyncio.gather(*(reader.read() for reader, _ in halves), return_exceptions=True)
+            assert time.monotonic() - began < 10
+            answers = await asyncio.gather(*(ask(configuration, context) for _ in range(10)))
+            assert all(answer.endswith(b"ok") for answer in answers)
+            assert not configuration.handshakes
+            for _, writer in halves:
+                writer.close()
+
+    uvloop.run(flood())
+
+
+def test_one_address_has_so_many_connections_and_others_have_theirs() -> None:
+    async def crowd() -> None:
+        async with serving(Limits(of_address=3)) as configuration:
+            held = [await asyncio.open_connection("127.0.0.1", configuration.port) for _ in range(3)]
+            await until(lambda: configuration.addresses["127.0.0.1"] == 3)
+            assert b" 503 " in await ask(configuration)
+            assert (await ask(configuration, source=ELSEWHERE)).endswith(b"ok")
+            for _, writer in held:
+                writer.close()
+            await until(lambda: not configuration.addresses)
+            assert (await ask(configuration)).endswith(b"ok")
+
+    uvloop.run(crowd())
+
+
+def test_who_reads_less_than_a_kilobyte_a_second_is_cut_off() -> None:
+    async def drip() -> None:
+        async with serving(Limits(seconds=1)) as configuration:
+            loop = asyncio.get_running_loop()
+            with socket.socket() as reader:
+                reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                reader.setblocking(False)
+                await loop.sock_connect(reader, ("127.0.0.1", configuration.port))
+                await loop.sock_sendall(reader, LARGE)
+                await until(lambda: bool(configuration.addresses))
+                async with asyncio.timeout(20):
+                    # What the kernel has taken in can still be read; the server has gone on.
+                    while configuration.addresses:
+                        await loop.sock_recv(reader, 10)
+                        await asyncio.sleep(0.1)
+
+    uvloop.run(drip())
