@@ -71,6 +71,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.dist = "loadgroup"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAndGroups:
     """Give each process of a parallel run whole files and groups; each has a broker and a database of its own."""
     config.option.loadscopereorder = False

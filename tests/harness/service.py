@@ -1,9 +1,12 @@
-"""Drives the services' command handlers in process on a real database: reports in, receipts and facts out, no Kafka."""
+"""Drives the services' command handlers in process: reports in, receipts and facts out, no Kafka.
+
+The log is in memory, or in PostgreSQL where a test is parametrised with `ON_POSTGRES` or `types`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +17,7 @@ from typing import Any, Final
 import asyncpg
 import httpx
 import orjson
+import pytest
 import pytest_asyncio
 
 from services.catalogue import COUNTED, DOMAIN_SERVICES
@@ -29,6 +33,7 @@ from shared.service.command_handler import CommandHandler
 from shared.service.http_reports import create_app
 from tests.contract.vocabulary import VOCABULARY
 from tests.harness import people
+from tests.harness.in_memory_log import InMemoryLog
 from tests.harness.languages import DISTRICTS, LANGUAGES, sample
 from tests.integration.conftest import Template, fresh_databases
 
@@ -127,14 +132,38 @@ def organisation(index: int, kind: str = "91") -> dict[str, Any]:
     return {"credit_code": people.credit_code(index, kind), "name": f"样本机构 {index}"}
 
 
-class ServiceHarness:
-    """One service: its handler, its database, its HTTP door."""
+class PostgresLog(EventStore):
+    """A log in PostgreSQL, and what tests ask and do besides; `InMemoryLog` has the same."""
 
-    def __init__(self, service: str, store: EventStore, owner: asyncpg.Connection[asyncpg.Record]) -> None:
+    def __init__(self, pool: asyncpg.Pool, owner: asyncpg.Connection[asyncpg.Record]) -> None:
+        super().__init__(pool)
+        self._owner = owner
+
+    async def clear(self) -> None:
+        """Forget everything."""
+        await self._owner.execute(_EMPTY)
+
+    async def receipts(self) -> list[tuple[int | None, bytes]]:
+        """Return the number of the decision and the bytes of every receipt, in order."""
+        rows = await self._owner.fetch("select decision, bytes from receipt order by number")
+        return [(row["decision"], row["bytes"]) for row in rows]
+
+    async def waiting_ids(self) -> set[str]:
+        """Return the ids of the reports that wait."""
+        return {row["id"] for row in await self._owner.fetch("select id from waiting")}
+
+    async def let_pass(self, days: float) -> None:
+        """Let what waits have waited for so many days more."""
+        await self._owner.execute("update waiting set since = since - $1::interval", timedelta(days=days))
+
+
+class ServiceHarness:
+    """One service: its handler, its log, its HTTP door."""
+
+    def __init__(self, service: str, store: PostgresLog | InMemoryLog) -> None:
         self.service = service
         self.language = LANGUAGES[service]
         self.store = store
-        self.owner = owner
         hears = DOMAIN_SERVICES[service].heard
         self.handler = CommandHandler(
             Decoder(self.language, DISTRICTS, Keys(b"k" * 32), COUNTED),
@@ -148,7 +177,7 @@ class ServiceHarness:
 
     async def clear(self) -> None:
         """Forget everything."""
-        await self.owner.execute(_EMPTY)
+        await self.store.clear()
         self._offset.clear()
 
     async def send(self, *reports: ReportFields, received: datetime | None = None) -> list[Receipt]:
@@ -212,10 +241,34 @@ class ServiceHarness:
 
     async def waiting(self) -> set[str]:
         """Return the ids of the reports that wait."""
-        rows = await self.owner.fetch("select id from waiting")
+        ids = await self.store.waiting_ids()
+        assert (await self.store.head()).waiting == len(ids)
+        return ids
+
+    async def recorded(self) -> dict[str, Any]:
+        """Return all that the log holds, without what differs from run to run."""
+        facts = await self.facts()
+        for fact in facts:
+            for name in ("id", "recordedat", "correlationid", "causationid"):
+                del fact[name]
+            if "person" in fact["data"]:
+                del fact["data"]["person"]["sealed"]
+        receipts = [(decision, orjson.loads(raw)) for decision, raw in await self.store.receipts()]
+        keys = {(receipt["source"], receipt["id"]) for _, receipt in receipts if "id" in receipt}
+        latest = {key: orjson.loads(await self.store.receipt(*key) or b"") for key in sorted(keys)}
+        for receipt in [*(receipt for _, receipt in receipts), *latest.values()]:
+            for each in (receipt, receipt.get("first", receipt)):
+                for name in ("decided_at", "received_at"):
+                    each.pop(name, None)
         head = await self.store.head()
-        assert head.waiting == len(rows)
-        return {row["id"] for row in rows}
+        return {
+            "facts": facts,
+            "receipts": receipts,
+            "latest": latest,
+            "waiting": sorted(await self.waiting()),
+            "head": (head.position, head.receipts),
+            "heard": [await self.store.subscription(service) for service in LANGUAGES],
+        }
 
     async def hear(self, other: ServiceHarness) -> None:
         """Hear what another service has recorded since the last time, as its topic would bring it."""
@@ -225,7 +278,7 @@ class ServiceHarness:
 
     async def let_pass(self, days: float) -> int:
         """Let days pass for what waits, and refuse what has waited too long."""
-        await self.owner.execute("update waiting set since = since - $1::interval", timedelta(days=days))
+        await self.store.let_pass(days)
         districts_by_days = districts_by_waiting_days(plans())
         return sum([await self.handler.expire(days, districts) for days, districts in districts_by_days.items()])
 
@@ -291,7 +344,7 @@ async def running_services_fixture(postgres: str, _template: Template) -> AsyncI
             stack.push_async_callback(owner.close)
             pool = await open_pool(database.dsn, "test")
             stack.push_async_callback(pool.close)
-            harnesses[service] = ServiceHarness(service, EventStore(pool), owner)
+            harnesses[service] = ServiceHarness(service, PostgresLog(pool, owner))
             app = create_app(harnesses[service].handler)
             await stack.enter_async_context(app.router.lifespan_context(app))
             harnesses[service].http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
@@ -307,10 +360,58 @@ update log_head set position = 0, recorded_at = '2000-01-01T00:00:00Z', receipts
 """
 
 
-@pytest_asyncio.fixture(loop_scope="module", name="harnesses")
-async def services_fixture(running_services: dict[str, ServiceHarness]) -> ServiceHarnesses:
-    """The harnesses of all four services, empty."""
-    return ServiceHarnesses(running_services)
+@cache
+def in_memory_services() -> dict[str, ServiceHarness]:
+    """One harness for each service with its log in memory; it has no HTTP door."""
+    return {service: ServiceHarness(service, InMemoryLog()) for service in LANGUAGES}
+
+
+@pytest.fixture(name="harnesses")
+def services_fixture(request: pytest.FixtureRequest) -> ServiceHarnesses:
+    """The harnesses of all four services, empty; their logs in memory unless the test's parameter says `postgres`."""
+    if getattr(request, "param", "memory") == "postgres":
+        return ServiceHarnesses(request.getfixturevalue("running_services"))
+    return ServiceHarnesses(in_memory_services())
+
+
+ON_POSTGRES: Final = pytest.mark.parametrize("harnesses", ["postgres"], indirect=True)
+
+
+def types(*roles: str, chosen: Callable[[str, str], bool] = lambda service, name: True) -> pytest.MarkDecorator:
+    """Parametrise over every type of these roles, all without any; and on PostgreSQL over enough to have each trait."""
+    every = [
+        (service, name)
+        for service, table in VOCABULARY.items()
+        for name, row in table.items()
+        if (not roles or row.role.partition(" ")[0].rstrip(",") in roles) and chosen(service, name)
+    ]
+    seen: set[tuple[str, object]] = set()
+    on_postgres: list[tuple[str, str]] = []
+    for type_ in every:
+        if not (traits := _traits(*type_)) <= seen:
+            seen |= traits
+            on_postgres.append(type_)
+    return pytest.mark.parametrize(
+        ("harnesses", "service", "name"),
+        [
+            *(pytest.param("memory", *type_, id=".".join(type_)) for type_ in every),
+            *(pytest.param("postgres", *type_, id=f"{'.'.join(type_)}-postgres") for type_ in on_postgres),
+        ],
+        indirect=["harnesses"],
+    )
+
+
+def _traits(service: str, name: str) -> set[tuple[str, object]]:
+    """Return what a type's road through the database depends on: role, person, key, last day, evidence."""
+    row, opening = VOCABULARY[service][name], opening_of(service, name)
+    event = next(event for event in LANGUAGES[service].events if event.type_name == name)
+    return {
+        ("role", row.role.removesuffix(opening or "")),
+        ("person", "person" in row.fields),
+        ("key", getattr(event.role, "key", None)),
+        ("until", bool(row.ordered)),
+        ("evidence", any(home != service for home, _ in prerequisites(service, name))),
+    }
 
 
 def day_after(day: str, days: int = 1) -> str:

@@ -21,43 +21,23 @@ from tests.harness.service import (
     retraction,
     running_services_fixture,  # noqa: F401 - a fixture
     services_fixture,  # noqa: F401 - a fixture
+    types,
 )
 
 
-def types(*roles: str) -> pytest.MarkDecorator:
-    """Parametrise over every type of these roles, of all types without one."""
-    return pytest.mark.parametrize(
-        ("service", "name"),
-        [
-            pytest.param(service, name, id=f"{service}.{name}")
-            for service, table in VOCABULARY.items()
-            for name, row in table.items()
-            if not roles or row.role.partition(" ")[0].rstrip(",") in roles
-        ],
-    )
+def _opens_again(service: str, opening: str | None) -> bool:
+    return opening is not None and VOCABULARY[service][opening].role == "opens again"
 
 
 ALL: Final = types()
 ENDS: Final = types("ends", "voids")
-AGAIN: Final = pytest.mark.parametrize(
-    ("service", "name"),
-    [
-        pytest.param(service, name, id=f"{service}.{name}")
-        for service, table in VOCABULARY.items()
-        for name, row in table.items()
-        if (opening := opening_of(service, name)) and table[opening].role == "opens again"
-    ],
-)
-# What may wait: (service, type), and of its prerequisites the one it waits for.
-WAITING: Final = pytest.mark.parametrize(
-    ("service", "name"),
-    [
-        pytest.param(service, name, id=f"{service}.{name}")
-        for service, table in VOCABULARY.items()
-        for name in table
-        if (opening_of(service, name) and name != "subsidy-recovered")
+AGAIN: Final = types("ends", "voids", chosen=lambda service, name: _opens_again(service, opening_of(service, name)))
+# What may wait: ends, what adds to something, and what rests on something of another subject.
+WAITING: Final = types(
+    chosen=lambda service, name: (
+        (opening_of(service, name) is not None and name != "subsidy-recovered")
         or name in ("student-joined-class", "subsidy-claimed", "allowance-claimed", "credit-line-requested")
-    ],
+    )
 )
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 AHEAD: Final = "2099-01-01"

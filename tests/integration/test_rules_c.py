@@ -19,23 +19,11 @@ from tests.harness.service import (
     retraction,
     running_services_fixture,  # noqa: F401 - a fixture
     services_fixture,  # noqa: F401 - a fixture
+    types,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 AHEAD: Final = "2099-01-01T09:30:00+08:00"
-
-
-def types(*roles: str) -> pytest.MarkDecorator:
-    """Parametrise over every type of these roles."""
-    return pytest.mark.parametrize(
-        ("service", "name"),
-        [
-            pytest.param(service, name, id=f"{service}.{name}")
-            for service, table in VOCABULARY.items()
-            for name, row in table.items()
-            if row.role.partition(" ")[0].rstrip(",") in roles
-        ],
-    )
 
 
 OPENINGS: Final = types("opens")

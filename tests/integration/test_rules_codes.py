@@ -10,6 +10,7 @@ import pytest
 from services.catalogue import COUNTED
 from shared.contract.rules import Rule
 from tests.harness.service import (
+    ON_POSTGRES,
     ReportFields,
     ServiceHarnesses,
     check,
@@ -246,6 +247,7 @@ async def deliver(harnesses: ServiceHarnesses, sent: ReportFields) -> tuple[int,
 
 
 @pytest.mark.parametrize(("code", "pointer", "steps"), [pytest.param(*row, id=row[0]) for row in REFUSED])
+@ON_POSTGRES
 async def test_it_is_refused(harnesses: ServiceHarnesses, code: str, pointer: str | None, steps: Steps) -> None:
     *before, last = steps()
     for sent in before:
@@ -257,6 +259,7 @@ async def test_it_is_refused(harnesses: ServiceHarnesses, code: str, pointer: st
 
 
 @pytest.mark.parametrize(("code", "pointer", "sent"), [pytest.param(*row, id=row[0]) for row in INVALID])
+@ON_POSTGRES
 async def test_it_is_not_understood(harnesses: ServiceHarnesses, code: str, pointer: str, sent: ReportFields) -> None:
     status, receipt = await deliver(harnesses, sent)
     assert status == 422
@@ -265,6 +268,7 @@ async def test_it_is_not_understood(harnesses: ServiceHarnesses, code: str, poin
 
 
 @pytest.mark.parametrize("service", ["enrollment", "competition", "subsidy"])
+@ON_POSTGRES
 async def test_it_is_sent_to_another_service(harnesses: ServiceHarnesses, service: str) -> None:
     there = {"enrollment": "major-opened", "competition": "honour-conferred", "subsidy": "standard-set"}
     status, receipt = await (await harnesses.at("recruitment")).post(report(service, there[service]))
@@ -272,6 +276,7 @@ async def test_it_is_sent_to_another_service(harnesses: ServiceHarnesses, servic
     check(receipt, "misdirected", f"send-to-{service}")
 
 
+@ON_POSTGRES
 async def test_an_element_of_a_batch_that_is_no_object(harnesses: ServiceHarnesses) -> None:
     harness = await harnesses.at("recruitment")
     answer = await harness.http.post(
@@ -289,6 +294,7 @@ async def test_an_element_of_a_batch_that_is_no_object(harnesses: ServiceHarness
         ("no-honour", report("subsidy", LINE), None),
     ],
 )
+@ON_POSTGRES
 async def test_what_waits_is_refused_in_the_end(
     harnesses: ServiceHarnesses, code: str, sent: ReportFields, then: ReportFields | None
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from tests.harness.service import (
+    ON_POSTGRES,
     ReportFields,
     ServiceHarness,
     ServiceHarnesses,
@@ -457,6 +458,7 @@ class TestD11AndD12:
         assert (await decision(harness)) == {"amount_fen": 1, "code": "no-honour", "type": "credit-line-refused"}
 
 
+@ON_POSTGRES
 class TestD13:
     """Thirty days from when it began to wait."""
 
@@ -505,7 +507,7 @@ class TestD13:
     async def test_each_district_waits_as_long_as_its_own_plan_says(self, harnesses: ServiceHarnesses) -> None:
         harness = await harnesses.at("subsidy")
         await harness.say(claim(), "waiting")
-        await harness.owner.execute("update waiting set since = since - interval '31 days'")
+        await harness.store.let_pass(31)
         district = claim()["district"]
         assert await harness.handler.expire(30, ["110101"]) == 0
         assert await harness.handler.expire(45, [district]) == 0
@@ -515,7 +517,7 @@ class TestD13:
     async def test_a_district_that_has_left_the_plans_does_not_wait_for_ever(self, harnesses: ServiceHarnesses) -> None:
         harness = await harnesses.at("subsidy")
         await harness.say(claim(), "waiting")
-        await harness.owner.execute("update waiting set since = since - interval '31 days'")
+        await harness.store.let_pass(31)
         assert await harness.handler.expire(30, ["110101"]) == 0
         assert await harness.handler.expire(30, None) == 1
         await harness.now(claim(), "refused", "never-arrived")
@@ -556,6 +558,7 @@ class TestD14:
         await harness.say(pay(30, "p3"))
 
 
+@ON_POSTGRES
 class TestD15AndD16:
     """Decided by what subsidy has seen; what is recorded and checked for form only."""
 

@@ -1,4 +1,4 @@
-"""What holds whatever is reported: random reports, ends, corrections and retractions on the real database."""
+"""What holds whatever is reported: random reports, ends, corrections, retractions, in memory and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.harness.service import (
     ReportFields,
     ServiceHarness,
     corrected,
+    in_memory_services,
     organisation,
     person,
     report,
     retraction,
     running_services_fixture,  # noqa: F401 - a fixture
-    services_fixture,  # noqa: F401 - a fixture
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -41,8 +41,8 @@ STEPS: Final = st.lists(
     min_size=10,
     max_size=45,
 )
-REAL: Final = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+QUICK: Final = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -120,23 +120,13 @@ def reports(steps: Sequence[tuple[str, int, int, int, int]], tell: Any, prefix: 
 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(1, 12), min_size=1, max_size=8))
-@REAL
-async def test_recruitment(running_services: dict[str, ServiceHarness], steps: Any, cuts: list[int]) -> None:
-    harness = running_services["recruitment"]
-    reported = reports(steps, recruitment)
-    await harness.clear()
-    for sent in reported:
-        await harness.send(sent)
-    one_by_one = await recorded(harness)
+@settings(QUICK, max_examples=60)
+async def test_recruitment(steps: Any, cuts: list[int]) -> None:
+    harness = in_memory_services()["recruitment"]
+    one_by_one = await reported_in_batches(harness, steps, [1])
     await check(harness)
     # The same in batches: what is decided does not depend on what a transaction already had in hand.
-    await harness.clear()
-    todo, size = list(reported), itertools.cycle(cuts)
-    while todo:
-        count = next(size)
-        await harness.send(*todo[:count])
-        todo = todo[count:]
-    assert await recorded(harness) == one_by_one
+    assert await reported_in_batches(harness, steps, cuts) == one_by_one
     # And expiry leaves nothing that waits.
     while await harness.let_pass(31):
         pass
@@ -144,12 +134,44 @@ async def test_recruitment(running_services: dict[str, ServiceHarness], steps: A
     await check(harness)
 
 
+@given(steps=STEPS, cuts=st.lists(st.integers(1, 12), min_size=1, max_size=8))
+@settings(QUICK, max_examples=5)
+async def test_recruitment_on_postgres(
+    running_services: dict[str, ServiceHarness], steps: Any, cuts: list[int]
+) -> None:
+    in_memory, real = in_memory_services()["recruitment"], running_services["recruitment"]
+    assert await reported_in_batches(real, steps, cuts) == await reported_in_batches(in_memory, steps, [1])
+    await check(real)
+
+
+async def reported_in_batches(harness: ServiceHarness, steps: Any, sizes: list[int]) -> dict[str, Any]:
+    """Report the steps to an empty log, in batches of these sizes again and again; return what is recorded."""
+    await harness.clear()
+    todo, size = reports(steps, recruitment), itertools.cycle(sizes)
+    while todo:
+        count = next(size)
+        await harness.send(*todo[:count])
+        todo = todo[count:]
+    return await harness.recorded()
+
+
 @given(steps=STEPS, told_elsewhere=STEPS, shuffle=st.randoms(use_true_random=False))
-@REAL
-async def test_subsidy(
+@settings(QUICK, max_examples=60)
+async def test_subsidy(steps: Any, told_elsewhere: Any, shuffle: Any) -> None:
+    await subsidy_holds(in_memory_services(), steps, told_elsewhere, shuffle)
+
+
+@given(steps=STEPS, told_elsewhere=STEPS, shuffle=st.randoms(use_true_random=False))
+@settings(QUICK, max_examples=5)
+async def test_subsidy_on_postgres(
     running_services: dict[str, ServiceHarness], steps: Any, told_elsewhere: Any, shuffle: Any
 ) -> None:
-    harness, source = running_services["subsidy"], running_services["competition"]
+    await subsidy_holds(running_services, steps, told_elsewhere, shuffle)
+
+
+async def subsidy_holds(services: dict[str, ServiceHarness], steps: Any, told_elsewhere: Any, shuffle: Any) -> None:
+    """Report to subsidy and to the service whose facts it rests on, and check all that holds."""
+    harness, source = services["subsidy"], services["competition"]
     await harness.clear()
     await source.clear()
     for first in ("catalogue-published", "standard-set"):
@@ -169,21 +191,6 @@ async def test_subsidy(
         pass
     assert await harness.waiting() == set()
     await check(harness)
-
-
-async def recorded(harness: ServiceHarness) -> Any:
-    """Return all facts and receipts, without what differs from run to run."""
-    facts = await harness.facts()
-    for fact in facts:
-        for name in ("id", "recordedat", "correlationid", "causationid"):
-            del fact[name]
-        if "person" in fact["data"]:
-            del fact["data"]["person"]["sealed"]
-    rows = await harness.owner.fetch("select bytes from receipt order by number")
-    receipts = [orjson.loads(row["bytes"]) for row in rows]
-    for receipt in [*receipts, *(r["first"] for r in receipts if "first" in r)]:
-        del receipt["decided_at"], receipt["received_at"]
-    return facts, receipts, sorted(await harness.waiting())
 
 
 async def check(harness: ServiceHarness) -> None:
@@ -209,10 +216,7 @@ async def check(harness: ServiceHarness) -> None:
 
 async def _decisions(harness: ServiceHarness) -> dict[tuple[str, str], dict[str, Any]]:
     """Return each report's latest receipt, having checked how it came to that."""
-    rows = await harness.owner.fetch(
-        "select bytes from receipt where decision is not null order by source, id, decision"
-    )
-    every = [orjson.loads(row["bytes"]) for row in rows]
+    every = [orjson.loads(raw) for decision, raw in await harness.store.receipts() if decision is not None]
     latest: dict[tuple[str, str], dict[str, Any]] = {}
     for receipt in every:
         key = (receipt["source"], receipt["id"])
