@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OFFICE: Final = "office"  # ends the name of the topic from which the plan office's own reports are taken (RULES F1a)
 OFFICE_USER: Final = "plan-office"  # who alone may write it
+FIGURES: Final = ("figures_key",)  # by which the projection seals what planning publishes (RULES F8a)
 PROBES: Final = 100  # a service's second process, without an API, answers probes on the service's port plus this
 
 
@@ -33,13 +34,15 @@ class ServiceEntry:
 
     `name`: its folder, its database and its user of the broker. `port`: of its API. `commands`: its two processes, the
     API first. `addresses`: the setting with which it is given the address of another service (`projection`), or a JSON
-    object of the addresses of several (`services`).
+    object of the addresses of several (`services`). `keys`: settings that are keys which it shares with some services
+    alone.
     """
 
     name: str
     port: int
     commands: tuple[str, str] = ("api", "worker")
     addresses: Mapping[str, str | tuple[str, ...]] | None = None
+    keys: tuple[str, ...] = ()
 
     @property
     def ports(self) -> Mapping[str, int]:
@@ -82,9 +85,9 @@ class DomainService(ServiceEntry):
         """The parts of other services' languages that its policies read."""
         return import_module(f"services.{self.name}.policies").HEARS if self.hears else ()
 
-    def domain(self, plans: "Sequence[Plan]") -> "Domain":
-        """Return its rules under these plans."""
-        domain: Domain = import_module(f"services.{self.name}.decider").domain(plans)
+    def domain(self, plans: "Sequence[Plan]", **keys: bytes) -> "Domain":
+        """Return its rules under these plans; `keys`: those of `self.keys`, by name."""
+        domain: Domain = import_module(f"services.{self.name}.decider").domain(plans, **keys)
         return domain
 
     def composed(self) -> "Service":
@@ -101,6 +104,7 @@ class DomainService(ServiceEntry):
             redirects=COUNTED,
             elsewhere=ELSEWHERE,
             reserved=None if self.counted else ReservedTopic(OFFICE, OFFICE_USER),
+            keys=self.keys,
         )
 
 
@@ -115,19 +119,25 @@ DOMAIN_SERVICES: Final = {
             "planning",
             8005,
             addresses={"projection": "projection"},
+            keys=FIGURES,
             reporters=frozenset({"district", "planner"}),
             counted=False,
         ),
     )
 }
 PROJECTION: Final = ServiceEntry(
-    "projection", 8000, commands=("api", "projector"), addresses={"services": tuple(DOMAIN_SERVICES)}
+    "projection",
+    8000,
+    commands=("api", "projector"),
+    addresses={"services": tuple(DOMAIN_SERVICES)},
+    keys=FIGURES,
 )
 SERVICES: Final[Mapping[str, ServiceEntry]] = {PROJECTION.name: PROJECTION} | DOMAIN_SERVICES
 COUNTED: Final = tuple(name for name, entry in DOMAIN_SERVICES.items() if entry.counted)
 
 # Environment variables of one service or of its clients, which may stand in the environment file of all.
 ELSEWHERE: Final = frozenset(f"SKILLPLAN_{name.upper()}_PORT" for name in SERVICES) | {
+    "SKILLPLAN_FIGURES_KEY",
     "SKILLPLAN_PLANNING",
     "SKILLPLAN_PROJECTION",
 }

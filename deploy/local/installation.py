@@ -18,7 +18,7 @@ from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import LocalError
-from services.catalogue import PROBES
+from services.catalogue import PROBES, SERVICES
 from shared.http.api_keys import KeyFile, Role
 from shared.observability.health import ConfigurationError
 
@@ -43,6 +43,7 @@ class Installation:
     api_key: str = ""  # of role service: used by the services, and by `make status`
     passwords: dict[str, Passwords] = field(default_factory=dict)
     service_keys: dict[str, str] = field(default_factory=dict)
+    shared_keys: dict[str, str] = field(default_factory=dict)  # of some services, by the name of the setting
 
     @property
     def bootstrap(self) -> str:
@@ -101,6 +102,8 @@ class Installation:
         for service in services:
             self.passwords.setdefault(service, Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24)))
             self.service_keys.setdefault(service, secrets.token_hex(32))
+            for name in SERVICES[service].keys:
+                self.shared_keys.setdefault(name, secrets.token_hex(32))
         self._make_keys()
         self.save()
         for service in services:
@@ -109,6 +112,8 @@ class Installation:
             _write_secret(self.secrets_folder(service) / "skillplan_service_key", self.service_keys[service])
             _write_secret(self.secrets_folder(service) / "skillplan_key_pepper", self.key_pepper)
             _write_secret(self.secrets_folder(service) / "skillplan_api_key", self.api_key)
+            for name in SERVICES[service].keys:
+                _write_secret(self.secrets_folder(service) / f"skillplan_{name}", self.shared_keys[name])
 
     def _make_keys(self) -> None:
         """Make the key file with the services' own key in it; refuse to go on with one that was lost or damaged."""
@@ -141,6 +146,7 @@ class Installation:
             "api_key": self.api_key,
             "passwords": {service: [pair.owner, pair.role] for service, pair in self.passwords.items()},
             "service_keys": self.service_keys,
+            "shared_keys": self.shared_keys,
         }
         _write_secret(self.state / "secrets" / "installation.json", json.dumps(hidden, indent=1))
 

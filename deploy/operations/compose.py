@@ -46,12 +46,17 @@ class _Store:
     folder: Path
     own: Path | None
 
-    def take(self, name: str, make: Callable[[], str], form: re.Pattern[str] | None = None) -> str:
-        """Return a secret: the operator's, else the one that is there, else a new one. It is kept from now on."""
+    def take(
+        self, name: str, make: Callable[[], str], form: re.Pattern[str] | None = None, *, for_ever: bool = True
+    ) -> str:
+        """Return a secret: the operator's, else the one that is there, else a new one. It is kept from now on.
+
+        `for_ever`: a key, of that form, may never be another.
+        """
         file = self.folder / name
         there = file.read_text(encoding="utf-8") if file.exists() else None
         wanted = self._given(name, form) or there or make()
-        if form is _KEY and there is not None and wanted != there:
+        if form is _KEY and for_ever and there is not None and wanted != there:
             raise SetupError(
                 f"{name} 与在用的密钥不同;已封存的数据只能用原密钥打开。请放回原密钥,或用新的安装"
                 f" {name} differs from the key in use, which alone opens what is sealed; put that one back"
@@ -124,6 +129,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
                 "skillplan_city_key": city_key,
                 "skillplan_service_key": store.take(f"{service}.key", _key, _KEY),
             }
+        settings |= {f"skillplan_{name}": store.take(name, _key, _KEY, for_ever=False) for name in entry.keys}
         if entry.addresses:
             settings["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
         handed[service] = settings

@@ -31,7 +31,7 @@ def page() -> str:
 async def _document() -> dict[str, Any]:
     pool = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)  # never connects
     async with httpx.AsyncClient() as client:
-        return create_app(pool, {}, client, Metrics("projection", "api", Health())).openapi()
+        return create_app(pool, {}, client, Metrics("projection", "api", Health()), b"").openapi()
 
 
 def _shape(node: Any, named: bool = False) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from services.catalogue import DOMAIN_SERVICES
 from shared.service.main import ServiceSettings, main
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class PlanningSettings(ServiceSettings):
-    """Settings of planning: those of every domain service, and where the projection answers."""
+    """Settings of planning: those of every domain service, where the projection answers, and the key of its seal."""
 
     projection: str = Field("", description="Address of the projection, http://…")
+    figures_key: SecretStr = Field(SecretStr(""), description="Key of the seal on a month's figures, hex, 32 bytes")
 
 
 def _routes(settings: PlanningSettings) -> "Routes":

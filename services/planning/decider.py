@@ -1,5 +1,6 @@
 """Planning's own rules: what may be adopted, revised, split, submitted, returned, approved, closed, restated. Pure."""
 
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import assert_never, cast
@@ -19,8 +20,9 @@ from services.planning.events import (
     TargetRevised,
     TargetSplit,
     digest_of,
+    seal_of,
 )
-from services.planning.months import PlanMonth, days_of, is_of, month_of, today_of
+from services.planning.months import PlanMonth, asked_by, days_of, is_of, month_of, today_of
 from services.planning.targets_in_force import (
     History,
     TargetInForce,
@@ -144,6 +146,14 @@ class BadKnownAt(Rule):
     en = "known_at must lie after the month's end, not before that of the last publication, and not ahead."
 
 
+class NotOurFigures(Rule):
+    zh = "这些数据不是投影算出的(缺少封印或封印不符);请用 close、restate 取数公布,不要手工编写或改动。"
+    en = (
+        "The projection has not counted these figures: their seal is missing or another's. Take them by close or "
+        "restate rather than write or change them by hand."
+    )
+
+
 class NotRequested(Rule):
     zh, en = (
         "没有这个编号的重述申请,或它已经办结。",
@@ -152,7 +162,11 @@ class NotRequested(Rule):
 
 
 class OwnRequest(Rule):
-    zh, en = "重述须由申请人以外的人核准。", "A restatement is approved by somebody else than who asked for it."
+    zh = "重述须由申请人以外的人核准:姓名和所用的密钥(或 Kafka 用户)都不得相同。"
+    en = (
+        "A restatement is approved by somebody else than who asked for it: under another name, and by another key (or "
+        "user of Kafka)."
+    )
 
 
 class AlreadyPublished(Rule):
@@ -298,7 +312,7 @@ def _decide_sum(event: TargetSplit, indicator: Indicator, target: Target) -> Rul
     return None
 
 
-def _decide_on_month(event: MonthEvent, plan: Plan, report: Report, view: View) -> Rule | None:
+def _decide_on_month(event: MonthEvent, plan: Plan, report: Report, view: View, key: bytes) -> Rule | None:
     if not is_of(plan, event.month):
         return UnknownPeriod("/data/month")
     month = month_of(plan, event.month, view)
@@ -319,11 +333,11 @@ def _decide_on_month(event: MonthEvent, plan: Plan, report: Report, view: View) 
             return _decide_override(event, month)
         case PeriodClosed():
             not_approved = NotApproved(districts=", ".join(month.missing)) if month.missing else None
-            return not_approved or _decide_figures(event, month, report)
+            return not_approved or _decide_figures(event, month, report, key)
         case RestatementRequested():
             return None
         case PeriodRestated():
-            return _decide_request(event, month) or _decide_figures(event, month, report)
+            return _decide_request(event, month, report) or _decide_figures(event, month, report, key)
         case _:
             assert_never(event)
 
@@ -343,14 +357,14 @@ def _decide_override(event: CloseOverridden, month: PlanMonth) -> Rule | None:
     return None if set(event.districts) & set(month.missing) else NothingToOverride("/data/districts")
 
 
-def _decide_request(event: PeriodRestated, month: PlanMonth) -> Rule | None:
+def _decide_request(event: PeriodRestated, month: PlanMonth, report: Report) -> Rule | None:
     if event.request_no not in month.open_requests:
         return NotRequested("/data/request_no")
-    request = month.requests[event.request_no].event
-    return OwnRequest("/data/by") if isinstance(request, RestatementRequested) and request.by == event.by else None
+    own = asked_by(month.requests[event.request_no], report.reported_by, event.by)
+    return OwnRequest("/data/by") if own else None
 
 
-def _decide_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: Report) -> Rule | None:
+def _decide_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, report: Report, key: bytes) -> Rule | None:
     known_at = parse_instant(event.known_at)
     earliest = max((publication.known_at for publication in month.published), default=None)
     if (
@@ -360,7 +374,11 @@ def _decide_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, repo
         or (earliest is not None and known_at < earliest)
     ):
         return BadKnownAt("/data/known_at")
-    return None if digest_of(event.figures) == event.sha256 else WrongDigest("/data/sha256")
+    if digest_of(event.figures) != event.sha256:
+        return WrongDigest("/data/sha256")
+    seal = seal_of(key, event.plan, event.month, event.known_at, event.sha256)
+    ours = bool(key) and event.seal is not None and hmac.compare_digest(event.seal, seal)
+    return None if ours else NotOurFigures("/data/seal")
 
 
 def _decide_undoing(event: MonthEvent, subject: str, plan: Plan, view: View) -> type[Rule] | None:
@@ -380,8 +398,11 @@ def _decide_undoing(event: MonthEvent, subject: str, plan: Plan, view: View) -> 
             assert_never(event)
 
 
-def domain(plans: Sequence[Plan]) -> Domain:
-    """Return planning's rules over the plans that are counted."""
+def domain(plans: Sequence[Plan], figures_key: bytes = b"") -> Domain:
+    """Return planning's rules over the plans that are counted.
+
+    `figures_key`: by which the projection seals figures (RULES F8a); without it no figures are taken.
+    """
     plans_by_id = {plan.id: plan for plan in plans}
 
     def query(report: Report, _view: View) -> Iterable[str]:
@@ -397,7 +418,7 @@ def domain(plans: Sequence[Plan]) -> Domain:
         elif report.corrects is not None and _decide_undoing(event, report.subject, plan, view) is AlreadyPublished:
             rule = AlreadyPublished("/corrects")
         else:
-            rule = _decide_on_month(event, plan, report, view)
+            rule = _decide_on_month(event, plan, report, view, figures_key)
         return Refuse(rule) if rule else Accept()
 
     def may_retract(fact: Fact, view: View) -> Rule | None:

@@ -1,6 +1,7 @@
 """The published language of planning: what the plan office decides on targets, and how a month's figures are closed."""
 
 import hashlib
+import hmac
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, Field, JsonValue, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from services.vocabulary import OnlyTheCity
-from shared.contract.events import Event, Language, Opens, parse_instant
+from shared.contract.events import Event, Language, Opens, format_instant, parse_instant
 from shared.contract.identity_numbers import holds_personal_number
 from shared.contract.shapes import (
     LARGEST,
@@ -100,6 +101,16 @@ def digest_of(figures: Sequence[Figure]) -> str:
     """Return the SHA-256 of figures in their canonical form: JSON, keys sorted, no spaces, what is absent left out."""
     canonical = [figure.model_dump(mode="json", exclude_none=True) for figure in figures]
     return hashlib.sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def seal_of(key: bytes, plan: str, month: str, known_at: str, sha256: str) -> str:
+    """Return the seal of a month's figures (RULES F8a): who has the key has counted them.
+
+    HMAC-SHA-256 over the four, lines of text; `known_at` however it is spelled, in UTC with microseconds.
+    """
+    instant = parse_instant(known_at)
+    at = known_at if instant is None else format_instant(instant)
+    return hmac.digest(key, "\n".join(("figures", plan, month, at, sha256)).encode(), "sha256").hex()
 
 
 class PlanAdopted(Event, subject="plan/<plan>", whole_only=OnlyTheCity):
@@ -199,6 +210,7 @@ class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_on
     known_at: Instant
     figures: Figures
     sha256: Sha256
+    seal: Sha256 | None = None
     by: Text
 
 
@@ -220,6 +232,7 @@ class PeriodRestated(Event, subject="month/<plan>/<month>", whole_only=OnlyTheCi
     known_at: Instant
     figures: Figures
     sha256: Sha256
+    seal: Sha256 | None = None
     by: Text
 
 

@@ -1,6 +1,7 @@
 """The state of a plan's month: submissions and approvals by district, publications, requests, next actions. Pure."""
 
 import calendar
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -17,6 +18,7 @@ from services.planning.events import (
     PeriodSubmitted,
     RestatementRequested,
 )
+from shared.contract.decoder import OPEN
 from shared.contract.events import LOCAL_TIME, Fact, parse_instant
 from shared.deciding.view import View
 from shared.plan.model import Plan
@@ -93,12 +95,16 @@ class PlanMonth:
         """Return whether the month's last day is past."""
         return today > self.last
 
-    def actions(self, office: bool, districts: Iterable[str], today: date) -> list[Action]:
-        """Return what the plan office, or who speaks for some districts, may do now; withdrawing aside."""
+    def actions(self, office: bool, districts: Iterable[str], today: date, credential: str = OPEN) -> list[Action]:
+        """Return what the plan office, or who speaks for some districts, may do now; withdrawing aside.
+
+        `credential`: of who asks; who asked for a restatement does not approve it (RULES F9a).
+        """
         actions: list[Action] = []
         own = [code for code in districts if code in self.districts]
         if self.closed:
-            if office and self.open_requests:
+            others = [number for number in self.open_requests if not asked_by(self.requests[number], credential)]
+            if office and others:
                 actions.append("restate")
             return [*actions, "request-restatement"] if office or own else actions
         if self.over(today) and any(self.districts[code].status in ("open", "returned") for code in own):
@@ -113,6 +119,24 @@ class PlanMonth:
         if self.over(today):
             actions.append("override" if self.missing else "close")
         return actions
+
+
+def asked_by(request: Fact, credential: str | None, name: str | None = None) -> bool:
+    """Return whether a restatement was asked for by this credential, or under this name (RULES F9a).
+
+    While no keys are set everybody has the credential `open`, which is nobody's; names alone tell them apart then.
+    """
+    event = request.event
+    same_name = isinstance(event, RestatementRequested) and name is not None and _same_name(event.by, name)
+    return same_name or (credential not in (None, OPEN) and request.reported_by == credential)
+
+
+def _same_name(name: str, other: str) -> bool:
+    first, second = (
+        "".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+        for text in (name, other)
+    )
+    return first == second
 
 
 def days_of(month: str) -> tuple[date, date]:

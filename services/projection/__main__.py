@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 import uvloop
-from pydantic import Field
+from pydantic import Field, SecretStr
 from starlette.applications import Starlette
 
 from services.catalogue import ELSEWHERE
@@ -32,9 +32,10 @@ from shared.process.settings import Settings, parse_command_line
 
 
 class ProjectionSettings(Settings):
-    """Settings of the projection's own: the services whose logs it asks for their heads."""
+    """Settings of the projection's own: the services whose logs it asks for their heads, the key of its seal."""
 
     services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
+    figures_key: SecretStr = Field(SecretStr(""), description="Key of the seal on a month's figures, hex, 32 bytes")
     outlines: Path | None = Field(None, description="GeoJSON of outlines, each with a `code`; else the sketch")
 
     @property
@@ -57,7 +58,8 @@ async def _serve(settings: ProjectionSettings) -> None:
     metrics = Metrics("projection", "api", Health("database"))
     try:
         async with http_client.client(settings.api_key.get_secret_value(), settings.ca, 5) as client:
-            app = create_app(pool, settings.services, client, metrics, settings.outlines, exports)
+            figures_key = bytes.fromhex(settings.figures_key.get_secret_value())
+            app = create_app(pool, settings.services, client, metrics, figures_key, settings.outlines, exports)
             await serve(app, settings, until, metrics)
     finally:
         pool.terminate()
@@ -133,7 +135,11 @@ async def _recount(settings: ProjectionSettings) -> int:
 
 
 _MIGRATIONS: Final = resources.files("services.projection") / "migrations"
-_NEEDED: Final = dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)) | {"migrate": ("pg_owner_dsn",)}
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "api": ("pg_dsn", "figures_key"),
+    **dict.fromkeys(("projector", "rebuild", "recount"), ("pg_dsn",)),
+    "migrate": ("pg_owner_dsn",),
+}
 
 
 async def _check_database(settings: ProjectionSettings, *, waits: bool) -> None:

@@ -67,14 +67,15 @@ def create_app(
     services: Mapping[str, str],
     client: httpx.AsyncClient,
     metrics: Metrics,
+    figures_key: bytes,
     outlines: Path | None = None,
     exports: asyncpg.Pool | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """Return the read API and the dashboard.
 
-    `services`: the addresses of the domain services by name, which `client` asks. `outlines`: see `add_pages`.
-    `exports`: see `SnapshotReader`.
+    `services`: the addresses of the domain services by name, which `client` asks. `figures_key`: by which a month's
+    figures are sealed. `outlines`: see `add_pages`. `exports`: see `SnapshotReader`.
     """
     heads = LogHeads(services, client, metrics.health)
     reader = SnapshotReader(pool, exports)
@@ -114,7 +115,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.context = ReadContext(
-        reader, heads, watch, ResponseCache(reader, heads), SumsCache(), clock, services, client
+        reader, heads, watch, ResponseCache(reader, heads), SumsCache(), clock, services, client, figures_key
     )
     answer_problems(app)
     describe(app, "projection")

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,7 @@ from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
 from shared.plan.loading import PlanError, load_plans
-from shared.plan.model import Plan, former_codes
+from shared.plan.model import former_codes
 from shared.process.process import add_probes, serve, until
 from shared.process.settings import Settings, parse_command_line
 from shared.service.command_handler import CommandHandler
@@ -49,11 +49,12 @@ class Service:
     `hears`: the languages (subsets of other services' events) that decisions here rest on. `reporters`: whose keys may
     report here over HTTP. `redirects`: the services whose types are sent on to them from here. `elsewhere`: environment
     variables of other services. `routes`: what its HTTP process answers besides, given its `settings`. `reserved`: the
-    topic of its own from which alone its reserved types are taken.
+    topic of its own from which alone its reserved types are taken. `keys`: those of its settings that are keys of its
+    rules, which `domain` is given as bytes of that name.
     """
 
     language: Language
-    domain: Callable[[Sequence[Plan]], Domain]
+    domain: Callable[..., Domain]
     hears: tuple[Language, ...] = ()
     reporters: frozenset[Role] = frozenset({Role.DISTRICT})
     redirects: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Service:
     settings: type[ServiceSettings] = ServiceSettings
     routes: Callable[[Any], "Routes"] | None = None
     reserved: ReservedTopic | None = None
+    keys: tuple[str, ...] = ()
 
 
 async def _open(service: Service, settings: ServiceSettings, process: str, health: Health) -> Parts:
@@ -68,7 +70,7 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
     metrics, tracing = Metrics(name, process, health), Tracing(settings.otlp, name, process)
     plans = load_plans(settings.plans)
     dsn = settings.pg_dsn.get_secret_value()
-    keys = {key: bytes.fromhex(getattr(settings, key).get_secret_value()) for key in ("city_key", "service_key")}
+    keys = _bytes_of(settings, _KEYS)
     await check_database(name, dsn, keys)
     store = EventStore(await open_pool(dsn, f"skillplan {name} {process}"))
     decoder = Decoder(
@@ -81,7 +83,7 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
     )
     handler = CommandHandler(
         decoder,
-        service.domain(plans),
+        service.domain(plans, **_bytes_of(settings, service.keys)),
         store,
         Seal(keys["service_key"]),
         service.hears,
@@ -93,9 +95,14 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
     return parts
 
 
-_NEEDED: Final = {
-    "api": ("pg_dsn", "city_key", "service_key"),
-    "worker": ("pg_dsn", "city_key", "service_key"),
+def _bytes_of(settings: ServiceSettings, keys: tuple[str, ...]) -> dict[str, bytes]:
+    return {key: bytes.fromhex(getattr(settings, key).get_secret_value()) for key in keys}
+
+
+_KEYS: Final = ("city_key", "service_key")
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "api": ("pg_dsn", *_KEYS),
+    "worker": ("pg_dsn", *_KEYS),
     "migrate": ("pg_owner_dsn",),
     "recover": ("pg_dsn",),
 }
@@ -104,7 +111,8 @@ _NEEDED: Final = {
 def main(service: Service) -> None:
     """Run one of a service's processes: `api`, `worker`, `migrate`, or `recover` after a restored backup."""
     name = service.language.service
-    command, settings = parse_command_line(f"services.{name}", service.settings, _NEEDED, service.elsewhere)
+    needed = _NEEDED | {command: (*_NEEDED[command], *service.keys) for command in ("api", "worker")}
+    command, settings = parse_command_line(f"services.{name}", service.settings, needed, service.elsewhere)
     # A batch's objects are freed by reference counting; at its usual pace the collector takes a tenth of the worker's
     # time, and a quarter of the api's, to find nothing.
     gc.freeze()

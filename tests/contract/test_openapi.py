@@ -39,7 +39,7 @@ async def described_fixture(request: pytest.FixtureRequest) -> Node:
     name: str = request.param
     if name == "projection":
         async with httpx.AsyncClient() as client:
-            app = projection_app(pool, {}, client, Metrics(name, "api", Health()))
+            app = projection_app(pool, {}, client, Metrics(name, "api", Health()), b"")
             return app.openapi()
     decoder = Decoder(ALL[name], DISTRICTS, Keys(b"k" * 32), COUNTED)
     domain = DOMAIN_SERVICES[name].domain(load_plans(ROOT / "plans"))

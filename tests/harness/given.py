@@ -26,6 +26,7 @@ class GivenReport:
     received_at: datetime
     district: str
     corrects: str | None = None
+    by: str | None = None
 
 
 def report(
@@ -35,11 +36,15 @@ def report(
     received: str = "2024-12-31",
     district: str = "330681",
     corrects: str | None = None,
+    by: str | None = None,
 ) -> GivenReport:
-    """Tell of an event that happened at noon of a day: its own date's, or `on`; received at noon, too."""
+    """Tell of an event that happened at noon of a day: its own date's, or `on`; received at noon, too.
+
+    `by`: the credential by which it came.
+    """
     assert not event.subject or event.subject_form.fullmatch(subject), f"{subject} is no {event.subject}"
     day = on or (str(getattr(event, event.dated)) if event.dated else "2024-06-01")
-    return GivenReport(subject, event, _noon(day), _noon(received), district, corrects)
+    return GivenReport(subject, event, _noon(day), _noon(received), district, corrects, by)
 
 
 def retraction(subject: str, report_id: str, district: str = "330681") -> GivenReport:
@@ -105,6 +110,7 @@ class Situation:
             digest=b"",
             received_at=reported.received_at,
             corrects=reported.corrects,
+            reported_by=reported.by,
         )
         service = _home(self.languages, reported.event).service
         decision = decide(case, self._view(case), self.domain, service, self._named(case))
@@ -153,6 +159,7 @@ def rules_of(domain: Domain, language: Language, *hears: Language) -> Given:
                     body=event_body(reported.event),
                     tags=tuple(domain.tags(reported.event)),
                     corrects=reported.corrects,
+                    reported_by=reported.by,
                 )
             )
         return Situation(domain, languages, tuple(facts))

@@ -34,6 +34,7 @@ from tests.conftest import ROOT
 # Of each test run its own, so that nothing written down can open what another run sealed.
 CITY_KEY: Final = secrets.token_hex(32)
 SERVICE_KEY: Final = secrets.token_hex(32)
+FIGURES_KEY: Final = secrets.token_hex(32)
 DISTRICTS: Final = district_codes(ROOT / "plans")
 # To the kernel a child's parent is the thread that started it, so one that stays starts them all.
 _STARTER: Final = ThreadPoolExecutor(1)
@@ -185,6 +186,7 @@ class System:
                 "SKILLPLAN_PORT": str(port),
                 "SKILLPLAN_CITY_KEY": CITY_KEY,
                 "SKILLPLAN_SERVICE_KEY": SERVICE_KEY,
+                "SKILLPLAN_FIGURES_KEY": FIGURES_KEY,
                 "SKILLPLAN_PLANS": str(ROOT / "plans"),
                 **settings,
             },

@@ -26,6 +26,7 @@ from services.planning.decider import (
     NotClosed,
     NothingChanged,
     NothingToOverride,
+    NotOurFigures,
     NotRequested,
     NotSubmitted,
     OwnRequest,
@@ -53,6 +54,7 @@ from services.planning.events import (
     TargetRevised,
     TargetSplit,
     digest_of,
+    seal_of,
 )
 from services.planning.months import Action, month_of
 from services.planning.plan_differences import differences
@@ -69,7 +71,8 @@ from tests.harness.given import GivenReport, Situation, report, retraction, rule
 FILE = Path(__file__).resolve().parents[2] / "plans" / "shaoxing-2023-2025.yaml"
 PLAN = load_plan(FILE)
 ID = PLAN.id
-given = rules_of(domain([PLAN]), LANGUAGE)
+KEY = b"f" * 32
+given = rules_of(domain([PLAN], KEY), LANGUAGE)
 CITY = "330600"
 SIX = sorted(district.code for district in PLAN.districts if not district.city)
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -134,25 +137,28 @@ def override(*districts: str, month: str = "2024-03") -> GivenReport:
 FIGURES = [Figure(indicator="1.3.a", period="2024", numerator=120, value=120, goal=3000, met=False)]
 
 
+def sealed(month: str, known_at: str, other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a month's figures with the projection's seal, unless the test has one of its own."""
+    data: dict[str, Any] = {"plan": ID, "month": month, "known_at": known_at, "figures": FIGURES}
+    data |= {"sha256": digest_of(FIGURES), **other}
+    return {"seal": seal_of(KEY, ID, month, data["known_at"], data["sha256"]), "by": BY} | data
+
+
 def close(month: str = "2024-03", **other: Any) -> GivenReport:
-    event = PeriodClosed.model_validate(
-        {"plan": ID, "month": month, "known_at": "2024-12-02T09:00:00+08:00", "figures": FIGURES,
-           "sha256": digest_of(FIGURES), "by": BY} | other
-    )  # fmt: skip
+    event = PeriodClosed.model_validate(sealed(month, "2024-12-02T09:00:00+08:00", other))
     return report(f"month/{ID}/{month}", event, district=CITY)
 
 
-def ask(number: str = "R-1", by: str = "诸暨市统计科", month: str = "2024-03") -> GivenReport:
+def ask(number: str = "R-1", by: str = "诸暨市统计科", month: str = "2024-03", key: str | None = "open") -> GivenReport:
     event = RestatementRequested(plan=ID, month=month, by=by, why="补报 12 人")
-    return report(f"restatement/{ID}/{month}/{number}", event)
+    return report(f"restatement/{ID}/{month}/{number}", event, by=key)
 
 
-def restate(number: str = "R-1", **other: Any) -> GivenReport:
+def restate(number: str = "R-1", key: str | None = "open", **other: Any) -> GivenReport:
     event = PeriodRestated.model_validate(
-        {"plan": ID, "month": "2024-03", "request_no": number, "known_at": "2024-12-20T09:00:00+08:00",
-           "figures": FIGURES, "sha256": digest_of(FIGURES), "by": BY} | other
-    )  # fmt: skip
-    return report(f"month/{ID}/2024-03", event, district=CITY)
+        {"request_no": number} | sealed("2024-03", "2024-12-20T09:00:00+08:00", other)
+    )
+    return report(f"month/{ID}/2024-03", event, district=CITY, by=key)
 
 
 ALL_APPROVED = tuple(step for code in SIX for step in (submit(code), approve(code)))
@@ -409,6 +415,76 @@ def test_what_led_to_a_close_and_the_close_are_not_taken_back() -> None:
 
 def test_figures_agree_with_their_digest() -> None:
     given(*ALL_APPROVED).when(close(sha256="0" * 64)).then_refused(WrongDigest, "/data/sha256")
+
+
+DIGEST = digest_of(FIGURES)
+
+
+@pytest.mark.parametrize(
+    "seal",
+    [
+        None,
+        "0" * 64,
+        seal_of(b"x" * 32, ID, "2024-03", "2024-12-02T01:00:00Z", DIGEST),
+        seal_of(KEY, ID, "2024-02", "2024-12-02T01:00:00Z", DIGEST),
+        seal_of(KEY, "other", "2024-03", "2024-12-02T01:00:00Z", DIGEST),
+        seal_of(KEY, ID, "2024-03", "2024-12-02T01:00:01Z", DIGEST),
+        seal_of(KEY, ID, "2024-03", "2024-12-02T01:00:00Z", "0" * 64),
+    ],
+)
+def test_figures_that_the_projection_has_not_counted_are_not_published(seal: str | None) -> None:
+    """RULES F8a: sealed by another key, for another month, plan or instant, over other figures, or not at all."""
+    given(*ALL_APPROVED).when(close(seal=seal)).then_refused(NotOurFigures, "/data/seal")
+    given(*ALL_APPROVED, close(), ask()).when(restate(seal=seal)).then_refused(NotOurFigures, "/data/seal")
+
+
+def test_without_a_key_no_figures_are_taken() -> None:
+    sealed_by_nothing = close(seal=seal_of(b"", ID, "2024-03", "2024-12-02T01:00:00Z", DIGEST))
+    rules_of(domain([PLAN]), LANGUAGE)(*ALL_APPROVED).when(sealed_by_nothing).then_refused(NotOurFigures)
+
+
+@pytest.mark.parametrize("known_at", ["2024-12-02T09:00:00+08:00", "2024-12-02T01:00:00.000Z"])
+def test_a_seal_holds_however_the_instant_is_spelled(known_at: str) -> None:
+    seal = seal_of(KEY, ID, "2024-03", "2024-12-02T01:00:00Z", DIGEST)
+    given(*ALL_APPROVED).when(close(known_at=known_at, seal=seal)).then_accepted()
+
+
+def test_what_was_published_before_there_were_seals_stands_and_is_restated() -> None:
+    old = (*ALL_APPROVED, close(seal=None), ask())
+    given(*old).when(close()).then_refused(AlreadyOpen)
+    given(*old).when(restate()).then_accepted()
+
+
+@pytest.mark.parametrize(
+    ("asks", "approves", "own"),
+    [
+        (("甲", "open"), ("乙", "open"), False),  # while no keys are set, names alone tell people apart
+        (("甲", "open"), ("甲", "open"), True),
+        (("甲", "0badcafe"), ("甲", "1badcafe"), True),
+        (("甲", "0badcafe"), ("乙", "0badcafe"), True),
+        (("甲", "0badcafe"), ("乙", "1badcafe"), False),
+        (("甲", "plan-office"), ("乙", "plan-office"), True),
+        (("甲", "district-330600"), ("乙", "plan-office"), False),
+        (("甲", None), ("乙", None), False),  # asked for before reports said by whom they came
+        (("王 小明", "a"), ("王小明", "b"), True),
+        (("Ｗang\u3000Xiao", "a"), ("WANG XIAO", "b"), True),
+        (("Straße", "a"), ("STRASSE", "b"), True),
+        (("①科", "a"), ("1科", "b"), True),
+    ],
+)
+def test_who_asks_and_who_approves_differ_by_credential_and_by_name(
+    asks: tuple[str, str | None], approves: tuple[str, str | None], own: bool
+) -> None:
+    """RULES F9a."""
+    situation = given(*ALL_APPROVED, close(), ask(by=asks[0], key=asks[1]))
+    outcome = situation.when(restate(by=approves[0], key=approves[1]))
+    if own:
+        outcome.then_refused(OwnRequest, "/data/by")
+    else:
+        outcome.then_accepted()
+    month = month_of(PLAN, "2024-03", View(situation.facts))
+    may_restate = "restate" in month.actions(True, [], date(2025, 1, 1), approves[1] or "open")
+    assert may_restate is not (asks[1] == approves[1] and asks[1] not in ("open", None))
 
 
 @pytest.mark.parametrize("known_at", ["2024-03-31T23:59:00+08:00", "2025-01-01T00:00:00+08:00"])

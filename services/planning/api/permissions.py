@@ -53,7 +53,7 @@ class Permissions:
 
     def on_month(self, month: PlanMonth, today: date) -> list[Action]:
         """Return what the caller may do in a month."""
-        actions = month.actions(self.is_office, self.districts, today)
+        actions = month.actions(self.is_office, self.districts, today, self.caller.channel().reported_by)
         return [*actions, "withdraw"] if self._may_withdraw(month.withdrawable) else actions
 
     def _may_withdraw(self, facts: Iterable[Fact]) -> bool:

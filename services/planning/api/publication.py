@@ -53,11 +53,12 @@ class PublicationRequest(BaseModel):
 
 
 class FiguresToPublish(BaseModel):
-    """A month's figures as the projection has them, with their digest; the decider checks them."""
+    """A month's figures as the projection has them, with their digest and its seal; the decider checks them."""
 
     known_at: JsonValue
     figures: JsonValue
     sha256: JsonValue
+    seal: JsonValue
 
 
 class _NoFigures(BaseModel):

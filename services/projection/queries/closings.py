@@ -1,5 +1,6 @@
 """Which months are closed, what was published of them, and what has moved since and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, cast
 
@@ -8,9 +9,9 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from typing_extensions import TypedDict
 
-from services.planning.events import CloseOverridden, Figure, PeriodClosed, RestatementRequested, digest_of
+from services.planning.events import CloseOverridden, Figure, PeriodClosed, RestatementRequested
 from services.planning.months import PlanMonth, PublishedFigures, month_of
-from services.projection.assessment.assessment import Scope
+from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.representation import Day, DistrictCode, Instant, MonthName, Sha256
 from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import WHOLE, running_period
@@ -127,7 +128,7 @@ class ComparedFigure(FigureValue):
 
 
 class MonthClosing(ClosedMonth):
-    """A closed month compared; `verified`: the figures published agree with their digest."""
+    """A closed month compared; `verified`: the figures published, counted anew as known then, came out the same."""
 
     plan: str
     verified: bool
@@ -173,9 +174,9 @@ async def get_closings(plan: PlanNamed, request: Request) -> Response:
     "/{plan}/closings/{month}",
     summary="关账后有何变动 What has moved since a close",
     description=(
-        "公布的数与同一天现在的数并列,其间的增减按原因和事实列出;`verified`:公布的数与其摘要相符。\n\n"
+        "公布的数与同一天现在的数并列,其间的增减按原因和事实列出;`verified`:按公布时所知重新计数,各数相同。\n\n"
         "What was published beside what is known of that day now, and by which causes and facts they differ;"
-        " `verified`: what was published agrees with its digest."
+        " `verified`: counted anew as known when it was published, every figure came out the same."
     ),
     response_model=MonthClosing,
     responses=RESPONSES,
@@ -193,11 +194,12 @@ async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, dis
         last = closed.published[-1]
         basis = await context.basis(view, plan_read, Scope(closed.last, scope.known_at))
         live = {(figure.indicator, figure.district): figure for figure in figures_of(basis, [district])}
+        pinned = await context.basis(view, plan_read, Scope(closed.last, last.known_at))
         moves = await _moves(view, plan_read, closed, last, scope)
     answer: MonthClosing = {
         "plan": plan,
         **_month(closed, visibility),
-        "verified": digest_of(last.figures) == last.sha256,
+        "verified": _counted_alike(pinned, last.figures),
         "district": district,
         "figures": [
             _compared(
@@ -211,6 +213,21 @@ async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, dis
         ],
     }
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _counted_alike(pinned: AssessmentBasis, published: Sequence[Figure]) -> bool:
+    """Return whether counting anew, as known when they were published, gives these figures (RULES F8a).
+
+    An indicator that the plan has been given since, of which nothing was published, is left out.
+    """
+    indicators = {figure.indicator for figure in published}
+    districts = [None, *(district.code for district in pinned.plan.districts)]
+    counted = [figure for figure in figures_of(pinned, districts) if figure.indicator in indicators]
+    return sorted(counted, key=_place) == sorted(published, key=_place)
+
+
+def _place(figure: Figure) -> tuple[str, str]:
+    return figure.indicator, figure.district or ""
 
 
 def _names(plan: Plan, decided: View) -> list[str]:

@@ -74,6 +74,7 @@ class ReadContext:
     clock: Callable[[], datetime]
     services: Mapping[str, str]
     client: httpx.AsyncClient
+    figures_key: bytes
 
     async def basis(self, view: Snapshot, plan: Plan, scope: Scope, indicator: str | None = None) -> AssessmentBasis:
         """Return what assessments within a scope are made from; `indicator`: the only one that is assessed."""

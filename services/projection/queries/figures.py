@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
-from services.planning.events import Figure, digest_of
+from services.planning.events import Figure, digest_of, seal_of
 from services.planning.months import days_of, is_of
 from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.representation import (
@@ -54,7 +54,7 @@ class PublishedFigure(FigureValue):
 
 
 class MonthFigures(TypedDict):
-    """Every number of a plan at a month's end, and their digest."""
+    """Every number of a plan at a month's end, their digest, and the seal by which planning takes them (F8a)."""
 
     plan: str
     month: MonthName
@@ -62,14 +62,16 @@ class MonthFigures(TypedDict):
     known_at: Instant
     figures: list[PublishedFigure]
     sha256: Sha256
+    seal: Sha256
 
 
 @router.get(
     "/{plan}/figures",
     summary="某月末的各项数据 Every number at a month's end",
     description=(
-        "关账时公布的就是这些,附其 SHA-256;要等到各服务的日志都计到 `known_at` 才答。\n\n"
-        "What a close publishes, with its SHA-256; answered once every log is counted up to `known_at`."
+        "关账时公布的就是这些,附其 SHA-256 与投影的封印 `seal`;要等到各服务的日志都计到 `known_at` 才答。\n\n"
+        "What a close publishes, with its SHA-256 and the projection's `seal`; answered once every log is counted up"
+        " to `known_at`."
     ),
     response_model=MonthFigures,
     responses=RESPONSES,
@@ -87,13 +89,15 @@ async def get_figures(request: Request, plan: PlanNamed, month: MonthOfFigures, 
         figures = figures_of(basis, [None, *(district.code for district in plan_read.districts)])
     if not figures:
         raise Problem(422, "该月没有数据。", "There are no figures for this month.")
+    instant, sha256 = format_instant(scope.known_at), digest_of(figures)
     answer = {
         "plan": plan,
         "month": month,
         "as_of": last.isoformat(),
-        "known_at": format_instant(scope.known_at),
+        "known_at": instant,
         "figures": [figure.model_dump(mode="json", exclude_none=True) for figure in figures],
-        "sha256": digest_of(figures),
+        "sha256": sha256,
+        "seal": seal_of(context.figures_key, plan, month, instant, sha256),
     }
     return Response(orjson.dumps(answer), media_type="application/json")
 
