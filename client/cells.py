@@ -4,29 +4,44 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Final, Literal, assert_never
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import time
+from decimal import Decimal
+from typing import Final, Literal, NoReturn, assert_never
 
 from pydantic import JsonValue
 
 from client.fields import ReportField
-from client.tables import Cell
-from shared.contract.events import parse_instant
+from client.moments import text_of_moment, was_made_a_date, written_moment
+from client.tables.content import BROKEN, Broken, Cell, Merged, Moment, Number
+from client.tables.names import INVISIBLE, plain
+from client.tables.number_formats import exact
+from client.tables.source import REPLACED
+from client.units import FACTORS, Unit, unit_of
 
-Unit = Literal["fen", "yuan", "wan-yuan"]
-BEGIN_OF_DAY: Final = "T00:00:00+08:00"
-_DATE: Final = re.compile(
-    r"([0-9]{4})(?:-([0-9]{1,2})-|/([0-9]{1,2})/|\.([0-9]{1,2})\.|年([0-9]{1,2})月)([0-9]{1,2})日?|([0-9]{4})([0-9]{2})([0-9]{2})"
+Note = Callable[[str], None]
+DecimalSign = Literal[".", ","]
+
+_PROTECTED: Final = re.compile(r'="(.*)"|=(-?[0-9.]+)', re.DOTALL)
+_ERROR: Final = re.compile(
+    r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA|FIELD!|BLOCKED!|CONNECT!|BUSY!)|#{3,}|Err:\d+"
 )
-_MIDNIGHT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) 00:00:00")
-_SCIENTIFIC: Final = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]{2}")
+_SCIENTIFIC: Final = re.compile(r"-?[0-9](\.[0-9]+[eE]\+?|[eE]\+)[0-9]{2,3}")
+_LONG_NUMBER: Final = re.compile(r"[0-9]{15}0+|[0-9]{15,}0{3}")
 _EXACT: Final = 10**15  # a spreadsheet keeps the digits of a larger number no longer exact
-_YES_OR_NO: Final = {"true": True, "yes": True, "y": True, "1": True, "是": True, "√": True, "有": True,
-                     "false": False, "no": False, "n": False, "0": False, "否": False, "×": False,
+_DIGITS: Final = 15
+_DASHES: Final = str.maketrans(dict.fromkeys("‐‑‒–—−﹣", "-"))
+_YES_OR_NO: Final = {"true": True, "yes": True, "y": True, "1": True, "是": True, "√": True, "有": True, "✓": True,
+                     "false": False, "no": False, "n": False, "0": False, "否": False, "×": False, "✗": False,
                      "无": False}  # fmt: skip
-_FEN: Final[Mapping[Unit, int]] = {"fen": 1, "yuan": 100, "wan-yuan": 1_000_000}
+_NUMBER: Final = re.compile(
+    r"(?P<before>¥|rmb|cny|人民币)?(?P<number>[+-]?[0-9][0-9.,']*)(?P<after>[^0-9.,+-][^0-9]{0,5})?", re.IGNORECASE
+)
+_PLAIN: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_GROUPED: Final = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_EITHER: Final = re.compile(r"[+-]?[0-9]{1,3}[.,][0-9]{3}")  # of three digits: thousands or decimals
+_COUNTED: Final = re.compile("[人名个家次户只张份件项场节学时位岗年期届门课元]{1,3}")
 
 
 class CellError(Exception):
@@ -37,84 +52,313 @@ class CellError(Exception):
         self.code, self.zh, self.en = code, zh, en
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """How the cells of a column are read: the field that they fill, words for values, the unit of an amount.
+
+    `decimal`: what stands before decimals, None where it must be told from each number; `comma`: what separates cells.
+    """
+
+    field: ReportField
+    values: Mapping[str, str] | None = None
+    unit: Unit | None = None
+    decimal: DecimalSign | None = None
+    comma: str = ","
+
+
+def ignore(_: str) -> None:
+    """Take no note."""
+
+
 def text_of(cell: Cell) -> str:
-    """Return the text of a cell, as a person reads it."""
-    if cell is None:
-        return ""
-    if isinstance(cell, datetime):
-        return _MIDNIGHT.sub(r"\1", str(cell))
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).strip()
+    """Return the text of a cell as it is shown; raises CellError where it has none that can be relied on."""
+    match cell:
+        case None:
+            return ""
+        case str():
+            return _clean(cell)
+        case bool():
+            return "TRUE" if cell else "FALSE"
+        case Number():
+            return _number_text(cell)
+        case Moment():
+            return text_of_moment(cell.at)
+        case time():
+            return f"{cell:%H:%M:%S}"
+        case Broken():
+            _raise_broken(cell.code)
+        case Merged() if cell.sideways:
+            _raise_broken("merged-cells")
+        case Merged():
+            return text_of(cell.value)
+    assert_never(cell)
 
 
-def value_of(cell: Cell, field: ReportField, values: Mapping[str, str] | None = None, unit: Unit = "fen") -> JsonValue:
-    """Return a cell as a JSON value of the field's kind, None where it is empty; `values` replaces text by values.
+def _raise_broken(code: str) -> NoReturn:
+    raise CellError(code, *BROKEN[code])
+
+
+def _clean(text: str) -> str:
+    if not text.isascii():
+        text = INVISIBLE.sub("", text)
+        if REPLACED in text:
+            _raise_broken("damaged-text")
+    text = text.strip()
+    first = text[:1]
+    if first == "=" and (protected := _PROTECTED.fullmatch(text)):
+        text = (protected[1] if protected[1] is not None else protected[2]).replace('""', '"').strip()
+    elif first == "'":
+        text = text[1:].strip()
+    elif first in ("#", "E") and _ERROR.fullmatch(text):
+        _raise_broken("cell-error")
+    return text
+
+
+def _number_text(cell: Number) -> str:
+    if abs(cell.value) >= _EXACT:
+        raise _number_lost()
+    text = cell.form.render(cell.value)
+    if text is None:
+        raise _unclear()
+    return text
+
+
+def _number_lost() -> CellError:
+    return CellError(
+        "number-lost",
+        "Excel 把这个号码当作数值,末几位已丢失。请把该列设为文本,按原件重新录入。",
+        "Excel took this number for a quantity and lost its last digits. Format the column as text and enter it "
+        "again from the original.",
+    )
+
+
+def _unclear() -> CellError:
+    return CellError(
+        "format-unclear",
+        "这一格的显示格式特殊,看到的和格内的数不是一回事。请把该列设为“常规”或“文本”后核对。",
+        "What this cell shows and the number in it differ by its display format. Format the column as General or text "
+        "and check it.",
+    )
+
+
+def _is_date() -> CellError:
+    return CellError(
+        "cell-is-date",
+        "Excel 把这个编号改成了日期。请把该列设为文本后重新录入。",
+        "Excel has made a date of this number. Format the column as text and enter it again.",
+    )
+
+
+def value_of(cell: Cell, reading: ColumnReading, note: Note = ignore) -> JsonValue:
+    """Return a cell as a JSON value of the field's kind, None where it is empty; notes what is read otherwise.
 
     Raises CellError where the cell cannot be right; what merely does not fit stays, for the service to refuse.
     """
-    text = text_of(cell)
-    if not text:
-        return None
-    if values is not None:
-        if text not in values:
-            names = "、".join(values)
+    if isinstance(cell, Merged) and not cell.sideways:
+        if reading.field.kind == "integer":
             raise CellError(
-                "bad-value", f"取值不在映射之中,应为:{names}。", f"No value of the mapping; one of: {names}."
+                "merged-amount",
+                "数量或金额写在合并的格子里,看不出每一行是多少。请取消合并,逐行填写。",
+                "An amount stands in a merged cell: it cannot be told what each row has. Unmerge and fill in each row.",
             )
-        cell = text = values[text]
+        note("merged-cells")
+        cell = cell.value
+    if cell is None:
+        return None
+    field = reading.field
+    if reading.values is not None:
+        text = text_of(cell)
+        if not text:
+            return None
+        cell = _word(text, reading) or None
+        if cell is None:
+            return None
     match field.kind:
         case "date":
-            return cell.strftime("%Y-%m-%d") if isinstance(cell, date) else day_of(text) or text
+            return _date(cell, note)
         case "integer":
-            return _integer(text, unit)
+            return _integer(cell, reading)
         case "boolean":
-            return cell if isinstance(cell, bool) else _YES_OR_NO.get(text.lower(), text)
+            text = text_of(cell)
+            return _YES_OR_NO.get(plain(text), text) if text else None
         case "text" | "list":
-            return _text(cell, text)
+            return _text(cell, field, note) or None
         case _:
             assert_never(field.kind)
 
 
-def instant_of(text: str) -> str:
-    """Return a moment as it is written, or the beginning of a day in Asia/Shanghai."""
-    day = None if parse_instant(text) else day_of(text)
-    return day + BEGIN_OF_DAY if day else text
-
-
-def day_of(text: str) -> str | None:
-    """Return a date in any usual form as YYYY-MM-DD, None where it is none."""
-    match = _DATE.fullmatch(unicodedata.normalize("NFKC", text).replace(" ", ""))
-    if match is None:
-        return None
-    year, month, day = (part for part in match.groups() if part is not None)
-    return f"{year}-{int(month):02}-{int(day):02}"
-
-
-def _text(cell: Cell, text: str) -> str:
-    if isinstance(cell, date):
+def _word(text: str, reading: ColumnReading) -> str:
+    values = reading.values or {}
+    value = values.get(text, values.get(plain(text)))
+    if value is None:
         raise CellError(
-            "cell-is-date",
-            "Excel 把这个编号改成了日期。请把该列设为文本后重新录入。",
-            "Excel has made a date of this number. Format the column as text and enter it again.",
+            "bad-value",
+            "这一格的写法不在映射文件列出的之中,请改用其中之一,或在映射文件中补上。",
+            "The mapping file does not list this word. Use one that it lists, or add it there.",
         )
-    inexact = isinstance(cell, int | float) and abs(cell) >= _EXACT
-    if inexact or (isinstance(cell, str) and _SCIENTIFIC.fullmatch(text)):
-        raise CellError(
-            "number-lost",
-            "Excel 把这个号码当作数值,末几位已丢失。请把该列设为文本,按原件重新录入。",
-            "Excel took this number for a quantity and lost its last digits. Format the column as text and enter it "
-            "again from the original.",
-        )
+    return value
+
+
+def compared(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the words of a mapping with each also as it is compared: without spaces, of any width."""
+    return {plain(word): value for word, value in values.items()} | dict(values)
+
+
+def _date(cell: Cell, note: Note) -> JsonValue:
+    match cell:
+        case Moment():
+            if (cell.at.hour, cell.at.minute, cell.at.second) != (0, 0, 0):
+                note("clock-ignored")
+            if not cell.day_shown:
+                note("day-not-shown")
+            return f"{cell.at:%Y-%m-%d}"
+        case Number() if cell.form.kind in ("general", "number") and not _is_day_number(cell.value):
+            raise CellError(
+                "bad-date",
+                "这一格是数字,不是日期(日期在 Excel 里可能显示成 45811 这样的数)。请把该列设为日期格式后核对。",
+                "This cell holds a number and no date (a date may show as one such as 45811). Format the column as a "
+                "date and check it.",
+            )
+        case time():
+            raise CellError("bad-date", "这一格只有时刻,没有日期。", "This cell has a clock time and no date.")
+    text = text_of(cell)
+    written = written_moment(text) if text else None
+    if written is None:
+        return text or None
+    if written.has_clock:
+        note("clock-ignored")
+    return written.day
+
+
+def _is_day_number(value: float) -> bool:
+    return value == int(value) and written_moment(str(int(value))) is not None
+
+
+def code_text(cell: Cell, note: Note) -> str:
+    """Return the text of a cell that is a number of a thing or a code, in one canonical form; raises CellError."""
+    if isinstance(cell, Merged) and not cell.sideways:
+        cell = cell.value
+    if isinstance(cell, Moment | time):
+        raise _is_date()
+    text = text_of(cell)
+    if isinstance(cell, str):
+        if not text.isascii():
+            text = unicodedata.normalize("NFKC", text).strip()
+        if _SCIENTIFIC.fullmatch(text):
+            raise _number_lost()
+        if was_made_a_date(text):
+            raise _is_date()
+        if _LONG_NUMBER.fullmatch(text):
+            note("digits-in-doubt")
     return text
 
 
-def _integer(text: str, unit: Unit) -> JsonValue:
-    try:
-        number = Decimal(unicodedata.normalize("NFKC", text).replace(",", "")) * _FEN[unit]
-    except InvalidOperation:
+def _text(cell: Cell, field: ReportField, note: Note) -> str:
+    if not field.coded:
+        if isinstance(cell, Moment | time):
+            raise _is_date()
+        text = text_of(cell)
+        if _SCIENTIFIC.fullmatch(text):
+            raise _number_lost()
         return text
-    if not number.is_finite():
-        return text
-    exact = number == number.to_integral_value() and abs(number) < _EXACT
-    return int(number) if exact else float(number)
+    text = code_text(cell, note)
+    return "".join(text.translate(_DASHES).split())
+
+
+def _integer(cell: Cell, reading: ColumnReading) -> JsonValue:
+    if isinstance(cell, Moment | time):
+        raise CellError(
+            "cell-is-date",
+            "这里要填数字,Excel 把它改成了日期。请把该列设为“常规”后重新录入。",
+            "A number is expected, and Excel has made a date of it. Format the column as General and enter it again.",
+        )
+    if isinstance(cell, Number):
+        number, word = _shown_number(cell, reading)
+    else:
+        text = text_of(cell)
+        if not text:
+            return None
+        if _SCIENTIFIC.fullmatch(text):
+            raise _number_lost()
+        number, word = _written_number(text, reading)
+    _check_word(word, reading)
+    number *= FACTORS[reading.unit or "fen"]
+    if abs(number) >= _EXACT:
+        raise _number_lost()
+    if number == number.to_integral_value():
+        return int(number)
+    if reading.field.is_money:
+        raise CellError(
+            "bad-value",
+            "金额还有不足一分的零头。请核对单位,把金额取到分。",
+            "The amount has a fraction of a fen. Check its unit, and round it to fen.",
+        )
+    raise CellError("bad-value", "这里要填整数。", "A whole number is expected.")
+
+
+def _shown_number(cell: Number, reading: ColumnReading) -> tuple[Decimal, str]:
+    """Return the number of a cell and the word beside it; raises CellError where it shows another number."""
+    if abs(cell.value) >= _EXACT:
+        raise _number_lost()
+    number = exact(cell.value)
+    form = cell.form
+    if form.kind != "number":
+        if form.kind == "unclear":
+            raise _unclear()
+        return number, ""
+    text = form.render(cell.value)
+    if number == 0:
+        return number, ""
+    if text is None or form.is_scaled:
+        raise _unclear()
+    matched = _NUMBER.fullmatch(unicodedata.normalize("NFKC", text).replace(" ", "").replace("(", "-").replace(")", ""))
+    if matched is None or abs(Decimal(matched["number"].replace(",", ""))) != abs(number):
+        raise CellError(
+            "shown-otherwise",
+            "这一格显示的数经过四舍五入,与格内的数不同。请把格内的数改成要报的数。",
+            "This cell shows a rounded number; enter the number that is meant.",
+        )
+    return number, matched["after"] or matched["before"] or ""
+
+
+def _written_number(text: str, reading: ColumnReading) -> tuple[Decimal, str]:
+    matched = _NUMBER.fullmatch(unicodedata.normalize("NFKC", text).replace(" ", "").lower())
+    if matched is None:
+        raise CellError("bad-value", "这里要填数字。", "A number is expected.")
+    digits = matched["number"]
+    sign = reading.decimal
+    if sign is None and reading.comma == ";" and _EITHER.fullmatch(digits):
+        raise _ambiguous()
+    if sign == ",":
+        digits = digits.translate(str.maketrans(",.", ".,"))
+    if _GROUPED.fullmatch(digits):
+        digits = digits.replace(",", "")
+    elif not _PLAIN.fullmatch(digits):
+        raise _ambiguous()
+    number = Decimal(digits)
+    if "." in digits and len(number.as_tuple().digits) > _DIGITS:
+        number = exact(float(number))  # the dust of a program's binary fractions
+    return number, matched["after"] or matched["before"] or ""
+
+
+def _ambiguous() -> CellError:
+    return CellError(
+        "ambiguous-number",
+        "看不出逗号和句点哪个是小数点。请去掉千分位,小数点写句点;或在映射文件中写明 decimal: \".\" 或 \",\"。",
+        "It cannot be told whether the comma or the point stands before decimals. Write 1234.50, or say decimal: \".\" "
+        "or \",\" in the mapping file.",
+    )  # fmt: skip
+
+
+def _check_word(word: str, reading: ColumnReading) -> None:
+    if not word:
+        return
+    if reading.field.is_money:
+        if unit_of(word) != reading.unit:
+            raise CellError(
+                "unit-differs",
+                "这一格自己写的单位与映射文件中的 unit 不同。请统一单位。",
+                "The unit in this cell is another than the mapping's. Use one unit in the whole column.",
+            )
+    elif not _COUNTED.fullmatch(word):
+        raise CellError("bad-value", "这里要填数字,后面不带别的字。", "A number alone is expected.")

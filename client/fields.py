@@ -20,12 +20,21 @@ _KINDS: Final[Mapping[str, Kind]] = {"integer": "integer", "boolean": "boolean",
 
 @dataclass(frozen=True, slots=True)
 class ReportField:
-    """One value of a report: its path (`data.person.name`), its kind, and the values of an enumeration."""
+    """One value of a report: its path (`data.person.name`), its kind, and the values of an enumeration.
+
+    `coded`: the value is a code of a fixed form, not words in a person's own spelling.
+    """
 
     path: str
     kind: Kind
     required: bool
     values: tuple[str, ...] = ()
+    coded: bool = False
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is an amount, which a report gives in fen (RULES E3)."""
+        return self.kind == "integer" and self.path.endswith("_fen")
 
     @property
     def pointer(self) -> str:
@@ -78,4 +87,5 @@ def _fields(
     else:
         values = tuple(schema.get("enum") or ([schema["const"]] if "const" in schema else []))
         text: Kind = "date" if schema.get("format") == "date" else "text"
-        yield ReportField(path, _KINDS.get(schema.get("type", ""), text), required, values)
+        coded = bool(values or "pattern" in schema or path.endswith(".id_number"))
+        yield ReportField(path, _KINDS.get(schema.get("type", ""), text), required, values, coded)

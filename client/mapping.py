@@ -1,4 +1,4 @@
-"""How a row of a table becomes a report: columns fill fields, templates fill the envelope's attributes."""
+"""How the rows of a table become reports: columns fill fields, templates fill the envelope's attributes."""
 
 from __future__ import annotations
 
@@ -10,35 +10,17 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
-from client.cells import BEGIN_OF_DAY, CellError, Unit, instant_of, text_of, value_of
-from client.fields import ATTRIBUTES, ReportField, event_of, fields_of
-from client.messages import JsonObject
+from client.cells import DecimalSign
+from client.fields import ReportField, fields_of
 from client.output import CommandError
-from client.routing import district_of
-from client.tables import Cell, Rows, TableRow
+from client.tables.files import TableOptions
+from client.tables.rows import Rows
+from client.tables.sheet import letters_of
+from client.units import Unit, contradicts, stated_unit, unit_of
 from shared.contract.events import Event
 
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _ALIKE: Final = 0.5  # names of columns are short
-
-
-@dataclass(frozen=True, slots=True)
-class CellFault:
-    """What is wrong with a cell; the texts never quote it."""
-
-    column: str
-    field: ReportField
-    code: str
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A report made of a row, and what is already wrong with its cells."""
-
-    event: JsonObject
-    faults: tuple[CellFault, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +29,7 @@ class Column:
 
     path: str
     values: Mapping[str, str] | None = None
-    unit: Unit = "fen"
+    unit: Unit | None = None
 
 
 class MappingFault(NamedTuple):
@@ -75,71 +57,78 @@ class RowMapping:
     columns: Mapping[str, Column]
     templates: Mapping[str, str]  # attribute → text with {column}
     constants: Mapping[str, JsonValue] = field(default_factory=dict)  # path → value
-    encoding: str | None = None
-    sheet: str | None = None
-    header: int | None = None
+    options: TableOptions = field(default_factory=TableOptions)
+    decimal: DecimalSign | None = None
     key_places: Mapping[str, KeyPlace] = field(default_factory=dict)  # column → where the mapping file names it
 
-    def bind(self, rows: Rows, name: str) -> None:
-        """Check that the table has every column of the mapping; raises CommandError, naming line and key."""
-        columns = [*self.columns, *(column for text in self.templates.values() for column in columns_in(text))]
-        missing = [column for column in dict.fromkeys(columns) if column not in rows.header]
-        if missing:
-            raise faulty_mapping(name, [self._missing(column, rows) for column in missing])
+    @property
+    def wanted(self) -> list[str]:
+        """The columns that the table must have."""
+        named = [*self.columns, *(column for text in self.templates.values() for column in columns_in(text))]
+        return list(dict.fromkeys(named))
 
-    def _missing(self, column: str, rows: Rows) -> MappingFault:
-        near = difflib.get_close_matches(column, filter(None, rows.header), 1, _ALIKE)
+    def positions_in(self, rows: Rows, name: str) -> dict[str, int]:
+        """Return where in a table every column stands; raises CommandError, naming line and key of those that do not
+        fit it. `name`: that of the mapping file."""
+        faults: list[MappingFault] = []
+        positions: dict[str, int] = {}
+        places_of = {column: rows.header.positions(column) for column in self.wanted}
+        # The names of what may be no header are not repeated: they may be those of persons.
+        is_header = sum(map(bool, places_of.values())) * 2 >= len(places_of)
+        for column, places in places_of.items():
+            if len(places) == 1:
+                positions[column] = places[0]
+            elif places:
+                letters = "、".join(letters_of(place) for place in places)
+                faults.append(
+                    self._fault(
+                        column,
+                        f"表头中有几列同名({letters} 列),不知道取哪一列",
+                        f"several columns have this name ({letters})",
+                    )
+                )
+            else:
+                near = (
+                    difflib.get_close_matches(column, filter(None, rows.header.names), 1, _ALIKE) if is_header else []
+                )
+                faults.append(
+                    self._fault(
+                        column, f"表头中没有列 {column}{hint_zh(near)}", f"the header has no {column}{hint_en(near)}"
+                    )
+                )
+        faults += [fault for column in positions for fault in self._unit_faults(column, positions[column], rows)]
+        if faults:
+            raise faulty_mapping(name, faults)
+        return positions
+
+    def _fault(self, column: str, zh: str, en: str) -> MappingFault:
         line, key = self.key_places.get(column, KeyPlace(1, column))
-        zh, en = f"表头中没有列 {column}{hint_zh(near)}", f"the header has no {column}{hint_en(near)}"
         return MappingFault(line, key, zh, en)
 
-    def draft(self, row: TableRow) -> Draft:
-        """Return the report of a row."""
-        data: JsonObject = {}
-        event: JsonObject = {"specversion": "1.0", "type": self.type, "data": data}
-        faults: list[CellFault] = []
-        fields = fields_of(self.event)
-        for path, value in self.constants.items():
-            _put(event, path, value)
-        for name, column in self.columns.items():
-            try:
-                value = value_of(row.cells.get(name), fields[column.path], column.values, column.unit)
-            except CellError as error:
-                faults.append(CellFault(name, fields[column.path], error.code, error.zh, error.en))
-            else:
-                if value is not None:
-                    _put(event, column.path, value)
-        for attribute, template in self.templates.items():
-            text = _fill(template, row.cells)
-            if text is not None:
-                event[attribute] = instant_of(text) if attribute == "time" else text
-        if "time" not in event and self.event.dated and isinstance(day := data.get(self.event.dated), str):
-            event["time"] = day + BEGIN_OF_DAY
-        if "district" not in event and (district := district_of(event.get("source"))):
-            event["district"] = district
-        return Draft(event, tuple(faults))
+    def _unit_faults(self, name: str, position: int, rows: Rows) -> Iterator[MappingFault]:
+        column = self.columns.get(name)
+        if column is None:
+            return
+        target = fields_of(self.event)[column.path]
+        if target.kind != "integer":
+            return
+        stated = stated_unit(rows.header.names[position])
+        if stated is None and target.is_money:
+            stated = rows.header.unit
+        if stated is not None and contradicts(stated, column.unit) and not _counts(stated, target):
+            hint = unit_of(stated)
+            zh = f"请写 {{to: {column.path}, unit: {hint}}}" if hint else "请先换算"
+            en = f"write {{to: {column.path}, unit: {hint}}}" if hint else "convert the amounts first"
+            yield self._fault(
+                name,
+                f"表上写的单位是“{stated}”,与映射不符;{zh}",
+                f"the table says {stated}, the mapping does not; {en}",
+            )
 
-    @property
-    def time_from(self) -> str | None:
-        """The pointer of the date that `time` is made of, None where `time` has a template of its own."""
-        return f"/data/{self.event.dated}" if "time" not in self.templates and self.event.dated else None
 
-    def column_at(self, pointer: str) -> str | None:
-        """Return the column that fills the place of a pointer, or the first that fills a part of it."""
-        columns = self._columns_by_pointer()
-        return columns.get(pointer) or next(
-            (column for place, column in columns.items() if place.startswith(pointer + "/")), None
-        )
-
-    def _columns_by_pointer(self) -> dict[str, str]:
-        fields = fields_of(self.event)
-        columns = {fields[column.path].pointer: name for name, column in self.columns.items()}
-        for attribute, template in self.templates.items():
-            if names := columns_in(template):
-                columns[f"/{attribute}"] = names[0]
-        if self.time_from in columns:
-            columns["/time"] = columns[self.time_from]
-        return columns
+def _counts(stated: str, target: ReportField) -> bool:
+    """Return whether what a header states is no factor: 分 of a count are points."""
+    return not target.is_money and unit_of(stated) == "fen"
 
 
 def columns_in(template: str) -> list[str]:
@@ -147,46 +136,9 @@ def columns_in(template: str) -> list[str]:
     return _BRACES.findall(template)
 
 
-def by_headers(rows: Rows, name: str) -> RowMapping | None:
-    """Return the mapping of a table whose headers are the fields' own names, as the templates have them; its type
-    stands in the `type` column, the same in every row. None where they are not."""
-    if not {"type", "id", "source", "subject"} <= set(rows.header):
-        return None
-    first = next(rows.rows, None)
-    if first is None:
-        raise CommandError(f"{name}:没有数据行。", f"{name}: there are no rows below the header.")
-    type_ = text_of(first.cells.get("type"))
-    event = event_of(type_)
-    if event is None:
-        raise CommandError(
-            f"{name}:第 {first.number} 行的 type 不是可报告的类型。",
-            f"{name}: the type in row {first.number} is none that can be reported.",
-        )
-    fields = fields_of(event)
-    paths = [header for header in rows.header if header and header != "type"]
-    for path in paths:
-        if path not in fields:
-            near = difflib.get_close_matches(path, fields, 1)
-            letter = rows.cell(path, 1)[:-1]
-            raise CommandError(
-                f"{name}:{letter} 列的表头不是 {type_} 的字段{hint_zh(near) or '。'}",
-                f"{name}: the header of column {letter} is no field of {type_}{hint_en(near) or '.'}",
-                "no-such-field",
-            )
-    rows.rows = _of_one_type(first, rows.rows, type_, name)
-    templates = {path: f"{{{path}}}" for path in paths if path in ATTRIBUTES}
-    return RowMapping(event, type_, {path: Column(path) for path in paths if "." in path}, templates)
-
-
-def _of_one_type(first: TableRow, rest: Iterator[TableRow], type_: str, name: str) -> Iterator[TableRow]:
-    yield first
-    for row in rest:
-        if text_of(row.cells.get("type")) != type_:
-            raise CommandError(
-                f"{name}:第 {row.number} 行的 type 与第一行不同;一个文件只放一种报告。",
-                f"{name}: the type in row {row.number} differs from the first; one file holds one type of report.",
-            )
-        yield row
+def fill(template: str, texts: Mapping[str, str]) -> str:
+    """Return a template with the texts of its columns filled in."""
+    return _BRACES.sub(lambda match: texts[match[1]], template)
 
 
 def faulty_mapping(name: str, faults: list[MappingFault]) -> CommandError:
@@ -204,22 +156,3 @@ def hint_zh(near: list[str]) -> str:
 def hint_en(near: list[str]) -> str:
     """Return the end of a sentence that names what was meant, in English."""
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _put(event: JsonObject, path: str, value: JsonValue) -> None:
-    *steps, last = path.split(".")
-    place = event
-    for step in steps:
-        inner = place.setdefault(step, {})
-        if not isinstance(inner, dict):
-            raise TypeError("a value stands where a field has parts")
-        place = inner
-    place[last] = value
-
-
-def _fill(template: str, cells: Mapping[str, Cell]) -> str | None:
-    """Return a template with its columns filled in; None where one of them is empty."""
-    texts = {column: text_of(cells.get(column)) for column in columns_in(template)}
-    if not all(texts.values()):
-        return None
-    return _BRACES.sub(lambda match: texts[match[1]], template)

@@ -11,14 +11,18 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from client.cells import CellError, Unit, value_of
+from client.cells import CellError, ColumnReading, DecimalSign, value_of
 from client.fields import ATTRIBUTES, ReportField, event_of, fields_of, reported_types
 from client.mapping import Column, KeyPlace, MappingFault, RowMapping, columns_in, faulty_mapping, hint_en, hint_zh
 from client.output import CommandError
+from client.tables.files import TableOptions
+from client.tables.rows import Hidden
+from client.units import Unit
 from shared.contract.events import Event
 
 Path_ = tuple[str, ...]
 _WHOLE_FILE: Final = "(file)"
+_CONSTANT_UNIT: Final = "fen"  # as the field's own name says
 _TEXT_FIELD: Final = ReportField("", "text", required=False)
 
 
@@ -27,7 +31,7 @@ class _ColumnEntry(BaseModel):
 
     to: str
     values: dict[str, str] | None = None
-    unit: Unit = "fen"
+    unit: Unit | None = None
 
 
 class _MappingFile(BaseModel):
@@ -47,6 +51,8 @@ class _MappingFile(BaseModel):
     encoding: str | None = None
     sheet: str | None = None
     header: int | None = None
+    hidden: Hidden | None = None
+    decimal: DecimalSign | None = None
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -119,10 +125,12 @@ def _row_mapping(mapping: _MappingFile, event: type[Event], lines: Mapping[Path_
         mapping.type,
         {name: Column(entry.to, entry.values, entry.unit) for name, entry in mapping.columns.items()},
         templates,
-        {path: value_of(text, fields[path]) for path, text in mapping.constants.items()},
-        mapping.encoding,
-        mapping.sheet,
-        mapping.header,
+        {
+            path: value_of(text, ColumnReading(fields[path], unit=_CONSTANT_UNIT))
+            for path, text in mapping.constants.items()
+        },
+        TableOptions(mapping.encoding, mapping.sheet, mapping.header, mapping.hidden),
+        mapping.decimal,
         places,
     )
 
@@ -133,13 +141,16 @@ _TEXTS: Final = {
     "string_type": ("应为文本", "text is expected"),
     "dict_type": ("应为键和值", "keys and values are expected"),
     "model_type": ("应为字段名,或 {to: 字段名, …}", "a field's name is expected, or {to: field, …}"),
-    "literal_error": ("应为 fen、yuan 或 wan-yuan", "fen, yuan or wan-yuan is expected"),
+    "literal_error": ("应为下列之一:{expected}", "one of these is expected: {expected}"),
     "int_parsing": ("应为整数", "an integer is expected"),
 }
 
 
 def _problem(details: ErrorDetails) -> _Problem:
-    return _Problem(tuple(map(str, details["loc"])), *_TEXTS.get(details["type"], ("取值不正确", "wrong value")))
+    zh, en = _TEXTS.get(details["type"], ("取值不正确", "wrong value"))
+    expected = details.get("ctx", {}).get("expected", "")
+    path = tuple(map(str, details["loc"]))
+    return _Problem(path, zh.format(expected=expected), en.format(expected=expected))
 
 
 def _contradictions(mapping: _MappingFile) -> Iterator[_Problem]:
@@ -156,13 +167,14 @@ def _contradictions(mapping: _MappingFile) -> Iterator[_Problem]:
             yield _Problem(path, f"{entry.to} 请写在顶层", f"write {entry.to} at the top level")
             continue
         yield from _no_field(path, entry.to, fields)
+        yield from _no_unit(path, entry, fields.get(entry.to))
         for name, value in (entry.values or {}).items():
             yield from _no_value((*path, "values", name), value, fields.get(entry.to))
     for name, text in mapping.constants.items():
         yield from _no_field(("constants", name), name, fields)
         yield from _no_value(("constants", name), text, fields.get(name))
         try:
-            value_of(text, fields.get(name, _TEXT_FIELD))
+            value_of(text, ColumnReading(fields.get(name, _TEXT_FIELD), unit=_CONSTANT_UNIT))
         except CellError as error:
             yield _Problem(("constants", name), error.zh, error.en)
     filled: dict[str, str] = {}
@@ -185,8 +197,25 @@ def _no_field(path: Path_, name: str, fields: Mapping[str, ReportField]) -> Iter
         yield _Problem(path, "这是一个列表,表格放不下,请用 NDJSON", "this is a list, which no table holds; use NDJSON")
 
 
+def _no_unit(path: Path_, entry: _ColumnEntry, field: ReportField | None) -> Iterator[_Problem]:
+    if field is None or (entry.unit is None and not field.is_money):
+        return
+    if entry.unit is None:
+        yield _Problem(
+            path,
+            f"金额没有写单位;请写 {{to: {entry.to}, unit: yuan}}(元;万元写 wan-yuan,分写 fen)",
+            f"the amount has no unit; write {{to: {entry.to}, unit: yuan}} (or wan-yuan, fen)",
+        )
+    elif field.kind != "integer" or (entry.unit == "wan") is field.is_money:
+        yield _Problem(
+            path,
+            "unit 用于金额(yuan、wan-yuan、fen)和以万计的数量(wan)",
+            "unit is for amounts (yuan, wan-yuan, fen) and for counts in ten thousands (wan)",
+        )
+
+
 def _no_value(path: Path_, value: str, field: ReportField | None) -> Iterator[_Problem]:
-    if field is not None and field.values and value not in field.values:
+    if field is not None and field.values and value and value not in field.values:
         values = ", ".join(field.values)
         yield _Problem(path, f"应为 {values}", f"one of {values} is expected")
 

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import orjson
 
-from client import tables
-from client.mapping import RowMapping, by_headers
+from client.binding import FIELD_HEADERS, BoundMapping, by_headers
 from client.mapping_file import read_mapping
 from client.messages import JsonObject
 from client.output import CommandError
+from client.tables.files import TableOptions, is_table, is_workbook, table
+from client.tables.lines import Progress, lines, size_of
+from client.tables.notices import Notices
+from client.tables.rows import Hidden, Rows, TableRow
 from client.validation import Checker, ReportFault
 
 
@@ -30,29 +33,37 @@ class ReportFile:
     """A file opened for reading its reports; raises CommandError where it cannot be read."""
 
     def __init__(
-        self, file: str, mapping: Path | None, encoding: str | None, sheet: str | None, checker: Checker
+        self,
+        file: str,
+        mapping: Path | None,
+        encoding: str | None,
+        sheet: str | None,
+        checker: Checker,
+        hidden: Hidden | None = None,
     ) -> None:
-        self._file, self._encoding, self._sheet, self._checker = file, encoding, sheet, checker
+        self._file, self._checker = file, checker
+        self._given = TableOptions(encoding, sheet, hidden=hidden)
+        self.notices = Notices()  # complete once all reports are read
         self._name = Path(file).name
         self._mapping = read_mapping(mapping) if mapping is not None else None
         self._mapping_name = mapping.name if mapping is not None else ""
-        self.progress = tables.Progress(total=tables.size_of(file))
-        if self._mapping is not None and not tables.is_table(file):
+        self.progress = Progress(total=size_of(file))
+        if self._mapping is not None and not is_table(file):
             raise CommandError("映射文件只用于表格(CSV、XLSX)。", "A mapping is for tables (CSV, XLSX) only.")
 
     @property
     def total(self) -> int | None:
         """The end of `progress`, None where it is not known beforehand: a workbook is read by rows."""
-        return None if Path(self._file).suffix.lower().startswith(".xls") else self.progress.total
+        return None if is_workbook(self._file) else self.progress.total
 
     def reports(self) -> Iterator[CheckedReport | None]:
         """Yield each report checked; None where the sender of a pipe pauses."""
-        return self._of_table() if tables.is_table(self._file) else self._of_lines()
+        return self._of_table() if is_table(self._file) else self._of_lines()
 
     def _of_lines(self) -> Iterator[CheckedReport | None]:
-        with tables.lines(self._file) as (lines, self.progress):
+        with lines(self._file) as (raws, self.progress):
             number = 0
-            for raw in lines:
+            for raw in raws:
                 if raw is None:
                     yield None
                     continue
@@ -76,13 +87,10 @@ class ReportFile:
 
     def _of_table(self) -> Iterator[CheckedReport]:
         given = self._mapping
-        encoding = self._encoding or (given.encoding if given else None)
-        sheet = self._sheet or (given.sheet if given else None)
-        with tables.table(self._file, encoding, sheet, given.header if given else None) as rows:
-            self.progress = rows.progress
-            if given is not None:
-                given.bind(rows, self._mapping_name)
-            mapping = given or by_headers(rows, self._name)
+        options = self._given.over(given.options) if given else self._given
+        with table(self._file, options, given.wanted if given else FIELD_HEADERS) as rows:
+            self.progress, self.notices = rows.progress, rows.notices
+            mapping = BoundMapping(given, rows, self._mapping_name) if given else by_headers(rows, self._name)
             if mapping is None:
                 raise CommandError(
                     "表头不是字段名。请用 --mapping 给出映射文件;skillplan sample <类型> --mapping 可打印一个。",
@@ -92,23 +100,31 @@ class ReportFile:
             for row in rows.rows:
                 yield self._row(mapping, rows, row)
 
-    def _row(self, mapping: RowMapping, rows: tables.Rows, row: tables.TableRow) -> CheckedReport:
+    def _row(self, mapping: BoundMapping, rows: Rows, row: TableRow) -> CheckedReport:
         draft = mapping.draft(row)
         faults = [
             ReportFault(
-                row.number, fault.code, fault.zh, fault.en, fault.field.pointer, rows.cell(fault.column, row.number),
-                fault.column,
+                row.number, fault.code, fault.zh, fault.en, fault.pointer,
+                rows.cell(fault.column, row.number) if fault.column else None, fault.column,
             )
             for fault in draft.faults
         ]  # fmt: skip
-        of_cells = {fault.field.pointer for fault in draft.faults}
+        if draft.event is None:
+            return CheckedReport(row.number, None, faults)
+        of_cells = {fault.pointer for fault in draft.faults if fault.pointer}
         of_report = list(self._checker.faults(draft.event, row.number))
-        if mapping.time_from in of_cells | {fault.pointer for fault in of_report}:
+        if of_report and mapping.time_from in of_cells | {fault.pointer for fault in of_report}:
             of_cells.add("/time")  # made of a date that is wrong itself
         for fault in of_report:
             if fault.pointer in of_cells or any(place.startswith(f"{fault.pointer}/") for place in of_cells):
                 continue  # the fault of the cell is more precise
             column = mapping.column_at(fault.pointer or "")
+            if (
+                column is not None
+                and any(column == known.column for known in faults)
+                and fault.code.startswith("missing")
+            ):
+                continue  # of the same cell, by another way
             cell = rows.cell(column, row.number) if column else None
             faults.append(ReportFault(fault.line, fault.code, fault.zh, fault.en, fault.pointer, cell, column))
         return CheckedReport(row.number, draft.event, faults)

@@ -134,6 +134,10 @@ def mapping(type_: str) -> str:
             lines.append(f"  {name}:\n    to: {field.path}\n    values:")
             # An enumeration's Chinese terms come first: they are what stands in a table.
             lines += [f'      {names.get(value, value)}: "{value}"' for value in field.values]
+        elif field.is_money:
+            lines.append(
+                f"  {name}: {{to: {field.path}, unit: yuan}}  # 元;万元写 wan-yuan ten thousand yuan: wan-yuan"
+            )
         else:
             lines.append(f"  {name}: {field.path}")
     return "\n".join(lines) + "\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, TextIO
 
 from client.output import Output, text
+from client.tables.notices import Notice
 from client.validation import ReportFault
 
 DEFAULT_LIMIT: Final = 20
@@ -23,6 +25,13 @@ class FaultPrinter:
         self._output.record(fault.as_json())
         if not self._output.json and self._count <= self._limit:
             self._stream.write(fault.as_text() + "\n")
+
+    def notices(self, notices: Iterable[Notice]) -> None:
+        """Print what of a table was left out or read otherwise than it stands."""
+        for notice in notices:
+            self._output.record(notice.as_json())
+            if not self._output.json:
+                self._stream.write(f"! {text(notice.zh, notice.en)}\n")
 
     def rest(self) -> None:
         """Print how many faults were not printed."""

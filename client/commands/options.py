@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from client.output import CommandError
+from client.tables.rows import Hidden
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -18,7 +19,10 @@ MappingFile = Annotated[
     Path | None, typer.Option("--mapping", "-m", help="表格的映射文件 YAML: how rows become reports")
 ]
 Encoding = Annotated[str | None, typer.Option(help="CSV 编码,不写则自动识别 encoding of a CSV file; found by itself")]
-Sheet = Annotated[str | None, typer.Option(help="工作表,默认第一张 sheet of a workbook; the first")]
+Sheet = Annotated[str | None, typer.Option(help="工作表,默认第一张有这些列的 sheet; the first with the columns")]
+HiddenRows = Annotated[
+    Hidden | None, typer.Option("--hidden", help="隐藏或筛选掉的行:报还是不报 rows that are not seen: take them or not")
+]
 District = Annotated[str | None, typer.Option(help="区划代码 district code")]
 Source = Annotated[str | None, typer.Option(help="只看某系统 only of this source")]
 Json = Annotated[bool, typer.Option("--json", help="每行一个 JSON 对象,供程序读取 one JSON object a line")]

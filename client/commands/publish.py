@@ -9,7 +9,19 @@ import typer
 
 from client import catch_up
 from client.commands.faults import DEFAULT_LIMIT, FaultPrinter
-from client.commands.options import Encoding, File, Http, JournalFile, Json, Key, Limit, MappingFile, Patience, Sheet
+from client.commands.options import (
+    Encoding,
+    File,
+    HiddenRows,
+    Http,
+    JournalFile,
+    Json,
+    Key,
+    Limit,
+    MappingFile,
+    Patience,
+    Sheet,
+)
 from client.http import WebClient
 from client.journal import Journal
 from client.kafka import Publisher
@@ -26,6 +38,7 @@ def publish(
     mapping: MappingFile = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
+    hidden: HiddenRows = None,
     http: Http = False,
     key: Key = None,
     wait: Annotated[bool, typer.Option("--wait", help="等到全部有回执 wait until everything is answered")] = False,
@@ -38,7 +51,7 @@ def publish(
 ) -> None:
     """报送文件;中断后再运行会接着发 Publish a file; after a break the same command goes on."""
     with session(json) as (output, settings):
-        report_file = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)))
+        report_file = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)), hidden)
         printer = FaultPrinter(output, limit, sys.stderr)
         missing, began = 0, datetime.now(UTC)
         with Journal(journal or settings.journal, settings.target(http)) as record:
@@ -52,6 +65,7 @@ def publish(
                     summary.by_status, summary.rejected = record.answers_since(began)
             finally:
                 printer.rest()
+                printer.notices(report_file.notices)
                 _print(output, summary)
         if missing:
             raise CommandError(

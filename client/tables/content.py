@@ -1,0 +1,73 @@
+"""What a cell of a table holds, as it is shown: text, a number with its format, a moment, or why it has no value."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Final, NamedTuple
+
+from client.tables.number_formats import NumberFormat
+
+
+class Number(NamedTuple):
+    """A number and how the spreadsheet shows it."""
+
+    value: float
+    form: NumberFormat
+
+
+class Moment(NamedTuple):
+    """A date, at midnight or with a clock time; `day_shown` is False where the format leaves the day out."""
+
+    at: datetime
+    day_shown: bool = True
+
+
+class Broken(NamedTuple):
+    """A cell without a value that could be read; `code` is a key of BROKEN."""
+
+    code: str
+
+
+class Merged(NamedTuple):
+    """A cell that is covered by a merged one: from above, or `sideways` from its left."""
+
+    value: str | bool | Number | Moment | time | Broken
+    sideways: bool
+
+
+Cell = str | bool | Number | Moment | time | Broken | Merged | None
+
+BROKEN: Final = {
+    "cell-error": (
+        "这一格是公式出错的结果(如 #N/A)或显示不下的 ####。请改正公式或加宽该列后重新保存。",
+        "This cell shows an error of a formula (such as #N/A), or #### where it is too narrow; mend it and save again.",
+    ),
+    "formula-without-value": (
+        "这一格是公式,但文件中没有算出的值。请用 Excel 或 WPS 打开并保存一次。",
+        "This cell is a formula whose value is not in the file. Open the file in Excel or WPS and save it once.",
+    ),
+    "date-out-of-range": (
+        "这一格显示为日期,但其数值不是任何一天。请重新录入。",
+        "This cell is formatted as a date, but its number is no day. Enter it again.",
+    ),
+    "merged-cells": (
+        "这一格与左边的格合并,看不出属于哪一列。请取消合并,逐格填写。",
+        "This cell is merged with the one on its left; unmerge them and fill in each.",
+    ),
+    "damaged-text": (
+        "这一行有损坏的字节,文字无法辨认。请重新录入这一格,另存文件。",
+        "There are damaged bytes in this line; enter the cell again and save the file anew.",
+    ),
+}
+
+
+def is_empty(cell: Cell) -> bool:
+    """Return whether a person sees nothing in a cell of its own; one covered by a merged cell has none of its own."""
+    return cell is None or isinstance(cell, Merged) or (isinstance(cell, str) and not cell.strip())
+
+
+def plain_text(cell: Cell) -> str:
+    """Return the text of a cell as a label: what stands in a header, a title or a totals row; empty for other kinds."""
+    if isinstance(cell, Merged):
+        cell = cell.value
+    return cell.strip() if isinstance(cell, str) else ""
