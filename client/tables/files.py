@@ -171,8 +171,10 @@ def _name_sheets(package: Package, read: SheetPart, outlines: dict[str, Outline]
     others = [sheet for sheet in package.sheets if sheet is not read and outlines[sheet.part].filled]
     if not others:
         return
-    zh = "、".join(f"「{s.name}」{'(隐藏)' if s.hidden else ''}{outlines[s.part].filled} 行" for s in others)
-    en = ", ".join(f"{s.name}{' (hidden)' if s.hidden else ''} {outlines[s.part].filled} rows" for s in others)
+    zh = "、".join(f"「{s.name}」{',隐藏,' if s.hidden else ''}{outlines[s.part].filled} 行(含表头)" for s in others)
+    en = ", ".join(
+        f"{s.name}{', hidden,' if s.hidden else ''} {outlines[s.part].filled} rows with the header" for s in others
+    )
     notices.add(
         "sheets-not-read",
         f"读的是工作表「{read.name}」;没有读:{zh}。要读另一张请用 --sheet 指明。",

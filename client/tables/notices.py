@@ -93,6 +93,7 @@ class Notices:
     def __init__(self) -> None:
         self._fixed: list[Notice] = []
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
+        self._last: dict[tuple[str, str], int] = {}
         self._rows: dict[tuple[str, str], list[int]] = defaultdict(list)
 
     def add(self, code: str, zh: str, en: str, count: int = 1) -> None:
@@ -100,7 +101,10 @@ class Notices:
         self._fixed.append(Notice(code, zh, en, count))
 
     def tally(self, code: str, row: int, column: str = "") -> None:
-        """Count one row for a sentence of the catalogue."""
+        """Count one row for a sentence of the catalogue; the same row but once."""
+        if self._last.get((code, column)) == row:
+            return
+        self._last[code, column] = row
         self._counts[code, column] += 1
         if len(rows := self._rows[code, column]) <= _SHOWN_ROWS:
             rows.append(row)
