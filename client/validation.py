@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
@@ -79,19 +80,32 @@ def districts_of(plans: Path) -> list[str]:
         raise CommandError(f"计划文件有误:{error}", f"A plan file is wrong: {error}") from None
 
 
+class _PassingKeys(Keys):
+    """Keys of the moment: what is decoded here is stored nowhere, so a hash that is five times as fast will do."""
+
+    def token(self, normalised: str) -> str:
+        """Return what stands for an identity number in this run."""
+        return hashlib.blake2b(normalised.encode(), key=self.shared, digest_size=16).hexdigest()
+
+    def digest(self, content: bytes) -> bytes:
+        """Return what a content is compared by in this run."""
+        return hashlib.blake2b(content, key=self.shared, digest_size=16).digest()
+
+
 class Checker:
     """Finds in one report after another of a file what a service would reject; sends nothing."""
 
     def __init__(self, codes: Collection[str], district: str | None = None) -> None:
         if district is not None and district not in codes:
             raise CommandError(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
-        # A key of the moment: what is decoded here is stored nowhere.
-        keys = Keys(secrets.token_bytes(32))
+        keys = _PassingKeys(secrets.token_bytes(32))
         self._decoders = {language.service: Decoder(language, codes, keys, COUNTED) for language in LANGUAGES}
         self._channel = Channel(district=district)
         # In a temporary file, not in memory: a file may hold any number of ids.
         self._seen = sqlite3.connect("", isolation_level=None)
-        self._seen.execute("create table seen (key text primary key, digest blob, line int) without rowid")
+        self._seen.execute("pragma synchronous = off")
+        self._seen.execute("pragma journal_mode = off")
+        self._seen.execute("create table seen (key blob primary key, digest blob, line int) without rowid")
 
     def faults(self, event: JsonObject, line: int) -> Iterator[ReportFault]:
         """Yield what is wrong with a report, and whether its id stands in the file with other content (RULES A4)."""
@@ -110,10 +124,9 @@ class Checker:
 
     def _line_of_other_content(self, report: Report, line: int) -> int | None:
         """Return the line where this id stood first, with other content; None where there is none."""
-        key = f"{report.source}\n{report.id}"
-        row = self._seen.execute("select digest, line from seen where key = ?", (key,)).fetchone()
-        if row is None:
-            self._seen.execute("insert into seen values (?, ?, ?)", (key, report.digest, line))
+        key = hashlib.blake2b(f"{report.source}\n{report.id}".encode(), digest_size=16).digest()
+        new = self._seen.execute("insert or ignore into seen values (?, ?, ?)", (key, report.digest, line))
+        if new.rowcount:
             return None
-        digest, earlier = row
+        digest, earlier = self._seen.execute("select digest, line from seen where key = ?", (key,)).fetchone()
         return None if digest == report.digest else int(earlier)

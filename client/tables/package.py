@@ -25,6 +25,7 @@ Start = Callable[[str, Attributes], None]
 _MOST_OF_A_PART: Final = 64 * 1024 * 1024  # of what is read whole
 _MOST_STRINGS: Final = 1 << 30
 _MOST_SHEET: Final = 4 << 30
+_MOST_RECENT: Final = 20_000
 _SUSPICIOUS: Final = 64 * 1024 * 1024
 _HIGHEST_RATIO: Final = 400  # sheets are compressed 10 to 60 times, one row a million times over some 300 times
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -92,6 +93,7 @@ class Strings:
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._ends = array("Q", [0])
+        self._recent: dict[int, str] = {}
 
     def append(self, text: str) -> None:
         """Add the next string."""
@@ -99,9 +101,15 @@ class Strings:
         self._ends.append(len(self._bytes))
 
     def __getitem__(self, at: int) -> str:
-        if at < 0 or at + 1 >= len(self._ends):
-            raise IndexError(at)
-        return self._bytes[self._ends[at] : self._ends[at + 1]].decode("utf-8", "replace")
+        text = self._recent.get(at)
+        if text is None:
+            if at < 0 or at + 1 >= len(self._ends):
+                raise IndexError(at)
+            if len(self._recent) > _MOST_RECENT:
+                self._recent.clear()
+            text = self._bytes[self._ends[at] : self._ends[at + 1]].decode("utf-8", "replace")
+            self._recent[at] = text
+        return text
 
 
 class Package:
@@ -192,7 +200,7 @@ class Package:
         if "sharedStrings" in parts:
             self._read_strings(parts["sharedStrings"])
 
-    def format(self, style: str | None) -> NumberFormat:
+    def format(self, style: bytes | None) -> NumberFormat:
         """Return the display format of a cell's style; General where there is none."""
         at = int(style) if style else 0
         return self.formats[at] if at < len(self.formats) else number_format("General")

@@ -20,6 +20,7 @@ from client.tables.source import REPLACED, Source, SourceRow
 Hidden = Literal["include", "leave"]
 RowFault = Literal["other-width", "joined-rows"]
 
+_NO_LABEL: Final = re.compile(r"[A-Za-z]*[-0-9./_ ][-0-9A-Za-z./_ ]*|.{60,}", re.DOTALL)  # ids, numbers, long texts
 _LABELS: Final = 3  # the first cells of a row, one of which says what it is
 # Compared without spaces. What follows a total is a number of rows, a unit, a district.
 _TOTAL: Final = re.compile(
@@ -60,11 +61,9 @@ class Rows:
     keys: frozenset[int] = frozenset()
     positions: Mapping[str, int] = field(default_factory=dict)  # of the columns by the names that the mapping has
     rows: Iterator[TableRow] = field(init=False)
-    _labels: dict[int, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.rows = self._data()
-        self._labels = {at: plain(name) for at, name in enumerate(self.header.names)}
 
     @property
     def progress(self) -> Progress:
@@ -124,13 +123,13 @@ class Rows:
     def _kind_of_label(self, row: SourceRow) -> str | None:
         """Return what a row is whose first word is that of a total or a signature, and which has no id of its own."""
         width = len(row.cells)
-        keys = {at for at in self.keys if at < width and not is_empty(row.cells[at])}
+        keys = [at for at in self.keys if at < width and not is_empty(row.cells[at])]
         if len(keys) > 1:
             return None
         filled = ((at, cell) for at, cell in enumerate(row.cells) if not is_empty(cell))
         for position, cell in islice(filled, _LABELS):
-            text = plain(plain_text(cell))
-            if text and keys <= {position}:
+            if isinstance(cell, str) and (not keys or keys[0] == position) and not _NO_LABEL.fullmatch(cell):
+                text = plain(cell)
                 if _TOTAL.fullmatch(text):
                     return "total-row"
                 if _SIGNATURE.fullmatch(text):
@@ -140,7 +139,9 @@ class Rows:
     def _repeats_header(self, cells: list[Cell]) -> bool:
         if not self.used:
             return False
-        return all(at < len(cells) and plain(plain_text(cells[at])) == self._labels[at] for at in self.used)
+        return all(
+            at < len(cells) and " ".join(plain_text(cells[at]).split()) == self.header.names[at] for at in self.used
+        )
 
     def _fault(self, row: SourceRow) -> RowFault | None:
         if row.joined:

@@ -23,6 +23,7 @@ _BETWEEN: Final = frozenset(
     ".\u00b7\u0387\u2022\u2024\u2219\u22c5\u2e31\u3002\u30fb\uff0e\uff61\uff65\ufe52\ufe63"
 )
 _SEPARATORS: Final = frozenset({"Cf", "Cc", "Mn", "Me", "Zs", "Zl", "Zp", "Pd"})
+_ASCII_SPACES: Final = str.maketrans("", "", " \t\r\n\v\f-\x1c\x1d\x1e\x1f")
 _ASCII_BETWEEN: Final = str.maketrans("", "", " \t\r\n\v\f-.\x00\x1c\x1d\x1e\x1f\x7f")
 
 
@@ -59,6 +60,8 @@ def is_resident_number(number: str) -> bool:
 
 def canonical(number: str) -> str:
     """Return a number in NFKC and upper case, without spaces and hyphens (RULES A15)."""
+    if number.isascii():
+        return number.translate(_ASCII_SPACES).upper()
     number = unicodedata.normalize("NFKC", number).upper()
     return "".join(char for char in number if not char.isspace() and unicodedata.category(char) != "Pd")
 
