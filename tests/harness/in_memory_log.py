@@ -156,7 +156,7 @@ class InMemoryTransaction(Transaction):
     async def add_person_keys(self, keys: Mapping[str, bytes]) -> None:
         self._tables.person_keys = {**keys, **self._tables.person_keys}
 
-    async def quarantine(self, rows: Sequence[QuarantineRow]) -> None:
+    async def quarantine(self, rows: Sequence[QuarantineRow]) -> set[str]:
         raise NotImplementedError("nothing unreadable comes in from a harness")
 
 
