@@ -16,11 +16,14 @@ from rich.table import Table
 
 from shared.contract.events import LOCAL_TIME
 from shared.http.api_keys import Key, KeyFile, Role
+from shared.http.key_history import Act
 from shared.kafka.clients import wrong_settings
 from shared.observability.health import ConfigurationError
 from shared.process.settings import Settings
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
+_YEAR: Final = timedelta(days=365)
+_ACTS: Final[dict[Act, str]] = {"made": "新建 made", "rotated": "轮换 rotated", "revoked": "撤销 revoked"}
 _STATES: Final = {"valid": "有效 valid", "expired": "已过期 expired", "revoked": "已撤销 revoked"}
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +33,13 @@ app = typer.Typer(
     " Keys for HTTP: make, list, rotate, revoke; every process follows at once, without a restart.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="供程序读取 for programs")]
+By = Annotated[str, typer.Option(metavar="NAME", help="谁办的,默认为操作系统用户 who does it; the user of the system")]
+Expires = Annotated[
+    str,
+    typer.Option(
+        metavar="DATE", help="有效至(含)当日,默认一年;或 never the last day it is valid, a year from now; or never"
+    ),
+]
 Id = Annotated[str, typer.Argument(metavar="ID", help="密钥编号 the key's id, as `list` shows it")]
 
 
@@ -41,13 +51,12 @@ def add(
         typer.Option(help="来源前缀,可多次 a source prefix, several times: /districts/330681/"),
     ] = None,
     label: Annotated[str, typer.Option(help="备注:谁在用 who uses it")] = "",
-    expires: Annotated[
-        str, typer.Option(metavar="DATE", help="有效至(含)当日 the last day it is valid, YYYY-MM-DD")
-    ] = "",
+    expires: Expires = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """新建一把密钥;内容只显示这一次 Make a key; it is shown this once."""
-    _print_key(*_file().add(role, tuple(prefix or ()), label, _end_of(expires) if expires else None), as_json)
+    _print_key(*_file().add(role, tuple(prefix or ()), label, _end_of(expires), by=by), as_json)
 
 
 @app.command("list")
@@ -62,11 +71,22 @@ def list_(as_json: AsJson = False) -> None:
         table.add_column(heading, overflow="fold")
     for key in keys:
         until = key.revoked_at or key.expires_at
+        state = "将到期 expires soon" if key.expires_soon(now) else _STATES[key.state(now)]
         table.add_row(
-            key.id, key.role, "\n".join(key.prefixes), key.label, _STATES[key.state(now)], _local(key.created_at),
-            _local(until) if until else "",
+            key.id, key.role, "\n".join(key.prefixes), key.label, state, _local(key.created_at),
+            _local(until) if until else "不过期 never",
         )  # fmt: skip
     Console().print(table)
+    if soon := [key.id for key in keys if key.expires_soon(now)]:
+        _say(
+            f"{len(soon)} 把密钥一个月内到期,请轮换(rotate):{'、'.join(soon)}",
+            f"{len(soon)} keys expire within a month; rotate them: {', '.join(soon)}",
+        )
+    if lasting := [key.id for key in keys if key.expires_at is None and key.state(now) == "valid"]:
+        _say(
+            f"{len(lasting)} 把密钥不过期:{'、'.join(lasting)}",
+            f"{len(lasting)} keys never expire: {', '.join(lasting)}",
+        )
     if not any(key.role is not Role.SERVICE for key in keys):
         _say(
             "尚未设密钥:任何人都能以任何 source 报告,服务只应在 127.0.0.1 上可达。",
@@ -78,16 +98,36 @@ def list_(as_json: AsJson = False) -> None:
 def rotate(
     id_: Id,
     overlap: Annotated[str, typer.Option(help="旧密钥继续有效多久 how long the old one goes on: 7d, 12h, 0m")] = "7d",
+    expires: Expires = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """给一把密钥换新内容,旧的在重叠期内仍可用 Give a key a new secret; the old one is taken for a while."""
-    _print_key(*_file().rotate(id_, _duration(overlap)), as_json)
+    """换新内容,再用一年;旧的在重叠期内仍可用 A new secret for another year; the old one is taken for a while."""
+    _print_key(*_file().rotate(id_, _duration(overlap), by=by, expires_at=_end_of(expires)), as_json)
 
 
 @app.command()
-def revoke(id_: Id, as_json: AsJson = False) -> None:
+def history(as_json: AsJson = False) -> None:
+    """谁在何时新建、轮换、撤销了哪把密钥 Who made, rotated or revoked which key, and when."""
+    acts = _file().history()
+    if as_json:
+        records = [act.model_dump(mode="json", exclude={"mac"}) for act in acts]
+        sys.stdout.write(json.dumps(records, ensure_ascii=False, indent=1) + "\n")
+        return
+    table = Table()
+    for heading in ("时间 At", "事项 Act", "编号 Id", "角色 Role", "来源前缀 Prefixes", "备注 Label", "经办 By"):
+        table.add_column(heading, overflow="fold")
+    for act in acts:
+        table.add_row(
+            _local(act.at), _ACTS[act.act], act.key, act.role, "\n".join(act.prefixes), act.label, act.by
+        )  # fmt: skip
+    Console().print(table)
+
+
+@app.command()
+def revoke(id_: Id, by: By = "", as_json: AsJson = False) -> None:
     """立即撤销一把密钥 End a key at once."""
-    key = _file().revoke(id_)
+    key = _file().revoke(id_, by=by)
     if as_json:
         sys.stdout.write(json.dumps(_record(key, datetime.now(UTC)), ensure_ascii=False) + "\n")
     else:
@@ -133,11 +173,16 @@ def _duration(given: str) -> timedelta:
     return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
 
 
-def _end_of(given: str) -> datetime:
+def _end_of(given: str) -> datetime | None:
+    """Return when a key ends; a year from today where nothing is given, None for `never`."""
+    if given == "never":
+        return None
     try:
-        last = date.fromisoformat(given)
+        last = date.fromisoformat(given) if given else datetime.now(LOCAL_TIME).date() + _YEAR
     except ValueError:
-        raise ConfigurationError("--expires 应为日期 YYYY-MM-DD。 --expires must be a date YYYY-MM-DD.") from None
+        raise ConfigurationError(
+            "--expires 应为日期 YYYY-MM-DD 或 never。 --expires must be a date YYYY-MM-DD, or never."
+        ) from None
     end = datetime.combine(last + timedelta(days=1), time(), LOCAL_TIME)
     if end <= datetime.now(UTC):
         raise ConfigurationError("--expires 已经过去。 --expires lies in the past.")
@@ -146,7 +191,11 @@ def _end_of(given: str) -> datetime:
 
 def _record(key: Key, now: datetime) -> dict[str, JsonValue]:
     record: dict[str, JsonValue] = key.model_dump(mode="json", exclude={"secrets"})
-    return record | {"state": key.state(now), "secrets": sum(s.until is None or s.until > now for s in key.secrets)}
+    return record | {
+        "state": key.state(now),
+        "expires_soon": key.expires_soon(now),
+        "secrets": sum(s.until is None or s.until > now for s in key.secrets),
+    }
 
 
 def _print_key(key: Key, secret: str, as_json: bool) -> None:

@@ -1,15 +1,17 @@
 """Access control over HTTP: key, role and rate of a caller, and the headers that every response has."""
 
 import math
+import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 from starlette.requests import Request
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contract.decoder import Channel
@@ -46,6 +48,17 @@ _HEADERS: Final = [
         b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 ]
+_FEATURES: Final = ("camera", "geolocation", "microphone", "payment", "usb")
+_HEADERS_OF_TLS: Final = [
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b", ".join(f"{feature}=()".encode() for feature in _FEATURES)),
+]
+_LOOPBACK: Final = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REFUSALS: Final = frozenset({401, 403, 429})
+_LOGGED_A_SECOND: Final = 1.0
+_LOGGED_AT_ONCE: Final = 20
 _log = structlog.get_logger()
 
 
@@ -115,6 +128,12 @@ _TOO_MANY: Final = Problem(
 )
 _ANYBODY: Final = Caller()
 NOT_ALLOWED: Final = Problem(403, "您的密钥没有这项权限。", "The role of your key does not allow this.")
+_FROM_ELSEWHERE: Final = Problem(
+    403,
+    "未设密钥时只接受发往 localhost、127.0.0.1 或 [::1] 的请求,不接受别处网页发出的;请用这些地址,或先建密钥。",
+    "While no keys are set, only requests to localhost, 127.0.0.1 or [::1] are taken, and none sent by a page of "
+    "elsewhere: use such an address, or make keys.",
+)
 
 
 def caller_of(request: Request) -> Caller:
@@ -123,27 +142,38 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+def reporter_in(scope: Scope) -> str:
+    """Return by whose credential a request came that was let in (RULES G5)."""
+    caller: Caller = scope.get(_CALLER, _ANYBODY)
+    return caller.channel().reported_by
+
+
 class AccessControl:
     """ASGI middleware: admits requests as the keys allow, and adds the headers that every response must have."""
 
-    def __init__(self, app: ASGIApp, ring: KeyRing, rate: float, health: Health) -> None:
+    def __init__(self, app: ASGIApp, ring: KeyRing, rate: float, health: Health, origins: Iterable[str] = ()) -> None:
+        """`origins`: those of pages elsewhere that may ask (CORS)."""
         self._app, self._ring, self._rate, self._health = app, ring, rate, health
+        self._origins = frozenset(origin.encode() for origin in origins)
         self._buckets: dict[str, TokenBucket] = {}
         self._running: Counter[str] = Counter()  # requests that are being answered, by key
+        self._refusals = _RefusalLog(getattr(app, "routes", ()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope, send)
-        if scope["method"] == "HEAD":  # a GET whose answer ends with its head (RFC 9110, 9.3.2); routes know GET only
+        head_only = scope["method"] == "HEAD"
+        if head_only:  # a GET whose answer ends with its head (RFC 9110, 9.3.2); routes know GET only
             scope = {**scope, "method": "GET"}
+        answer = _Answer(scope, send, self, head_only)
         self._ring.refresh()
         self._health.report("keys", self._ring.problem)
+        if scope["path"] in PROBES:
+            self._health.warn("keys", self._ring.warning(datetime.now(UTC)))
         try:
             caller = scope[_CALLER] = self._admit(scope)
         except Problem as problem:
-            _log.info("http.refused", status=problem.status)
             await problem.response(language_in(scope))(scope, receive, answer)
             return
         id_ = caller.key.id if caller.key else ""
@@ -160,6 +190,8 @@ class AccessControl:
 
     def _admit(self, scope: Scope) -> Caller:
         path = scope["path"]
+        if not self._ring.closed and path not in PROBES and self._is_from_elsewhere(scope):
+            raise _FROM_ELSEWHERE
         if not self._ring.closed or is_open(path):
             return _ANYBODY
         key = self._key(scope)
@@ -174,6 +206,38 @@ class AccessControl:
         caller.spend(1)
         return caller
 
+    def _is_from_elsewhere(self, scope: Scope) -> bool:
+        """Tell whether a request, while no keys are set, may be one that a page of elsewhere had a browser send.
+
+        A name that is none of this machine's may be rebound to it by its owner. Our own processes, which ask each other
+        by the names of containers, have keys from the start.
+        """
+        headers = scope["headers"]
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or not _LOOPBACK.fullmatch(hosts[0]):
+            try:
+                self._key(scope)
+            except Problem:
+                return True
+        origins = [value for name, value in headers if name == b"origin"]
+        named = bool(origins) and self._origins.issuperset(origins)
+        same = all(origin.lower().partition(b"://")[2] == b"".join(hosts).lower() for origin in origins)
+        cross_site = any(name == b"sec-fetch-site" and value.lower() == b"cross-site" for name, value in headers)
+        return not named and (not same or cross_site)
+
+    def still_admits(self, scope: Scope) -> bool:
+        """Tell whether who began to read a stream may read on: a key may have been revoked, or made, since."""
+        self._ring.refresh()
+        key = scope.get(_CALLER, _ANYBODY).key
+        if key is None:
+            return not self._ring.closed or is_open(scope["path"])
+        return self._ring.holds(key, datetime.now(UTC))
+
+    def note(self, scope: Scope, status: int) -> None:
+        """Log a refusal."""
+        if status in _REFUSALS:
+            self._refusals.note(scope, status, scope.get(_CALLER, _ANYBODY).key)
+
     def _key(self, scope: Scope) -> Key:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         scheme, _, token = given[0].decode("latin-1").partition(" ") if len(given) == 1 else ("", "", "")
@@ -183,11 +247,16 @@ class AccessControl:
         key = self._ring.find(token.strip(), now)
         if key is None:
             raise _unauthorized("密钥无效。", "The key is not valid.", "invalid_token")
+        scope[_CALLER] = Caller(key)  # whose it was, also where it is refused
         match key.state(now):
             case "revoked":
                 raise _unauthorized("密钥已撤销。", "The key was revoked.", "invalid_token")
             case "expired":
-                raise _unauthorized("密钥已过期。", "The key has expired.", "invalid_token")
+                raise _unauthorized(
+                    "密钥已过期;请向发放者要新的。",
+                    "The key has expired; ask who issued it for another.",
+                    "invalid_token",
+                )
         return key
 
 
@@ -212,13 +281,51 @@ def _unauthorized(zh: str, en: str, error: str = "") -> Problem:
 NO_KEY: Final = _unauthorized("请在 Authorization: Bearer 中给出密钥。", "Send your key as Authorization: Bearer.")
 
 
-class _Answer:
-    """Sends an app's response with our headers; an error that is no JSON yet becomes a problem."""
+class _RefusalLog:
+    """Logs refused requests: who asked from where for what, at a bounded rate; what was not logged is counted."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._routes = routes
+        self._bucket = TokenBucket(_LOGGED_A_SECOND, _LOGGED_AT_ONCE, time.monotonic())
+        self._not_logged = 0
+
+    def note(self, scope: Scope, status: int, key: Key | None) -> None:
+        if self._bucket.take(1, time.monotonic()):
+            self._not_logged += 1
+            return
+        peer = scope.get("client")
+        _log.warning(
+            "http.refused",
+            status=status,
+            key=key.id if key else None,
+            peer=peer[0] if peer else None,
+            method=scope["method"] if scope["method"] in _METHODS else "other",
+            route=self._route(scope),
+            not_logged=self._not_logged,
+        )
+        self._not_logged = 0
+
+    def _route(self, scope: Scope) -> str:
+        """Return the template of the path, since a path itself may quote anything."""
+        for route in self._routes:
+            match, _ = route.matches(scope)
+            if match is not Match.NONE:
+                return str(getattr(route, "path", "other"))
+        return "other"
+
+
+class _Answer:
+    """Sends an app's response with our headers; an error that is no JSON yet becomes a problem.
+
+    A stream of events ends once its reader's key is no longer valid.
+    """
+
+    def __init__(self, scope: Scope, send: Send, control: AccessControl, head_only: bool) -> None:
         self._scope = scope
         self._send = send
-        self._head_only = scope["method"] == "HEAD"
+        self._control = control
+        self._is_stream = False
+        self._head_only = head_only
         self._ended = False
         self.started = False
 
@@ -226,6 +333,9 @@ class _Answer:
         if self._ended:
             return
         if message["type"] != "http.response.start":
+            if self._is_stream and not self._control.still_admits(self._scope):
+                self._ended = True
+                message = {"type": "http.response.body", "body": b""}
             await self._send(message)
             return
         self.started = True
@@ -240,13 +350,16 @@ class _Answer:
         status, headers = message["status"], list(message.get("headers", []))
         names = {name.lower(): value for name, value in headers}
         body = b""
+        self._control.note(self._scope, status)
+        self._is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
         # Frameworks answer some errors in plain text of their own.
         if status >= 400 and b"json" not in names.get(b"content-type", b""):  # noqa: PLR2004
             dropped = (b"content-type", b"content-length", b"content-encoding")
             headers = [(name, value) for name, value in headers if name.lower() not in dropped]
             body = problem_of(status).body(language_in(self._scope))
             headers += [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-        headers += [pair for pair in _HEADERS if pair[0] not in names]
+        ours = [*_HEADERS, *(_HEADERS_OF_TLS if self._scope.get("scheme") == "https" else ())]
+        headers += [pair for pair in ours if pair[0] not in names]
         if b"cache-control" not in names:
             headers.append((b"cache-control", b"no-store"))
         return {**message, "headers": headers}, body

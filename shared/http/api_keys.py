@@ -10,13 +10,16 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import EllipsisType
 from typing import Annotated, Final, Self
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from shared.http.key_history import Act, KeyAct, KeyHistory, make_act
 from shared.observability.health import ConfigurationError
 
+SOON: Final = timedelta(days=31)  # an operator is told so long before a key expires
 _log = structlog.get_logger()
 _PEPPER: Final = re.compile(r"[0-9a-fA-F]{64}")
 _SHOWN: Final = re.compile(r"sk_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
@@ -81,6 +84,10 @@ class Key(_Record):
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
+    def expires_soon(self, now: datetime) -> bool:
+        """Return whether it is valid still and expires within a month."""
+        return self.state(now) == "valid" and self.expires_at is not None and self.expires_at <= now + SOON
+
 
 class _Content(_Record):
     # Tells a wrong pepper from a wrong key: HMAC of a fixed text.
@@ -100,6 +107,9 @@ class _Pepper:
 
     def mac(self, id_: str, secret: str) -> str:
         return hmac.digest(self._bytes, f"{id_}.{secret}".encode(), "sha256").hex()
+
+    def mac_of_history(self, text: str) -> str:
+        return hmac.digest(self._bytes, f"history {text}".encode(), "sha256").hex()
 
     @property
     def check(self) -> str:
@@ -178,13 +188,30 @@ class KeyRing:
         taken = (same and (s.until is None or now < s.until) for same, s in zip(equal, key.secrets, strict=True))
         return key if any(taken) else None
 
+    def holds(self, key: Key, now: datetime) -> bool:
+        """Return whether a key that was found earlier is still valid."""
+        current = self._keys.get(key.id)
+        return current is not None and current.state(now) == "valid"
+
+    def warning(self, now: datetime) -> str | None:
+        """Return which keys expire within a month, None where none does."""
+        soon = sorted((key for key in self._keys.values() if key.expires_soon(now)), key=lambda key: key.id)
+        if not soon:
+            return None
+        listed = ", ".join(f"{key.id} {key.expires_at:%Y-%m-%d}" for key in soon)
+        return f"将到期,请轮换 expire within a month, rotate them: {listed}"
+
 
 class KeyFile:
-    """Edits the key file: makes, rotates and revokes keys. A secret is returned once and stored nowhere."""
+    """Edits the key file: makes, rotates and revokes keys. A secret is returned once and stored nowhere.
+
+    Who did it and when is written to the history beside it (`<file>.history`) first; `by`: the operator where None.
+    """
 
     def __init__(self, file: Path, pepper: str) -> None:
         self._file = file
         self._pepper = _Pepper(pepper)
+        self._history = KeyHistory(file.with_name(file.name + ".history"), self._pepper.mac_of_history)
 
     def create(self) -> None:
         """Make a file without keys; raises KeyFileError where there is one."""
@@ -196,6 +223,10 @@ class KeyFile:
         """Return every key, also those revoked, in the order made."""
         return list(_read(self._file, self._pepper).values())
 
+    def history(self) -> list[KeyAct]:
+        """Return what was done to keys, the oldest first; keys that are older than their history are not in it."""
+        return self._history.acts()
+
     def add(
         self,
         role: Role,
@@ -203,6 +234,7 @@ class KeyFile:
         label: str = "",
         expires_at: datetime | None = None,
         now: datetime | None = None,
+        by: str | None = None,
     ) -> tuple[Key, str]:
         """Make a key; return it and what its holder must send."""
         with self._editing() as keys:
@@ -222,10 +254,19 @@ class KeyFile:
                     "A district's or planner's key names source prefixes such as /districts/330681/ or "
                     "/districts/330681/<system>, other roles none; a label has at most 200 characters.",
                 ) from None
+            self._note("made", keys[id_], keys[id_].created_at, by)
         return keys[id_], token
 
-    def rotate(self, id_: str, overlap: timedelta, now: datetime | None = None) -> tuple[Key, str]:
-        """Give a key a new secret; the old one is taken for as long as the overlap."""
+    def rotate(
+        self,
+        id_: str,
+        overlap: timedelta,
+        now: datetime | None = None,
+        by: str | None = None,
+        expires_at: datetime | EllipsisType | None = ...,
+    ) -> tuple[Key, str]:
+        """Give a key a new secret, and another expiry unless that stays (`...`); the old secret is taken for as long as
+        the overlap."""
         at = now or datetime.now(UTC)
         with self._editing() as keys:
             key = self._valid(keys, id_, at)
@@ -236,15 +277,22 @@ class KeyFile:
                 for former in key.secrets
                 if former.until is None or former.until > at
             )
-            keys[id_] = key.model_copy(update={"secrets": (secret, *old)})
+            renewed = {} if expires_at is ... else {"expires_at": expires_at}
+            keys[id_] = key.model_copy(update={"secrets": (secret, *old), **renewed})
+            self._note("rotated", keys[id_], at, by)
         return keys[id_], token
 
-    def revoke(self, id_: str, now: datetime | None = None) -> Key:
+    def revoke(self, id_: str, now: datetime | None = None, by: str | None = None) -> Key:
         """End a key at once; it stays in the file, so that keys stay required and it is known what it was."""
         at = now or datetime.now(UTC)
         with self._editing() as keys:
             keys[id_] = self._valid(keys, id_, at, also_expired=True).model_copy(update={"revoked_at": at})
+            self._note("revoked", keys[id_], at, by)
         return keys[id_]
+
+    def _note(self, act: Act, key: Key, at: datetime, by: str | None) -> None:
+        more = {"prefixes": key.prefixes, "label": key.label, "expires_at": key.expires_at}
+        self._history.add(make_act(act, key.id, key.role, at, by, **more))
 
     @staticmethod
     def _valid(keys: Mapping[str, Key], id_: str, at: datetime, *, also_expired: bool = False) -> Key:

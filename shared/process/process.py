@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contract.identity_numbers import holds_personal_number
-from shared.http.access import PROBES, AccessControl
+from shared.http.access import PROBES, AccessControl, reporter_in
 from shared.http.api_keys import KeyRing
 from shared.http.server import Configuration, Limits
 from shared.observability.health import ConfigurationError
@@ -92,6 +92,8 @@ class _Watched:
             # Unknown paths share one label; each would be a series of its own.
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, _known(scope["method"]), status).inc()
+            if scope["method"] == "POST":  # what may change something; who reads is in the metrics alone
+                _log.info("http.request", method="POST", route=route, status=status, reportedby=reporter_in(scope))
             if status == 500:  # noqa: PLR2004 - 503 is no defect
                 self._metrics.failures.inc()
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
@@ -125,8 +127,9 @@ async def serve(
     # An app of probes alone needs no keys.
     if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
-    gate: ASGIApp = _Watched(AccessControl(app, ring, settings.rate, metrics.health), metrics)
-    if origins := settings.cors.split():
+    origins = settings.cors.split()
+    gate: ASGIApp = _Watched(AccessControl(app, ring, settings.rate, metrics.health, origins), metrics)
+    if origins:
         # Outside access control: a browser's preflight request carries no key.
         gate = CORSMiddleware(
             gate,

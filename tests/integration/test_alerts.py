@@ -92,15 +92,15 @@ class Watch:
         answer = self.http.get(f"{self.prometheus}/api/v1/alerts").json()
         return [alert["labels"] for alert in answer["data"]["alerts"] if alert["state"] == "firing"]
 
-    def _has(self, alert: str, labels: dict[str, str]) -> bool:
+    def has(self, alert: str, **labels: str) -> bool:
         wanted = {"alertname": alert, **labels}.items()
         return any(wanted <= labels.items() for labels in self.firing())
 
     def fires(self, alert: str, **labels: str) -> None:
-        eventually(lambda: self._has(alert, labels), PATIENCE, 0.3)
+        eventually(lambda: self.has(alert, **labels), PATIENCE, 0.3)
 
     def rests(self, alert: str, **labels: str) -> None:
-        eventually(lambda: not self._has(alert, labels), PATIENCE, 0.3)
+        eventually(lambda: not self.has(alert, **labels), PATIENCE, 0.3)
 
     def hire(self) -> int:
         """Report a hire nobody has reported, and return the status of the answer."""
@@ -319,6 +319,21 @@ def test_what_our_code_fails_on_is_told(watch: Watch) -> None:
         watch.rests("SkillplanRestarts")
         watch.rests("SkillplanErrors")
         watch.the("recruitment", "worker").wait_ready()
+
+
+def test_requests_that_are_refused_in_numbers_are_told(watch: Watch) -> None:
+    """While no keys are set, those to a name that is not this machine's."""
+
+    def refused_on_and_on() -> bool:
+        for _ in range(60):
+            answer = watch.the("recruitment", "api").http.get("/v1/log/head", headers={"host": "rebound.example"})
+            assert answer.status_code == 403
+        return watch.has("SkillplanRefused", program="recruitment-api")
+
+    eventually(refused_on_and_on, PATIENCE, 0.3)
+    watch.fires("SkillplanRefused", program="recruitment-api")
+    assert watch.the("recruitment", "api").text().count('"http.refused"') < 200
+    watch.rests("SkillplanRefused")
 
 
 def test_a_hole_is_told_until_the_missing_fact_comes(watch: Watch) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
+from services.planning.events import Figure, digest_of, seal_of
 from services.planning.targets_in_force import document_of
 from shared.http.api_keys import KeyFile, Role
 from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, PlanOffice
-from tests.harness.processes import System
+from tests.harness.processes import FIGURES_KEY, System
 from tests.harness.reports import report as envelope
 from tests.harness.topics import check_log
+
+YAML = {"content-type": "application/yaml"}
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restateme
 
 def targets_have_a_history(office: PlanOffice) -> None:
     """Adopt, revise, split: an older view shows the older target, a district its own (E2, F2 to F4)."""
-    diff = office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes()).json()
+    diff = office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes(), headers=YAML).json()
     assert (diff["against"], len(diff["changes"])) == (None, len(PLAN.indicators))
     adopted = office.run("adopt", str(FILE), "--yes", "--from", "2023-01-01")
     assert adopted.returncode == 0, adopted.stderr
@@ -99,7 +102,7 @@ def wrong_input_changes_nothing(office: PlanOffice) -> None:
     """A typo, a split that does not add up, what is unknown: one clear answer in both languages, and no fact."""
     head = office.head()
     typo = FILE.read_text(encoding="utf-8").replace("baseline:", "baselime:", 1)
-    body = problem(office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=typo.encode()), 422)
+    body = problem(office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=typo.encode(), headers=YAML), 422)
     (fault,) = body["faults"]
     away = office.run("--url", "http://127.0.0.1:1", "show")
     assert (away.returncode, "cannot be reached" in away.stderr, "无法连接" in away.stderr) == (3, True, True)
@@ -135,8 +138,43 @@ def wrong_input_changes_nothing(office: PlanOffice) -> None:
     wrong = {"/v1/plans/nowhere": 404, f"/v1/plans/{PLAN.id}/months/2022-01": 422, f"/v1/plans/{PLAN.id}/months/x": 422}
     for path, status in wrong.items():
         problem(office.planning.get(path), status)
-    problem(office.planning.post(f"/v1/plans/{PLAN.id}/months/{MONTH}/close", content=b"[]"), 400)
+    close = f"/v1/plans/{PLAN.id}/months/{MONTH}/close"
+    problem(office.planning.post(close, content=b"[]", headers={"content-type": "application/json"}), 400)
+    # What a page of elsewhere could have a browser send without asking first.
+    for media in (None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        headers = {"content-type": media} if media else {}
+        for path in (close, close.replace("close", "restate"), f"/v1/plans/{PLAN.id}/diff", "/v1/events"):
+            problem(office.planning.post(path, content=b'{"by": "x"}', headers=headers), 415)
     assert office.head() == head
+
+
+def figures_are_not_invented(office: PlanOffice) -> None:
+    """RULES F8a: what the projection has not counted is not published, and what is published is counted anew."""
+    made = office.projection.get(f"/v1/plans/{PLAN.id}/figures", params={"month": MONTH}).json()
+    better = [figure | {"numerator": figure["numerator"] + 1000} for figure in made["figures"]]
+    sha256 = digest_of([Figure.model_validate(figure) for figure in better])
+    invented: dict[str, Any] = {
+        "plan": PLAN.id,
+        "month": MONTH,
+        "known_at": made["known_at"],
+        "figures": better,
+        "sha256": sha256,
+    }
+    for sealed in ({}, {"seal": made["seal"]}, {"seal": "0" * 64}):
+        subject = f"month/{PLAN.id}/{MONTH}"
+        refused(office.tell("period-closed", subject, **invented, **sealed, by="计划科"), "not-our-figures")
+    # Who has the key could seal anything: another month, closed like that, is not called verified.
+    other = "2024-02"
+    override: dict[str, Any] = {"plan": PLAN.id, "month": other, "districts": SIX, "by": "分管领导", "why": "试"}
+    assert office.tell("close-overridden", f"month/{PLAN.id}/{other}", **override)["status"] == "accepted"
+    seal = seal_of(bytes.fromhex(FIGURES_KEY), PLAN.id, other, made["known_at"], sha256)
+    closed = office.tell(
+        "period-closed", f"month/{PLAN.id}/{other}", **invented | {"month": other, "seal": seal}, by="计划科"
+    )
+    assert closed["status"] == "accepted", closed
+    assert closed["reportedby"] == "open"
+    office.counted()
+    assert office.projection.get(f"/v1/plans/{PLAN.id}/closings/{other}").json()["verified"] is False
 
 
 def a_month_is_closed_and_restated(office: PlanOffice) -> None:
@@ -166,6 +204,7 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
         ).json(),
         "id-reused",
     )
+    figures_are_not_invented(office)
     closed = office.planning.post(close, json={"by": "计划科", "id": "close-1"})
     assert closed.json()["status"] == "accepted", closed.text
     assert office.planning.post(close, json={"by": "计划科", "id": "close-1"}).json() == closed.json()
@@ -200,7 +239,7 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
     moved = next(entry for entry in closing["figures"] if entry["indicator"] == "4.1.b")
     assert (moved["numerator"], moved["after_close"]["more"]) == (2, 0)
     assert [entry["why"] for entry in closing["published"]] == [None, "补报"]
-    (listed,) = office.projection.get(f"/v1/plans/{PLAN.id}/closings").json()["months"]
+    *_, listed = office.projection.get(f"/v1/plans/{PLAN.id}/closings").json()["months"]
     assert listed["sha256"] == closing["sha256"]
 
 
@@ -209,6 +248,7 @@ class Desk:
 
     def __init__(self, office: PlanOffice, key: str, source: str) -> None:
         self._office, self._headers, self.source = office, {"authorization": f"Bearer {key}"}, source
+        self.key_id = key.split("_")[1]
         self.district = source.split("/")[2]
 
     def may(self) -> set[str]:
@@ -357,6 +397,12 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
     assert everybody("request-restatement") == reporters
     requests = [fact for fact in facts() if fact["subject"].startswith("restatement/")]
     assert everybody("restate", number=requests[0]["subject"].rpartition("/")[2]) == {"planner"}
+    assert [request["reportedby"] for request in requests] == [
+        desk.key_id for name, desk in desks.items() if name in reporters
+    ]
+    own_request = next(request for request in requests if request["reportedby"] == desks["planner"].key_id)
+    number = own_request["subject"].rpartition("/")[2]
+    assert desks["planner"].does("restate", number=number) == "own-request"  # F9a: under another name, by the same key
     # The city body takes back the planner's request, too: both speak through one source.
     assert {name for name, desk in desks.items() if taken_back(desk, requests)} == reporters - {"planner"}
     check_log(system, "planning")

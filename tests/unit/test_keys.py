@@ -7,13 +7,17 @@ import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy.secrets.keys import app
 from shared.contract.decoder import Channel
 from shared.http.access import PERMISSIONS, Caller, TokenBucket
 from shared.http.api_keys import KeyFile, KeyFileError, KeyRing, Role
 from shared.http.problems import Problem
+from shared.observability.health import ConfigurationError
 
 PEPPER = "5e" * 32
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -202,3 +206,90 @@ def test_every_role_is_good_for_something_and_only_two_may_write() -> None:
         Role.DISTRICT,
         Role.PLANNER,
     }
+
+
+# Who did it, and for how long (issue 13.3)
+
+
+def test_what_is_done_to_keys_is_recorded_with_who_and_when(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = KeyFile(file, PEPPER)
+    key, text = keys.add(Role.DISTRICT, ZHUJI, "诸暨市证书系统", NOW + timedelta(days=365), NOW, by="张三")
+    monkeypatch.setenv("SKILLPLAN_BY", "李四")
+    keys.rotate(key.id, timedelta(days=7), now=NOW + timedelta(days=1))
+    keys.revoke(key.id, now=NOW + timedelta(days=2), by="王五")
+    acts = keys.history()
+    assert [(act.act, act.by, act.at, act.key, act.role) for act in acts] == [
+        ("made", "张三", NOW, key.id, "district"),
+        ("rotated", "李四", NOW + timedelta(days=1), key.id, "district"),
+        ("revoked", "王五", NOW + timedelta(days=2), key.id, "district"),
+    ]
+    assert (acts[0].prefixes, acts[0].label, acts[0].expires_at) == (ZHUJI, "诸暨市证书系统", NOW + timedelta(days=365))
+    history = file.with_name("keys.json.history")
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    assert text not in history.read_text(encoding="utf-8")
+    with pytest.raises(KeyFileError):
+        keys.revoke(key.id)
+    assert len(keys.history()) == 3, "what was refused was not done"
+
+
+@pytest.mark.parametrize("change", ["another name", "a line less", "lines swapped", "no JSON"])
+def test_a_history_that_was_changed_is_named_and_nothing_is_done(file: Path, change: str) -> None:
+    keys = KeyFile(file, PEPPER)
+    for name in ("甲", "乙", "丙"):
+        keys.add(Role.READER, by=name)
+    history = file.with_name("keys.json.history")
+    first, second, third = history.read_text(encoding="utf-8").splitlines()
+    lines = {
+        "another name": [first, second.replace("乙", "丁"), third],
+        "a line less": [first, third],
+        "lines swapped": [second, first, third],
+        "no JSON": [first, second, third, "{"],
+    }[change]
+    history.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    before = file.read_bytes()
+    for work in (keys.history, lambda: keys.add(Role.READER)):
+        with pytest.raises(ConfigurationError, match="history of keys"):
+            work()
+    assert file.read_bytes() == before
+
+
+def test_a_key_file_from_before_there_was_a_history_goes_on(file: Path) -> None:
+    keys = KeyFile(file, PEPPER)
+    key, text = keys.add(Role.READER, now=NOW)
+    file.with_name("keys.json.history").unlink()
+    assert keys.history() == []
+    assert is_found(file, text, NOW + timedelta(days=3650)), "a key that was made without an expiry has none"
+    keys.revoke(key.id, by="甲")
+    assert [act.act for act in keys.history()] == ["revoked"]
+
+
+def run_keys(file: Path, *arguments: str) -> Any:
+    environment = {"SKILLPLAN_KEYS": str(file), "SKILLPLAN_KEY_PEPPER": PEPPER, "COLUMNS": "200"}
+    return CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=False)
+
+
+def test_the_command_makes_keys_for_a_year_unless_told_otherwise(file: Path) -> None:
+    def made(*arguments: str) -> dict[str, Any]:
+        done = run_keys(file, *arguments, "--json")
+        assert done.exit_code == 0, done.output
+        record: dict[str, Any] = json.loads(done.stdout)
+        return record
+
+    year = made("add", "--role", "reader", "--by", "张三")
+    assert datetime.fromisoformat(year["expires_at"]) - datetime.now(UTC) > timedelta(days=364)
+    assert datetime.fromisoformat(year["expires_at"]) - datetime.now(UTC) <= timedelta(days=366)
+    assert (year["state"], year["expires_soon"]) == ("valid", False)
+    assert made("add", "--role", "reader", "--expires", "never")["expires_at"] is None
+    week = (datetime.now(UTC) + timedelta(days=7)).date().isoformat()
+    soon = made("add", "--role", "auditor", "--expires", week)
+    assert soon["expires_soon"]
+    listed = run_keys(file, "list")
+    assert "将到期 expires soon" in listed.stdout
+    assert "不过期 never" in listed.stdout
+    assert f"1 keys expire within a month; rotate them: {soon['id']}" in listed.stderr
+    assert "1 keys never expire" in listed.stderr
+    rotated = made("rotate", soon["id"], "--by", "李四")
+    assert not rotated["expires_soon"]
+    acts = run_keys(file, "history")
+    assert all(text in acts.stdout for text in ("张三", "李四", "轮换 rotated", soon["id"]))
+    assert [act["by"] for act in json.loads(run_keys(file, "history", "--json").stdout)][0::3] == ["张三", "李四"]

@@ -54,6 +54,7 @@ def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         "skillplan_api_key",
         "keys.json",
         "keys.json.lock",
+        "keys.json.history",
     }
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert local.superuser_password not in (tmp_path / "installation.json").read_text()

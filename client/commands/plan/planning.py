@@ -15,7 +15,8 @@ from client.settings import ClientSettings
 
 Action = Literal["close", "restate"]
 _SECONDS: Final = 120.0  # a close waits until everything is counted
-_WRONG: Final = (400, 404, 413, 422)
+_WRONG: Final = (400, 404, 413, 415, 422)
+_YAML: Final = {"content-type": "application/yaml"}
 
 
 class BothLanguages(TypedDict):
@@ -151,7 +152,7 @@ class PlanningApi:
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise CommandError(f"无法读取 {file}({why})。", f"{file} cannot be read ({why}).") from None
-        response = self._request("POST", f"/v1/plans/{plan}/diff", content=content)
+        response = self._request("POST", f"/v1/plans/{plan}/diff", content=content, headers=_YAML)
         diff: DiffAnswer = orjson.loads(_success(response).content)
         return diff
 

@@ -80,8 +80,14 @@ def _context_of(request: Request) -> PlanningContext:
 Context = Annotated[PlanningContext, Depends(_context_of)]
 
 
-async def text_of(request: Request) -> str:
-    """Return a request's body as text, read no further than its limit; raises Problem 413 or 400."""
+async def text_of(request: Request, *content_types: str) -> str:
+    """Return a request's body as text, read no further than its limit; raises Problem 415, 413 or 400.
+
+    `content_types`: those taken; a browser asks before it sends one of them for a page of elsewhere.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in content_types:
+        named = " / ".join(content_types)
+        raise Problem(415, f"请使用 Content-Type {named}。", f"Use Content-Type {named}.")
     raw = await read_body(request, LARGEST_FILE)
     try:
         return raw.decode("utf-8")

@@ -1,6 +1,7 @@
 """`POST /v1/plans/{plan}/diff`: what adopting a plan file would change; nothing is recorded."""
 
 import asyncio
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from pydantic import JsonValue
@@ -15,6 +16,7 @@ from shared.plan.loading import PlanError, read_plan
 from shared.plan.model import Plan
 
 router = APIRouter()
+_YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
 class PlanFileDifferences(Body):
@@ -55,14 +57,18 @@ class PlanFaultsProblem(Body):
         "与已采用的逐项比较,什么也不改变;文件有误时逐条指明行和位置。\n\n"
         "Compares it with what was adopted and changes nothing; a file's faults are named by line and path."
     ),
-    responses=PLAN_RESPONSES | {422: problem_model(PlanFaultsProblem, "计划文件有误 The plan file has faults")},
+    responses=PLAN_RESPONSES
+    | {
+        415: {"description": "内容类型不符 Another content type"},
+        422: problem_model(PlanFaultsProblem, "计划文件有误 The plan file has faults"),
+    },
     response_model=PlanFileDifferences,
     openapi_extra={"requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}},
 )
 async def post_diff(plan: PlanId, request: Request, context: Context) -> PlanFileDifferences | Response:
     """Compare a plan file with the document that was adopted last."""
     counted = context.plan(plan)
-    text = await text_of(request)
+    text = await text_of(request, *_YAML)
     adopted = History(counted, await context.view()).adopted
     async with context.reading:
         # In a thread: the largest file that is read to its end takes seconds, and all others are still answered.

@@ -103,6 +103,7 @@ class PublicationReceipt(BaseModel):
 
 
 _RESPONSES: Final[Responses] = PLAN_RESPONSES | {
+    415: {"description": "内容类型不符 Another content type"},
     200: {"description": "受理,或以前已受理 Accepted, now or before: the receipt"},
     422: {"model": PublicationReceipt, "description": "拒绝:回执写明原因 Refused: the receipt says why"},
 }
@@ -142,7 +143,7 @@ async def _publish(
 ) -> Response:
     """Report the figures of a month; the receipt is the answer, the same one when it was accepted before."""
     counted = context.plan(plan)
-    sent = _object_in(await text_of(request))
+    sent = _object_in(await text_of(request, "application/json"))
     await context.month(counted, month)
     given = _request_in(sent)
     city = next((district.code for district in counted.districts if district.city), counted.districts[0].code)

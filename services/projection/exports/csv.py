@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -10,8 +11,9 @@ from starlette.responses import StreamingResponse
 Row = Mapping[str, object]
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK: Final = 65_536
-# Spreadsheets evaluate a cell that begins so (OWASP, CSV injection).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets evaluate a cell that begins so (OWASP, CSV injection), Chinese ones the full-width signs too.
+_FORMULA: Final = ("=", "+", "-", "@")
+_INVISIBLE: Final = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def csv_response(rows: Sequence[Row], name: str) -> StreamingResponse:
@@ -70,6 +72,14 @@ def _flat(row: Row, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield prefix + name, value
 
 
+def _is_formula(text: str) -> bool:
+    """Tell whether a cell of this text may be evaluated: for its first visible sign, in whatever width."""
+    if text[:1].isalnum():
+        return False
+    first = next((sign for sign in text if unicodedata.category(sign) not in _INVISIBLE), "")
+    return text[:1] in ("\t", "\r", "\n") or unicodedata.normalize("NFKC", first).startswith(_FORMULA)
+
+
 def _cell(value: object) -> object:
     match value:
         case None:
@@ -77,7 +87,7 @@ def _cell(value: object) -> object:
         case bool():
             return "true" if value else "false"
         case str():
-            return "'" + value if value.startswith(_FORMULA) else value
+            return "'" + value if _is_formula(value) else value
         case list():
             return "; ".join(map(str, value))
         case _:
