@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from services.projection import contract
@@ -39,7 +39,7 @@ from services.projection.receipts import lookup
 from services.projection.receipts import query as district_receipts
 from services.projection.receipts.store import receipts_read
 from shared.http.openapi import describe
-from shared.http.problems import answer_problems
+from shared.http.problems import answer_problems, known_parameters
 from shared.observability.metrics import Metrics, NotWell, Reading
 from shared.process.process import add_probes, end_process_if_failed
 
@@ -113,6 +113,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(known_parameters)],
     )
     app.state.context = ReadContext(
         reader, heads, watch, ResponseCache(reader, heads), SumsCache(), clock, services, client, figures_key

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 import structlog
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
 from shared.contract import rules
 from shared.contract.cloudevents import (
@@ -25,7 +25,7 @@ from shared.deciding.unit_of_work import Answer
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
 from shared.http.openapi import describe, problem_response
-from shared.http.problems import Problem, answer_problems
+from shared.http.problems import Problem, answer_problems, known_parameters
 from shared.http.server import SLOW
 from shared.observability.tracing import HEADER
 from shared.observability.unavailable import UNAVAILABLE
@@ -162,7 +162,7 @@ def create_app(
     # Its pages of documentation would have scripts fetched from elsewhere.
     app = FastAPI(
         title=f"Skillplan {service}", version="1", summary="报送与回执 Reports in, receipts out", lifespan=lifespan,
-        docs_url=None, redoc_url=None, redirect_slashes=False,
+        docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(known_parameters)],
     )  # fmt: skip
     answer_problems(app)
     describe(app, service)

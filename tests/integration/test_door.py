@@ -107,6 +107,16 @@ def codes(receipt: Receipt) -> list[str]:
     return [reason["code"] for reason in receipt["reasons"]]
 
 
+def test_a_query_parameter_that_is_not_there_is_refused_and_nothing_is_decided(running: System) -> None:
+    """Left unread, `dry_run` would decide for good what was only tried."""
+    report = person_hired("door-dry-run")
+    answer = api(running).post("/v1/events", params={"dry_run": "true"}, json=report)
+    assert answer.status_code == 422
+    assert "dry_run" not in answer.text
+    key = {"source": str(report["source"]), "id": str(report["id"])}
+    assert api(running).get("/v1/receipts", params=key).status_code == 404
+
+
 @each_door
 def test_the_receipt_and_the_fact_are_the_same_through_every_door(running: System, send: Send) -> None:
     report = person_hired(f"door-{send.__name__}", level="2", fair_no="F-1")
