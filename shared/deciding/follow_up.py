@@ -6,7 +6,7 @@ Each step is yielded and recorded before the next is looked for, so that the nex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from shared.contract.events import Ends, Fact, Opens, Report, ReportKey, ReportRetracted
+from shared.contract.events import Ends, Fact, Opens, Report, ReportKey, ReportRetracted, Retracts
 from shared.deciding.decider import Domain, breaks
 from shared.deciding.facts import FactIndex
 from shared.deciding.loading import Loader
@@ -70,6 +70,12 @@ async def flag_evidence(cause: Fact, loader: Loader) -> AsyncIterator[Flag]:
     if _changes_evidence(cause, loader.facts):
         for resting in await loader.in_force_with(f"rests-on:{cause.stream}"):
             yield Flag(await loader.report_of(resting.fact), "evidence-changed")
+
+
+def changes_earlier(fact: Fact) -> bool:
+    """Tell whether a fact may change what an earlier one of its stream says: it names a report, or takes all out."""
+    role = fact.event.role
+    return fact.corrects is not None or isinstance(role, Retracts) or (isinstance(role, Ends) and role.voids)
 
 
 def _changes_evidence(cause: Fact, facts: FactIndex) -> bool:

@@ -1,6 +1,6 @@
 """What decisions need from the database: facts, and the decisions in force of reports. Each is loaded once."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import orjson
 
@@ -40,7 +40,7 @@ class Loader:
             decided = await self._transaction.decided(missing)
             self.decisions |= {key: decided.get(key) for key in missing}
 
-    async def load_for(self, reports: Collection[Report]) -> None:
+    async def load_for(self, reports: Iterable[Report]) -> None:
         """Load in few statements what the decisions of all these reports rest on."""
         queries = [Query(report, self._domain, self.facts) for report in reports]
         while queries:

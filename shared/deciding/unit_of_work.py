@@ -25,7 +25,7 @@ from shared.contract.rules import Rule
 from shared.deciding import receipts
 from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait, decide, named_report_id
 from shared.deciding.facts import event_body
-from shared.deciding.follow_up import Flag, FollowUp, Suspend, Wake, flag_evidence, follow_up
+from shared.deciding.follow_up import Flag, FollowUp, Suspend, Wake, changes_earlier, flag_evidence, follow_up
 from shared.deciding.loading import Loader
 from shared.deciding.recording import Recorder
 from shared.deciding.waiting import WaitingReports, restore_waiting
@@ -88,13 +88,11 @@ class UnitOfWork:
 
     async def hear(self, facts: Sequence[tuple[Fact, bytes]]) -> None:
         """Store other services' facts as evidence, in order; decide what waited for each, flag what rested on it."""
-        await self._loader.load_facts({fact.stream for fact, _ in facts})
         for fact, _ in facts:
             fact.tags = tuple(self._domain.tags(fact.event))
-        await self._transaction.hear(
-            [HeardRow(fact.service, fact.position, fact.stream, fact.tags, raw) for fact, raw in facts]
-        )
+        await self._loader.load_facts({fact.stream for fact, _ in facts if changes_earlier(fact)})
         await self._waiting.load({key for fact, _ in facts for key in (fact.stream, *fact.tags)})
+        await self._loader.load_for(self._waiting.reports())
         for fact, _ in facts:
             self._loader.facts.add(fact)
             async for flag in flag_evidence(fact, self._loader):
@@ -102,6 +100,10 @@ class UnitOfWork:
             # What is retracted may put another in force again, which brings something new after all.
             again = isinstance(fact.event, ReportRetracted)
             await self._wake(_keys(self._loader.facts.on(fact.stream, fact.service) if again else [fact]))
+        # Last, so that what is loaded meanwhile has none that come later in the batch.
+        await self._transaction.hear(
+            [HeardRow(fact.service, fact.position, fact.stream, fact.tags, raw) for fact, raw in facts]
+        )
 
     async def expire(self, overdue: Sequence[OverdueReport], days: int) -> None:
         """Refuse reports that have waited too long (RULES D13), each by its own rule."""

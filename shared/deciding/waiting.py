@@ -119,4 +119,4 @@ def restore_waiting(stored: bytes, language: Language) -> Report:
     if event is None or at is None or received_at is None:
         raise ValueError("a waiting report of an unknown type")
     digest = bytes.fromhex(fields.pop("digest"))
-    return Report(**fields, event=event.model_validate(fields["body"]), at=at, digest=digest, received_at=received_at)
+    return Report(**fields, event=event.recall(fields["body"]), at=at, digest=digest, received_at=received_at)

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, NamedTuple
 
+import msgspec
+import orjson
 import structlog
 
 from shared.contract import rules
-from shared.contract.cloudevents import JsonObject
+from shared.contract.cloudevents import NotReadableError
 from shared.contract.decoder import Channel, Decoder
 from shared.contract.events import Fact, Language, NotUnderstood, Report
 from shared.contract.shapes import Person
@@ -53,6 +56,24 @@ class Unreadable:
             reported_by=self.sender.reported_by,
             place=self.place,
         )
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """What is read of every fact of another service; of most types nothing else is."""
+
+    position: int
+    type: str
+
+
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+
+
+class HeardFact(NamedTuple):
+    """A fact of another service's log, as it came; `fact`: None where nothing here rests on its type."""
+
+    position: int
+    fact: Fact | None
+    bytes: bytes
 
 
 class CommandHandler:
@@ -141,25 +162,34 @@ class CommandHandler:
             _log.exception("decide.failed", type=report.type, correlation_id=report.correlation_id, trace_id=trace)
             raise
 
-    async def hear(self, service: str, facts: Sequence[tuple[int, JsonObject, bytes]]) -> int:
-        """Store (position, envelope, bytes) of another service's log, in order, and decide what waited for them.
+    def decode_heard(self, service: str, raw: bytes) -> HeardFact:
+        """Decode a fact of another service's log; raises NotReadableError where it has no position or no type."""
+        try:
+            envelope = _envelope.decode(raw)
+        except msgspec.DecodeError as error:
+            raise NotReadableError(type(error).__name__) from None
+        heard = self._languages[service].find(envelope.type) is not None
+        fact = decode_fact(self._languages, orjson.loads(raw), ()) if heard else None
+        return HeardFact(envelope.position, fact, raw)
+
+    async def hear(self, service: str, facts: Sequence[HeardFact]) -> int:
+        """Store facts of another service's log, in order, and decide what waited for them.
 
         Positions stored before are skipped; returns the position up to which the log is stored now. What lies beyond a
         hole is left out: the relay that could not send what is missing sends from there again.
         """
-        language = self._languages[service]
         began = self.tracing.now()
         async with self.store.transaction() as transaction:
             head = await transaction.lock()
             position = await transaction.subscription(service)
             unit = self._unit_of_work(transaction, head)
             heard: list[tuple[Fact, bytes]] = []
-            for at, envelope, raw in facts:
+            for at, fact, raw in facts:
                 if at != position + 1:
                     continue
                 position = at
-                if language.find(envelope["type"]) is not None:
-                    heard.append((decode_fact(self._languages, envelope, ()), raw))
+                if fact is not None:
+                    heard.append((fact, raw))
             if heard:
                 await unit.hear(heard)
             if unit.recorded.receipts or unit.recorded.facts:
@@ -202,5 +232,5 @@ class CommandHandler:
         for report, token in personal:
             sealed = self.seal.seal(keys[token], token, report.personal or b"")
             report.body["person"]["sealed"] = sealed
+            # `personal` stays: where this transaction fails its keys are gone, and the next one seals anew.
             report.event = report.event.model_copy(update={"person": Person(token=token, sealed=sealed)})
-            report.personal = None

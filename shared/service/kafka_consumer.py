@@ -7,10 +7,9 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import faust
 import mode
@@ -24,16 +23,17 @@ from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
 
-# Seconds that a batch may wait to fill up; Faust polls at this pace all day long.
-_WITHIN: Final = 0.025
-_BATCH: Final = 500
+# A batch is what has come while the one before was handled: small when there is little to do. For so long its first
+# message waits for others.
+_GATHER_SECONDS: Final = 0.002
+_BATCH: Final = 1000
 _STALLED_SECONDS: Final = 60
 _GOOD_FOR: Final = 10.0
+_LOOKED_EVERY: Final = 5.0
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class KafkaMessage:
+class KafkaMessage(NamedTuple):
     """One Kafka message as it came in; `at` is the broker's append time in seconds since 1970."""
 
     topic: str
@@ -49,12 +49,26 @@ class _NotOpenError(Exception):
     """The broker, or one of the topics, is closed to us."""
 
 
-class _Stream(Protocol):
-    """What is used of a Faust stream; `noack_take` is not in Faust's own type."""
+class _Queue(Protocol):
+    """What is used of the queue in which Faust delivers the messages of a channel."""
 
-    def noack_take(self, max_: int, within: float) -> AsyncIterable[Sequence[EventT[bytes]]]: ...
+    async def get(self) -> EventT[bytes]: ...
 
-    async def ack(self, event: EventT[bytes]) -> bool: ...
+    def get_nowait(self) -> EventT[bytes]: ...
+
+    def empty(self) -> bool: ...
+
+
+class _Channel(Protocol):
+    """What is used of a Faust channel that is iterated."""
+
+    queue: _Queue
+
+
+class _Flag(Protocol):
+    """What is used of Faust's events."""
+
+    def is_set(self) -> bool: ...
 
 
 class _Consumer(Protocol):
@@ -67,8 +81,14 @@ class _Consumer(Protocol):
 
     def highwater(self, tp: TP) -> int | None: ...
 
+    suspend_flow: _Flag
+    wait_first: Callable[..., Coroutine[Any, Any, object]]
 
-Handle = Callable[[Sequence[KafkaMessage]], Awaitable[None]]
+
+T = TypeVar("T")
+Decode = Callable[[Sequence[KafkaMessage]], Awaitable[T]]
+Handle = Callable[[T], Awaitable[None]]
+_Attempt = Callable[[int], Awaitable[None]]  # given its number, from 1
 
 
 class KafkaConsumer:
@@ -105,11 +125,12 @@ class KafkaConsumer:
         self._consuming = False
         self._assigned = time.monotonic()
 
-    def subscribe(self, name: str, topics: Sequence[str], handle: Handle) -> None:
-        """Pass the messages of some topics to a function, in batches, in order within a partition.
+    def subscribe(self, name: str, topics: Sequence[str], decode: Decode[T], handle: Handle[T]) -> None:
+        """Pass the messages of some topics, in batches, to two functions, in order within a partition.
 
-        A batch is acknowledged after the function returned. While the database is away the function is called again
-        with the same batch; any other error ends the process, whose supervisor starts it again from the last commit.
+        `decode` needs nothing but the messages: it runs while the batch before is being handled. A batch is
+        acknowledged after `handle` returned. While the database is away `handle` is called again with the same batch;
+        any other error ends the process, whose supervisor starts it again from the last commit.
         """
         self._topics.update(topics)
         channel = self._app.topic(
@@ -117,19 +138,29 @@ class KafkaConsumer:
         )
 
         async def agent(stream: StreamT[bytes]) -> None:
-            batches = cast("_Stream", stream)
+            # Not the stream itself: every way of consuming it acknowledges an event that failed, or polls.
+            queue = cast("_Channel", aiter(stream.channel)).queue
+            handling: asyncio.Task[None] | None = None
             try:
-                # noack_take: every other way of consuming acknowledges an event that failed.
-                async for events in batches.noack_take(_BATCH, within=_WITHIN):
-                    for event in events:
-                        # Until the first batch is handled, the lag counts from here.
-                        self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)
-                    await self._retry(name, handle, [_message(event) for event in events])
-                    for event in events:
-                        await batches.ack(event)
-                        self._handled[(event.message.topic, event.message.partition)] = event.message.offset + 1
-                    self._moved = time.monotonic()
+                while True:
+                    events = await self._take(queue)
+                    messages = [_message(event) for event in events]
+                    decoded = await decode(messages)
+                    if handling is not None:
+                        await handling
+
+                    async def attempt(number: int, first: T = decoded, messages: list[KafkaMessage] = messages) -> None:
+                        # What a failed attempt has decided may have left its mark on what was decoded.
+                        await handle(first if number == 1 else await decode(messages))
+
+                    handling = asyncio.create_task(self._handle(name, attempt, events))
+                    handling.add_done_callback(end_process_if_failed)
+            except StopAsyncIteration:  # Faust stops
+                if handling is not None:
+                    await handling
             except asyncio.CancelledError:
+                if handling is not None:
+                    handling.cancel()
                 raise
             except BaseException:  # noqa: BLE001 - whatever it is
                 # Faust commits offsets past a failed message; exiting is the only way to keep it.
@@ -138,7 +169,35 @@ class KafkaConsumer:
 
         self._app.agent(channel, name=name, concurrency=1)(agent)
 
-    async def _retry(self, name: str, handle: Handle, messages: Sequence[KafkaMessage]) -> None:
+    async def _take(self, queue: _Queue) -> list[EventT[bytes]]:
+        """Wait for a message, and return it with those that came with it."""
+        events: list[EventT[bytes]] = []
+        while not events:
+            first = await queue.get()
+            await asyncio.sleep(_GATHER_SECONDS)
+            waiting = [first]
+            while len(waiting) < _BATCH and not queue.empty():
+                waiting.append(queue.get_nowait())
+            events = [event for event in waiting if self._is_ours(event)]
+        for event in events:
+            event.message.tracked = True
+            self._app.consumer.track_message(event.message)  # Faust waits for it before it gives a partition away
+            # Until the first batch is handled, the lag counts from here.
+            self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)
+        return events
+
+    def _is_ours(self, event: EventT[bytes]) -> bool:
+        """Return whether a message was read since partitions were last assigned; else it is read again."""
+        return self._app.flow_control.is_active() and event.message.generation_id == self._app.consumer_generation_id
+
+    async def _handle(self, name: str, attempt: _Attempt, events: Sequence[EventT[bytes]]) -> None:
+        await self._retry(name, attempt)
+        for event in events:
+            event.ack()
+            self._handled[(event.message.topic, event.message.partition)] = event.message.offset + 1
+        self._moved = time.monotonic()
+
+    async def _retry(self, name: str, attempt_once: _Attempt) -> None:
         self._pausing += 1  # between the attempts, too: waiting for the database is not a stall
         try:
             async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=5.0):
@@ -146,7 +205,7 @@ class KafkaConsumer:
                     if attempt.num > 1:
                         self._health.report(f"inbox.{name}", "database: not available, messages wait")
                         _log.warning("inbox.paused", waiting_for="database", subscription=name)
-                    await handle(messages)
+                    await attempt_once(attempt.num)
         finally:
             self._pausing -= 1
             self._moved = time.monotonic()
@@ -159,6 +218,7 @@ class KafkaConsumer:
             return
         self._app.loop = asyncio.get_running_loop()
         self._app.finalize()
+        _deliver_directly(cast("_Consumer", self._app.consumer))
         await self._app.start()
         self._consuming = True
         watch = asyncio.create_task(self._watch())
@@ -222,7 +282,7 @@ class KafkaConsumer:
             elif problem is None and gone:
                 _log.error("inbox.topic-made-anew")
                 os._exit(70)
-            await asyncio.sleep(2)
+            await asyncio.sleep(_LOOKED_EVERY)
 
     async def _follow_anew(self, partition: TP) -> None:
         """Read a partition from its start when its topic was made again: Faust drops messages below its last offset."""
@@ -268,6 +328,22 @@ class KafkaConsumer:
     def partitions(self) -> int:
         """Return how many partitions this process consumes."""
         return len(self._app.consumer.assignment()) if self._consuming else 0
+
+
+def _deliver_directly(consumer: _Consumer) -> None:
+    """Let Faust pass on each message without four tasks made for it, which cost more than all else it does.
+
+    They end the delivery when partitions are taken away meanwhile; `_take` leaves out what was read before that.
+    """
+    wait_first = consumer.wait_first
+
+    async def deliver(delivery: Coroutine[Any, Any, object], suspended: Coroutine[Any, Any, object]) -> object:
+        if consumer.suspend_flow.is_set():
+            return await wait_first(delivery, suspended)
+        suspended.close()
+        return await delivery
+
+    consumer.wait_first = deliver
 
 
 def _credentials(broker: Broker) -> faust.SASLCredentials | faust.SSLCredentials | None:

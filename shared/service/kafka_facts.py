@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
-from shared.contract.cloudevents import NotReadableError, parse_object
+from shared.contract.cloudevents import NotReadableError
 from shared.kafka.clients import Broker
 from shared.kafka.topic_reader import TopicReader
 from shared.observability.health import Health
-from shared.service.command_handler import CommandHandler
+from shared.service.command_handler import CommandHandler, HeardFact
 from shared.service.kafka_consumer import KafkaConsumer, KafkaMessage
 
+_BREATH: Final = 50
 _log = structlog.get_logger()
 
 
@@ -27,20 +29,25 @@ class KafkaFacts:
         self._health = health
         self._missing: int | None = None  # the position for which the topic was read again last
         self._reading: set[asyncio.Task[None]] = set()
-        consumer.subscribe(service, [self.topic], self.handle)
+        consumer.subscribe(service, [self.topic], self.decode, self.handle)
 
-    async def handle(self, messages: Sequence[KafkaMessage]) -> None:
-        """Take a batch, in order; raises one of `UNAVAILABLE` when the database is away, and nothing was recorded."""
+    async def decode(self, messages: Sequence[KafkaMessage]) -> list[HeardFact]:
+        """Decode a batch, of facts that are heard all of it; now and then it lets the batch before it go on."""
         facts = []
-        for message in messages:
+        for number, message in enumerate(messages, 1):
             try:
-                envelope = parse_object(message.value)
-                facts.append((int(envelope["position"]), envelope, message.value or b""))
-            except (NotReadableError, KeyError, TypeError, ValueError) as error:
+                facts.append(self._handler.decode_heard(self._service, message.value or b""))
+            except NotReadableError as error:
                 # It has no position; if it stood for a fact, the next one shows the hole.
-                _log.error("hear.not-a-fact", of=self._service, offset=message.offset, error=type(error).__name__)
+                _log.error("hear.not-a-fact", of=self._service, offset=message.offset, error=str(error))
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+        return facts
+
+    async def handle(self, facts: Sequence[HeardFact]) -> None:
+        """Take a batch, in order; raises one of `UNAVAILABLE` when the database is away, and nothing was recorded."""
         position = await self._handler.hear(self._service, facts)
-        self.hole = max((at for at, _, _ in facts), default=0) > position
+        self.hole = max((fact.position for fact in facts), default=0) > position
         if self.hole:
             if self._missing != position + 1:  # the topic may have been made again, or the database restored
                 self._read_again(position + 1)

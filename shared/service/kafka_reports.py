@@ -3,8 +3,11 @@
 Their sender gets a receipt all the same, which says what was seen first (RULES A19).
 """
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from shared.contract.cloudevents import NotReadableError, from_kafka
 from shared.contract.decoder import Channel, is_whole
@@ -12,6 +15,17 @@ from shared.contract.events import NotUnderstood, Report
 from shared.kafka.clients import ReservedTopic, district_user
 from shared.service.command_handler import CommandHandler, Unreadable
 from shared.service.kafka_consumer import KafkaConsumer, KafkaMessage
+
+_BREATH: Final = 50
+
+
+@dataclass(slots=True)
+class DecodedReports:
+    """The reports of a batch, and what of it could not be read; `began`: when their decoding did."""
+
+    began: int
+    arrived: list[Report | NotUnderstood] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 class KafkaReports:
@@ -42,24 +56,28 @@ class KafkaReports:
 
     def subscribe(self, consumer: KafkaConsumer) -> None:
         """Take the reports of every sender."""
-        consumer.subscribe("reports", list(self._channels), self.handle)
+        consumer.subscribe("reports", list(self._channels), self.decode, self.handle)
 
-    async def handle(self, messages: Sequence[KafkaMessage]) -> None:
-        """Decide a batch; raises one of `UNAVAILABLE` when the database is away, and nothing was recorded."""
-        arrived: list[Report | NotUnderstood] = []
-        unreadable: list[Unreadable] = []
-        began = self._handler.tracing.now()
-        for message in messages:
+    async def decode(self, messages: Sequence[KafkaMessage]) -> DecodedReports:
+        """Decode a batch; now and then it lets the batch before it, which is being decided, go on."""
+        decoded = DecodedReports(self._handler.tracing.now())
+        for number, message in enumerate(messages, 1):
             at, channel = datetime.fromtimestamp(message.at, UTC), self._channels[message.topic]
             try:
                 envelope = from_kafka(message.value, message.headers)
             except NotReadableError as error:
-                unreadable.append(
+                decoded.unreadable.append(
                     Unreadable(
                         message.topic, message.partition, message.offset, str(error), message.value or b"", at, channel
                     )
                 )
             else:
-                arrived.append(self._handler.decoder.decode(envelope, channel, at))
-        self._handler.tracing.receive((item for item in arrived if isinstance(item, Report)), began)
-        await self._handler.handle(arrived, unreadable)
+                decoded.arrived.append(self._handler.decoder.decode(envelope, channel, at))
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+        self._handler.tracing.receive((item for item in decoded.arrived if isinstance(item, Report)), decoded.began)
+        return decoded
+
+    async def handle(self, decoded: DecodedReports) -> None:
+        """Decide a batch; raises one of `UNAVAILABLE` when the database is away, and nothing was recorded."""
+        await self._handler.handle(decoded.arrived, decoded.unreadable)

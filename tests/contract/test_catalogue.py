@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from docs.generators.schemas import FOLDER, Schema, breaks, catalogue, stored, text
+from shared.contract.events import Event, Language
 from shared.deciding.facts import decode_fact, event_body
 from tests.harness.languages import ALL, SAMPLES, every_type, sample
 
@@ -46,6 +47,22 @@ def test_the_stored_sample_of_a_decision_is_a_fact_of_its_type(service: str, nam
     fact = decode_fact(ALL, stored_fact, ())
     assert (fact.event.type_name, fact.service, fact.report_id) == (name, service, stored_fact["reportid"])
     assert event_body(fact.event) == stored_fact["data"]
+
+
+@pytest.mark.parametrize(("language", "event"), list(every_type(ALL)))
+def test_what_is_recalled_from_the_log_is_what_was_validated(language: Language, event: type[Event]) -> None:
+    data = sample(language.service, event.type_name)["data"]
+    if event.has_person:
+        data["person"] = {"token": "t", "sealed": "s"}
+    recalled, validated = event.recall(data), event.model_validate(data)
+    assert recalled == validated
+    assert recalled.model_fields_set == validated.model_fields_set
+    assert event_body(recalled) == event_body(validated)
+    with pytest.raises(ValueError, match="no-such-field"):
+        event.recall(data | {"no-such-field": 1})
+    if any(field.is_required() for field in event.model_fields.values()):
+        with pytest.raises(ValueError, match=event.__name__):
+            event.recall({})
 
 
 @pytest.mark.parametrize(("service", "name"), REPORTED)

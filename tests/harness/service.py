@@ -273,7 +273,7 @@ class ServiceHarness:
     async def hear(self, other: ServiceHarness) -> None:
         """Hear what another service has recorded since the last time, as its topic would bring it."""
         raws = await other.store.log(self._offset.get(other.service, 0), 100_000)
-        facts = [(json.loads(raw)["position"], orjson.loads(raw), raw) for raw in raws]
+        facts = [self.handler.decode_heard(other.service, raw) for raw in raws]
         self._offset[other.service] = await self.handler.hear(other.service, facts)
 
     async def let_pass(self, days: float) -> int:

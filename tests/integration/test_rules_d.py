@@ -1,10 +1,10 @@
 """RULES section D - the decisions about money - on the real road, with evidence heard from other services' logs."""
 
-import json
 from typing import Any, Final
 
 import pytest
 
+from shared.service.command_handler import HeardFact
 from tests.harness.service import (
     ON_POSTGRES,
     ReportFields,
@@ -576,17 +576,17 @@ class TestD15AndD16:
         source = await harnesses.at("competition")
         await harness.say(claim())
         log = await harness.facts()
-        again = [(number, fact, b"") for number, fact in enumerate(await source.facts(), 1)]
+        again = [harness.handler.decode_heard("competition", raw) for raw in await source.store.log(0, 100)]
         assert await harness.handler.hear("competition", again) == len(again)
         assert await harness.facts() == log
 
     async def test_a_hole_in_what_is_heard_is_not_passed_over(self, harnesses: ServiceHarnesses) -> None:
         harness, source = await harnesses.at("subsidy"), await harnesses.at("competition")
         await source.say(report("competition", "certificate-issued"))
-        fact, other = (await source.facts())[0], {"type": "skillplan.competition.conference-held.v1"}
-        raw = json.dumps(fact).encode()
-        assert await harness.handler.hear("competition", [(2, other, b"{}")]) == 0, "left out, since 1 is missing"
-        assert await harness.handler.hear("competition", [(2, other, b"{}"), (1, fact, raw), (2, other, b"{}")]) == 2
+        first = harness.handler.decode_heard("competition", (await source.store.log(0, 1))[0])
+        second = HeardFact(2, None, b"{}")
+        assert await harness.handler.hear("competition", [second]) == 0, "left out, since 1 is missing"
+        assert await harness.handler.hear("competition", [second, first, second]) == 2
 
     @pytest.mark.parametrize("applicant", ["person", "enterprise", "provider"])
     async def test_form_only(self, harnesses: ServiceHarnesses, applicant: str) -> None:
