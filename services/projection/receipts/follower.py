@@ -6,31 +6,21 @@ In force is the latest decision, else the last receipt that decided nothing.
 import asyncio
 import math
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
 
 import aiokafka
 import asyncpg
-import orjson
+import msgspec
 import structlog
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from services.projection.counting import writers
 from services.projection.counting.log_reader import WAIT_MS, new_consumer, read_from_start, retry_forever
-from services.projection.receipts.store import (
-    FollowedReceipt,
-    ReceiptKey,
-    StoredReceipt,
-    TallyKey,
-    TallyRow,
-    known_receipts,
-    move_offset,
-    store_receipts,
-)
+from services.projection.receipts.store import FollowedReceipt, OffsetMove, ReceiptKey, store_receipts
 from services.projection.receipts.store import offsets as offsets_of
-from shared.contract.events import LOCAL_TIME, parse_instant
+from shared.contract.events import LOCAL_TIME
 from shared.kafka.clients import Broker
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
@@ -43,91 +33,68 @@ _GOOD_FOR: Final = 15.0  # seconds that a step may take at most
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedReceipt:
-    """A receipt as it was read from a topic."""
-
-    row: FollowedReceipt
-
-    @property
-    def key(self) -> ReceiptKey:
-        """The report that it answers."""
-        return ReceiptKey(self.row.service, self.row.key)
-
-    @property
-    def stored(self) -> StoredReceipt:
-        """What later receipts are compared with."""
-        row = self.row
-        tally = TallyKey(row.district, row.day, row.type, row.status, row.code)
-        return StoredReceipt(tally, row.bound, row.decided_at)
-
-    def replaces(self, current: StoredReceipt | None) -> bool:
-        """Return whether it takes the place of the current one; topics repeat, and only a decision replaces one."""
-        if current is None or self.row.bound != current.bound:
-            return current is None or self.row.bound
-        return self.row.decided_at >= current.decided_at
+class _Reason(msgspec.Struct, gc=False):
+    code: str
 
 
-def read(message_key: bytes | None, value: bytes | None, place: str) -> ReceivedReceipt | None:
+class _Receipt(msgspec.Struct, gc=False):
+    """What is stored of a receipt apart from its bytes."""
+
+    service: str
+    district: str
+    status: str
+    reasons: list[_Reason]
+    received_at: datetime
+    decided_at: datetime
+    source: str | None = None
+    id: str | None = None
+    type: str | None = None
+    first: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_receipt: Final = msgspec.json.Decoder(_Receipt)
+
+
+def read(message_key: bytes | None, value: bytes | None, place: str) -> FollowedReceipt | None:
     """Return the receipt in a message; None for what repeats a first one (RULES A6) and for what is no receipt."""
     try:
-        receipt: dict[str, Any] = orjson.loads(value or b"")
-        if "first" in receipt:
-            return None
-        source, id_ = receipt.get("source"), receipt.get("id")
-        plain = f"{source} {id_}" if source is not None and id_ is not None else place
-        received_at, decided_at = parse_instant(receipt["received_at"]), parse_instant(receipt["decided_at"])
-        if received_at is None or decided_at is None:
-            return None
-        reasons = receipt["reasons"]
-        return ReceivedReceipt(
-            FollowedReceipt(
-                service=str(receipt["service"]),
-                key=plain,
-                source=source,
-                id=id_,
-                district=str(receipt["district"]),
-                day=received_at.astimezone(LOCAL_TIME).date(),
-                type=str(receipt.get("type") or ""),
-                status=str(receipt["status"]),
-                code=str(reasons[0]["code"]) if reasons else "",
-                # The relay sends what decides nothing under another key (decision 15).
-                bound=(message_key or b"").decode(errors="replace") == plain,
-                received_at=received_at,
-                decided_at=decided_at,
-                body=orjson.dumps(receipt).decode(),
-            )
-        )
-    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, IndexError):
+        receipt = _receipt.decode(value or b"")
+        body = (value or b"").decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    if receipt.first is not msgspec.UNSET or receipt.received_at.tzinfo is None or receipt.decided_at.tzinfo is None:
+        return None
+    key = f"{receipt.source} {receipt.id}" if receipt.source is not None and receipt.id is not None else place
+    return FollowedReceipt(
+        service=receipt.service,
+        key=key,
+        source=receipt.source,
+        id=receipt.id,
+        district=receipt.district,
+        day=receipt.received_at.astimezone(LOCAL_TIME).date(),
+        type=receipt.type or "",
+        status=receipt.status,
+        code=receipt.reasons[0].code if receipt.reasons else "",
+        # The relay sends what decides nothing under another key (decision 15).
+        bound=message_key == key.encode(),
+        received_at=receipt.received_at,
+        decided_at=receipt.decided_at,
+        body=body,
+    )
 
 
-def fold(
-    received: Iterable[ReceivedReceipt], known: Mapping[ReceiptKey, StoredReceipt]
-) -> tuple[list[ReceivedReceipt], Counter[TallyKey]]:
-    """Return which of some receipts are to be stored, and how the counts change by it."""
-    latest = dict(known)
-    changed: dict[ReceiptKey, ReceivedReceipt] = {}
+def latest(received: Iterable[FollowedReceipt]) -> list[FollowedReceipt]:
+    """Return of some receipts the one in force of each report; topics repeat, and only a decision replaces one.
+
+    The statement that stores them compares in the same way with what is stored.
+    """
+    in_force: dict[ReceiptKey, FollowedReceipt] = {}
     for receipt in received:
-        if receipt.replaces(latest.get(receipt.key)):
-            changed[receipt.key] = receipt
-            latest[receipt.key] = receipt.stored
-    counts: Counter[TallyKey] = Counter()
-    for key, receipt in changed.items():
-        counts[receipt.stored.tally] += 1
-        if key in known:
-            counts[known[key].tally] -= 1
-    return list(changed.values()), counts
-
-
-async def store(connection: asyncpg.Connection, received: Sequence[ReceivedReceipt]) -> None:
-    """Store what is new in some receipts, and their counts."""
-    keys = sorted({receipt.key for receipt in received})
-    if not keys:
-        return
-    changed, counts = fold(received, await known_receipts(connection, keys))
-    tallies = [TallyRow(*tally, number) for tally, number in counts.items() if number]
-    await store_receipts(connection, [receipt.row for receipt in changed], tallies)
+        key = ReceiptKey(receipt.service, receipt.key)
+        current = in_force.get(key)
+        if current is None or (receipt.bound, receipt.decided_at) >= (current.bound, current.decided_at):
+            in_force[key] = receipt
+    return list(in_force.values())
 
 
 class ReceiptFollower:
@@ -194,17 +161,16 @@ class ReceiptFollower:
         if not records:
             await connection.execute("select 1")  # an idle connection does not notice that it is broken
             return
-        received: list[ReceivedReceipt] = []
-        moved: dict[str, int] = {}
+        received: list[FollowedReceipt] = []
+        moves: list[OffsetMove] = []
         for partition, messages in records.items():
-            for message in messages:
-                place = f"@{partition.topic}/{message.offset}"
-                if (receipt := read(message.key, message.value, place)) is not None:
-                    received.append(receipt)
-            moved[partition.topic] = messages[-1].offset + 1
+            topic = partition.topic
+            receipts = (read(message.key, message.value, f"@{topic}/{message.offset}") for message in messages)
+            received.extend(receipt for receipt in receipts if receipt is not None)
+            moves.append(OffsetMove(topic, offsets[topic], messages[-1].offset + 1))
+            await asyncio.sleep(0)  # for the counting of facts
         async with connection.transaction():
-            await store(connection, received)
-            for topic, offset in moved.items():
-                if not await move_offset(connection, topic, offsets[topic], offset):
-                    raise writers.OtherWriter(topic)
-        offsets.update(moved)
+            moved = await store_receipts(connection, latest(received), moves)
+            if len(moved) < len(moves):
+                raise writers.OtherWriter(", ".join(sorted({move.topic for move in moves} - moved)))
+        offsets.update({move.topic: move.after for move in moves})

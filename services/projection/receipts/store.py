@@ -1,14 +1,15 @@
 """The receipts of districts in PostgreSQL: the one in force for each report, counts, and offsets of the topics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import asyncpg
 
-from shared.log.event_store import read_queries
+from shared.log.event_store import Statement, read_queries
 
 _SQL: Final = read_queries("services.projection.receipts", "store.sql")
+_STORE: Final = Statement(_SQL["store"])
 _LAST: Final = 2**63 - 1
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
@@ -18,24 +19,6 @@ class ReceiptKey(NamedTuple):
 
     service: str
     key: str
-
-
-class TallyKey(NamedTuple):
-    """What receipts are counted by; `code`: of the first reason, empty without one."""
-
-    district: str
-    day: date
-    type: str
-    status: str
-    code: str
-
-
-class StoredReceipt(NamedTuple):
-    """What is stored of a report's receipt, as far as a later one is compared with it."""
-
-    tally: TallyKey
-    bound: bool
-    decided_at: datetime
 
 
 class FollowedReceipt(NamedTuple):
@@ -56,15 +39,12 @@ class FollowedReceipt(NamedTuple):
     body: str
 
 
-class TallyRow(NamedTuple):
-    """A change of `receipt_tally`."""
+class OffsetMove(NamedTuple):
+    """The offset of a topic as it is stored, and as it is to be."""
 
-    district: str
-    day: date
-    type: str
-    status: str
-    code: str
-    reports: int
+    topic: str
+    before: int
+    after: int
 
 
 class ReceiptFilter(NamedTuple):
@@ -77,37 +57,21 @@ class ReceiptFilter(NamedTuple):
     code: str | None
 
 
-async def known_receipts(connection: Connection, keys: Sequence[ReceiptKey]) -> dict[ReceiptKey, StoredReceipt]:
-    """Return what is stored of some reports."""
-    rows = await connection.fetch(_SQL["known"], [key.service for key in keys], [key.key for key in keys])
-    return {
-        ReceiptKey(row["service"], row["key"]): StoredReceipt(
-            TallyKey(row["district"], row["day"], row["type"], row["status"], row["code"]),
-            row["bound"],
-            row["decided_at"],
-        )
-        for row in rows
-    }
+async def store_receipts(
+    connection: Connection, rows: Sequence[FollowedReceipt], moves: Sequence[OffsetMove]
+) -> set[str]:
+    """Store what is new in receipts, at most one a report, with the counts and offsets, in one statement.
 
-
-async def store_receipts(connection: Connection, rows: Sequence[FollowedReceipt], tallies: Sequence[TallyRow]) -> None:
-    """Insert or replace receipts and add to the counts."""
-    if rows:
-        await connection.execute(_SQL["keep"], *_columns(rows))
-    if tallies:
-        await connection.execute(_SQL["tally"], *_columns(sorted(tallies)))
+    Returns the topics whose offsets moved; another process has moved that of any other.
+    """
+    moved = await connection.fetch(_STORE.sql, *_STORE.arguments(rows=rows, moves=moves))
+    return {row["topic"] for row in moved}
 
 
 async def offsets(connection: Connection, topics: Sequence[str]) -> dict[str, int]:
     """Return from which offset each topic is read on; a topic that is new begins at its start."""
     await connection.execute(_SQL["begin_checkpoints"], topics)
     return {row["topic"]: row["next_offset"] for row in await connection.fetch(_SQL["checkpoints"], topics)}
-
-
-async def move_offset(connection: Connection, topic: str, before: int, after: int) -> bool:
-    """Move the offset of a topic on; False when another process has moved it."""
-    moved: str = await connection.execute(_SQL["move_checkpoint"], topic, before, after)
-    return moved == "UPDATE 1"
 
 
 async def receipts_read(connection: Connection) -> int:
@@ -127,7 +91,3 @@ async def page(connection: Connection, wanted: ReceiptFilter, before: int | None
     last = _LAST if before is None else before
     rows: list[asyncpg.Record] = await connection.fetch(_SQL["page"], *wanted, last, limit)
     return rows
-
-
-def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
