@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import sys
 from importlib import resources
 from pathlib import Path
@@ -27,6 +26,7 @@ from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import PlanError, load_plans
+from shared.process.memory import keep_memory
 from shared.process.process import add_probes, serve, until
 from shared.process.settings import Settings, parse_command_line
 
@@ -158,10 +158,7 @@ async def _check_database(settings: ProjectionSettings, *, waits: bool) -> None:
 def main() -> None:
     """Run one of the projection's commands."""
     command, settings = parse_command_line("services.projection", ProjectionSettings, _NEEDED, ELSEWHERE)
-    # A batch makes tens of thousands of small objects that all die with it; the garbage collector would, at its usual
-    # pace, walk through them again and again, a quarter of a replay's time.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    keep_memory()
     try:
         if command != "migrate":
             asyncio.run(_check_database(settings, waits=command in ("api", "projector")))

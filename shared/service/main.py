@@ -1,7 +1,6 @@
 """Composition root of a domain service: its settings, and its processes `api`, `worker`, `migrate`, `recover`."""
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
 from shared.plan.loading import PlanError, load_plans
 from shared.plan.model import former_codes
+from shared.process.memory import keep_memory
 from shared.process.process import add_probes, serve, until
 from shared.process.settings import Settings, parse_command_line
 from shared.service.command_handler import CommandHandler
@@ -113,10 +113,7 @@ def main(service: Service) -> None:
     name = service.language.service
     needed = _NEEDED | {command: (*_NEEDED[command], *service.keys) for command in ("api", "worker")}
     command, settings = parse_command_line(f"services.{name}", service.settings, needed, service.elsewhere)
-    # A batch's objects are freed by reference counting; at its usual pace the collector takes a tenth of the worker's
-    # time, and a quarter of the api's, to find nothing.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    keep_memory()
     try:
         match command:
             case "migrate":

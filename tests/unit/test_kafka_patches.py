@@ -11,6 +11,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from shared.kafka.patches import bounded_unpacking, lenient_headers, metadata_backoff
 
 GZIP: Final = 1
+LZ4: Final = 3
+ZSTD: Final = 4
 LARGE: Final = 9 * 1024 * 1024
 
 
@@ -45,6 +47,12 @@ def test_a_batch_that_unpacks_to_too_much_comes_as_one_record_as_it_was_packed()
     records: Any = bounded_unpacking._Records(packed)
     (record,) = records.next_batch()
     assert len(record.value) < len(packed)
+
+
+@pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD])
+def test_what_was_unpacked_stays_when_the_next_batch_is(codec: int) -> None:
+    records = [next(iter(bounded_unpacking._Records(batch(value, codec)).next_batch())) for value in (b"a" * 99, b"b")]
+    assert [bytes(record.value) for record in records] == [b"a" * 99, b"b"]
 
 
 def test_aiokafka_still_unpacks_whatever_comes() -> None:

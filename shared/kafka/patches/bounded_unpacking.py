@@ -5,6 +5,7 @@ known upstream.
 """
 
 import mmap
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -22,11 +23,21 @@ _HEADER: Final = _DefaultRecordBatchPy.HEADER_STRUCT.size
 _CODEC_MASK: Final = _DefaultRecordBatchPy.CODEC_MASK
 # What a batch may unpack to, twice a whole batch over HTTP (RULES A16). Snappy packs 21 to 1 at best and is let be.
 _MOST: Final = 8 * 1024 * 1024
-_UNPACK: Final[dict[int, Callable[[memoryview, mmap.mmap], int]]] = {
+_UNPACK: Final[dict[int, Callable[[memoryview, memoryview], int]]] = {
     _DefaultRecordBatchPy.CODEC_GZIP: cramjam.gzip.decompress_into,
     _DefaultRecordBatchPy.CODEC_LZ4: cramjam.lz4.decompress_into,
     _DefaultRecordBatchPy.CODEC_ZSTD: cramjam.zstd.decompress_into,
 }
+
+
+class _Rooms(threading.local):
+    """Where a thread unpacks every batch: fresh memory for each would cost more than unpacking it."""
+
+    def __init__(self) -> None:
+        self.room = memoryview(mmap.mmap(-1, _HEADER + _MOST))  # the system gives of it what is written to
+
+
+_rooms: Final = _Rooms()
 
 
 def apply() -> None:
@@ -48,16 +59,19 @@ class _Records(_MemoryRecordsPy):  # type: ignore[misc]
         return _Batch(batch, raw, self) if raw is not None and raw[_MAGIC_OFFSET] >= _WITH_HEADERS else batch
 
     def unpack(self, raw: memoryview) -> memoryview:
-        """Return a batch as it would be had it not been compressed; raises cramjam's error where it is too large."""
+        """Return a batch as it would be had it not been compressed, good until this thread unpacks the next one.
+
+        Raises cramjam's error where it is too large.
+        """
         unpack = _UNPACK.get(raw[_CODEC_OFFSET] & _CODEC_MASK)
         if unpack is None:
             return raw
-        with mmap.mmap(-1, _MOST) as room:
-            size = unpack(raw[_HEADER:], room)
-            plain = bytearray(raw[:_HEADER]) + room[:size]
-        plain[_CODEC_OFFSET] &= ~_CODEC_MASK
+        room = _rooms.room
+        room[:_HEADER] = raw[:_HEADER]
+        room[_CODEC_OFFSET] &= ~_CODEC_MASK
+        size = unpack(raw[_HEADER:], room[_HEADER:])
         self._unpacked += size
-        return memoryview(plain)
+        return room[: _HEADER + size]
 
 
 class _Batch:
