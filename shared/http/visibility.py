@@ -1,6 +1,8 @@
 """What a caller may see of what others reported (RULES G6): one answer, which every route asks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from starlette.requests import Request
@@ -33,13 +35,16 @@ _ALL: Final = Visibility()
 _FIGURES: Final = Visibility(frozenset(), counts=False)
 
 
-def visibility_of(request: Request) -> Visibility:
-    """Return what the caller of a request may see."""
-    return visibility(caller_of(request))
+def visibility_of(request: Request, successors: Mapping[str, str] = MappingProxyType({})) -> Visibility:
+    """Return what the caller of a request may see; `successors`: the codes that took the place of former ones."""
+    return visibility(caller_of(request), successors)
 
 
-def visibility(caller: Caller) -> Visibility:
-    """Return what a caller may see, by the role of its key: everything while no keys are set."""
+def visibility(caller: Caller, successors: Mapping[str, str] = MappingProxyType({})) -> Visibility:
+    """Return what a caller may see, by the role of its key: everything while no keys are set.
+
+    What was reported under a former code is that of its successor (RULES E28).
+    """
     if caller.key is None:
         return _ALL
     match caller.key.role:
@@ -48,6 +53,7 @@ def visibility(caller: Caller) -> Visibility:
         case Role.READER:
             return _FIGURES
         case Role.DISTRICT:
-            return Visibility(frozenset(prefix.split("/")[2] for prefix in caller.key.prefixes))
+            codes = {prefix.split("/")[2] for prefix in caller.key.prefixes}
+            return Visibility(frozenset(codes.union(former for former, now in successors.items() if now in codes)))
         case role:
             assert_never(role)

@@ -44,6 +44,12 @@ def test_a_district_sees_its_own_facts_and_how_many_there_are_of_others() -> Non
     ]
 
 
+def test_a_district_sees_what_was_reported_under_its_former_code() -> None:
+    own = visibility(holder(Role.DISTRICT, "/districts/330681/"), {"330602": "330681", "330621": "330603"})
+    assert own.sees(OTHER)
+    assert not own.sees("/districts/330621/x")
+
+
 def test_a_reader_sees_figures_alone() -> None:
     sieve = FactSieve(visibility(holder(Role.READER)))
     assert sieve.seen(FACTS, "counted_on") == []

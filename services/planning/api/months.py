@@ -94,7 +94,7 @@ async def get_month(plan: PlanId, month: MonthName, request: Request, context: C
     """Return how a month stands."""
     counted = context.plan(plan)
     current = await context.month(counted, month)
-    visibility = visibility_of(request)
+    visibility = visibility_of(request, counted.successors)
     return MonthState(
         plan=current.plan,
         month=current.name,

@@ -62,5 +62,10 @@ def summary_of(plan: Plan, history: History, visibility: Visibility) -> PlanStat
 )
 async def get_plans(request: Request, context: Context) -> PlanStates:
     """Return all plans."""
-    view, visibility = await context.view(), visibility_of(request)
-    return PlanStates(plans=[summary_of(plan, History(plan, view), visibility) for plan in context.plans.values()])
+    view = await context.view()
+    return PlanStates(
+        plans=[
+            summary_of(plan, History(plan, view), visibility_of(request, plan.successors))
+            for plan in context.plans.values()
+        ]
+    )

@@ -99,7 +99,7 @@ async def get_plan(plan: PlanId, request: Request, context: Context, on: OnDay =
     view = await context.view()
     history = History(counted, view)
     day = on or today_of(datetime.now(UTC))
-    visibility = visibility_of(request)
+    visibility = visibility_of(request, counted.successors)
     return PlanTargets(
         **dict(summary_of(counted, history, visibility)),
         on=day,

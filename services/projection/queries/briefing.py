@@ -33,7 +33,7 @@ from services.projection.queries.facts import facts_of
 from services.projection.queries.others import FactSieve
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
 from shared.http.problems import Problem, language_in
-from shared.http.visibility import Visibility, visibility_of
+from shared.http.visibility import visibility_of
 from shared.plan.model import Indicator, Measure, Plan
 
 _DAY: Final = timedelta(days=1)
@@ -205,13 +205,13 @@ async def get_briefing(
     language = lang or language_in(request.scope) or "zh"
     if form == "html":
         return Response(export.page(document, language), media_type="text/html", headers=export.HEADERS)
-    facts = _facts(context, document, first, visibility_of(request)) if with_facts else None
+    facts = _facts(context, document, first, request) if with_facts else None
     name = "-".join(filter(None, (document["plan"], document["month"], district)))
     return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
 
 
 async def _facts(
-    context: ReadContext, document: Briefing, first: date, visibility: Visibility
+    context: ReadContext, document: Briefing, first: date, request: Request
 ) -> AsyncIterator[list[workbook.ListedFact]]:
     """Yield the month's facts with their indicators, as known at the instant of the briefing; others' are counted."""
     as_of, known_at = date.fromisoformat(document["as_of"]), datetime.fromisoformat(document["known_at"])
@@ -221,7 +221,7 @@ async def _facts(
         for _, indicator in plan.indicators.values():
             period = running_period(plan, indicator, as_of)
             if period is not None and indicator.basis != "level":
-                sieve = FactSieve(visibility)
+                sieve = FactSieve(visibility_of(request, plan.successors))
                 async for facts in facts_of(view, plan, indicator, period, (first, as_of), scope):
                     yield [
                         workbook.ListedFact(

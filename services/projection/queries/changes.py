@@ -114,7 +114,7 @@ async def get_changes(
             limit + 1,
         )
     page = page_of(rows, limit, lambda _: after + limit)
-    sieve = FactSieve(visibility_of(request))
+    sieve = FactSieve(visibility_of(request, plan_read.successors))
     fields = scope_fields(plan_read.id, scope)
     answer: NumberChanges = {
         "plan": fields["plan"],

@@ -164,7 +164,7 @@ async def get_closings(plan: PlanNamed, request: Request) -> Response:
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
         decided = View(await view.decided())
-        visibility = visibility_of(request)
+        visibility = visibility_of(request, plan_read.successors)
         months = [_month(month_of(plan_read, name, decided), visibility) for name in _names(plan_read, decided)]
     answer: ClosedMonths = {"plan": plan, "months": months}
     return Response(orjson.dumps(answer), media_type="application/json")
@@ -183,9 +183,10 @@ async def get_closings(plan: PlanNamed, request: Request) -> Response:
 )
 async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, district: District = None) -> Response:
     """Respond with a closed month beside what is known now."""
-    context, visibility = context_of(request), visibility_of(request)
+    context = context_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
+        visibility = visibility_of(request, plan_read.successors)
         scope = scope_of(plan_read, None, None, district, context.clock())
         decided = View(await view.decided())
         if month not in _names(plan_read, decided):

@@ -145,9 +145,10 @@ async def get_facts(
     form: Form = "json",
 ) -> Response:
     """Respond with the facts of a cell, a million maybe, once they are read and the connection is given back."""
-    context, sieve = context_of(request), FactSieve(visibility_of(request))
+    context = context_of(request)
     async with context.reader.view(exports=limit is None) as view:
         plan_read = plan_of(view.compiled, plan)
+        sieve = FactSieve(visibility_of(request, plan_read.successors))
         scope = scope_of(plan_read, as_of, known_at, district, context.clock())
         wanted = indicator_of(plan_read, indicator)
         number = period_of(plan_read, wanted, period, scope.as_of)
