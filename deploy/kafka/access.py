@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from aiokafka.protocol.admin import DeleteAclsRequest, DescribeAclsRequest
 from pydantic import DirectoryPath, Field, ValidationError
 
 from deploy.kafka import topics
-from deploy.kafka.requests import AclRow, CreateAcls, SetPasswords
+from deploy.kafka.requests import AclRow, CreateAcls, FindUsers, SetPasswords, SetQuotas
 from services.catalogue import DOMAIN_SERVICES, OFFICE_USER, SERVICES
 from shared.contract.decoder import is_whole
 from shared.kafka.clients import Broker, BrokerSettings, district_user, wrong_settings
@@ -29,6 +29,13 @@ _TOPIC, _GROUP = 2, 3
 _ANY, _LITERAL, _PREFIXED = 1, 3, 4
 _READ, _WRITE = 3, 4
 _ALLOW: Final = 3
+# Of each user that is none of our services: bytes a second in and out, and per cent of one thread of the broker. A
+# district that sends a year's reports at once takes minutes and delays nobody else.
+QUOTAS: Final[Mapping[str, float]] = {
+    "producer_byte_rate": 1024 * 1024,
+    "consumer_byte_rate": 4 * 1024 * 1024,
+    "request_percentage": 25,
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -85,13 +92,23 @@ def rights(districts: Iterable[str]) -> set[Right]:
     }
 
 
-async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Right]) -> None:
-    """Create users and rights on the broker, and delete every other right. Idempotent."""
+async def ensure(
+    broker: Broker, passwords: Mapping[str, str], allowed: set[Right], known: Collection[str] | None = None
+) -> None:
+    """Create users, quotas and rights on the broker, and delete every other right. Idempotent.
+
+    `known`: the users there are to be; a district's user that is none of them loses its password.
+    """
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
-        made = await admin._send_request(SetPasswords(passwords))
+        gone = set() if known is None else await _users_of_districts(admin) - set(known)
+        made = await admin._send_request(SetPasswords(passwords, gone))
         _check((user, code, message) for user, code, message, _ in made.results)
+        limited = [user for user in passwords if user not in SERVICES]
+        if limited:
+            answer = await admin._send_request(SetQuotas(limited, QUOTAS))
+            _check((entity[0][1], code, message) for code, message, entity in answer.entries)
         there = await _there(admin)
         given = [right.row() for right in sorted(allowed) if right.row() not in there]
         if given:
@@ -105,6 +122,12 @@ async def ensure(broker: Broker, passwords: Mapping[str, str], allowed: set[Righ
             _check((row.principal, code, message) for code, message, _ in taken.filter_responses)
     finally:
         await admin.close()
+
+
+async def _users_of_districts(admin: AIOKafkaAdminClient) -> set[str]:
+    answer = await admin._send_request(FindUsers())
+    _check([("users", answer.error_code, answer.error_message)])
+    return {user for user, *_ in answer.results if user.startswith(district_user(""))}
 
 
 async def _there(admin: AIOKafkaAdminClient) -> set[AclRow]:
@@ -148,7 +171,7 @@ async def _ensure(settings: _Settings) -> None:
         sys.exit(f"✗ {problem}")
     allowed = rights(districts)
     try:
-        await ensure(settings.broker, passwords, allowed)
+        await ensure(settings.broker, passwords, allowed, passwords)
     except RefusedError as error:
         sys.exit(f"✗ {error}")
     sys.stdout.write(f"access.ensured users={len(passwords)} rights={len(allowed)}\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.growth import measure_growth
 from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
+from tests.bench.hot_subject import measure_hot_subject
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import BenchRow, memory, table
@@ -57,6 +58,7 @@ PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "road": _road,
     "growth": measure_growth,
     "questions": measure_questions,
+    "hot": measure_hot_subject,
 }
 
 

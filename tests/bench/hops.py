@@ -39,13 +39,14 @@ class Sizes:
     road: int
     questions: int
     visits: int
+    hot: int
 
 
 # `tiny` measures nothing worth reading: it shows that every part still runs (tests/integration/test_bench.py).
 SIZES = {
-    "default": Sizes(3, 6_000, 12_000, 100_000, 10_000, 1_000_000, 2_000, 3_000, 1_500, 7),
-    "small": Sizes(2, 1_000, 3_000, 10_000, 1_000, 50_000, 500, 600, 200, 7),
-    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1),
+    "default": Sizes(3, 6_000, 12_000, 100_000, 10_000, 1_000_000, 2_000, 3_000, 1_500, 7, 1_000),
+    "small": Sizes(2, 1_000, 3_000, 10_000, 1_000, 50_000, 500, 600, 200, 7, 1_000),
+    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1, 20),
 }
 _next = count()
 

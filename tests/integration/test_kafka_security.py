@@ -15,11 +15,15 @@ from pathlib import Path
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     TopicAuthorizationFailedError,
 )
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Array, Boolean, Float64, Int8, Int16, Int32, Schema, String
 from pydantic import SecretStr
 
 from deploy.kafka import access
@@ -245,6 +249,61 @@ async def test_what_is_no_longer_allowed_is_taken_back(secured: Secured) -> None
     await access.ensure(Broker(secured.admin), passwords, wanted)
     with pytest.raises(NO_RIGHT):
         await _write(secured.broker("district-330000"), "recruitment.events")
+    # A plan office that names its districts anew: whose plan is gone has no password any more.
+    kept = {user: secured.passwords[user] for user in access.users(DISTRICTS)}
+    await access.ensure(Broker(secured.admin), kept, wanted, kept)
+    with pytest.raises(KafkaConnectionError):
+        await _write(secured.broker("district-330000"), "recruitment.events")
+    await _write(secured.broker(f"district-{MINE}"), f"recruitment.reports.{MINE}")
+
+
+class _QuotasFound(Response):  # type: ignore[misc]
+    API_KEY = 48
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        ("error_message", String("utf-8")),
+        (
+            "entries",
+            Array(
+                ("entity", Array(("type", String("utf-8")), ("name", String("utf-8")))),
+                ("values", Array(("key", String("utf-8")), ("value", Float64))),
+            ),
+        ),
+    )
+
+
+class _QuotasVersion0(RequestStruct):  # type: ignore[misc]
+    API_KEY = 48
+    API_VERSION = 0
+    RESPONSE_TYPE = _QuotasFound
+    SCHEMA = Schema(
+        ("components", Array(("type", String("utf-8")), ("match_type", Int8), ("match", String("utf-8")))),
+        ("strict", Boolean),
+    )
+
+
+class _Quotas(Request[_QuotasVersion0]):  # type: ignore[misc]
+    """DescribeClientQuotas of every user."""
+
+    API_KEY = 48
+
+    def build(self, request_struct_class: type[_QuotasVersion0]) -> _QuotasVersion0:
+        return request_struct_class([("user", 2, None)], False)
+
+
+async def test_a_district_has_a_quota_and_a_service_none(secured: Secured) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=secured.admin)
+    await admin.start()
+    try:
+        quotas = await admin._send_request(_Quotas())
+    finally:
+        await admin.close()
+    by_user = {entity[0][1]: dict(values) for entity, values in quotas.entries}
+    assert by_user[f"district-{MINE}"] == access.QUOTAS
+    assert by_user["plan-office"] == access.QUOTAS
+    assert not set(SERVICES) & by_user.keys()
 
 
 def test_readiness_names_a_wrong_password_an_unknown_ca_and_a_closed_topic(system: System, secured: Secured) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,7 @@ def wrong_input_changes_nothing(office: PlanOffice) -> None:
     typo = FILE.read_text(encoding="utf-8").replace("baseline:", "baselime:", 1)
     body = problem(office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=typo.encode(), headers=YAML), 422)
     (fault,) = body["faults"]
+    bombs_are_refused_and_hold_up_nobody(office)
     away = office.run("--url", "http://127.0.0.1:1", "show")
     assert (away.returncode, "cannot be reached" in away.stderr, "无法连接" in away.stderr) == (3, True, True)
     for wrong_command, code in (
@@ -175,6 +178,40 @@ def figures_are_not_invented(office: PlanOffice) -> None:
     assert closed["reportedby"] == "open"
     office.counted()
     assert office.projection.get(f"/v1/plans/{PLAN.id}/closings/{other}").json()["verified"] is False
+
+
+def bombs_are_refused_and_hold_up_nobody(office: PlanOffice) -> None:
+    """What would cost more than a plan may is refused; meanwhile others are answered, and the process lives on."""
+    process = office.system.the("planning", "api")
+    assert process.child is not None
+    before, waits, done = process.child.pid, [0.0], threading.Event()
+    diff, close = f"/v1/plans/{PLAN.id}/diff", f"/v1/plans/{PLAN.id}/months/{MONTH}/close"
+
+    def probe() -> None:
+        with httpx.Client(base_url=process.url, timeout=20) as client:
+            while not done.wait(0.01):
+                began = time.perf_counter()
+                assert client.get("/livez").status_code == 200
+                waits.append(time.perf_counter() - began)
+
+    probing = threading.Thread(target=probe)
+    probing.start()
+    try:
+        bombs = ["[" * 50_000, "a: &a [x]\nb: *a", "- " * 25 + "x", "[" + "1," * 60_000 + "]", "%TAG !a! b\n" * 80_000]
+        for bomb in bombs:
+            answer = office.planning.post(diff, content=bomb.encode(), headers=YAML)
+            (fault,) = problem(answer, 422)["faults"]
+            assert fault["path"] == ""
+        problem(office.planning.post(diff, content=b"x" * 1_048_577, headers=YAML), 413)
+        for json_bomb in (b"[" * 50_000, b'{"by":' + b"[" * 50_000):
+            problem(office.planning.post(close, content=json_bomb, headers={"content-type": "application/json"}), 400)
+            problem(office.planning.post("/v1/events", content=json_bomb, headers=STRUCTURED), 400)
+    finally:
+        done.set()
+        probing.join()
+    assert process.child.pid == before
+    assert process.alive
+    assert max(waits) < 0.5, "100 ms on a machine of its own"
 
 
 def a_month_is_closed_and_restated(office: PlanOffice) -> None:

@@ -1,0 +1,243 @@
+"""What each role sees of its own and of another district's on every route that there is (RULES G6)."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from shared.http.api_keys import KeyFile, Role
+from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, PlanOffice
+from tests.harness.processes import System, eventually
+from tests.harness.reports import organisation, person
+from tests.harness.reports import report as envelope
+
+OWN, OTHER = SIX[:2]
+YAML: Final = {"content-type": "application/yaml"}
+INDICATOR: Final = "4.1.b"
+HIRED: Final = "skillplan.recruitment.person-hired.v1"
+PLACES: Final = {"plan": PLAN.id, "indicator": INDICATOR, "month": MONTH, "name": "recruitment.person-hired.v1.json"}
+# Every GET route of the services, with the queries that differ in what they list. A route that is not here fails.
+ROUTES: Final[dict[str, list[dict[str, str]]]] = {
+    "/asyncapi.yaml": [{}],
+    "/schemas": [{}],
+    "/schemas/{name}": [{}],
+    "/v1/types": [{}],
+    "/v1/events": [],
+    "/v1/log": [{}],
+    "/v1/log/head": [{}],
+    "/v1/receipts": [{"source": f"/districts/{code}/MARK{code}", "id": f"MARK{code}-1"} for code in (OWN, OTHER)],
+    "/v1/districts/{district}/receipts": [{}, {"type": HIRED}],
+    "/v1/plans": [{}],
+    "/v1/plans/{plan}": [{}],
+    "/v1/plans/{plan}/months/{month}": [{}],
+    "/v1/plans/{plan}/diff": [],
+    "/v1/plans/{plan}/months/{month}/close": [],
+    "/v1/plans/{plan}/months/{month}/restate": [],
+    "/v1/plans/{plan}/progress": [{}, {"format": "csv"}, {"district": OTHER}],
+    "/v1/plans/{plan}/indicators/{indicator}/months": [{"period": "2024"}, {"period": "2024", "format": "csv"}],
+    "/v1/plans/{plan}/indicators/{indicator}/facts": [
+        {"period": "2024", **format_, **limit, **place}
+        for format_ in ({}, {"format": "csv"})
+        for limit in ({}, {"limit": "1"}, {"limit": "500"})
+        for place in ({}, {"district": OWN}, {"district": OTHER}, {"month": MONTH})
+    ],
+    "/v1/plans/{plan}/indicators/{indicator}/changes": [
+        {"period": "2024"}, {"period": "2024", "district": OTHER}, {"period": "2024", "limit": "1", "after": "1"}
+    ],
+    "/v1/plans/{plan}/indicators/{indicator}/districts": [{"period": "2024"}, {"period": "2024", "format": "csv"}],
+    "/v1/plans/{plan}/behind": [{}, {"format": "csv"}],
+    "/v1/plans/{plan}/outlook": [{}, {"format": "csv"}],
+    "/v1/plans/{plan}/measures": [{}, {"format": "csv"}],
+    "/v1/plans/{plan}/briefing": [
+        {"month": MONTH, "format": format_, "facts": "true", **place}
+        for format_ in ("html", "xlsx", "json")
+        for place in ({}, {"district": OTHER})
+    ],
+    "/v1/plans/{plan}/figures": [{"month": MONTH}],
+    "/v1/plans/{plan}/closings": [{}],
+    "/v1/plans/{plan}/closings/{month}": [{}, {"district": OTHER}],
+    "/v1/plans/{plan}/stream": [{}],
+}  # fmt: skip
+# Where whoever sees all sees the subject, source or id of what a district reported.
+LISTS: Final = {
+    "/v1/log",
+    "/v1/receipts",
+    "/v1/districts/{district}/receipts",
+    "/v1/plans/{plan}/months/{month}",
+    "/v1/plans/{plan}/indicators/{indicator}/facts",
+    "/v1/plans/{plan}/indicators/{indicator}/changes",
+    "/v1/plans/{plan}/briefing",
+    "/v1/plans/{plan}/closings",
+    "/v1/plans/{plan}/closings/{month}",
+}
+
+
+class Desks:
+    """The key of each role, and a city in which two districts and the office have reported."""
+
+    def __init__(self, system: System, folder: Path) -> None:
+        book = KeyFile(folder / "keys.json", "5e" * 32)
+        book.create()
+        self.keys = {
+            OWN: book.add(Role.DISTRICT, (f"/districts/{OWN}/",))[1],
+            OTHER: book.add(Role.DISTRICT, (f"/districts/{OTHER}/",))[1],
+            "planner": book.add(Role.PLANNER, (f"/districts/{OFFICE}/",))[1],
+            **{role: book.add(Role(role))[1] for role in ("reader", "operator", "auditor", "service")},
+        }
+        settings = {"SKILLPLAN_KEYS": str(folder / "keys.json"), "SKILLPLAN_KEY_PEPPER": "5e" * 32}
+        self.office = PlanOffice(system, **settings, SKILLPLAN_API_KEY=self.keys["service"])
+        self.apis = {"recruitment": self.office.recruitment, "planning": self.office.planning}
+        self.apis["projection"] = self.office.projection
+        for api in self.apis.values():
+            api.headers["authorization"] = f"Bearer {self.keys['service']}"
+
+    def report(self, api: str, role: str, sent: dict[str, Any]) -> dict[str, Any]:
+        headers = STRUCTURED | {"authorization": f"Bearer {self.keys[role]}"}
+        receipt: dict[str, Any] = self.apis[api].post("/v1/events", json=sent, headers=headers).json()
+        assert receipt["status"] == "accepted", receipt
+        return receipt
+
+    def of_district(self, code: str, number: int, type_: str, subject: str, **data: Any) -> dict[str, Any]:
+        sent = envelope(type_, f"MARK{code}-{number}", subject, data, district=code)
+        return sent | {"source": f"/districts/{code}/MARK{code}", "time": datetime.now(UTC).isoformat()}
+
+    def hire(self, code: str, number: int, on: str, corrects: int | None = None) -> None:
+        n = 10 * int(code) + (corrects or number)
+        sent = self.of_district(
+            code, number, "recruitment.person-hired", f"hire/MARK{code}-{corrects or number}", person=person(n),
+            enterprise=organisation(n % 1000), channel="gold-blue-collar", occupation_code="6-18-01-01", hired_on=on,
+        )  # fmt: skip
+        self.report("recruitment", code, sent | ({"corrects": f"MARK{code}-{corrects}"} if corrects else {}))
+
+    def settle(self) -> None:
+        """Have two districts hire, correct and submit, the office close, and the districts report late."""
+        month = {"plan": PLAN.id, "month": MONTH}
+        for code in (OWN, OTHER):
+            self.hire(code, 1, "2024-03-05")
+            self.hire(code, 2, "2024-03-06", corrects=1)
+            subject = f"month/{PLAN.id}/{MONTH}/{code}"
+            self.report(
+                "planning", code, self.of_district(code, 3, "planning.period-submitted", subject, **month, by="x")
+            )
+        self.office.planning.headers["authorization"] = f"Bearer {self.keys['planner']}"
+        adopted = self.office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes(), headers=YAML).json()
+        self.office.tell("plan-adopted", f"plan/{PLAN.id}", plan=PLAN.id, document=adopted["document"],
+                         sha256=adopted["sha256"], effective_from="2023-01-01", by="计划科")  # fmt: skip
+        self.office.tell("close-overridden", f"month/{PLAN.id}/{MONTH}", **month, districts=SIX, by="主任", why="演练")
+        closed = self.office.planning.post(f"/v1/plans/{PLAN.id}/months/{MONTH}/close", json={"by": "计划科"}).json()
+        assert closed["status"] == "accepted", closed
+        for code in (OWN, OTHER):
+            self.hire(code, 4, "2024-03-20")
+            subject = f"restatement/{PLAN.id}/{MONTH}/MARK{code}"
+            asked = self.of_district(code, 5, "planning.restatement-requested", subject, **month, by="y", why="补报")
+            self.report("planning", code, asked)
+        self.office.planning.headers["authorization"] = f"Bearer {self.keys['service']}"
+        self.office.counted()
+        headers = {"authorization": f"Bearer {self.keys['auditor']}"}
+        for code in (OWN, OTHER):  # five receipts of each
+            eventually(
+                lambda code=code: sum(  # type: ignore[misc]
+                    self.office.projection.get(f"/v1/districts/{code}/receipts", headers=headers)
+                    .json()["counts"]["statuses"].values()
+                ) >= 5
+            )  # fmt: skip
+
+    def ask(self, api: str, role: str, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """Return the status and every byte of the answer, unpacked where it is packed."""
+        headers = {"authorization": f"Bearer {self.keys[role]}"}
+        with self.apis[api].stream("GET", path, params=query, headers=headers) as answer:
+            if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                return answer.status_code, next(answer.iter_bytes())
+            raw = answer.read()
+        if raw.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(raw)) as book:
+                return answer.status_code, b"\n".join(map(book.read, book.namelist()))
+        return answer.status_code, raw + repr(answer.headers).encode()
+
+
+def questions(api: str, described: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, str]]]:
+    for path, methods in described["paths"].items():
+        assert path in ROUTES, f"a route of {api} of which this test does not say what may be seen: {path}"
+        assert "get" not in methods or ROUTES[path], path
+        if "get" in methods:
+            for query, code in itertools.product(ROUTES[path], (OWN, OTHER) if "{district}" in path else ("",)):
+                yield api, path, path.format_map(PLACES | {"district": code}), query
+
+
+@pytest.mark.timeout(400)
+def test_no_route_shows_a_role_more_of_others_than_it_may_see(system: System, tmp_path: Path) -> None:
+    desks = Desks(system, tmp_path)
+    desks.settle()
+    asked = [
+        question
+        for api, client in desks.apis.items()
+        for question in questions(api, client.get("/openapi.json").json())
+    ]
+    assert {path for _, path, _, _ in asked} == {path for path, queries in ROUTES.items() if queries}
+    seen: dict[str, dict[str, set[str]]] = {role: {OWN: set(), OTHER: set()} for role in desks.keys}
+    statuses: dict[tuple[str, str], set[int]] = {}
+    for role, (api, path, address, query) in itertools.product(desks.keys, asked):
+        status, raw = desks.ask(api, role, address, query)
+        assert status in (200, 403), (role, address, query, raw[:300])
+        statuses.setdefault((role, path), set()).add(status)
+        for code in (OWN, OTHER):
+            if re.search(rb"MARK%s" % code.encode(), raw):
+                seen[role][code].add(path)
+    # Whoever answers for the whole sees both; so what is looked for below is there to be found.
+    for role in ("operator", "auditor"):
+        assert seen[role] == {OWN: LISTS, OTHER: LISTS}, role
+    assert seen["planner"] == {OWN: LISTS - {"/v1/log"}, OTHER: LISTS - {"/v1/log"}}
+    assert seen[OWN] == {OWN: LISTS - {"/v1/log"}, OTHER: set()}
+    assert seen[OTHER] == {OTHER: LISTS - {"/v1/log"}, OWN: set()}
+    assert seen["reader"] == {OWN: set(), OTHER: set()}
+    # Figures are everybody's.
+    for path in ROUTES.keys() - LISTS - {"/v1/log/head"} | {"/v1/plans/{plan}/indicators/{indicator}/facts"}:
+        if ROUTES[path]:
+            assert all(statuses[role, path] == {200} for role in desks.keys), path
+    figures_are_those_of_all_and_others_are_counted(desks)
+
+
+def figures_are_those_of_all_and_others_are_counted(desks: Desks) -> None:
+    def get(role: str, path: str, **query: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {desks.keys[role]}"}
+        return desks.office.projection.get(f"/v1/plans/{PLAN.id}{path}", params=query, headers=headers)
+
+    cell = f"/indicators/{INDICATOR}/facts"
+    facts = {role: get(role, cell, period="2024").json() for role in (OWN, "planner", "reader")}
+    assert [facts[role]["numerator"] for role in facts] == [4, 4, 4]
+    assert [len(facts[role]["facts"]) for role in facts] == [2, 4, 0]
+    assert facts[OWN]["others"] == [
+        {"day": "2024-03-06", "type": HIRED, "count": 1},
+        {"day": "2024-03-20", "type": HIRED, "count": 1},
+    ]
+    assert (facts["planner"]["others"], facts["reader"]["others"]) == ([], None)
+    rows = get(OWN, cell, period="2024", format="csv").text.splitlines()
+    assert [row.rpartition(",")[2] for row in rows] == ["count", "1", "1", "1", "1"]
+    months = {
+        role: desks.office.planning.get(
+            f"/v1/plans/{PLAN.id}/months/{MONTH}", headers={"authorization": f"Bearer {desks.keys[role]}"}
+        ).json()
+        for role in (OWN, "planner")
+    }
+    of_other = {
+        role: next(each for each in month["districts"] if each["district"] == OTHER) for role, month in months.items()
+    }
+    assert of_other[OWN] == {"district": OTHER, "state": "submitted", "needed": True}
+    assert of_other["planner"]["by"] == "x"
+    # A page of four facts at a time: what is not seen is counted where it stands.
+    pages: list[tuple[int, int]] = []
+    after: str | None = "0"
+    while after:
+        page = get(OWN, cell, period="2024", limit="1", after=after).json()
+        pages.append((len(page["facts"]), sum(row["count"] for row in page["others"])))
+        after = page["next"]
+    assert sorted(pages) == [(0, 1), (0, 1), (1, 0), (1, 0)]
