@@ -250,8 +250,8 @@ async def test_what_is_no_longer_allowed_is_taken_back(secured: Secured) -> None
     with pytest.raises(NO_RIGHT):
         await _write(secured.broker("district-330000"), "recruitment.events")
     # A plan office that names its districts anew: whose plan is gone has no password any more.
-    kept = {user: secured.passwords[user] for user in access.users(DISTRICTS)}
-    await access.ensure(Broker(secured.admin), kept, wanted, kept)
+    remaining = {user: secured.passwords[user] for user in access.users(DISTRICTS)}
+    await access.ensure(Broker(secured.admin), remaining, wanted, remaining)
     with pytest.raises(KafkaConnectionError):
         await _write(secured.broker("district-330000"), "recruitment.events")
     await _write(secured.broker(f"district-{MINE}"), f"recruitment.reports.{MINE}")

@@ -138,8 +138,8 @@ class Desks:
         for code in (OWN, OTHER):
             self.hire(code, 4, "2024-03-20")
             subject = f"restatement/{PLAN.id}/{MONTH}/MARK{code}"
-            asked = self.of_district(code, 5, "planning.restatement-requested", subject, **month, by="y", why="补报")
-            self.report("planning", code, asked)
+            wanted = self.of_district(code, 5, "planning.restatement-requested", subject, **month, by="y", why="补报")
+            self.report("planning", code, wanted)
         self.office.planning.headers["authorization"] = f"Bearer {self.keys['service']}"
         self.office.counted()
         headers = {"authorization": f"Bearer {self.keys['auditor']}"}
@@ -177,15 +177,15 @@ def questions(api: str, described: dict[str, Any]) -> Iterator[tuple[str, str, s
 def test_no_route_shows_a_role_more_of_others_than_it_may_see(system: System, tmp_path: Path) -> None:
     desks = Desks(system, tmp_path)
     desks.settle()
-    asked = [
+    requests = [
         question
         for api, client in desks.apis.items()
         for question in questions(api, client.get("/openapi.json").json())
     ]
-    assert {path for _, path, _, _ in asked} == {path for path, queries in ROUTES.items() if queries}
+    assert {path for _, path, _, _ in requests} == {path for path, queries in ROUTES.items() if queries}
     seen: dict[str, dict[str, set[str]]] = {role: {OWN: set(), OTHER: set()} for role in desks.keys}
     statuses: dict[tuple[str, str], set[int]] = {}
-    for role, (api, path, address, query) in itertools.product(desks.keys, asked):
+    for role, (api, path, address, query) in itertools.product(desks.keys, requests):
         status, raw = desks.ask(api, role, address, query)
         assert status in (200, 403), (role, address, query, raw[:300])
         statuses.setdefault((role, path), set()).add(status)
