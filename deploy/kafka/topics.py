@@ -75,8 +75,8 @@ def events(service: str) -> Topic:
 
 
 def receipts(district: str) -> Topic:
-    """Return a district's answers, the last one per report."""
-    return Topic(f"receipts.{district}", 1, {"cleanup.policy": "compact"})
+    """Return a district's answers, the last one per report; by when the broker appended them its clock is compared."""
+    return Topic(f"receipts.{district}", 1, {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"})
 
 
 def quarantine() -> Topic:

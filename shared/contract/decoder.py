@@ -124,8 +124,13 @@ class Decoder:
         until = self._closed.get(district or "")
         return until is not None and received_at.astimezone(LOCAL_TIME).date() > until
 
-    def decode(self, envelope: Mapping[str, Any], channel: Channel, received_at: datetime) -> Report | NotUnderstood:
-        """Return the report, its person replaced by a token, or what is wrong with it (never quoting a value)."""
+    def decode(
+        self, envelope: Mapping[str, Any], channel: Channel, received_at: datetime, read_at: datetime | None = None
+    ) -> Report | NotUnderstood:
+        """Return the report, its person replaced by a token, or what is wrong with it (never quoting a value).
+
+        `received_at`: by the clock of who received it, over Kafka the broker; `read_at`: then by our own (RULES A2).
+        """
         reader = _Reader(envelope, self)
         event = reader.event_class()
         if event is not None and self.is_closed(reader.source_district, received_at):
@@ -199,6 +204,7 @@ class Decoder:
             correlation_id=reader.optional("correlationid", _ID),
             personal=personal.fields if personal else None,
             reported_by=channel.reported_by,
+            read_at=read_at,
         )
 
 

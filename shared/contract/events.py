@@ -199,7 +199,13 @@ class Report:
     correlation_id: str | None = None
     personal: bytes | None = None
     reported_by: str | None = None  # the credential that sent it (RULES G5); older reports have none
+    read_at: datetime | None = None  # by the clock of who read it, where that is not who received it
     resumed: bool = False  # it waits again, or in the place of what it corrects: that was settled before
+
+    @property
+    def clock_at(self) -> datetime:
+        """The later of the clocks by which it came: what lies ahead of it is in the future (RULES A2)."""
+        return max(self.received_at, self.read_at or self.received_at)
 
     @property
     def key(self) -> ReportKey:
@@ -297,6 +303,7 @@ class Fact:
             traceparent=self.traceparent,
             correlation_id=self.correlation_id,
             reported_by=self.reported_by,
+            read_at=self.recorded_at,
         )
 
     def encode(self) -> bytes:

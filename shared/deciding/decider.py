@@ -120,9 +120,9 @@ def _decide_anew(report: Report, view: View, domain: Domain) -> Decision:
 
 def _ahead_of_time(report: Report) -> str | None:
     """Return the pointer to a date in the future (RULES A2), None when there is none."""
-    if report.at > report.received_at + timedelta(hours=24):
+    if report.at > report.clock_at + timedelta(hours=24):
         return "/time"
-    tomorrow = report.received_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
+    tomorrow = report.clock_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
     dated = report.event.dated
     return f"/data/{dated}" if dated and report.happened_on > tomorrow else None
 

@@ -108,7 +108,8 @@ _STORED: Final = (
 def store_waiting(report: Report) -> bytes:
     """Return a waiting report as it is stored; its person is sealed already."""
     stored = {name: getattr(report, name) for name in _STORED}
-    return orjson.dumps(stored | {"digest": report.digest.hex(), "received_at": format_instant(report.received_at)})
+    clocks = {"received_at": format_instant(report.received_at), "read_at": format_instant(report.clock_at)}
+    return orjson.dumps(stored | clocks | {"digest": report.digest.hex()})
 
 
 def restore_waiting(stored: bytes, language: Language) -> Report:
@@ -116,7 +117,15 @@ def restore_waiting(stored: bytes, language: Language) -> Report:
     fields = orjson.loads(stored)
     event = language.find(fields["type"])
     at, received_at = parse_instant(fields["time"]), parse_instant(fields.pop("received_at"))
+    read_at = parse_instant(fields.pop("read_at", None))  # what began to wait before has none
     if event is None or at is None or received_at is None:
         raise ValueError("a waiting report of an unknown type")
     digest = bytes.fromhex(fields.pop("digest"))
-    return Report(**fields, event=event.recall(fields["body"]), at=at, digest=digest, received_at=received_at)
+    return Report(
+        **fields,
+        event=event.recall(fields["body"]),
+        at=at,
+        digest=digest,
+        received_at=received_at,
+        read_at=read_at,
+    )

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 import aiokafka
@@ -16,6 +17,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from shared.contract.events import format_instant
 from shared.kafka.clients import Broker
 from shared.kafka.topic_reader import TopicReader
+from shared.log.clocks import ClockComparison
 from shared.log.event_store import read_queries
 from shared.observability import tracing
 from shared.observability.health import Health
@@ -57,6 +59,7 @@ class Relay:
         self._health = health
         self._tracing = traces or tracing.Tracing()
         self._on_compared = on_compared
+        self.clocks = ClockComparison(health)
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
             "receipts": self._receipt,
@@ -150,7 +153,7 @@ class Relay:
                 rows = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
                 if not rows:
                     continue
-                began = self._tracing.now()
+                began, sending_at = self._tracing.now(), datetime.now(UTC)
                 with self._patience():
                     acks = []
                     for row in rows:
@@ -160,6 +163,8 @@ class Relay:
                             partition = 0 if outbox == "facts" else None
                             acks.append(await producer.send(name, value, key, partition=partition, headers=headers))
                     acknowledged = await asyncio.gather(*acks)
+                if outbox == "receipts":
+                    self.clocks.compare(sending_at, acknowledged, datetime.now(UTC))
                 if outbox == "facts":
                     end = self._follow(end, acknowledged[0].offset, acknowledged[-1].offset + 1)
                 await connection.execute(_SQL["move"], outbox, rows[-1]["number"])

@@ -27,6 +27,7 @@ READINGS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "skillplan_relay_age_seconds": ("Age of the oldest that is not sent yet.", ("service", "outbox")),
     "skillplan_inbox_lag": ("Messages not handled yet.", ("service",)),
     "skillplan_inbox_partitions": ("Partitions that this process consumes.", ("service",)),
+    "skillplan_clock_difference_seconds": ("How far the broker's clock is ahead of this process's.", ("service",)),
     "skillplan_parked": ("1 where a line stands still before a hole, else 0.", ("service", "line")),
     "skillplan_projection_behind_events": (
         "Facts recorded and not counted yet; below 0: more is counted than the log has.",

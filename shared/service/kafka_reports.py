@@ -60,7 +60,7 @@ class KafkaReports:
 
     async def decode(self, messages: Sequence[KafkaMessage]) -> DecodedReports:
         """Decode a batch; now and then it lets the batch before it, which is being decided, go on."""
-        decoded = DecodedReports(self._handler.tracing.now())
+        decoded, now = DecodedReports(self._handler.tracing.now()), datetime.now(UTC)
         for number, message in enumerate(messages, 1):
             at, channel = datetime.fromtimestamp(message.at, UTC), self._channels[message.topic]
             try:
@@ -72,7 +72,7 @@ class KafkaReports:
                     )
                 )
             else:
-                decoded.arrived.append(self._handler.decoder.decode(envelope, channel, at))
+                decoded.arrived.append(self._handler.decoder.decode(envelope, channel, at, now))
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
         self._handler.tracing.receive((item for item in decoded.arrived if isinstance(item, Report)), decoded.began)

@@ -77,5 +77,6 @@ class Worker:
         return [
             Reading("skillplan_inbox_lag", self._consumer.lag(), own),
             Reading("skillplan_inbox_partitions", self._consumer.partitions(), own),
+            Reading("skillplan_clock_difference_seconds", self._relay.clocks.difference, own),
             *(Reading("skillplan_parked", facts.hole, (*own, facts.topic)) for facts in self._facts),
         ]

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,7 @@ from deploy.local.ports import HOST, any_free
 from shared.kafka.clients import Broker
 from shared.observability.metrics import READINGS
 from tests.conftest import ROOT
+from tests.faults.clock import Clock
 from tests.harness.processes import Process, System, eventually, own_database, run, topics_of
 from tests.harness.reports import hire_ended, person_hired
 from tests.harness.topics import OutgoingMessage, publish, structured
@@ -366,6 +368,32 @@ def test_a_process_that_is_gone_and_what_follows_is_told(watch: Watch) -> None:
         process.start(wait=False)
     for alert in ("SkillplanDown", "SkillplanRelayBehind", "SkillplanProjectionBehind", "SkillplanNoWriter"):
         watch.rests(alert)
+
+
+def test_clocks_that_are_apart_are_told_and_the_later_one_decides(watch: Watch, tmp_path: Path) -> None:
+    worker, clock = watch.the("recruitment", "worker"), Clock(tmp_path)
+    usual = worker.settings
+    worker.kill()
+    worker.settings = {**usual, **clock.settings}
+    worker.start()
+    clock.set(-3600)
+    # By our clock it lies more than a day ahead, by the broker's less (RULES A2).
+    soon = (datetime.now(UTC) + timedelta(hours=23, minutes=30)).isoformat()
+    early = person_hired(f"alert-{secrets.token_hex(4)}") | {"time": soon}
+    publish(watch.system.kafka, [structured(early)])
+    receipt = {"source": early["source"], "id": early["id"]}
+    api = watch.the("recruitment", "api").http
+    eventually(lambda: api.get("/v1/receipts", params=receipt).is_success)
+    assert api.get("/v1/receipts", params=receipt).json()["status"] == "accepted"
+    watch.fires("SkillplanClocksApart", service="recruitment")
+    ready = worker.http.get("/readyz")
+    assert (ready.status_code, ready.json()["warnings"]["clock"][:23]) == (200, "Kafka's clock is +3600 ")
+    clock.set(0)
+    assert watch.hire() == 200
+    watch.rests("SkillplanClocksApart")
+    worker.kill()
+    worker.settings = usual
+    worker.start()
 
 
 def test_a_district_from_which_nothing_comes_is_told(watch: Watch) -> None:
