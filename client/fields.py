@@ -50,7 +50,7 @@ def event_of(type_: str) -> type[Event] | None:
 
 def is_reported(event: type[Event]) -> bool:
     """Return whether districts report this type; the plan office's go by `skillplan plan`, or as NDJSON."""
-    return not event.decision and event.whole_only is None
+    return not event.decision and not event.reserved
 
 
 def reported_types() -> list[str]:

@@ -27,6 +27,7 @@ from shared.contract.events import Event
 # The Chinese terms of fields and values; beside the package in a checkout as in an installed wheel.
 _TERMS_FILE: Final = Path(__file__).resolve().parents[1] / "docs" / "words.yaml"
 _DISTRICT: Final = "330681"
+_CITY: Final = "330600"
 _DAY: Final = "2024-05-06"
 _MEMBER_OF: Final = re.compile(r"<([a-z_.]+)>")
 _PLAN: Final = "shaoxing-2023-2025"
@@ -46,6 +47,7 @@ _VALUES: Final[tuple[tuple[object, JsonValue], ...]] = (
     (vocabulary.Level, "3"),
     (shapes.Text, "演示 sample"),
     (shapes.ReportId, "sample-0001"),
+    (shapes.DistrictCode, _DISTRICT),
 )
 
 
@@ -63,15 +65,15 @@ def sample(type_: str) -> JsonObject | None:
         return None
     # A retraction has the subject of what it takes back: that of any sample.
     subject = event.subject or language.events[0].subject
-    data = _object(event)
+    data, district = _object(event), _CITY if event.whole_only else _DISTRICT
     return {
         "specversion": "1.0",
         "id": "sample-0001" if event.subject else "sample-0002",
-        "source": f"/districts/{_DISTRICT}/sample",
+        "source": f"/districts/{district}/sample",
         "type": type_,
         "subject": _MEMBER_OF.sub(lambda match: _part(event, data, match[1]), subject),
         "time": f"{_DAY}T09:30:00+08:00",
-        "district": _DISTRICT,
+        "district": district,
         "datacontenttype": "application/json",
         "data": data,
     }

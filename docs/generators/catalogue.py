@@ -115,8 +115,7 @@ class Catalogue:
             own.add("never-arrived")
         if event.ordered:
             own.add("ends-before-start")
-        if event.district_only:
-            own.add("wrong-district")
+        own |= {rule().code_of() for rule in (event.district_only, event.whole_only) if rule is not None}
         if isinstance(role, Retracts):
             own |= {"never-arrived", "already-retracted", "nothing-to-retract", "other-subject", "opened-again"}
         if name in _WAITS_FOR_EVIDENCE:

@@ -26,7 +26,7 @@ from shared.contract.events import Event, Report
 from shared.contract.rules import Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse
 from shared.deciding.view import View
-from shared.plan.model import Plan
+from shared.plan.model import Plan, successors
 
 
 class PartsExceedTotal(Rule):
@@ -91,6 +91,6 @@ def _decide_title(title: TitleConferred, view: View) -> Decision:
     return Accept() if opened else Refuse(SeriesNotOpen("/data/series"))
 
 
-def domain(_plans: Sequence[Plan]) -> Domain:
-    """Return competition's rules; none of them has a parameter in the plan."""
-    return Domain(tags, query, decide)
+def domain(plans: Sequence[Plan]) -> Domain:
+    """Return competition's rules; the plan says only which codes districts had before."""
+    return Domain(tags, query, decide, successors=successors(plans))

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from services.vocabulary import MEASURE_FORM, Level, OccupationCode, Rank
+from services.vocabulary import MEASURE_FORM, Level, OccupationCode, OnlyTheCity, Rank
 from shared.contract.events import Ends, Event, Language, Opens
 from shared.contract.rules import NumberTaken
 from shared.contract.shapes import Count, Date, No, Number, Organisation, Person, Text
@@ -103,7 +103,7 @@ class AwardWithdrawn(Event, subject="award/<no>", role=Ends("award-granted", voi
     reason: Text
 
 
-class TitleSeriesOpened(Event, subject="title-series/<series>", role=Opens()):
+class TitleSeriesOpened(Event, subject="title-series/<series>", role=Opens(), whole_only=OnlyTheCity):
     """职称系列开放: Skilled workers may from now on be given titles of this series (measure 3.1)."""
 
     series: TitleSeries

@@ -27,7 +27,7 @@ from shared.contract.events import Event, Report
 from shared.contract.rules import Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse
 from shared.deciding.view import View
-from shared.plan.model import Plan
+from shared.plan.model import Plan, successors
 
 
 class PartsExceedTotal(Rule):
@@ -128,6 +128,6 @@ def _decide_training(training: TrainingCompleted, view: View) -> Decision:
     return Accept()
 
 
-def domain(_plans: Sequence[Plan]) -> Domain:
-    """Return enrollment's rules; none of them has a parameter in the plan."""
-    return Domain(tags, query, decide)
+def domain(plans: Sequence[Plan]) -> Domain:
+    """Return enrollment's rules; the plan says only which codes districts had before."""
+    return Domain(tags, query, decide, successors=successors(plans))

@@ -39,7 +39,7 @@ from shared.contract.rules import Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse
 from shared.deciding.view import View
 from shared.plan.loading import PlanError
-from shared.plan.model import Indicator, Milestones, Plan, Target
+from shared.plan.model import Indicator, Milestones, Plan, Target, successors
 
 
 class UnknownPlan(Rule):
@@ -429,4 +429,4 @@ def domain(plans: Sequence[Plan], figures_key: bytes = b"") -> Domain:
         rule = _decide_undoing(event, fact.stream, plan, view)
         return None if rule is None else rule()
 
-    return Domain(tags, query, decide, may_retract=may_retract)
+    return Domain(tags, query, decide, may_retract=may_retract, successors=successors(plans))

@@ -9,7 +9,7 @@ import orjson
 from pydantic import AfterValidator, Field, JsonValue, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from services.vocabulary import OnlyTheCity
+from services.vocabulary import OnlyThePlanOffice
 from shared.contract.events import Event, Language, Opens, format_instant, parse_instant
 from shared.contract.identity_numbers import holds_personal_number
 from shared.contract.shapes import (
@@ -113,7 +113,7 @@ def seal_of(key: bytes, plan: str, month: str, known_at: str, sha256: str) -> st
     return hmac.digest(key, "\n".join(("figures", plan, month, at, sha256)).encode(), "sha256").hex()
 
 
-class PlanAdopted(Event, subject="plan/<plan>", whole_only=OnlyTheCity):
+class PlanAdopted(Event, subject="plan/<plan>", whole_only=OnlyThePlanOffice, reserved=True):
     """采用计划文件: A plan file is adopted; from its day on its targets hold.
 
     A line that says what the last adoption said undoes no revision. `against`: the digest of the adoption it was
@@ -129,7 +129,7 @@ class PlanAdopted(Event, subject="plan/<plan>", whole_only=OnlyTheCity):
     why: Text | None = None
 
 
-class TargetRevised(Event, subject="target/<plan>/<indicator>", whole_only=OnlyTheCity):
+class TargetRevised(Event, subject="target/<plan>/<indicator>", whole_only=OnlyThePlanOffice, reserved=True):
     """调整目标: A target is another from a day on, for the whole or for one district."""
 
     plan: No
@@ -145,7 +145,9 @@ class TargetRevised(Event, subject="target/<plan>/<indicator>", whole_only=OnlyT
     why: Text | None = None
 
 
-class TargetSplit(Event, subject="split/<plan>/<indicator>/<period>/<over>", whole_only=OnlyTheCity):
+class TargetSplit(
+    Event, subject="split/<plan>/<indicator>/<period>/<over>", whole_only=OnlyThePlanOffice, reserved=True
+):
     """分解目标: A target of a period is parted over districts or over months; the parts add up, or the gap is stated.
 
     `parts`: by district code, or by month (YYYY-MM). `difference`: the target less the sum of its parts.
@@ -171,7 +173,7 @@ class PeriodSubmitted(Event, subject="month/<plan>/<month>/<district>"):
     note: Text | None = None
 
 
-class PeriodReturned(Event, subject="month/<plan>/<month>/<submitted_by>", whole_only=OnlyTheCity):
+class PeriodReturned(Event, subject="month/<plan>/<month>/<submitted_by>", whole_only=OnlyThePlanOffice, reserved=True):
     """退回月度数据: The plan office sends a district's month back, with what is to be seen to."""
 
     plan: No
@@ -182,7 +184,7 @@ class PeriodReturned(Event, subject="month/<plan>/<month>/<submitted_by>", whole
     by: Text
 
 
-class PeriodApproved(Event, subject="month/<plan>/<month>/<submitted_by>", whole_only=OnlyTheCity):
+class PeriodApproved(Event, subject="month/<plan>/<month>/<submitted_by>", whole_only=OnlyThePlanOffice, reserved=True):
     """核准月度数据: The plan office agrees with what a district submitted."""
 
     plan: No
@@ -192,7 +194,7 @@ class PeriodApproved(Event, subject="month/<plan>/<month>/<submitted_by>", whole
     note: Text | None = None
 
 
-class CloseOverridden(Event, subject="month/<plan>/<month>", whole_only=OnlyTheCity):
+class CloseOverridden(Event, subject="month/<plan>/<month>", whole_only=OnlyThePlanOffice, reserved=True):
     """破例关账: Somebody answers for closing a month although these districts are not approved."""
 
     plan: No
@@ -202,7 +204,7 @@ class CloseOverridden(Event, subject="month/<plan>/<month>", whole_only=OnlyTheC
     why: Text
 
 
-class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_only=OnlyTheCity):
+class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_only=OnlyThePlanOffice, reserved=True):
     """月度关账: A month's figures are published, as they were known at an instant."""
 
     plan: No
@@ -223,7 +225,7 @@ class RestatementRequested(Event, subject="restatement/<plan>/<month>/<no>", rol
     why: Text
 
 
-class PeriodRestated(Event, subject="month/<plan>/<month>", whole_only=OnlyTheCity):
+class PeriodRestated(Event, subject="month/<plan>/<month>", whole_only=OnlyThePlanOffice, reserved=True):
     """重述月度数据: A request is approved: the month's figures are published anew."""
 
     plan: No

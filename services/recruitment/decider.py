@@ -21,7 +21,7 @@ from shared.contract.events import Event, Report
 from shared.contract.rules import Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait
 from shared.deciding.view import View
-from shared.plan.model import Plan
+from shared.plan.model import Plan, successors
 
 
 class AlreadyEmployedThere(Rule):
@@ -117,6 +117,6 @@ def _decide_match(match: DemandMatched, view: View) -> Decision:
     return Accept()
 
 
-def domain(_plans: Sequence[Plan]) -> Domain:
-    """Return recruitment's rules; none of them has a parameter in the plan."""
-    return Domain(tags, query, decide)
+def domain(plans: Sequence[Plan]) -> Domain:
+    """Return recruitment's rules; the plan says only which codes districts had before."""
+    return Domain(tags, query, decide, successors=successors(plans))

@@ -37,7 +37,7 @@ from shared.contract.events import Event, Fact, Report
 from shared.contract.rules import AlreadyOpen, InTheFuture, Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait
 from shared.deciding.view import FactInForce, View
-from shared.plan.model import Plan
+from shared.plan.model import Plan, successors
 from shared.plan.parameters import Parameters
 
 
@@ -423,4 +423,4 @@ def _months_after(day: date, months: int) -> date:
 def domain(plans: Sequence[Plan]) -> Domain:
     """Return subsidy's rules under the parameters of the plans."""
     decide: Callable[[Report, View], Decision] = Rules(plans).decide
-    return Domain(tags, query, decide, refusal, may_retract)
+    return Domain(tags, query, decide, refusal, may_retract, successors(plans))

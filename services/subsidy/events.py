@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.vocabulary import LEVEL_FORM, MEASURE_FORM, OCCUPATION_FORM, Industry, Level, OccupationCode
+from services.vocabulary import LEVEL_FORM, MEASURE_FORM, OCCUPATION_FORM, Industry, Level, OccupationCode, OnlyTheCity
 from shared.contract.events import Adds, Ends, Event, Language, Opens, Stands
 from shared.contract.shapes import Count, Date, Fen, No, Organisation, Person, Shape, Text
 
@@ -22,6 +22,7 @@ class CataloguePublished(
     subject="catalogue/<no>",
     role=Opens(until="effective_until"),
     ordered=(("effective_from", "effective_until"),),
+    whole_only=OnlyTheCity,
 ):
     """A shortage-occupation catalogue came out (2.1); it runs on without effective_until (C13)."""
 
@@ -37,6 +38,7 @@ class StandardSet(
     subject="standard/<occupation_code>/<level>",
     parts={"occupation_code": OCCUPATION_FORM, "level": LEVEL_FORM},
     role=Adds(),
+    whole_only=OnlyTheCity,
 ):
     """The base amount of the training subsidy for an occupation and level, from a date on (measure 2.2)."""
 

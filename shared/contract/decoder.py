@@ -19,6 +19,7 @@ from shared.contract.events import (
     NotUnderstood,
     Report,
     Retracts,
+    SubjectAssigned,
     format_instant,
     parse_instant,
 )
@@ -317,7 +318,8 @@ class _Reader:
         if retracts and self.corrects is not None:
             self._fault(rules.BadAttribute, "corrects")
         if self.subject is not None:
-            self._check_subject(event, language.subject_forms if retracts else ((event.subject, event.subject_form),))
+            own = ((event.subject, event.subject_form),)
+            self._check_subject(event, own if event.subject else language.subject_forms)
         return event
 
     def _check_foreign_subject(self) -> None:
@@ -367,8 +369,8 @@ class _Reader:
 
     def is_reserved(self, event: type[Event]) -> bool:
         """Tell whether only who plans for the whole area may report it: its own types, and taking back what it said."""
-        if not isinstance(event.role, Retracts):
-            return event.whole_only is not None
+        if event.reserved or not isinstance(event.role, Retracts):
+            return event.reserved
         return is_whole(self.district or "") and self.decoder.language.is_of_whole(self.subject or "")
 
     def may_report(self, channel: Channel) -> bool:
@@ -409,6 +411,8 @@ class _Reader:
             self.faults += faults_of(error, "/data")
             return None
         self._compare(event, data)
+        if isinstance(data, SubjectAssigned) and data.to not in self.decoder.districts:
+            self._fault(rules.BadValue, "data/to", expected="本计划的区划代码 a district of the plan")
         return data, personal
 
     def _compare(self, event: type[Event], data: Event) -> None:

@@ -13,7 +13,7 @@ import orjson
 from shared.contract import rules
 from shared.contract.cloudevents import JsonObject
 from shared.contract.rules import Rule
-from shared.contract.shapes import DISTRICT_FORM, NO_FORM, ReportId, Shape, Text
+from shared.contract.shapes import DISTRICT_FORM, NO_FORM, DistrictCode, ReportId, ReportSource, Shape, Text
 
 LOCAL_TIME: Final = ZoneInfo("Asia/Shanghai")  # of every date: the one zone of the country
 
@@ -64,7 +64,7 @@ class Adds:
 
 @dataclass(frozen=True, slots=True)
 class Retracts:
-    """Takes a report back; only the kernel has such a type."""
+    """Takes a report back; only the kernel has such types."""
 
 
 SubjectRole = Opens | Ends | Stands | Adds | Retracts
@@ -78,8 +78,8 @@ class Event(Shape):
     none: the date of `time`); `ordered`, pairs of date fields (earlier, later) of RULES C6; `decision`: recorded by
     the service itself, never reported; `parts`, the form of parts of the subject by the last word of their
     placeholder; `district_only`, the rule that a report for the whole area breaks, where the type counts for a
-    district alone (RULES E11); `whole_only`, the rule that a report for a district breaks, where only who plans for
-    the whole area may report the type.
+    district alone (RULES E11); `whole_only`, the rule that a report for a district breaks, where only who answers for
+    the whole area may report the type (G2); `reserved`: only with a key of who plans for it.
     """
 
     type_name: ClassVar[str]
@@ -90,6 +90,7 @@ class Event(Shape):
     decision: ClassVar[bool]
     district_only: ClassVar[type[Rule] | None]
     whole_only: ClassVar[type[Rule] | None]
+    reserved: ClassVar[bool]
     has_person: ClassVar[bool]
     subject_form: ClassVar[re.Pattern[str]]
     subject_paths: ClassVar[tuple[str, ...]]
@@ -109,12 +110,13 @@ class Event(Shape):
         parts: Mapping[str, str] | None = None,
         district_only: type[Rule] | None = None,
         whole_only: type[Rule] | None = None,
+        reserved: bool = False,
         **kwargs: object,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.subject, cls.role, cls.dated, cls.ordered, cls.decision = subject, role or Adds(), dated, ordered, decision
-        cls.district_only, cls.whole_only = district_only, whole_only
+        cls.district_only, cls.whole_only, cls.reserved = district_only, whole_only, reserved
         cls.has_person = "person" in cls.model_fields
         cls.subject_paths = tuple(PLACEHOLDER.findall(subject))
         forms = {**_PART_FORMS, **(parts or {})}
@@ -134,10 +136,36 @@ class ReportRetracted(Event, role=Retracts()):
     reason: Text
 
 
+class ReportVoided(Event, role=Retracts(), whole_only=rules.OnlyTheWhole, reserved=True):
+    """A report, whosever it is, counts as never made (RULES G4); the subject is the report's.
+
+    `source`, `report_id`: the report. It may be retracted: then the report stands again.
+    """
+
+    source: ReportSource
+    report_id: ReportId
+    reason: Text
+
+
+class SubjectAssigned(Event, whole_only=rules.OnlyTheWhole):
+    """From now on the subject belongs to a district (RULES G3); what was reported on it stays where it counted."""
+
+    to: DistrictCode
+    reason: Text
+
+
 class ReportSuspended(Event, decision=True):
     """What this report referred to was taken back: its fact counts for nothing, and it waits again (RULES B6)."""
 
     report_id: str
+    reason: str
+
+
+class ReportRestored(Event, decision=True):
+    """This report had been voided, and that was retracted: it counts again, in place of what it corrects (RULES G4)."""
+
+    report_id: str
+    corrects: str | None = None
     reason: str
 
 
@@ -150,6 +178,20 @@ class DecisionFlagged(Event, decision=True):
 
 
 ReportKey = tuple[str, str]  # (source, id)
+_KERNEL: Final = (
+    ReportRetracted, ReportVoided, SubjectAssigned, ReportSuspended, ReportRestored, DecisionFlagged,
+)  # fmt: skip
+
+
+def taken_back(event: Event, source: str) -> ReportKey | None:
+    """Return the report that an event from a source takes back, None when it takes none back."""
+    match event:
+        case ReportRetracted(report_id=report_id):
+            return (source, report_id)
+        case ReportVoided(source=of, report_id=report_id):
+            return (of, report_id)
+        case _:
+            return None
 
 
 class Language:
@@ -158,9 +200,9 @@ class Language:
     def __init__(self, service: str, union: object) -> None:
         self.service = service
         own: tuple[type[Event], ...] = get_args(union) or (typing.cast("type[Event]", union),)
-        self.events: tuple[type[Event], ...] = (*own, ReportRetracted, ReportSuspended, DecisionFlagged)
+        self.events: tuple[type[Event], ...] = (*own, *_KERNEL)
         self.subject_forms = tuple({event.subject: event.subject_form for event in own}.items())
-        self._whole_forms = tuple(event.subject_form for event in own if event.whole_only)
+        self._whole_forms = tuple(event.subject_form for event in own if event.reserved)
         self._by_type = {self.type_of(event): event for event in self.events}
 
     def type_of(self, event: type[Event]) -> str:
@@ -216,6 +258,11 @@ class Report:
     def happened_on(self) -> date:
         """The date of the fact (RULES A1)."""
         return self.event.happened_on(self.at)
+
+    @property
+    def names(self) -> ReportKey | None:
+        """The report that this one takes back or corrects."""
+        return taken_back(self.event, self.source) if self.corrects is None else (self.source, self.corrects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +331,12 @@ class Fact:
     def happened_on(self) -> date:
         """The date of the fact (RULES A1)."""
         return self.event.happened_on(self.at)
+
+    @property
+    def names(self) -> ReportKey | None:
+        """The report that this fact takes back or corrects."""
+        source = self.report_source
+        return taken_back(self.event, source) if self.corrects is None else (source, self.corrects)
 
     def as_report(self, digest: bytes, received_at: datetime) -> Report:
         """Return the report that this was recorded for, as it would be decided again; of a content by its digest."""

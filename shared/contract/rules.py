@@ -127,6 +127,18 @@ class NotYourSource(Rule):
     zh, en = "您的凭据不能代表这个 source 报告。", "Your credentials do not cover this source."
 
 
+class OnlyTheWhole(Rule):
+    """Only who answers for the whole area may report the type (RULES G3, G4); the contract names the code."""
+
+    zh, en = (
+        "这一类型只由全域的主管单位报告,district 须为全域代码(以 00 结尾)。",
+        "Only who answers for the whole area reports this type; the district must be the whole's code (it ends in 00).",
+    )
+
+    def code_of(self) -> str:
+        return "only-the-city"
+
+
 class IdReused(Rule):
     zh, en = (
         "这个编号已用于内容不同的另一份报告。请换用新编号。",
@@ -135,6 +147,16 @@ class IdReused(Rule):
 
 
 # Refused by a rule that holds for every type.
+class NotYours(Rule):
+    """The subject belongs to another district (RULES G1); which one, and what it reported, is not said (G6)."""
+
+    zh = "该事项归其他区划,只由其所属区划报告。如有差错,请上级主管部门改定归属,或由其代为报告。"
+    en = (
+        "This subject belongs to another district, which alone reports on it. If that is wrong, who answers for the "
+        "whole area can assign it to you, or report it itself."
+    )
+
+
 class InTheFuture(Rule):
     zh, en = "日期在未来:计划中的事不是事实。", "The date lies ahead: what is planned is no fact."
 
@@ -191,6 +213,18 @@ class OpenedAgain(Rule):
 
 class Retracted(Rule):
     zh, en = "等待期间已由报告人撤回。", "Retracted by its sender while it waited."
+
+
+class Voided(Rule):
+    """A waiting report was voided (RULES G4), by the same rules as if its sender had retracted it (B9)."""
+
+    zh, en = (
+        "等待期间已由上级主管部门作废。",
+        "Voided by who answers for the whole area while it waited.",
+    )
+
+    def code_of(self) -> str:
+        return Retracted.code
 
 
 class Corrected(Rule):

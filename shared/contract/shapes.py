@@ -150,6 +150,7 @@ def described(pattern: str) -> WithJsonSchema:
 
 ID_FORM: Final = r"[^\s\x00-\x1f\x7f]{1,200}"
 DISTRICT_FORM: Final = r"[0-9]{6}"
+SOURCE_FORM: Final = r"/districts/[0-9]{6}/[A-Za-z0-9._-]{1,40}"
 NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 _MONTH: Final = r"[0-9]{4}-(0[1-9]|1[0-2])"
@@ -163,6 +164,9 @@ ReportId = Annotated[
     form(ID_FORM, "1-200 个非空白字符 1-200 characters, no spaces"),
     AfterValidator(_report_id),
     described(ID_FORM),
+]
+ReportSource = Annotated[
+    str, AfterValidator(_impersonal), form(SOURCE_FORM, "/districts/<code>/<system>"), described(SOURCE_FORM)
 ]
 No = Annotated[str, AfterValidator(_impersonal), form(NO_FORM, NO_FORM), described(NO_FORM)]
 Date = Annotated[date, BeforeValidator(_date)]

@@ -1,12 +1,26 @@
 """Decides a report: the rules that every type shares, then the type's own. Pure: no clock, no I/O."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.contract import rules
-from shared.contract.events import LOCAL_TIME, Adds, Ends, Event, Fact, Opens, Report, ReportKey, ReportRetracted
+from shared.contract.events import (
+    LOCAL_TIME,
+    Adds,
+    Ends,
+    Event,
+    Fact,
+    Opens,
+    Report,
+    ReportKey,
+    ReportRetracted,
+    ReportVoided,
+    Retracts,
+    SubjectAssigned,
+)
 from shared.contract.rules import Rule
+from shared.deciding.ownership import not_yours
 from shared.deciding.view import FactInForce, View, same_key
 
 
@@ -69,6 +83,7 @@ class Domain:
     back. `query(report, view)`: the tags and streams whose facts a report depends on; called again with what they led
     to until it names nothing new. `decide(report, view)`: the service's own rules. `refusal(event, rule)`: what a
     refusal records. `may_retract(fact, view)`: the rule that keeps an accepted report from being taken back.
+    `successors`: the district that each former code is of today (RULES E28).
     """
 
     tags: Callable[[Event], Iterable[str]]
@@ -76,6 +91,7 @@ class Domain:
     decide: Callable[[Report, View], Decision]
     refusal: Callable[[Event, Rule], Iterable[Event]] = _no_refusal
     may_retract: Callable[[Fact, View], Rule | None] = _may_retract
+    successors: Mapping[str, str] = field(default_factory=dict)
 
 
 def decide(report: Report, view: View, domain: Domain, service: str, named: NamedReport | None) -> Decision:
@@ -85,24 +101,23 @@ def decide(report: Report, view: View, domain: Domain, service: str, named: Name
     """
     if ahead := _ahead_of_time(report):
         return Refuse(rules.InTheFuture(ahead))
-    name = named_report_id(report)
-    if name is None:
-        return _decide_anew(report, view, domain)
-    decision = _decide_named(report, name, view, service, named)
-    if decision is not None:
+    key = report.names
+    if key is not None and (decision := _decide_named(report, key, view, service, named)) is not None:
         return decision
-    if isinstance(report.event, ReportRetracted):
-        return _decide_retraction((report.source, name), view, domain, service)
-    return _decide_correction(report, (report.source, name), view, domain, service)
-
-
-def named_report_id(report: Report) -> str | None:
-    """Return the id of the report that a correction or a retraction names."""
-    return report.event.report_id if isinstance(report.event, ReportRetracted) else report.corrects
+    if key is not None and isinstance(report.event.role, Retracts):
+        return _decide_retraction(key, view, domain, service)
+    # Who has something in force on a subject may correct it, whosever the subject is by now.
+    if key is None or (named is not None and named.status == "waiting"):
+        rule = not_yours(report, view, service, domain.successors)
+        if rule is not None:
+            return Refuse(rule)
+    return _decide_anew(report, view, domain) if key is None else _decide_correction(report, key, view, domain, service)
 
 
 def _decide_anew(report: Report, view: View, domain: Domain) -> Decision:
     event, role = report.event, report.event.role
+    if isinstance(event, SubjectAssigned):
+        return Accept()
     if (refused := _decide_dates(report)) is not None:
         return refused
     if isinstance(role, Ends):
@@ -151,15 +166,18 @@ def _decide_opening(report: Report, role: Opens, view: View) -> Decision | None:
     return None
 
 
-def _decide_named(report: Report, name: str, view: View, service: str, named: NamedReport | None) -> Decision | None:
+def _decide_named(
+    report: Report, key: ReportKey, view: View, service: str, named: NamedReport | None
+) -> Decision | None:
     """Decide by what is known of the report named (RULES B3, then B2); None when it is in force, or waits."""
-    retracts = isinstance(report.event, ReportRetracted)
+    retracts = isinstance(report.event.role, Retracts)
     pointer = "/data/report_id" if retracts else "/corrects"
     if named is None:
-        return Wait(f"report/{name}", f"report:{report.source}:{name}")
+        source, id_ = key
+        return Wait(f"report/{id_}", f"report:{source}:{id_}")
     if named.subject != report.subject or (not retracts and named.type != report.type):
         return Refuse(rules.OtherSubject(pointer))
-    if retracts and named.type == report.type:
+    if retracts and _is_final(named, report.event):
         return Refuse(rules.NothingToRetract(pointer))
     if named.status == "refused":
         rule: Rule
@@ -170,10 +188,16 @@ def _decide_named(report: Report, name: str, view: View, service: str, named: Na
         else:
             rule = rules.NothingToRetract(pointer) if retracts else rules.NothingToCorrect(pointer)
         return Refuse(rule)
-    if named.status == "accepted" and (fate := view.fate(service, (report.source, name))) is not None:
+    if named.status == "accepted" and (fate := view.fate(service, key)) is not None:
         fate.pointer = pointer
         return Refuse(fate)
     return None
+
+
+def _is_final(named: NamedReport, event: Event) -> bool:
+    """Tell whether a report cannot be taken back: it is itself a retraction, or a voiding that is not its sender's."""
+    kind = named.type.split(".")[2]
+    return kind == ReportRetracted.type_name or (kind == ReportVoided.type_name and isinstance(event, ReportVoided))
 
 
 def _decide_retraction(key: ReportKey, view: View, domain: Domain, service: str) -> Decision:
@@ -181,7 +205,8 @@ def _decide_retraction(key: ReportKey, view: View, domain: Domain, service: str)
     if ended is not None and _next(ended, view) is not None:
         return Refuse(rules.OpenedAgain())
     in_force = view.of_report(service, key)
-    rule = domain.may_retract(in_force.fact, view) if in_force else None
+    own = in_force is not None and not isinstance(in_force.event, SubjectAssigned)
+    rule = domain.may_retract(in_force.fact, view) if in_force and own else None
     return Refuse(rule) if rule else Accept()
 
 

@@ -3,10 +3,10 @@
 Each step is yielded and recorded before the next is looked for, so that the next is decided by what it changed.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from shared.contract.events import Ends, Fact, Opens, Report, ReportKey, ReportRetracted, Retracts
+from shared.contract.events import Ends, Fact, Opens, Report, ReportKey, ReportVoided, Retracts, SubjectAssigned
 from shared.deciding.decider import Domain, breaks
 from shared.deciding.facts import FactIndex
 from shared.deciding.loading import Loader
@@ -30,13 +30,27 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Void:
+    """The receipt of an accepted report is sent anew: it is voided (RULES G4)."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A voided report counts again; its receipt is sent anew."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """What waits for a key may be decided now."""
 
     key: str
 
 
-FollowUp = Suspend | Flag | Wake
+FollowUp = Suspend | Flag | Void | Restore | Wake
 
 
 async def follow_up(cause: Fact, named: ReportKey | None, loader: Loader, domain: Domain) -> AsyncIterator[FollowUp]:
@@ -46,6 +60,10 @@ async def follow_up(cause: Fact, named: ReportKey | None, loader: Loader, domain
     """
     stream, service = cause.stream, cause.service
     view = View(loader.facts.on(stream, service))
+    undone = view.facts_of(service, named)[:1] if named is not None and isinstance(cause.event.role, Retracts) else ()
+    restored = [await loader.report_of(fact) for voided in undone for fact in _unvoided(view, voided)]
+    for report in restored:
+        yield Restore(report)
     for orphan in view.orphans:
         yield Suspend(await loader.report_of(orphan), stream)
     if not any(isinstance(it.event.role, Opens) and not it.void for it in view.on(stream)):
@@ -53,15 +71,17 @@ async def follow_up(cause: Fact, named: ReportKey | None, loader: Loader, domain
             yield Suspend(await loader.report_of(follower.fact), stream)
     async for flag in flag_evidence(cause, loader):
         yield flag
-    if named is None or not isinstance(cause.event, ReportRetracted):
-        return
-    for retracted in view.facts_of(service, named)[:1]:
-        for again in _in_force_again(view, retracted, service):
-            report = await loader.report_of(again.fact)
-            broken = breaks(report, await loader.view(report), domain, service)
+    for retracted in undone:
+        report = await loader.report_of(retracted)
+        if isinstance(cause.event, ReportVoided) and await loader.is_accepted(report.key):
+            yield Void(report)
+        again = [await loader.report_of(it.fact) for it in _in_force_again(view, retracted, service)]
+        for report in (*again, *restored):
+            stands = await loader.view(report)
+            broken = breaks(report, stands, domain, service) if stands.counts(service, report.key) else None
             if broken is not None:
                 yield Flag(report, f"breaks:{broken.code_of()}")
-        if retracted.corrects is not None:
+        if retracted.corrects is not None or restored:
             yield Wake(stream)
 
 
@@ -80,11 +100,27 @@ def changes_earlier(fact: Fact) -> bool:
 
 def _changes_evidence(cause: Fact, facts: FactIndex) -> bool:
     """Tell whether a fact changes what decisions may rest on: not by an end, unless it undoes the whole thing."""
-    named = cause.event.report_id if isinstance(cause.event, ReportRetracted) else cause.corrects
-    if named is None:
+    if cause.names is None:
         return isinstance(cause.event.role, Ends) and cause.event.role.voids
-    replaced = View(facts.on(cause.stream, cause.service)).facts_of(cause.service, (cause.report_source, named))
-    return any(not isinstance(fact.event.role, Ends) or fact.event.role.voids for fact in replaced)
+    view = View(facts.on(cause.stream, cause.service))
+    replaced = view.facts_of(cause.service, cause.names)
+    voided = [fact.names for fact in replaced if isinstance(fact.event, ReportVoided)]  # and that is retracted
+    for key in filter(None, voided):
+        replaced = view.facts_of(cause.service, key)
+    return any(_is_evidence(fact) for fact in replaced)
+
+
+def _is_evidence(fact: Fact) -> bool:
+    ends = isinstance(fact.event.role, Ends) and not fact.event.role.voids
+    return not (ends or isinstance(fact.event, SubjectAssigned))
+
+
+def _unvoided(view: View, retracted: Fact) -> Sequence[Fact]:
+    """Return the fact of the report that counts again since its voiding was retracted; none if that was no voiding."""
+    key = retracted.names
+    if not isinstance(retracted.event, ReportVoided) or key is None or not view.counts(retracted.service, key):
+        return ()
+    return view.facts_of(retracted.service, key)[:1]
 
 
 def _in_force_again(view: View, retracted: Fact, service: str) -> list[FactInForce]:

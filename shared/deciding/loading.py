@@ -61,6 +61,11 @@ class Loader:
         decided = self.decisions[key]
         return receipts.named(decided.receipt) if decided else None
 
+    async def is_accepted(self, key: ReportKey) -> bool:
+        """Tell whether a report's receipt in force says that it was accepted."""
+        named = await self.named(key)
+        return named is not None and named.status == "accepted"
+
     async def in_force_with(self, tag: str) -> list[FactInForce]:
         """Return what is in force with a tag, one fact of each report."""
         await self.load_facts({tag})

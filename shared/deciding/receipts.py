@@ -78,6 +78,13 @@ def flagged(receipt: bytes, flag: str, decided_at: datetime) -> bytes:
     return orjson.dumps(body | {"decided_at": format_instant(decided_at)})
 
 
+def unflagged(receipt: bytes, flag: str, decided_at: datetime) -> bytes:
+    """Return a later receipt of the same decision, without a flag."""
+    body = orjson.loads(receipt)
+    body["flags"] = [other for other in body["flags"] if other != flag]
+    return orjson.dumps(body | {"decided_at": format_instant(decided_at)})
+
+
 def named(receipt: bytes) -> NamedReport:
     """Return what a correction or a retraction must know of the report it names."""
     body = orjson.loads(receipt)

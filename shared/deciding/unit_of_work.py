@@ -5,8 +5,9 @@ Loading is in `loading`, the decision in `decider`, what is written in `recordin
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, assert_never
 
 from shared.contract import rules
@@ -18,21 +19,41 @@ from shared.contract.events import (
     NotUnderstood,
     Report,
     ReportKey,
+    ReportRestored,
     ReportRetracted,
     ReportSuspended,
+    ReportVoided,
+    Retracts,
 )
 from shared.contract.rules import Rule
 from shared.deciding import receipts
-from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait, decide, named_report_id
+from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait, decide
 from shared.deciding.facts import event_body
-from shared.deciding.follow_up import Flag, FollowUp, Suspend, Wake, changes_earlier, flag_evidence, follow_up
+from shared.deciding.follow_up import (
+    Flag,
+    FollowUp,
+    Restore,
+    Suspend,
+    Void,
+    Wake,
+    changes_earlier,
+    flag_evidence,
+    follow_up,
+)
 from shared.deciding.loading import Loader
 from shared.deciding.recording import Recorder
 from shared.deciding.waiting import WaitingReports, restore_waiting
 from shared.log.event_store import Head, HeardRow, OverdueReport, Recorded, Transaction
 
 _SAME_CONTENT: Final = "same-content"  # the flag on the receipt of what was reported under another id (RULES A23)
-_SILENT: Final = (ReportRetracted, ReportSuspended, DecisionFlagged)  # nothing waits for these
+_SILENT: Final = (
+    ReportRetracted,
+    ReportVoided,
+    ReportSuspended,
+    ReportRestored,
+    DecisionFlagged,
+)  # none waits for these
+_VOIDED: Final = "voided"  # the flag on the receipt of a voided report (RULES G4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,7 @@ class UnitOfWork:
 
     async def prepare(self, reports: Sequence[Report]) -> None:
         """Load in few statements what the decisions of all the reports will need."""
-        named = [(report.source, name) for report in reports if (name := named_report_id(report)) is not None]
+        named = [key for report in reports if (key := report.names) is not None]
         await self._loader.load_decisions([*(report.key for report in reports), *named])
         undecided = [report for report in reports if self._loader.decisions.get(report.key) is None]
         await self._waiting.load({key for report in undecided for key in self._wakes(report)})
@@ -98,7 +119,7 @@ class UnitOfWork:
             async for flag in flag_evidence(fact, self._loader):
                 self._follow(flag, fact)
             # What is retracted may put another in force again, which brings something new after all.
-            again = isinstance(fact.event, ReportRetracted)
+            again = isinstance(fact.event.role, Retracts)
             await self._wake(_keys(self._loader.facts.on(fact.stream, fact.service) if again else [fact]))
         # Last, so that what is loaded meanwhile has none that come later in the batch.
         await self._transaction.hear(
@@ -120,23 +141,22 @@ class UnitOfWork:
         """Decide one report and record what follows; return the keys of what may now be decided too."""
         view = await self._loader.view(report)
         # What a resumed report corrects was settled when it was first decided.
-        name = None if report.resumed else named_report_id(report)
-        named = await self._loader.named((report.source, name)) if name is not None else None
+        key = None if report.resumed else report.names
+        named = await self._loader.named(key) if key is not None else None
         request = replace(report, corrects=None) if report.resumed else report
         decision = decide(request, view, self._domain, self._language.service, named)
         if isinstance(decision, Wait) and self._waiting.until(report.key) == decision.until:
             known = self._loader.decisions[report.key]
             return Answer("waiting", known.receipt if known else b""), []  # nothing new to say; it keeps its place
         self._waiting.remove(report.key)
-        if name is not None and named is not None and named.status == "waiting" and not isinstance(decision, Refuse):
-            await self._close((report.source, name), report)
+        if key is not None and named is not None and named.status == "waiting" and not isinstance(decision, Refuse):
+            await self._close(key, report)
             report.resumed = isinstance(decision, Wait)  # in the place of what it corrects (RULES B9)
         repeats = isinstance(decision, Accept) and view.says(report, self._language.service)
         answer, facts = self._record(report, decision, (_SAME_CONTENT,) if repeats else ())
         keys = [*_keys(facts), f"report:{report.source}:{report.id}"]
         role = report.event.role
-        if isinstance(decision, Accept) and (name is not None or (isinstance(role, Ends) and role.voids)):
-            key = (report.source, name) if name is not None else None
+        if isinstance(decision, Accept) and (key is not None or (isinstance(role, Ends) and role.voids)):
             async for step in follow_up(facts[0], key, self._loader, self._domain):
                 keys += self._follow(step, facts[0])
         return answer, keys
@@ -182,27 +202,39 @@ class UnitOfWork:
             case Flag(report, reason):
                 flagged = DecisionFlagged(report_id=report.id, flag="needs-review", reason=reason)
                 self._recorder.fact(report, flagged, event_body(flagged), cause=cause)
-                known = self._loader.decisions[report.key]
-                if known is not None:
-                    receipt = receipts.flagged(known.receipt, flagged.flag, self.head.tick())
-                    self._recorder.decision(report, receipt)
+                self._send_anew(report, receipts.flagged, flagged.flag)
+            case Void(report):
+                self._send_anew(report, receipts.flagged, _VOIDED)
+            case Restore(report):
+                restored = ReportRestored(report_id=report.id, corrects=report.corrects, reason="voiding-retracted")
+                self._recorder.fact(report, restored, event_body(restored), cause=cause)
+                self._send_anew(report, receipts.unflagged, _VOIDED)
             case Wake(key):
                 return [key]
             case _:
                 assert_never(step)
         return []
 
+    def _send_anew(self, report: Report, change: Callable[[bytes, str, datetime], bytes], flag: str) -> None:
+        """Record the receipt in force of a report with another flag."""
+        known = self._loader.decisions[report.key]
+        if known is not None:
+            self._recorder.decision(report, change(known.receipt, flag, self.head.tick()))
+
     async def _close(self, key: ReportKey, by: Report) -> None:
-        """Give a waiting report that was retracted or corrected its last receipt (RULES B9)."""
+        """Give a waiting report that was retracted, voided or corrected its last receipt (RULES B9)."""
         await self._waiting.load_report(key)
         report = self._waiting.remove(key)
         if report is None:
             return
-        retracts = isinstance(by.event, ReportRetracted)
-        rule: Rule = rules.Retracted() if retracts else rules.Corrected()
+        rule: Rule = rules.Corrected()
+        if isinstance(by.event.role, Retracts):
+            rule = rules.Voided() if isinstance(by.event, ReportVoided) else rules.Retracted()
         receipt = receipts.decided(
             report, self._language.service, self.head.tick(), refused=rule, corrected_by=by.id if by.corrects else None
         )
+        if isinstance(by.event, ReportVoided):
+            receipt = receipts.flagged(receipt, _VOIDED, self.head.tick())
         self._recorder.decision(report, receipt)
 
     async def _wake(self, keys: Iterable[str]) -> None:

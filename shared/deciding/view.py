@@ -23,8 +23,10 @@ from shared.contract.events import (
     Opens,
     Report,
     ReportKey,
-    ReportRetracted,
+    ReportRestored,
     ReportSuspended,
+    ReportVoided,
+    Retracts,
     Stands,
 )
 from shared.contract.rules import Rule
@@ -95,9 +97,15 @@ class _Reported:
 
     facts: list[Fact]
     root: int
-    retracted: bool = False
+    taken_back: bool = False
+    voided_by: list["_Reported"] = field(default_factory=list)
     suspended: bool = False
     replaced_by: list[ReportKey] = field(default_factory=list)
+
+    @property
+    def retracted(self) -> bool:
+        """Whether it was retracted, or voided by a report that was not retracted itself (RULES G4)."""
+        return self.taken_back or any(not voided.taken_back for voided in self.voided_by)
 
 
 class StreamFold:
@@ -107,6 +115,7 @@ class StreamFold:
         """Fold facts in any order; `without`: as if this report had never been made."""
         self.facts = sorted(facts, key=_position)
         self.in_force: list[FactInForce] = []
+        self.first: dict[str, FactInForce] = {}  # of each service's openings and *(latest stands)* reports
         self.orphans: list[tuple[_Place, Fact]] = []  # ends and additions whose opening is not in force
         self._reports: dict[_Origin, _Reported] = {}
         self._of_type: defaultdict[str, list[FactInForce]] = defaultdict(list)
@@ -130,9 +139,9 @@ class StreamFold:
         event, origin = fact.event, _origin(fact)
         if self.facts and _position(fact) < _position(self.facts[-1]):
             return False
-        if isinstance(event, ReportRetracted | ReportSuspended) or fact.corrects is not None:
+        if isinstance(event.role, Retracts) or isinstance(event, ReportSuspended) or fact.corrects is not None:
             return False
-        if not isinstance(event, DecisionFlagged):
+        if not isinstance(event, DecisionFlagged | ReportRestored):
             reported = self._reports.get(origin)
             if reported is not None and not self._counts(fact.service, reported):
                 return False
@@ -147,14 +156,18 @@ class StreamFold:
     def _gather(self, fact: Fact) -> None:
         """Note what a fact does to its report, or to the report that it names."""
         event, origin = fact.event, _origin(fact)
-        if isinstance(event, ReportRetracted):
-            named = self._reports.get((fact.service, (fact.report_source, event.report_id)))
-            if named is not None:
-                named.retracted = True
+        if isinstance(event.role, Retracts):
+            named = self._reports.get((fact.service, fact.names)) if fact.names is not None else None
+            if isinstance(event, ReportVoided):
+                voiding = self._reports[origin] = _Reported([fact], fact.position)
+                if named is not None:
+                    named.voided_by.append(voiding)
+            elif named is not None:
+                named.taken_back = True
         elif isinstance(event, ReportSuspended):
             if origin in self._reports:
                 self._reports[origin].suspended = True
-        elif not isinstance(event, DecisionFlagged):
+        elif not isinstance(event, DecisionFlagged | ReportRestored):
             reported = self._reports.get(origin)
             if reported is None:
                 reported = self._reports[origin] = _Reported([], self._root(fact, origin[1]))
@@ -190,6 +203,8 @@ class StreamFold:
     def _apply(self, place: _Place, fact: Fact) -> None:
         self._last = place
         role, origin = fact.event.role, _origin(fact)
+        if isinstance(role, Retracts):
+            return
         if isinstance(role, Ends):
             for opened in reversed(self.opened(role.opening, fact.event)):
                 if opened.end is None:
@@ -203,6 +218,8 @@ class StreamFold:
             return
         in_force = FactInForce(fact, place[1])
         self.in_force.append(in_force)
+        if isinstance(role, Opens | Stands):
+            self.first.setdefault(fact.service, in_force)
         self._of_type[fact.event.type_name].append(in_force)
         self._of_report.setdefault(origin, in_force)
         if may_repeat(fact.event):
@@ -236,6 +253,11 @@ class StreamFold:
         """Return what was recorded because of a report, in force or not."""
         reported = self._reports.get(origin)
         return reported.facts if reported is not None else ()
+
+    def counts(self, origin: _Origin) -> bool:
+        """Tell whether what was recorded because of a report is neither taken back nor replaced nor suspended."""
+        reported = self._reports.get(origin)
+        return reported is not None and self._counts(origin[0], reported)
 
     def fate(self, origin: _Origin) -> Rule | None:
         """Return why an accepted report is no longer in force, None when it is (RULES B2)."""
@@ -313,6 +335,16 @@ class View:
         fold = self._folds.get(report.subject)
         return fold is not None and may_repeat(report.event) and fold.says(report, service)
 
+    def of_type(self, stream: str, type_name: str) -> Sequence[FactInForce]:
+        """Return what is in force of a type on a stream, cancelled ones too, in the order of the fold."""
+        fold = self._folds.get(stream)
+        return fold.of_type(type_name) if fold is not None else ()
+
+    def first(self, stream: str, service: str) -> FactInForce | None:
+        """Return the first opening or *(latest stands)* report of a service in force on a stream."""
+        fold = self._folds.get(stream)
+        return fold.first.get(service) if fold is not None else None
+
     def of_report(self, service: str, key: ReportKey) -> FactInForce | None:
         """Return what is in force because of a report, None when nothing is or when it is an end."""
         return next(filter(None, (fold.of_report((service, key)) for fold in self._folds.values())), None)
@@ -324,6 +356,10 @@ class View:
     def facts_of(self, service: str, key: ReportKey) -> Sequence[Fact]:
         """Return what was recorded because of a report, in force or not."""
         return next(filter(None, (fold.facts_of((service, key)) for fold in self._folds.values())), ())
+
+    def counts(self, service: str, key: ReportKey) -> bool:
+        """Tell whether what was recorded because of a report is neither taken back nor replaced nor suspended."""
+        return any(fold.counts((service, key)) for fold in self._folds.values())
 
     def fate(self, service: str, key: ReportKey) -> Rule | None:
         """Return why an accepted report is no longer in force, None when it is (RULES B2)."""

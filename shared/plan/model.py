@@ -431,3 +431,8 @@ def former_codes(plans: Iterable[Plan]) -> dict[str, date]:
         for code, until in plan.former_codes.items():
             codes[code] = max(codes.get(code, date.min), until)
     return codes
+
+
+def successors(plans: Iterable[Plan]) -> dict[str, str]:
+    """Return the district that each former code is of today, by any of the plans."""
+    return {former: code for plan in plans for former, code in plan.successors.items()}

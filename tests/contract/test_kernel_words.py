@@ -17,9 +17,10 @@ WORDS: Final = (
 SERVICES: Final = tuple(name for name in DOMAIN_SERVICES if name != "planning")  # to plan is the kernel's word, too
 # A policy's parameters stand in the plan file, which is checked as one document.
 OF_THE_PLAN: Final = "shared/plan/parameters.py"
-# What is contract: a setting, a field of the plan file with its examples and description, the time zone.
+# What is contract: a setting, a code, a field of the plan file with its examples and description, the time zone.
 CONTRACT: Final = re.compile(
-    r'"Asia/Shanghai"|city_key|CITY_KEY|[Cc]ity(\'s)? key|\bcity: (Name|StrictBool)\b|`city`|the city itself'
+    r'"Asia/Shanghai"|"only-the-city"'
+    r"|city_key|CITY_KEY|[Cc]ity(\'s)? key|\bcity: (Name|StrictBool)\b|`city`|the city itself"
     r'|examples=\["[a-z.-]+"\]'
 )
 

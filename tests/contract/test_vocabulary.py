@@ -8,7 +8,7 @@ import pytest
 
 from shared.contract.events import Adds, Ends, Event, Opens, Retracts, Stands
 from shared.contract.rules import NumberTaken
-from tests.contract.vocabulary import DECISIONS, RETRACTION, VOCABULARY, Type
+from tests.contract.vocabulary import DECISIONS, KERNEL, ONLY_THE_CITY, VOCABULARY, Type
 from tests.harness.checks import Row, TypeChecks
 from tests.harness.languages import LANGUAGES, decode, faults, sample, understood
 from tests.harness.people import credit_code, number_of
@@ -149,7 +149,7 @@ def without(service: str, name: str, field_name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("service", VOCABULARY)
 def test_a_service_takes_the_types_of_the_contract_and_no_others(service: str) -> None:
     events = LANGUAGES[service].events
-    assert {event.type_name for event in events if not event.decision} == {*VOCABULARY[service], RETRACTION[0]}
+    assert {event.type_name for event in events if not event.decision} == {*VOCABULARY[service], *KERNEL}
     assert {event.type_name for event in events if event.decision} == DECISIONS[service]
 
 
@@ -290,19 +290,42 @@ def an_enumeration_has_the_words_of_the_contract(
 
 
 @pytest.mark.parametrize("service", VOCABULARY)
-def test_any_report_of_a_service_may_be_named_by_a_retraction(service: str) -> None:
-    name, fields_of_it = RETRACTION
-    retraction = sample(service, name)
-    assert set(event_class(service, name).model_fields) == fields_of_it
+@pytest.mark.parametrize("name", KERNEL)
+def test_any_report_of_a_service_may_be_taken_back_and_any_subject_assigned(service: str, name: str) -> None:
+    report = sample(service, name)
+    assert set(event_class(service, name).model_fields) == KERNEL[name]
     for other in VOCABULARY[service]:
-        understood(service, retraction | {"subject": sample(service, other)["subject"]})
-    assert faults(service, retraction | {"subject": "other/1"}) == {("bad-subject", "/subject")}
-    assert faults(service, retraction | {"corrects": "x"}) == {("bad-attribute", "/corrects")}
-    for field_name in fields_of_it:
+        understood(service, report | {"subject": sample(service, other)["subject"]})
+    assert faults(service, report | {"subject": "other/1"}) == {("bad-subject", "/subject")}
+    corrects = set() if name == "subject-assigned" else {("bad-attribute", "/corrects")}
+    assert faults(service, report | {"corrects": "x"}) == corrects
+    for field_name in KERNEL[name]:
         assert faults(service, without(service, name, field_name)) == {("missing-field", f"/data/{field_name}")}
         assert faults(service, with_field(service, name, field_name, 5)) == {("bad-value", f"/data/{field_name}")}
-        envelope = with_field(service, name, field_name, NUMBER)
-        assert faults(service, envelope) == {("personal-number", f"/data/{field_name}")}
+        if field_name in ("report_id", "reason"):
+            envelope = with_field(service, name, field_name, NUMBER)
+            assert faults(service, envelope) == {("personal-number", f"/data/{field_name}")}
+
+
+@pytest.mark.parametrize("service", VOCABULARY)
+def test_a_subject_is_assigned_to_a_district_of_the_plan(service: str) -> None:
+    envelope = with_field(service, "subject-assigned", "to", "330600")
+    assert faults(service, envelope) == set()
+    envelope["data"]["to"] = "330699"
+    assert faults(service, envelope) == {("bad-value", "/data/to")}
+
+
+@pytest.mark.parametrize("service", VOCABULARY)
+def test_what_is_the_citys_is_taken_from_the_city_alone(service: str) -> None:
+    events = {event.type_name for event in LANGUAGES[service].events if not event.decision}
+    for name in events:
+        envelope = sample(service, name) | {"source": "/districts/330681/sample", "district": "330681"}
+        refused = faults(service, envelope) == {("only-the-city", "/district")}
+        assert refused == (name in ONLY_THE_CITY), name
+        city = sample(service, name) | {"source": "/districts/330600/sample", "district": "330600"}
+        assert ("only-the-city", "/district") not in faults(service, city), name
+        both = envelope | {"source": "/districts/330600/sample", "data": {}}
+        assert faults(service, both) == {("wrong-district", "/district")}, name  # the first of A7
 
 
 @pytest.mark.parametrize(

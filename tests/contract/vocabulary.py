@@ -311,11 +311,20 @@ VOCABULARY: Final = {
     "subsidy": SUBSIDY,
 }
 
-# What every service takes besides: the subject is that of what is taken back.
+# What every service takes besides, with its fields: the subject is that of what is taken back or assigned.
 RETRACTION: Final = ("report-retracted", {"report_id", "reason"})
+KERNEL: Final = {
+    "report-retracted": {"report_id", "reason"},
+    "report-voided": {"source", "report_id", "reason"},
+    "subject-assigned": {"to", "reason"},
+}
+# RULES G2, G3, G4: what is taken from the city alone, else refused `only-the-city`.
+ONLY_THE_CITY: Final = {
+    "catalogue-published", "standard-set", "title-series-opened", "report-voided", "subject-assigned",
+}  # fmt: skip
 
-# What a service decides itself: facts, never reports. The first two every service may record.
-DECIDED_EVERYWHERE: Final = frozenset(["report-suspended", "decision-flagged"])
+# What a service decides itself: facts, never reports. The first three every service may record.
+DECIDED_EVERYWHERE: Final = frozenset(["report-suspended", "report-restored", "decision-flagged"])
 DECISIONS: Final = {
     "enrollment": DECIDED_EVERYWHERE,
     "competition": DECIDED_EVERYWHERE,

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from shared.contract.events import Event, Fact, Language, Report, ReportRetracted
 from shared.contract.rules import NeverArrived, Rule
-from shared.deciding.decider import Accept, Decision, Domain, NamedReport, Refuse, Wait, decide, named_report_id
+from shared.deciding.decider import Accept, Decision, Domain, NamedReport, Refuse, Wait, decide
 from shared.deciding.facts import FactIndex, event_body
 from shared.deciding.query import Query
 from shared.deciding.view import View
@@ -118,7 +118,7 @@ class Situation:
         return Outcome(decision, tuple(refusal))
 
     def _named(self, case: Report) -> NamedReport | None:
-        of_name = (fact for fact in self.facts if fact.report_id == named_report_id(case))
+        of_name = (fact for fact in self.facts if (fact.report_source, fact.report_id) == case.names)
         return next((NamedReport(fact.type, fact.stream, "accepted") for fact in of_name), None)
 
     def _view(self, case: Report) -> View:

@@ -10,7 +10,8 @@ from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE
 from services.projection.counting.standing import InForce, RowKey, StandingRow
 from shared.plan.model import Coverage, Indicator, Plan, Ratio
-from tests.harness.generated_plans import GeneratedFact, encode
+from tests.harness.generated_logs import encode
+from tests.harness.generated_plans import GeneratedFact
 
 
 class InMemoryStore:

@@ -30,9 +30,14 @@ def sample(service: str, name: str) -> dict[str, Any]:
     return stored
 
 
+def decoder(service: str) -> Decoder:
+    """Return the decoder of a service."""
+    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32), COUNTED)
+
+
 def decode(service: str, envelope: dict[str, Any]) -> Report | NotUnderstood:
     """Decode an envelope as its service does."""
-    return Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32), COUNTED).decode(envelope, Channel(), RECEIVED)
+    return decoder(service).decode(envelope, Channel(), RECEIVED)
 
 
 def understood(service: str, envelope: dict[str, Any]) -> Report:

@@ -130,11 +130,29 @@ def standing_at(facts: list[Fact], known_at: datetime) -> list[Fact]:
     """VOCABULARY 4.1: recorded by then, and neither retracted nor replaced nor suspended by then."""
     known = _known(facts, known_at)
 
-    def retracted(fact: Fact) -> bool:
+    def taken_back(fact: Fact) -> bool:
         return any(
             other["type"].endswith(".report-retracted.v1")
             and _log(other) == _log(fact)
             and other["data"]["report_id"] == fact["reportid"]
+            for other in known
+        )
+
+    def restored(fact: Fact, since: int) -> bool:
+        return any(
+            other["type"].endswith(".report-restored.v1")
+            and (_log(other), other["reportid"]) == (_log(fact), fact["reportid"])
+            and other["position"] > since
+            for other in known
+        )
+
+    def retracted(fact: Fact) -> bool:
+        """RULES G4: voided, too, unless it was restored since."""
+        return taken_back(fact) or any(
+            other["type"].endswith(".report-voided.v1")
+            and (other["source"], other["data"]["source"]) == _log(fact)
+            and other["data"]["report_id"] == fact["reportid"]
+            and not restored(fact, other["position"])
             for other in known
         )
 
@@ -357,7 +375,7 @@ def _is(fact: Fact, kind: str) -> bool:
 
 def _is_kernel(fact: Fact) -> bool:
     """Tell whether it says of another report that it counts for nothing: a plan names no such type."""
-    return _kind(fact).endswith((".report-retracted", ".report-suspended"))
+    return _kind(fact).endswith((".report-retracted", ".report-voided", ".report-suspended", ".report-restored"))
 
 
 def _order(fact: Fact) -> tuple[date, str, str]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tests.harness import people
 
 DISTRICT: Final = "330681"
+CITY: Final = "330600"
 TIME: Final = "2024-03-01T10:00:00+08:00"
 OCCUPATION: Final = "6-18-01-01"
 Report = dict[str, Any]
@@ -178,7 +179,7 @@ def catalogue_published(n: int | str, **changes: Any) -> Report:
         "effective_from": "2023-01-01",
         "occupations": occupations,
     }
-    return report("subsidy.catalogue-published", f"catalogue-{n}", f"catalogue/M-{n}", data | changes)
+    return report("subsidy.catalogue-published", f"catalogue-{n}", f"catalogue/M-{n}", data | changes, district=CITY)
 
 
 def standard_set(n: int | str, **changes: Any) -> Report:
@@ -189,7 +190,7 @@ def standard_set(n: int | str, **changes: Any) -> Report:
         "effective_from": "2023-01-01",
     } | changes
     subject = f"standard/{data['occupation_code']}/{data['level']}"
-    return report("subsidy.standard-set", f"standard-{n}", subject, data)
+    return report("subsidy.standard-set", f"standard-{n}", subject, data, district=CITY)
 
 
 def subsidy_claimed(n: int | str, **changes: Any) -> Report:

@@ -31,7 +31,7 @@ from shared.plan.loading import load_plans
 from shared.plan.model import districts_by_waiting_days
 from shared.service.command_handler import CommandHandler
 from shared.service.http_reports import create_app
-from tests.contract.vocabulary import VOCABULARY
+from tests.contract.vocabulary import ONLY_THE_CITY, VOCABULARY
 from tests.harness import people
 from tests.harness.in_memory_log import InMemoryLog
 from tests.harness.languages import DISTRICTS, LANGUAGES, sample
@@ -39,6 +39,7 @@ from tests.integration.conftest import Template, fresh_databases
 
 PLANS: Final = Path(__file__).resolve().parents[2] / "plans"
 SOURCE: Final = "/districts/330681/sample"
+CITY: Final = "/districts/330600/sample"
 LATER: Final = "2024-12-15"  # after every sample's opening
 ReportFields = dict[str, Any]
 Receipt = dict[str, Any]
@@ -85,15 +86,19 @@ def report(
     *,
     subject: str | None = None,
     corrects: str | None = None,
-    source: str = SOURCE,
+    source: str | None = None,
     **data: Any,
 ) -> ReportFields:
-    """Return a type's sample under another id, on another day, with other data; None takes a field away."""
+    """Return a type's sample under another id, on another day, with other data; None takes a field away.
+
+    `source`: a district's, or the city's for what only the city may report.
+    """
     sent = deepcopy(sample(service, name))
     if on is None and VOCABULARY[service][name].role.startswith(("ends ", "voids ")):
         on = LATER
     sent["id"] = id_ or f"{service}-{name}"
-    sent["source"], sent["district"] = source, source.split("/")[2]
+    sent["source"] = source or (CITY if name in ONLY_THE_CITY else SOURCE)
+    sent["district"] = sent["source"].split("/")[2]
     if subject is not None:
         sent["subject"] = subject
     if corrects is not None:

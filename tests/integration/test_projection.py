@@ -23,7 +23,8 @@ from deploy.local.ports import any_free
 from services.catalogue import DOMAIN_SERVICES
 from shared.plan.loading import load_plan
 from tests.conftest import ROOT, NewDatabase, NewTopics
-from tests.harness.generated_plans import DISTRICTS, GeneratedFact, GeneratedLog, encode
+from tests.harness.generated_logs import GeneratedLog, encode
+from tests.harness.generated_plans import DISTRICTS, GeneratedFact
 from tests.harness.oracle import due, recount
 from tests.harness.processes import Process, System, eventually
 from tests.harness.proxy import between as network_between

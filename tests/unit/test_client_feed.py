@@ -55,9 +55,18 @@ def test_every_type_that_can_be_reported_is_in_the_feed() -> None:
     reportable = {
         type_.removeprefix("skillplan.").removesuffix(".v1")
         for type_ in reported_types()
-        if "report-retracted" not in type_ and ".planning." not in type_  # a month is closed by people
+        if ".planning." not in type_ and not type_.endswith((".report-retracted.v1", ".subject-assigned.v1"))
     }
     assert {fact_of(planned) for planned in feed(60_000, corrections=False)} == reportable
+
+
+def test_no_report_is_on_a_subject_that_another_district_opened() -> None:
+    opened: dict[str, str] = {}
+    for planned in feed(15_000):
+        event, district = planned.envelope, str(planned.envelope["district"])
+        if planned.meant not in UNDERSTANDING:  # RULES G1: the city may report on every subject
+            home = opened.setdefault(f"{str(event['type']).split('.')[1]} {event['subject']}", district)
+            assert district in (home, "330600"), planned
 
 
 def test_corrections_and_retractions_come_besides_the_others() -> None:

@@ -47,7 +47,7 @@ def test_what_cannot_be_routed_is_said_in_both_languages_without_quoting_it(wron
 
 def test_every_type_that_can_be_reported_has_a_sample() -> None:
     reported = {
-        language.type_of(event) for language, event in every_type(ALL) if not event.decision and not event.whole_only
+        language.type_of(event) for language, event in every_type(ALL) if not event.decision and not event.reserved
     }
     assert set(reported_types()) == reported
     assert "skillplan.planning.period-submitted.v1" in reported
@@ -58,7 +58,7 @@ def test_a_sample_is_valid_and_can_be_routed(type_: str) -> None:
     made = sample(type_)
     assert made is not None
     understood(type_.split(".")[1], made)
-    assert route(made).topic == f"{type_.split('.')[1]}.reports.330681"
+    assert route(made).topic == f"{type_.split('.')[1]}.reports.{made['district']}"
 
 
 def test_what_no_district_reports_has_no_sample() -> None:

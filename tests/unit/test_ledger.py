@@ -13,7 +13,8 @@ from services.projection.counting.contributions import contributions_of
 from services.projection.counting.lines import CompiledPlans
 from shared.plan.loading import load_plan
 from shared.plan.model import Plan
-from tests.harness.generated_plans import DISTRICTS, KINDS, GeneratedFact, GeneratedLog
+from tests.harness.generated_logs import GeneratedLog
+from tests.harness.generated_plans import DISTRICTS, KINDS, GeneratedFact
 from tests.harness.in_memory_store import InMemoryStore
 from tests.harness.oracle import recount, types_named
 

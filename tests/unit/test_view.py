@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.recruitment.events import LANGUAGE, DemandMatched, DemandRaised, HireEnded, PersonHired
-from shared.contract.events import DecisionFlagged, Event, Fact, ReportRetracted, ReportSuspended
+from shared.contract.events import (
+    DecisionFlagged,
+    Event,
+    Fact,
+    ReportRetracted,
+    ReportSuspended,
+    ReportVoided,
+    Retracts,
+)
 from shared.deciding.facts import FactIndex, event_body
 from shared.deciding.view import View
 from tests.harness.people import organisation, someone
@@ -21,7 +29,9 @@ START: Final = datetime(2024, 1, 1, tzinfo=UTC)
 # (what, which stream, which earlier report, which day)
 STEPS: Final = st.lists(
     st.tuples(
-        st.sampled_from(["open", "open", "end", "end", "correct", "correct", "retract", "suspend", "anew", "flag"]),
+        st.sampled_from(
+            ["open", "open", "end", "end", "correct", "correct", "retract", "void", "unvoid", "suspend", "anew", "flag"]
+        ),
         st.integers(0, 3),
         st.integers(0, 30),
         st.integers(0, 9),
@@ -56,13 +66,24 @@ class Log:
             if what in ("open", "end") or target is None:
                 stream = "demand/D" if which == 3 else f"hire/H{which}"
                 self.add(f"r{len(self.facts)}", stream, _event(what, which, days))
-            elif what in ("correct", "retract") and target.report_id not in standing(self.facts):
+            elif what in ("correct", "retract", "void") and target.report_id not in standing(self.facts):
                 continue  # the one thing that is always seen to: what is put right or taken back stands (RULES B2)
             elif what == "correct":
                 self.add(f"r{len(self.facts)}", target.stream, target.event, corrects=target.report_id)
             elif what == "retract":
                 undo = ReportRetracted(report_id=target.report_id, reason="误报")
                 self.add(f"u{len(self.facts)}", target.stream, undo)
+            elif what == "void":
+                self.add(
+                    f"v{len(self.facts)}",
+                    target.stream,
+                    ReportVoided(source=SOURCE, report_id=target.report_id, reason="误报"),
+                )
+            elif what == "unvoid":
+                voids = [fact for fact in self.facts if isinstance(fact.event, ReportVoided)]
+                if voids:
+                    undo = ReportRetracted(report_id=voids[meant % len(voids)].report_id, reason="误报")
+                    self.add(f"u{len(self.facts)}", voids[meant % len(voids)].stream, undo)
             elif what == "suspend":
                 self.add(target.report_id, target.stream, ReportSuspended(report_id=target.report_id, reason="x"))
             elif what == "flag":
@@ -92,7 +113,7 @@ class Log:
             corrects=corrects,
         )
         self.facts.append(fact)
-        if not event.decision and not isinstance(event, ReportRetracted):
+        if not event.decision and not isinstance(event.role, Retracts):
             self.first.setdefault(id_, fact)
 
 
@@ -102,16 +123,24 @@ def suspended(facts: list[Fact]) -> set[str]:
     for fact in facts:
         if isinstance(fact.event, ReportSuspended):
             matches.add(fact.report_id)
-        elif not isinstance(fact.event, DecisionFlagged | ReportRetracted):
+        elif not isinstance(fact.event, DecisionFlagged | ReportRetracted | ReportVoided):
             matches.discard(fact.report_id)
     return matches
 
 
 def standing(facts: list[Fact]) -> set[str]:
     """Return the ids of the reports that stand, each asked for by itself (RULES B1, B4, B6)."""
-    retracted = {fact.event.report_id: fact.position for fact in facts if isinstance(fact.event, ReportRetracted)}
+    undone = {fact.event.report_id: fact.position for fact in facts if isinstance(fact.event, ReportRetracted)}
+    voided = {
+        fact.event.report_id: fact.position
+        for fact in facts
+        if isinstance(fact.event, ReportVoided) and fact.report_id not in undone
+    }
+    retracted = undone | voided
     reported = [
-        fact for fact in facts if not isinstance(fact.event, ReportRetracted | ReportSuspended | DecisionFlagged)
+        fact
+        for fact in facts
+        if not isinstance(fact.event, ReportRetracted | ReportVoided | ReportSuspended | DecisionFlagged)
     ]
     first = {fact.report_id: fact.position for fact in reversed(reported)}
 

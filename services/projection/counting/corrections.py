@@ -1,45 +1,57 @@
-"""What a correction, a retraction or a suspension does to the facts of the report it names (RULES B)."""
+"""What a correction, a retraction, a voiding or a suspension does to the facts of the report it names (RULES B, G4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, assert_never
 
 import msgspec
 
 from services.projection.counting.facts import LogFact
 from services.projection.counting.standing import StandingRow
+from shared.contract.events import ReportRestored, ReportRetracted, ReportSuspended, ReportVoided
 
-_RETRACTED: Final = ".report-retracted.v1"
-_SUSPENDED: Final = ".report-suspended.v1"
+_Action = Literal["correction", "retraction", "suspension", "restoration"]
+_ACTIONS: Final[Mapping[str, _Action]] = {
+    ReportRetracted.type_name: "retraction",
+    ReportVoided.type_name: "retraction",
+    ReportSuspended.type_name: "suspension",
+    ReportRestored.type_name: "restoration",
+}
+_ENDINGS: Final = tuple(f".{name}.v1" for name in _ACTIONS)
 
 
 class TakingBack(NamedTuple):
-    """What a fact does to an earlier report of its source, and the id of that report."""
+    """What a fact does to an earlier report, and that report; `corrects`: the one that a restored report replaces."""
 
-    action: Literal["correction", "retraction", "suspension"]
+    action: _Action
+    source: str
     report_id: str
+    corrects: str | None = None
 
 
 class _NamedReport(msgspec.Struct, gc=False):
     report_id: str
+    source: str | None = None  # of a voided report; all others name one of their own source
+    corrects: str | None = None
 
 
 _named_report: Final = msgspec.json.Decoder(_NamedReport)
 
 
 def taking_back(fact: LogFact) -> TakingBack | None:
-    """Return which report a fact corrects, retracts or suspends, None when it does none of these.
+    """Return which report a fact corrects, takes back, suspends or restores, None when it does none of these.
 
     Raises ValueError when its data does not name one.
     """
     if fact.corrects is not None:
-        return TakingBack("correction", fact.corrects)
-    if not fact.type.endswith((_RETRACTED, _SUSPENDED)):
+        return TakingBack("correction", fact.reportsource, fact.corrects)
+    if not fact.type.endswith(_ENDINGS):
         return None
     try:
-        report_id = _named_report.decode(fact.data).report_id
+        named = _named_report.decode(fact.data)
     except msgspec.DecodeError as error:
         raise ValueError(f"{fact.kind}: {type(error).__name__}") from error
-    return TakingBack("retraction" if fact.type.endswith(_RETRACTED) else "suspension", report_id)
+    action = _ACTIONS[fact.kind.partition(".")[2]]
+    return TakingBack(action, named.source or fact.reportsource, named.report_id, named.corrects)
 
 
 def take_back(row: StandingRow, fact: LogFact, taken: TakingBack) -> None:
@@ -59,6 +71,12 @@ def take_back(row: StandingRow, fact: LogFact, taken: TakingBack) -> None:
                 row.retracted = True
             if row.replaced_by == taken.report_id:
                 row.replaced_by = None  # RULES B1
+        case "restoration":
+            # It stands again, in the place of what it corrects.
+            if is_own:
+                row.retracted = False
+            elif row.report_id == taken.corrects:
+                row.replaced_by = taken.report_id
         case _:
             assert_never(taken.action)
     row.in_force.change_to(not (row.retracted or row.suspended or row.replaced_by is not None), fact.recordedat)

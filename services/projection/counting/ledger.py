@@ -119,7 +119,9 @@ class FactBatch:
         rows = list(self._compiled.read(fact))
         taken = taking_back(fact)
         if taken is not None:
-            self.reports.add(ReportIdentity(fact.service, fact.reportsource, taken.report_id))
+            self.reports.add(ReportIdentity(fact.service, taken.source, taken.report_id))
+            if taken.corrects is not None:
+                self.reports.add(ReportIdentity(fact.service, taken.source, taken.corrects))
             # Its own report too: it may have been suspended, and is decided again by this.
             self.reports.add(ReportIdentity(fact.service, fact.reportsource, fact.reportid))
         if rows or taken is not None:
@@ -135,7 +137,7 @@ class FactBatch:
             self._loaded[row.key] = row
 
     def take_back(self) -> None:
-        """Work out, fact by fact, what corrections, retractions and suspensions change."""
+        """Work out, fact by fact, what corrections, retractions, suspensions and restorations change."""
         by_report: dict[ReportIdentity, list[StandingRow]] = defaultdict(list)
         if self.reports:
             for row in self._loaded.values():
@@ -146,10 +148,12 @@ class FactBatch:
             fact, taken = added.fact, added.taking_back
             self._recorded[fact.recordedat] = added
             if taken is not None:
-                key = ReportIdentity(fact.service, fact.reportsource, taken.report_id)
+                key = ReportIdentity(fact.service, taken.source, taken.report_id)
                 own = by_report[ReportIdentity(fact.service, fact.reportsource, fact.reportid)]
                 if taken.action == "correction":
                     take_place(added.rows, by_report[key], own)
+                if taken.corrects is not None:
+                    by_report[key] += by_report[ReportIdentity(fact.service, taken.source, taken.corrects)]
                 for row in list(by_report[key]):
                     take_back(row, fact, taken)
                     if taken.action == "correction" and row.report_id == taken.report_id:
@@ -260,7 +264,7 @@ def _cause_of_taking_back(taken: TakingBack) -> Cause:
     match taken.action:
         case "correction":
             return "correction"
-        case "retraction" | "suspension":
+        case "retraction" | "suspension" | "restoration":
             return "retraction"
         case _:
             assert_never(taken.action)
