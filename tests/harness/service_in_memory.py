@@ -76,8 +76,8 @@ class ServiceInMemory:
 
     def hear(self, other: "ServiceInMemory") -> None:
         """Hear what another service has recorded since the last time."""
-        raws = [(orjson.loads(raw), raw) for raw in other._raw()[self._heard.get(other._service, 0) :]]
-        facts = [(envelope["position"], envelope, raw) for envelope, raw in raws]
+        raws = other._raw()[self._heard.get(other._service, 0) :]
+        facts = [self._handler.decode_heard(other._service, raw) for raw in raws]
         self._heard[other._service] = asyncio.run(self._handler.hear(other._service, facts))
 
     def _raw(self) -> Sequence[bytes]:
