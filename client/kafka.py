@@ -10,7 +10,11 @@ from typing import Any, Final, NamedTuple, Self
 
 import aiokafka
 import orjson
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from client.messages import JsonObject, Receipt, read_receipt
 from client.routing import CannotPublishError, route
@@ -28,6 +32,13 @@ class ReceiptBatch(NamedTuple):
     next_offset: int
 
 
+class Appended(NamedTuple):
+    """A report that the broker has: when it appended it, in ms since 1970, which its receipt names as `received_at`;
+    None where the broker does not say."""
+
+    at: int | None
+
+
 class Publisher:
     """Publishes reports in structured mode: acknowledged by every replica, never twice by a retry of its own."""
 
@@ -42,7 +53,7 @@ class Publisher:
             request_timeout_ms=20000,
             **broker.client(),
         )
-        self._failed: BaseException | None = None
+        self._sent: list[asyncio.Future[Any]] = []
         self._topics: set[str] = set()
         self.acknowledged = 0
 
@@ -60,13 +71,11 @@ class Publisher:
     async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
 
-    async def publish(self, event: JsonObject) -> None:
-        """Hand a report to the producer; waits while too much is unsent. Raises CannotPublishError for this
-        report alone, KafkaError when nothing more can be sent."""
+    async def publish(self, event: JsonObject) -> asyncio.Future[Any]:
+        """Hand a report to the producer; waits while too much is unsent. Raises CannotPublishError for this report
+        alone, KafkaError when nothing more can be sent."""
         destination = route(event)
         topic = destination.topic
-        if self._failed is not None:
-            raise self._failed
         if topic not in self._topics:
             # The producer itself would wait until its time limit for a topic that does not exist.
             self._topics = (await self._producer.client.fetch_all_metadata()).topics()
@@ -74,39 +83,54 @@ class Publisher:
                 problem = await self._broker.problem([topic]) or f"没有主题 no topic: {topic}"
                 raise CannotPublishError(problem, problem)
         try:
-            sent = await self._producer.send(topic, orjson.dumps(event), key=destination.key, headers=STRUCTURED)
+            sent: asyncio.Future[Any] = await self._producer.send(
+                topic, orjson.dumps(event), key=destination.key, headers=STRUCTURED
+            )
         except MessageSizeTooLargeError:
-            raise CannotPublishError("超过 1 MB", "larger than 1 MB") from None
-        sent.add_done_callback(self._note)
+            raise _too_large() from None
+        self._sent.append(sent)
+        return sent
 
-    async def send(self, events: Sequence[JsonObject]) -> list[CannotPublishError | None]:
-        """Publish reports and wait until the broker has them; of each None, or why it alone could not be sent."""
-        outcomes: list[CannotPublishError | None] = []
+    async def send(self, events: Sequence[JsonObject]) -> list[Appended | CannotPublishError]:
+        """Publish reports and wait until the broker has them; of each when, or why it alone could not be sent."""
+        outcomes: list[Appended | CannotPublishError | asyncio.Future[Any]] = []
         for event in events:
             try:
-                await self.publish(event)
+                outcomes.append(await self.publish(event))
             except CannotPublishError as error:
                 outcomes.append(error)
-            else:
-                outcomes.append(None)
-        await self.flush()
-        return outcomes
+        await self._flush()
+        return [_outcome(each) if isinstance(each, asyncio.Future) else each for each in outcomes]
 
     async def flush(self) -> None:
         """Wait until the broker has everything that was published. Raises KafkaError when it refused something."""
-        await self._producer.flush()
-        await asyncio.sleep(0)  # the callbacks of the last acknowledgements run
-        if self._failed is not None:
-            raise self._failed
+        for sent in await self._flush():
+            if (error := sent.exception()) is not None:
+                raise error
 
-    def _note(self, sent: asyncio.Future[Any]) -> None:
-        if sent.cancelled():
-            return
-        error = sent.exception()
-        if error is None:
-            self.acknowledged += 1
-        elif self._failed is None:
-            self._failed = error if isinstance(error, KafkaError) else RuntimeError(repr(error))
+    async def _flush(self) -> list[asyncio.Future[Any]]:
+        await self._producer.flush()
+        sent, self._sent = self._sent, []
+        await asyncio.wait(sent) if sent else None
+        self.acknowledged += sum(each.exception() is None for each in sent)
+        return sent
+
+
+def _too_large() -> CannotPublishError:
+    return CannotPublishError("超过 1 MB", "larger than 1 MB")
+
+
+def _outcome(sent: asyncio.Future[Any]) -> Appended | CannotPublishError:
+    """Return when a report was appended, or why it alone was not; raises KafkaError where no other would be either."""
+    error = sent.exception()
+    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+        return _too_large()
+    if isinstance(error, TopicAuthorizationFailedError):
+        return CannotPublishError("用户无权写这个区县的主题", "this user may not write this district's topic")
+    if error is not None:
+        raise error
+    at = sent.result().timestamp
+    return Appended(at if at is not None and at > 0 else None)
 
 
 class DistrictPublishers:
@@ -196,7 +220,7 @@ class ReceiptTopics:
             partition for partition in partitions if await self._consumer.position(partition) < ends[partition]
         ]:
             for partition, messages in (await self._consumer.getmany(*behind, timeout_ms=1000)).items():
-                receipts = [read_receipt(message.value) for message in messages]
+                receipts = [receipt for message in messages for receipt in _receipts(message.value)]
                 yield ReceiptBatch(partition.topic, receipts, messages[-1].offset + 1)
 
     async def follow(self) -> AsyncIterator[Receipt]:
@@ -204,7 +228,8 @@ class ReceiptTopics:
         while True:
             for messages in (await self._consumer.getmany(timeout_ms=500)).values():
                 for message in messages:
-                    yield read_receipt(message.value)
+                    for receipt in _receipts(message.value):
+                        yield receipt
 
     async def await_answers(self, keys: Iterable[tuple[str, str]], seconds: float) -> set[tuple[str, str]]:
         """Wait until each report, by source and id, has a receipt of any kind; return those without one."""
@@ -214,8 +239,28 @@ class ReceiptTopics:
                 while missing:
                     for messages in (await self._consumer.getmany(timeout_ms=200)).values():
                         for message in messages:
-                            receipt = read_receipt(message.value)
-                            missing.discard((receipt.get("source", ""), receipt.get("id", "")))
+                            for receipt in _receipts(message.value):
+                                missing.discard((receipt.get("source", ""), receipt.get("id", "")))
         except TimeoutError:
             pass
         return missing
+
+
+def _receipts(raw: bytes | None) -> list[Receipt]:
+    """Return the receipt in a message; none where it holds none, as what was deleted in a compacted topic."""
+    try:
+        return [read_receipt(raw or b"")]
+    except ValueError:
+        return []
+
+
+async def readable(broker: Broker, districts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return of which districts the receipts can be read, and why those of others cannot; raises CannotPublishError
+    where the broker itself cannot be reached."""
+    wanted = list(districts)
+    if not wanted or await broker.problem([f"receipts.{district}" for district in wanted]) is None:
+        return wanted, []
+    if (problem := await broker.problem()) is not None:
+        raise CannotPublishError(problem, problem)
+    problems = {district: await broker.problem([f"receipts.{district}"]) for district in wanted}
+    return [each for each in wanted if problems[each] is None], [each for each in problems.values() if each]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import sys
 import time
@@ -20,7 +22,9 @@ SOME_WRONG: Final = 1
 USAGE: Final = 2
 AWAY: Final = 3
 UNANSWERED: Final = 4
+CRASHED: Final = 70  # EX_SOFTWARE of sysexits.h
 STOPPED: Final = 130
+READER_GONE: Final = 141  # as a shell has it of SIGPIPE
 _PROGRESS_SECONDS: Final = 5.0  # between lines in a log; more of them would hide the rest
 _NEXT_LINE: Final = "\n  "
 _WIDTH: Final = 140  # of a table in a file or a pipe
@@ -58,14 +62,48 @@ def text(zh: str, en: str, between: str = "  ") -> str:
 
 def prepare_streams() -> None:
     """Let standard output and error take every text: UTF-8 where the system's encoding lacks Chinese or ✓, as on
-    Windows in a pipe; line ends stay as written, so that a CSV template has its own."""
-    for stream in (sys.stdout, sys.stderr):
+    Windows in a pipe; line ends stay as written, so that a CSV template has its own. A stream that is closed takes
+    everything and keeps nothing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole program
+            continue
+        stream = getattr(sys, name)
         try:
             "✓ 中".encode(stream.encoding)
             encoding = stream.encoding
         except UnicodeEncodeError:
             encoding = "utf-8"
-        stream.reconfigure(encoding=encoding, newline="\n")  # type: ignore[union-attr]
+        stream.reconfigure(encoding=encoding, errors="backslashreplace", newline="\n")
+
+
+def give_up_stdout() -> None:
+    """Let nothing more be written to standard output, so that what waits in its buffer cannot fail at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_CAUSES: Final = {
+    errno.ENOSPC: ("磁盘已满", "the disk is full"),
+    errno.EDQUOT: ("磁盘配额已用完", "the disk quota is used up"),
+    errno.EACCES: ("没有权限", "no permission"),
+    errno.EPERM: ("没有权限", "no permission"),
+    errno.EROFS: ("所在磁盘只读", "its disk is read-only"),
+    errno.EISDIR: ("这是一个文件夹", "it is a folder"),
+    errno.ENOTDIR: ("所在的文件夹不存在", "its folder does not exist"),
+    errno.ENOENT: ("没有这个文件或文件夹", "there is no such file or folder"),
+    errno.EMFILE: ("打开的文件太多", "too many files are open"),
+    errno.EIO: ("磁盘读写出错", "the disk has a fault"),
+}
+
+
+def file_error(error: OSError, doing: tuple[str, str] = ("无法读写", "cannot be read or written")) -> CommandError:
+    """Return why a file cannot be used, in a sentence that names it."""
+    zh, en = _CAUSES.get(error.errno or 0, (type(error).__name__, type(error).__name__))
+    given = error.filename
+    name = os.path.basename(os.fsdecode(given)) if isinstance(given, str | bytes) else ""
+    about_zh, about_en = (f"文件 {name}", f"The file {name}") if name else ("文件", "A file")
+    return CommandError(f"{about_zh} {doing[0]}:{zh}。", f"{about_en} {doing[1]}: {en}.", "no-access", USAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +125,7 @@ class Output:
     def record(self, record: Mapping[str, object]) -> None:
         """Print one object, for programs only."""
         if self.json:
-            sys.stdout.write(orjson.dumps(record).decode() + "\n")
+            sys.stdout.write(_json(record) + "\n")
             sys.stdout.flush()
 
     def error(self, error: CommandError) -> None:
@@ -95,7 +133,7 @@ class Output:
         sys.stdout.flush()
         if self.json:
             record = {"error": {"code": error.code, "zh": error.zh, "en": error.en}}
-            sys.stderr.write(orjson.dumps(record).decode() + "\n")
+            sys.stderr.write(_json(record) + "\n")
         else:
             self.problem(error.zh, error.en)
 
@@ -135,6 +173,13 @@ class Output:
                 yield lambda part, reports: bar.update(task, completed=part, reports=reports)
         else:
             yield _lines_now_and_then(text(zh, en))
+
+
+def _json(record: Mapping[str, object]) -> str:
+    try:
+        return orjson.dumps(record).decode()
+    except TypeError:  # a file's name that is no text in the system's encoding
+        return json.dumps(record, default=str)
 
 
 def _lines_now_and_then(name: str) -> Callable[[int, int], None]:

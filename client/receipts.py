@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Final
@@ -11,9 +13,13 @@ from client.http import WebClient
 from client.kafka import ReceiptTopics
 from client.messages import Receipt
 from client.output import Output, text
+from client.spreadsheet import safe_row
+from client.terms import FLAG_NAMES, STATUS_NAMES, place_name, type_name
 from client.validation import remedy_of
 from shared.contract.events import LOCAL_TIME, parse_instant
 
+_NAMED: Final = ("status", "type", "source", "id", "subject", "district", "service", "waits_for")
+_COLUMNS: Final = ("decided_at", *_NAMED, "flags", "code", "zh", "en")
 _POLL_SECONDS: Final = 2.0
 _MOST_WAITING: Final = 50  # queried again at each poll
 
@@ -87,25 +93,56 @@ def _decided_at(receipt: Receipt) -> datetime:
     return instant
 
 
-async def print_all(output: Output, receipts: AsyncIterator[Receipt], wanted: Callable[[Receipt], bool]) -> None:
+Printer = Callable[[Receipt], None]
+
+
+async def print_all(printer: Printer, receipts: AsyncIterator[Receipt], wanted: Callable[[Receipt], bool]) -> None:
     """Print the receipts that are wanted, as they arrive."""
     async for receipt in receipts:
         if wanted(receipt):
-            _print(output, receipt)
+            printer(receipt)
 
 
-def _print(output: Output, receipt: Receipt) -> None:
-    output.record(receipt)
+def csv_printer() -> Printer:
+    """Return what prints receipts as CSV that a spreadsheet program shows unchanged."""
+    out = csv.writer(sys.stdout)
+    sys.stdout.write("\ufeff")
+    out.writerow(_COLUMNS)
+
+    def print_row(receipt: Receipt) -> None:
+        texts = [(each["code"], each["zh"], each["en"]) for each in receipt.get("reasons") or []][:1] or [("", "", "")]
+        flags = " ".join(receipt.get("flags") or [])
+        named = [str(receipt.get(name) or "") for name in _NAMED]
+        out.writerow([_local(receipt), *safe_row([*named, flags, *texts[0]])])
+        sys.stdout.flush()
+
+    return print_row
+
+
+def line_printer(output: Output) -> Printer:
+    """Return what prints receipts for people, or as JSON lines."""
+
+    def print_lines(receipt: Receipt) -> None:
+        output.record(receipt)
+        status = STATUS_NAMES.get(receipt["status"], (receipt["status"],) * 2)
+        flags = [text(*FLAG_NAMES.get(flag, (flag, flag)), " ") for flag in receipt.get("flags") or []]
+        marks = f" [{'; '.join(flags)}]" if flags else ""
+        output.line(
+            f"{_local(receipt)[5:]} {text(*status, ' ')} {type_name(receipt.get('type') or '–')} "
+            f"{receipt.get('id') or '–'} {receipt.get('source') or ''}{marks}"
+        )
+        if waits_for := receipt.get("waits_for"):
+            output.line(f"    {text('等待', 'waits for', ' ')} {waits_for}")
+        for reason in receipt.get("reasons", ()):
+            zh, en = place_name(reason["pointer"]) if reason.get("pointer") else ("", "")
+            about_zh, about_en = f"「{zh}」" if zh else "", f'"{en}" ' if en else ""
+            output.line(f"    {text(about_zh + reason['zh'], about_en + reason['en'])} [{reason['code']}]")
+            if remedy := remedy_of(reason["code"]):
+                output.line(f"    → {text(remedy['zh'], remedy['en'])}")
+
+    return print_lines
+
+
+def _local(receipt: Receipt) -> str:
     at = parse_instant(receipt.get("decided_at", ""))
-    when = at.astimezone(LOCAL_TIME).strftime("%m-%d %H:%M:%S") if at else ""
-    flags = f" [{', '.join(receipt['flags'])}]" if receipt.get("flags") else ""
-    type_ = receipt.get("type", "").removeprefix("skillplan.")
-    output.line(
-        f"{when} {receipt.get('status', ''):<11} {type_} {receipt.get('source', '')} {receipt.get('id', '')}{flags}"
-    )
-    if waits_for := receipt.get("waits_for"):
-        output.line(f"    {text('等待', 'waits for', ' ')} {waits_for}")
-    for reason in receipt.get("reasons", ()):
-        output.line(f"    {reason['code']} {reason.get('pointer', '')}: {text(reason['zh'], reason['en'])}")
-        if remedy := remedy_of(reason["code"]):
-            output.line(f"    → {text(remedy['zh'], remedy['en'])}")
+    return at.astimezone(LOCAL_TIME).strftime("%Y-%m-%d %H:%M:%S") if at else ""

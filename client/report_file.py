@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -47,7 +48,10 @@ class ReportFile:
         self._name = Path(file).name
         self._mapping = read_mapping(mapping) if mapping is not None else None
         self._mapping_name = mapping.name if mapping is not None else ""
+        self._bound: tuple[BoundMapping, Rows] | None = None
         self.progress = Progress(total=size_of(file))
+        if file == "-" and sys.stdin is None:
+            raise CommandError("标准输入已关闭,读不到报告。", "Standard input is closed: there is nothing to read.")
         if self._mapping is not None and not is_table(file):
             raise CommandError("映射文件只用于表格(CSV、XLSX)。", "A mapping is for tables (CSV, XLSX) only.")
 
@@ -55,6 +59,14 @@ class ReportFile:
     def total(self) -> int | None:
         """The end of `progress`, None where it is not known beforehand: a workbook is read by rows."""
         return None if is_workbook(self._file) else self.progress.total
+
+    def located(self, fault: ReportFault) -> ReportFault:
+        """Return a fault with the column and cell of its pointer, where the file is a table that has one."""
+        if self._bound is None or fault.column is not None or fault.pointer is None:
+            return fault
+        mapping, rows = self._bound
+        column = mapping.column_at(fault.pointer)
+        return replace(fault, column=column, cell=rows.cell(column, fault.line)) if column else fault
 
     def reports(self) -> Iterator[CheckedReport | None]:
         """Yield each report checked; None where the sender of a pipe pauses."""
@@ -97,6 +109,7 @@ class ReportFile:
                     "The headers are no names of fields. Give a mapping file by --mapping; "
                     "`skillplan sample <type> --mapping` prints one to start from.",
                 )
+            self._bound = mapping, rows
             for row in rows.rows:
                 yield self._row(mapping, rows, row)
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from pydantic import JsonValue
 
 from client.fields import LANGUAGES
-from client.output import CommandError
+from client.output import USAGE, CommandError
 from services.catalogue import DOMAIN_SERVICES, OFFICE, OFFICE_USER
 from shared.contract.decoder import is_whole
 from shared.kafka.clients import district_user
@@ -24,6 +24,14 @@ class CannotPublishError(CommandError):
 
     def __init__(self, zh: str, en: str) -> None:
         super().__init__(zh, en, "cannot-be-sent")
+
+
+class CannotReachError(CannotPublishError):
+    """A report cannot be sent because its service cannot be reached: so it is with every report of that service."""
+
+    def __init__(self, zh: str, en: str, code: str, exit_code: int = USAGE) -> None:
+        super().__init__(zh, en)
+        self.code, self.exit_code = code, exit_code
 
 
 class Route(NamedTuple):

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError
 from client.journal import default_place
 from client.output import CommandError
 from client.routing import CannotPublishError
+from client.web import Wire
 from services.catalogue import DOMAIN_SERVICES, PROJECTION
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 
@@ -56,6 +57,10 @@ class ClientSettings(BrokerSettings):
     def target(self, http: bool) -> str:
         """Return the name of the place reports go to: what another place acknowledged says nothing about this one."""
         return "http:" + ",".join(sorted(self.services.values())) if http else f"kafka:{self.kafka}"
+
+    def wire(self, key: str | None = None) -> Wire:
+        """Return how every client of HTTP is made, with the key given on the command line, else the environment's."""
+        return Wire(self.key_or(key), self.ca)
 
     def key_or(self, given: str | None) -> str | None:
         """Return the key given on the command line, else that of the environment, None where there is none."""

@@ -7,20 +7,21 @@ import secrets
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from client.fields import LANGUAGES
 from client.messages import JsonObject
 from client.output import CommandError, text
+from client.terms import place_name
 from services.catalogue import COUNTED
 from shared.contract import remedies, rules
 from shared.contract.decoder import Channel, Decoder, Keys
-from shared.contract.events import NotUnderstood, Report
+from shared.contract.events import LOCAL_TIME, NotUnderstood, Report
 from shared.plan.loading import PlanError, load_plans
 
-# For codes of what never became a report, in the form that docs/fixes.yaml has for those of the services.
+# For codes of this program, in the form that docs/fixes.yaml has for those of the services.
 _REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {
     "not-json": {
         "zh": "每行写一个完整的 JSON 对象;数组用 jq -c '.[]'、分行书写的用 jq -c . 转换。",
@@ -29,6 +30,18 @@ _REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {
     "not-utf-8": {
         "zh": "把文件另存为 UTF-8;表格请保留扩展名 .csv 或 .xlsx。",
         "en": "Save the file in UTF-8; let a table keep its .csv or .xlsx.",
+    },
+    "id-reused": {
+        "zh": "要改已受理的报告,用 skillplan correct <行号> --file <文件>;确是另一件事,换一个新编号。",
+        "en": "To put an accepted report right: skillplan correct <row> --file <file>; another thing takes a new id.",
+    },
+    "same-content": {
+        "zh": "若是同一件事报了两次,用 skillplan retract <编号> 撤回多余的一份;确是两件事则不必处理。",
+        "en": "If the same thing was reported twice, take one back by skillplan retract <id>; if it is two, leave it.",
+    },
+    "cannot-be-sent": {
+        "zh": "改正这一行,再运行同一命令。",
+        "en": "Mend this line and run the same command again.",
     },
     "number-lost": {
         "zh": "把该列设为文本格式,按原件重新录入这一格。",
@@ -60,11 +73,19 @@ class ReportFault:
         return {**known, "code": self.code, "zh": self.zh, "en": self.en, "fix": remedy_of(self.code)}
 
     def as_text(self) -> str:
-        """Return it for a person: where, what, and what to do."""
-        place = [text(f"第 {self.line} 行", f"row {self.line}", " "), self.cell, self.column, self.pointer]
-        message = f"{' '.join(filter(None, place))}: {self.code}\n    {text(self.zh, self.en)}"
-        remedy = remedy_of(self.code)
-        return message + (f"\n    → {text(remedy['zh'], remedy['en'])}" if remedy else "")
+        """Return it for a person: where, what, what to do, and the code last."""
+        remedy = remedy_of(self.code) or {"zh": "", "en": ""}
+        zh, en = place_name(self.pointer) if self.pointer else ("", "")
+        if self.column and self.column != (self.pointer or "").strip("/").replace("/", "."):
+            zh = en = self.column
+        cell_zh, cell_en = (f"({self.cell})", f" ({self.cell})") if self.cell else ("", "")
+        about_zh, about_en = f"「{zh}」" if zh else "", f' "{en}"' if en else ""
+        fix_zh, fix_en = (f"→ {remedy[name]}" if remedy[name] else "" for name in ("zh", "en"))
+        return text(
+            f"第 {self.line} 行{about_zh}{cell_zh}:{self.zh}\n    {fix_zh}[{self.code}]",
+            f"row {self.line}{about_en}{cell_en}: {self.en}\n    {fix_en} [{self.code}]",
+            "\n",
+        )
 
 
 def remedy_of(code: str) -> Mapping[str, str] | None:
@@ -92,6 +113,14 @@ class _PassingKeys(Keys):
         return hashlib.blake2b(content, key=self.shared, digest_size=16).digest()
 
 
+def ahead_of_time(report: Report) -> str | None:
+    """Return the pointer to a date that lies ahead (RULES A2), None where there is none."""
+    if report.at > report.received_at + timedelta(hours=24):
+        return "/time"
+    tomorrow = report.received_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
+    return f"/data/{report.event.dated}" if report.event.dated and report.happened_on > tomorrow else None
+
+
 class Checker:
     """Finds in one report after another of a file what a service would reject; sends nothing."""
 
@@ -116,6 +145,8 @@ class Checker:
         if isinstance(result, NotUnderstood):
             for rule in result.reasons:
                 yield ReportFault(line, **rule.reason())
+        elif (ahead := ahead_of_time(result)) is not None:
+            yield ReportFault(line, **rules.InTheFuture(ahead).reason())
         elif (earlier := self._line_of_other_content(result, line)) is not None:
             reason = rules.IdReused("/id").reason()
             yield ReportFault(

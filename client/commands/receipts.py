@@ -13,6 +13,7 @@ from client.kafka import ReceiptTopics
 from client.messages import Receipt
 from client.output import CommandError
 from client.session import run_async, session
+from client.settings import ClientSettings
 from client.validation import districts_of
 
 STATUSES: Final = ("accepted", "waiting", "refused", "invalid", "misdirected", "duplicate")
@@ -27,6 +28,7 @@ def receipts(
     http: Http = False,
     key: Key = None,
     patience: Patience = 60,
+    as_csv: Annotated[bool, typer.Option("--csv", help="输出 CSV,可用 Excel 打开 print CSV for a spreadsheet")] = False,
     json: Json = False,
 ) -> None:
     """查看回执 Show the answers to reports."""
@@ -41,7 +43,9 @@ def receipts(
         secret = settings.key_or(key)
         if http and district is None and secret is not None:
             raise CommandError("用密钥时请以 --district 指明区划代码。", "With a key, name its district by --district.")
-        districts = [district] if district else known
+        districts = [district] if district else _districts(settings, known)
+
+        printed = streams.csv_printer() if as_csv else streams.line_printer(output)
 
         def wanted(receipt: Receipt) -> bool:
             return status in (None, receipt.get("status")) and source in (None, receipt.get("source"))
@@ -49,11 +53,17 @@ def receipts(
         async def print_by_kafka() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             async with ReceiptTopics(settings.broker, districts, began) as topics:
-                await streams.print_all(output, streams.by_kafka(topics, follow), wanted)
+                await streams.print_all(printed, streams.by_kafka(topics, follow), wanted)
 
         async def print_by_http() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            async with WebClient(settings.addresses, secret, patience, settings.ca) as client:
-                await streams.print_all(output, streams.by_http(client, districts, began, follow), wanted)
+            async with WebClient(settings.addresses, settings.wire(key), patience) as client:
+                await streams.print_all(printed, streams.by_http(client, districts, began, follow), wanted)
 
         run_async(print_by_http() if http else print_by_kafka())
+
+
+def _districts(settings: ClientSettings, known: list[str]) -> list[str]:
+    """Return the district of the Kafka user, all where it is none of a district."""
+    own = settings.kafka_user.removeprefix("district-")
+    return [own] if own in known else known

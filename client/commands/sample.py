@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from client import sample as samples
+from client import template
 from client.commands.options import Json
 from client.fields import reported_types
 from client.output import CommandError
@@ -32,11 +33,11 @@ def sample(
         if event is None:
             raise _no_such_type(type_)
         if mapping:
-            sys.stdout.write(samples.mapping(type_))
+            sys.stdout.write(template.mapping(type_))
         elif csv:
-            sys.stdout.write("\ufeff" + samples.template(type_))
+            sys.stdout.write("\ufeff" + template.csv_template(type_))
         elif xlsx is not None:
-            samples.write_workbook(type_, xlsx)
+            template.write_workbook(type_, xlsx)
             output.sentence(f"✓ 已写入 {xlsx.name}", f"{xlsx.name} written")
         else:
             sys.stdout.write(orjson.dumps(event, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -11,20 +11,22 @@ MISUSED: Final = 2
 _err: Final = Console(stderr=True)
 
 
-def run(app: typer.Typer, name: str, interrupted: int) -> NoReturn:
-    """Run a command line and end with its exit code: 2 where it was typed wrong, `interrupted` where it was stopped."""
+def run(app: typer.Typer, name: str, interrupted: int, language: str = "both") -> NoReturn:
+    """Run a command line and end with its exit code: 2 where it was typed wrong, `interrupted` where it was stopped.
+
+    `language`: `zh`, `en` or `both`, of what is said about either."""
     try:
         sys.exit(int(app(prog_name=name, standalone_mode=False) or 0))
     except typer.Abort:
-        _err.print("✗ 已中断。\n  Interrupted.", markup=False)
+        _err.print(_text("已中断。", "Interrupted.", language), markup=False)
         sys.exit(interrupted)
     except typer.TyperException as error:
         if type(error).__name__ != "NoArgsIsHelpError":  # the help was printed
-            _err.print(_misused(error, name), markup=False, soft_wrap=True)
+            _err.print(_misused(error, name, language), markup=False, soft_wrap=True)
         sys.exit(MISUSED)
 
 
-def _misused(error: typer.TyperException, name: str) -> str:
+def _misused(error: typer.TyperException, name: str, language: str) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else name
     message = error.format_message() if hasattr(error, "format_message") else str(error)
@@ -32,4 +34,8 @@ def _misused(error: typer.TyperException, name: str) -> str:
     named = re.search(r"'([^']+)'|(-{1,2}[a-z][a-z-]*)", message)
     about = f"({named[1] or named[2]})" if named else ""
     end = "" if message.endswith("?") else "."
-    return f"✗ 命令写法有误{about},请看 {command} --help。\n  {message}{end} See {command} --help."
+    return _text(f"命令写法有误{about},请看 {command} --help。", f"{message}{end} See {command} --help.", language)
+
+
+def _text(zh: str, en: str, language: str) -> str:
+    return "✗ " + {"zh": zh, "en": en}.get(language, f"{zh}\n  {en}")

@@ -72,7 +72,7 @@ def test_a_file_is_published_and_its_wrong_lines_are_named(running: System, tmp_
     ]
     done = _run(running.kafka, tmp_path, "publish", "-", standard_input="\n".join(lines))
     assert done.returncode == 1
-    named = re.findall(r"^第 ([0-9]+) 行 row \1", done.stderr, re.MULTILINE)
+    named = re.findall(r"^第 ([0-9]+) 行", done.stderr, re.MULTILINE)
     assert list(dict.fromkeys(named)) == ["1", "3", "5", "6", "7"]
     assert "2 published, 5 left out" in done.stdout
     stored = [
@@ -135,7 +135,8 @@ def test_a_table_goes_out_by_http_and_each_answer_is_named_by_its_row(running: S
     table.write_text(_table(hires), encoding="utf-8-sig")
     done = _run(running.kafka, tmp_path, "publish", str(table), "--http", **_addresses_of(running))
     assert done.returncode == 1, done.stderr
-    assert "第 22 行 row 22 /subject: already-open" in done.stderr
+    assert "第 22 行「业务编号」(D22):该事项已经报告过且仍然有效。" in done.stderr
+    assert "[already-open]" in done.stderr
     assert "30 published (accepted 29, refused 1), 0 left out" in done.stdout
     statement = _run(
         running.kafka, tmp_path, "statement", "--http", "--district", "330603", "--json", **_addresses_of(running)

@@ -303,26 +303,6 @@ def test_a_file_that_is_no_table_gets_one_clear_sentence(
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("type_", TABULAR)
-def test_the_templates_of_a_type_are_valid_and_say_what_its_sample_says(type_: str, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("\ufeff" + samples.template(type_), encoding="utf-8")
-    samples.write_workbook(type_, tmp_path / "t.xlsx")
-    made = samples.sample(type_)
-    assert made is not None
-    for name in ("t.csv", "t.xlsx"):
-        items = read(tmp_path / name)
-        assert places(items) == []
-        assert [item.event for item in items] == [{key: made[key] for key in made if key != "datacontenttype"}]
-
-
-@pytest.mark.parametrize("type_", TABULAR)
-def test_the_mapping_printed_for_a_type_is_one(type_: str, tmp_path: Path) -> None:
-    (tmp_path / "m.yaml").write_text(samples.mapping(type_), encoding="utf-8")
-    made = read_mapping(tmp_path / "m.yaml")
-    assert made.type == type_
-    assert len(set(made.columns)) == len(made.columns)
-
-
 def test_a_type_with_a_list_has_no_template_and_says_so() -> None:
     for option in (["--csv"], ["--mapping"]):
         done = runner.invoke(app, ["sample", "skillplan.subsidy.catalogue-published.v1", *option])

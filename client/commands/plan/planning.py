@@ -8,14 +8,14 @@ from typing import Any, Final, Literal, NoReturn, NotRequired, Self, TypedDict
 import httpx
 import orjson
 
-from client.http import authorization, trusted
-from client.messages import JsonObject, Receipt, read_receipt
+from client.messages import JsonObject, Receipt
 from client.output import AWAY, USAGE, CommandError
 from client.settings import ClientSettings
+from client.web import cause_of, json_of
 
 Action = Literal["close", "restate"]
 _SECONDS: Final = 120.0  # a close waits until everything is counted
-_WRONG: Final = (400, 404, 413, 415, 422)
+_PASSES: Final = (408, 425, 429)
 _YAML: Final = {"content-type": "application/yaml"}
 
 
@@ -126,8 +126,7 @@ class PlanningApi:
 
     def __init__(self, address: str, settings: ClientSettings) -> None:
         self._address = address
-        headers, verify = authorization(settings.key_or(None)), trusted(settings.ca)
-        self._http = httpx.Client(timeout=_SECONDS, trust_env=False, headers=headers, verify=verify)
+        self._http = settings.wire().synchronous(_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -171,20 +170,29 @@ class PlanningApi:
     def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             response = self._http.request(method, self._address + path, **request)
-            orjson.loads(response.content)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-            where = self._address
-            raise CommandError(
-                f"无法连接 planning({where})。请看 make status,或用 --url 指明。",
-                f"planning cannot be reached at {where}. See make status, or name it with --url.",
-                "service-away",
-                AWAY,
-            ) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            cause = cause_of(error, self._address)
+            raise self._away(cause.zh, cause.en) from None
+        if json_of(response) is None:
+            status = response.status_code
+            raise self._away(
+                f"应答的不是它(HTTP {status}),请核对地址和代理",
+                f"something else answers (HTTP {status}); check address and proxy",
+            )
         return response
+
+    def _away(self, zh: str, en: str) -> CommandError:
+        where = self._address
+        return CommandError(
+            f"无法连接 planning({where}):{zh}。请看 make status,或用 --url 指明。",
+            f"planning cannot be reached at {where}: {en}. See make status, or name it with --url.",
+            "service-away",
+            AWAY,
+        )
 
 
 def _receipt(response: httpx.Response) -> Receipt:
-    receipt = read_receipt(response.content)
+    receipt: Receipt = orjson.loads(response.content)
     if not {"status", "reasons"} <= receipt.keys():
         _fail(response)
     return receipt
@@ -204,5 +212,5 @@ def _fail(response: httpx.Response) -> NoReturn:
     raise CommandError(
         "\n".join([problem.get("zh", "没有应答。"), *zh]),
         "\n".join([problem.get("en", "No answer."), *en]),
-        exit_code=USAGE if response.status_code in _WRONG else AWAY,
+        exit_code=AWAY if response.status_code in _PASSES or response.is_server_error else USAGE,
     )
