@@ -50,7 +50,7 @@ class TemplateColumn:
     @property
     def is_money(self) -> bool:
         """Whether an amount is written in yuan, and reported in fen."""
-        return self.field is not None and self.field.path.endswith("_fen")
+        return self.field is not None and self.field.is_money
 
     @property
     def is_date(self) -> bool:
@@ -147,7 +147,7 @@ def _column(field: ReportField, example: Mapping[str, Any], as_written: bool) ->
     if as_written and field.values:
         words = {value: value for value in field.values}
     header, hint = field_name(field.path), ""
-    if field.path.endswith("_fen"):
+    if field.is_money:
         header, hint = header.replace("(分)", "(元)").replace("(分)", "(元)"), "单位:元"
         header = header if "元" in header else f"{header}(元)"
     elif field.kind == "date":

@@ -9,7 +9,7 @@ import typer
 
 from client import journal_queries
 from client.commands.faults import DEFAULT_LIMIT, FaultPrinter
-from client.commands.options import Encoding, Http, JournalFile, Json, Key, MappingFile, Patience, Sheet
+from client.commands.options import Encoding, HiddenRows, Http, JournalFile, Json, Key, MappingFile, Patience, Sheet
 from client.commands.outcomes import conclude
 from client.delivery import read_receipts, send_each
 from client.http import WebClient
@@ -29,6 +29,7 @@ def correct(
     mapping: MappingFile = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
+    hidden: HiddenRows = None,
     corrects: Annotated[
         str | None, typer.Option(help="所更正的编号,默认为最近一次受理的 the id that it corrects; the one that stands")
     ] = None,
@@ -40,7 +41,7 @@ def correct(
 ) -> None:
     """更正一份受理过的报告:照文件中现在的一行重报 Correct an accepted report by what its row says now."""
     with session(json) as (output, settings):
-        opened = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)))
+        opened = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)), hidden)
         row = _row(opened, what)
         event = row.event
         if row.faults or event is None:

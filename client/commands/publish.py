@@ -67,7 +67,9 @@ def publish(
 
             def reports() -> Iterator[CheckedReport | None]:
                 again_opened = run.summary.reports > 0  # its Checker has seen every id
-                return (_opened(file, mapping, encoding, sheet, hidden, settings) if again_opened else report_file).reports()
+                return (
+                    _opened(file, mapping, encoding, sheet, hidden, settings) if again_opened else report_file
+                ).reports()
 
             async def catch_up(districts: set[str]) -> None:
                 for problem in await catch_up_on(settings, record, districts):

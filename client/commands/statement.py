@@ -15,6 +15,7 @@ from client import catch_up, journal_queries
 from client.commands.options import (
     District,
     Encoding,
+    HiddenRows,
     Http,
     JournalFile,
     Json,
@@ -57,6 +58,7 @@ def statement(
     mapping: MappingFile = None,
     encoding: Encoding = None,
     sheet: Sheet = None,
+    hidden: HiddenRows = None,
     retractions: Annotated[
         Path | None, typer.Option(help="把这些的撤回报告写到此文件 write the retractions of these there (NDJSON)")
     ] = None,
@@ -80,7 +82,7 @@ def statement(
         with Journal(journal or settings.journal, settings.target(http)) as record:
             _catch_up(settings, record, output, district, key, patience, http)
             if file is not None:
-                opened = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)))
+                opened = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)), hidden)
                 _compare(output, record, opened, file, retractions, whole_source, why)
                 return
             rows = list(journal_queries.statement(record, district, source, since))

@@ -8,6 +8,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.utils import get_column_letter
 
 from client import template
 from client.fields import event_of, fields_of, reported_types
@@ -31,7 +32,7 @@ def test_the_templates_are_read_back_by_the_mapping_and_say_what_the_sample_says
     (tmp_path / "t.csv").write_text("\ufeff" + template.csv_template(type_), encoding="utf-8")
     template.write_workbook(type_, tmp_path / "t.xlsx")
     made: Any = sample(type_)
-    for name in ("t.xlsx",):
+    for name in ("t.xlsx", "t.csv"):
         (item,) = read(tmp_path / name, tmp_path / "m.yaml")
         assert [fault.as_json() for fault in item.faults] == []
         assert item.event is not None
@@ -58,7 +59,7 @@ def test_a_workbook_has_lists_formats_and_hints(type_: str, tmp_path: Path) -> N
         for rule in sheet.data_validations.dataValidation if rule.type == "list"
     }  # fmt: skip
     for column in template.template_of(type_).columns:
-        letter = openpyxl.utils.get_column_letter(headers.index(column.header) + 1)
+        letter = get_column_letter(headers.index(column.header) + 1)
         if column.field is not None and column.field.values:
             assert letter in lists, column.header
             words = mapping.columns[column.header].values
