@@ -68,6 +68,11 @@ class ReportFile:
         column = mapping.column_at(fault.pointer)
         return replace(fault, column=column, cell=rows.cell(column, fault.line)) if column else fault
 
+    @property
+    def table(self) -> Rows | None:
+        """The table that was read, None where the file is none, or nothing was read yet."""
+        return self._bound[1] if self._bound is not None else None
+
     def reports(self) -> Iterator[CheckedReport | None]:
         """Yield each report checked; None where the sender of a pipe pauses."""
         return self._of_table() if is_table(self._file) else self._of_lines()

@@ -127,7 +127,10 @@ def _workbook(path: Path, options: TableOptions, wanted: Collection[str]) -> Ite
         progress = Progress(total=lines.filled)
         rows = SheetRows(package, lines).rows(sheet.part)
         with contextlib.closing(rows):
-            yield Source(rows, progress, notices, hidden=lines.hidden, hidden_columns=frozenset(lines.hidden_columns))
+            yield Source(
+                rows, progress, notices, hidden=lines.hidden, hidden_columns=frozenset(lines.hidden_columns),
+                sheet=sheet.name,
+            )  # fmt: skip
 
 
 def _chosen(

@@ -35,3 +35,4 @@ class Source:
     damaged: bool = False  # bytes of it could not be decoded
     hidden: list[int] = field(default_factory=list)  # rows with a value that are not seen
     hidden_columns: frozenset[int] = frozenset()
+    sheet: str | None = None  # of a workbook

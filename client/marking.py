@@ -1,0 +1,93 @@
+"""A clerk's own table with its faulty cells coloured, and on each a note with the reason and the fix."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import openpyxl
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.comments import Comment
+from openpyxl.styles import PatternFill
+from openpyxl.utils import coordinate_to_tuple, get_column_letter
+
+from client.output import CommandError, file_error
+from client.tables.files import is_table
+from client.tables.rows import Rows
+from client.tables.text_files import text_file
+from client.validation import ReportFault, remedy_of
+
+_FAULTY: Final = PatternFill("solid", start_color="FFFFC7CE")
+_ROW: Final = PatternFill("solid", start_color="FFFFEB9C")
+_AUTHOR: Final = "skillplan"
+_WIDTH: Final = 360  # of a note, in pixels
+_LINE: Final = 22
+
+
+def write_marked(file: str, rows: Rows, faults: Sequence[ReportFault], out: Path, encoding: str | None) -> None:
+    """Write a table that was read to an .xlsx file, marked; raises CommandError where that cannot be."""
+    check(file, out)
+    sheet = rows.source.sheet
+    book = _workbook(file) if sheet is not None else _of_text(file, encoding, rows)
+    _mark(book[sheet] if sheet is not None else book.worksheets[0], faults)
+    try:
+        book.save(out)
+    except OSError as error:
+        raise file_error(error, ("写不进去", "cannot be written")) from None
+
+
+def check(file: str, out: Path) -> None:
+    """Raise CommandError where a file cannot be the marked one."""
+    if out.suffix.lower() != ".xlsx":
+        raise CommandError("--marked 的文件名应以 .xlsx 结尾。", "The file of --marked must end in .xlsx.")
+    if not is_table(file):
+        raise CommandError("--marked 只用于表格(CSV、XLSX)。", "--marked is for tables (CSV, XLSX) only.")
+    if Path(file).resolve() == out.resolve():
+        raise CommandError("--marked 不能写回原文件,请换一个文件名。", "--marked must not be the file itself.")
+
+
+def _workbook(file: str) -> Any:
+    try:
+        return openpyxl.load_workbook(file)
+    except Exception:  # noqa: BLE001 - what openpyxl makes of a workbook it does not know is of any kind
+        raise CommandError(
+            "这个工作簿的格式无法加批注。请用 Excel 另存为 .xlsx 再核对。",
+            "No notes can be written into this workbook. Save it as .xlsx in Excel and check that.",
+        ) from None
+
+
+def _of_text(file: str, encoding: str | None, rows: Rows) -> Any:
+    """Return a workbook with the cells of a text file, all as text, so that nothing changes its look."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    with text_file(Path(file), encoding, list(rows.positions)) as source:
+        for row in source.rows:
+            for at, text in enumerate(row.cells, 1):
+                cell = sheet.cell(row.number, at)
+                cell.value = ILLEGAL_CHARACTERS_RE.sub("", str(text))
+                cell.data_type = "s"
+                cell.number_format = "@"
+    return book
+
+
+def _mark(sheet: Any, faults: Sequence[ReportFault]) -> None:
+    notes: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for fault in faults:
+        place = coordinate_to_tuple(fault.cell) if fault.cell else (fault.line, 1)
+        remedy = remedy_of(fault.code)
+        notes[place].append(f"{fault.zh}{'→ ' + remedy['zh'] if remedy else ''}[{fault.code}]")
+        if not fault.cell:
+            for at in range(1, sheet.max_column + 1):
+                sheet[f"{get_column_letter(at)}{fault.line}"].fill = _ROW
+    for (row, column), texts in notes.items():
+        cell = sheet.cell(row, column)
+        # A cell that others cover is marked where its content stands.
+        merged = next((each for each in sheet.merged_cells.ranges if cell.coordinate in each), None)
+        cell = sheet.cell(merged.min_row, merged.min_col) if merged is not None else cell
+        cell.fill = _FAULTY
+        before = f"{cell.comment.text}\n" if cell.comment else ""
+        note = Comment(before + "\n".join(texts), _AUTHOR)
+        note.width, note.height = _WIDTH, _LINE * (1 + len(note.text) // 20 + note.text.count("\n"))
+        cell.comment = note
