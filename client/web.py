@@ -122,8 +122,11 @@ def _chain(error: BaseException | None) -> Any:
 
 def _proxy_of(url: str) -> tuple[str, str]:
     """Return the words that name the proxy of a URL, empty where there is none."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "", ""
     try:
         is_own = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -237,7 +237,7 @@ def test_after_any_retries_and_other_clerks_the_statement_is_what_the_log_says(
             assert said["accepted"] == sum(row["status"] == "accepted" for row in receipts)
             assert said["refused"] == sum(row["status"] == "refused" for row in receipts) + reused
             assert said["no_answer"] == said["invalid"] == 0
-    standing = running.query("recruitment", "select count(*) from fact where source like $1", f"%/{mark}")[0][0]
+    standing = running.query("recruitment", "select count(*) from fact where report_id like $1", f"{mark}-%")[0][0]
     assert standing == sum(row["status"] == "accepted" for row in receipts)
 
 
