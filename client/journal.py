@@ -78,7 +78,7 @@ def default_place() -> Path:
         return Path(".skillplan") / "journal.sqlite"
 
 
-class Outcome(NamedTuple):
+class ContentAnswer(NamedTuple):
     """What a service answered about one content; `reasons` as in the receipt."""
 
     status: str
@@ -98,7 +98,7 @@ class Resolved(NamedTuple):
     id: str
     arrived: bool = False
     decided: bool = False  # by an answer that stays (RULES A3)
-    outcome: Outcome | None = None
+    outcome: ContentAnswer | None = None
 
 
 class FileReport(NamedTuple):
@@ -132,13 +132,13 @@ class _SentRow(NamedTuple):
     flags: str | None
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> ContentAnswer | None:
         if self.reply == _DECIDED and self.status is not None:
-            return Outcome(self.status, self.code, _list(self.reasons), _list(self.flags))
+            return ContentAnswer(self.status, self.code, _list(self.reasons), _list(self.flags))
         if self.reply is None or self.reply == _DECIDED:
             return None
         reasons: list[Reason] = _list(self.reply_reasons)
-        return Outcome(self.reply, reasons[0]["code"] if reasons else None, reasons, [])
+        return ContentAnswer(self.reply, reasons[0]["code"] if reasons else None, reasons, [])
 
     @property
     def resolved(self) -> Resolved:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from client.journal import Journal, Outcome, base_id
+from client.journal import ContentAnswer, Journal, base_id
 
 _STATEMENT: Final = """
 with every as (
@@ -86,7 +86,7 @@ class LineOutcome(NamedTuple):
     """What a service said of a line of a file."""
 
     line: int
-    outcome: Outcome
+    outcome: ContentAnswer
     source: str
     given: str
 
@@ -162,12 +162,12 @@ def outcomes_of(journal: Journal, run: str) -> Iterator[LineOutcome]:
     rows = journal.database.execute(_OF_RUN, {"target": journal.target, "run": run})
     for line, reply, reply_reasons, status, code, reasons, flags, source, given in rows:
         if reply == "decided" and status is not None:
-            outcome = Outcome(status, code, orjson.loads(reasons or "[]"), orjson.loads(flags or "[]"))
+            outcome = ContentAnswer(status, code, orjson.loads(reasons or "[]"), orjson.loads(flags or "[]"))
         elif reply is None or reply == "decided":
             continue
         else:
             listed = orjson.loads(reply_reasons or "[]")
-            outcome = Outcome(reply, listed[0]["code"] if listed else None, listed, [])
+            outcome = ContentAnswer(reply, listed[0]["code"] if listed else None, listed, [])
         yield LineOutcome(line or 0, outcome, source, given)
 
 

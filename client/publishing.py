@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from client import journal_queries
-from client.journal import Arrival, FileReport, Journal, Outcome, Resolved
+from client.journal import Arrival, ContentAnswer, FileReport, Journal, Resolved
 from client.journal_queries import LineOutcome, ListedReport
 from client.kafka import Appended
 from client.messages import JsonObject, Receipt, final, source_of
@@ -116,11 +116,11 @@ class PublishingRun:
         return True
 
     async def _catch_up(self, reports: Iterable[tuple[int, JsonObject]]) -> None:
-        found = {district for _, event in reports if (district := district_of(event.get("source")))}
-        if self.catch_up is not None and (new := found - self.districts):
+        named = {district for _, event in reports if (district := district_of(event.get("source")))}
+        if self.catch_up is not None and (new := named - self.districts):
             self.districts.update(new)
             await self.catch_up(new)
-        self.districts.update(found)
+        self.districts.update(named)
 
     def _sendable(self, batch: Sequence[CheckedReport]) -> Iterator[tuple[int, JsonObject]]:
         for report in batch:
@@ -224,11 +224,11 @@ class PublishingRun:
                 )
 
 
-def outcome_of(receipt: Receipt) -> Outcome:
+def outcome_of(receipt: Receipt) -> ContentAnswer:
     """Return what a receipt says of its own content; that of a repeated report is the first's."""
-    said = final(receipt) if receipt["status"] == "duplicate" else receipt
-    reasons = said.get("reasons") or []
-    return Outcome(said["status"], reasons[0]["code"] if reasons else None, reasons, said.get("flags") or [])
+    own = final(receipt) if receipt["status"] == "duplicate" else receipt
+    reasons = own.get("reasons") or []
+    return ContentAnswer(own["status"], reasons[0]["code"] if reasons else None, reasons, own.get("flags") or [])
 
 
 def _batches(reports: Iterable[CheckedReport | None]) -> Iterator[list[CheckedReport]]:

@@ -43,7 +43,7 @@ class TemplateColumn:
 
     header: str
     field: ReportField | None
-    words: Mapping[str, str]
+    choices: Mapping[str, str]
     example: str
     hint: str
 
@@ -143,9 +143,9 @@ def _column(field: ReportField, example: Mapping[str, Any], as_written: bool) ->
     """Return the column of a field; `as_written`: its cells go into the subject, too, so that they hold the values
     themselves."""
     names = value_names()
-    words = {} if as_written else {names.get(value, value): value for value in field.values}
+    choices = {} if as_written else {names.get(value, value): value for value in field.values}
     if as_written and field.values:
-        words = {value: value for value in field.values}
+        choices = {value: value for value in field.values}
     header, hint = field_name(field.path), ""
     if field.is_money:
         header, hint = header.replace("(分)", "(元)").replace("(分)", "(元)"), "单位:元"
@@ -155,18 +155,19 @@ def _column(field: ReportField, example: Mapping[str, Any], as_written: bool) ->
     elif field.kind == "integer":
         hint = "整数"
     elif field.kind == "boolean":
-        words, hint = _YES_NO, "是或否"
+        choices, hint = _YES_NO, "是或否"
     elif field.path.endswith("id_number"):
         hint = "证件号码,按原件填写(本列为文本格式)"
     elif field.path.endswith("credit_code"):
         hint = "18 位统一社会信用代码(字母大写)"
     if field.values:
-        named = [f"{value}({names[value]})" if as_written and value in names else word for word, value in words.items()]
+        named = [f"{value}({names[value]})" if as_written and value in names else word
+                 for word, value in choices.items()]  # fmt: skip
         hint = "从列表中选:" + "、".join(named)
     value = value_at(dict(example), field.path)
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    written = next((word for word, meant in words.items() if meant == text), text)
-    return TemplateColumn(header, field, words, written, hint)
+    written = next((word for word, meant in choices.items() if meant == text), text)
+    return TemplateColumn(header, field, choices, written, hint)
 
 
 def csv_template(type_: str) -> str:
@@ -201,9 +202,9 @@ def mapping(type_: str) -> str:
             continue
         if column.is_money:
             lines.append(f"  {column.header}: {{to: {column.field.path}, unit: yuan}}")
-        elif column.field.values and any(word != value for word, value in column.words.items()):
+        elif column.field.values and any(word != value for word, value in column.choices.items()):
             lines.append(f"  {column.header}:\n    to: {column.field.path}\n    values:")
-            lines += [f'      {word}: "{value}"' for word, value in column.words.items()]
+            lines += [f'      {word}: "{value}"' for word, value in column.choices.items()]
         else:
             lines.append(f"  {column.header}: {column.field.path}")
     return "\n".join(lines) + "\n"
@@ -260,13 +261,13 @@ def _write_example(sheet: Any, at: int, column: TemplateColumn, form: Any) -> No
 def _validation(at: int, column: TemplateColumn) -> dict[str, Any]:
     """Return the rule of a column's cells, and the hint that shows where one is chosen; empty where there is none."""
     rule: dict[str, Any] = {"validate": "any"}
-    words = list(column.words)
-    if words:
-        in_cell = sum(len(word) + 1 for word in words) <= _LONGEST_LIST and not any("," in word for word in words)
-        last = _FIRST_WORD_COLUMN + len(words) - 1
+    choices = list(column.choices)
+    if choices:
+        in_cell = sum(len(word) + 1 for word in choices) <= _LONGEST_LIST and not any("," in word for word in choices)
+        last = _FIRST_WORD_COLUMN + len(choices) - 1
         rule = {
             "validate": "list",
-            "source": words if in_cell else f"='{HINTS}'!{_cell(at, _FIRST_WORD_COLUMN)}:{_cell(at, last)}",
+            "source": choices if in_cell else f"='{HINTS}'!{_cell(at, _FIRST_WORD_COLUMN)}:{_cell(at, last)}",
             "error_title": "请从列表中选",
             "error_message": "这一列只能填列表中的说法。",
         }
@@ -313,6 +314,6 @@ def _write_hints(book: Any, sheet: Any, template: Template) -> None:
     sheet.write_string(_FIRST_HINT_ROW - 1, _FIRST_WORD_COLUMN, "列表", bold)
     for at, column in enumerate(template.columns, _FIRST_HINT_ROW):
         path = column.field.path if column.field is not None else "id / subject / time"
-        cells = [column.header, "是" if column.is_needed else "", column.hint, path, *column.words]
+        cells = [column.header, "是" if column.is_needed else "", column.hint, path, *column.choices]
         for place, cell in enumerate(cells):
             sheet.write_string(at, place, cell, wrapped)

@@ -1,5 +1,5 @@
-"""What the client says of a row is what the service said of this very content: each time, by Kafka and by HTTP, on any
-journal, whoever ran before (cases F01, F10, F25, F33)."""
+"""What the client says of a row is what the service answered to this very content: each time, by Kafka and by HTTP, on
+any journal, whoever ran before (cases F01, F10, F25, F33)."""
 
 from __future__ import annotations
 
@@ -233,10 +233,10 @@ def test_after_any_retries_and_other_clerks_the_statement_is_what_the_log_says(
     )[0][0]
     if by == "kafka":
         for clerk in ("mine", "second", "third"):
-            said = total(skillplan("statement", "--source", f"/districts/330602/{mark}", "--json", journal=clerk))
-            assert said["accepted"] == sum(row["status"] == "accepted" for row in receipts)
-            assert said["refused"] == sum(row["status"] == "refused" for row in receipts) + reused
-            assert said["no_answer"] == said["invalid"] == 0
+            counts = total(skillplan("statement", "--source", f"/districts/330602/{mark}", "--json", journal=clerk))
+            assert counts["accepted"] == sum(row["status"] == "accepted" for row in receipts)
+            assert counts["refused"] == sum(row["status"] == "refused" for row in receipts) + reused
+            assert counts["no_answer"] == counts["invalid"] == 0
     standing = running.query("recruitment", "select count(*) from fact where report_id like $1", f"{mark}-%")[0][0]
     assert standing == sum(row["status"] == "accepted" for row in receipts)
 

@@ -62,8 +62,8 @@ def test_a_workbook_has_lists_formats_and_hints(type_: str, tmp_path: Path) -> N
         letter = get_column_letter(headers.index(column.header) + 1)
         if column.field is not None and column.field.values:
             assert letter in lists, column.header
-            words = mapping.columns[column.header].values
-            assert words is None or set(words) == set(column.words), "the list offers what the mapping knows"
+            choices = mapping.columns[column.header].values
+            assert choices is None or set(choices) == set(column.choices), "the list offers what the mapping knows"
         form = sheet[f"{letter}2"].number_format
         assert form == ("yyyy-mm-dd" if column.is_date else form), column.header
         if column.field is None or "number" in column.field.path or "code" in column.field.path:
