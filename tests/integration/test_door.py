@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,8 @@ import pytest
 
 from tests.harness import people, topics
 from tests.harness.processes import System, eventually
-from tests.harness.reports import Report, person_hired
+from tests.harness.reports import Report, organisation, person_hired
+from tests.harness.reports import report as made
 from tests.harness.topics import OutgoingMessage, binary, publish, settle, structured, whole
 
 SERVICES = ("recruitment",)
@@ -215,6 +217,53 @@ def test_what_was_not_decided_binds_no_id(
         assert "first" not in receipt
     assert send(running, report)["status"] == "accepted"
     assert standing(running, report)["status"] == "accepted"
+
+
+@pytest.mark.parametrize("spelt", [quote, lambda id_: f'"{quote(id_)}"', lambda id_: f'"{id_}"'.encode(), str.encode])
+def test_the_same_event_structured_and_binary_is_the_same(running: System, spelt: Callable[[str], str | bytes]) -> None:
+    """RULES A21: percent-encoded, quoted or as raw bytes, a header says what the JSON says."""
+    report = person_hired(f"binary-{secrets.token_hex(4)}")
+    report["id"] += "-录用"
+    first = by_http(running, report)
+    assert (first["status"], first["id"]) == ("accepted", report["id"])
+    headers = [(b"content-type", b"application/json")]
+    for name, value in report.items():
+        if name not in ("data", "datacontenttype"):
+            text = spelt(value) if name == "id" else value
+            headers.append((f"ce-{name}".encode(), text if isinstance(text, bytes) else text.encode()))
+    body = json.dumps(report["data"]).encode()
+    again = api(running).post("/v1/events", content=body, headers=headers)
+    assert (again.status_code, again.json()["status"], again.json()["first"]) == (200, "duplicate", first)
+    latin = [(name, b"\xe9-1" if name == b"ce-id" else value) for name, value in headers]
+    answer = api(running).post("/v1/events", content=body, headers=latin)
+    assert (answer.status_code, codes(answer.json())) == (422, ["bad-attribute"])
+
+
+def demand_matched(id_: str, demand: str, persons: int = 1, **changes: Any) -> Report:
+    data = {"instrument": "agency-service", "persons": persons}
+    return made("recruitment.demand-matched", id_, f"demand/{demand}", data, time="2024-03-02T10:00:00+08:00") | changes
+
+
+def test_what_says_the_same_under_another_id_is_flagged(running: System) -> None:
+    """RULES A23: accepted and flagged, in the receipt through both doors and when it is asked for later."""
+    no = secrets.token_hex(4)
+    raised = {
+        "project": "项目", "enterprise": organisation(1), "occupation_code": "6-25-01-01", "persons": 9,
+    }  # fmt: skip
+    assert by_http(running, made("recruitment.demand-raised", f"r-{no}", f"demand/{no}", raised))["flags"] == []
+    first, second, third = (demand_matched(f"m{n}-{no}", no) for n in (1, 2, 3))
+    assert by_http(running, first)["flags"] == []
+    flagged = by_kafka(running, second)
+    assert (flagged["status"], flagged["flags"]) == ("accepted", ["same-content"])
+    assert standing(running, second) == flagged
+    assert by_http(running, second)["first"] == flagged
+    # Other content, or the same in place of its original, says nothing again.
+    assert by_http(running, demand_matched(f"m4-{no}", no, 2))["flags"] == []
+    assert by_http(running, demand_matched(f"m5-{no}", no, 2, corrects=f"m4-{no}"))["flags"] == []
+    for n, taken_back in enumerate((first, second)):
+        undo = {"report_id": taken_back["id"], "reason": "重复"}
+        assert by_http(running, made("recruitment.report-retracted", f"u{n}-{no}", f"demand/{no}", undo))["flags"] == []
+    assert by_http(running, third)["flags"] == []
 
 
 def test_a_topic_speaks_only_for_its_district(running: System) -> None:

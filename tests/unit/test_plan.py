@@ -242,3 +242,4 @@ def test_topics_and_users_of_a_former_code_stay(tmp_path: Path) -> None:
         TEXT.replace("en: West Lake}}", 'en: West Lake}, formerly: [{code: "330682", until: 2024-12-31}]}')
     )
     assert district_codes(tmp_path) == ["110100", "110101", "330681", "330682"]
+    assert district_codes(tmp_path, former=False) == ["110100", "110101", "330681"]

@@ -117,6 +117,7 @@ class CompiledPlans:
 
     def __init__(self, plans: Sequence[Plan]) -> None:
         self.plans = {plan.id: plan for plan in plans}
+        self.successors = {former: code for plan in plans for former, code in plan.successors.items()}
         self.lines: list[Line] = []
         self.of_indicator: dict[tuple[str, str], list[Line]] = {}
         self._by_type: dict[str, _TypeUses] = {}

@@ -255,7 +255,9 @@ class LogReader:
             log = self.logs[service]
             log.committed = move.after
             self._counted.facts.labels(service).inc(move.after.position - move.before.position)
-            self._counted.last_facts |= {(service, district): at for district, at in log.districts.items()}
+            for district, at in log.districts.items():
+                # A former code that falls silent is no alarm.
+                self._counted.last_facts[service, self._compiled.successors.get(district, district)] = at
         self._counted.contributions.inc(len(posting.contributions))
         self._counted.batch.observe(time.perf_counter() - started)
         if must_be_current:  # a rebuild counts again what was traced before
