@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from shared.contract import remedies, rules
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import LOCAL_TIME, NotUnderstood, Report
 from shared.plan.loading import PlanError, load_plans
+from shared.plan.model import Plan, former_codes
 
 # For codes of this program, in the form that docs/fixes.yaml has for those of the services.
 _REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -94,9 +95,13 @@ def remedy_of(code: str) -> Mapping[str, str] | None:
 
 
 def districts_of(plans: Path) -> list[str]:
-    """Return the district codes of every plan in a folder; raises CommandError."""
+    """Return the codes that the districts of every plan in a folder have and had; raises CommandError."""
+    return sorted({code for plan in _plans_of(plans) for code in (*plan.district_codes, *plan.former_codes)})
+
+
+def _plans_of(folder: Path) -> tuple[Plan, ...]:
     try:
-        return sorted({district.code for plan in load_plans(plans) for district in plan.districts})
+        return load_plans(folder)
     except PlanError as error:
         raise CommandError(f"计划文件有误:{error}", f"A plan file is wrong: {error}") from None
 
@@ -124,17 +129,27 @@ def ahead_of_time(report: Report) -> str | None:
 class Checker:
     """Finds in one report after another of a file what a service would reject; sends nothing."""
 
-    def __init__(self, codes: Collection[str], district: str | None = None) -> None:
-        if district is not None and district not in codes:
+    def __init__(self, codes: Collection[str], district: str | None = None, plans: Sequence[Plan] = ()) -> None:
+        """`plans`: by which credit codes are listed, and former codes of districts taken (RULES A24, E28)."""
+        former, listed = former_codes(plans), {listed.code for plan in plans for listed in plan.credit_codes}
+        if district is not None and district not in {*codes, *former}:
             raise CommandError(f"计划中没有区划代码 {district}。", f"No plan has the district {district}.")
         keys = _PassingKeys(secrets.token_bytes(32))
-        self._decoders = {language.service: Decoder(language, codes, keys, COUNTED) for language in LANGUAGES}
+        self._decoders = {
+            language.service: Decoder(language, codes, keys, COUNTED, listed, former) for language in LANGUAGES
+        }
         self._channel = Channel(district=district)
         # In a temporary file, not in memory: a file may hold any number of ids.
         self._seen = sqlite3.connect("", isolation_level=None)
         self._seen.execute("pragma synchronous = off")
         self._seen.execute("pragma journal_mode = off")
         self._seen.execute("create table seen (key blob primary key, digest blob, line int) without rowid")
+
+    @classmethod
+    def by_plans(cls, folder: Path, district: str | None = None) -> Checker:
+        """Return a checker by the plans in a folder; raises CommandError."""
+        plans = _plans_of(folder)
+        return cls({code for plan in plans for code in plan.district_codes}, district, plans)
 
     def faults(self, event: JsonObject, line: int) -> Iterator[ReportFault]:
         """Yield what is wrong with a report, and whether its id stands in the file with other content (RULES A4)."""

@@ -20,7 +20,7 @@ from client.report_file import CheckedReport, ReportFile
 from client.routing import district_of, route
 from client.session import run_async, session
 from client.settings import ClientSettings
-from client.validation import Checker, districts_of
+from client.validation import Checker
 
 
 def correct(
@@ -41,7 +41,7 @@ def correct(
 ) -> None:
     """更正一份受理过的报告:照文件中现在的一行重报 Correct an accepted report by what its row says now."""
     with session(json) as (output, settings):
-        opened = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)), hidden)
+        opened = ReportFile(file, mapping, encoding, sheet, Checker.by_plans(settings.plans), hidden)
         row = _row(opened, what)
         event = row.event
         if row.faults or event is None:

@@ -36,7 +36,7 @@ from client.session import run_async, session
 from client.settings import ClientSettings
 from client.tables.rows import Hidden
 from client.terms import STATUS_NAMES
-from client.validation import Checker, districts_of
+from client.validation import Checker
 
 _MOST_IDS: Final = 20
 
@@ -101,7 +101,7 @@ def _opened(
     file: str, mapping: Path | None, encoding: str | None, sheet: str | None, hidden: Hidden | None,
     settings: ClientSettings,
 ) -> ReportFile:  # fmt: skip
-    return ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)), hidden)
+    return ReportFile(file, mapping, encoding, sheet, Checker.by_plans(settings.plans), hidden)
 
 
 def _conclude(output: Output, summary: Summary, missing: int, patience: float) -> None:

@@ -39,7 +39,7 @@ from client.session import run_async, session
 from client.settings import ClientSettings
 from client.spreadsheet import safe_row
 from client.terms import type_name
-from client.validation import Checker, districts_of
+from client.validation import Checker
 
 _HEADS: Final = (
     ("日期", "Day"), ("类型", "Type"), ("已报", "Sent"), ("受理", "Accepted"), ("等待", "Waiting"), ("退回", "Refused"),
@@ -82,7 +82,7 @@ def statement(
         with Journal(journal or settings.journal, settings.target(http)) as record:
             _catch_up(settings, record, output, district, key, patience, http)
             if file is not None:
-                opened = ReportFile(file, mapping, encoding, sheet, Checker(districts_of(settings.plans)), hidden)
+                opened = ReportFile(file, mapping, encoding, sheet, Checker.by_plans(settings.plans), hidden)
                 _compare(output, record, opened, file, retractions, whole_source, why)
                 return
             rows = list(journal_queries.statement(record, district, source, since))

@@ -12,7 +12,7 @@ from client.commands.options import District, Encoding, File, HiddenRows, Json, 
 from client.output import ALL_WELL, SOME_WRONG, CommandError
 from client.report_file import ReportFile
 from client.session import session
-from client.validation import Checker, ReportFault, districts_of
+from client.validation import Checker, ReportFault
 
 
 def validate(
@@ -33,7 +33,7 @@ def validate(
 ) -> None:
     """核对文件,不发送 Check a file without sending it."""
     with session(json) as (output, settings):
-        checker = Checker(districts_of(settings.plans), district)
+        checker = Checker.by_plans(settings.plans, district)
         report_file = ReportFile(file, mapping, encoding, sheet, checker, hidden)
         printer = FaultPrinter(output, limit, sys.stdout)
         if marked is not None:

@@ -22,7 +22,9 @@ from client.routing import route
 from client.tables.files import TableOptions, table
 from client.validation import Checker
 from tests.conftest import ROOT
+from tests.harness import people
 from tests.harness.languages import DISTRICTS
+from tests.harness.reports import person_hired
 
 CSV = ROOT / "docs" / "examples" / "hires.csv"
 MAPPING = ROOT / "docs" / "examples" / "hires.yaml"
@@ -351,3 +353,16 @@ def test_every_report_of_the_example_goes_to_its_district() -> None:
     topics: Iterator[str] = (route(event_of(item)).topic for item in read(CSV, MAPPING))
     assert set(topics) == {"recruitment.reports.330681"}
     assert date.fromisoformat(event_of(read(CSV, MAPPING)[0])["data"]["hired_on"]).year == 2025
+
+
+def test_the_plan_says_which_credit_codes_are_taken(tmp_path: Path) -> None:
+    """RULES A24: what a service takes is right here, too."""
+    text = (ROOT / "plans" / "shaoxing-2023-2025.yaml").read_text(encoding="utf-8")
+    wrong = people.credit_code(1)[:-1] + ("0" if people.credit_code(1)[-1] != "0" else "1")
+    report = person_hired(1)
+    report["data"]["enterprise"]["credit_code"] = wrong
+    (tmp_path / "plan.yaml").write_text(text, encoding="utf-8")
+    assert [fault.code for fault in Checker.by_plans(tmp_path).faults(report, 1)] == ["bad-checksum"]
+    listed = f'credit_codes: [{{code: "{wrong}", reason: 登记证如此}}]\nunits:\n'
+    (tmp_path / "plan.yaml").write_text(text.replace("\nunits:\n", f"\n{listed}"), encoding="utf-8")
+    assert list(Checker.by_plans(tmp_path).faults(report, 1)) == []
