@@ -68,7 +68,7 @@ def correct(
                 raise CommandError(
                     f"{given} 没有受理过,无可更正。请用 skillplan publish 报送。",
                     f"{given} was never accepted: there is nothing to correct. Send it by `skillplan publish`.",
-                    "not-matching",
+                    "not-found",
                 )
             own_id = journal_queries.free_id(record, source, given, ".")
             report = FileReport(row.line, event | {"id": own_id, "corrects": original}, given, digest)
@@ -86,7 +86,7 @@ def _row(opened: ReportFile, what: str) -> CheckedReport:
         matching = [report for report in reports if report.event is not None and report.event.get("id") == what]
     if len(matching) != 1:
         zh, en = ("没有", "no") if not matching else ("不止一行是", "more than one row of")
-        raise CommandError(f"文件中{zh} {what}。", f"There is {en} {what} in the file.", "not-matching")
+        raise CommandError(f"文件中{zh} {what}。", f"There is {en} {what} in the file.", "not-found")
     return matching[0]
 
 
