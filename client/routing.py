@@ -62,13 +62,17 @@ def route(event: Mapping[str, JsonValue]) -> Route:
     that the reports of one subject stay in order (RULES A10, A17). Raises CannotPublishError."""
     kind = _TYPE.fullmatch(str(event.get("type", "")))
     if kind is None:
-        raise CannotPublishError("type 不是 skillplan.<服务>.<事实>.v<n>", "type is no skillplan.<service>.<fact>.v<n>")
+        raise CannotPublishError(
+            "报告类型(type)不是 skillplan.<服务>.<事实>.v<n>", "type is no skillplan.<service>.<fact>.v<n>"
+        )
     district = district_of(event.get("source", ""))
     if district is None:
-        raise CannotPublishError("source 不是 /districts/<区划代码>/<系统>", "source is no /districts/<code>/<system>")
+        raise CannotPublishError(
+            "来源(source)不是 /districts/<区划代码>/<系统>", "source is no /districts/<code>/<system>"
+        )
     subject = event.get("subject")
     if not isinstance(subject, str) or not subject:
-        raise CannotPublishError("缺少 subject", "there is no subject")
+        raise CannotPublishError("缺少业务编号(subject)", "there is no subject")
     return Route(kind[1], district, subject.encode())
 
 

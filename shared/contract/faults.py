@@ -22,7 +22,7 @@ _FAULTS: Final[Mapping[str, type[Rule]]] = {
 _EXPECTED: Final[Mapping[str, str]] = {
     "string_type": "字符串 a string",
     "int_type": "整数 an integer",
-    "bool_type": "true 或 false",
+    "bool_type": "是或否(true、false) true or false",
     "model_type": "对象 an object",
     "model_attributes_type": "对象 an object",
     "greater_than": "大于 0 的整数 an integer above 0",

@@ -1,7 +1,9 @@
 """Rules that refuse a report: one class each, whose name is the code, with its texts in both languages."""
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_BOTH: Final = re.compile(r"(.*[\u4e00-\u9fff][^ \u4e00-\u9fff]*) ([^\u4e00-\u9fff]+)")
 
 
 class Rule:
@@ -23,7 +25,10 @@ class Rule:
 
     def reason(self) -> dict[str, str]:
         """Return the reason as a receipt shows it: code, both texts, pointer where there is one."""
-        reason = {"code": self.code_of(), "zh": self.zh.format(**self.values), "en": self.en.format(**self.values)}
+        values = {name: _in_both(value) for name, value in self.values.items()}
+        zh = self.zh.format(**{name: zh for name, (zh, _) in values.items()})
+        en = self.en.format(**{name: en for name, (_, en) in values.items()})
+        reason = {"code": self.code_of(), "zh": zh, "en": en}
         if self.pointer is not None:
             reason["pointer"] = self.pointer
         return reason
@@ -31,6 +36,12 @@ class Rule:
     def code_of(self) -> str:
         """Return the code of this very reason."""
         return self.code
+
+
+def _in_both(value: str | int) -> tuple[str | int, str | int]:
+    """Return a value for the Chinese and for the English text: of `整数 an integer` to each its own part."""
+    parts = _BOTH.fullmatch(value) if isinstance(value, str) else None
+    return (parts[1], parts[2]) if parts else (value, value)
 
 
 def find(code: str) -> type[Rule]:
@@ -44,28 +55,28 @@ def find(code: str) -> type[Rule]:
 # Not understood: the envelope, the schema, a checksum (RULES A8). These bind no id (A3).
 class MissingAttribute(Rule):
     zh, en = (
-        "缺少必填的信封属性。请补上后用原编号重发。",
+        "缺少必填的一项。请补上后用原编号重发。",
         "A required envelope attribute is missing. Add it and send the report again.",
     )
 
 
 class BadAttribute(Rule):
-    zh, en = "信封属性的格式或取值不正确。", "An envelope attribute has a wrong form or value."
+    zh, en = "这一项的格式或内容不正确。", "An envelope attribute has a wrong form or value."
 
 
 class UnknownType(Rule):
     zh, en = (
-        "没有这种报告类型或版本。请核对 type 的拼写。",
+        "没有这种报告类型或版本。请核对报告类型的拼写。",
         "There is no report type of this name and version. Check the spelling of type.",
     )
 
 
 class BadSubject(Rule):
-    zh, en = "subject 不符合该类型的格式:{form}。", "The subject does not have the form of this type: {form}."
+    zh, en = "业务编号不符合这类报告的格式:{form}。", "The subject does not have the form of this type: {form}."
 
 
 class SubjectMismatch(Rule):
-    zh, en = "subject 与 data 中的对应字段不一致。", "The subject disagrees with this field of the data."
+    zh, en = "业务编号与内容中的同一项不一致。", "The subject disagrees with this field of the data."
 
 
 class MissingField(Rule):
@@ -77,7 +88,7 @@ class UnknownField(Rule):
 
 
 class BadValue(Rule):
-    zh, en = "字段的类型、范围或取值不正确:{expected}。", "The field has a wrong type, range or value: {expected}."
+    zh, en = "填写的内容不合要求,应为:{expected}。", "The field has a wrong type, range or value: {expected}."
 
 
 class BadDate(Rule):
@@ -120,11 +131,11 @@ class SendTo(Rule):
 
 # Refused before any decision: who may report what (RULES A9, A10). These bind no id either.
 class WrongDistrict(Rule):
-    zh, en = "district 与 source 中的区划代码不一致。", "The district disagrees with the code in the source."
+    zh, en = "区划代码与来源中的不一致。", "The district disagrees with the code in the source."
 
 
 class NotYourSource(Rule):
-    zh, en = "您的凭据不能代表这个 source 报告。", "Your credentials do not cover this source."
+    zh, en = "您的凭据不能代表这个来源报告。", "Your credentials do not cover this source."
 
 
 class OnlyTheWhole(Rule):

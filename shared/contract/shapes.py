@@ -168,7 +168,11 @@ ReportId = Annotated[
 ReportSource = Annotated[
     str, AfterValidator(_impersonal), form(SOURCE_FORM, "/districts/<code>/<system>"), described(SOURCE_FORM)
 ]
-No = Annotated[str, AfterValidator(_impersonal), form(NO_FORM, NO_FORM), described(NO_FORM)]
+_NO_EXPECTED: Final = (
+    "字母或数字开头,只含字母、数字、点、横线和下划线,至多 64 位 letters, digits, '.', '_', '-', at most 64, first a "
+    "letter or digit"
+)
+No = Annotated[str, AfterValidator(_impersonal), form(NO_FORM, _NO_EXPECTED), described(NO_FORM)]
 Date = Annotated[date, BeforeValidator(_date)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Number = Annotated[int, Field(gt=0, le=LARGEST)]
