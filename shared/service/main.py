@@ -133,7 +133,8 @@ async def _recover(service: Service, settings: ServiceSettings) -> None:
     districts = sorted({code for plan in plans for code in (*plan.district_codes, *plan.former_codes)})
     heard = [language.service for language in service.hears]
     dsn = settings.pg_dsn.get_secret_value()
-    recovered = await recover(dsn, settings.broker, service.language, service.domain(plans), districts, heard)
+    senders = [*districts, *([service.reserved.sender] if service.reserved else [])]
+    recovered = await recover(dsn, settings.broker, service.language, service.domain(plans), districts, senders, heard)
     sys.stdout.write(recovered.text(name) + "\n")
 
 

@@ -69,9 +69,10 @@ class Recovered:
 
 
 async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, districts: Sequence[str],
-                  heard: Sequence[str]) -> Recovered:  # fmt: skip
+                  senders: Sequence[str], heard: Sequence[str]) -> Recovered:  # fmt: skip
     """Make the log as long as its topic again, in one transaction; the service's worker must not be running.
 
+    `districts`: whose receipts are read. `senders`: how the topics end from which reports are read again.
     Raises CannotRecover when log and topic are not one history; nothing is changed then. Repeating it is harmless.
     """
     service = language.service
@@ -92,7 +93,7 @@ async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, 
             await recovery.take_receipts(beyond.values())
             await recovery.finish()
             recovered = recovery.recovered
-            reports = [f"{service}.reports.{district}" for district in districts]
+            reports = [f"{service}.reports.{sender}" for sender in senders]
             await published.read_again(reports, recovered.since - _MARGIN if recovered.since else None)
             await published.read_again([f"{other}.events" for other in heard], None)
             return recovered

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -36,13 +37,15 @@ from tests.conftest import ROOT, NewDatabase
 from tests.harness import pair
 from tests.harness.processes import DISTRICTS, Process, System, eventually, run
 from tests.harness.reports import person_hired
+from tests.harness.reports import report as envelope
 
 pytestmark = pytest.mark.xdist_group("waiting")
 
 NAMED = ("SKILLPLAN_KAFKA_USER", "SKILLPLAN_KAFKA_PASSWORD")
 # Whoever may write nothing at all does not even get a producer's number.
 NO_RIGHT = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
-MINE, OTHERS = "330681", "330602"
+MINE, OTHERS, CITY = "330681", "330602", "330600"
+PLAN = "shaoxing-2023-2025"
 
 
 @dataclass(frozen=True)
@@ -183,21 +186,94 @@ def test_a_district_reports_with_its_own_name_and_the_number_moves(system: Syste
 
 
 def _answered(secured: Secured) -> bool:
-    async def look() -> bool:
+    return bool(_receipts(secured, f"district-{MINE}", MINE))
+
+
+def _receipts(secured: Secured, user: str, district: str) -> dict[str, dict[str, Any]]:
+    """Read as a user what was answered to a district's reports; by the id of the report, the last receipt of each."""
+
+    async def look() -> dict[str, dict[str, Any]]:
         consumer = AIOKafkaConsumer(
-            f"receipts.{MINE}",
-            group_id=f"district-{MINE}-looks",
+            f"receipts.{district}",
+            group_id=f"{user}-looks",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            **secured.broker(f"district-{MINE}").client(),
+            **secured.broker(user).client(),
         )
         await consumer.start()
         try:
-            return bool(await consumer.getmany(timeout_ms=3000))
+            messages = [message for batch in (await consumer.getmany(timeout_ms=3000)).values() for message in batch]
+            receipts = [orjson.loads(message.value) for message in messages]
+            return {receipt["id"]: receipt for receipt in receipts}
         finally:
             await consumer.stop()
 
     return run(look())
+
+
+async def _send(broker: Broker, topic: str, *reports: dict[str, Any]) -> None:
+    producer = AIOKafkaProducer(enable_idempotence=True, request_timeout_ms=20000, **broker.client())
+    try:
+        await producer.start()
+        for report in reports:
+            await producer.send_and_wait(topic, orjson.dumps(report), key=report["subject"].encode())
+    finally:
+        await producer.stop()
+
+
+def _revision(id_: str, district: str = CITY, **data: Any) -> dict[str, Any]:
+    revised = {"plan": PLAN, "indicator": "4.1.b", "op": ">=", "value": 1100, "effective_from": "2024-07-01"}
+    report = envelope("planning.target-revised", id_, f"target/{PLAN}/4.1.b", revised | {"by": "计划科"} | data)
+    return report | {"source": f"/districts/{district}/plan-office", "district": district}
+
+
+def test_the_plan_office_decides_over_its_own_topic_alone(system: System, secured: Secured) -> None:
+    """RULES F1a, G5: whoever else writes for it is refused, by the broker and, where that lets them, by the service."""
+    worker = _service(system, secured, "planning", "worker").start()
+    file = system.folder / "office.ndjson"
+    file.write_bytes(orjson.dumps(_revision("office-1")))
+    journal = {"SKILLPLAN_JOURNAL": str(system.folder / "office.sqlite")}
+    sent = _command(["client", "publish", str(file)], secured.as_user("plan-office") | journal)
+    assert sent.returncode == 0, sent.stderr
+    office, district = _revision("office-1"), f"district-{MINE}"
+    mine = {"source": f"/districts/{MINE}/statistics", "district": MINE, "subject": f"month/{PLAN}/2024-03/{MINE}"}
+    submitted = envelope("planning.period-submitted", "submitted", "", {"plan": PLAN, "month": "2024-03", "by": "科"})
+    retracted = office | {"id": "retracted", "type": "skillplan.planning.report-retracted.v1"}
+    retracted["data"] = {"report_id": "office-1", "reason": "试"}
+
+    async def attack() -> None:
+        own_topic, citys_topic = f"planning.reports.{MINE}", f"planning.reports.{CITY}"
+        await _send(
+            secured.broker(district),
+            own_topic,
+            _revision("as-the-city"),
+            _revision("as-itself", MINE),
+            submitted | mine,
+        )
+        await _send(secured.broker(f"district-{CITY}"), citys_topic, _revision("by-the-city", value=1), retracted)
+
+    run(attack())
+    eventually(lambda: {"by-the-city", "retracted"} <= _receipts(secured, "plan-office", CITY).keys())
+    eventually(lambda: {"as-itself", "submitted"} <= _receipts(secured, district, MINE).keys())
+    answers = _receipts(secured, "plan-office", CITY) | _receipts(secured, district, MINE)
+    assert {
+        id_: (answer["status"], [reason["code"] for reason in answer["reasons"]], answer["reportedby"])
+        for id_, answer in answers.items()
+        if answer["service"] == "planning"
+    } == {
+        "office-1": ("accepted", [], "plan-office"),
+        "as-the-city": ("refused", ["not-your-source"], district),
+        "as-itself": ("refused", ["not-your-source"], district),
+        "submitted": ("accepted", [], district),
+        "by-the-city": ("refused", ["not-your-source"], f"district-{CITY}"),
+        "retracted": ("refused", ["not-your-source"], f"district-{CITY}"),
+    }
+    facts = [orjson.loads(row["bytes"]) for row in system.query("planning", "select bytes from fact order by position")]
+    assert [(fact["reportid"], fact["reportedby"]) for fact in facts] == [
+        ("office-1", "plan-office"),
+        ("submitted", district),
+    ]
+    assert worker.alive
 
 
 @pytest.mark.parametrize(
@@ -207,6 +283,12 @@ def _answered(secured: Secured) -> bool:
         (f"district-{MINE}", "recruitment.events"),
         (f"district-{MINE}", f"receipts.{MINE}"),
         (f"district-{MINE}", "quarantine"),
+        (f"district-{MINE}", "planning.reports.office"),
+        (f"district-{CITY}", "planning.reports.office"),
+        ("planning", "planning.reports.office"),
+        ("plan-office", f"planning.reports.{CITY}"),
+        ("plan-office", f"recruitment.reports.{CITY}"),
+        ("plan-office", "planning.events"),
         ("recruitment", "subsidy.events"),
         ("recruitment", f"recruitment.reports.{MINE}"),
         ("projection", "recruitment.events"),
@@ -225,6 +307,8 @@ async def test_nobody_writes_where_it_is_not_his_to_write(secured: Secured, user
         (f"district-{MINE}", "recruitment.events"),
         (f"district-{MINE}", f"recruitment.reports.{MINE}"),
         (f"district-{MINE}", "quarantine"),
+        ("plan-office", f"receipts.{MINE}"),
+        ("plan-office", "planning.reports.office"),
         ("recruitment", "competition.events"),
         ("recruitment", f"competition.reports.{MINE}"),
         ("projection", f"recruitment.reports.{MINE}"),
