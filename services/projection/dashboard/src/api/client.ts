@@ -32,6 +32,12 @@ export function storeKey(key: string): void {
   sessionStorage.setItem(STORAGE_KEY, key);
 }
 
+/** Forget the key and all that was read with it. */
+export function signOut(): void {
+  sessionStorage.removeItem(STORAGE_KEY);
+  window.location.reload();
+}
+
 export function hasKey(): boolean {
   return sessionStorage.getItem(STORAGE_KEY) !== null;
 }

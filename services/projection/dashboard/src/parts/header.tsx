@@ -1,5 +1,6 @@
 // The head of every page: the name, the pages, and the switches of theme, printing and language.
 import type { JSX } from "preact";
+import { hasKey, signOut } from "../api/client";
 import { type Key, language, setLanguage, t } from "../texts/language";
 import { type Address, linkTo, type Page } from "./address";
 import { currentTheme, setTheme, type Theme, THEMES } from "./theme";
@@ -59,6 +60,11 @@ export function Header({ address, redraw }: { address: Address; redraw: () => vo
         >
           {t("switch.language")}
         </button>
+        {hasKey() && (
+          <button type="button" onClick={signOut}>
+            {t("switch.sign_out")}
+          </button>
+        )}
       </div>
     </header>
   );
