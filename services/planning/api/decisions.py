@@ -36,15 +36,17 @@ class Body(BaseModel):
 class Decision(Body):
     """Who decided, when and why, and the report that said so.
 
-    `source` and `id` are left out of what another district reported (RULES G6). The last three fields are left out
-    where they mean nothing: `effective_from` is of targets only, `over` and `difference` are of splits only. Responses
-    are therefore serialised without fields that were not set.
+    `source`, `id` and `reportedby` are left out of what another district reported (RULES G6), `reportedby` also of what
+    was recorded before reports had it (G5). The last three fields are left out where they mean nothing:
+    `effective_from` is of targets only, `over` and `difference` are of splits only. Responses are therefore serialised
+    without fields that were not set.
     """
 
     type: str
     position: int
     source: str | None = None
     id: str | None = None
+    reportedby: str | None = None
     recorded_at: Instant
     by: str
     why: str | None
@@ -65,6 +67,8 @@ class Decision(Body):
         }
         if visibility.sees(fact.report_source):
             fields |= {"source": fact.report_source, "id": fact.report_id}
+            if fact.reported_by is not None:
+                fields["reportedby"] = fact.reported_by
         if isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
             fields["effective_from"] = event.effective_from
         if isinstance(event, TargetSplit):
