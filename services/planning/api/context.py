@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -80,14 +80,23 @@ def _context_of(request: Request) -> PlanningContext:
 Context = Annotated[PlanningContext, Depends(_context_of)]
 
 
+def _other_type(taken: Sequence[str]) -> Problem:
+    named = " / ".join(taken)
+    return Problem(415, f"请使用 Content-Type {named}。", f"Use Content-Type {named}.")
+
+
+def taking(*content_types: str) -> Responses:
+    """Return how a route declares that it takes these content types alone."""
+    return {415: problem_response(_other_type(content_types), "内容类型不符 Another content type")}
+
+
 async def text_of(request: Request, *content_types: str) -> str:
     """Return a request's body as text, read no further than its limit; raises Problem 415, 413 or 400.
 
     `content_types`: those taken; a browser asks before it sends one of them for a page of elsewhere.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in content_types:
-        named = " / ".join(content_types)
-        raise Problem(415, f"请使用 Content-Type {named}。", f"Use Content-Type {named}.")
+        raise _other_type(content_types)
     raw = await read_body(request, LARGEST_FILE)
     try:
         return raw.decode("utf-8")

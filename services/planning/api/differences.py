@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from pydantic import JsonValue
 
-from services.planning.api.context import PLAN_RESPONSES, Context, PlanId, text_of
+from services.planning.api.context import PLAN_RESPONSES, Context, PlanId, taking, text_of
 from services.planning.api.decisions import Body
 from services.planning.plan_differences import PlanDifference, differences
 from services.planning.targets_in_force import History, document_of
@@ -58,8 +58,8 @@ class PlanFaultsProblem(Body):
         "Compares it with what was adopted and changes nothing; a file's faults are named by line and path."
     ),
     responses=PLAN_RESPONSES
+    | taking(*_YAML)
     | {
-        415: {"description": "内容类型不符 Another content type"},
         422: problem_model(PlanFaultsProblem, "计划文件有误 The plan file has faults"),
     },
     response_model=PlanFileDifferences,

@@ -18,7 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from services.planning.api.context import PLAN_RESPONSES, Context, MonthName, PlanId, PlanningContext, text_of
+from services.planning.api.context import PLAN_RESPONSES, Context, MonthName, PlanId, PlanningContext, taking, text_of
 from services.planning.events import LANGUAGE, PeriodClosed, PeriodRestated
 from shared.contract.events import format_instant
 from shared.http import client as http_client
@@ -102,8 +102,8 @@ class PublicationReceipt(BaseModel):
     first: dict[str, JsonValue] | None = None
 
 
-_RESPONSES: Final[Responses] = PLAN_RESPONSES | {
-    415: {"description": "内容类型不符 Another content type"},
+_JSON: Final = "application/json"
+_RESPONSES: Final[Responses] = (PLAN_RESPONSES | taking(_JSON)) | {
     200: {"description": "受理,或以前已受理 Accepted, now or before: the receipt"},
     422: {"model": PublicationReceipt, "description": "拒绝:回执写明原因 Refused: the receipt says why"},
 }
@@ -143,7 +143,7 @@ async def _publish(
 ) -> Response:
     """Report the figures of a month; the receipt is the answer, the same one when it was accepted before."""
     counted = context.plan(plan)
-    sent = _object_in(await text_of(request, "application/json"))
+    sent = _object_in(await text_of(request, _JSON))
     await context.month(counted, month)
     given = _request_in(sent)
     city = next((district.code for district in counted.districts if district.city), counted.districts[0].code)
