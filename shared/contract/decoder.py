@@ -294,7 +294,8 @@ class _Reader:
     def optional(self, name: str, form: re.Pattern[str]) -> str | None:
         """Return an attribute that is carried through, None when it is not fit to be."""
         value = self.envelope.get(name)
-        return value if isinstance(value, str) and form.fullmatch(value) and not holds_personal_number(value) else None
+        fit = isinstance(value, str) and form.fullmatch(value) and is_plain(value) and not holds_personal_number(value)
+        return value if fit else None
 
     def event_class(self) -> type[Event] | None:
         """Return the class that the type names; else note why there is none (RULES A11), and check the subject."""

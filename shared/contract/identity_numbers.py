@@ -12,11 +12,15 @@ _RESIDENT: Final = re.compile(r"[0-9]{17}[0-9X]")
 _OLD: Final = re.compile(r"[0-9]{15}")
 # The letter and eight digits of a permit, and the two digits that count its renewals.
 _RENEWED: Final = re.compile(r"([A-Z][0-9]{8})[0-9]{2}")
-_INSIDE: Final = re.compile(r"(?=([0-9]{17}[0-9Xx]))")
+_INSIDE: Final = re.compile(r"(?=([0-9]{6}(?:1[89]|20)[0-9]{9}[0-9Xx]))")  # of somebody born from 1800 to 2099
 _OLDEST: Final = 1850
-_LENGTH: Final = 18
-# One character may stand for two digits, such as U+3251.
-_SHORTEST: Final = 9
+# Every character that says a digit, and those that say two at once, such as U+3251: most texts have few.
+_DIGITS: Final = re.compile(
+    r"[\d\u00b2-\u00b3\u00b9\u00bc-\u00be\u2070\u2074-\u2079\u2080-\u2089\u2150-\u215f\u2189\u2460-\u249b\u24ea"
+    r"\u3251-\u325f\u32b1-\u32cb\u3358-\u3370\u3378-\u3379\u339f-\u33a6\u33a8\u33af\u33e0-\u33fe"
+    r"\U0001f100-\U0001f10a]"
+)
+_FEWEST: Final = 9
 # What is no format character, space or dash and stands between digits all the same: minus signs, hyphen bullet, dots.
 _BETWEEN: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2027\u2043\u2212\u2800\u3164\uffa0"
@@ -83,11 +87,9 @@ def holds_personal_number(text: str) -> bool:
 
     Spaces, hyphens, dots and what cannot be seen may stand between its digits, which may be of any width or script.
     """
-    if len(text) < _SHORTEST:
+    if len(text) < _FEWEST or len(_DIGITS.findall(text)) < _FEWEST:
         return False
     if text.isascii():
-        if len(text) < _LENGTH:
-            return False
         bare = text.translate(_ASCII_BETWEEN)
     else:
         bare = "".join(

@@ -156,7 +156,6 @@ NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _MONTH: Final = r"[0-9]{4}-(0[1-9]|1[0-2])"
 _TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT})
 
-SealedText = Annotated[str, AfterValidator(_text), _TEXT]
 Text = Annotated[str, AfterValidator(_impersonal), AfterValidator(_text), _TEXT]
 ReportId = Annotated[
     str,
@@ -276,8 +275,8 @@ class IdentifiedPerson(Shape):
         # Null equals absent, here as in every optional field (RULES A4).
         BeforeValidator(lambda given: "resident" if given is None else given),
     ] = "resident"
-    name: SealedText | None = None
-    phone: SealedText | None = None
+    name: Text | None = None
+    phone: Text | None = None
 
     @property
     def number(self) -> str:

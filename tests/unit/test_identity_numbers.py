@@ -1,5 +1,6 @@
 """Identity numbers in whatever spelling (RULES A14), who a number stands for (A15), what cannot be seen (A22)."""
 
+import sys
 import unicodedata
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from services.catalogue import COUNTED
 from services.enrollment.events import LANGUAGE as ENROLLMENT
 from services.recruitment.events import LANGUAGE as RECRUITMENT
+from shared.contract import identity_numbers
 from shared.contract.cloudevents import from_http_headers
 from shared.contract.decoder import Channel, Decoder
 from shared.contract.events import NotUnderstood, Report
@@ -81,6 +83,13 @@ _BETWEEN = st.lists(
 @given(st.builds(_separated, people.resident_numbers, _BETWEEN), st.text(max_size=20), st.text(max_size=20))
 def test_any_number_is_found_however_it_is_separated(number: str, before: str, after: str) -> None:
     assert holds_personal_number(before + number + after)
+
+
+def test_every_character_that_says_a_digit_is_known() -> None:
+    for code_point in range(sys.maxunicode + 1):
+        char = chr(code_point)
+        if any(unicodedata.decimal(plain, None) is not None for plain in unicodedata.normalize("NFKC", char)):
+            assert identity_numbers._DIGITS.fullmatch(char), hex(code_point)
 
 
 @pytest.mark.parametrize("text", ["", "330602", "9" * 300, "a" * 30, "2024-03-01 2024-03-31", "/".join(NUMBER)])
@@ -169,6 +178,11 @@ def test_a_valid_resident_number_is_one_whatever_it_is_called(kind: str) -> None
         assert report.body["person"]["token"] == KEYS.token(f"resident:{NUMBER}")
         assert report.digest == understood(ENVELOPE).digest
         assert orjson.loads(report.personal or b"")["id_number"] == NUMBER
+
+
+def test_name_and_telephone_hold_no_number_of_anybody() -> None:
+    assert rejected(person(name=f"张三 {NUMBER}")) == invalid("personal-number", "/data/person/name")
+    assert rejected(person(phone=NUMBER)) == invalid("personal-number", "/data/person/phone")
 
 
 def test_renewals_of_a_permit_are_the_same_person() -> None:
