@@ -177,7 +177,8 @@ class BoundMapping:
             self._notices.tally(code, number, part.name)
 
         if isinstance(cell, Merged) and not cell.sideways:
-            note("merged-cells")
+            if not cell.first:
+                note("merged-cells")
             cell = cell.value
         identity = attribute in _IDENTITY
         if part.kind == "date":

@@ -161,7 +161,8 @@ def value_of(cell: Cell, reading: ColumnReading, note: Note = ignore) -> JsonVal
                 "数量或金额写在合并的格子里,看不出每一行是多少。请取消合并,逐行填写。",
                 "An amount stands in a merged cell: it cannot be told what each row has. Unmerge and fill in each row.",
             )
-        note("merged-cells")
+        if not cell.first:
+            note("merged-cells")
         cell = cell.value
     if cell is None:
         return None

@@ -29,10 +29,11 @@ class Broken(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """A cell that is covered by a merged one: from above, or `sideways` from its left."""
+    """A cell of a merged one: the `first` of several rows, one that it covers below, or `sideways` on its right."""
 
     value: str | bool | Number | Moment | time | Broken
-    sideways: bool
+    sideways: bool = False
+    first: bool = False
 
 
 Cell = str | bool | Number | Moment | time | Broken | Merged | None
@@ -63,7 +64,11 @@ BROKEN: Final = {
 
 def is_empty(cell: Cell) -> bool:
     """Return whether a person sees nothing in a cell of its own; one covered by a merged cell has none of its own."""
-    return cell is None or isinstance(cell, Merged) or (isinstance(cell, str) and not cell.strip())
+    if isinstance(cell, Merged):
+        if not cell.first:
+            return True
+        cell = cell.value
+    return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def plain_text(cell: Cell) -> str:

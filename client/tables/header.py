@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +14,7 @@ from client.tables.source import SourceRow
 
 FIRST_ROWS: Final = 30  # where a header is looked for
 _MOST_ROWS: Final = 3  # of one header
-_UNIT: Final = re.compile(r"单位[::]\s*(?:人民币)?\s*([一-鿿%]+)")
+_UNIT: Final = re.compile(r"单位:\s*(?:人民币)?\s*([一-鿿%]+)")
 
 
 @dataclass(slots=True)
@@ -100,6 +101,6 @@ def _name(cell: Cell) -> str:
 def _stated_unit(rows: Sequence[SourceRow]) -> str | None:
     for row in rows:
         for cell in row.cells:
-            if not isinstance(cell, Merged) and (match := _UNIT.search(plain_text(cell))):
+            if not is_empty(cell) and (match := _UNIT.search(unicodedata.normalize("NFKC", plain_text(cell)))):
                 return match[1]
     return None

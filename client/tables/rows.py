@@ -25,13 +25,13 @@ _LABELS: Final = 3  # the first cells of a row, one of which says what it is
 # Compared without spaces. What follows a total is a number of rows, a unit, a district.
 _TOTAL: Final = re.compile(
     r"(?:本页|本月|本年|本期|全年|年度|累计|全部|以上|分类|各项|总)?(?:合计|小计|总计|共计|总和|累计|汇总)"
-    r"(?:[::((].*|\d+\w?|金额|人数|数)?|(?:grand|sub)?-?total:?|sum:?"
+    r"(?:[:(].*|\d+\w?|金额|人数|数)?|(?:grand|sub)?-?total:?|sum:?"
 )
 _SIGNATURE: Final = re.compile(
     r"(?:填表|制表|填报|报送|审核|审批|审签|复核|校核|经办|统计|联系|负责|单位负责|分管|主管|科室|部门)"
-    r"(?:人|员|单位|部门|科室|时间|日期|领导|电话|负责人|人员|人签字|人签名|人电话)+(?:[::((].*|签字.*|签章.*|盖章.*)?"
-    r"|(?:制表|审核|复核|填报|经办|负责人|单位|公章|盖章|签字|签章)[::((].*|(?:单位|部门)?[((]?(?:盖章|公章|签章)[))]?:?.*"
-    r"|(?:备注|注|说明|填表说明|填报说明|附注)\d*[::].*|填表说明|填报说明"
+    r"(?:人|员|单位|部门|科室|时间|日期|领导|电话|负责人|人员|人签字|人签名|人电话)+(?:[:(].*|签字.*|签章.*|盖章.*)?"
+    r"|(?:制表|审核|复核|填报|经办|负责人|单位|公章|盖章|签字|签章)[:(].*|(?:单位|部门)?[(]?(?:盖章|公章|签章)[)]?:?.*"
+    r"|(?:备注|注|说明|填表说明|填报说明|附注)\d*:.*|填表说明|填报说明"
 )
 
 
@@ -112,7 +112,7 @@ class Rows:
         if row.joined:
             return None
         cells = row.cells
-        if all(is_empty(cell) or plain_text(cell).startswith(("# ", "# ")) for cell in cells):
+        if all(is_empty(cell) or plain_text(cell).startswith("# ") for cell in cells):
             return "comment-row"
         if kind := self._kind_of_label(row):
             return kind
@@ -128,8 +128,9 @@ class Rows:
             return None
         filled = ((at, cell) for at, cell in enumerate(row.cells) if not is_empty(cell))
         for position, cell in islice(filled, _LABELS):
-            if isinstance(cell, str) and (not keys or keys[0] == position) and not _NO_LABEL.fullmatch(cell):
-                text = plain(cell)
+            label = plain_text(cell)
+            if label and (not keys or keys[0] == position) and not _NO_LABEL.fullmatch(label):
+                text = plain(label)
                 if _TOTAL.fullmatch(text):
                     return "total-row"
                 if _SIGNATURE.fullmatch(text):

@@ -23,7 +23,8 @@ _ENCODING: Final = re.compile(rb"""<\?xml[^>]*encoding=["']([^"']*)""")
 _ROW_NUMBER: Final = re.compile(rb"""\br\s*=\s*["']([0-9]+)""")
 # A cell with a plain value, or with none; what else a cell may hold is left to the parser of XML.
 _USUAL_CELL: Final = re.compile(
-    rb'<c r="([A-Z]{1,3})[0-9]+"(?: s="([0-9]+)")?(?: t="([a-z]+)")?(?:/>|></c>|><v>([^<&]*)</v></c>)'
+    rb'<c r="([A-Z]{1,3})[0-9]+"(?: s="([0-9]+)")?(?: t="([A-Za-z]+)")?'
+    rb'(?:/>|></c>|><v>([^<&]*)</v></c>|><is><t(?: xml:space="preserve")?>([^<&]*)</t></is></c>)'
 )
 _WIDEST: Final = 1 << 14
 _ATTRIBUTE: Final = re.compile(rb"""([A-Za-z:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
@@ -177,7 +178,7 @@ class SheetRows:
         for top, left, bottom, right in sheet.merges:
             self._merges[top].append((left, bottom, right))
         self._open: dict[int, tuple[int, Merged]] = {}  # column → the last row of a merged cell, and what covers
-        self._moments: dict[float, Cell] = {}
+        self._moments: dict[tuple[float, bool], Cell] = {}
         self._epoch = _EPOCH_1904 if package.from_1904 else _EPOCH
 
     def rows(self, part: str) -> Generator[SourceRow, None, None]:
@@ -201,7 +202,8 @@ class SheetRows:
         length = 0
         for match in _USUAL_CELL.finditer(content):
             length += match.end() - match.start()
-            letters, style, type_, text = match.groups()
+            letters, style, type_, value, inline = match.groups()
+            text = inline if value is None else value
             if text is not None:
                 column = column_of(letters.decode())
                 if column < len(cells):
@@ -284,10 +286,12 @@ class SheetRows:
         form = self._package.format(style)
         if form.kind != "moment":
             return Number(number, form)
-        moment = self._moments.get(number)
-        if moment is None or len(self._moments) > _DAY:
-            self._moments.clear()
-            moment = self._moments[number] = _moment(number, self._epoch, form)
+        key = number, form.day_shown
+        moment = self._moments.get(key)
+        if moment is None:
+            if len(self._moments) > _DAY:
+                self._moments.clear()
+            moment = self._moments[key] = _moment(number, self._epoch, form)
         return moment
 
     @staticmethod
@@ -310,6 +314,8 @@ class SheetRows:
             value = cells[left] if left < len(cells) else None
             if value is None or isinstance(value, Merged):
                 continue
+            if bottom > number:
+                cells[left] = Merged(value, first=True)
             for column in range(left, min(right, left + _WIDEST) + 1):
                 merged = Merged(value, sideways=column > left)
                 if merged.sideways:

@@ -29,18 +29,18 @@ def test_the_sheets_that_are_not_read_are_named_and_a_hidden_one_is_never_read_u
     first_hidden = case("F03/hidden-first.xlsx")
     assert {day[:4] for day in first_hidden.data("hired_on")} == {"2025"}
     assert first_hidden.notices == {"sheets-not-read": 1}
-    asked = case("F03/hidden-first.xlsx", sheet="2024旧")
-    assert {day[:4] for day in asked.data("hired_on")} == {"2024"}
+    old = case("F03/hidden-first.xlsx", sheet="2024旧")
+    assert {day[:4] for day in old.data("hired_on")} == {"2024"}
     with pytest.raises(CommandError, match="有:2025") as refused:
         case("F03/hidden-first.xlsx", sheet="2026")
     assert refused.value.exit_code == USAGE
 
 
 def test_rows_that_are_filtered_out_are_asked_about() -> None:
-    with pytest.raises(CommandError) as asked:
+    with pytest.raises(CommandError) as question:
         case("F16/filtered.xlsx")
-    assert asked.value.code == "hidden-rows"
-    assert "有 4 行被隐藏或筛选掉了(第 3、4、5、6 行)" in asked.value.zh
+    assert question.value.code == "hidden-rows"
+    assert "有 4 行被隐藏或筛选掉了(第 3、4、5、6 行)" in question.value.zh
     assert case("F16/filtered.xlsx", hidden="include").notices == {"hidden-included": 4}
     left = case("F16/filtered.xlsx", hidden="leave")
     assert ([item.line for item in left.items], left.notices) == ([2, 7, 8, 9], {"hidden-left-out": 4})
