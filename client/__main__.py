@@ -7,7 +7,14 @@ the program; 130 stopped; 141 whoever read the output has gone.
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from typing import NoReturn
+
+# Until the program is loaded, for a second or two, Ctrl-C simply ends it: nothing has begun that could go on.
+_handler = signal.getsignal(signal.SIGINT)
+with contextlib.suppress(ValueError):  # not in the main thread
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
@@ -35,6 +42,10 @@ app = typer.Typer(
 for command in (validate, publish, receipts, statement, correct, retract, sample, demo):
     app.command()(command)
 app.add_typer(plan.app, name="plan")
+
+
+with contextlib.suppress(ValueError):
+    signal.signal(signal.SIGINT, _handler)
 
 
 def main() -> NoReturn:

@@ -89,7 +89,7 @@ def json_of(response: httpx.Response) -> dict[str, Any] | None:
 def cause_of(error: Exception, url: str) -> Cause:
     """Return why a request to a URL had no answer; nothing in it quotes a password of a proxy."""
     chain = list(_chain(error))
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL) or not _is_address(url):
         return Cause("地址有误,应为 http://… 或 https://…", "the address is wrong; it is http://… or https://…", False)
     for inner in chain:
         if isinstance(inner, ssl.SSLCertVerificationError):
@@ -120,13 +120,17 @@ def _chain(error: BaseException | None) -> Any:
         error = error.__cause__ or error.__context__
 
 
+def _is_address(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
 def _proxy_of(url: str) -> tuple[str, str]:
     """Return the words that name the proxy of a URL, empty where there is none."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return "", ""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
     try:
         is_own = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
