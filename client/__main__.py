@@ -12,9 +12,8 @@ import signal
 from typing import NoReturn
 
 # Until the program is loaded, for a second or two, Ctrl-C simply ends it: nothing has begun that could go on.
-_handler = signal.getsignal(signal.SIGINT)
 with contextlib.suppress(ValueError):  # not in the main thread
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
@@ -44,7 +43,7 @@ for command in (validate, publish, receipts, statement, correct, retract, sample
 app.add_typer(plan.app, name="plan")
 
 
-with contextlib.suppress(ValueError):
+with contextlib.suppress(ValueError, NameError):
     signal.signal(signal.SIGINT, _handler)
 
 
