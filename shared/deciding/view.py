@@ -222,7 +222,7 @@ class StreamFold:
             self.first.setdefault(fact.service, in_force)
         self._of_type[fact.event.type_name].append(in_force)
         self._of_report.setdefault(origin, in_force)
-        if may_repeat(fact.event):
+        if may_repeat(type(fact.event)):
             self._of_content[_content(fact)].append(origin)
 
     def of_type(self, type_name: str) -> Sequence[FactInForce]:
@@ -333,7 +333,7 @@ class View:
     def says(self, report: Report, service: str) -> bool:
         """Tell whether what may repeat on its subject says the same as another report in force (RULES A23)."""
         fold = self._folds.get(report.subject)
-        return fold is not None and may_repeat(report.event) and fold.says(report, service)
+        return fold is not None and may_repeat(type(report.event)) and fold.says(report, service)
 
     def of_type(self, stream: str, type_name: str) -> Sequence[FactInForce]:
         """Return what is in force of a type on a stream, cancelled ones too, in the order of the fold."""
@@ -373,7 +373,7 @@ class View:
 EMPTY: Final = View()
 
 
-def may_repeat(event: Event) -> bool:
+def may_repeat(event: type[Event]) -> bool:
     """Tell whether a type that is reported may repeat on a subject (RULES C4)."""
     return isinstance(event.role, Adds | Stands) and not event.decision
 
