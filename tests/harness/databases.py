@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,8 +10,7 @@ import asyncpg
 from deploy.local import databases
 from deploy.local.databases import Database, Passwords
 from shared.log.migrate import migrate as run_migrations
-
-_ROOT = Path(__file__).resolve().parents[2]
+from tests.harness.fork_server import fork_server
 
 
 def addresses(superuser: str, service: str, name: str, passwords: Passwords) -> Database:
@@ -33,11 +29,8 @@ async def migrate(database: Database, migrations: Path | None) -> None:
         await run_migrations(database.owner_dsn, migrations, database.service)
         return
     settings = {"SKILLPLAN_PG_OWNER_DSN": database.owner_dsn, "SKILLPLAN_PG_DSN": database.dsn}
-    command = [sys.executable, "-m", f"services.{database.service}", "migrate"]
-    done = subprocess.run(  # noqa: ASYNC221 - in a loop of its own
-        command, cwd=_ROOT, env={**os.environ, **settings}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"migrating {database.service}: {done.stdout}{done.stderr}"
+    done = fork_server().run(f"services.{database.service}", ["migrate"], settings)
+    assert done.returncode == 0, f"migrating {database.service}: {done.output}"
 
 
 async def create(superuser: str, service: str, name: str, template: str | None) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shared.http.api_keys import KeyFile, KeyFileError, Role
-from tests.conftest import ROOT
+from tests.harness.fork_server import fork_server
 from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import person_hired
 from tests.integration.conftest import Template, fresh_databases
@@ -252,13 +249,9 @@ def test_a_wrong_setting_is_one_sentence_at_start(city: City, settings: dict[str
 def fails_at_start(city: City, says: str, **settings: str) -> None:
     process = city.system.process("recruitment", "api", **city.settings | settings)
     city.system.processes.remove(process)
-    environment = {name: value for name, value in process.settings.items() if value}
-    done = subprocess.run(
-        [sys.executable, "-m", "services.recruitment", "api"],
-        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
     process.http.close()
-    message = done.stderr.strip()
+    done = fork_server().run("services.recruitment", ["api"], process.settings)
+    message = done.output.strip()
     assert done.returncode != 0
     assert says in message
     assert len(message.splitlines()) == 1, message

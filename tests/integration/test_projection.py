@@ -1,12 +1,9 @@
 """The projection on a real broker and database: exact after kill -9, holes, standby, rebuild, another plan."""
 
 import contextlib
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -23,6 +20,7 @@ from deploy.local.ports import any_free
 from services.catalogue import DOMAIN_SERVICES
 from shared.plan.loading import load_plan
 from tests.conftest import ROOT, NewDatabase, NewTopics
+from tests.harness.fork_server import Ended, fork_server
 from tests.harness.generated_logs import GeneratedLog, encode
 from tests.harness.generated_plans import DISTRICTS, GeneratedFact
 from tests.harness.oracle import due, recount
@@ -79,18 +77,15 @@ class Projection:
     def wait_for(self, **positions: int) -> None:
         eventually(lambda: all(self.positions()[service] == at for service, at in positions.items()), 60)
 
-    def command(self, name: str) -> subprocess.CompletedProcess[str]:
+    def command(self, name: str) -> Ended:
         """Run one of the projection's commands to its end."""
         process = self.system.process("projection", name, SKILLPLAN_PLANS=str(self.plans))
-        return subprocess.run(
-            [sys.executable, "-m", "services.projection", name],
-            cwd=ROOT, env={**os.environ, **process.settings}, capture_output=True, text=True, check=False, timeout=100,
-        )  # fmt: skip
+        return fork_server().run("services.projection", [name], process.settings)
 
     def assert_recount_equal(self) -> None:
         done = self.command("recount")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert f"{PLAN}: 一致 equal" in done.stdout
+        assert done.returncode == 0, done.output
+        assert f"{PLAN}: 一致 equal" in done.output
 
 
 def message(fact: GeneratedFact) -> OutgoingMessage:
@@ -183,8 +178,8 @@ def test_every_number_equals_the_plain_recount(projection: Projection, seed: int
         return
     before = projection.progress()
     rebuilt = projection.command("rebuild")
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert re.search(r"replayed ([\d,]+) / \1 ", rebuilt.stdout)
+    assert rebuilt.returncode == 0, rebuilt.output
+    assert re.search(r"replayed ([\d,]+) / \1 ", rebuilt.output)
     assert projection.progress() == before
     projection.assert_recount_equal()
 
@@ -358,7 +353,7 @@ def test_a_rebuild_that_finds_less_than_was_counted_changes_nothing(projection: 
     projection.publish(*hires(1, 4))
     done = projection.command("rebuild")
     assert done.returncode != 0
-    assert "recruitment.events: 4 < 10" in done.stderr
+    assert "recruitment.events: 4 < 10" in done.output
     assert projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 10
 
 
@@ -419,7 +414,7 @@ def test_recount_names_the_first_difference(projection: Projection, change: str)
     system.query("as-role", f"update numbers.g1_{change} where line = $1 and district = $2", *row)
     done = projection.command("recount")
     assert done.returncode == 1
-    assert re.search(rf"{PLAN}: 不一致 differs: 4.1.b .*: 记录 kept \d+, 重算 recounted \d+", done.stdout)
+    assert re.search(rf"{PLAN}: 不一致 differs: 4.1.b .*: 记录 kept \d+, 重算 recounted \d+", done.output)
 
 
 def test_what_is_kept_is_sent_compressed_to_who_takes_it_so(projection: Projection) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from deploy.local.databases import Database
 from deploy.local.ports import any_free, is_free
 from shared.log.migrate import connect
 from tests.conftest import ROOT, NewDatabase
+from tests.harness.fork_server import fork_server
 from tests.harness.processes import CITY_KEY, SERVICE_KEY, eventually, run
 
 POOLER = ROOT / ".cache" / "pgbouncer"
@@ -34,11 +34,8 @@ def starts(service: str, command: str, database: Database, **settings: str) -> s
         "SKILLPLAN_KAFKA": "127.0.0.1:1",
         **settings,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", f"services.{service}", command],
-        cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
-    message = done.stderr.strip()
+    done = fork_server().run(f"services.{service}", [command], environment)
+    message = done.output.strip()
     assert done.returncode != 0
     assert len(message.splitlines()) == 1, message
     for secret in (CITY_KEY, SERVICE_KEY, database.dsn.partition("@")[0].rpartition(":")[2]):
