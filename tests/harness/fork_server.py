@@ -147,7 +147,7 @@ def _serve() -> dict[str, Any] | None:
     """Answer requests until there are none any more, None; in a forked process return what it is to run."""
     requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.dup(1)
     os.dup2(2, 1)  # nothing that is printed may come among the answers
-    children: set[int] = set()
+    codes: dict[int, int | None] = {}  # of every child, None while it runs; more than one thread may ask for it
     while line := requests.readline():
         request: dict[str, Any] = json.loads(line)
         answer: int | None
@@ -156,13 +156,14 @@ def _serve() -> dict[str, Any] | None:
                 requests.close()
                 os.close(answers)
                 return request
-            children.add(answer)
+            codes[answer] = None
         else:
-            pid, status = os.waitpid(request["pid"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
-            children -= {pid}
+            pid = request["pid"]
+            if codes[pid] is None and (ended := os.waitpid(pid, os.WNOHANG))[0]:
+                codes[pid] = os.waitstatus_to_exitcode(ended[1])
+            answer = codes[pid]
         os.write(answers, json.dumps(answer).encode() + b"\n")
-    for pid in children:
+    for pid in (pid for pid, code in codes.items() if code is None):
         os.kill(pid, signal.SIGTERM)
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +29,7 @@ def test_the_database_goes_away(own: FaultInstallation, number: signal.Signals) 
     queued = [person_hired(f"database-{name}-queued-{n}") for n in range(50)]
     assert own.post(before) == 200
     children = [process.child for process in own.processes]
+    worker_log = len(own.worker.text())
     own.database.stop(number)
     try:
         answer = own.api.http.post("/v1/events", json=meanwhile)
@@ -45,7 +45,8 @@ def test_the_database_goes_away(own: FaultInstallation, number: signal.Signals) 
         for process in own.processes:
             eventually(lambda process=process: "database" in process.problems())  # type: ignore[misc]
             assert process.http.get("/livez").status_code == 200
-        time.sleep(3)  # the worker has them in hand and cannot record them
+        # The worker has them in hand and cannot record them.
+        eventually(lambda: "inbox.paused" in own.worker.text()[worker_log:])
     finally:
         own.database.start()
     eventually(lambda: own.post(meanwhile) == 200)

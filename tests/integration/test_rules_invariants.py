@@ -120,7 +120,7 @@ def reports(steps: Sequence[tuple[str, int, int, int, int]], tell: Any, prefix: 
 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(1, 12), min_size=1, max_size=8))
-@settings(QUICK, max_examples=60)
+@settings(QUICK, max_examples=30)
 async def test_recruitment(steps: Any, cuts: list[int]) -> None:
     harness = in_memory_services()["recruitment"]
     one_by_one = await reported_in_batches(harness, steps, [1])
@@ -135,7 +135,7 @@ async def test_recruitment(steps: Any, cuts: list[int]) -> None:
 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(1, 12), min_size=1, max_size=8))
-@settings(QUICK, max_examples=5)
+@settings(QUICK, max_examples=4)
 async def test_recruitment_on_postgres(
     running_services: dict[str, ServiceHarness], steps: Any, cuts: list[int]
 ) -> None:
@@ -156,13 +156,13 @@ async def reported_in_batches(harness: ServiceHarness, steps: Any, sizes: list[i
 
 
 @given(steps=STEPS, told_elsewhere=STEPS, shuffle=st.randoms(use_true_random=False))
-@settings(QUICK, max_examples=60)
+@settings(QUICK, max_examples=30)
 async def test_subsidy(steps: Any, told_elsewhere: Any, shuffle: Any) -> None:
     await subsidy_holds(in_memory_services(), steps, told_elsewhere, shuffle)
 
 
 @given(steps=STEPS, told_elsewhere=STEPS, shuffle=st.randoms(use_true_random=False))
-@settings(QUICK, max_examples=5)
+@settings(QUICK, max_examples=4)
 async def test_subsidy_on_postgres(
     running_services: dict[str, ServiceHarness], steps: Any, told_elsewhere: Any, shuffle: Any
 ) -> None:
