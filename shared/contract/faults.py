@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -37,7 +37,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 def faults_of(error: ValidationError, place: str) -> Iterator[Rule]:
     """Yield the rule that each fault breaks; `place`: the pointer to what was validated."""
     for fault in error.errors(include_url=False, include_input=False):
-        context: dict[str, Any] = fault.get("ctx", {})
+        context: Mapping[str, str | int] = fault.get("ctx", {})
         # "[key]" is pydantic's word for the name of a member, which a JSON pointer points at as it stands.
         steps = [step for step in (*fault["loc"], context.get("field")) if step not in ("[key]", None)]
         kind = fault["type"]

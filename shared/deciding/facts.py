@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from shared.contract.cloudevents import JsonObject
 from shared.contract.events import Event, Fact, Language, parse_instant
@@ -74,7 +73,7 @@ def event_body(event: Event) -> JsonObject:
     return event.model_dump(mode="json", exclude_none=True)
 
 
-def decode_fact(languages: Mapping[str, Language], envelope: Mapping[str, Any], tags: tuple[str, ...]) -> Fact:
+def decode_fact(languages: Mapping[str, Language], envelope: JsonObject, tags: tuple[str, ...]) -> Fact:
     """Return a recorded fact from its envelope; raises ValueError when it is none of these languages."""
     service = envelope["source"].rpartition("/")[2]
     event = languages[service].find(envelope["type"])

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from shared.contract.cloudevents import JsonObject
 from shared.http.access import NO_KEY, NOT_ALLOWED, is_open, too_often
 from shared.http.problems import Problem
 
@@ -40,7 +41,7 @@ _INTRODUCTION: Final = (
     "again for an answer that has an ETag with If-None-Match: 304 while nothing has changed. Pages: ask again with "
     "`after` = `next`. The examples are real answers about the demo feed."
 )
-Node = dict[str, Any]
+Node = JsonObject
 Responses = dict[int | str, Node]  # as FastAPI takes them, by status
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import orjson
 import structlog
@@ -15,6 +15,7 @@ from shared.contract import rules
 from shared.contract.cloudevents import (
     BATCH,
     STRUCTURED,
+    JsonObject,
     NotReadableError,
     from_http_headers,
     parse_array,
@@ -122,7 +123,7 @@ class ReportIntake:
     handler: CommandHandler
     group: GroupCommit
 
-    async def report(self, envelope: Mapping[str, Any], caller: Caller, received_at: datetime, began: int) -> Response:
+    async def report(self, envelope: JsonObject, caller: Caller, received_at: datetime, began: int) -> Response:
         """Decide one report; the answer is its receipt."""
         arrived = self.handler.decoder.decode(envelope, caller.channel(), received_at)
         answer = (await self.submit([arrived], began))[0]
@@ -209,7 +210,7 @@ def create_app(
         return await intake.report(trace | envelope, caller, received_at, began)
 
     async def batch(
-        elements: list[Any], caller: Caller, received_at: datetime, trace: dict[str, str], began: int
+        elements: list[object], caller: Caller, received_at: datetime, trace: dict[str, str], began: int
     ) -> Response:
         if len(elements) > _MOST_EVENTS:
             raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
+from typing import Final, NamedTuple, Protocol, TypeVar, cast
 
 import faust
 import mode
@@ -82,7 +82,7 @@ class _Consumer(Protocol):
     def highwater(self, tp: TP) -> int | None: ...
 
     suspend_flow: _Flag
-    wait_first: Callable[..., Coroutine[Any, Any, object]]
+    wait_first: Callable[..., Coroutine[object, object, object]]
 
 
 T = TypeVar("T")
@@ -337,7 +337,9 @@ def _deliver_directly(consumer: _Consumer) -> None:
     """
     wait_first = consumer.wait_first
 
-    async def deliver(delivery: Coroutine[Any, Any, object], suspended: Coroutine[Any, Any, object]) -> object:
+    async def deliver(
+        delivery: Coroutine[object, object, object], suspended: Coroutine[object, object, object]
+    ) -> object:
         if consumer.suspend_flow.is_set():
             return await wait_first(delivery, suspended)
         suspended.close()

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 from pydantic import Field, SecretStr
@@ -60,7 +60,7 @@ class Service:
     redirects: tuple[str, ...] = ()
     elsewhere: frozenset[str] = frozenset()
     settings: type[ServiceSettings] = ServiceSettings
-    routes: Callable[[Any], "Routes"] | None = None
+    routes: Callable[..., "Routes"] | None = None
     reserved: ReservedTopic | None = None
     keys: tuple[str, ...] = ()
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 from fastapi import Request, Response
@@ -51,7 +51,7 @@ class _CachedResponse(NamedTuple):
 class Conditional(APIRoute):
     """A route that answers 304 to a client that has the current body already (If-None-Match)."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[object, object, Response]]:
         """Wrap the handler of the route."""
         handle = super().get_route_handler()
 

@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Final, Literal, NotRequired, get_args
+from typing import Annotated, Final, Literal, NotRequired, get_args
 
 import asyncpg
 import orjson
@@ -15,6 +15,7 @@ from services.projection.assessment.representation import BilingualText, Day, Di
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import RESPONSES, AfterCursor, page_of, parse_day, wrong_cursor
 from services.projection.receipts.store import ReceiptFilter, counts, page
+from shared.contract.cloudevents import JsonObject
 from shared.contract.remedies import remedy_of
 from shared.http.access import caller_of
 from shared.http.problems import Problem
@@ -112,7 +113,7 @@ class DistrictReceipts(TypedDict):
     next: str | None
 
 
-def counts_of(rows: Iterable[Mapping[str, Any] | asyncpg.Record]) -> ReceiptCounts:
+def counts_of(rows: Iterable[JsonObject | asyncpg.Record]) -> ReceiptCounts:
     """Return rows of day, type, status, code and number added up by each."""
     days: dict[date, Counter[Status]] = {}
     types: dict[str, Counter[Status]] = {}
