@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 import httpx
 import httpx._transports.default
+import hypothesis
 import pytest
 from xdist.scheduler.loadgroup import LoadGroupScheduling
 
@@ -34,6 +35,9 @@ ROOT = Path(__file__).resolve().parents[1]
 httpx._transports.default.create_ssl_context = functools.cache(  # type: ignore[attr-defined]
     httpx.create_ssl_context
 )
+# A busy machine is no fault of what is tested.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 T = TypeVar("T")
 _NOT_STARTED: list[str] = []
 

@@ -25,7 +25,10 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = ROOT / "docs"
 PLAN: Final = ROOT / "plans" / "shaoxing-2023-2025.yaml"
 LANGUAGES: Final = tuple(languages().values())
-_INDICATOR_IDS: Final = re.compile(r"(?<![0-9.])[0-9]+\.[0-9]+\.[a-z](?![a-z0-9.])")
+# What a test file may name: an indicator, a type or code, a class, a code of one word in quotes.
+_FORMS: Final = tuple(
+    map(re.compile, (r"(?<![0-9.])[0-9]+\.[0-9]+\.[a-z](?![a-z0-9.])", r"[a-z-]+", r"\w+", r"[\"'][a-z]+[\"']"))
+)
 
 
 class IncompleteError(Exception):
@@ -142,25 +145,31 @@ class Catalogue:
     def tests_of_type(self, name: str) -> list[str]:
         """Return the test files that speak of a type."""
         event = self.types[name][1]
-        return self._naming(rf"(?<![a-z-]){event.type_name}(?![a-z-])|\b{event.__name__}\b")
+        return self._naming(event.type_name, event.__name__)
 
     def tests_of_code(self, code: Code) -> list[str]:
         """Return the test files that speak of a code."""
-        pattern = re.escape(code.code).replace(re.escape("<service>"), "[a-z]+")
-        names = "|".join(rule.__name__ for rule in code.classes)
-        # A code of one word is also a word.
-        word = rf"(?<![a-z-]){pattern}(?![a-z-])" if "-" in code.code else f"[\"']{pattern}[\"']"
-        return self._naming(rf"{word}|\b({names})\b")
+        names = [rule.__name__ for rule in code.classes]
+        if "-" not in code.code:  # a code of one word is also a word
+            quoted = f'"{code.code}"', f"'{code.code}'"
+            return self._naming(*names, *quoted)
+        if "<service>" in code.code:
+            names += [code.code.replace("<service>", service) for service in DOMAIN_SERVICES]
+        return self._naming(*names, code.code)
 
     def tests_of_indicator(self, indicator: Indicator) -> list[str]:
         """Return the test files that speak of an indicator, or else of what feeds it."""
-        own = [file for file, text in self._tests.items() if indicator.id in _INDICATOR_IDS.findall(text)]
         fed_by = [name for name in self.reports(indicator) if name in self.types]
-        return own or sorted({file for name in fed_by for file in self.tests_of_type(name)})
+        return self._naming(indicator.id) or sorted({file for name in fed_by for file in self.tests_of_type(name)})
 
-    def _naming(self, pattern: str) -> list[str]:
-        compiled = re.compile(pattern)
-        return [file for file, text in self._tests.items() if compiled.search(text)]
+    @cached_property
+    def _named(self) -> dict[str, frozenset[str]]:
+        """Every word, word with hyphens, quoted word and indicator of each test file."""
+        tests = self._tests.items()
+        return {file: frozenset(word for form in _FORMS for word in form.findall(text)) for file, text in tests}
+
+    def _naming(self, *words: str) -> list[str]:
+        return [file for file, named in self._named.items() if not named.isdisjoint(words)]
 
 
 # RULES C9: types that wait for what they rest on, though they neither end nor add to it.

@@ -38,7 +38,7 @@ STEPS: Final = st.lists(
     ),
     max_size=30,
 )
-MANY: Final = settings(max_examples=500, deadline=None)
+MANY: Final = settings(max_examples=150, deadline=None)
 
 
 def _event(what: str, which: int, days: int) -> Event:
