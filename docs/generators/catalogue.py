@@ -168,8 +168,8 @@ class Catalogue:
         tests = self._tests.items()
         return {file: frozenset(word for form in _FORMS for word in form.findall(text)) for file, text in tests}
 
-    def _naming(self, *words: str) -> list[str]:
-        return [file for file, named in self._named.items() if not named.isdisjoint(words)]
+    def _naming(self, *names: str) -> list[str]:
+        return [file for file, named in self._named.items() if not named.isdisjoint(names)]
 
 
 # RULES C9: types that wait for what they rest on, though they neither end nor add to it.
