@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.contract.decoder import Channel
 from shared.http.api_keys import Key, KeyRing, Role
 from shared.http.problems import Problem, language_in, problem_of
+from shared.http.server import HSTS
 from shared.observability.health import Health
 
 # Open to monitoring: none of these reveals anything of a report or a person.
@@ -50,7 +51,7 @@ _HEADERS: Final = [
 ]
 _FEATURES: Final = ("camera", "geolocation", "microphone", "payment", "usb")
 _HEADERS_OF_TLS: Final = [
-    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"strict-transport-security", HSTS),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b", ".join(f"{feature}=()".encode() for feature in _FEATURES)),
 ]

@@ -29,6 +29,7 @@ _MOST_HANDSHAKES: Final = 200  # at once, in all
 _MOST_HANDSHAKES_OF_ONE: Final = 20
 _LARGEST_HEAD: Final = 32 * 1024
 SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
+HSTS: Final = b"max-age=31536000; includeSubDomains"  # where there is TLS, browsers ask by nothing else from then on
 _LARGE: Final = Problem(431, "请求头过多或过大。", "Too many headers, or too large ones.")
 _FULL: Final = Problem(
     503, "同时连接过多,请稍后再试。", "Too many connections at once; try again later.", retry_after="2"
@@ -217,6 +218,7 @@ class _Protocol(HttpToolsProtocol):
             STATUS_LINE[problem.status],
             b"content-type: application/problem+json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n",
             *(f"{name}: {value}\r\n".encode() for name, value in problem.headers.items()),
+            *((b"strict-transport-security: %b\r\n" % HSTS,) if self.config.is_ssl else ()),
             b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body),
             body,
         ]

@@ -201,7 +201,12 @@ def test_keys_are_made_rotated_and_revoked_while_requests_flow(city: City) -> No
         assert status(new) == 401
         expired, last = city.book.add(Role.AUDITOR, expires_at=datetime.now(UTC) + timedelta(seconds=2))
         assert status(last) == 200
+        assert expired.id in city.api.http.get("/readyz").json()["warnings"]["keys"]  # issue 13.3: a month ahead
         eventually(lambda: status(last) == 401, 20)
+        assert "expired" in city.ask(city.api, "GET", "/v1/log/head", last).json()["en"]
+        refusals = [json.loads(line) for line in city.api.text().splitlines() if '"http.refused"' in line]
+        assert any((log["status"], log["key"], log["route"]) == (401, key.id, "/v1/log/head") for log in refusals)
+        assert [act.act for act in city.book.history() if act.key == key.id] == ["made", "rotated", "revoked"]
         assert expired.id in {key.id for key in city.book.keys()}  # noqa: SIM118 - no mapping
     finally:
         stop.set()
@@ -392,7 +397,9 @@ def test_everything_speaks_tls_once_it_is_told_a_certificate(city: City, tmp_pat
     auditor = {"authorization": f"Bearer {city.keys['auditor']}"}
     with httpx.Client(verify=ssl.create_default_context(cafile=str(authority)), base_url=url, timeout=20) as client:
         eventually(lambda: client.get("/readyz").status_code == 200)
-        assert client.get("/v1/log/head", headers=auditor).status_code == 200
+        answer = client.get("/v1/log/head", headers=auditor)
+        assert answer.status_code == 200
+        assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
     with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
         httpx.get(f"{url}/livez")
     with pytest.raises(httpx.HTTPError):
