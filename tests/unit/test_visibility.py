@@ -1,12 +1,16 @@
 """What a caller may see of others (RULES G6), apart from any route; an integration test of this name has the routes."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 
 import pytest
 
+from services.catalogue import SERVICES
 from services.projection.exports.spool import spooled
 from services.projection.queries.others import FactSieve
+from shared.contract.rules import Rule
 from shared.http.access import Caller
 from shared.http.api_keys import Key, Role, Secret
 from shared.http.problems import Problem
@@ -73,3 +77,31 @@ async def test_a_spool_gives_back_what_went_in() -> None:
 async def test_a_full_disk_is_a_problem_and_no_half_file() -> None:
     with pytest.raises(Problem, match="Too many exports"):
         await spooled(parts(b"x", error=OSError(28, "No space left on device")))
+
+
+# What the texts of a refusal fill in: all of it stands in the report itself, in the plan or in what its sender said.
+FILLED = {
+    "BadSubject": {"form"}, "BadValue": {"expected"}, "SendTo": {"service"}, "NeverArrived": {"days"},
+    "NoHonour": {"days"}, "AlreadyCorrected": {"by"}, "NotJson": {"seen_zh", "seen_en"},
+    "PartsExceedTotal": {"part", "whole"}, "PlanNotValid": {"count"}, "NeverInForce": {"last"},
+    "PartsDoNotAddUp": {"sum", "whole", "gap"}, "ReasonNeeded": {"month"},
+    "NotApproved": {"districts"},  # to the plan office alone
+}  # fmt: skip
+
+
+def test_no_refusal_fills_in_what_another_district_reported() -> None:
+    for service in SERVICES:
+        if service != "projection":
+            import_module(f"services.{service}.decider")
+    filled = {
+        rule.__name__: set(re.findall(r"{(\w+)}", rule.zh + rule.en))
+        for rule in every_rule(Rule)
+        if rule.__module__.startswith(("services.", "shared.")) and "{" in rule.zh
+    }
+    assert filled == FILLED
+
+
+def every_rule(rule: type[Rule]) -> Iterator[type[Rule]]:
+    for child in rule.__subclasses__():
+        yield child
+        yield from every_rule(child)
