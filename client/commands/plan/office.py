@@ -15,9 +15,11 @@ from pydantic import JsonValue
 
 from client.commands.plan.planning import Action, PlanningApi
 from client.messages import Receipt
-from client.output import ALL_WELL, SOME_WRONG, CommandError, Output
+from client.output import ALL_WELL, SOME_WRONG, CommandError, Output, text
+from client.publishing import outcome_of
 from client.routing import district_of
 from client.session import session
+from client.terms import STATUS_NAMES, place_name
 from services.catalogue import DOMAIN_SERVICES
 from shared.contract.events import LOCAL_TIME
 
@@ -86,15 +88,19 @@ class PlanSession:
         self._conclude(self.planning.publish(plan, month, action, _given(data)))
 
     def _conclude(self, receipt: Receipt) -> None:
-        is_taken = receipt["status"] in ("accepted", "duplicate", "waiting")
+        answer = outcome_of(receipt)  # of what was reported before: how that stands
         self.output.record(receipt)
-        if is_taken:
-            waits = f" 等待 waits for {receipt['waits_for']}" if "waits_for" in receipt else ""
-            self.output.line(f"✓ {receipt['status']} {receipt['id']}{waits}")
-        for reason in receipt.get("reasons", ()):
-            place = f" ({reason['pointer']})" if "pointer" in reason else ""
-            self.output.problem(reason["zh"], reason["en"], f"{reason['code']}{place}: ")
-        raise typer.Exit(ALL_WELL if is_taken else SOME_WRONG)
+        if not answer.is_rejected and not self.output.json:
+            zh, en = STATUS_NAMES.get(receipt["status"], (receipt["status"],) * 2)
+            waits = f" {text('等待', 'waits for', ' ')} {receipt['waits_for']}" if "waits_for" in receipt else ""
+            self.output.line(f"✓ {text(zh, en, ' ')} {receipt['id']}{waits}")
+        for reason in answer.reasons:
+            zh, en = place_name(reason["pointer"]) if "pointer" in reason else ("", "")
+            about_zh, about_en = f"「{zh}」" if zh else "", f'"{en}" ' if en else ""
+            code = reason["code"]
+            if not self.output.json:
+                self.output.problem(f"{about_zh}{reason['zh']}[{code}]", f"{about_en}{reason['en']} [{code}]")
+        raise typer.Exit(SOME_WRONG if answer.is_rejected else ALL_WELL)
 
 
 def _given(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
