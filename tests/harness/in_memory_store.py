@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from services.projection.counting.facts import decode
-from services.projection.counting.ledger import Contribution, FactBatch, LineMember, LineSubject
+from services.projection.counting.ledger import Contribution, FactBatch
 from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE
 from services.projection.counting.standing import InForce, RowKey, StandingRow
@@ -40,10 +40,8 @@ class InMemoryStore:
         )
         batch.take_back()
         members, subjects = batch.members_and_subjects()
-        members |= {
-            LineMember(r.line, r.member) for r in self.rows.values() if (r.line, r.subject) in subjects and r.member
-        }
-        subjects |= {LineSubject(r.line, r.subject) for r in self.rows.values() if (r.line, r.member) in members}
+        members |= {(r.line, r.member) for r in self.rows.values() if (r.line, r.subject) in subjects and r.member}
+        subjects |= {(r.line, r.subject) for r in self.rows.values() if (r.line, r.member) in members}
         stored = [
             self._load(row)
             for row in self.rows.values()

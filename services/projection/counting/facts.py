@@ -32,11 +32,7 @@ class LogFact(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw(b"{}")
     corrects: str | None = None
     traceparent: str | None = None
-
-    @property
-    def service(self) -> str:
-        """The service whose log it is in."""
-        return self.source.removeprefix("/services/")
+    service: str = ""  # whose log it is in, by its source
 
     @property
     def kind(self) -> str:
@@ -87,6 +83,7 @@ _data: Final = msgspec.json.Decoder(dict[str, Any])
 def decode(raw: bytes) -> LogFact:
     """Decode a fact's envelope; raises msgspec.DecodeError when it is none."""
     fact = _fact.decode(raw)
+    fact.service = fact.source.removeprefix("/services/")
     if fact.recordedat.tzinfo is not UTC:
         fact.recordedat = fact.recordedat.astimezone(UTC)
     return fact

@@ -74,18 +74,9 @@ class ReportIdentity(NamedTuple):
     id: str
 
 
-class LineMember(NamedTuple):
-    """A member of a line."""
-
-    line: int
-    member: str
-
-
-class LineSubject(NamedTuple):
-    """A subject of a line."""
-
-    line: int
-    subject: str
+# A member of a line, and a subject of a line: plain pairs, since there are several of each for a fact.
+LineMember = tuple[int, str]
+LineSubject = tuple[int, str]
 
 
 @dataclass(slots=True)
@@ -166,12 +157,12 @@ class FactBatch:
         """Return the members and the subjects whose other facts must be known to post this batch."""
         members: set[LineMember] = set()
         subjects: set[LineSubject] = set()
+        alone = self._compiled.taking_each_alone
         for row in self._touched():
-            line = self._compiled.line(row.line)
             if row.threaded:
-                subjects.add(LineSubject(row.line, row.subject))
-            if row.member is not None and not line.takes_each_alone:
-                members.add(LineMember(row.line, row.member))
+                subjects.add((row.line, row.subject))
+            if row.member is not None and row.line not in alone:
+                members.add((row.line, row.member))
         return members, subjects
 
     def _touched(self) -> Iterator[StandingRow]:
@@ -201,10 +192,15 @@ class FactBatch:
         """
         if len(group) == 1 and group[0].in_force.unbroken:
             # Most members have one fact, and it is in force.
-            if group[0].in_force.is_new:
-                for key, delta in contributions_of(line, group).items():
-                    if delta:
-                        self._append(line, key, delta, group[0].in_force.recorded_at, group, contributions)
+            row = group[0]
+            if not row.in_force.is_new:
+                return
+            if row.stop is None and line.counts_simply and not self.reports:
+                self._append_original(line, row, contributions)
+                return
+            for key, delta in contributions_of(line, group).items():
+                if delta:
+                    self._append(line, key, delta, row.in_force.recorded_at, group, contributions)
             return
         if not any(row.in_force.is_new for row in group):
             return
@@ -227,6 +223,20 @@ class FactBatch:
             for key, delta in _minus(gap, before).items():
                 self._append(line, key, delta, at, group, contributions)
             before = gap
+
+    def _append_original(self, line: Line, row: StandingRow, contributions: list[Contribution]) -> None:
+        """Append what the only fact of a member adds, which nothing ends and which takes nothing back."""
+        on, delta = row.on, line.amount_of(row)
+        if not delta:
+            return
+        for period, first, last in line.periods:
+            if first <= on <= last:
+                contributions.append(
+                    Contribution(
+                        line.number, line.part, period, row.district, on, on, row.in_force.recorded_at, delta,
+                        "original", row.service, row.position,
+                    )
+                )  # fmt: skip
 
     def _append(
         self,
@@ -285,15 +295,16 @@ def _minus(left: Mapping[ContributionKey, int], right: Mapping[ContributionKey, 
 
 def _groups(compiled: CompiledPlans, rows: Sequence[StandingRow]) -> Iterator[list[StandingRow]]:
     """Part rows into groups that share no member: within a line by member, or by all that subjects tie together."""
-    by_member: dict[LineMember, list[StandingRow]] = defaultdict(list)
-    threaded: dict[int, list[StandingRow]] = defaultdict(list)
+    by_member: dict[LineMember, list[StandingRow]] = {}
+    threaded: dict[int, list[StandingRow]] = {}
+    alone = compiled.taking_each_alone
     for row in rows:
         if row.threaded:
-            threaded[row.line].append(row)
-        elif row.member is None or compiled.line(row.line).takes_each_alone:
+            threaded.setdefault(row.line, []).append(row)
+        elif row.member is None or row.line in alone:
             yield [row]
         else:
-            by_member[LineMember(row.line, row.member)].append(row)
+            by_member.setdefault((row.line, row.member), []).append(row)
     yield from by_member.values()
     for of_line in threaded.values():
         yield from _tied(of_line)

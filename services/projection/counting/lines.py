@@ -63,7 +63,8 @@ class Line:
     `places`: the district that each former code counts for (RULES E28). `by_subject`: the member is the subject, in
     which a former code stands for that district. `simple`: nothing ends, undoes or names a fact. `threaded`: members
     are found through subjects, since a subject's facts are one member's together. `takes_each_alone`: no fact has to do
-    with another. `adds_amounts`: a fact adds its amount, else 1.
+    with another. `counts_simply`: the only fact of a member, if nothing ends it, adds to each period it is in.
+    `adds_amounts`: a fact adds its amount, else 1.
     """
 
     number: int
@@ -81,6 +82,7 @@ class Line:
     simple: bool = field(init=False)
     threaded: bool = field(init=False)
     takes_each_alone: bool = field(init=False)
+    counts_simply: bool = field(init=False)
     adds_amounts: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +90,7 @@ class Line:
         self.simple = all(use.role is UseRole.OPENS for use in self.uses)
         self.threaded = not self.simple and not self.by_subject
         self.takes_each_alone = self.simple and self.shape is LineShape.EACH
+        self.counts_simply = self.simple and self.shape in (LineShape.ONCE, LineShape.EACH)
         match self.shape:
             case LineShape.EACH | LineShape.LATEST:
                 self.adds_amounts = True
@@ -135,6 +138,7 @@ class CompiledPlans:
                 event.dated, tuple(uses.get(kind_of(type_name), ())), _district_at(event)
             )
         self._refuse_unknown(uses)
+        self.taking_each_alone = frozenset(line.number for line in self.lines if line.takes_each_alone)
         self.services = sorted({kind.partition(".")[0] for kind in uses})
         self.digest = self._digest()
 

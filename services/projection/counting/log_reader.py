@@ -20,7 +20,7 @@ from services.projection.counting.store import Checkpoint, CheckpointMove, Ledge
 from shared.kafka.clients import Broker
 from shared.observability.tracing import Tracing
 
-WAIT_MS: Final = 500  # for messages, at most
+WAIT_MS: Final = 2000  # for messages, at most; the broker answers as soon as there is one
 _BREATH: Final = 250
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 5.0
@@ -235,6 +235,11 @@ class LogReader:
                 log.traces.clear()
             self._counting = asyncio.create_task(self._count(batch, moves, must_be_current, traces))
         return read
+
+    @property
+    def committed(self) -> tuple[int, ...]:
+        """The position up to which each log is counted."""
+        return tuple(log.committed.position for log in self.logs.values())
 
     async def settle(self) -> None:
         """Wait until what was read is counted; raises what went wrong with it."""

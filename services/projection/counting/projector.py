@@ -25,11 +25,12 @@ from shared.plan.loading import load_plans
 from shared.process.process import end_process_if_failed
 
 _MOST: Final = 2000
-# Each part reports its health at least every two seconds, unless it waits for a response.
+# Each part reports its health at least every five seconds, unless it waits for a response.
 _GOOD_FOR: Final = 15.0
 # The share of the database's time that comparing the numbers with their ledger may take.
 _COMPARING: Final = 1 / 20
 _COMPARED_EVERY: Final = 60.0
+_LOOKED_EVERY: Final = 5.0
 _TOPICS: Final = {f"{service}.events" for service in COUNTED}
 _log = structlog.get_logger()
 
@@ -76,7 +77,9 @@ class Projector:
             async with follower.following(_MOST):
                 _log.info("projector.follows", generation=number)
                 self._follower = follower
-                beside = [asyncio.create_task(work) for work in (self._watch(follower), self._compare(number))]
+                beside = [
+                    asyncio.create_task(work) for work in (self._watch(follower), self._compare(number, follower))
+                ]
                 for task in beside:
                     task.add_done_callback(end_process_if_failed)
                 try:
@@ -121,7 +124,7 @@ class Projector:
         self._health.report("lines", problems or None, _GOOD_FOR)
 
     async def _watch(self, follower: LogReader) -> None:
-        """Ask the broker every two seconds how far ahead the logs are, and so whether it is available."""
+        """Ask the broker at intervals how far ahead the logs are, and so whether it is available."""
         while True:
             try:
                 await follower.ahead()
@@ -130,10 +133,13 @@ class Projector:
                 self._health.report(
                     "kafka", await self._broker.problem(_TOPICS) or f"not available: {type(error).__name__}"
                 )
-            await asyncio.sleep(2)
+            await asyncio.sleep(_LOOKED_EVERY)
 
-    async def _compare(self, number: int) -> None:
-        """Compare the numbers with their ledger at intervals; a metric has how many cells differ."""
+    async def _compare(self, number: int, follower: LogReader) -> None:
+        """Compare the numbers with their ledger at intervals; a metric has how many cells differ.
+
+        While nothing is counted, only now and then.
+        """
         sql = of_generation(number)
         while True:
             try:
@@ -155,8 +161,11 @@ class Projector:
                         ]
                         if wrong:
                             _log.error("projector.differs", cells=wrong)
+                        counted = follower.committed
                         # Bounded, since time spent waiting for the database does not predict the next comparison.
                         await asyncio.sleep(min(max(1.0, (time.monotonic() - began) / _COMPARING), _COMPARED_EVERY))
+                        while follower.committed == counted and time.monotonic() - began < _COMPARED_EVERY:  # noqa: ASYNC110 - five seconds late will do
+                            await asyncio.sleep(_LOOKED_EVERY)
                 finally:
                     connection.terminate()
             except (*UNAVAILABLE, asyncpg.UndefinedTableError) as error:

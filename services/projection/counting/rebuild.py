@@ -56,8 +56,6 @@ async def _replay(
 ) -> None:
     current = await generations.current(connection)
     counted = await store.positions(connection, current.number) if current else {}
-    # After a crash the rebuild begins from the start, so nothing of it need be durable.
-    await connection.execute("set synchronous_commit = off")
     follower = LogReader(broker, Ledger(connection, number, compiled), compiled, counting)
     async with follower.following(_MOST):
         read, reported_at = 0, time.monotonic()
@@ -72,7 +70,6 @@ async def _replay(
                 on_progress(read, read + ahead)
             if not messages and any(log.problem for log in follower.logs.values()):
                 break
-    await connection.execute("reset synchronous_commit")
     await connection.execute(of_generation(number)["analyze"])
     behind = [
         f"{log.service}.events: {log.committed.position} < {counted[log.service]} {log.problem or ''}".strip()

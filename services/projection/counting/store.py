@@ -22,6 +22,7 @@ from services.projection.counting.ledger import (
 )
 from services.projection.counting.lines import CompiledPlans, Line, Part
 from services.projection.counting.periods import place_of
+from services.projection.counting.seen import SeenKeys
 from services.projection.counting.standing import InForce, StandingRow, digest_of_report
 from services.projection.counting.writers import OtherWriter
 
@@ -46,7 +47,7 @@ class CheckpointMove(NamedTuple):
     after: Checkpoint
 
 
-# The columns of `standing`, and where a row has them.
+# The columns of `standing`, and where a row has them; the last are derived from it.
 _STANDING: Final = {
     "line": "line",
     "use": "use",
@@ -63,17 +64,20 @@ _STANDING: Final = {
     "same": "same",
     "report_source": "report_source",
     "report_id": "report_id",
-    "recorded_at": "in_force.recorded_at",
-    "changes": "in_force.changes",
     "root": "root",
     "retracted": "retracted",
     "suspended": "suspended",
     "replaced_by": "replaced_by",
     "threaded": "threaded",
-    "report": "report",
-    "replacing": "replacing",
 }
-columns_of: Final = attrgetter(*_STANDING.values())
+_DERIVED: Final = ("recorded_at", "changes", "report", "replacing")
+_stored_of: Final = attrgetter(*_STANDING.values())
+
+
+def columns_of(row: StandingRow) -> tuple[object, ...]:
+    """Return a row of `standing`, in the order of `_STANDING` and `_DERIVED`."""
+    in_force = row.in_force
+    return (*_stored_of(row), in_force.recorded_at, in_force.changes or None, row.report, row.replacing)
 
 
 class _MonthlyKey(NamedTuple):
@@ -102,12 +106,15 @@ class Ledger:
         self._connection = connection
         self._sql = of_generation(number)
         self._compiled = compiled
+        self._seen: SeenKeys | None = None
         self.number = number
 
     async def checkpoints(self, services: Sequence[str]) -> dict[str, Checkpoint]:
         """Return how far each log is counted; a service that is new begins at the start of its log."""
         await self._connection.execute(self._sql["begin_checkpoints"], list(services))
         rows = await self._connection.fetch(self._sql["checkpoints"])
+        if not any(row["position"] for row in rows):
+            self._seen = SeenKeys()  # nothing is stored: what is new here need not be looked up
         return {row["service"]: Checkpoint(row["position"], row["recorded_at"], row["next_offset"]) for row in rows}
 
     async def count(self, batch: FactBatch, moves: Mapping[str, CheckpointMove], must_be_current: bool) -> Posting:
@@ -146,7 +153,7 @@ class Ledger:
             batch.load_reports(_stored(await self._connection.fetch(self._sql["of_reports"], digests)))
         batch.take_back()
         posting = batch.post([row async for row in self._load(batch)])
-        await self._insert("standing", tuple(_STANDING), map(columns_of, posting.new))
+        await self._insert("standing", (*_STANDING, *_DERIVED), map(columns_of, posting.new))
         if posting.changed:
             await self._connection.execute(self._sql["change"], _json(map(_changes_of, posting.changed)))
         await self._insert("contribution", Contribution._fields, posting.contributions)
@@ -178,7 +185,11 @@ class Ledger:
 
     async def _load(self, batch: FactBatch) -> AsyncIterator[StandingRow]:
         members, subjects = batch.members_and_subjects()
-        threaded = {member for member in members if self._compiled.line(member.line).threaded}
+        if self._seen is not None:
+            seen = self._seen
+            members = {member for member in members if not seen.add(member)}
+            subjects = {subject for subject in subjects if not seen.add(("subject", *subject))}
+        threaded = {(line, member) for line, member in members if self._compiled.line(line).threaded}
         if plain := members - threaded:
             for row in _stored(await self._connection.fetch(self._sql["of_members"], *_arrays(plain))):
                 yield row
