@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import aiokafka
 import asyncpg
@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from shared.contract.events import format_instant
 from shared.kafka.clients import Broker
 from shared.kafka.topic_reader import TopicReader
-from shared.log.clocks import ClockComparison
+from shared.log.clocks import Acknowledgement, ClockComparison
 from shared.log.event_store import read_queries
 from shared.observability import tracing
 from shared.observability.health import Health
@@ -29,9 +29,16 @@ _SLOW_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 5.0
 _STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 _JSON: Final = [("content-type", b"application/json")]
-# It reports its health every half second, unless it waits for an acknowledgement.
+# It reports its health every few seconds, unless it waits for an acknowledgement.
 _GOOD_FOR: Final = 15.0
 _log = structlog.get_logger()
+
+
+class _Place(Acknowledgement, Protocol):
+    """Where and when the broker has put a message."""
+
+    offset: int
+
 
 Outgoing = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
 
@@ -109,7 +116,7 @@ class Relay:
             producer = aiokafka.AIOKafkaProducer(
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=2,
+                linger_ms=0,  # a page is handed over before the producer has its turn
                 max_batch_size=131072,
                 compression_type="lz4",
                 request_timeout_ms=20000,
@@ -135,7 +142,7 @@ class Relay:
             raise TopicAhead(f"{self._service}.events has other bytes than the log at {position}")
         if position < head["relayed"]:
             _log.warning("relay.sends-again", after=position, sent=head["relayed"])
-            await connection.execute(_SQL["move"], "facts", position)
+            await connection.execute(_SQL["move"], ["facts"], [position])
         await self._on_compared()
         await connection.execute(_SQL["compared"])
 
@@ -144,42 +151,39 @@ class Relay:
     ) -> None:
         recorded = asyncio.Event()
         await connection.add_listener("recorded", lambda *_: recorded.set())
+        connection.add_termination_listener(lambda *_: recorded.set())
         looked_at, end = float("-inf"), await topic.end()
         checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
         while True:
             recorded.clear()
-            sent = 0
-            for outbox, message in self._outboxes.items():
-                rows = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
-                if not rows:
-                    continue
-                began, sending_at = self._tracing.now(), datetime.now(UTC)
+            # Facts are read last and sent first: no receipt is out before its fact.
+            pages = {
+                outbox: await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
+                for outbox in reversed(self._outboxes)
+            }
+            reached = {outbox: pages[outbox][-1]["number"] for outbox in self._outboxes if pages[outbox]}
+            if reached:
+                began = self._tracing.now()
+                acks = {}
                 with self._patience():
-                    acks = []
-                    for row in rows:
-                        if (ready := message(row)) is not None:
-                            name, key, value, headers = ready
-                            self._topics.add(name)
-                            partition = 0 if outbox == "facts" else None
-                            acks.append(await producer.send(name, value, key, partition=partition, headers=headers))
-                    acknowledged = await asyncio.gather(*acks)
-                if outbox == "receipts":
-                    self.clocks.compare(sending_at, acknowledged, datetime.now(UTC))
-                if outbox == "facts":
-                    end = self._follow(end, acknowledged[0].offset, acknowledged[-1].offset + 1)
-                await connection.execute(_SQL["move"], outbox, rows[-1]["number"])
-                checkpoints[outbox] = rows[-1]["number"]
-                sent += len(rows)
-                if outbox == "facts" and self._tracing.on:
-                    traces = (tracing.of_fact(row["bytes"]) for row in rows)
+                    for outbox in reached:
+                        sending_at = datetime.now(UTC)
+                        acks[outbox] = await self._send(producer, outbox, pages[outbox])
+                        if outbox == "receipts":
+                            self.clocks.compare(sending_at, acks[outbox], datetime.now(UTC))
+                if "facts" in acks:
+                    end = self._follow(end, acks["facts"][0].offset, acks["facts"][-1].offset + 1)
+                await connection.execute(_SQL["move"], list(reached), list(reached.values()))
+                checkpoints |= reached
+                if self._tracing.on:
+                    traces = (tracing.of_fact(row["bytes"]) for row in pages["facts"])
                     self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)
-            if sent:
                 self._health.report("relay", None, _GOOD_FOR)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(recorded.wait(), 0.5)
+                await asyncio.wait_for(recorded.wait(), _LOOK_SECONDS)
             # With nothing to send nothing else would show that the broker is away.
-            if (now := asyncio.get_running_loop().time()) - looked_at > _LOOK_SECONDS:
+            if (now := asyncio.get_running_loop().time()) - looked_at >= _LOOK_SECONDS:
                 looked_at = now
                 with self._patience():
                     available = await producer.client.force_metadata_update()
@@ -187,6 +191,20 @@ class Relay:
                 self._health.report("relay", problem, _GOOD_FOR)
                 if available:
                     end = self._follow(end, at := await topic.end(), at)
+
+    async def _send(
+        self, producer: aiokafka.AIOKafkaProducer, outbox: str, rows: Sequence[asyncpg.Record]
+    ) -> list[_Place]:
+        """Send a page of an outbox; return where the broker has put its messages."""
+        message, partition = self._outboxes[outbox], 0 if outbox == "facts" else None
+        acks = []
+        for row in rows:
+            if (ready := message(row)) is not None:
+                topic, key, value, headers = ready
+                self._topics.add(topic)
+                acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
+        places: list[_Place] = await asyncio.gather(*acks)
+        return places
 
     def _follow(self, end: int, first: int, new: int) -> int:
         """Return where the topic of facts ends now; raises KafkaError when it was deleted and made again."""

@@ -19,7 +19,8 @@ update log_head set compared = 'ahead:' || $1::bigint
 select outbox, number from relayed
 
 -- name: move
-update relayed set number = $2 where outbox = $1
+update relayed set number = reached.number from unnest($1::text[], $2::bigint[]) as reached (outbox, number)
+where relayed.outbox = reached.outbox
 
 -- name: facts
 select position as number, stream, bytes from fact where position > $1 order by position limit $2
