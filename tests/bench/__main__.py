@@ -16,6 +16,7 @@ from tests.bench.hot_subject import measure_hot_subject
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import BenchRow, memory, table
+from tests.bench.whole_road import measure_hard_mix, measure_hearing, measure_idle, measure_whole_road
 from tests.harness.bench import BenchServers, bench_servers
 
 
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def _append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
-    return [measure_append(servers, sizes)]
+    return measure_append(servers, sizes)
 
 
 def _road(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
@@ -59,6 +60,10 @@ PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "growth": measure_growth,
     "questions": measure_questions,
     "hot": measure_hot_subject,
+    "mix": measure_whole_road,
+    "hearing": measure_hearing,
+    "hard": measure_hard_mix,
+    "idle": measure_idle,
 }
 
 

@@ -57,7 +57,7 @@ def producer(kafka: str) -> aiokafka.AIOKafkaProducer:
         bootstrap_servers=kafka,
         acks="all",
         enable_idempotence=True,
-        linger_ms=2,
+        linger_ms=0,
         max_batch_size=131072,
         compression_type="lz4",
         request_timeout_ms=20000,

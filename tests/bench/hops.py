@@ -21,6 +21,8 @@ from tests.harness.bench import BenchServers, pid_of
 from tests.harness.processes import DISTRICTS, System, run
 
 _CLIENTS = 32
+_TOGETHER = 100
+_SENDERS = 4
 _PATIENCE = 120.0
 _OFTEN = 0.02
 
@@ -40,13 +42,16 @@ class Sizes:
     questions: int
     visits: int
     hot: int
+    mix: int
+    heard: int
+    idle: float  # by what the times of that row are multiplied
 
 
 # `tiny` measures nothing worth reading: it shows that every part still runs (tests/integration/test_bench.py).
 SIZES = {
-    "default": Sizes(3, 6_000, 12_000, 100_000, 10_000, 1_000_000, 2_000, 3_000, 1_500, 7, 1_000),
-    "small": Sizes(2, 1_000, 3_000, 10_000, 1_000, 50_000, 500, 600, 200, 7, 1_000),
-    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1, 20),
+    "default": Sizes(3, 6_000, 12_000, 100_000, 10_000, 1_000_000, 2_000, 3_000, 1_500, 7, 1_000, 60_000, 100_000, 1),
+    "small": Sizes(2, 1_000, 3_000, 10_000, 1_000, 50_000, 500, 600, 200, 7, 1_000, 6_000, 20_000, 1),
+    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1, 20, 600, 400, 0.02),
 }
 _next = count()
 
@@ -68,9 +73,10 @@ class Numbers:
         return first
 
 
-def measure_append(servers: BenchServers, sizes: Sizes) -> BenchRow:
-    """Append from concurrent HTTP clients, one report a request."""
+def measure_append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
+    """Append from concurrent HTTP clients, one report a request and by batches."""
     row = BenchRow("1 append, 32 HTTP clients", "reports", note="floor: bare asyncpg, the same rows, 1 a transaction")
+    batches = BenchRow(f"1 append, by batches of {_TOGETHER}", "reports", aim=None, note=f"{_SENDERS} HTTP clients")
     numbers = Numbers()
     with servers.system() as system:
         bare = servers.new_database(feed.SERVICE)
@@ -90,7 +96,15 @@ def measure_append(servers: BenchServers, sizes: Sizes) -> BenchRow:
                     "floors", {**options, **dict(size), "floor": "append", "dsn": bare.dsn, "pids": servers.parts}
                 )
             )
-    return row
+            options = {
+                "run": new_run(),
+                "clients": _SENDERS,
+                "count": sizes.appends // _TOGETHER + 1,
+                "batch": _TOGETHER,
+            }
+            options |= {"first": numbers.take(10**5), "port": api.port, "pids": {"api": pid_of(api), **servers.parts}}
+            batches.ours.append(servers.run("load", options))
+    return [row, batches]
 
 
 def measure_inbox_and_relay(
