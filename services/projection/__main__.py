@@ -20,6 +20,7 @@ from services.projection.counting.projector import Projector
 from services.projection.counting.rebuild import RebuildBehind, rebuild
 from services.projection.receipts.follower import ReceiptFollower
 from shared.http import client as http_client
+from shared.log.event_store import keep_session
 from shared.log.migrate import check, connect, migrate, unreachable
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
@@ -49,7 +50,7 @@ async def _serve(settings: ProjectionSettings) -> None:
 
     pool, exports = [
         await asyncpg.create_pool(
-            settings.dsn, min_size=0, max_size=size, command_timeout=30,
+            settings.dsn, min_size=0, max_size=size, command_timeout=30, reset=keep_session,
             # A plan made for any day and any limit reads the whole line for one page of it.
             server_settings={"application_name": name, "jit": "off", "plan_cache_mode": "force_custom_plan"},
         )
