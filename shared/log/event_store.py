@@ -99,6 +99,11 @@ class Head:
         return self.at
 
 
+def is_stream(key: str) -> bool:
+    """Tell a stream, which is a subject (`kind/number`), from a tag: that has a colon, or no slash."""
+    return "/" in key and ":" not in key
+
+
 class StoredFact(NamedTuple):
     """A fact as it is stored: its tags and its exact bytes."""
 
@@ -233,7 +238,10 @@ class Transaction:
 
     async def load(self, keys: Iterable[str]) -> list[StoredFact]:
         """Return every fact, this service's or another's, with one of the keys as stream or tag."""
-        rows = await self._connection.fetch(_SQL["load"], list(keys))
+        streams, tags = list[str](), list[str]()
+        for key in keys:  # each is looked up in one index alone
+            (streams if is_stream(key) else tags).append(key)
+        rows = await self._connection.fetch(_SQL["load"], streams, tags)
         return [StoredFact(tuple(tags), raw) for tags, raw in rows]
 
     async def decided(self, keys: Sequence[ReportKey]) -> dict[ReportKey, Decided]:

@@ -5,10 +5,10 @@ select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() 
 from log_head for update
 
 -- name: load
--- Every fact, this service's or another's, whose stream or tag is among the keys.
-select tags, bytes from fact where stream = any($1) or tags && $1
+-- Every fact, this service's or another's, on one of the streams or with one of the tags.
+select tags, bytes from fact where stream = any($1) or tags && $2
 union all
-select tags, bytes from heard where stream = any($1) or tags && $1
+select tags, bytes from heard where stream = any($1) or tags && $2
 
 -- name: decided
 -- The decision in force of each (source, id) that was decided.

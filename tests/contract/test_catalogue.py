@@ -8,8 +8,10 @@ import jsonschema
 import pytest
 
 from docs.generators.schemas import FOLDER, Schema, breaks, catalogue, stored, text
+from services.catalogue import DOMAIN_SERVICES
 from shared.contract.events import Event, Language
 from shared.deciding.facts import decode_fact, event_body
+from shared.log.event_store import is_stream
 from tests.harness.languages import ALL, SAMPLES, every_type, sample
 
 NOW: Final = catalogue()
@@ -63,6 +65,15 @@ def test_what_is_recalled_from_the_log_is_what_was_validated(language: Language,
     if any(field.is_required() for field in event.model_fields.values()):
         with pytest.raises(ValueError, match=event.__name__):
             event.recall({})
+
+
+@pytest.mark.parametrize(("language", "event"), list(every_type(ALL)))
+def test_a_subject_is_no_tag_and_a_tag_no_subject(language: Language, event: type[Event]) -> None:
+    stored_sample = sample(language.service, event.type_name)
+    data = stored_sample["data"] | ({"person": {"token": "t", "sealed": "s"}} if event.has_person else {})
+    tags = DOMAIN_SERVICES[language.service].composed().domain([]).tags(event.recall(data))
+    assert is_stream(stored_sample["subject"])
+    assert not any(is_stream(tag) for tag in tags)
 
 
 @pytest.mark.parametrize(("service", "name"), REPORTED)
