@@ -46,6 +46,7 @@ from shared.deciding.waiting import WaitingReports, restore_waiting
 from shared.log.event_store import Head, HeardRow, OverdueReport, Recorded, Transaction
 
 _SAME_CONTENT: Final = "same-content"  # the flag on the receipt of what was reported under another id (RULES A23)
+_NOT_AWAITED: Final = ("rests-on:", "follows:")  # tags by which the kernel finds what a change concerns
 _SILENT: Final = (
     ReportRetracted,
     ReportVoided,
@@ -83,8 +84,17 @@ class UnitOfWork:
         named = [key for report in reports if (key := report.names) is not None]
         await self._loader.load_decisions([*(report.key for report in reports), *named])
         undecided = [report for report in reports if self._loader.decisions.get(report.key) is None]
-        await self._waiting.load({key for report in undecided for key in self._wakes(report)})
+        await self._load_waiting({key for report in undecided for key in self._wakes(report)})
         await self._loader.load_for([*undecided, *self._waiting.reports()])
+
+    async def _load_waiting(self, keys: set[str]) -> None:
+        """Load what waits for one of the keys, and in turn what waits for what that will bring."""
+        known: set[ReportKey] = set()
+        while keys:
+            await self._waiting.load(keys)
+            woken = [report for report in self._waiting.reports() if report.key not in known]
+            known |= {report.key for report in woken}
+            keys = {key for report in woken for key in self._wakes(report)}
 
     def _wakes(self, report: Report) -> Iterable[str]:
         return (report.subject, *self._domain.tags(report.event), f"report:{report.source}:{report.id}")
@@ -112,7 +122,7 @@ class UnitOfWork:
         for fact, _ in facts:
             fact.tags = tuple(self._domain.tags(fact.event))
         await self._loader.load_facts({fact.stream for fact, _ in facts if changes_earlier(fact)})
-        await self._waiting.load({key for fact, _ in facts for key in (fact.stream, *fact.tags)})
+        await self._load_waiting({key for fact, _ in facts for key in (fact.stream, *fact.tags)})
         await self._loader.load_for(self._waiting.reports())
         for fact, _ in facts:
             self._loader.facts.add(fact)
@@ -250,5 +260,11 @@ class UnitOfWork:
 
 
 def _keys(facts: Iterable[Fact]) -> list[str]:
-    """Return the streams and tags on which facts have brought something new."""
-    return [key for fact in facts if not isinstance(fact.event, _SILENT) for key in (fact.stream, *fact.tags)]
+    """Return the streams and tags on which facts have brought something new, as far as a report may wait for them."""
+    return [
+        key
+        for fact in facts
+        if not isinstance(fact.event, _SILENT)
+        for key in (fact.stream, *fact.tags)
+        if not key.startswith(_NOT_AWAITED)
+    ]
