@@ -15,7 +15,7 @@ from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbo
 from tests.bench.hot_subject import measure_hot_subject
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
-from tests.bench.report import BenchRow, memory, table
+from tests.bench.report import BenchRow, memory, shares, table
 from tests.bench.whole_road import measure_hard_mix, measure_hearing, measure_idle, measure_whole_road
 from tests.harness.bench import BenchServers, bench_servers
 
@@ -34,7 +34,8 @@ def main() -> None:
     with bench_servers() as servers:
         for name in arguments.only or PARTS:
             _print(f"… {name}")
-            rows += PARTS[name](servers, SIZES[size])
+            rows += (measured := PARTS[name](servers, SIZES[size]))
+            _print("\n".join(f"  {row.name}: {row.rate():,.0f}/s, {shares(row.ours)}, {row.note}" for row in measured))
     _print(table(rows))
     _print("\n内存峰值(各进程,上限 250 MB) Peak memory of each process\n" + memory(servers.peaks))
     _print(f"\n{size}: {time.monotonic() - since:.0f} s, {os.cpu_count()} CPU, load {os.getloadavg()[0]:.1f}")

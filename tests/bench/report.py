@@ -57,7 +57,7 @@ class BenchRow:
             {None: "", True: "✓", False: "✗"}[met],
             f"{_median(self.ours, lambda section: section.cost):,.0f}",
             f"{_median(self.floor, lambda section: section.cost):,.0f}" if self.floor else "",
-            _shares(self.ours),
+            shares(self.ours),
             self.note,
         )
 
@@ -103,7 +103,7 @@ def _median(sections: Sequence[Section], of: Callable[[Section], float]) -> floa
     return statistics.median(map(of, sections)) if sections else 0.0
 
 
-def _shares(sections: Sequence[Section]) -> str:
+def shares(sections: Sequence[Section]) -> str:
     """Say per process what 1,000 cost, so that it shows where the time goes."""
     names = dict.fromkeys(name for section in sections for name in section.cpu)
     costs = {

@@ -69,7 +69,7 @@ def _heads(system: System) -> dict[str, int]:
 
 
 def _counted(system: System) -> dict[str, int]:
-    rows = system.query("projection", _COUNTED)
+    rows = system.query("projection", _COUNTED, as_role=True)
     return {row["service"]: row["position"] for row in rows if row["service"] in COUNTED}
 
 
