@@ -313,7 +313,7 @@ def _shown_number(cell: Number, reading: ColumnReading) -> tuple[Decimal, str]:
     if text is None or form.is_scaled:
         raise _unclear()
     matched = _NUMBER.fullmatch(unicodedata.normalize("NFKC", text).replace(" ", "").replace("(", "-").replace(")", ""))
-    if matched is None or abs(Decimal(matched["number"].replace(",", ""))) != abs(number):
+    if matched is None or Decimal(matched["number"].replace(",", "")) != number:
         raise CellError(
             "shown-otherwise",
             "这一格显示的数经过四舍五入,与格内的数不同。请把格内的数改成要报的数。",

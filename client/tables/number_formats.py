@@ -52,6 +52,7 @@ class _Section:
     placeholders: bool = False
     general: bool = False
     unclear: bool = False
+    conditional: bool = False  # which numbers it is for is said in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,8 @@ def number_format(code: str) -> NumberFormat:
     if any(token["other"] == "@" for token in first):
         return NumberFormat("text")
     parsed = [_section(tokens) for tokens in parts[:_SECTIONS]]
+    if any(section.conditional for section in parsed):
+        return NumberFormat("unclear")
     if len(parsed) == 1 and parsed[0] == _Section(general=True):
         return NumberFormat("general")
     return NumberFormat("number", sections=tuple(parsed))
@@ -145,7 +148,7 @@ def _is_moment(tokens: list[re.Match[str]]) -> bool:
 
 def _section(tokens: list[re.Match[str]]) -> _Section:
     prefix, suffix = "", ""
-    digits, percent, general, unclear = "", 0, False, False
+    digits, percent, general, unclear, conditional = "", 0, False, False, False
     for token in tokens:
         literal = token["quoted"] or token["escaped"] or ""
         other = token["other"] or ""
@@ -153,6 +156,7 @@ def _section(tokens: list[re.Match[str]]) -> _Section:
             currency = _CURRENCY.fullmatch(token["bracket"])
             literal = currency[1] if currency else ""
             # A condition, digits in Chinese: what is shown cannot be told from the number alone.
+            conditional |= token["bracket"].startswith(("<", ">", "="))
             unclear |= currency is None and _COLOUR.fullmatch(token["bracket"]) is None
         elif token["exponent"] or other == "/":
             unclear = True
@@ -177,5 +181,5 @@ def _section(tokens: list[re.Match[str]]) -> _Section:
         decimals = decimals.replace(",", "")
     return _Section(
         prefix.strip(), suffix.strip(), whole.count("0"), decimals.count("0"), len(decimals) - decimals.count("0"),
-        "," in whole, thousands, percent, bool(re.search("[0#?]", digits)), general, unclear,
+        "," in whole, thousands, percent, bool(re.search("[0#?]", digits)), general, unclear, conditional,
     )  # fmt: skip

@@ -128,6 +128,12 @@ class Package:
         self.strings = Strings()
 
     def __enter__(self) -> Package:
+        if self.has("content.xml") or self.has("xl/workbook.bin") or self.has("index/document.iwa"):
+            self._zip.close()
+            raise CommandError(
+                "这是 .ods、.xlsb 或 .numbers 工作簿,请另存为 .xlsx。",
+                "This is an .ods, .xlsb or .numbers workbook; save it as .xlsx.",
+            )
         with damage():
             self._read_workbook()
         return self

@@ -387,6 +387,15 @@ def test_entities_and_bombs_of_a_workbook_are_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "t.xlsx", tmp_path / "mapping.yaml")
 
 
+@pytest.mark.parametrize("part", ["content.xml", "xl/workbook.bin"])
+def test_workbooks_of_other_kinds_get_one_sentence(part: str, tmp_path: Path) -> None:
+    for name in ("t.ods", "t.xlsb", "t.xlsx", "t.csv"):
+        with zipfile.ZipFile(tmp_path / name, "w") as book:
+            book.writestr(part, "x")
+        with pytest.raises(CommandError, match=r"另存为 \.xlsx"):
+            read_table(tmp_path / name, mapping_file(tmp_path, YUAN))
+
+
 def test_the_sheet_with_the_columns_is_read_and_the_others_are_named(tmp_path: Path) -> None:
     def more(book: Any, sheet: Any) -> None:
         sheet["A1"] = "填表说明"
