@@ -35,6 +35,9 @@ _ID: Final = re.compile(ID_FORM)
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,100})?")  # W3C Trace Context
 _LONGEST_ATTRIBUTE: Final = 400
 _NAME: Final = re.compile(r"[a-z0-9]+")  # of an attribute (CloudEvents 1.0.2, section 3.1)
+_USUAL: Final = frozenset(
+    {"specversion", "id", "source", "type", "subject", "time", "district", "corrects", "traceparent", "datacontenttype"}
+)
 _PAYLOAD: Final = frozenset({"data", "data_base64"})  # members of the JSON format that are no attributes
 _CREDIT_CODE: Final = "credit_code"  # how the path of a part of a subject ends that is one
 _MOST_ITEMS: Final = 5_000
@@ -260,6 +263,8 @@ class _Reader:
     def _check_names(self) -> None:
         """Note each attribute of a name that none has, and each that may be a misspelt `corrects` (RULES A20)."""
         for name in self.envelope:
+            if name in _USUAL:
+                continue
             misspelt = name.startswith("correct") and name != "corrects"
             if misspelt or not (_NAME.fullmatch(name) or name in _PAYLOAD):
                 self.faults.append(rules.BadAttribute(pointer_to("", (name,))))
