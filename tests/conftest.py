@@ -58,6 +58,7 @@ class NewTopics(Protocol):
 
 # What takes longest starts first. `waiting` tests mostly wait, for an alert or a server: beside them one process works.
 _FIRST = ("compose", "waiting", "make up")
+_SHORT = ("unit", "contract")
 
 
 class _FilesAndGroups(LoadGroupScheduling):  # type: ignore[misc]
@@ -84,11 +85,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAnd
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long groups first, whatever the random order of the rest."""
+    """Put the long groups first and the short files last, whatever the random order of the rest."""
 
     def place(item: pytest.Item) -> int:
         mark = item.get_closest_marker("xdist_group")
-        return _FIRST.index(mark.args[0]) if mark else len(_FIRST)
+        return _FIRST.index(mark.args[0]) if mark else len(_FIRST) + (item.path.parent.name in _SHORT)
 
     items.sort(key=place)
 

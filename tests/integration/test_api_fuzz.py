@@ -11,11 +11,12 @@ from tests.harness.languages import every_type, sample
 from tests.harness.mutations import spoiled
 from tests.harness.processes import System
 
+SERVICES = ("recruitment",)
 KINDS = {"application/json", "application/problem+json"}
 
 
-def test_schemathesis_finds_no_server_error(system: System) -> None:
-    (api,) = system.start("recruitment", "api")
+def test_schemathesis_finds_no_server_error(running: System) -> None:
+    api = running.the("recruitment", "api")
     requests = 0
     for operation in schemathesis.openapi.from_url(f"{api.url}/openapi.json").get_all_operations():
         assert isinstance(operation, Ok)
@@ -34,8 +35,8 @@ def test_schemathesis_finds_no_server_error(system: System) -> None:
     assert requests > 100
 
 
-def test_spoiled_reports_over_http_are_each_answered(system: System) -> None:
-    (api,) = system.start("recruitment", "api")
+def test_spoiled_reports_over_http_are_each_answered(running: System) -> None:
+    api = running.the("recruitment", "api")
     reports = [sample(language.service, event.type_name) for language, event in every_type() if not event.decision]
     with httpx.Client(base_url=api.url) as client:
         for _, raw in spoiled(reports, 1_000, seed=7):
