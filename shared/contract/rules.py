@@ -120,6 +120,14 @@ class NotJson(Rule):
     )
 
 
+class NeverRead(Rule):
+    zh, en = (
+        "从 place 所示位置起的 {count} 条消息超过了主题的保留期,本服务没有读到。请把这段时间没有回执的报告重新报送。",
+        "From the place on {count} messages outlived the topic's retention before they were read here. Send again the"
+        " reports of that time that have no receipt.",
+    )
+
+
 class SendTo(Rule):
     """Misdirected: the code names the service that takes the type."""
 

@@ -29,7 +29,8 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Bytes from a topic that are no JSON object, with their place and sender; they go to quarantine."""
+    """What cannot be read of a topic, with its place and sender, goes to quarantine: bytes that are no JSON object, or
+    the first of a number of messages that were `gone` before they were read."""
 
     topic: str
     partition: int
@@ -38,6 +39,7 @@ class Unreadable:
     raw: bytes
     at: datetime
     sender: Channel
+    gone: int = 0
 
     @property
     def place(self) -> str:
@@ -47,9 +49,10 @@ class Unreadable:
     def not_understood(self) -> NotUnderstood:
         """Return what their sender is told (RULES A19)."""
         seen, district = first_seen(self.raw, self.reason), self.sender.district
+        rule = rules.NeverRead(count=self.gone) if self.gone else rules.NotJson(seen_zh=seen.zh, seen_en=seen.en)
         return NotUnderstood(
             "invalid",
-            (rules.NotJson(seen_zh=seen.zh, seen_en=seen.en),),
+            (rule,),
             self.at,
             district=district,
             route=district,

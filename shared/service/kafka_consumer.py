@@ -28,6 +28,7 @@ from shared.process.process import end_process_if_failed
 _GATHER_SECONDS: Final = 0.002
 _BATCH: Final = 1000
 _STALLED_SECONDS: Final = 60
+_RETENTION_SECONDS: Final = 60
 _GOOD_FOR: Final = 10.0
 _LOOKED_EVERY: Final = 5.0
 _log = structlog.get_logger()
@@ -88,6 +89,7 @@ class _Consumer(Protocol):
 T = TypeVar("T")
 Decode = Callable[[Sequence[KafkaMessage]], Awaitable[T]]
 Handle = Callable[[T], Awaitable[None]]
+Missed = Callable[[str, int, int, int], Awaitable[None]]  # topic, partition, first offset, how many
 _Attempt = Callable[[int], Awaitable[None]]  # given its number, from 1
 
 
@@ -123,15 +125,22 @@ class KafkaConsumer:
         self._moved = time.monotonic()
         self._pausing = 0
         self._consuming = False
+        self._missed: dict[str, Missed] = {}
+        self._begun: dict[TP, int] = {}
         self._assigned = time.monotonic()
 
-    def subscribe(self, name: str, topics: Sequence[str], decode: Decode[T], handle: Handle[T]) -> None:
+    def subscribe(
+        self, name: str, topics: Sequence[str], decode: Decode[T], handle: Handle[T], missed: Missed | None = None
+    ) -> None:
         """Pass the messages of some topics, in batches, to two functions, in order within a partition.
 
         `decode` needs nothing but the messages: it runs while the batch before is being handled. A batch is
         acknowledged after `handle` returned. While the database is away `handle` is called again with the same batch;
-        any other error ends the process, whose supervisor starts it again from the last commit.
+        any other error ends the process, whose supervisor starts it again from the last commit. `missed` is given what
+        the broker deleted before it was read; until it has returned it is given it again.
         """
+        if missed is not None:
+            self._missed |= dict.fromkeys(topics, missed)
         self._topics.update(topics)
         channel = self._app.topic(
             *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
@@ -182,6 +191,7 @@ class KafkaConsumer:
         for event in events:
             event.message.tracked = True
             self._app.consumer.track_message(event.message)  # Faust waits for it before it gives a partition away
+            self._begin(TP(event.message.topic, event.message.partition))
             # Until the first batch is handled, the lag counts from here.
             self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)
         return events
@@ -253,8 +263,9 @@ class KafkaConsumer:
 
     async def _watch(self) -> None:
         """Exit when Faust has died silently (its issue #532), or messages are there and none is handled."""
-        watching = asyncio.create_task(self._watch_topics())
-        watching.add_done_callback(end_process_if_failed)
+        watching = [asyncio.create_task(work) for work in (self._watch_topics(), self._watch_retention())]
+        for task in watching:
+            task.add_done_callback(end_process_if_failed)
         while True:
             await asyncio.sleep(1)
             if self._app.crashed:
@@ -283,6 +294,29 @@ class KafkaConsumer:
                 _log.error("inbox.topic-made-anew")
                 os._exit(70)
             await asyncio.sleep(_LOOKED_EVERY)
+
+    async def _watch_retention(self) -> None:
+        """Tell what was deleted before it was read: the broker passes over it without a word."""
+        while True:
+            partitions = [partition for partition in self._own() if partition.topic in self._missed]
+            starts = await self._app.consumer.earliest_offsets(*partitions) if partitions else {}
+            for partition, start in starts.items():
+                first = self._begin(partition)
+                if first < start:
+                    _log.error("inbox.never-read", topic=partition.topic, first=first, count=start - first)
+                    try:
+                        missed = self._missed[partition.topic]
+                        await missed(partition.topic, partition.partition, first, start - first)
+                    except UNAVAILABLE:
+                        partitions = []  # looked at again in a second
+                        break
+                self._begun[partition] = max(start, self._done(partition) or 0)
+            await asyncio.sleep(_RETENTION_SECONDS if partitions else 1)
+
+    def _begin(self, partition: TP) -> int:
+        """Return where reading a partition has to begin: what was committed when this process got it."""
+        committed = cast("_Consumer", self._app.consumer)._committed_offset.get(partition)
+        return self._begun.setdefault(partition, committed or 0)
 
     async def _follow_anew(self, partition: TP) -> None:
         """Read a partition from its start when its topic was made again: Faust drops messages below its last offset."""
@@ -313,17 +347,19 @@ class KafkaConsumer:
         """Return how many messages of the assigned partitions are not handled yet, as far as their ends are known."""
         if not self._consuming:
             return 0
-        consumer = cast("_Consumer", self._app.consumer)
-        waiting = 0
+        consumer, waiting = cast("_Consumer", self._app.consumer), 0
         for partition in consumer.assignment():
-            end = consumer.highwater(partition)
-            known = (
-                self._handled.get((partition.topic, partition.partition)),
-                consumer._committed_offset.get(partition),  # by the process that had the partition before
-            )
-            done = max((offset for offset in known if offset is not None), default=None)
+            end, done = consumer.highwater(partition), self._done(partition)
             waiting += max(0, end - done) if end is not None and done is not None else 0
         return waiting
+
+    def _done(self, partition: TP) -> int | None:
+        """Return up to where a partition was handled, here or by the process that had it before."""
+        known = (
+            self._handled.get((partition.topic, partition.partition)),
+            cast("_Consumer", self._app.consumer)._committed_offset.get(partition),
+        )
+        return max((offset for offset in known if offset is not None), default=None)
 
     def partitions(self) -> int:
         """Return how many partitions this process consumes."""

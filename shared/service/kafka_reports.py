@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from shared.contract import rules
 from shared.contract.cloudevents import NotReadableError, from_kafka
 from shared.contract.decoder import Channel, is_whole
 from shared.contract.events import NotUnderstood, Report
@@ -56,7 +57,13 @@ class KafkaReports:
 
     def subscribe(self, consumer: KafkaConsumer) -> None:
         """Take the reports of every sender."""
-        consumer.subscribe("reports", list(self._channels), self.decode, self.handle)
+        consumer.subscribe("reports", list(self._channels), self.decode, self.handle, self.missed)
+
+    async def missed(self, topic: str, partition: int, first: int, count: int) -> None:
+        """Record, and say to the sender, that messages outlived the topic's retention before they were read."""
+        channel, now = self._channels[topic], datetime.now(UTC)
+        gone = Unreadable(topic, partition, first, rules.NeverRead.code, b"", now, channel, gone=count)
+        await self._handler.handle([], [gone])
 
     async def decode(self, messages: Sequence[KafkaMessage]) -> DecodedReports:
         """Decode a batch; now and then it lets the batch before it, which is being decided, go on."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from tests.harness.processes import System, eventually
+from tests.harness.processes import System, eventually, run
 from tests.harness.reports import Report, person_hired
-from tests.harness.topics import check_answered, publish, settle, structured, whole
+from tests.harness.topics import OutgoingMessage, check_answered, publish, settle, structured, whole
 from tests.harness.traffic import flowing, moments
 
 pytestmark = pytest.mark.xdist_group("waiting")
@@ -51,6 +54,53 @@ def test_a_worker_killed_after_its_commit_decides_nothing_twice(running: System)
     assert repeats > 0, "messages came in twice"
     check_answered(running, "recruitment", reports)
     assert decided(running, "after") == len(reports)
+
+
+def test_what_outlived_its_retention_unread_is_said_to_its_sender_once(running: System) -> None:
+    """The broker passes over it without a word: no receipt, no lag, ready."""
+    worker, topic = running.the("recruitment", "worker"), "recruitment.reports.330624"
+    worker.kill()
+    publish(running.kafka, [OutgoingMessage(topic, b"x", b"{}") for _ in range(4)])
+    gone = run(delete_records(running.kafka, topic))
+    for _ in range(2):
+        worker.start()
+        eventually(lambda: len(never_read(running)) == len(gone))
+        worker.kill()
+    worker.start()
+    (report,) = hires("late", 1)
+    publish(running.kafka, [structured(report)])
+    eventually(lambda: decided(running, "late") == 1)
+    assert never_read(running) == {f"{topic}/{partition}/0": count for partition, count in gone.items()}
+
+
+async def delete_records(kafka: str, topic: str) -> dict[int, int]:
+    """Delete all that stands in a topic, as its retention would; return how many messages that was, by partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
+    await consumer.start()
+    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    if not partitions:
+        await consumer.topics()
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    ends = await consumer.end_offsets(partitions)
+    await consumer.stop()
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_records(
+        {partition: RecordsToDelete(before_offset=end) for partition, end in ends.items() if end}
+    )
+    await admin.close()
+    return {partition.partition: end for partition, end in ends.items() if end}
+
+
+def never_read(system: System) -> dict[str, int]:
+    """Return how many messages each receipt says were never read, by their place."""
+    receipts = [stored.json for stored in whole(system.kafka, "receipts.330624")]
+    return {
+        receipt["place"]: int(re.findall("[0-9]+", reason["en"])[0])
+        for receipt in receipts
+        for reason in receipt["reasons"]
+        if reason["code"] == "never-read"
+    }
 
 
 def test_reports_flow_on_through_kills_of_both_processes(running: System) -> None:
