@@ -35,6 +35,7 @@ class Receipt(TypedDict, total=False):
     reasons: list[Reason]
     flags: list[str]
     waits_for: str
+    place: str
     received_at: Required[str]
     decided_at: Required[str]
     first: Receipt

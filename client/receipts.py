@@ -18,7 +18,7 @@ from client.terms import FLAG_NAMES, STATUS_NAMES, place_name, type_name
 from client.validation import remedy_of
 from shared.contract.events import LOCAL_TIME, parse_instant
 
-_NAMED: Final = ("status", "type", "source", "id", "subject", "district", "service", "waits_for")
+_NAMED: Final = ("status", "type", "source", "id", "subject", "district", "service", "waits_for", "place")
 _COLUMNS: Final = ("decided_at", *_NAMED, "flags", "code", "zh", "en")
 _POLL_SECONDS: Final = 2.0
 _MOST_WAITING: Final = 50  # queried again at each poll
@@ -131,6 +131,8 @@ def line_printer(output: Output) -> Printer:
             f"{_local(receipt)[5:]} {text(*status, ' ')} {type_name(receipt.get('type') or '–')} "
             f"{receipt.get('id') or '–'} {receipt.get('source') or ''}{marks}"
         )
+        if place := receipt.get("place"):
+            output.line(f"    {text('位置', 'at', ' ')} {place}")
         if waits_for := receipt.get("waits_for"):
             output.line(f"    {text('等待', 'waits for', ' ')} {waits_for}")
         for reason in receipt.get("reasons", ()):

@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
+from client.output import Output
+from client.receipts import csv_printer, line_printer
 from shared.contract.cloudevents import NotReadableError, from_kafka
 from shared.contract.decoder import Channel
 from shared.deciding import receipts
@@ -44,3 +47,15 @@ def test_the_sender_is_told_what_was_seen_first(raw: bytes | None, seen: str) ->
     assert seen in reason["en"]
     assert reason["zh"]
     assert b'"place":"recruitment.reports.330681/2/7"' in receipts.not_decided(answer, "recruitment", NOW)
+
+
+def test_the_client_shows_a_receipt_without_an_id_and_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    sender = Channel(district="330681", reported_by="district-330681")
+    answer = Unreadable("recruitment.reports.330681", 2, 7, "not-json", b"\xef\xbb\xbf{}", NOW, sender).not_understood()
+    receipt = orjson.loads(receipts.not_decided(answer, "recruitment", NOW))
+    line_printer(Output())(receipt)
+    printed = capsys.readouterr().out
+    assert "recruitment.reports.330681/2/7" in printed
+    assert "[not-json]" in printed
+    csv_printer()(receipt)
+    assert "recruitment.reports.330681/2/7" in capsys.readouterr().out
