@@ -5,10 +5,9 @@ from typing import Any, Final
 import pytest
 
 from shared.deciding.view import FactInForce, View
-from tests.contract.vocabulary import VOCABULARY
+from tests.contract.vocabulary import ONLY_THE_CITY, VOCABULARY
 from tests.harness.service import (
     LATER,
-    SOURCE,
     ReportFields,
     ServiceHarness,
     ServiceHarnesses,
@@ -184,8 +183,9 @@ class TestB3:
         self, harnesses: ServiceHarnesses, service: str, name: str
     ) -> None:
         harness, original = await accepted(harnesses, service, name)
-        other = next(n for n in VOCABULARY[service] if n not in (name, opening_of(service, name)))
-        stranger = report(service, other, "stranger", corrects=original["id"])
+        not_others = {name, opening_of(service, name), *ONLY_THE_CITY}
+        other = next(n for n in VOCABULARY[service] if n not in not_others)
+        stranger = report(service, other, "stranger", corrects=original["id"], source=original["source"])
         await harness.say(stranger, "refused", "other-subject")
         elsewhere = retraction(original, subject=report(service, "activity-reported")["subject"] + "-x")
         await harness.say(elsewhere, "refused", "other-subject")
@@ -614,7 +614,7 @@ class TestB11:
     ) -> None:
         harness, original = await accepted(harnesses, service, name)
         before = await harness.standing()
-        other = f"{SOURCE.rpartition('/')[0]}/other-system"
+        other = f"{original['source'].rpartition('/')[0]}/other-system"
         for sent in (corrected(original, "c") | {"source": other}, retraction(original, "r", source=other)):
             assert (await harness.say(sent, "waiting"))["waits_for"] == f"report/{original['id']}"
         assert await harness.standing() == before

@@ -4,10 +4,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.contract.vocabulary import VOCABULARY
+from tests.contract.vocabulary import ONLY_THE_CITY, VOCABULARY
 from tests.harness.service import (
     LATER,
-    SOURCE,
     ServiceHarnesses,
     corrected,
     day_after,
@@ -170,11 +169,14 @@ class TestC3:
     ) -> None:
         await harnesses.prepare(service, name)
         harness = await harnesses.at(service)
-        await harness.say(report(service, name))
-        code = taken(service, name)
-        for number, source in enumerate((SOURCE, "/districts/330602/other")):
-            receipt = await harness.say(report(service, name, f"again-{number}", source=source), "refused", code)
-            assert receipt["reasons"][0]["pointer"] == "/subject"
+        first = report(service, name)
+        await harness.say(first)
+        # Another district's is not its own to open (RULES G1), nor the city's (G2).
+        code, others = taken(service, name), "only-the-city" if name in ONLY_THE_CITY else "not-yours"
+        own = f"{first['source']}-other"
+        for number, (source, refused) in enumerate(((None, code), (own, code), ("/districts/330602/other", others))):
+            receipt = await harness.say(report(service, name, f"again-{number}", source=source), "refused", refused)
+            assert receipt["reasons"][0]["pointer"] == ("/district" if refused == "only-the-city" else "/subject")
 
     @ENDS
     async def test_after_an_end_it_opens_anew_from_that_day_or_never(

@@ -68,6 +68,8 @@ HIRED_THERE: Final = report(
 
 # (code, pointer, what leads to it; the last is refused by it)
 REFUSED: Final[list[tuple[str, str | None, Steps]]] = [
+    ("only-the-city", "/district", only(report("subsidy", "standard-set", source="/districts/330681/x"))),
+    ("not-yours", "/subject", only(fair(), fair("x", source="/districts/330602/other"))),
     ("wrong-district", "/district", only(fair() | {"district": "330602"})),
     (
         "wrong-district",
@@ -313,7 +315,12 @@ async def test_no_code_is_left_out() -> None:
     # `not-your-source` needs a credential: over Kafka, where the topic is one (see the door's own tests).
     result = {code for code, _, _ in REFUSED} | {code for code, _, _ in INVALID}
     result |= {"retracted", "corrected", "never-arrived", "no-honour", "send-to", "not-an-event"}
-    result |= {"not-of-the-city", "only-the-city"}  # other texts of wrong-district
+    result |= {"not-of-the-city", "only-the-plan-office"}  # other texts of wrong-district
+    result |= {
+        "only-the-whole",
+        "voided",
+    }  # other texts of only-the-city and retracted; see tests/unit/test_ownership.py
+    result |= {"not-json"}  # of no event (see the door's own tests)
     # The plan office's are provoked in tests/unit/test_planning.py.
     modules = ("shared.", *(f"services.{service}." for service in COUNTED))
     ours = {rule.code for rule in Rule.__subclasses__() if rule.__module__.startswith(modules)}

@@ -26,6 +26,9 @@ from client.output import USAGE
         ("restate 2024-03", "--number"),
         ("restate 2024-03 --ask", "--why"),
         ("diff no-such-file.yaml", "no-such-file.yaml"),
+        ("assign hire/H-1 330602 --why x", "--service"),
+        ("void /districts/330681/a x", "--why"),
+        ("void /districts/330681/a x --service nope --subject hire/H-1 --why x", ""),
     ],
 )
 def test_a_command_that_is_typed_wrongly_is_told_so_in_both_languages(

@@ -7,6 +7,7 @@ import typer
 
 from client.commands.plan.months import approve, close, override, restate, send_back, submit
 from client.commands.plan.office import DEFAULT_ADDRESS, PlanOptions
+from client.commands.plan.subjects import assign, void
 from client.commands.plan.targets import adopt, diff, revise, show, split, withdraw
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ def _options(
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "show": show, "diff": diff, "adopt": adopt, "revise": revise, "split": split, "withdraw": withdraw,
     "submit": submit, "return": send_back, "approve": approve, "override": override, "close": close,
-    "restate": restate,
+    "restate": restate, "assign": assign, "void": void,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

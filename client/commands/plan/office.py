@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from client.commands.plan.planning import Action, PlanningApi
 from client.messages import Receipt
-from client.output import ALL_WELL, SOME_WRONG, CommandError, Output, text
+from client.output import ALL_WELL, SOME_WRONG, USAGE, CommandError, Output, text
 from client.publishing import outcome_of
 from client.routing import district_of
 from client.session import session
@@ -45,16 +45,17 @@ class PlanOptions(NamedTuple):
 
 
 @contextlib.contextmanager
-def connect(context: typer.Context) -> Iterator[PlanSession]:
-    """Yield the session of a command; raises typer.Exit with the exit code where it fails."""
+def connect(context: typer.Context, service: str = "planning") -> Iterator[PlanSession]:
+    """Yield the session of a command with a service; raises typer.Exit with the exit code where it fails."""
     options = context.find_object(PlanOptions)
     if options is None:
         raise AssertionError("the callback of the group sets them")
-    with (
-        session(options.json, resumable=False) as (output, settings),
-        PlanningApi(options.address, settings) as planning,
-    ):
-        yield PlanSession(output, planning)
+    with session(options.json, resumable=False) as (output, settings):
+        address = options.address if service == "planning" else settings.addresses.get(service)
+        if address is None:
+            raise CommandError("没有这个服务。", "There is no such service.", exit_code=USAGE)
+        with PlanningApi(address, settings, service) as planning:
+            yield PlanSession(output, planning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class PlanSession:
                 "specversion": "1.0",
                 "id": id_ or f"{name}-{uuid.uuid4().hex[:12]}",
                 "source": own_source,
-                "type": f"skillplan.planning.{name}.v1",
+                "type": f"skillplan.{self.planning.service}.{name}.v1",
                 "subject": subject,
                 "time": datetime.now(UTC).isoformat(),
                 "district": district_of(own_source) or _CITY,

@@ -124,7 +124,9 @@ class MonthAnswer(TypedDict):
 class PlanningApi:
     """A client of planning; every method raises CommandError where there is no answer, or an error in its place."""
 
-    def __init__(self, address: str, settings: ClientSettings) -> None:
+    def __init__(self, address: str, settings: ClientSettings, service: str = "planning") -> None:
+        """`service`: whose doors these are, where it is another than planning."""
+        self.service = service
         self._address = address
         self._http = settings.wire().synchronous(_SECONDS)
 
@@ -160,6 +162,14 @@ class PlanningApi:
         headers = {"content-type": "application/cloudevents+json"}
         return _receipt(self._request("POST", "/v1/events", content=orjson.dumps(event), headers=headers))
 
+    def receipts(self, source: str, id_: str) -> list[Receipt]:
+        """Return the receipts of a report at every service, as the projection has them; none where there is none."""
+        response = self._request("GET", "/v1/receipts", params={"source": source, "id": id_})
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return []
+        receipts: list[Receipt] = orjson.loads(_success(response).content)["receipts"]
+        return receipts
+
     def publish(self, plan: str, month: str, action: Action, data: JsonObject) -> Receipt:
         """Close or restate a month and return the receipt."""
         return _receipt(self._request("POST", f"/v1/plans/{plan}/months/{month}/{action}", json=data))
@@ -183,9 +193,10 @@ class PlanningApi:
 
     def _away(self, zh: str, en: str) -> CommandError:
         where = self._address
+        option = {"planning": "--url", "projection": "SKILLPLAN_PROJECTION"}.get(self.service, "SKILLPLAN_SERVICES")
         return CommandError(
-            f"无法连接 planning({where}):{zh}。请看 make status,或用 --url 指明。",
-            f"planning cannot be reached at {where}: {en}. See make status, or name it with --url.",
+            f"无法连接 {self.service}({where}):{zh}。请看 make status,或用 {option} 指明。",
+            f"{self.service} cannot be reached at {where}: {en}. See make status, or name it with {option}.",
             "service-away",
             AWAY,
         )

@@ -126,11 +126,15 @@ def withdraw(
     subject: Annotated[str, typer.Argument(help="如 e.g. target/shaoxing-2023-2025/1.3.a")],
     report: Annotated[str, typer.Argument(help="所撤回报告的编号 the id of the report to withdraw")],
     why: Annotated[str, typer.Option("--why", help="理由 why")],
+    service: Annotated[str, typer.Option("--service", help="改归、作废所在的服务 where it was assigned or voided")] = (
+        "planning"
+    ),
     id_: Id = None,
     source: Source = None,
 ) -> None:
-    """撤回一次采用、调整、分解或提交 Withdraw an adoption, a revision, a split, a submission."""
-    with connect(context) as office:
+    """撤回采用、调整、分解、提交,或改归、作废 Withdraw an adoption, a revision, a split, a submission, or an assignment
+    or voiding at a service."""
+    with connect(context, service) as office:
         office.report("report-retracted", subject, {"report_id": report, "reason": why}, id_, source)
 
 
