@@ -201,6 +201,28 @@ def test_csv_opens_in_a_spreadsheet_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "guarded"),
+    [
+        *((sign + "1+1", True) for sign in "=+-@＝＋－＠﹢﹣﹦﹫\t\r\n"),
+        (" =1", True),
+        ("\u3000＝1", True),
+        ("\u200b=1", True),
+        ("\ufeff@sum", True),
+        ("越城=1", False),
+        ("1=1", False),
+        ("（=1）", False),
+        ("", False),
+        (" ", False),
+        ("\u200b", False),
+    ],
+)
+def test_no_cell_begins_a_formula_in_whatever_spelling(text: str, guarded: bool) -> None:
+    content = b"".join(csv_lines([{"name": text}])).decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(content, newline=""))
+    assert row["name"] == ("'" + text if guarded else text)
+
+
+@pytest.mark.parametrize(
     ("accepted", "language"),
     [
         (None, None),
