@@ -217,6 +217,7 @@ class KeyFile:
         """Make a file without keys; raises KeyFileError where there is one."""
         if self._file.exists():
             raise KeyFileError(f"{self._file} 已存在。", f"{self._file} is there already.")
+        self._history.begin()
         self._write({})
 
     def keys(self) -> list[Key]:

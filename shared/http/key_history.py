@@ -40,6 +40,11 @@ class KeyHistory:
     def __init__(self, file: Path, mac: Callable[[str], str]) -> None:
         self._file, self._mac = file, mac
 
+    def begin(self) -> None:
+        """Begin anew with a new key file, whose pepper may be another; an earlier history stays, under another name."""
+        if self._file.exists():
+            self._file.rename(self._file.with_name(f"{self._file.name}.{self._file.stat().st_mtime_ns}"))
+
     def add(self, act: KeyAct) -> None:
         """Append a line; the caller holds the lock of the key file. Raises ConfigurationError."""
         acts = self.acts()

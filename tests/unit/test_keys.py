@@ -263,6 +263,17 @@ def test_a_key_file_from_before_there_was_a_history_goes_on(file: Path) -> None:
     assert [act.act for act in keys.history()] == ["revoked"]
 
 
+def test_a_new_key_file_begins_a_history_of_its_own_and_keeps_the_old_one(file: Path) -> None:
+    KeyFile(file, PEPPER).add(Role.READER, by="甲")
+    file.unlink()  # its pepper was lost, say
+    keys = KeyFile(file, "ab" * 32)
+    keys.create()
+    keys.add(Role.READER, by="乙")
+    assert [act.by for act in keys.history()] == ["乙"]
+    (earlier,) = file.parent.glob("keys.json.history.*")
+    assert "甲" in earlier.read_text(encoding="utf-8")
+
+
 def run_keys(file: Path, *arguments: str) -> Any:
     environment = {"SKILLPLAN_KEYS": str(file), "SKILLPLAN_KEY_PEPPER": PEPPER, "COLUMNS": "200"}
     return CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=False)
