@@ -29,8 +29,9 @@ from typing import Any, Final, NamedTuple
 from deploy.local.children import dies_with_parent
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
-# What `__main__` of a service imports, at once or on demand.
+# What `__main__` of a service and of the client import, at once or on demand.
 _IMPORTED: Final = (
+    "client.commands.plan",
     "services.planning.api",
     "services.projection.api",
     "services.projection.counting.projector",
@@ -85,7 +86,13 @@ class Ended(NamedTuple):
     """A process that has ended: its exit code, and what it printed."""
 
     returncode: int
-    output: str
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """Return all of it."""
+        return self.stdout + self.stderr
 
 
 class ForkServer:
@@ -115,18 +122,26 @@ class ForkServer:
         assert answer, f"the process that is forked has ended: {self._server.wait(10)}"
         return json.loads(answer)
 
-    def start(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
-        """Run a module in a process of its own with this environment and no other; what it prints goes to the log."""
-        request = {"module": module, "arguments": list(arguments), "environment": dict(environment), "log": str(log)}
+    def start(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        error_log: Path | None = None,
+    ) -> Child:
+        """Run a module in a process of its own with this environment and no other; what it prints goes to the logs."""
+        files = {"log": str(log), "error_log": str(error_log or log)}
+        request = {"module": module, "arguments": list(arguments), "environment": dict(environment), **files}
         return Child(self, self.ask(request))
 
     def run(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], seconds: float = 90) -> Ended:
         """Run a module to its end, with our environment and these variables; an empty one is left out."""
         variables = {name: value for name, value in environment.items() if value}
         with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "log"
-            code = self.start(module, arguments, {**os.environ, **variables}, log).wait(seconds)
-            return Ended(code, log.read_text(errors="replace"))
+            logs = Path(folder) / "stdout", Path(folder) / "stderr"
+            code = self.start(module, arguments, {**os.environ, **variables}, *logs).wait(seconds)
+            return Ended(code, *(log.read_text(errors="replace") for log in logs))
 
     def close(self) -> None:
         """End it, and whatever it has started and is left."""
@@ -173,12 +188,14 @@ def _become(request: Mapping[str, Any]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, onto in ((nothing, 0), (log, 1), (log, 2)):
+    appended = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    files = (
+        os.open(os.devnull, os.O_RDONLY),
+        *(os.open(request[name], appended, 0o644) for name in ("log", "error_log")),
+    )
+    for onto, descriptor in enumerate(files):
         os.dup2(descriptor, onto)
-    os.close(log)
-    os.close(nothing)
+        os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = [request["module"], *request["arguments"]]

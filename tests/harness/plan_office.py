@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from deploy.local.installation import ROOT
 from shared.plan.loading import load_plan
+from tests.harness.fork_server import Ended, fork_server
 from tests.harness.processes import System, eventually
 from tests.harness.reports import organisation, person
 from tests.harness.reports import report as envelope
@@ -44,13 +42,10 @@ class PlanOffice:
         self.recruitment = system.the("recruitment", "api").http
         self.sent: list[dict[str, Any]] = []
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> Ended:
         """Run the plan office's command line."""
-        environment = {**os.environ, "SKILLPLAN_PLANNING": str(self.planning.base_url)}
-        command = [sys.executable, "-m", "client", "plan", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=200
-        )
+        environment = {"SKILLPLAN_PLANNING": str(self.planning.base_url)}
+        return fork_server().run("client", ["plan", *arguments], environment, 200)
 
     def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:
         sent = envelope(f"planning.{name}", f"p-{len(self.sent) + 1}", subject, data, district=district)
