@@ -136,11 +136,10 @@ class ForkServer:
         return Child(self, self.ask(request))
 
     def run(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], seconds: float = 90) -> Ended:
-        """Run a module to its end, with our environment and these variables; an empty one is left out."""
-        variables = {name: value for name, value in environment.items() if value}
+        """Run a module to its end, with our environment and these variables."""
         with tempfile.TemporaryDirectory() as folder:
             logs = Path(folder) / "stdout", Path(folder) / "stderr"
-            code = self.start(module, arguments, {**os.environ, **variables}, *logs).wait(seconds)
+            code = self.start(module, arguments, {**os.environ, **environment}, *logs).wait(seconds)
             return Ended(code, *(log.read_text(errors="replace") for log in logs))
 
     def close(self) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.harness.fork_server import fork_server
 from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import Report, fair_held, organisation, person, person_hired
 from tests.harness.topics import check_answered, check_log
@@ -103,7 +100,5 @@ def test_progress_is_a_count_of_the_accepted_facts_whatever_is_killed(running: S
 
 def check_recount(system: System, projector: Process) -> None:
     """Let the projection recount its ledger."""
-    command = [sys.executable, "-m", "services.projection", "recount"]
-    environment = {**os.environ, **projector.settings}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = fork_server().run("services.projection", ["recount"], projector.settings)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +32,7 @@ from services.catalogue import SERVICES
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT, NewDatabase
 from tests.harness import pair
+from tests.harness.fork_server import Ended, fork_server
 from tests.harness.processes import DISTRICTS, Process, System, eventually, run
 from tests.harness.reports import person_hired
 from tests.harness.reports import report as envelope
@@ -114,16 +112,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     shutil.rmtree(folder)
 
 
-def _command(arguments: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def _command(arguments: list[str], settings: dict[str, str]) -> Ended:
+    module, *others = arguments
+    return fork_server().run(module, others, settings)
 
 
 @pytest.fixture

@@ -255,7 +255,8 @@ def fails_at_start(city: City, says: str, **settings: str) -> None:
     process = city.system.process("recruitment", "api", **city.settings | settings)
     city.system.processes.remove(process)
     process.http.close()
-    done = fork_server().run("services.recruitment", ["api"], process.settings)
+    variables = {name: value for name, value in process.settings.items() if value}
+    done = fork_server().run("services.recruitment", ["api"], variables)
     message = done.output.strip()
     assert done.returncode != 0
     assert says in message

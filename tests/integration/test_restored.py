@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +14,9 @@ from deploy.kafka import topics as deploy_topics
 from deploy.local import databases
 from deploy.operations.reconcile import Places, compare
 from shared.kafka.clients import Broker
-from tests.conftest import ROOT
 from tests.harness.broker import delete_topics
 from tests.harness.databases import drop
+from tests.harness.fork_server import Ended, fork_server
 from tests.harness.plan_office import FILE, MONTH, PLAN, SIX, STRUCTURED, PlanOffice
 from tests.harness.processes import Process, System, eventually, run
 from tests.harness.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
@@ -36,11 +33,8 @@ def differences(system: System) -> list[Any]:
     return [difference for service in result for difference in service.differences.values()]
 
 
-def recover(process: Process) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", f"services.{process.service}", "recover"],
-        cwd=ROOT, env={**os.environ, **process.settings}, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+def recover(process: Process) -> Ended:
+    return fork_server().run(f"services.{process.service}", ["recover"], process.settings)
 
 
 def set_back(system: System, service: str, position: int, number: int) -> None:
