@@ -25,6 +25,8 @@ from shared.deciding.waiting import store_waiting
 from shared.kafka.clients import Broker
 from shared.kafka.topic_reader import StoredMessage, TopicReader, position_of
 from shared.log.event_store import ReceiptRow, Statement, WaitingRow, read_queries
+from shared.log.migrate import connect, unreachable
+from shared.observability.unavailable import UNAVAILABLE
 
 _SQL: Final = read_queries("shared.service", "recovery.sql")
 _TAKE_FACT: Final = Statement(_SQL["take_fact"])
@@ -73,10 +75,16 @@ async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, 
     """Make the log as long as its topic again, in one transaction; the service's worker must not be running.
 
     `districts`: whose receipts are read. `senders`: how the topics end from which reports are read again.
-    Raises CannotRecover when log and topic are not one history; nothing is changed then. Repeating it is harmless.
+    Raises CannotRecover when log and topic are not one history or the broker is away, ConfigurationError when the
+    database is; nothing is changed then. Repeating it is harmless.
     """
     service = language.service
-    connection = await asyncpg.connect(dsn, timeout=10)
+    if problem := await broker.problem():
+        raise CannotRecover(problem)
+    try:
+        connection = await connect(dsn, "SKILLPLAN_PG_DSN")
+    except (*UNAVAILABLE, TimeoutError) as error:
+        raise unreachable("SKILLPLAN_PG_DSN", error) from None
     try:
         async with TopicReader(broker, service, f"skillplan-{service}") as published, connection.transaction():
             if not await published.await_no_member():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -33,8 +34,8 @@ def differences(system: System) -> list[Any]:
     return [difference for service in result for difference in service.differences.values()]
 
 
-def recover(process: Process) -> Ended:
-    return fork_server().run(f"services.{process.service}", ["recover"], process.settings)
+def recover(process: Process, **settings: str) -> Ended:
+    return fork_server().run(f"services.{process.service}", ["recover"], {**process.settings, **settings})
 
 
 def set_back(system: System, service: str, position: int, number: int) -> None:
@@ -81,6 +82,11 @@ def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_pub
     assert api.http.post("/v1/events", json=fresh).status_code == 503
     worker.kill(15)
 
+    nowhere = re.sub(r":\d+/", ":1/", worker.settings["SKILLPLAN_PG_DSN"])
+    for away in ({"SKILLPLAN_KAFKA": "127.0.0.1:1"}, {"SKILLPLAN_PG_DSN": nowhere}):
+        ended_with = recover(worker, **away)
+        assert ended_with.returncode == 1
+        assert len(ended_with.output.strip().splitlines()) == 1, ended_with.output
     recovery = recover(worker)
     assert recovery.returncode == 0, recovery.stdout + recovery.stderr
     assert "20 facts" in recovery.stdout
