@@ -2,9 +2,10 @@
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -345,9 +346,7 @@ class _Reader:
             matched = form.fullmatch(subject)
             if matched is None:
                 continue
-            parts = list(zip(PLACEHOLDER.findall(template), matched.groups(), strict=True))
-            codes = [part for path, part in parts if path.endswith(_CREDIT_CODE)]
-            others = "/".join(part for path, part in parts if not path.endswith(_CREDIT_CODE))
+            codes, others = _parted(template, matched)
             wrong = [code for code in codes if not self.decoder.door.takes_credit_code(code)]
             if any(map(holds_personal_number, (*wrong, others))):
                 personal = True
@@ -406,10 +405,9 @@ class _Reader:
                 kind, number = person.canonical
                 token = self.decoder.keys.token(f"{kind}:{number}")
                 fields = person.model_dump(mode="json", exclude_none=True) | {"id_type": kind}
-                personal = _Personal(
-                    fields=orjson.dumps(fields | {"id_number": person.number}),
-                    compared=orjson.dumps(fields | {"id_number": number}),
-                )
+                sealed = orjson.dumps(fields | {"id_number": person.number})
+                same = number == person.number
+                personal = _Personal(sealed, sealed if same else orjson.dumps(fields | {"id_number": number}))
             given = given | {"person": {"token": token, "sealed": ""}}
         try:
             data = event.model_validate(given, context=self.decoder.door)
@@ -433,3 +431,17 @@ class _Reader:
                 self._fault(rules.SubjectMismatch, "data/" + path.replace(".", "/"))
             if path == "district" and part != self.district:
                 self._fault(rules.SubjectMismatch, "subject")
+
+
+@cache
+def _codes_at(template: str) -> tuple[bool, ...]:
+    return tuple(path.endswith(_CREDIT_CODE) for path in PLACEHOLDER.findall(template))
+
+
+def _parted(template: str, matched: re.Match[str]) -> tuple[Sequence[str], str]:
+    """Return the parts of a subject that are credit codes, and the others in one text."""
+    codes_at = _codes_at(template)
+    if not any(codes_at):
+        return (), matched[0]
+    parts = list(zip(codes_at, matched.groups(), strict=True))
+    return [part for is_code, part in parts if is_code], "/".join(part for is_code, part in parts if not is_code)

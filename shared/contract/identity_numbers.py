@@ -28,6 +28,7 @@ _BETWEEN: Final = frozenset(
 )
 _SEPARATORS: Final = frozenset({"Cf", "Cc", "Mn", "Me", "Zs", "Zl", "Zp", "Pd"})
 _ASCII_SPACES: Final = str.maketrans("", "", " \t\r\n\v\f-\x1c\x1d\x1e\x1f")
+_ASCII_RUN: Final = re.compile(r"(?:[0-9][\x00\x1c-\x1f\x7f\s.-]*+){17}[0-9Xx]")
 _ASCII_BETWEEN: Final = str.maketrans("", "", " \t\r\n\v\f-.\x00\x1c\x1d\x1e\x1f\x7f")
 
 
@@ -66,6 +67,8 @@ def canonical(number: str) -> str:
     """Return a number in NFKC and upper case, without spaces and hyphens (RULES A15)."""
     if number.isascii():
         return number.translate(_ASCII_SPACES).upper()
+    if number.isascii() and number.isalnum():
+        return number.upper()
     number = unicodedata.normalize("NFKC", number).upper()
     return "".join(char for char in number if not char.isspace() and unicodedata.category(char) != "Pd")
 
@@ -87,10 +90,12 @@ def holds_personal_number(text: str) -> bool:
 
     Spaces, hyphens, dots and what cannot be seen may stand between its digits, which may be of any width or script.
     """
-    if len(text) < _FEWEST or len(_DIGITS.findall(text)) < _FEWEST:
-        return False
     if text.isascii():
+        if _ASCII_RUN.search(text) is None:
+            return False
         bare = text.translate(_ASCII_BETWEEN)
+    elif len(text) < _FEWEST or len(_DIGITS.findall(text)) < _FEWEST:
+        return False
     else:
         bare = "".join(
             _ascii_digit(char)

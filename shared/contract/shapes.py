@@ -41,7 +41,7 @@ _LONGEST_TEXT: Final = 200
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TRAVEL_NUMBER: Final = re.compile(r"[A-Z0-9()/]{5,20}")
 # Characters without a form of their own that Unicode does not call format characters.
-_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0")
+_BLANK: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0]")
 _IDEOGRAPHIC_PLANES: Final = range(0x20000, 0x40000)
 
 
@@ -73,7 +73,9 @@ def is_credit_code(text: str) -> bool:
 
 def is_visible(text: str) -> bool:
     """Tell whether a text holds nothing that a reader cannot see: controls, format characters, blanks (RULES A22)."""
-    return _BLANK.isdisjoint(text) and (text.isprintable() or not any(map(_is_hidden, text)))
+    if text.isascii():
+        return text.isprintable()
+    return _BLANK.search(text) is None and (text.isprintable() or not any(map(_is_hidden, text)))
 
 
 def _is_hidden(char: str) -> bool:
