@@ -41,7 +41,7 @@ class KafkaReports:
         channels = {
             district: Channel(
                 district=district,
-                for_whole=reserved is None,
+                for_whole=reserved is None and not named,  # who plans has no user for this topic (RULES G4)
                 reported_by=district_user(district) if named else district,
             )
             for district in districts

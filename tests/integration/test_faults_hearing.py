@@ -122,7 +122,8 @@ def test_the_largest_report_that_is_taken_reaches_the_topic(running: System) -> 
     """What is decided must fit into a Kafka message, or the relay would stand still for ever."""
     occupations = [{"code": "6-18-01-01", "name": f"{n:04}{'工' * 58}", "industry": "other"} for n in range(4_300)]
     catalogue = {"title": "目录", "document_no": "1", "effective_from": "2030-01-01", "effective_until": "2030-12-31"}
-    report = {"type": "skillplan.subsidy.catalogue-published.v1", "subject": "catalogue/large", "id": "large"}
+    city = {"source": "/districts/330600/tests", "district": "330600"}
+    report = city | {"type": "skillplan.subsidy.catalogue-published.v1", "subject": "catalogue/large", "id": "large"}
     large = certificate_issued("x") | report | {"data": catalogue | {"occupations": occupations}}
     assert 985_000 < len(json.dumps(large, ensure_ascii=False, separators=(",", ":")).encode()) < 1_000_000
     api = running.the("subsidy", "api").http
