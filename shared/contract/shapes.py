@@ -2,12 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache
+from functools import lru_cache
 from operator import mul
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, get_args, get_origin
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -190,68 +189,6 @@ class Shape(BaseModel):
     """A closed JSON object: no unknown field, no coercion of types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-    @classmethod
-    def recall(cls, data: Mapping[str, Any]) -> Self:
-        """Return what was validated before it was recorded: dates and parts are made of it, and nothing is checked.
-
-        What has other fields than this shape knows is validated after all. Raises ValueError where it does not fit.
-        """
-        fields = _recalled(cls)
-        values = dict(fields.absent)
-        try:
-            for name, value in data.items():
-                make = fields.makers[name]
-                values[name] = value if make is None or value is None else make(value)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return cls.model_validate(data)
-        if len(values) < len(fields.makers):
-            return cls.model_validate(data)
-        made = cls.__new__(cls)
-        made.__setstate__(
-            {
-                "__dict__": values,
-                "__pydantic_fields_set__": set(data),
-                "__pydantic_extra__": None,
-                "__pydantic_private__": None,
-            }
-        )
-        return made
-
-
-_Make = Callable[[Any], object]
-
-
-class _RecalledFields(NamedTuple):
-    """What makes the value of each field of a shape (None: nothing need be made), and what absent fields are."""
-
-    makers: Mapping[str, _Make | None]
-    absent: Mapping[str, object]
-
-
-@cache
-def _recalled(shape: type[Shape]) -> _RecalledFields:
-    fields = shape.model_fields
-    return _RecalledFields(
-        {name: _maker(field.annotation) for name, field in fields.items()},
-        {name: field.default for name, field in fields.items() if not field.is_required()},
-    )
-
-
-def _maker(annotation: Any) -> _Make | None:
-    parts = get_args(annotation)
-    if annotation is date:
-        return date.fromisoformat
-    if isinstance(annotation, type) and issubclass(annotation, Shape):
-        return annotation.recall
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _maker(parts[0])
-    makers = [made for part in parts if part is not type(None) and (made := _maker(part)) is not None]
-    if not makers:
-        return None
-    (make,) = makers
-    return (lambda values: [make(value) for value in values]) if origin is list else make
 
 
 class Organisation(Shape):

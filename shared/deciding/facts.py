@@ -93,7 +93,7 @@ def decode_fact(languages: Mapping[str, Language], envelope: JsonObject, tags: t
         recorded_at=recorded_at,
         report_source=envelope["reportsource"],
         report_id=envelope["reportid"],
-        event=event.recall(envelope["data"]),
+        event=event.model_validate(envelope["data"]),
         body=envelope["data"],
         tags=tags,
         corrects=envelope.get("corrects"),

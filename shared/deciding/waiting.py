@@ -123,7 +123,7 @@ def restore_waiting(stored: bytes, language: Language) -> Report:
     digest = bytes.fromhex(fields.pop("digest"))
     return Report(
         **fields,
-        event=event.recall(fields["body"]),
+        event=event.model_validate(fields["body"]),
         at=at,
         digest=digest,
         received_at=received_at,
