@@ -214,6 +214,12 @@ def _decide_correction(report: Report, key: ReportKey, view: View, domain: Domai
     """Decide as if the original had never been made, in its place (RULES B4)."""
     original, ended = view.of_report(service, key), view.ended_by(service, key)
     role, event = report.event.role, report.event
+    thing = original or ended
+    if thing is not None and not same_key(thing, event):
+        # It says something of another thing on the subject, which may be another's.
+        rule = not_yours(report, view, service, domain.successors)
+        if rule is not None:
+            return Refuse(rule)
     if (refused := _decide_dates(report)) is not None:
         return refused
     if original is not None and isinstance(role, Opens) and same_key(original, event):

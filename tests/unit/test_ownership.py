@@ -172,6 +172,19 @@ class TestAssigning:
         log.say(retracted(hire_ended("theirs", OTHER), "undo-end"))
         log.say(hire_ended("mine"))
 
+    def test_a_correction_does_not_reach_another_things_end_on_a_subject_that_is_anothers_now(self) -> None:
+        log = ServiceInMemory("subsidy")
+        signed = report("subsidy", "wage-agreement-signed", source=HOME)
+        ended = report("subsidy", "wage-agreement-ended", source=HOME)
+        log.send(signed, ended, assigned(signed, "330602"))
+        theirs = report("subsidy", "wage-agreement-signed", "theirs", source=OTHER, agreement_no="GZ-9")
+        log.say(theirs)
+        reaching = report(
+            "subsidy", "wage-agreement-ended", "c1", source=HOME, agreement_no="GZ-9", corrects=ended["id"]
+        )
+        log.say(reaching, "refused", "not-yours")
+        log.say(ended | {"id": "c2", "corrects": ended["id"]})
+
     def test_the_last_recorded_holds_and_a_correction_counts_from_its_own_recording(self) -> None:
         log = ServiceInMemory("recruitment")
         log.say(hire())
