@@ -65,8 +65,8 @@ update sent set reply = :reply, reply_reasons = :reasons where target = :target 
 _ROWS: Final = """
 select s.id, s.digest, s.acknowledged_at is not null, s.reply, s.reply_reasons, s.about is not null, a.status, a.code,
     a.binds, a.reasons, a.flags
-from sent s left join answer a using (target, source, id)
-where target = ? and source = ? and s.given = ? order by length(s.id), s.id
+from sent s indexed by sent_given left join answer a using (target, source, id)
+where s.target = ? and s.source = ? and s.given = ? order by length(s.id), s.id
 """
 
 

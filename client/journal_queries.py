@@ -31,9 +31,10 @@ group by 1, 2 order by 1, 2
 # Of a run: what the service said of the very content of each line; not of what was mended since, under another id.
 _OF_RUN: Final = """
 select s.line, s.reply, s.reply_reasons, a.status, a.code, a.reasons, a.flags, s.source, s.given
-from sent s left join answer a using (target, source, id)
+from sent s indexed by sent_run left join answer a using (target, source, id)
 where target = :target and s.run = :run and not exists (
-    select 1 from sent later where later.target = s.target and later.source = s.source and later.given = s.given
+    select 1 from sent later indexed by sent_given
+    where later.target = s.target and later.source = s.source and later.given = s.given
         and later.digest = s.digest and length(later.id) > length(s.id) and later.run = s.run)
 order by s.line
 """
@@ -46,7 +47,8 @@ create temp table if not exists listed (
 _MISSING: Final = """
 select a.source, a.id, a.type, a.district, a.subject, s.file in (
         select :file union
-        select distinct o.file from sent o join listed l on l.source = o.source and l.given = o.given
+        select distinct o.file from listed l join sent o indexed by sent_given
+            on l.source = o.source and l.given = o.given
             and l.digest = o.digest where o.target = :target and o.file is not null) known,
     s.file is null unknown, s.line
 from answer a left join sent s using (target, source, id)
@@ -56,7 +58,7 @@ where target = :target and a.status = 'accepted' and a.type not like '%.report-r
     and a.type in (select type from listed)
     and not exists (select 1 from listed l where l.source = a.source
         and (l.given = coalesce(s.given, base_id(a.id)) or l.given = a.id))
-    and not exists (select 1 from sent r join answer ra using (target, source, id)
+    and not exists (select 1 from sent r indexed by sent_about join answer ra using (target, source, id)
         where r.target = a.target and r.source = a.source and r.about = a.id and ra.status = 'accepted')
 order by a.source, s.line, a.id
 """
@@ -153,7 +155,7 @@ def unanswered(journal: Journal, also_waiting: bool = False) -> list[tuple[str, 
 
 def unanswered_of(journal: Journal, run: str) -> int:
     """Count the contents of a run that have no answer yet."""
-    sql = "select count(*) from sent where target = ? and run = ? and reply is null"
+    sql = "select count(*) from sent indexed by sent_run where target = ? and run = ? and reply is null"
     return int(journal.database.execute(sql, (journal.target, run)).fetchone()[0])
 
 
@@ -174,10 +176,10 @@ def outcomes_of(journal: Journal, run: str) -> Iterator[LineOutcome]:
 def mended_of(journal: Journal, run: str) -> int:
     """Count the contents of a run whose id was found to be that of a refused report: they go out under a new one."""
     sql = """
-        select count(*) from sent s join answer a using (target, source, id)
+        select count(*) from sent s indexed by sent_run join answer a using (target, source, id)
         where target = ? and s.run = ? and s.reply = 'refused' and a.status = 'refused' and a.binds
             and s.reply_reasons like '%"id-reused"%' and not exists (
-                select 1 from sent later where later.target = s.target and later.source = s.source
+                select 1 from sent later indexed by sent_given where later.target = s.target and later.source = s.source
                     and later.given = s.given and later.digest = s.digest and length(later.id) > length(s.id))
     """
     return int(journal.database.execute(sql, (journal.target, run)).fetchone()[0])
@@ -214,14 +216,15 @@ def standing(journal: Journal, id_: str, source: str | None) -> list[StandingRep
             select source, id, 0 from answer
             where target = :target and id = :id and (:source is null or source = :source)
             union
-            select s.source, s.id, depth + 1 from chain c join sent s on s.target = :target and s.source = c.source
-                and s.about = c.id and s.type not like '%.report-retracted.v1'
+            select s.source, s.id, depth + 1 from chain c
+                join sent s indexed by sent_about on s.target = :target and s.source = c.source and s.about = c.id and s.type not like '%.report-retracted.v1'
             where depth < 100)
         select a.source, a.id, a.type, coalesce(a.district, s.district), a.subject, a.status, coalesce(s.given, a.id)
         from chain c join answer a on a.target = :target and a.source = c.source and a.id = c.id
             left join sent s using (target, source, id)
         where a.status in ('accepted', 'waiting') and not exists (
-            select 1 from sent r join answer ra using (target, source, id) where r.target = :target
+            select 1 from sent r indexed by sent_about join answer ra using (target, source, id)
+            where r.target = :target
                 and r.source = a.source and r.about = a.id and r.type like '%.report-retracted.v1'
                 and ra.status in ('accepted', 'waiting'))
         order by a.source, c.depth

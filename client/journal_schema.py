@@ -33,6 +33,7 @@ _UPGRADES: Final = (
         "alter table sent add column about text",
         "update sent set given = id",
         "create index sent_given on sent (target, source, given)",
+        "create index sent_run on sent (target, run)",
         "create index sent_about on sent (target, source, about)",
         "alter table answer add column subject text",
         "alter table answer add column reasons text",

@@ -70,24 +70,26 @@ def test_a_changed_row_under_its_old_id_is_refused_each_time_and_corrected_on_re
 ) -> None:
     """Case F01."""
     before, changed = case(tmp_path, "F01/hires.csv", f"c1{by}"), case(tmp_path, "F01/hires-changed.csv", f"c1{by}")
-    assert skillplan("publish", *table(before)).exit_code == 0
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text(MAPPING.read_text(encoding="utf-8").replace("/employment", f"/c1{by}"), encoding="utf-8")
+    assert skillplan("publish", *table(before, mapping)).exit_code == 0
     for journal in ("mine", "mine", "another", "another"):
-        done = skillplan("publish", *table(changed), journal=journal)
+        done = skillplan("publish", *table(changed, mapping), journal=journal)
         assert done.exit_code == 1, done.output
         assert "第 4 行:这个编号已用于内容不同的另一份报告。" in done.stderr.replace("「编号」", "").replace(
             "「合同编号」(B4)", ""
         )
         assert "[id-reused]" in done.stderr
-        assert done.stderr.count("第 ") == 1, "and no other row"
-    statement = total(skillplan("statement", "--json"))
+        assert len(re.findall("^第 ", done.stderr, re.MULTILINE)) == 1, "and no other row"
+    statement = total(skillplan("statement", "--source", f"/districts/330681/c1{by}", "--json"))
     assert (statement["sent"], statement["accepted"], statement["refused"]) == (7, 6, 1)
 
-    corrected = skillplan("correct", "4", "--file", *table(changed))
+    corrected = skillplan("correct", "4", "--file", *table(changed, mapping))
     assert corrected.exit_code == 0, corrected.output
     assert "已更正" in corrected.stdout
-    done = skillplan("publish", *table(changed))
+    done = skillplan("publish", *table(changed, mapping))
     assert done.exit_code == 0, done.output
-    assert "同" in skillplan("correct", "4", "--file", *table(changed)).stdout
+    assert "同" in skillplan("correct", "4", "--file", *table(changed, mapping)).stdout
 
 
 def test_sequence_numbers_that_begin_anew_each_month_are_named(skillplan: Run, by: str, tmp_path: Path) -> None:
@@ -147,6 +149,7 @@ def test_what_is_invalid_or_refused_is_named_each_time(skillplan: Run, by: str, 
         "source": "/districts/330681/setup",
         "district": "330681",
     }
+    right["data"]["channel"] = "other"
     right["data"]["person"] = MadeUpPeople(f"f10{by}").person(1)
     file.write_text("\n".join([*lines, "{", json.dumps(right)]), encoding="utf-8")
     outputs = [skillplan("publish", str(file), "--unchecked", "--limit", "99") for _ in range(2)]

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from client import journal as journal_module
 from client import journal_queries, journal_schema
 from client.journal import Arrival, FileReport, Journal, Resolved, base_id
 from client.journal_queries import ListedReport
@@ -308,3 +309,15 @@ def test_a_journal_that_cannot_be_kept_gets_one_clear_sentence(tmp_path: Path) -
     for place, message in ((damaged, "damaged"), (newer, "newer version"), (tmp_path, "SKILLPLAN_JOURNAL")):
         with pytest.raises(CommandError, match=message):
             Journal(place, "kafka:x")
+
+
+def test_looking_a_report_up_takes_as_long_in_a_large_journal_as_in_a_small_one(journal: Journal) -> None:
+    """What is asked for each row, or each line of a run, goes by an index."""
+    journal_queries.list_reports(journal, [])
+    journal.database.create_function("base_id", 1, base_id)
+    for sql in (journal_module._ROWS, journal_queries._OF_RUN):
+        parameters = ("x",) * 3 if "?" in sql else {"target": "x", "run": "x"}
+        plan = [row[3] for row in journal.database.execute(f"explain query plan {sql}", parameters)]
+        searched = [step for step in plan if step.startswith("SEARCH")]
+        assert searched
+        assert all(step.count("=?") > 1 for step in searched), plan
