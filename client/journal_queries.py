@@ -217,7 +217,8 @@ def standing(journal: Journal, id_: str, source: str | None) -> list[StandingRep
             where target = :target and id = :id and (:source is null or source = :source)
             union
             select s.source, s.id, depth + 1 from chain c
-                join sent s indexed by sent_about on s.target = :target and s.source = c.source and s.about = c.id and s.type not like '%.report-retracted.v1'
+                join sent s indexed by sent_about on s.target = :target and s.source = c.source
+                    and s.about = c.id and s.type not like '%.report-retracted.v1'
             where depth < 100)
         select a.source, a.id, a.type, coalesce(a.district, s.district), a.subject, a.status, coalesce(s.given, a.id)
         from chain c join answer a on a.target = :target and a.source = c.source and a.id = c.id
