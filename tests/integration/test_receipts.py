@@ -14,6 +14,7 @@ import pytest
 from tests.harness import topics
 from tests.harness.processes import System, eventually, run
 from tests.harness.reports import (
+    CITY,
     OCCUPATION,
     Report,
     certificate_issued,
@@ -91,7 +92,7 @@ def terms(running: System) -> None:
         standard_set(3, amount_fen=33_335, occupation_code=FITTER),
         standard_set(4, amount_fen=5, occupation_code=ELDER_CARE, level="4"),
     ]
-    for sent in (report("subsidy.catalogue-published", "catalogue", "catalogue/M-1", data), *standards):
+    for sent in (report("subsidy.catalogue-published", "catalogue", "catalogue/M-1", data, district=CITY), *standards):
         assert post(running, sent)["status"] == "accepted"
 
 
