@@ -15,6 +15,7 @@ from tests.harness.service import (
     LATER,
     ReportFields,
     ServiceHarness,
+    ServiceHarnesses,
     corrected,
     day_after,
     in_memory_services,
@@ -22,6 +23,7 @@ from tests.harness.service import (
     report,
     retraction,
     running_services_fixture,  # noqa: F401 - a fixture
+    services_fixture,  # noqa: F401 - a fixture
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -102,10 +104,9 @@ async def test_both_record_the_same(running_services: dict[str, ServiceHarness],
     assert len({reason["code"] for receipt in every for reason in receipt["reasons"]}) > 12
 
 
-@pytest.mark.parametrize("log", ["memory", "postgres"])
-async def test_a_transaction_that_fails_leaves_nothing(running_services: dict[str, ServiceHarness], log: str) -> None:
-    harness = (running_services if log == "postgres" else in_memory_services())["recruitment"]
-    await harness.clear()
+@pytest.mark.parametrize("harnesses", ["memory", "postgres"], indirect=True)
+async def test_a_transaction_that_fails_leaves_nothing(harnesses: ServiceHarnesses) -> None:
+    harness = await harnesses.at("recruitment")
     sent = report("recruitment", "person-hired")
     await harness.say(sent)
     before = await harness.recorded()

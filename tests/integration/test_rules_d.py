@@ -1,5 +1,6 @@
 """RULES section D - the decisions about money - on the real road, with evidence heard from other services' logs."""
 
+import re
 from typing import Any, Final
 
 import pytest
@@ -363,13 +364,13 @@ class TestD9AndD10:
             receipt = await harness.say(pay(fen, f"p{number}", name=name), "refused" if code else "accepted", code)
             assert not code or receipt["reasons"][0]["pointer"] == "/data/amount_fen"
 
-    async def test_what_is_left_is_said(self, harnesses: ServiceHarnesses) -> None:
+    async def test_a_refusal_does_not_say_how_much_is_left(self, harnesses: ServiceHarnesses) -> None:
+        # Whoever asks may not be who was granted it (RULES G6).
         harness = await standard(harnesses, 100)
         await harness.say(claim())
         await harness.say(pay(70))
         receipt = await harness.say(pay(31, "p2"), "refused", "more-than-granted")
-        assert "30 fen" in receipt["reasons"][0]["en"]
-        assert "30 分" in receipt["reasons"][0]["zh"]
+        assert not re.search(r"\d", receipt["reasons"][0]["en"] + receipt["reasons"][0]["zh"])
 
     @pytest.mark.parametrize(
         ("name", "paid"), [(CLAIM, "subsidy-paid"), (CLAIM, "subsidy-recovered"), (ALLOWANCE, "allowance-paid")]
