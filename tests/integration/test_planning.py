@@ -91,7 +91,7 @@ def targets_have_a_history(office: PlanOffice) -> None:
     assert (period["target"]["value"], period["target"]["clause"], period["difference"]) == (1200, "第 9 号文", 0)
     done = office.run("show", "4.1.b", "--on", "2024-12-31")
     assert done.returncode == 0, done.stderr
-    assert all(text in done.stdout for text in (">= 1200", "330681", "差额 difference", "中期评估")), done.stdout
+    assert all(text in done.stdout for text in (">= 1,200", "330681", "差额 difference", "中期评估")), done.stdout
     revisions = [entry for entry in indicator["history"] if entry["type"] == "target-revised"]
     assert [(entry["why"], entry["reportedby"]) for entry in revisions] == [("中期评估", "open")]
     withdrawn = office.run("withdraw", f"target/{PLAN.id}/4.1.b", revised["id"], "--why", "暂缓")

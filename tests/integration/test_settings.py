@@ -19,7 +19,7 @@ from deploy.local.ports import any_free, is_free
 from shared.log.migrate import connect
 from tests.conftest import ROOT, NewDatabase
 from tests.harness.fork_server import fork_server
-from tests.harness.processes import CITY_KEY, SERVICE_KEY, eventually, run
+from tests.harness.processes import CITY_KEY, FIGURES_KEY, SERVICE_KEY, eventually, run
 
 POOLER = ROOT / ".cache" / "pgbouncer"
 
@@ -31,6 +31,7 @@ def starts(service: str, command: str, database: Database, **settings: str) -> s
         "SKILLPLAN_PG_OWNER_DSN": database.owner_dsn,
         "SKILLPLAN_CITY_KEY": CITY_KEY,
         "SKILLPLAN_SERVICE_KEY": SERVICE_KEY,
+        "SKILLPLAN_FIGURES_KEY": FIGURES_KEY,
         "SKILLPLAN_KAFKA": "127.0.0.1:1",
         **settings,
     }
