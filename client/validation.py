@@ -143,6 +143,7 @@ class Checker:
         self._seen = sqlite3.connect("", isolation_level=None)
         self._seen.execute("pragma synchronous = off")
         self._seen.execute("pragma journal_mode = off")
+        self._seen.execute("begin")
         self._seen.execute("create table seen (key blob primary key, digest blob, line int) without rowid")
 
     @classmethod
