@@ -41,7 +41,7 @@ class OnlyTheCity(Rule):
     """The rules of money and of the whole city are the city's (RULES G2)."""
 
     zh, en = (
-        "这一类型关系全市,只由市本级报告,district 须为市本级代码。",
+        "这一类型关系全市,只由市本级报告,区划代码须为市本级代码。",
         "What holds for the whole city is the city's own to report; the district must be the city's code.",
     )
 
@@ -50,7 +50,7 @@ class OnlyThePlanOffice(Rule):
     """Only the city's own office may report the type (contract F1)."""
 
     zh, en = (
-        "这一类型只由市计划办公室报告,district 须为市本级代码。",
+        "这一类型只由市计划办公室报告,区划代码须为市本级代码。",
         "Only the city's plan office reports this type; the district must be the city's own code.",
     )
 

@@ -67,7 +67,7 @@ class PlanNotValid(Rule):
 
 
 class WrongDigest(Rule):
-    zh = "SHA-256 与内容不符;请重新取得内容,不要手工改动。"
+    zh = "内容与摘要(SHA-256)不符;请重新取得内容,不要手工改动。"
     en = "The SHA-256 is not that of the content; fetch it again rather than change it by hand."
 
 
@@ -142,7 +142,7 @@ class NothingToOverride(Rule):
 
 
 class BadKnownAt(Rule):
-    zh = "known_at 须在月末之后,不早于上次公布所依时刻,也不在未来。"
+    zh = "所知截至时刻(known_at)须在月末之后,不早于上次公布所依时刻,也不在未来。"
     en = "known_at must lie after the month's end, not before that of the last publication, and not ahead."
 
 

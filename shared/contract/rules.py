@@ -150,7 +150,7 @@ class OnlyTheWhole(Rule):
     """Only who answers for the whole area may report the type (RULES G3, G4); the contract names the code."""
 
     zh, en = (
-        "这一类型只由全域的主管单位报告,district 须为全域代码(以 00 结尾)。",
+        "这一类型只由全域的主管单位报告,区划代码须为全域代码(以 00 结尾)。",
         "Only who answers for the whole area reports this type; the district must be the whole's code (it ends in 00).",
     )
 
@@ -222,7 +222,7 @@ class NothingToRetract(Rule):
 
 
 class OtherSubject(Rule):
-    zh = "所指报告的 subject 或类型不同;这两项不能更正,请撤回后重新报告。"
+    zh = "所指报告的业务编号或类型不同;这两项不能更正,请撤回后重新报告。"
     en = "The report named has another subject or type, which cannot be corrected: retract it and report anew."
 
 
