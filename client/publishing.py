@@ -46,6 +46,7 @@ class Summary:
     by_status: Counter[str] = field(default_factory=Counter)  # of what was sent now
     before_by_status: Counter[str] = field(default_factory=Counter)
     rejected: int = 0
+    unsent: int = 0  # their service could not be reached
     same_content: int = 0
     renamed: int = 0  # sent under a new id, since the first was refused
 
@@ -57,7 +58,7 @@ class Summary:
             "left_out": self.left_out,
             "by_status": dict(sorted(self.by_status.items())),
             "before_by_status": dict(sorted(self.before_by_status.items())),
-        } | {name: count for name in ("same_content", "renamed") if (count := getattr(self, name))}
+        } | {name: count for name in ("unsent", "same_content", "renamed") if (count := getattr(self, name))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ class PublishingRun:
                     not_sent += [report.event] if report.digest else []
                     if isinstance(result, CannotReachError):
                         away = result
+                        self.summary.unsent += 1
                         continue
                     self.summary.left_out += 1
                     self.report_fault(ReportFault(report.line, result.code, result.zh, result.en))

@@ -138,7 +138,8 @@ def line_printer(output: Output) -> Printer:
         for reason in receipt.get("reasons", ()):
             zh, en = place_name(reason["pointer"]) if reason.get("pointer") else ("", "")
             about_zh, about_en = f"「{zh}」" if zh else "", f'"{en}" ' if en else ""
-            output.line(f"    {text(about_zh + reason['zh'], about_en + reason['en'])} [{reason['code']}]")
+            code = reason["code"]
+            output.line("    " + text(f"{about_zh}{reason['zh']}[{code}]", f"{about_en}{reason['en']} [{code}]"))
             if remedy := remedy_of(reason["code"]):
                 output.line(f"    → {text(remedy['zh'], remedy['en'])}")
 

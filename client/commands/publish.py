@@ -136,10 +136,14 @@ def _print(output: Output, summary: Summary, gone: list[MissingReport]) -> None:
         (f",其中改正后换新编号报送 {summary.renamed}", f", {summary.renamed} of them mended, under a new id")
         if summary.renamed else ("", "")
     )  # fmt: skip
+    unsent_zh, unsent_en = (
+        (f",未能送达 {summary.unsent}", f", {summary.unsent} not sent") if summary.unsent else ("", "")
+    )
     wrong = summary.left_out or summary.rejected or not summary.reports or sys.exc_info()[0] is not None
     output.sentence(
-        f"{'✗' if wrong else '✓'} 已报送 {summary.sent}{now_zh}{renamed_zh}{before_zh},有误未报 {summary.left_out}",
-        f"{summary.sent} published{now_en}{renamed_en}{before_en}, {summary.left_out} left out",
+        f"{'✗' if wrong else '✓'} 已报送 {summary.sent}{now_zh}{renamed_zh}{before_zh},有误未报 {summary.left_out}"
+        f"{unsent_zh}",
+        f"{summary.sent} published{now_en}{renamed_en}{before_en}, {summary.left_out} left out{unsent_en}",
     )
     if gone:
         ids = "、".join(each.id for each in gone[:_MOST_IDS]) + (" …" if len(gone) > _MOST_IDS else "")
