@@ -137,8 +137,7 @@ async def _recount(settings: ProjectionSettings) -> int:
 
 _MIGRATIONS: Final = resources.files("services.projection") / "migrations"
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    "api": ("pg_dsn", "figures_key"),
-    **dict.fromkeys(("projector", "rebuild", "recount"), ("pg_dsn",)),
+    **dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)),
     "migrate": ("pg_owner_dsn",),
 }
 

@@ -5,7 +5,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -82,10 +82,19 @@ def parse_command_line(
         variable = f"SKILLPLAN_{name.upper()}"
         if not value:
             sys.exit(f"缺少设置 missing setting: {variable}")
-        if name.endswith("_key") and not _KEY.fullmatch(value):
+    for variable, value in _keys(values):
+        if value and not _KEY.fullmatch(value):
             sys.exit(f"设置有误 wrong setting: {variable}: 应为 32 字节的十六进制 must be 32 bytes in hex")
     configure_logs(values.log_level)
     return command, values
+
+
+def _keys(values: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the settings that are keys of ours, and their values; `api_key` is one of HTTP."""
+    for name in type(values).model_fields:
+        value = getattr(values, name)
+        if name.endswith("_key") and name != "api_key" and isinstance(value, SecretStr):
+            yield f"SKILLPLAN_{name.upper()}", value.get_secret_value()
 
 
 def _unknown(settings: type[Settings], elsewhere: Iterable[str]) -> list[str]:

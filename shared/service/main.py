@@ -50,7 +50,7 @@ class Service:
     report here over HTTP. `redirects`: the services whose types are sent on to them from here. `elsewhere`: environment
     variables of other services. `routes`: what its HTTP process answers besides, given its `settings`. `reserved`: the
     topic of its own from which alone its reserved types are taken. `keys`: those of its settings that are keys of its
-    rules, which `domain` is given as bytes of that name.
+    rules, which `domain` is given as bytes of that name, empty where not set.
     """
 
     language: Language
@@ -111,8 +111,7 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
 def main(service: Service) -> None:
     """Run one of a service's processes: `api`, `worker`, `migrate`, or `recover` after a restored backup."""
     name = service.language.service
-    needed = _NEEDED | {command: (*_NEEDED[command], *service.keys) for command in ("api", "worker")}
-    command, settings = parse_command_line(f"services.{name}", service.settings, needed, service.elsewhere)
+    command, settings = parse_command_line(f"services.{name}", service.settings, _NEEDED, service.elsewhere)
     keep_memory()
     try:
         match command:

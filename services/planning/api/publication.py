@@ -58,7 +58,7 @@ class FiguresToPublish(BaseModel):
     known_at: JsonValue
     figures: JsonValue
     sha256: JsonValue
-    seal: JsonValue
+    seal: JsonValue = None
 
 
 class _NoFigures(BaseModel):
@@ -215,7 +215,14 @@ async def _figures(context: PlanningContext, plan: str, month: str, known_at: Js
                 retry_after="5",
             ) from None  # fmt: skip
     if response.is_success:
-        return FiguresToPublish.model_validate(body)
+        figures = FiguresToPublish.model_validate(body)
+        if figures.seal is None:
+            raise Problem(
+                503,
+                "projection 未设置 SKILLPLAN_FIGURES_KEY,数据没有封印,不能公布。",
+                "SKILLPLAN_FIGURES_KEY of the projection is not set: figures without its seal are not published.",
+            )
+        return figures
     refusal = _NoFigures.model_validate(body)
     status = response.status_code if response.status_code in (404, 422) else 503
     raise Problem(status, refusal.zh, refusal.en)

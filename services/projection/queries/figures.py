@@ -62,7 +62,7 @@ class MonthFigures(TypedDict):
     known_at: Instant
     figures: list[PublishedFigure]
     sha256: Sha256
-    seal: Sha256
+    seal: NotRequired[Sha256]
 
 
 @router.get(
@@ -90,15 +90,16 @@ async def get_figures(request: Request, plan: PlanNamed, month: MonthOfFigures, 
     if not figures:
         raise Problem(422, "该月没有数据。", "There are no figures for this month.")
     instant, sha256 = format_instant(scope.known_at), digest_of(figures)
-    answer = {
+    answer: dict[str, object] = {
         "plan": plan,
         "month": month,
         "as_of": last.isoformat(),
         "known_at": instant,
         "figures": [figure.model_dump(mode="json", exclude_none=True) for figure in figures],
         "sha256": sha256,
-        "seal": seal_of(context.figures_key, plan, month, instant, sha256),
     }
+    if context.figures_key:
+        answer["seal"] = seal_of(context.figures_key, plan, month, instant, sha256)
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
