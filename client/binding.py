@@ -225,15 +225,13 @@ def _row_fault(row: TableRow) -> CellFault:
     if row.fault == "joined-rows":
         return CellFault(
             None, None, "joined-rows",
-            f"从这一行起的 {row.joined} 行被引号连成了一格,其中各行都没有报。请检查这一行里没有成对的引号。",
-            f"A quote joins the {row.joined} lines from here on into one cell; none of them is reported. Look for an "
-            "unpaired quote in this row.",
+            f"从这一行起的 {row.joined} 行被引号连成了一格,其中各行都没有报。",
+            f"A quote joins the {row.joined} lines from here on into one cell; none of them is reported.",
         )  # fmt: skip
     return CellFault(
         None, None, "other-width",
-        "这一行的格数与表头不同,各格可能错位。多半是金额里的逗号没有加引号,或缺了一格。",
-        "This row has more or fewer cells than the header, so they may stand in the wrong columns: a comma within an "
-        "amount without quotes, or a missing cell.",
+        "这一行的格数与表头不同,各格可能错位。",
+        "This row has more or fewer cells than the header, so they may stand in the wrong columns.",
     )  # fmt: skip
 
 

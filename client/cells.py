@@ -135,9 +135,8 @@ def _number_lost() -> CellError:
 def _unclear() -> CellError:
     return CellError(
         "format-unclear",
-        "这一格的显示格式特殊,看到的和格内的数不是一回事。请把该列设为“常规”或“文本”后核对。",
-        "What this cell shows and the number in it differ by its display format. Format the column as General or text "
-        "and check it.",
+        "这一格的显示格式特殊,看到的和格内的数不是一回事。",
+        "What this cell shows and the number in it differ by its display format.",
     )
 
 
@@ -158,8 +157,8 @@ def value_of(cell: Cell, reading: ColumnReading, note: Note = ignore) -> JsonVal
         if reading.field.kind == "integer":
             raise CellError(
                 "merged-amount",
-                "数量或金额写在合并的格子里,看不出每一行是多少。请取消合并,逐行填写。",
-                "An amount stands in a merged cell: it cannot be told what each row has. Unmerge and fill in each row.",
+                "数量或金额写在合并的格子里,看不出每一行是多少。",
+                "An amount stands in a merged cell: it cannot be told what each row has.",
             )
         if not cell.first:
             note("merged-cells")
@@ -316,8 +315,8 @@ def _shown_number(cell: Number, reading: ColumnReading) -> tuple[Decimal, str]:
     if matched is None or Decimal(matched["number"].replace(",", "")) != number:
         raise CellError(
             "shown-otherwise",
-            "这一格显示的数经过四舍五入,与格内的数不同。请把格内的数改成要报的数。",
-            "This cell shows a rounded number; enter the number that is meant.",
+            "这一格显示的数经过四舍五入,与格内的数不同。",
+            "This cell shows a rounded number.",
         )
     return number, matched["after"] or matched["before"] or ""
 
@@ -345,9 +344,8 @@ def _written_number(text: str, reading: ColumnReading) -> tuple[Decimal, str]:
 def _ambiguous() -> CellError:
     return CellError(
         "ambiguous-number",
-        "看不出逗号和句点哪个是小数点。请去掉千分位,小数点写句点;或在映射文件中写明 decimal: \".\" 或 \",\"。",
-        "It cannot be told whether the comma or the point stands before decimals. Write 1234.50, or say decimal: \".\" "
-        "or \",\" in the mapping file.",
+        "看不出逗号和句点哪个是小数点。",
+        "It cannot be told whether the comma or the point stands before decimals.",
     )  # fmt: skip
 
 
@@ -358,8 +356,8 @@ def _check_word(word: str, reading: ColumnReading) -> None:
         if unit_of(word) != reading.unit:
             raise CellError(
                 "unit-differs",
-                "这一格自己写的单位与映射文件中的 unit 不同。请统一单位。",
-                "The unit in this cell is another than the mapping's. Use one unit in the whole column.",
+                "这一格自己写的单位与映射文件中的 unit 不同。",
+                "The unit in this cell is another than the mapping's.",
             )
     elif not _COUNTED.fullmatch(word):
         raise CellError("bad-value", "这里要填数字,后面不带别的字。", "A number alone is expected.")

@@ -48,6 +48,54 @@ _REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {
         "zh": "把该列设为文本格式,按原件重新录入这一格。",
         "en": "Format the column as text and enter this cell again from the original.",
     },
+    "cell-error": {
+        "zh": "改正公式或加宽该列,重新保存。",
+        "en": "Mend the formula or widen the column, and save again.",
+    },
+    "formula-without-value": {
+        "zh": "用 Excel 或 WPS 打开文件并保存一次。",
+        "en": "Open the file in Excel or WPS and save it once.",
+    },
+    "date-out-of-range": {
+        "zh": "重新录入这个日期。",
+        "en": "Enter the date again.",
+    },
+    "merged-cells": {
+        "zh": "取消合并,逐格填写。",
+        "en": "Unmerge the cells and fill in each.",
+    },
+    "merged-amount": {
+        "zh": "取消合并,逐行填写。",
+        "en": "Unmerge the cells and fill in each row.",
+    },
+    "damaged-text": {
+        "zh": "重新录入这一格,另存文件。",
+        "en": "Enter the cell again and save the file anew.",
+    },
+    "format-unclear": {
+        "zh": "把该列设为“常规”或“文本”格式,核对后保存。",
+        "en": "Format the column as General or text, check it and save.",
+    },
+    "shown-otherwise": {
+        "zh": "把格内的数改成要报的数。",
+        "en": "Enter the number that is meant.",
+    },
+    "unit-differs": {
+        "zh": "整列统一用一个单位,与映射文件中的 unit 相同。",
+        "en": "Use one unit in the whole column, that of the mapping.",
+    },
+    "ambiguous-number": {
+        "zh": "去掉千分位,小数点写句点;或在映射文件中写明 decimal。",
+        "en": "Write 1234.50, or say decimal in the mapping file.",
+    },
+    "other-width": {
+        "zh": "多半是金额里的逗号没有加引号,或缺了一格;改正这一行。",
+        "en": "Most likely a comma in an amount without quotes, or a missing cell; mend the row.",
+    },
+    "joined-rows": {
+        "zh": "检查这一行里没有成对的引号。",
+        "en": "Look for an unpaired quote in this row.",
+    },
     "cell-is-date": {
         "zh": "把该列设为文本格式,重新录入这一格。",
         "en": "Format the column as text and enter this cell again.",

@@ -40,24 +40,24 @@ Cell = str | bool | Number | Moment | time | Broken | Merged | None
 
 BROKEN: Final = {
     "cell-error": (
-        "这一格是公式出错的结果(如 #N/A)或显示不下的 ####。请改正公式或加宽该列后重新保存。",
-        "This cell shows an error of a formula (such as #N/A), or #### where it is too narrow; mend it and save again.",
+        "这一格是公式出错的结果(如 #N/A)或显示不下的 ####。",
+        "This cell shows an error of a formula (such as #N/A), or #### where it is too narrow.",
     ),
     "formula-without-value": (
-        "这一格是公式,但文件中没有算出的值。请用 Excel 或 WPS 打开并保存一次。",
-        "This cell is a formula whose value is not in the file. Open the file in Excel or WPS and save it once.",
+        "这一格是公式,但文件中没有算出的值。",
+        "This cell is a formula whose value is not in the file.",
     ),
     "date-out-of-range": (
-        "这一格显示为日期,但其数值不是任何一天。请重新录入。",
-        "This cell is formatted as a date, but its number is no day. Enter it again.",
+        "这一格显示为日期,但其数值不是任何一天。",
+        "This cell is formatted as a date, but its number is no day.",
     ),
     "merged-cells": (
-        "这一格与左边的格合并,看不出属于哪一列。请取消合并,逐格填写。",
-        "This cell is merged with the one on its left; unmerge them and fill in each.",
+        "这一格与左边的格合并,看不出属于哪一列。",
+        "This cell is merged with the one on its left.",
     ),
     "damaged-text": (
-        "这一行有损坏的字节,文字无法辨认。请重新录入这一格,另存文件。",
-        "There are damaged bytes in this line; enter the cell again and save the file anew.",
+        "这一行有损坏的字节,文字无法辨认。",
+        "There are damaged bytes in this line.",
     ),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from client.report_file import CheckedReport, ReportFile
-from client.validation import Checker
+from client.validation import Checker, remedy_of
 from tests.harness.languages import DISTRICTS
 
 
@@ -44,6 +44,7 @@ def read_table(file: Path, mapping: Path | None = None, **options: Any) -> ReadT
         str(file), mapping, options.get("encoding"), options.get("sheet"), checker, options.get("hidden")
     )
     items = [item for item in opened.reports() if item is not None]
+    assert all(remedy_of(fault.code) for item in items for fault in item.faults), "each says what to do"
     return ReadTable(items, {notice.code: notice.count for notice in opened.notices})
 
 
