@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +71,14 @@ class ClientSettings(BrokerSettings):
 def read_settings() -> ClientSettings:
     """Read the settings; raises CommandError."""
     try:
-        return ClientSettings()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            return ClientSettings()
+    except UserWarning:
+        raise CommandError(
+            "设置有误:SKILLPLAN_SECRETS 指的文件夹不存在。",
+            "Wrong setting: the folder of SKILLPLAN_SECRETS does not exist.",
+        ) from None
     except SettingsError:
         raise CommandError(
             "设置有误:SKILLPLAN_SERVICES 应为 JSON。", "Wrong setting: SKILLPLAN_SERVICES must be JSON."
