@@ -195,7 +195,9 @@ def _receipts(secured: Secured, user: str, district: str) -> dict[str, dict[str,
         try:
             messages = [message for batch in (await consumer.getmany(timeout_ms=3000)).values() for message in batch]
             receipts = [orjson.loads(message.value) for message in messages]
-            return {receipt["id"]: receipt for receipt in receipts}
+            return {
+                receipt["id"]: receipt for receipt in receipts if "id" in receipt
+            }  # bytes that are no JSON have none
         finally:
             await consumer.stop()
 
