@@ -65,7 +65,7 @@ async def main(options: dict[str, Any]) -> Section:
 
 async def _questions(port: int, path: str, indicator: str) -> Callable[[], Awaitable[int]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = f"GET {path} HTTP/1.1\r\nHost: b\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
     async def ask() -> int:
         writer.write(request)

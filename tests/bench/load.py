@@ -74,13 +74,13 @@ async def _send_all(port: int, requests: list[bytes], clients: int, wanted: byte
 
 
 def _post(body: bytes, kind: bytes) -> bytes:
-    head = b"POST /v1/events HTTP/1.1\r\nHost: b\r\nContent-Type: application/%s\r\nContent-Length: %d\r\n\r\n"
+    head = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/%s\r\nContent-Length: %d\r\n\r\n"
     return head % (kind, len(body)) + body
 
 
 def _requests(options: dict[str, Any], first: int, count: int) -> list[bytes]:
     if path := options.get("get"):
-        return [b"GET %s HTTP/1.1\r\nHost: b\r\n\r\n" % path.encode()] * count
+        return [b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path.encode()] * count
     run, each = options["run"], options.get("batch", 1)
     if each == 1:
         return [_post(feed.hire(at, run), b"cloudevents+json") for at in range(first, first + count)]
