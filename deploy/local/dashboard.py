@@ -52,7 +52,19 @@ def build(report: Callable[[str], None], static: Path = STATIC) -> bool:
         fresh = static.with_name(f"{static.name}.new")
         environment = {**os.environ, "PATH": path_with_node(), "SKILLPLAN_STATIC": str(fresh)}
         report("npm ci")
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--no-progress", "--prefer-offline", *_FEW_RETRIES], environment)
+        _run(
+            [
+                "npm",
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--no-progress",
+                "--prefer-offline",
+                *_FEW_RETRIES,
+            ],
+            environment,
+        )
         report("npm run build")
         _run(["npm", "run", "build"], environment)
         write_outlines(fresh / "map.json")
