@@ -177,7 +177,8 @@ class _Book:
             if self._row >= _MOST_ROWS - 1:
                 self._facts.write_string(_MOST_ROWS - 1, 0, text("cut", self._language))
                 return
-            self._write(self._facts, fact._replace(recorded_at=wording.local(fact.recorded_at)))
+            local = wording.local(fact.recorded_at) if fact.recorded_at else ""  # counts of others have none
+            self._write(self._facts, fact._replace(recorded_at=local))
 
     def _sheet(self, name: str, widths: Iterable[int]) -> Worksheet:
         # A sheet's name has 31 characters at most and none of these.
