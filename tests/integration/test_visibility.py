@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import itertools
 import re
-import socket
-import time
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -212,7 +209,6 @@ def test_no_route_shows_a_role_more_of_others_than_it_may_see(system: System, tm
         if ROUTES[path] and path != "/v1/receipts":
             assert all(statuses[role, path] == {200} for role in desks.keys), path
     figures_are_those_of_all_and_others_are_counted(desks)
-    who_reads_nothing_holds_no_connection_and_delays_nobody(desks)
 
 
 def figures_are_those_of_all_and_others_are_counted(desks: Desks) -> None:
@@ -250,45 +246,3 @@ def figures_are_those_of_all_and_others_are_counted(desks: Desks) -> None:
         pages.append((len(page["facts"]), sum(row["count"] for row in page["others"])))
         after = page["next"]
     assert sorted(pages) == [(0, 1), (0, 1), (1, 0), (1, 0)]
-
-
-def who_reads_nothing_holds_no_connection_and_delays_nobody(desks: Desks) -> None:
-    """Eight ask for a cell of 40,000 facts and read nothing; it was read for them, and all others are answered."""
-    system, key = desks.office.system, desks.keys["auditor"]
-    (head,) = system.query("projection", "select generation from head")
-    for table in ("standing", "contribution"):
-        sql = (
-            "insert into g_TABLE select r.* from g_TABLE t, generate_series(1, 40000) n, "
-            "lateral jsonb_populate_record(t, jsonb_build_object('position', 1000000 + n)) r where t.ctid = "
-            "(select ctid from g_TABLE where service = 'recruitment' and line = "
-            "(select min(line) from g_contribution where period = 2024) order by position limit 1)"
-        )
-        system.query("projection", sql.replace("TABLE", table).replace("g_", f"numbers.g{head['generation']}_"))
-    path = f"/v1/plans/{PLAN.id}/indicators/{INDICATOR}/facts?period=2024&format=csv"
-    request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\n\r\n".encode()
-    port = int(str(desks.office.projection.base_url).rpartition(":")[2].strip("/"))
-    page = {"period": "2024", "limit": "5000"}
-    assert b'"next":"' in desks.ask("projection", "auditor", path.partition("?")[0], page)[1], "it is many pages"
-    with contextlib.ExitStack() as stack:
-        for _ in range(8):
-            reader = stack.enter_context(socket.socket())
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            reader.connect(("127.0.0.1", port))
-            reader.sendall(request)
-        waits = []
-
-        def question() -> list[Any]:
-            began = time.monotonic()
-            desks.ask("projection", "auditor", f"/v1/plans/{PLAN.id}/progress", {})
-            waits.append(time.monotonic() - began)
-            return system.query(
-                "projection",
-                "select 1 from pg_stat_activity where datname = current_database() and state <> 'idle'"
-                " and application_name = 'skillplan projection exports'",
-            )
-
-        end = time.monotonic() + 25
-        while (question() or len(waits) < 20) and time.monotonic() < end:
-            pass
-        assert not question(), "the connections are given back before anything is read"
-        assert sorted(waits)[len(waits) * 9 // 10] < 0.5, "100 ms on a machine of its own"
