@@ -111,8 +111,7 @@ def _decide_member(member: StudentJoinedClass, view: View) -> Decision:
 
 def _decide_match(match: DemandMatched, view: View) -> Decision:
     raised = next((demand.persons for demand, _ in view.of(DemandRaised)), None)
-    matched = sum(earlier.persons for earlier, _ in view.of(DemandMatched))
-    if raised is not None and matched + match.persons > raised:
+    if raised is not None and view.total(DemandMatched, "persons") + match.persons > raised:
         return Refuse(MoreThanRaised("/data/persons"))
     return Accept()
 

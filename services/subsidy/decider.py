@@ -345,9 +345,8 @@ def _decide_money(
 
 
 def _net_paid(view: View) -> int:
-    paid = sum(other.amount_fen for other, _ in view.of(SubsidyPaid))
-    paid += sum(other.amount_fen for other, _ in view.of(AllowancePaid))
-    return paid - sum(other.amount_fen for other, _ in view.of(SubsidyRecovered))
+    paid = view.total(SubsidyPaid, "amount_fen") + view.total(AllowancePaid, "amount_fen")
+    return paid - view.total(SubsidyRecovered, "amount_fen")
 
 
 def refusal(event: Event, rule: Rule) -> Iterable[Event]:

@@ -45,7 +45,7 @@ _MOST_ITEMS: Final = 5_000
 _MOST_REASONS: Final = 50
 # What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
 _LARGEST_CONTENT: Final = 1_000_000
-_SHOWN_TYPE: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_SHOWN_TYPE: Final = re.compile(r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9._-]{0,199}")  # no telephone either
 _WHOLE: Final = "00"  # how the code of the whole area ends, its districts' do not (GB/T 2260)
 _persons: Final = TypeAdapter(IdentifiedPerson)
 

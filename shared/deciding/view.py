@@ -121,6 +121,7 @@ class StreamFold:
         self._of_type: defaultdict[str, list[FactInForce]] = defaultdict(list)
         self._of_report: dict[_Origin, FactInForce] = {}
         self._ended_by: dict[_Origin, FactInForce] = {}
+        self._totals: dict[tuple[str, str], tuple[int, int]] = {}  # by type and field: of how many, and their sum
         self._of_content: defaultdict[_Content, list[_Origin]] = defaultdict(list)
         self._last: _Place = ("", 0, 0)
         for fact in self.facts:
@@ -229,6 +230,18 @@ class StreamFold:
         """Return what is in force of a type, cancelled ones too, in the order of the fold."""
         return self._of_type.get(type_name, ())
 
+    def total(self, type_name: str, name: str) -> int:
+        """Return the sum of a field over what is in force of a type that nothing ends.
+
+        Summed once and continued: thousands of additions to one subject would else be summed for each new one.
+        """
+        in_force = self.of_type(type_name)
+        count, total = self._totals.get((type_name, name), (0, 0))
+        more: int = sum(getattr(in_force[number].event, name) for number in range(count, len(in_force)))
+        total += more
+        self._totals[type_name, name] = len(in_force), total
+        return total
+
     def opened(self, opening: str, like: Event) -> Sequence[FactInForce]:
         """Return every opening of a type, cancelled ones too, that agrees with `like` in the opening's key."""
         openings = self.of_type(opening)
@@ -319,6 +332,10 @@ class View:
         for in_force in in_order:
             if not in_force.void and isinstance(in_force.event, event):
                 yield in_force.event, in_force
+
+    def total(self, event: type[Event], name: str) -> int:
+        """Return the sum of a whole number's field over what is in force of a type that nothing ends."""
+        return sum(fold.total(event.type_name, name) for fold in self._folds.values())
 
     def opened(self, stream: str, opening: str, like: Event) -> Sequence[FactInForce]:
         """Return every opening on a stream, cancelled ones too, that agrees with `like` in the opening's key."""

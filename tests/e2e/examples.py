@@ -230,7 +230,7 @@ def records(exchanges: Iterable[tuple[Ask, httpx.Response]], described: Node) ->
     for (route, status, media), each in answers.items():
         content = _content(media, each)
         if is_modelled(described, route, status, media):
-            del content["schema"]
+            content.pop("schema", None)  # a problem has none
         routes[route].setdefault("answers", {}).setdefault(status, {})[media] = content
     for seen in routes.values():
         if not seen.get("parameters"):

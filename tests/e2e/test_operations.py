@@ -82,7 +82,7 @@ def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:
     ).stdout
     # Beside the one that the installation's own services have.
     (number,) = [key["id"] for key in json.loads(listed) if key["role"] == "district"]
-    assert len(others) == 3
+    assert len(others) == 5
     assert [failure for command in others if (failure := ran(command.replace("<编号 id>", number), environment))] == []
 
 

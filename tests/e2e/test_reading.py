@@ -144,6 +144,7 @@ def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) 
             routes = examples.records(each, described).items()
             lines = (f"{orjson.dumps(route).decode()}: {orjson.dumps(seen).decode()}" for route, seen in routes)
             (EXAMPLES / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+            continue  # it is held to what was recorded when it has started anew
         components = {"components": examples.strict(described["components"])}
         for ask, answer in each:
             method, _, path = ask.route.partition(" ")

@@ -82,7 +82,7 @@ async def test_a_full_disk_is_a_problem_and_no_half_file() -> None:
 # What the texts of a refusal fill in: all of it stands in the report itself, in the plan or in what its sender said.
 FILLED = {
     "BadSubject": {"form"}, "BadValue": {"expected"}, "SendTo": {"service"}, "NeverArrived": {"days"},
-    "NoHonour": {"days"}, "AlreadyCorrected": {"by"}, "NotJson": {"seen_zh", "seen_en"},
+    "NeverRead": {"count"}, "NoHonour": {"days"}, "AlreadyCorrected": {"by"}, "NotJson": {"seen_zh", "seen_en"},
     "PartsExceedTotal": {"part", "whole"}, "PlanNotValid": {"count"}, "NeverInForce": {"last"},
     "PartsDoNotAddUp": {"sum", "whole", "gap"}, "ReasonNeeded": {"month"},
     "NotApproved": {"districts"},  # to the plan office alone

@@ -41,7 +41,7 @@ Cells = Sequence[Cell]
 
 
 class ListedFact(NamedTuple):
-    """A fact of the month, and the indicator that it counts in."""
+    """A fact of the month, and the indicator that it counts in: by how much, money in yuan."""
 
     indicator: str
     counted_on: str | None
@@ -51,7 +51,7 @@ class ListedFact(NamedTuple):
     report_source: str
     report_id: str
     recorded_at: str
-    counts: int
+    counts: Decimal | int
 
 
 async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[ListedFact]] | None) -> IO[bytes]:

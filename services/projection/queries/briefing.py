@@ -28,6 +28,7 @@ from services.projection.exports.document import (
     BriefingSeries,
     BriefingTable,
 )
+from services.projection.exports.wording import exact
 from services.projection.queries.context import Question, ReadContext, context_of, pure
 from services.projection.queries.facts import facts_of
 from services.projection.queries.others import FactSieve
@@ -233,7 +234,7 @@ async def _facts(
                             fact["report_source"],
                             fact["report_id"],
                             fact["recorded_at"],
-                            fact["numerator"],
+                            exact(fact["numerator"], indicator.unit),
                         )
                         for fact in sieve.seen(facts, "counted_on")
                     ]
