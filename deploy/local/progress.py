@@ -10,8 +10,10 @@ from rich.table import Table
 
 from deploy.local import databases
 from deploy.local.installation import ROOT, Installation
+from services.projection.assessment.representation import TargetValue
+from services.projection.exports.wording import DASH, achieved_text, target_text
 
-_COMPARATORS = {">=": "≥", ">": ">", "=": "=", "range": "", "all": "全部 all"}
+_ALL = "全部 all"
 
 
 def complete_to(client: httpx.Client, projection: str) -> Mapping[str, Mapping[str, Any]]:
@@ -56,32 +58,25 @@ def _table(progress: Mapping[str, Any]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("达成 Met")
     for indicator in progress["indicators"]:
+        unit = indicator["unit"]
         name = f"{indicator['name']['zh']}\n{indicator['name']['en']}"
         for at, period in enumerate(indicator["periods"]):
             table.add_row(
                 indicator["id"] if at == 0 else "",
                 name if at == 0 else "",
                 str(period["period"]),
-                _number(period["value"]),
-                _target(period["target"]),
+                _with_unit(achieved_text(period["value"], unit, period["met"], period["target"]), unit),
+                _target(period["target"], unit),
                 {True: "✓", False: "–", None: ""}[period["met"]],
             )
     return table
 
 
-def _number(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        value = float(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-def _target(target: Mapping[str, Any] | None) -> str:
+def _target(target: TargetValue | None, unit: str) -> str:
     if target is None:
         return "监测 monitored"
-    if target["op"] == "range":
-        return f"{_number(target['value'])} – {_number(target['upper'])}"
-    if target["op"] == "all":
-        return _COMPARATORS["all"]
-    return f"{_COMPARATORS[target['op']]} {_number(target['value'])}"
+    return _ALL if target["op"] == "all" else _with_unit(target_text(target, unit), unit)
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} 元 yuan" if unit == "fen" and text != DASH else text

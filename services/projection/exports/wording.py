@@ -152,13 +152,15 @@ def unit_name(briefing: Briefing, unit: str, language: Language) -> str:
 
 
 def goal(row: BriefingIndicator, language: Language) -> str:
+    """Return a row's target with its comparator."""
+    return text("monitored", language) if row["target"] is None else target_text(row["target"], row["unit"])
+
+
+def target_text(target: TargetValue, unit: str) -> str:
     """Return a target with its comparator."""
-    target = row["target"]
-    if target is None:
-        return text("monitored", language)
-    least = _text(exact(target["value"], row["unit"]), row["unit"])
+    least = _text(exact(target["value"], unit), unit)
     if target["op"] == "range":
-        return f"{least}–{DASH if target['upper'] is None else _text(exact(target['upper'], row['unit']), row['unit'])}"
+        return f"{least}–{DASH if target['upper'] is None else _text(exact(target['upper'], unit), unit)}"
     return f"{_OPS[target['op']]}{least}" + (f"/{least}" if target["op"] == "all" else "")
 
 

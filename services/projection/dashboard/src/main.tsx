@@ -169,4 +169,6 @@ if (opened.plan && opened.params["as_of"] && ["overview", "measure"].includes(op
 }
 applyLanguage();
 applyTheme();
-render(<App />, document.getElementById("app")!);
+const root = document.getElementById("app")!;
+root.replaceChildren(); // what said that the page did not open
+render(<App />, root);
