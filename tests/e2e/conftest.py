@@ -71,11 +71,21 @@ def progress_of(addresses: dict[str, str], key: str = "", **parameters: str) -> 
 
 
 def counted(addresses: dict[str, str], **parameters: str) -> dict[str, Any]:
-    """Return the progress once all that was decided is counted, of other tests, too."""
+    """Return the progress once all that is decided by now is counted, of other tests, too.
+
+    The services say how far their logs are: the projection asks them once a second, so that its own `behind_events`
+    of 0 may be from before the last report.
+    """
+    heads = {
+        service: httpx.get(f"{addresses[service]}/v1/log/head", params={"settled": "true"}, timeout=20).json()
+        for service in progress_of(addresses, **parameters)["complete_to"]
+    }
 
     def whole() -> dict[str, Any] | None:
         progress = progress_of(addresses, **parameters)
-        return progress if all(log["behind_events"] == 0 for log in progress["complete_to"].values()) else None
+        counted_to = progress["complete_to"]
+        done = all(counted_to[name]["position"] >= head["position"] for name, head in heads.items())
+        return progress if done else None
 
     progress = eventually(whole)
     assert progress is not None
