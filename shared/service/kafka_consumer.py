@@ -298,7 +298,10 @@ class KafkaConsumer:
     async def _watch_retention(self) -> None:
         """Tell what was deleted before it was read: the broker passes over it without a word."""
         while True:
-            partitions = [partition for partition in self._own() if partition.topic in self._missed]
+            own = self._own()
+            # One that another process has read on meanwhile begins anew at what that committed.
+            self._begun = {partition: first for partition, first in self._begun.items() if partition in own}
+            partitions = [partition for partition in own if partition.topic in self._missed]
             starts = await self._app.consumer.earliest_offsets(*partitions) if partitions else {}
             for partition, start in starts.items():
                 first = self._begin(partition)
