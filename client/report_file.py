@@ -10,14 +10,14 @@ from pathlib import Path
 
 import orjson
 
-from client.binding import FIELD_HEADERS, BoundMapping, by_headers
+from client.binding import FIELD_HEADERS, BoundMapping, Draft, by_headers
 from client.mapping_file import read_mapping
 from client.messages import JsonObject
 from client.output import CommandError
 from client.tables.files import TableOptions, is_table, is_workbook, table
 from client.tables.lines import Progress, lines, size_of
 from client.tables.notices import Notices
-from client.tables.rows import Hidden, Rows, TableRow
+from client.tables.rows import Hidden, Rows
 from client.validation import Checker, ReportFault
 
 
@@ -116,33 +116,30 @@ class ReportFile:
                 )
             self._bound = mapping, rows
             for row in rows.rows:
-                yield self._row(mapping, rows, row)
+                yield checked_row(mapping.draft(row), mapping, rows, row.number, self._checker)
 
-    def _row(self, mapping: BoundMapping, rows: Rows, row: TableRow) -> CheckedReport:
-        draft = mapping.draft(row)
-        faults = [
-            ReportFault(
-                row.number, fault.code, fault.zh, fault.en, fault.pointer,
-                rows.cell(fault.column, row.number) if fault.column else None, fault.column,
-            )
-            for fault in draft.faults
-        ]  # fmt: skip
-        if draft.event is None:
-            return CheckedReport(row.number, None, faults)
-        of_cells = {fault.pointer for fault in draft.faults if fault.pointer}
-        of_report = list(self._checker.faults(draft.event, row.number))
-        if of_report and mapping.time_from in of_cells | {fault.pointer for fault in of_report}:
-            of_cells.add("/time")  # made of a date that is wrong itself
-        for fault in of_report:
-            if fault.pointer in of_cells or any(place.startswith(f"{fault.pointer}/") for place in of_cells):
-                continue  # the fault of the cell is more precise
-            column = mapping.column_at(fault.pointer or "")
-            if (
-                column is not None
-                and any(column == known.column for known in faults)
-                and fault.code.startswith("missing")
-            ):
-                continue  # of the same cell, by another way
-            cell = rows.cell(column, row.number) if column else None
-            faults.append(ReportFault(fault.line, fault.code, fault.zh, fault.en, fault.pointer, cell, column))
-        return CheckedReport(row.number, draft.event, faults)
+
+def checked_row(draft: Draft, mapping: BoundMapping, rows: Rows, number: int, checker: Checker) -> CheckedReport:
+    """Return the report of a row with everything that is wrong with it, each fault once, by its cell."""
+    faults = [
+        ReportFault(
+            number, fault.code, fault.zh, fault.en, fault.pointer,
+            rows.cell(fault.column, number) if fault.column else None, fault.column,
+        )
+        for fault in draft.faults
+    ]  # fmt: skip
+    if draft.event is None:
+        return CheckedReport(number, None, faults)
+    of_cells = {fault.pointer for fault in draft.faults if fault.pointer}
+    of_report = list(checker.faults(draft.event, number))
+    if of_report and mapping.time_from in of_cells | {fault.pointer for fault in of_report}:
+        of_cells.add("/time")  # made of a date that is wrong itself
+    for fault in of_report:
+        if fault.pointer in of_cells or any(place.startswith(f"{fault.pointer}/") for place in of_cells):
+            continue  # the fault of the cell is more precise
+        column = mapping.column_at(fault.pointer or "")
+        if column is not None and any(column == known.column for known in faults) and fault.code.startswith("missing"):
+            continue  # of the same cell, by another way
+        cell = rows.cell(column, number) if column else None
+        faults.append(ReportFault(fault.line, fault.code, fault.zh, fault.en, fault.pointer, cell, column))
+    return CheckedReport(number, draft.event, faults)

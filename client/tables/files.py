@@ -11,7 +11,7 @@ from typing import Final
 
 from client.output import CommandError
 from client.tables.header import FIRST_ROWS, find_header
-from client.tables.lines import Progress, existing
+from client.tables.lines import Progress, existing, opened
 from client.tables.names import plain
 from client.tables.notices import Notices
 from client.tables.package import Package, SheetPart
@@ -67,28 +67,28 @@ def is_workbook(file: str) -> bool:
 
 
 @contextlib.contextmanager
-def table(file: str, options: TableOptions, wanted: Collection[str]) -> Iterator[Rows]:
+def table(file: str, options: TableOptions, wanted: Collection[str], content: bytes | None = None) -> Iterator[Rows]:
     """Open a CSV file or a workbook; `wanted`: the columns by which its header, sheet and separator are found.
 
-    Raises CommandError when it cannot be read as a table.
+    `content`: the file itself where it is in memory alone. Raises CommandError when it cannot be read as a table.
     """
-    path = existing(file)
-    with path.open("rb") as stream:
+    path = existing(file) if content is None else content
+    with opened(path) as stream:
         start = stream.read(512)
     if start.startswith(_ARCHIVE):
-        opened = _workbook(path, options, wanted)
+        sheet = _workbook(path, options, wanted)
     elif start.startswith(_OLD_WORKBOOK):
         raise _old_workbook(path)
     elif is_workbook(file):
         raise _no_workbook(start)
     else:
-        opened = text_file(path, options.encoding, wanted)
-    with opened as source:
+        sheet = text_file(path, options.encoding, wanted)
+    with sheet as source:
         yield below_header(source, wanted, options.header, options.hidden)
 
 
-def _old_workbook(path: Path) -> CommandError:
-    with path.open("rb") as stream:
+def _old_workbook(path: Path | bytes) -> CommandError:
+    with opened(path) as stream:
         overlap = b""
         while chunk := stream.read(1 << 20):
             if _ENCRYPTED in overlap + chunk:
@@ -117,7 +117,7 @@ def _no_workbook(start: bytes) -> CommandError:
 
 
 @contextlib.contextmanager
-def _workbook(path: Path, options: TableOptions, wanted: Collection[str]) -> Iterator[Source]:
+def _workbook(path: Path | bytes, options: TableOptions, wanted: Collection[str]) -> Iterator[Source]:
     with Package(path) as package:
         outlines = {sheet.part: outline(package, sheet.part) for sheet in package.sheets}
         sheet = _chosen(package, outlines, options, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,16 @@ def _lines(stream: IO[bytes], progress: Progress, piped: bool) -> Iterator[bytes
             yield None
     if rest:
         yield rest
+
+
+def opened(file: Path | bytes) -> IO[bytes]:
+    """Open a file to read its bytes, or what stands for one in memory."""
+    return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+
+
+def length_of(file: Path | bytes) -> int:
+    """Return how many bytes a file has, or what stands for one in memory."""
+    return len(file) if isinstance(file, bytes) else file.stat().st_size
 
 
 def size_of(file: str) -> int | None:

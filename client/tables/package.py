@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import posixpath
 import re
 import zipfile
@@ -115,9 +116,9 @@ class Strings:
 class Package:
     """An opened workbook (.xlsx, .xlsm)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | bytes) -> None:
         with damage():
-            self._zip = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(io.BytesIO(path) if isinstance(path, bytes) else path)
             # Some programs write the separators of Windows into the archive, or other capitals than they refer to.
             self._parts = {info.filename.replace("\\", "/").lower(): info for info in self._zip.infolist()}
         self.sheets: list[SheetPart] = []

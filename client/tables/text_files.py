@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from client.output import CommandError
-from client.tables.lines import CHUNK, LONGEST_LINE, Progress
+from client.tables.lines import CHUNK, LONGEST_LINE, Progress, length_of, opened
 from client.tables.names import plain
 from client.tables.notices import Notices
 from client.tables.source import REPLACED, Source, SourceRow
@@ -26,11 +27,11 @@ _PROGRESS_ROWS: Final = 100
 
 
 @contextlib.contextmanager
-def text_file(path: Path, encoding: str | None, wanted: Collection[str]) -> Iterator[Source]:
+def text_file(path: Path | bytes, encoding: str | None, wanted: Collection[str]) -> Iterator[Source]:
     """Open a CSV file; `wanted`: the columns that its header should have, which tell the separator."""
     encoding, damaged = _encoding(path, encoding)
-    progress = Progress(total=path.stat().st_size)
-    with path.open("r", encoding=encoding, errors="replace", newline="") as stream:
+    progress = Progress(total=length_of(path))
+    with io.TextIOWrapper(opened(path), encoding, errors="replace", newline="") as stream:
         first = stream.readline(LONGEST_LINE)
         named = _SEPARATOR_LINE.fullmatch(first)
         start = len(first) if named else 0
@@ -95,12 +96,12 @@ def _separator(start: str, wanted: Collection[str]) -> str:
     return max(_SEPARATORS, key=score)
 
 
-def _encoding(path: Path, given: str | None) -> tuple[str, bool]:
+def _encoding(path: Path | bytes, given: str | None) -> tuple[str, bool]:
     """Return the encoding of a file, and whether bytes of it are damaged: a few make it no other. Raises CommandError.
 
     Excel in Chinese saves CSV as GB 18030 without saying so.
     """
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         start = stream.read(CHUNK)
     mark = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     names = [given] if given else [mark] if mark else ["utf-8", "gb18030"]
@@ -123,11 +124,11 @@ def _encoding(path: Path, given: str | None) -> tuple[str, bool]:
     )
 
 
-def _damage(path: Path, encoding: str) -> float:
+def _damage(path: Path | bytes, encoding: str) -> float:
     """Return which part of a file's characters beyond ASCII is damaged in an encoding."""
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     damaged = beyond = 0
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         while chunk := stream.read(CHUNK):
             text = decoder.decode(chunk)
             if not text.isascii():
