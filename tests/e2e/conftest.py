@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.conftest import ROOT, new_state_folder
 from tests.harness.processes import eventually
 
 PLAN = "shaoxing-2023-2025"
+DISTRICTS = ("330602", "330603", "330604", "330624", "330681", "330683")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,6 +46,14 @@ def state() -> Iterator[Path]:
         assert "4.1.b" in up.stdout
         yield folder
         assert make(folder, "down").returncode == 0
+
+
+def plan_office(state: Path, *arguments: str) -> dict[str, Any]:
+    """Type a command of the plan office; return what it printed."""
+    done = make(state, "plan", ARGS=shlex.join(["--json", *arguments]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
 
 
 def addresses_of(state: Path) -> dict[str, str]:

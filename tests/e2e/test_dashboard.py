@@ -20,7 +20,7 @@ from deploy.local.ports import any_free
 from deploy.local.processes import Supervisor, environment, inherited
 from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
-from tests.e2e.conftest import PLAN
+from tests.e2e.conftest import DISTRICTS, PLAN, plan_office
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
@@ -73,6 +73,14 @@ def test_a_reported_hire_moves_the_number_on_an_open_page_within_two_seconds(bro
     assert result["complaints"] == []
 
 
+@pytest.fixture(scope="session")
+def closed_month(state: Path) -> None:
+    """A month that is published, so that its page has something to show whatever ran before."""
+    plan_office(state, "override", "2024-10", *DISTRICTS, "--by", "分管领导", "--why", "演示")
+    plan_office(state, "close", "2024-10")
+
+
+@pytest.mark.usefixtures("closed_month")
 def test_every_page_is_whole_in_both_languages_and_lights_at_every_width(
     browser: Browser, addresses: dict[str, str]
 ) -> None:

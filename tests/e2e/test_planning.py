@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import PLAN, make, progress_of
+from tests.e2e.conftest import DISTRICTS, PLAN, make, plan_office, progress_of
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 
 MONTH: Final = "2024-11"
-SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
-
-
-def plan(state: Path, *arguments: str) -> dict[str, Any]:
-    """Type a command of the plan office; return what it printed."""
-    done = make(state, "plan", ARGS=shlex.join(["--json", *arguments]))
-    assert done.returncode == 0, done.stdout + done.stderr
-    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return outcome
 
 
 def cell(addresses: dict[str, str], as_of: str) -> dict[str, Any]:
@@ -57,26 +46,26 @@ def hire(addresses: dict[str, str], name: str) -> None:
 @pytest.mark.timeout(400)
 def test_from_an_adoption_to_a_restatement(state: Path, addresses: dict[str, str]) -> None:
     # Whatever ran before may have closed a month: then a reason is asked for.
-    plan(state, "adopt", f"plans/{PLAN}.yaml", "--yes", "--from", "2023-01-01", "--why", "演示")
+    plan_office(state, "adopt", f"plans/{PLAN}.yaml", "--yes", "--from", "2023-01-01", "--why", "演示")
     hire(addresses, "planning-1")
     eventually(lambda: behind(addresses), within=20)
-    revised = plan(state, "revise", "4.1.b", ">=1", "--from", "2024-07-01", "--why", "中期评估")
+    revised = plan_office(state, "revise", "4.1.b", ">=1", "--from", "2024-07-01", "--why", "中期评估")
     eventually(lambda: cell(addresses, "2024-12-31")["met"], within=20)
     assert not behind(addresses)
     assert cell(addresses, "2024-06-30")["target"]["value"] == 1000
-    plan(state, "override", MONTH, *SIX, "--by", "分管领导", "--why", "演示")
-    plan(state, "close", MONTH)
+    plan_office(state, "override", MONTH, *DISTRICTS, "--by", "分管领导", "--why", "演示")
+    plan_office(state, "close", MONTH)
     eventually(lambda: closing(addresses)["after_close"]["more"] == 0, within=20)
     published = closing(addresses)["numerator"]
     hire(addresses, "planning-2")
     eventually(lambda: closing(addresses)["after_close"]["more"] == 1, within=20)
     assert closing(addresses)["numerator"] == published
     request = ("--ask", "--by", "诸暨市统计科", "--why", "补报", "--number", "R-1")
-    plan(state, "restate", MONTH, *request, "--source", "/districts/330681/statistics")
-    plan(state, "restate", MONTH, "--number", "R-1")
+    plan_office(state, "restate", MONTH, *request, "--source", "/districts/330681/statistics")
+    plan_office(state, "restate", MONTH, "--number", "R-1")
     eventually(lambda: closing(addresses)["numerator"] == published + 1, within=20)
     assert closing(addresses)["after_close"]["more"] == 0
-    plan(state, "withdraw", f"target/{PLAN}/4.1.b", revised["id"], "--why", "演示结束")
+    plan_office(state, "withdraw", f"target/{PLAN}/4.1.b", revised["id"], "--why", "演示结束")
     eventually(lambda: cell(addresses, "2024-12-31")["target"]["value"] == 1000, within=20)
     # What the plan office recorded is in no ledger, and in no reconciliation of one.
     done = make(state, "reconcile")
