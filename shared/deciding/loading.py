@@ -1,37 +1,78 @@
 """What decisions need from the database: facts, and the decisions in force of reports. Each is loaded once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import orjson
 
+from shared.contract.cloudevents import JsonObject
 from shared.contract.events import Fact, Language, Report, ReportKey
 from shared.deciding import receipts
 from shared.deciding.decider import Domain, NamedReport
-from shared.deciding.facts import FactIndex, decode_fact
+from shared.deciding.facts import FactIndex, StreamCache, StreamFacts, decode_fact
 from shared.deciding.query import Query
 from shared.deciding.view import FactInForce, View
-from shared.log.event_store import Decided, Transaction
+from shared.log.event_store import Decided, StreamKnown, Transaction, is_stream
+from shared.observability.turns import Turns
 
 
 class Loader:
     """Facts and decisions of one transaction: what was loaded, and what the transaction itself records."""
 
-    def __init__(self, languages: Mapping[str, Language], domain: Domain, transaction: Transaction) -> None:
+    def __init__(
+        self,
+        languages: Mapping[str, Language],
+        service: str,
+        domain: Domain,
+        transaction: Transaction,
+        cache: StreamCache,
+    ) -> None:
         self.facts = FactIndex()
         self.decisions: dict[ReportKey, Decided | None] = {}
         self._languages = languages
+        self._service = service
         self._domain = domain
         self._transaction = transaction
+        self._cache = cache
         self._loaded: set[str] = set()
 
     async def load_facts(self, keys: Iterable[str]) -> None:
-        """Load every fact with one of the keys as stream or tag."""
+        """Load every fact with one of the keys as stream or tag; of what is remembered only what came since."""
         keys = set(keys) - self._loaded
         if not keys:
             return
         self._loaded |= keys
-        for stored in await self._transaction.load(keys):
-            self.facts.add(decode_fact(self._languages, orjson.loads(stored.bytes), stored.tags))
+        remembered = {key: stream for key in keys if (stream := self._cache.take(key)) is not None}
+        known = [StreamKnown(name, stream.last[self._service].version) for name, stream in remembered.items()]
+        rows = await self._transaction.load(keys - remembered.keys(), known)
+        turns, envelopes = Turns(), list[tuple[JsonObject, tuple[str, ...]]]()
+        for stored in rows:
+            envelopes.append((orjson.loads(stored.bytes), stored.tags))
+            await turns.take()
+        if forgotten := self._adopt(remembered, {envelope["id"] for envelope, _ in envelopes}):
+            again = await self._transaction.load(forgotten, ())
+            envelopes += [(orjson.loads(stored.bytes), stored.tags) for stored in again]
+        for envelope, tags in envelopes:
+            service = envelope["source"].rpartition("/")[2]
+            if not self.facts.has(envelope["subject"], service, envelope["position"]):
+                self.facts.add(decode_fact(self._languages, envelope, tags))
+                await turns.take()
+
+    def _adopt(self, remembered: Mapping[str, StreamFacts], ids: Collection[str]) -> list[str]:
+        """Take streams as they are remembered; return those whose last fact is not in this log, which is another one
+        then: emptied, or restored from a backup."""
+        forgotten = []
+        for name, stream in remembered.items():
+            if stream.last[self._service].id in ids:
+                self.facts.adopt(stream)
+            else:
+                forgotten.append(name)
+        return forgotten
+
+    def remember(self) -> None:
+        """Put the streams that were loaded whole into the cache; called once the transaction is committed."""
+        for key in self._loaded:
+            if is_stream(key) and (stream := self.facts.stream(key)) is not None:
+                self._cache.put(stream)
 
     async def load_decisions(self, keys: Iterable[ReportKey]) -> None:
         """Load the decision in force of each report."""

@@ -28,7 +28,7 @@ from shared.contract.events import (
 from shared.contract.rules import Rule
 from shared.deciding import receipts
 from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait, decide
-from shared.deciding.facts import event_body
+from shared.deciding.facts import StreamCache, event_body
 from shared.deciding.follow_up import (
     Flag,
     FollowUp,
@@ -69,13 +69,13 @@ class UnitOfWork:
     """Decides reports one after another, each by what the earlier ones recorded; `recorded` is to be written."""
 
     def __init__(self, languages: Mapping[str, Language], language: Language, domain: Domain, transaction: Transaction,
-                 head: Head) -> None:  # fmt: skip
+                 head: Head, cache: StreamCache) -> None:  # fmt: skip
         self.head = head
         self.recorded = Recorded()
         self._language = language
         self._domain = domain
         self._transaction = transaction
-        self._loader = Loader(languages, domain, transaction)
+        self._loader = Loader(languages, language.service, domain, transaction, cache)
         self._recorder = Recorder(language, domain, self._loader, head, self.recorded)
         self._waiting = WaitingReports(language, transaction, self._loader, head, self.recorded)
 
@@ -95,6 +95,10 @@ class UnitOfWork:
             woken = [report for report in self._waiting.reports() if report.key not in known]
             known |= {report.key for report in woken}
             keys = {key for report in woken for key in self._wakes(report)}
+
+    def committed(self) -> None:
+        """Remember long streams for the next transactions; called once this one is committed."""
+        self._loader.remember()
 
     def _wakes(self, report: Report) -> Iterable[str]:
         return (report.subject, *self._domain.tags(report.event), f"report:{report.source}:{report.id}")

@@ -50,6 +50,7 @@ class Statement:
 
 _SQL: Final = read_queries("shared.log", "event_store.sql")
 _APPEND: Final = Statement(_SQL["append"])
+_LOAD: Final = Statement(_SQL["load"])
 _HEAR: Final = Statement(_SQL["hear"])
 _QUARANTINE: Final = Statement(_SQL["quarantine"])
 
@@ -109,6 +110,13 @@ class StoredFact(NamedTuple):
 
     tags: tuple[str, ...]
     bytes: bytes
+
+
+class StreamKnown(NamedTuple):
+    """A stream of which the facts up to a version are known."""
+
+    stream: str
+    version: int
 
 
 class FactRow(NamedTuple):
@@ -236,12 +244,16 @@ class Transaction:
             raise NotCompared
         return row
 
-    async def load(self, keys: Iterable[str]) -> list[StoredFact]:
-        """Return every fact, this service's or another's, with one of the keys as stream or tag."""
+    async def load(self, keys: Iterable[str], known: Sequence[StreamKnown]) -> list[StoredFact]:
+        """Return every fact, this service's or another's, with one of the keys as stream or tag.
+
+        Of the streams `known` those of this service from the known version on, that one too.
+        """
         streams, tags = list[str](), list[str]()
         for key in keys:  # each is looked up in one index alone
             (streams if is_stream(key) else tags).append(key)
-        rows = await self._connection.fetch(_SQL["load"], streams, tags)
+        arguments = _LOAD.arguments(streams=streams, tags=tags, known=known)
+        rows = await self._connection.fetch(_LOAD.sql, *arguments)
         return [StoredFact(tuple(tags), raw) for tags, raw in rows]
 
     async def decided(self, keys: Sequence[ReportKey]) -> dict[ReportKey, Decided]:

@@ -5,10 +5,14 @@ select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() 
 from log_head for update
 
 -- name: load
--- Every fact, this service's or another's, on one of the streams or with one of the tags.
-select tags, bytes from fact where stream = any($1) or tags && $2
+-- Every fact, this service's or another's, on one of the streams or with one of the tags; of streams that are known up
+-- to a version, this service's from that version on.
+select tags, bytes from fact where stream = any(:streams::text[]) or tags && :tags::text[]
 union all
-select tags, bytes from heard where stream = any($1) or tags && $2
+select tags, bytes from heard where stream = any(:streams::text[] || :known.stream::text[]) or tags && :tags::text[]
+union all
+select f.tags, f.bytes from unnest(:known.stream::text[], :known.version::int[]) as k (stream, version)
+cross join lateral (select tags, bytes from fact where stream = k.stream and version >= k.version) as f
 
 -- name: decided
 -- The decision in force of each (source, id) that was decided.

@@ -16,11 +16,12 @@ from shared.contract.events import Fact, Language, NotUnderstood, Report
 from shared.contract.shapes import Person
 from shared.contract.unreadable import first_seen
 from shared.deciding.decider import Domain
-from shared.deciding.facts import decode_fact
+from shared.deciding.facts import StreamCache, decode_fact
 from shared.deciding.unit_of_work import Answer, UnitOfWork
 from shared.log.event_store import EventStore, Head, QuarantineRow, Transaction
 from shared.log.sealing import Seal
 from shared.observability.tracing import Tracing, trace_id
+from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE
 from shared.service.decision_metrics import DecisionMetrics
 
@@ -91,6 +92,7 @@ class CommandHandler:
         hears: Sequence[Language] = (),
         tracing: Tracing | None = None,
         metrics: DecisionMetrics | None = None,
+        streams: StreamCache | None = None,
     ) -> None:
         self.decoder = decoder
         self.language = decoder.language
@@ -100,6 +102,7 @@ class CommandHandler:
         self.seal = seal
         self.tracing = tracing or Tracing()
         self.metrics = metrics or DecisionMetrics(self.service)
+        self._streams = streams or StreamCache(self.service)
         self._languages = {language.service: language for language in (decoder.language, *hears)}
 
     async def handle(
@@ -125,12 +128,14 @@ class CommandHandler:
             unit = self._unit_of_work(transaction, await transaction.lock())
             began = self.tracing.now()
             await unit.prepare(reports)
-            answers = [
-                await self._decide(unit, item) if isinstance(item, Report) else unit.answer(item) for item in arrived
-            ]
+            answers, turns = list[Answer](), Turns()
+            for item in arrived:
+                answers.append(await self._decide(unit, item) if isinstance(item, Report) else unit.answer(item))
+                await turns.take()
             answers += [unit.answer(message.not_understood()) for message in quarantined]
             decided = self.tracing.now()
             await transaction.append(unit.recorded, unit.head)
+        unit.committed()
         self.metrics.waited(transaction.waited)
         self.tracing.hop("decide", (report.traceparent for report in reports), began, decided, service=self.service)
         self.tracing.hop("append", (fact.traceparent for fact in unit.recorded.facts), decided, service=self.service)
@@ -198,6 +203,7 @@ class CommandHandler:
             if unit.recorded.receipts or unit.recorded.facts:
                 await transaction.append(unit.recorded, unit.head)
             await transaction.move_subscription(service, position)
+        unit.committed()
         self.metrics.waited(transaction.waited)
         self.tracing.hop("append", (fact.traceparent for fact in unit.recorded.facts), began, service=self.service)
         await self.store.announce()
@@ -216,11 +222,12 @@ class CommandHandler:
                 await unit.expire(overdue, days)
                 await transaction.append(unit.recorded, unit.head)
         if overdue:
+            unit.committed()
             await self.store.announce()
         return len(overdue)
 
     def _unit_of_work(self, transaction: Transaction, head: Head) -> UnitOfWork:
-        return UnitOfWork(self._languages, self.language, self.domain, transaction, head)
+        return UnitOfWork(self._languages, self.language, self.domain, transaction, head, self._streams)
 
     async def _seal_persons(self, transaction: Transaction, reports: Iterable[Report]) -> None:
         personal = [(report, report.body["person"]["token"]) for report in reports if report.personal is not None]
@@ -232,7 +239,9 @@ class CommandHandler:
             await transaction.add_person_keys(missing)
             # Read again: another transaction may have been first with one of them.
             keys = await transaction.person_keys(tokens)
+        turns = Turns()
         for report, token in personal:
+            await turns.take()
             sealed = self.seal.seal(keys[token], token, report.personal or b"")
             report.body["person"]["sealed"] = sealed
             # `personal` stays: where this transaction fails its keys are gone, and the next one seals anew.

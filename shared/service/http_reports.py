@@ -29,6 +29,7 @@ from shared.http.openapi import describe, problem_response
 from shared.http.problems import Problem, answer_problems, known_parameters
 from shared.http.server import SLOW
 from shared.observability.tracing import HEADER
+from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
 from shared.service.command_handler import CommandHandler
@@ -215,15 +216,16 @@ def create_app(
         if len(elements) > _MOST_EVENTS:
             raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")
         caller.spend(max(len(elements) - 1, 0))  # access control counted one
-        channel = caller.channel()
-        arrived = [
-            decoder.decode(trace | element, channel, received_at)
-            if isinstance(element, dict)
-            else NotUnderstood(
-                "invalid", (rules.NotAnEvent(f"/{index}"),), received_at, reported_by=channel.reported_by
+        channel, turns, arrived = caller.channel(), Turns(), list[Arrived]()
+        for index, element in enumerate(elements):
+            arrived.append(
+                decoder.decode(trace | element, channel, received_at)
+                if isinstance(element, dict)
+                else NotUnderstood(
+                    "invalid", (rules.NotAnEvent(f"/{index}"),), received_at, reported_by=channel.reported_by
+                )
             )
-            for index, element in enumerate(elements)
-        ]
+            await turns.take()
         answers = await intake.submit(arrived, began) if arrived else []
         body = b'{"results":[' + b",".join(answer.receipt for answer in answers) + b"]}"
         return Response(body, media_type="application/json")

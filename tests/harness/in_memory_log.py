@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
+from itertools import count, takewhile
 from typing import NoReturn
 
 from shared.contract.events import Fact, ReportKey
@@ -24,6 +25,7 @@ from shared.log.event_store import (
     Recorded,
     StoredFact,
     StoredWaiting,
+    StreamKnown,
     Transaction,
     WaitingRow,
 )
@@ -46,6 +48,7 @@ class Tables:
         self.latest: dict[ReportKey, ReceiptRow] = {}
         self.waiting: dict[ReportKey, WaitingRow] = {}
         self.heard: dict[tuple[str, int], StoredFact] = {}
+        self.heard_on: dict[str, tuple[StoredFact, ...]] = {}  # by stream
         self.subscriptions: dict[str, int] = {}
         self.person_keys: dict[str, bytes] = {}
 
@@ -68,6 +71,7 @@ class Tables:
         assert (row.service, row.position) not in self.heard, "heard once"
         stored = StoredFact(row.tags, row.bytes)
         self.heard[row.service, row.position] = stored
+        self.heard_on[row.stream] = (*self.heard_on.get(row.stream, ()), stored)
         self._index(stored, row.stream)
 
     def _index(self, stored: StoredFact, stream: str) -> None:
@@ -101,8 +105,12 @@ class InMemoryTransaction(Transaction):
         at = max(datetime.now(UTC) - timedelta(microseconds=1), self._tables.recorded_at)
         return Head(self._tables.position, at, self._tables.receipt_count, self._tables.waiting_count)
 
-    async def load(self, keys: Iterable[str]) -> list[StoredFact]:
-        matches = (stored for key in keys for stored in self._tables.by_key.get(key, ()))
+    async def load(self, keys: Iterable[str], known: Sequence[StreamKnown]) -> list[StoredFact]:
+        matches = [stored for key in keys for stored in self._tables.by_key.get(key, ())]
+        for name, version in known:
+            matches += self._tables.heard_on.get(name, ())
+            versions = takewhile(lambda key: key in self._tables.versions, ((name, at) for at in count(version)))
+            matches += [self._tables.facts[self._tables.versions[key] - 1] for key in versions]
         return list({id(stored): stored for stored in matches}.values())[::-1]  # the database promises no order
 
     async def decided(self, keys: Sequence[ReportKey]) -> dict[ReportKey, Decided]:

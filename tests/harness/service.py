@@ -23,7 +23,7 @@ import pytest_asyncio
 from services.catalogue import COUNTED, DOMAIN_SERVICES
 from shared.contract.decoder import Channel, Decoder, Keys
 from shared.contract.events import Fact
-from shared.deciding.facts import decode_fact
+from shared.deciding.facts import StreamCache, decode_fact
 from shared.deciding.view import View
 from shared.log.event_store import EventStore, open_pool
 from shared.log.sealing import Seal
@@ -169,16 +169,20 @@ class ServiceHarness:
         self.service = service
         self.language = LANGUAGES[service]
         self.store = store
-        hears = DOMAIN_SERVICES[service].heard
-        self.handler = CommandHandler(
-            Decoder(self.language, DISTRICTS, Keys(b"k" * 32), COUNTED),
-            DOMAIN_SERVICES[service].domain(plans()),
-            store,
-            Seal(b"s" * 32),
-            hears,
-        )
+        self.handler = self.another_handler()
         self.http = httpx.AsyncClient(base_url="http://service")
         self._offset: dict[str, int] = {}
+
+    def another_handler(self) -> CommandHandler:
+        """Return a handler on the same log, as another process has it; it remembers every stream, however short."""
+        return CommandHandler(
+            Decoder(self.language, DISTRICTS, Keys(b"k" * 32), COUNTED),
+            DOMAIN_SERVICES[self.service].domain(plans()),
+            self.store,
+            Seal(b"s" * 32),
+            DOMAIN_SERVICES[self.service].heard,
+            streams=StreamCache(self.service, least=1),
+        )
 
     async def clear(self) -> None:
         """Forget everything."""
