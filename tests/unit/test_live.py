@@ -26,10 +26,13 @@ class Checkpoints:
         self.position = 1
         self.number = 1
         self.compiled = type("CompiledPlans", (), {"plans": {"plan": None}})
+        self.away = False
 
     @contextlib.asynccontextmanager
     async def view(self) -> AsyncIterator[Checkpoints]:
         self.looks += 1
+        if self.away:
+            raise Problem(503, "不可用", "away")
         yield self
 
     @property
@@ -84,6 +87,27 @@ async def test_without_a_move_there_is_a_heartbeat_that_says_so(monkeypatch: pyt
         assert (await anext(beats))[1]
         assert not (await anext(beats))[1]
         await cast(Any, beats).aclose()
+
+
+async def test_while_the_database_is_away_nobody_is_told_anything_and_nobody_is_held_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoint_watch, "_HEARTBEAT_SECONDS", 0.3)
+    checkpoints = Checkpoints()
+    async with watching(checkpoints) as watch:
+        early, late = watch.beats(), watch.beats()
+        assert (await anext(early))[1]
+        checkpoints.away = True
+        waiting = asyncio.create_task(cast(Any, early).__anext__())
+        await asyncio.sleep(0.7)
+        joining = asyncio.create_task(cast(Any, late).__anext__())
+        await asyncio.sleep(0.7)
+        assert not joining.done(), "what was read before is no news to who comes later"
+        checkpoints.away = False
+        assert (await joining)[1]
+        await waiting
+        for listener in (early, late):
+            await cast(Any, listener).aclose()
 
 
 async def test_there_is_a_bound_to_how_many_listen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,14 +96,18 @@ class CheckpointWatch:
             while True:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_HEARTBEAT_SECONDS), self._changed:
-                        while self._beat is None or self._beat == last:
+                        # What was read too long ago is no news: without a wait this would go round and round.
+                        while (beat := self._fresh()) is None or beat == last:
                             await self._changed.wait()
-                if self._beat is not None and time.monotonic() - self._read_at < _HEARTBEAT_SECONDS:
-                    moved = last is None or last.state != self._beat.state
-                    last = self._beat
+                if (beat := self._fresh()) is not None:
+                    moved = last is None or last.state != beat.state
+                    last = beat
                     yield last, moved
         finally:
             self._listeners[key] -= 1
             if not self._listeners.total():
                 self._wanted.clear()
                 self._beat = None
+
+    def _fresh(self) -> Beat | None:
+        return self._beat if time.monotonic() - self._read_at < _HEARTBEAT_SECONDS else None
