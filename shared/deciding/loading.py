@@ -34,6 +34,7 @@ class Loader:
         self._transaction = transaction
         self._cache = cache
         self._loaded: set[str] = set()
+        self._turns = Turns()
 
     async def load_facts(self, keys: Iterable[str]) -> None:
         """Load every fact with one of the keys as stream or tag; of what is remembered only what came since."""
@@ -44,10 +45,10 @@ class Loader:
         remembered = {key: stream for key in keys if (stream := self._cache.take(key)) is not None}
         known = [StreamKnown(name, stream.last[self._service].version) for name, stream in remembered.items()]
         rows = await self._transaction.load(keys - remembered.keys(), known)
-        turns, envelopes = Turns(), list[tuple[JsonObject, tuple[str, ...]]]()
+        envelopes = list[tuple[JsonObject, tuple[str, ...]]]()
         for stored in rows:
             envelopes.append((orjson.loads(stored.bytes), stored.tags))
-            await turns.take()
+            await self._turns.take()
         if forgotten := self._adopt(remembered, {envelope["id"] for envelope, _ in envelopes}):
             again = await self._transaction.load(forgotten, ())
             envelopes += [(orjson.loads(stored.bytes), stored.tags) for stored in again]
@@ -55,7 +56,7 @@ class Loader:
             service = envelope["source"].rpartition("/")[2]
             if not self.facts.has(envelope["subject"], service, envelope["position"]):
                 self.facts.add(decode_fact(self._languages, envelope, tags))
-                await turns.take()
+                await self._turns.take()
 
     def _adopt(self, remembered: Mapping[str, StreamFacts], ids: Collection[str]) -> list[str]:
         """Take streams as they are remembered; return those whose last fact is not in this log, which is another one
@@ -85,9 +86,14 @@ class Loader:
         """Load in few statements what the decisions of all these reports rest on."""
         queries = [Query(report, self._domain, self.facts) for report in reports]
         while queries:
-            steps = [(query, query.expand()) for query in queries]
-            await self.load_facts(set().union(*(keys for _, keys in steps)))
-            queries = [query for query, keys in steps if keys]
+            more, further = set[str](), list[Query]()
+            for query in queries:
+                if keys := query.expand():
+                    more |= keys
+                    further.append(query)
+                await self._turns.take()
+            await self.load_facts(more)
+            queries = further
 
     async def view(self, report: Report) -> View:
         """Return the view that the decision of a report is made from."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, cast
 import asyncpg
 
 from shared.contract.events import Fact, ReportKey
+from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE, DatabaseNotReady
 
 _TICK: Final = timedelta(microseconds=1)
@@ -279,8 +280,12 @@ class Transaction:
             # A statement of its own: what waits again comes back under the same key.
             sources, ids = [source for source, _ in recorded.woken], [id_ for _, id_ in recorded.woken]
             await self._connection.execute(_SQL["woken"], sources, ids)
+        rows, turns = list[FactRow](), Turns()
+        for fact in recorded.facts:
+            rows.append(_row(fact))
+            await turns.take()
         arguments = _APPEND.arguments(
-            facts=[_row(fact) for fact in recorded.facts],
+            facts=rows,
             receipts=recorded.receipts,
             asleep=list(recorded.asleep.values()),
             position=head.position,
