@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import httpx
 from rich.console import Console
 
 from deploy.local.refusal import LocalError
@@ -45,6 +46,13 @@ def in_one_sentence(run: Callable[[], object]) -> int:
         refuse(
             f"数据库连不上({type(error).__name__})。请先启动它。",
             f"The database is not reached ({type(error).__name__}). Start it first.",
+        )
+    except httpx.HTTPError as error:
+        where = error.request.url.netloc.decode()
+        refuse(
+            f"{where} 没有及时回答({type(error).__name__})。已启动的部分仍在运行:请看 make status,或再次运行 make up。",
+            f"{where} did not answer ({type(error).__name__}). What was started still runs: see make status,"
+            " or run make up again.",
         )
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):

@@ -191,7 +191,11 @@ def _demo(installation: Installation, supervisor: Supervisor) -> None:
         limit = time.monotonic() + _CAUGHT_UP_PATIENCE
         seen: object = None
         while time.monotonic() < limit:
-            now = _behind(installation)
+            try:
+                now = _behind(installation)
+            except httpx.HTTPError as error:  # as busy as it is now, it may answer late
+                tell(type(error).__name__)
+                continue
             if now.behind == 0 and now == seen:
                 return
             seen = now

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import stat
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
-from deploy.local import installation, kafka, ports, postgres, processes, status
+from deploy.local import console, installation, kafka, ports, postgres, processes, status
 from deploy.local.installation import Installation
 from deploy.local.postgres import Binaries
 from deploy.local.refusal import LocalError
@@ -136,3 +138,13 @@ def test_java_reads_the_path_that_was_meant(path: str) -> None:
 def test_no_cluster_id_looks_like_an_option() -> None:
     assert all(kafka.new_cluster_id()[0] != "-" for _ in range(1_000))
     assert len(kafka.new_cluster_id()) == 22
+
+
+def test_a_service_that_does_not_answer_in_time_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        code = console.in_one_sentence(lambda: httpx.get(f"http://{host}:{port}/readyz", timeout=0.1))
+    error = capsys.readouterr().err
+    assert code == 1
+    assert f"{host}:{port}" in error
+    assert "Traceback" not in error
