@@ -11,7 +11,7 @@ import { Mark, SignalPill } from "../parts/signals";
 import { Loaded, Note } from "../parts/states";
 import { Trend } from "../parts/trend";
 import { findMeasure, indicatorsById, leadBodies, type View } from "../parts/view";
-import { amount, day, progressText, targetText, unitName } from "../texts/format";
+import { day, expectedText, progressText, targetText, unitName } from "../texts/format";
 import { language, localized, t } from "../texts/language";
 
 export function MeasurePage({ view }: { view: View }): JSX.Element {
@@ -112,7 +112,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
             <>
               <div>
                 <dt>{t("value.expected")}</dt>
-                <dd>{amount(period.expected, indicator.unit)}</dd>
+                <dd>{expectedText(period, indicator.unit)}</dd>
               </div>
               <div>
                 <dt>{t("value.progress")}</dt>

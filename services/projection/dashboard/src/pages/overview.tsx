@@ -2,28 +2,19 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { IndicatorProgress, Measure, PeriodProgress, PlanProgress } from "../api/schema";
+import type { Measure, PlanProgress } from "../api/schema";
 import { linkTo, pick, withParams } from "../parts/address";
+import { Attention, Headline, isLate, type Row } from "../parts/attention";
 import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
 import { DistrictMap } from "../parts/map";
 import { Mark, type Signal, signalMeaning, signalName, SignalPill, SIGNALS } from "../parts/signals";
 import { Loaded, Note } from "../parts/states";
 import { leadBodies, type View } from "../parts/view";
-import { achieved, amount, day, progressText, targetText, unitName } from "../texts/format";
+import { day, progressText, targetText, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 
-const ATTENTION_ROWS = 6;
 /** The value of the parameter `signal` that selects both red and amber. */
 const LATE = "late";
-
-function isLate(period: PeriodProgress): boolean {
-  return period.signal === "red" || period.signal === "amber";
-}
-
-/** The value as a share of the expected one; 1 where nothing is expected. */
-function expectedShare(period: PeriodProgress): number {
-  return period.expected && period.value !== null ? period.value / period.expected : 1;
-}
 
 export function OverviewPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
@@ -43,15 +34,13 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
   const matches = ({ period }: Row): boolean => (late ? isLate(period) : !only || period.signal === only);
   const counts = new Map<Signal, number>(SIGNALS.map((signal) => [signal, 0]));
   for (const { period } of latest) counts.set(period.signal, counts.get(period.signal)! + 1);
-  const worst = latest
-    .filter(({ period }) => isLate(period))
-    .sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
   const empty = Object.values(progress.complete_to).every((log) => log.position === 0);
   const byId = new Map(latest.map((row) => [row.indicator.id, row]));
 
   return (
     <>
       <section class="hero" aria-label={t("signal.counts")}>
+        <Headline view={view} progress={progress} rows={latest} />
         <div class="counts">
           {SIGNALS.map((signal) => (
             <a
@@ -72,31 +61,7 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
         {view.asOf > plan.period.to && <p class="hint">{t("state.ended", { day: day(plan.period.to) })}</p>}
         {empty && <Note title={t("state.empty.title")}>{t("state.empty.text")}</Note>}
         <div class="first">
-          <div class="card attention">
-            <h2>{t("overview.attention")}</h2>
-            {worst.length === 0 && <p class="hint">{t("overview.attention.none")}</p>}
-            <ol>
-              {worst.slice(0, ATTENTION_ROWS).map(({ indicator, period }) => (
-                <li key={indicator.id}>
-                  <a href={linkTo(address, "measure", indicator.measure, { indicator: indicator.id })}>
-                    <Mark signal={period.signal} />
-                    <span class="name">
-                      <i>{indicator.id}</i> {localized(indicator.name)}
-                    </span>
-                    <span class="figures">
-                      <b>{achieved(period, indicator.unit)}</b>
-                      <small>{t("overview.of_expected", { expected: amount(period.expected, indicator.unit) })}</small>
-                    </span>
-                  </a>
-                </li>
-              ))}
-            </ol>
-            {worst.length > ATTENTION_ROWS && (
-              <a class="more" href={withParams(address, { signal: LATE })}>
-                {t("overview.attention.all", { count: worst.length })}
-              </a>
-            )}
-          </div>
+          <Attention view={view} rows={latest} all={withParams(address, { signal: LATE })} />
           <div class="card">
             <h2>{t("map.title", { city: localized(plan.city) })}</h2>
             <DistrictMap
@@ -108,7 +73,7 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
         </div>
       </section>
       {(only || late) && (
-        <p class="filter">
+        <p class="filter" ref={scrollTo} key={address.params["signal"]}>
           {t("overview.only", { signal: only ? signalName(only) : t("overview.late") })} <a href={withParams(address, { signal: "" })}>{t("overview.show_all")}</a>
         </p>
       )}
@@ -138,12 +103,14 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
   );
 }
 
-interface Row {
-  indicator: IndicatorProgress;
-  period: PeriodProgress;
+/** Bring what a tile selects into sight. */
+function scrollTo(element: HTMLElement | null): void {
+  if (element && element.getBoundingClientRect().top > innerHeight / 2) element.scrollIntoView({ block: "start" });
 }
 
 function MeasureCard({ view, measure, rows }: { view: View; measure: Measure; rows: Row[] }): JSX.Element {
+  const judged = rows.filter(({ period }) => period.target);
+  const monitored = rows.filter(({ period }) => !period.target);
   return (
     <article class="card measure">
       <header>
@@ -154,12 +121,24 @@ function MeasureCard({ view, measure, rows }: { view: View; measure: Measure; ro
         </h3>
         <p>{leadBodies(view.plan, measure)}</p>
       </header>
-      <ul class="rows">
-        {rows.map((row) => (
-          <IndicatorRow key={row.indicator.id} view={view} {...row} />
-        ))}
-      </ul>
+      {judged.length > 0 && <Rows view={view} rows={judged} />}
+      {monitored.length > 0 && (
+        <details class="monitored" open={!judged.length}>
+          <summary>{t("overview.monitored", { count: monitored.length })}</summary>
+          <Rows view={view} rows={monitored} />
+        </details>
+      )}
     </article>
+  );
+}
+
+function Rows({ view, rows }: { view: View; rows: Row[] }): JSX.Element {
+  return (
+    <ul class="rows">
+      {rows.map((row) => (
+        <IndicatorRow key={row.indicator.id} view={view} {...row} />
+      ))}
+    </ul>
   );
 }
 

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CellState, IndicatorProgress, PeriodProgress } from "../api/schema";
-import { achieved, amount, number, progressText } from "../texts/format";
+import { achieved, expectedText, number, progressText } from "../texts/format";
 import { t } from "../texts/language";
 
 /** The latest period that has begun; an overview speaks of it. */
@@ -34,7 +34,7 @@ export function Meter({ period, unit }: { period: CellState; unit: string }): JS
   const scale = Math.max(target.value, target.upper ?? 0) || 1;
   const share = (part: number): number => Math.max(0, Math.min(1, part / scale)) * 100;
   const label = `${t("value.progress")} ${progressText(period)}${
-    expected === null ? "" : ` · ${t("overview.of_expected", { expected: amount(expected, unit) })}`
+    expected === null ? "" : ` · ${t("overview.of_expected", { expected: expectedText(period, unit) })}`
   }`;
   return (
     <span class="meter" role="img" aria-label={label} title={label}>

@@ -29,6 +29,12 @@ export function leadBodies(plan: Plan, measure: Measure): string {
   return measure.lead.map((body) => localized(plan.bodies[body])).join(t("list.comma"));
 }
 
+/** The body that leads a measure, and how many work with it. */
+export function leadBody(plan: Plan, { lead }: Measure): string {
+  const name = localized(plan.bodies[lead[0] ?? ""]);
+  return lead.length > 1 ? t("overview.lead", { name, count: lead.length - 1 }) : name;
+}
+
 export function districtNames(districts: readonly District[]): Record<string, string> {
   return Object.fromEntries(districts.map((district) => [district.code, localized(district.name)]));
 }

@@ -53,6 +53,11 @@ export function reached(value: number | null | undefined, unit: string): string 
   return amount(value, unit, Math.floor);
 }
 
+/** What was to be there by now: of what is counted the next whole one, of a ratio or of money all digits. */
+export function expectedText({ expected, denominator }: { expected: number | null; denominator: number | null }, unit: string): string {
+  return denominator === null && unit !== "fen" ? number(expected, 0, Math.ceil) : amount(expected, unit, Math.ceil);
+}
+
 /** A progress in percent; never 100 % while the target is not met. */
 export function progressText({ progress, met }: { progress: number | null; met: boolean | null }): string {
   if (progress === null || met !== false) return percent(progress);

@@ -1,0 +1,126 @@
+// The first screen in words: how the targets stand, what this month changed, and which of them need attention.
+import type { JSX } from "preact";
+import { useQuery } from "../api/queries";
+import { pathOf } from "../api/routes";
+import type { DistrictRanking, IndicatorProgress, PeriodProgress, PlanProgress, RankedDistrict } from "../api/schema";
+import { achieved, expectedText, month, number, unitName } from "../texts/format";
+import { localized, t } from "../texts/language";
+import { periodName } from "../texts/names";
+import { linkTo, pick } from "./address";
+import { latestPeriod } from "./figures";
+import { Mark } from "./signals";
+import { Spark } from "./spark";
+import { findMeasure, leadBody, type View } from "./view";
+
+const ATTENTION_ROWS = 6;
+
+/** An indicator with its latest period. */
+export interface Row {
+  indicator: IndicatorProgress;
+  period: PeriodProgress;
+}
+
+export function isLate({ signal }: PeriodProgress): boolean {
+  return signal === "red" || signal === "amber";
+}
+
+/** The value as a share of the expected one; 1 where nothing is expected. */
+function expectedShare(period: PeriodProgress): number {
+  return period.expected && period.value !== null ? period.value / period.expected : 1;
+}
+
+/** The last day (YYYY-MM-DD) before the month of a day. */
+function endOfMonthBefore(day: string): string {
+  const [year, ordinal] = day.split("-").map(Number) as [number, number];
+  return new Date(Date.UTC(year, ordinal - 1, 0)).toISOString().slice(0, 10);
+}
+
+/** One sentence on how the targets stand, and one on what the running month changed. */
+export function Headline({ view, progress, rows }: { view: View; progress: PlanProgress; rows: Row[] }): JSX.Element {
+  const { plan, address } = view;
+  const before = endOfMonthBefore(progress.as_of);
+  const path = pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "known_at", "district"), as_of: before });
+  const last = useQuery(before >= plan.period.from && progress.as_of <= plan.period.to ? path : null);
+  const judged = rows.filter(({ period }) => period.target);
+  const count = (...signals: PeriodProgress["signal"][]): string => number(judged.filter(({ period }) => signals.includes(period.signal)).length);
+  const unjudged = judged.some(({ period }) => period.signal === "none");
+  return (
+    <p class="headline">
+      {t("overview.standing", { all: number(judged.length), met: count("met"), green: count("green"), late: count("red", "amber") })}{" "}
+      {unjudged && `${t("overview.unjudged", { count: count("none") })} `}
+      {last.data && changesText(rows, last.data, progress.as_of.slice(0, 7))}
+    </p>
+  );
+}
+
+/** What moved since the end of the month before, of periods that had begun by then. */
+function changesText(rows: Row[], last: PlanProgress, running: string): string {
+  const earlier = new Map(last.indicators.map((indicator) => [indicator.id, latestPeriod(indicator)]));
+  const pairs = rows.flatMap(({ indicator, period }) => {
+    const old = earlier.get(indicator.id);
+    return old && old.period === period.period ? [{ old, period }] : [];
+  });
+  const moved = pairs.filter(({ old, period }) => old.value !== period.value);
+  const name = month(running);
+  if (!moved.length) return t("overview.unmoved", { month: name });
+  const met = pairs.filter(({ old, period }) => period.signal === "met" && old.signal !== "met");
+  const late = pairs.filter(({ old, period }) => isLate(period) && !isLate(old));
+  return t("overview.moved", { month: name, moved: number(moved.length), met: number(met.length), late: number(late.length) });
+}
+
+/** The indicators farthest behind what was expected by now; `all` leads to the others. */
+export function Attention({ view, rows, all }: { view: View; rows: Row[]; all: string }): JSX.Element {
+  const worst = rows.filter(({ period }) => isLate(period)).sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
+  return (
+    <div class="card attention">
+      <h2>{t("overview.attention")}</h2>
+      {worst.length === 0 && <p class="hint">{t("overview.attention.none")}</p>}
+      <ol>
+        {worst.slice(0, ATTENTION_ROWS).map((row) => (
+          <AttentionRow key={row.indicator.id} view={view} {...row} />
+        ))}
+      </ol>
+      {worst.length > ATTENTION_ROWS && (
+        <a class="more" href={all}>
+          {t("overview.attention.all", { count: worst.length })}
+        </a>
+      )}
+    </div>
+  );
+}
+
+function AttentionRow({ view, indicator, period }: Row & { view: View }): JSX.Element {
+  const { plan, address } = view;
+  const values = { plan: plan.id, indicator: indicator.id, ...pick(address.params, "as_of", "known_at") };
+  const months = useQuery(pathOf("/v1/plans/{plan}/indicators/{indicator}/months", { ...values, ...pick(address.params, "district") }));
+  const ranking = useQuery(address.params["district"] ? null : pathOf("/v1/plans/{plan}/indicators/{indicator}/districts", values));
+  const measure = findMeasure(plan, indicator.measure);
+  const heaviest = ranking.data && farthestBehind(ranking.data);
+  return (
+    <li>
+      <a href={linkTo(address, "measure", indicator.measure, { indicator: indicator.id })}>
+        <Mark signal={period.signal} />
+        <span class="name">
+          <i>{indicator.id}</i> {localized(indicator.name)}
+          <small>
+            {[periodName(period.period), measure && leadBody(plan, measure)].filter(Boolean).join(" · ")}
+            {heaviest && ` · ${t("overview.heaviest", { district: localized(heaviest.name) })}`}
+          </small>
+        </span>
+        {months.data && <Spark values={months.data.months.map((row) => row.cumulative)} />}
+        <span class="figures">
+          <b>{achieved(period, indicator.unit)}</b> <small class="unit">{unitName(indicator.unit, plan.units)}</small>
+          <small>{t("overview.of_expected", { expected: expectedText(period, indicator.unit) })}</small>
+        </span>
+      </a>
+    </li>
+  );
+}
+
+/** The district that lacks most of its own target; none where the target is not split over the districts. */
+function farthestBehind({ districts }: DistrictRanking): RankedDistrict | undefined {
+  const lacking = ({ target, value }: RankedDistrict): number => (target?.value ?? 0) - (value ?? 0);
+  return districts
+    .filter((row) => !row.city && row.target && row.met === false)
+    .sort((a, b) => lacking(b) - lacking(a))[0];
+}
