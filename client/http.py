@@ -11,10 +11,11 @@ import httpx
 import orjson
 import stamina
 
-from client.messages import JsonObject, Receipt, read_receipt
+from client.messages import JsonObject, read_receipt
 from client.output import AWAY, CommandError
 from client.routing import CannotPublishError, CannotReachError, route
 from client.web import Wire, cause_of, json_of
+from shared.contract.messages import Receipt
 
 _BATCH: Final = {"content-type": "application/cloudevents-batch+json"}
 _BATCH_REPORTS: Final = 500

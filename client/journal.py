@@ -20,9 +20,10 @@ import orjson
 from pydantic import JsonValue
 
 from client import journal_schema
-from client.messages import Reason, Receipt, code_of, decides, final, source_of
+from client.messages import code_of, decides, final, source_of
 from client.output import CommandError
 from shared.contract.events import parse_instant
+from shared.contract.messages import Receipt, ReceiptReason
 
 _DECIDED: Final = "decided"
 _ID_REUSED: Final = "id-reused"
@@ -83,7 +84,7 @@ class ContentAnswer(NamedTuple):
 
     status: str
     code: str | None
-    reasons: list[Reason]
+    reasons: list[ReceiptReason]
     flags: list[str]
 
     @property
@@ -137,7 +138,7 @@ class _SentRow(NamedTuple):
             return ContentAnswer(self.status, self.code, _list(self.reasons), _list(self.flags))
         if self.reply is None or self.reply == _DECIDED:
             return None
-        reasons: list[Reason] = _list(self.reply_reasons)
+        reasons: list[ReceiptReason] = _list(self.reply_reasons)
         return ContentAnswer(self.reply, reasons[0]["code"] if reasons else None, reasons, [])
 
     @property
@@ -377,7 +378,7 @@ def _reasons(receipt: Receipt) -> str:
 
 
 def _reason_of(reasons: str | None) -> str | None:
-    listed: list[Reason] = _list(reasons)
+    listed: list[ReceiptReason] = _list(reasons)
     return listed[0]["code"] if listed else None
 
 

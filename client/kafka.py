@@ -16,9 +16,10 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from client.messages import JsonObject, Receipt, read_receipt
+from client.messages import JsonObject, read_receipt
 from client.routing import CannotPublishError, route
 from client.settings import ClientSettings
+from shared.contract.messages import Receipt
 from shared.kafka.clients import Broker
 
 STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]

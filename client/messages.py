@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Required, TypedDict
+from typing import Final
 
 import orjson
 from pydantic import JsonValue
 
+from shared.contract.messages import Receipt
+
 JsonObject = dict[str, JsonValue]
 # These answers bind no id (RULES A3): with a key, a setting or the content mended the same id may yet be accepted.
 _UNBOUND: Final = ("wrong-district", "not-your-source", "only-the-city", "id-reused")
-
-
-class Reason(TypedDict, total=False):
-    """Why a report did not become a fact; `pointer` is the place in it (RFC 6901)."""
-
-    code: Required[str]
-    zh: Required[str]
-    en: Required[str]
-    pointer: str
-
-
-class Receipt(TypedDict, total=False):
-    """What a service says became of a report (RULES A5); `first` is the receipt of the report that this one repeats."""
-
-    status: Required[str]
-    service: str
-    source: str
-    id: str
-    type: str
-    subject: str
-    district: str
-    reasons: list[Reason]
-    flags: list[str]
-    waits_for: str
-    place: str
-    received_at: Required[str]
-    decided_at: Required[str]
-    first: Receipt
 
 
 def final(receipt: Receipt) -> Receipt:

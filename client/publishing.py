@@ -12,11 +12,12 @@ from client import journal_queries
 from client.journal import Arrival, ContentAnswer, FileReport, Journal, Resolved
 from client.journal_queries import LineOutcome, ListedReport
 from client.kafka import Appended
-from client.messages import JsonObject, Receipt, final, source_of
+from client.messages import JsonObject, final, source_of
 from client.output import CommandError
 from client.report_file import CheckedReport
 from client.routing import CannotPublishError, CannotReachError, district_of
 from client.validation import ReportFault
+from shared.contract.messages import Receipt
 
 _BATCH: Final = 500
 SAME_CONTENT: Final = "same-content"

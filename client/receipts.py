@@ -11,12 +11,12 @@ from typing import Final
 
 from client.http import WebClient
 from client.kafka import ReceiptTopics
-from client.messages import Receipt
 from client.output import Output, text
 from client.spreadsheet import safe_row
 from client.terms import FLAG_NAMES, STATUS_NAMES, place_name, type_name
 from client.validation import remedy_of
 from shared.contract.events import LOCAL_TIME, parse_instant
+from shared.contract.messages import Receipt
 
 _NAMED: Final = ("status", "type", "source", "id", "subject", "district", "service", "waits_for", "place")
 _COLUMNS: Final = ("decided_at", *_NAMED, "flags", "code", "zh", "en")

@@ -10,11 +10,11 @@ from client import receipts as streams
 from client.commands.options import District, Http, Json, Key, Patience, Source, span
 from client.http import WebClient
 from client.kafka import ReceiptTopics
-from client.messages import Receipt
 from client.output import CommandError
 from client.session import run_async, session
 from client.settings import ClientSettings
 from client.validation import districts_of
+from shared.contract.messages import Receipt
 
 STATUSES: Final = ("accepted", "waiting", "refused", "invalid", "misdirected", "duplicate")
 

@@ -6,72 +6,20 @@ import json
 from typing import Any, Final
 
 import yaml
+from pydantic import TypeAdapter
 
 from deploy.kafka import topics
 from docs.generators.catalogue import DOCS, LANGUAGES, PLAN, ROOT
+from docs.generators.schemas import untitled
 from services.catalogue import COUNTED
 from shared.contract.events import Event, Language
+from shared.contract.messages import FactEnvelope, Receipt
 from shared.plan.loading import load_plan
 
 FILE: Final = DOCS / "asyncapi.yaml"
 Schema = dict[str, Any]
 _CLOUDEVENTS: Final = "application/cloudevents+json"
-_TEXT: Final = {"type": "string"}
-_INSTANT: Final = {"type": "string", "format": "date-time"}
-_ENVELOPE: Final[Schema] = {
-    "specversion": {"const": "1.0"},
-    "id": _TEXT | {"description": "UUIDv7"},
-    "source": _TEXT,
-    "type": _TEXT,
-    "subject": _TEXT,
-    "time": _INSTANT,
-    "district": {"type": "string", "pattern": "^[0-9]{6}$"},
-}
-_OF_A_FACT: Final[Schema] = {
-    "position": {"type": "integer", "minimum": 1, "description": "dense, in the service's log"},
-    "version": {"type": "integer", "minimum": 1, "description": "in the stream"},
-    "recordedat": _INSTANT,
-    "reportsource": _TEXT,
-    "reportid": _TEXT,
-    "correlationid": _TEXT,
-    "causationid": _TEXT,
-}
-_REPORTED_BY: Final = _TEXT | {
-    "description": "谁报送的:HTTP 密钥编号、Kafka 用户,或 open who reported it: the id of the HTTP key, the Kafka user,"
-    " or open while no keys are set"
-}
-_OPTIONAL_IN_A_FACT: Final[Schema] = {"reportedby": _REPORTED_BY, "corrects": _TEXT, "traceparent": _TEXT}
-_REASON: Final[Schema] = {
-    "type": "object",
-    "required": ["code", "zh", "en"],
-    "properties": {"code": _TEXT, "zh": _TEXT, "en": _TEXT, "pointer": _TEXT},
-}
-# VOCABULARY 2: what is missing where a report could not be read that far is not required.
-RECEIPT: Final[Schema] = {
-    "type": "object",
-    "required": ["service", "status", "reasons", "flags", "received_at", "decided_at"],
-    "properties": {
-        "source": _TEXT,
-        "id": _TEXT,
-        "type": _TEXT,
-        "subject": _TEXT,
-        "district": _TEXT,
-        "reportedby": _REPORTED_BY,
-        "service": _TEXT,
-        "status": {"enum": ["accepted", "duplicate", "waiting", "refused", "invalid", "misdirected"]},
-        "position": {"type": "integer", "minimum": 1},
-        "stream": _TEXT,
-        "version": {"type": "integer", "minimum": 1},
-        "reasons": {"type": "array", "items": _REASON},
-        "waits_for": _TEXT | {"description": "a subject, report/<id>, or honour"},
-        "corrected_by": _TEXT,
-        "first": {"type": "object", "description": "the receipt of the first report of this source and id"},
-        "place": _TEXT | {"description": "topic/partition/offset of what was no JSON object"},
-        "flags": {"type": "array", "items": _TEXT},
-        "received_at": _INSTANT,
-        "decided_at": _INSTANT,
-    },
-}
+_FACT: Final[Schema] = untitled(TypeAdapter(FactEnvelope).json_schema())
 _QUARANTINED: Final[Schema] = {
     "type": "object",
     "description": "什么读不懂:位置、原因、大小和带钥摘要;字节不在其中 what could not be read: place, reason, size and "
@@ -85,7 +33,8 @@ class _Components:
 
     def __init__(self) -> None:
         self.messages: dict[str, Schema] = {}
-        self.schemas: dict[str, Schema] = {"receipt": RECEIPT, "quarantined": _QUARANTINED}
+        receipt = untitled(TypeAdapter(Receipt).json_schema())["$defs"]
+        self.schemas: dict[str, Schema] = _relinked(receipt, {}) | {"Quarantined": _QUARANTINED}
 
     def schema(self, name: str, schema: Schema) -> Schema:
         """Keep a JSON Schema, its definitions beside it, and return a reference."""
@@ -150,14 +99,16 @@ def document() -> Schema:
     for topic, schema, text in (
         (
             topics.receipts("{district}"),
-            "receipt",
+            "Receipt",
             "回执;取最近的 decided_at Receipts; the latest of a report stands",
         ),
-        (topics.quarantine(), "quarantined", "读不懂的消息 What could not be read"),
+        (topics.quarantine(), "Quarantined", "读不懂的消息 What could not be read"),
     ):
         name = topic.name.partition(".")[0]
-        parts.messages[schema] = _message(schema, text, {"$ref": f"#/components/schemas/{schema}"}, "application/json")
-        channels[name] = _channel(topic, {schema: {"$ref": f"#/components/messages/{schema}"}}, text)
+        message = schema.lower()
+        payload = {"$ref": f"#/components/schemas/{schema}"}
+        parts.messages[message] = _message(message, text, payload, "application/json")
+        channels[name] = _channel(topic, {message: {"$ref": f"#/components/messages/{message}"}}, text)
         operations[f"{name}.send"] = _operation("send", name, text)
     return {
         "asyncapi": "3.1.0",
@@ -208,12 +159,11 @@ def _report(parts: _Components, language: Language, event: type[Event]) -> Schem
 
 def _fact(parts: _Components, language: Language, event: type[Event]) -> Schema:
     name = _name(language, event)
-    attributes = _ENVELOPE | {"type": {"const": language.type_of(event)}} | _OF_A_FACT
     data = parts.schema(f"data.{name}", event.model_json_schema())
     schema = {
         "type": "object",
-        "required": [*attributes, "data"],
-        "properties": attributes | _OPTIONAL_IN_A_FACT | {"data": data},
+        "required": _FACT["required"],
+        "properties": _FACT["properties"] | {"type": {"const": language.type_of(event)}, "data": data},
     }
     parts.messages[f"fact.{name}"] = _message(
         language.type_of(event), _described(event), parts.schema(f"fact.{name}", schema), _CLOUDEVENTS

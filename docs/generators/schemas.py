@@ -30,10 +30,10 @@ def catalogue() -> dict[str, Schema]:
 
 def schema(language: Language, event: type[Event]) -> Schema:
     """Return the JSON Schema of a type: of the report as it is sent, or of the fact where the service decides it."""
-    data = _plain(event.model_json_schema())
+    data = untitled(event.model_json_schema())
     definitions: Schema = data.pop("$defs", {})
     if event.has_person:
-        definitions["Person"] = _plain(IdentifiedPerson.model_json_schema())
+        definitions["Person"] = untitled(IdentifiedPerson.model_json_schema())
     name = language.type_of(event)
     source = f"^/services/{language.service}$" if event.decision else _SOURCE
     attributes = {
@@ -80,14 +80,14 @@ def _comment(event: type[Event]) -> str:
     return "事实中 data 与报告相同。 In the fact, data is as reported."
 
 
-def _plain(schema: Any) -> Any:
+def untitled(schema: Any) -> Any:
     """Leave out the titles that pydantic makes of field names; a property of that name stays."""
     if isinstance(schema, list):
-        return [_plain(item) for item in schema]
+        return [untitled(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: {field: _plain(value) for field, value in part.items()} if name == "properties" else _plain(part)
+        name: {field: untitled(value) for field, value in part.items()} if name == "properties" else untitled(part)
         for name, part in schema.items()
         if name != "title"
     }

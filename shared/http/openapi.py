@@ -7,7 +7,8 @@ from typing import Final
 
 import orjson
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
+from typing_extensions import TypeForm
 
 from shared.contract.cloudevents import JsonObject
 from shared.http.access import NO_KEY, NOT_ALLOWED, is_open, too_often
@@ -50,9 +51,10 @@ def problem_response(problem: Problem, description: str) -> Node:
     return {"description": description, "content": {PROBLEM: {"example": orjson.loads(problem.body())}}}
 
 
-def request_body(model: type[BaseModel]) -> Node:
-    """Return `openapi_extra` for a route that reads its JSON body itself; the model becomes a named schema."""
-    return {"requestBody": {"content": {"application/json": {"schema": _schema_of(model)}}}}
+def request_body(models: Mapping[str, TypeForm[object]], required: bool = True) -> Node:
+    """Return `openapi_extra` for a route that reads its body itself; the model of each content type becomes named."""
+    content = {media: {"schema": _schema_of(model)} for media, model in models.items()}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def problem_model(model: type[BaseModel], description: str) -> Node:
@@ -60,8 +62,8 @@ def problem_model(model: type[BaseModel], description: str) -> Node:
     return {"description": description, "content": {PROBLEM: {"schema": _schema_of(model)}}}
 
 
-def _schema_of(model: type[BaseModel]) -> Node:
-    return model.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+def _schema_of(model: TypeForm[object]) -> Node:
+    return TypeAdapter(model).json_schema(ref_template=f"{_SCHEMAS}{{model}}")
 
 
 def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
@@ -86,16 +88,19 @@ def _completed(document: Node, examples: Mapping[str, Node]) -> Node:
         for method, operation in operations.items():
             problems = [response.get("content", {}).get(PROBLEM, {}) for response in operation["responses"].values()]
             for content in (*operation.get("requestBody", {}).get("content", {}).values(), *problems):
-                if "title" in content.get("schema", {}):
+                if content.get("schema", {}).keys() & {"title", "$defs"}:
                     content["schema"] = _named(content["schema"], parts["schemas"])
             _complete(operation, examples.get(f"{method.upper()} {path}", {}), is_open(path))
     return document
 
 
 def _named(schema: Node, schemas: Node) -> Node:
-    """Move a model's schema, and those that it refers to, to the document's named schemas; return a reference to it."""
+    """Move a model's schema, and those that it refers to, to the document's named schemas; return what refers to it."""
     own = {name: value for name, value in schema.items() if name != "$defs"}
-    schemas |= schema.get("$defs", {}) | {own["title"]: own}
+    schemas |= schema.get("$defs", {})
+    if "title" not in own:  # a list of a model, or one that refers to itself
+        return own
+    schemas[own["title"]] = own
     return {"$ref": f"{_SCHEMAS}{own['title']}"}
 
 

@@ -22,10 +22,11 @@ from shared.contract.cloudevents import (
     parse_object,
 )
 from shared.contract.events import NotUnderstood, Report
+from shared.contract.messages import BatchReceipts, LogPage, Receipt, ReportEnvelope, ServiceLogHead
 from shared.deciding.unit_of_work import Answer
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
-from shared.http.openapi import describe, problem_response
+from shared.http.openapi import describe, problem_response, request_body
 from shared.http.problems import Problem, answer_problems, known_parameters
 from shared.http.server import SLOW
 from shared.observability.tracing import HEADER
@@ -38,8 +39,6 @@ _LARGEST_EVENT: Final = 1024 * 1024
 _LARGEST_BATCH: Final = 4 * 1024 * 1024
 _MOST_EVENTS: Final = 1000  # RULES A16
 _MOST_TOGETHER: Final = 500
-_EVENT: Final = {"type": "object", "required": ["specversion", "id", "source", "type", "subject", "time", "district"]}
-_BODIES: Final = {STRUCTURED: {"schema": _EVENT}, BATCH: {"schema": {"type": "array", "items": _EVENT}}}
 _STATUS: Final = {"accepted": 200, "duplicate": 200, "waiting": 202}
 _log = structlog.get_logger()
 
@@ -178,15 +177,19 @@ def create_app(
             "CloudEvents 1.0, structured, batched or binary. One event is answered with its receipt; a batch with the"
             " receipts in the order sent, always 200. The same `source` and `id` sent again counts once."
         ),
-        openapi_extra={"requestBody": {"required": True, "content": _BODIES}},
+        openapi_extra=request_body({STRUCTURED: ReportEnvelope, BATCH: list[ReportEnvelope]}),
+        response_model=Receipt | BatchReceipts,
         responses={
             200: {"description": "受理或重复;一批为各回执 Accepted, or a duplicate; of a batch: the receipts"},
-            202: {"description": "等待尚未报告的事 Waiting for something not reported yet"},
+            202: {"model": Receipt, "description": "等待尚未报告的事 Waiting for something not reported yet"},
             400: {"description": "不是 JSON No JSON"},
             408: problem_response(SLOW, "请求未在限定时间内到齐 The request did not arrive in time"),
             413: {"description": "过大或过多 Too large, or too many events"},
             415: problem_response(_OTHER_TYPE, "内容类型不符 Another content type"),
-            422: {"description": "拒绝、有误或发错服务 Refused, invalid or misdirected: the receipt says why"},
+            422: {
+                "model": Receipt,
+                "description": "拒绝、有误或发错服务 Refused, invalid or misdirected: the receipt says why",
+            },
             503: _NOT_NOW,
         },
     )
@@ -237,6 +240,7 @@ def create_app(
             "以报告的 `source` 与 `id` 查询;等待的报告后来有了结果,回执随之更新(RULES A18)。\n\n"
             "By the report's `source` and `id`; the receipt of one that waited says what has become of it (RULES A18)."
         ),
+        response_model=Receipt,
         responses={
             404: {"description": "没有收到过 No such report was received here"},
             422: {"description": "缺少参数 A parameter is missing"},
@@ -254,6 +258,7 @@ def create_app(
         "/v1/log/head",
         summary="日志已到之处 Where this service's log stands",
         description=("最后一条事实的位置和入账时刻。\n\nPosition of the last fact and when it was recorded."),
+        response_model=ServiceLogHead,
         responses={503: _NOT_NOW},
     )
     async def get_head(
@@ -273,6 +278,7 @@ def create_app(
             "In the order of their positions, which have no gaps; for reconciling and repair. Next page: `after` ="
             " `next`, null at the end."
         ),
+        response_model=LogPage,
         responses={422: {"description": "参数不正确 A parameter is wrong"}, 503: _NOT_NOW},
     )
     async def get_log(

@@ -16,8 +16,9 @@ from client import journal as journal_module
 from client import journal_queries, journal_schema
 from client.journal import Arrival, FileReport, Journal, Resolved, base_id
 from client.journal_queries import ListedReport
-from client.messages import Receipt, source_of
+from client.messages import source_of
 from client.output import CommandError
+from shared.contract.messages import Receipt
 from tests.conftest import ROOT
 
 EVENT: dict[str, Any] = {

@@ -10,6 +10,7 @@ import pytest
 
 from client import receipts
 from client.output import Output
+from shared.contract.messages import Receipt
 
 RECEIPT: Any = {
     "source": "/districts/330681/hr", "id": "0012", "type": "skillplan.recruitment.person-hired.v1",
@@ -24,7 +25,11 @@ RECEIPT: Any = {
 def test_receipts_as_csv_keep_ids_and_start_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
     print_row = receipts.csv_printer()
     print_row(RECEIPT)
-    print_row({"status": "invalid", "decided_at": "2025-06-18T01:00:00Z", "received_at": "2025-06-18T01:00:00Z"})
+    unread: Receipt = {
+        "service": "recruitment", "status": "invalid", "reasons": [], "flags": [],
+        "decided_at": "2025-06-18T01:00:00Z", "received_at": "2025-06-18T01:00:00Z",
+    }  # fmt: skip
+    print_row(unread)
     written = capsys.readouterr().out
     assert written.startswith("\ufeff")
     first, second = csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))

@@ -14,7 +14,6 @@ import typer
 from pydantic import JsonValue
 
 from client.commands.plan.planning import Action, PlanningApi
-from client.messages import Receipt
 from client.output import ALL_WELL, SOME_WRONG, USAGE, CommandError, Output, text
 from client.publishing import outcome_of
 from client.routing import district_of
@@ -22,6 +21,7 @@ from client.session import session
 from client.terms import STATUS_NAMES, place_name
 from services.catalogue import DOMAIN_SERVICES
 from shared.contract.events import LOCAL_TIME
+from shared.contract.messages import Receipt
 
 DEFAULT_ADDRESS: Final = f"http://127.0.0.1:{DOMAIN_SERVICES['planning'].port}"
 PLAN: Final = "shaoxing-2023-2025"

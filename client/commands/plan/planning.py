@@ -8,10 +8,11 @@ from typing import Any, Final, Literal, NoReturn, NotRequired, Self, TypedDict
 import httpx
 import orjson
 
-from client.messages import JsonObject, Receipt
+from client.messages import JsonObject
 from client.output import AWAY, USAGE, CommandError
 from client.settings import ClientSettings
 from client.web import cause_of, json_of
+from shared.contract.messages import Receipt
 
 Action = Literal["close", "restate"]
 _SECONDS: Final = 120.0  # a close waits until everything is counted

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from client.commands.plan.office import Id, Source, connect
-from client.messages import Receipt
 from client.output import CommandError
+from shared.contract.messages import Receipt
 
 _SERVICE = typer.Option("--service", help="受理的服务 the service, e.g. recruitment")
 Reason = Annotated[str, typer.Option("--why", help="理由 why")]

@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import httpx
 import orjson
@@ -21,6 +21,7 @@ from pydantic import (
 from services.planning.api.context import PLAN_RESPONSES, Context, MonthName, PlanId, PlanningContext, taking, text_of
 from services.planning.events import LANGUAGE, PeriodClosed, PeriodRestated
 from shared.contract.events import format_instant
+from shared.contract.messages import Receipt
 from shared.http import client as http_client
 from shared.http.access import caller_of
 from shared.http.openapi import Responses, request_body
@@ -72,40 +73,10 @@ class _FirstReceipt(BaseModel):
     subject: str | None = None
 
 
-class RefusalReason(BaseModel):
-    """Why a report was not accepted: the rule's code, where it applies, and the text in both languages."""
-
-    code: str
-    pointer: str | None = None
-    zh: str
-    en: str
-
-
-class PublicationReceipt(BaseModel):
-    """The receipt of the report that a close or a restatement makes (VOCABULARY 2)."""
-
-    source: str
-    id: str
-    type: str
-    subject: str
-    district: str
-    reportedby: str | None = None
-    service: str
-    status: Literal["accepted", "duplicate", "refused", "invalid"]
-    reasons: list[RefusalReason]
-    flags: list[str]
-    received_at: str
-    decided_at: str
-    position: int | None = None
-    stream: str | None = None
-    version: int | None = None
-    first: dict[str, JsonValue] | None = None
-
-
 _JSON: Final = "application/json"
 _RESPONSES: Final[Responses] = (PLAN_RESPONSES | taking(_JSON)) | {
     200: {"description": "受理,或以前已受理 Accepted, now or before: the receipt"},
-    422: {"model": PublicationReceipt, "description": "拒绝:回执写明原因 Refused: the receipt says why"},
+    422: {"model": Receipt, "description": "拒绝:回执写明原因 Refused: the receipt says why"},
 }
 
 
@@ -117,8 +88,8 @@ _RESPONSES: Final[Responses] = (PLAN_RESPONSES | taking(_JSON)) | {
         "The answer is a receipt; sent again with the same `source` and `id` it is the same receipt."
     ),
     responses=_RESPONSES,
-    response_model=PublicationReceipt,
-    openapi_extra=request_body(PublicationRequest),
+    response_model=Receipt,
+    openapi_extra=request_body({_JSON: PublicationRequest}, required=False),
 )
 async def post_close(plan: PlanId, month: MonthName, request: Request, context: Context) -> Response:
     """Close a month."""
@@ -130,8 +101,8 @@ async def post_close(plan: PlanId, month: MonthName, request: Request, context: 
     summary="核准重述 Approve a restatement: the figures anew",
     description="`request_no`:所核准的申请;其余同关账。\n\n`request_no`: the request that is approved; else as close.",
     responses=_RESPONSES,
-    response_model=PublicationReceipt,
-    openapi_extra=request_body(PublicationRequest),
+    response_model=Receipt,
+    openapi_extra=request_body({_JSON: PublicationRequest}, required=False),
 )
 async def post_restate(plan: PlanId, month: MonthName, request: Request, context: Context) -> Response:
     """Publish a closed month anew for a request."""

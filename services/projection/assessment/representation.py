@@ -18,17 +18,16 @@ from services.projection.assessment.pace import RULES, Course, Forecast, Op, Sig
 from services.projection.assessment.values import goal_of
 from services.projection.counting.periods import bounds, period_name
 from shared.contract.events import format_instant
+from shared.contract.messages import DistrictCode, Instant
 from shared.plan.model import Indicator, Measure
 from shared.plan.parts import Name
 
 Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
-Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 MonthName = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"})]
 PeriodName = Annotated[
     str,
     WithJsonSchema({"type": "string", "pattern": "^(plan|[0-9]{4})$", "description": "年份或 plan a year, or plan"}),
 ]
-DistrictCode = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{6}$"})]
 Sha256 = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]
 Basis = Literal["annual", "cumulative", "level"]
 ValueKind = Literal["count", "distinct", "sum", "latest", "milestones", "share", "density", "coverage"]

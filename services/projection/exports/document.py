@@ -7,7 +7,6 @@ from services.projection.assessment.representation import (
     AssessedAnswer,
     Basis,
     BilingualText,
-    DistrictCode,
     ForecastValue,
     MonthName,
     PeriodName,
@@ -15,6 +14,7 @@ from services.projection.assessment.representation import (
     SignalRule,
     TargetValue,
 )
+from shared.contract.messages import DistrictCode
 
 
 class MonthBefore(TypedDict):

@@ -7,14 +7,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
-from services.projection.assessment.representation import (
-    Day,
-    DistrictCode,
-    Instant,
-    PeriodName,
-    ScopeFields,
-    scope_fields,
-)
+from services.projection.assessment.representation import Day, PeriodName, ScopeFields, scope_fields
 from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import period_name
 from services.projection.queries.context import context_of
@@ -35,6 +28,7 @@ from services.projection.queries.parameters import (
     scope_of,
 )
 from shared.contract.events import format_instant
+from shared.contract.messages import DistrictCode, Instant
 from shared.http.visibility import visibility_of
 
 _FILE: Final = "changes.sql"

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from services.planning.events import CloseOverridden, Figure, PeriodClosed, RestatementRequested
 from services.planning.months import PlanMonth, PublishedFigures, month_of
 from services.projection.assessment.assessment import AssessmentBasis, Scope
-from services.projection.assessment.representation import Day, DistrictCode, Instant, MonthName, Sha256
+from services.projection.assessment.representation import Day, MonthName, Sha256
 from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import WHOLE, running_period
 from services.projection.queries.context import context_of
@@ -21,6 +21,7 @@ from services.projection.queries.others import FactCount, FactSieve
 from services.projection.queries.parameters import NAMED, RESPONSES, District, PlanNamed, plan_of, scope_of
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import Fact, format_instant
+from shared.contract.messages import DistrictCode, Instant
 from shared.deciding.view import View
 from shared.http.problems import Problem
 from shared.http.visibility import Visibility, visibility_of

@@ -13,15 +13,7 @@ from starlette.responses import StreamingResponse
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Scope
-from services.projection.assessment.representation import (
-    Day,
-    DistrictCode,
-    Instant,
-    MonthName,
-    PeriodName,
-    ScopeFields,
-    scope_fields,
-)
+from services.projection.assessment.representation import Day, MonthName, PeriodName, ScopeFields, scope_fields
 from services.projection.assessment.values import Cell
 from services.projection.counting.periods import bounds, period_name
 from services.projection.exports.csv import csv_file, csv_parts
@@ -49,6 +41,7 @@ from services.projection.queries.parameters import (
 )
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import format_instant
+from shared.contract.messages import DistrictCode, Instant
 from shared.http.visibility import visibility_of
 from shared.plan.model import Indicator, Plan
 

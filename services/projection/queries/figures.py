@@ -12,19 +12,12 @@ from typing_extensions import TypedDict
 from services.planning.events import Figure, digest_of, seal_of
 from services.planning.months import days_of, is_of
 from services.projection.assessment.assessment import AssessmentBasis, Scope
-from services.projection.assessment.representation import (
-    Day,
-    DistrictCode,
-    Instant,
-    MonthName,
-    PeriodName,
-    Sha256,
-    number_or_none,
-)
+from services.projection.assessment.representation import Day, MonthName, PeriodName, Sha256, number_or_none
 from services.projection.counting.periods import period_name
 from services.projection.queries.context import ReadContext, context_of
 from services.projection.queries.parameters import RESPONSES, KnownAt, PlanNamed, plan_of, scope_of
 from shared.contract.events import format_instant
+from shared.contract.messages import DistrictCode, Instant
 from shared.http.problems import Problem
 from shared.plan.model import Indicator, Plan
 

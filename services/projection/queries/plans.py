@@ -4,9 +4,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
-from services.projection.assessment.representation import BilingualText, DaySpan, DistrictCode, bilingual
+from services.projection.assessment.representation import BilingualText, DaySpan, bilingual
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
+from shared.contract.messages import DistrictCode
 from shared.plan.model import Plan
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])

@@ -12,7 +12,6 @@ from services.projection.assessment.representation import (
     AssessedAnswer,
     BilingualText,
     CellState,
-    DistrictCode,
     IndicatorSummary,
     bilingual,
     cell_state,
@@ -34,6 +33,7 @@ from services.projection.queries.parameters import (
     indicator_of,
     period_of,
 )
+from shared.contract.messages import DistrictCode
 from shared.plan.model import District
 
 router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)

@@ -9,7 +9,6 @@ from services.projection.assessment.assessment import Assessment, AssessmentBasi
 from services.projection.assessment.representation import (
     AssessedAnswer,
     CellState,
-    DistrictCode,
     IndicatorSummary,
     SignalCounts,
     cell_state,
@@ -21,6 +20,7 @@ from services.projection.assessment.representation import (
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
+from shared.contract.messages import DistrictCode
 from shared.plan.model import Measure
 
 router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.queries.context import context_of
-from services.projection.receipts.query import ReceiptInForce
+from shared.contract.messages import Receipt
 from shared.http.access import caller_of
 from shared.http.openapi import problem_response
 from shared.http.problems import Problem
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["receipts"])
 class ReportReceipts(TypedDict):
     """The receipts of the services that know a report."""
 
-    receipts: list[ReceiptInForce]
+    receipts: list[Receipt]
 
 
 def _no_answer(names: str) -> Problem:

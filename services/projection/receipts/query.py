@@ -4,24 +4,24 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Final, Literal, NotRequired, get_args
+from typing import Annotated, Final, get_args
 
 import asyncpg
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 from typing_extensions import TypedDict
 
-from services.projection.assessment.representation import BilingualText, Day, DistrictCode, Instant
+from services.projection.assessment.representation import BilingualText, Day
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import RESPONSES, AfterCursor, page_of, parse_day, wrong_cursor
 from services.projection.receipts.store import ReceiptFilter, counts, page
 from shared.contract.cloudevents import JsonObject
+from shared.contract.messages import DistrictCode, Receipt, ReceiptFields, ReceiptReason, ReceiptStatus
 from shared.contract.remedies import remedy_of
 from shared.http.access import caller_of
 from shared.http.problems import Problem
 
-Status = Literal["accepted", "waiting", "refused", "invalid", "misdirected", "duplicate"]
-_STATUSES: Final[tuple[str, ...]] = get_args(Status)
+_STATUSES: Final[tuple[str, ...]] = get_args(ReceiptStatus)
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
 router = APIRouter(prefix="/v1/districts", tags=["receipts"])
 
@@ -30,14 +30,14 @@ class DayCounts(TypedDict):
     """The receipts of a day by status."""
 
     day: Day
-    statuses: dict[Status, int]
+    statuses: dict[ReceiptStatus, int]
 
 
 class TypeCounts(TypedDict):
     """The receipts of a type of report by status; null where the report had none."""
 
     type: str | None
-    statuses: dict[Status, int]
+    statuses: dict[ReceiptStatus, int]
 
 
 class ReasonCount(TypedDict):
@@ -51,51 +51,16 @@ class ReasonCount(TypedDict):
 class ReceiptCounts(TypedDict):
     """Counts of all receipts that are asked for, the largest or latest first."""
 
-    statuses: dict[Status, int]
+    statuses: dict[ReceiptStatus, int]
     days: list[DayCounts]
     types: list[TypeCounts]
     reasons: list[ReasonCount]
-
-
-class ReceiptReason(BilingualText):
-    """A rule that was broken, and where."""
-
-    code: str
-    pointer: NotRequired[str]
 
 
 class ReasonWithRemedy(ReceiptReason):
     """A reason, and what to do about it."""
 
     fix: BilingualText | None
-
-
-class ReceiptFields(TypedDict):
-    """A receipt but for its reasons (VOCABULARY 2)."""
-
-    source: NotRequired[str]
-    id: NotRequired[str]
-    type: NotRequired[str]
-    subject: NotRequired[str]
-    district: DistrictCode
-    reportedby: NotRequired[str]
-    service: str
-    status: Status
-    flags: list[str]
-    received_at: Instant
-    decided_at: Instant
-    position: NotRequired[int]
-    stream: NotRequired[str]
-    version: NotRequired[int]
-    waits_for: NotRequired[str]
-    corrected_by: NotRequired[str]
-    place: NotRequired[str]
-
-
-class ReceiptInForce(ReceiptFields):
-    """The receipt of a report."""
-
-    reasons: list[ReceiptReason]
 
 
 class ReceiptWithRemedies(ReceiptFields):
@@ -115,9 +80,9 @@ class DistrictReceipts(TypedDict):
 
 def counts_of(rows: Iterable[JsonObject | asyncpg.Record]) -> ReceiptCounts:
     """Return rows of day, type, status, code and number added up by each."""
-    days: dict[date, Counter[Status]] = {}
-    types: dict[str, Counter[Status]] = {}
-    statuses: Counter[Status] = Counter()
+    days: dict[date, Counter[ReceiptStatus]] = {}
+    types: dict[str, Counter[ReceiptStatus]] = {}
+    statuses: Counter[ReceiptStatus] = Counter()
     codes: Counter[str] = Counter()
     for row in rows:
         number = row["reports"]
@@ -139,7 +104,7 @@ def counts_of(rows: Iterable[JsonObject | asyncpg.Record]) -> ReceiptCounts:
 
 def with_remedies(body: str) -> ReceiptWithRemedies:
     """Decode a receipt and add to each of its reasons what to do about it."""
-    receipt: ReceiptInForce = orjson.loads(body)
+    receipt: Receipt = orjson.loads(body)
     reasons: list[ReasonWithRemedy] = [{**reason, "fix": _remedy(reason["code"])} for reason in receipt["reasons"]]
     return {**receipt, "reasons": reasons}
 
