@@ -7,7 +7,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar, cast
 
@@ -19,6 +19,7 @@ from faust.types import TP, EventT, StreamT
 
 from shared.kafka import patches
 from shared.kafka.clients import MECHANISM, MISSING_TOPICS, Broker
+from shared.kafka.patches import faust_delivery, faust_rewind
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
@@ -66,24 +67,10 @@ class _Channel(Protocol):
     queue: _Queue
 
 
-class _Flag(Protocol):
-    """What is used of Faust's events."""
-
-    def is_set(self) -> bool: ...
-
-
-class _Consumer(Protocol):
+class _Consumer(faust_rewind.RewindableConsumer[TP], faust_delivery.DeliveringConsumer, Protocol):
     """What is used of Faust's consumer; nothing public has the offsets read and committed."""
 
-    _read_offset: Mapping[TP, int | None]
-    _committed_offset: Mapping[TP, int | None]
-
     def assignment(self) -> set[TP]: ...
-
-    def highwater(self, tp: TP) -> int | None: ...
-
-    suspend_flow: _Flag
-    wait_first: Callable[..., Coroutine[object, object, object]]
 
 
 T = TypeVar("T")
@@ -228,7 +215,7 @@ class KafkaConsumer:
             return
         self._app.loop = asyncio.get_running_loop()
         self._app.finalize()
-        _deliver_directly(cast("_Consumer", self._app.consumer))
+        faust_delivery.apply(cast("_Consumer", self._app.consumer))
         await self._app.start()
         self._consuming = True
         watch = asyncio.create_task(self._watch())
@@ -272,7 +259,8 @@ class KafkaConsumer:
                 _log.error("inbox.crashed", reason=repr(self._app.crash_reason))
                 os._exit(70)
             for partition in self._app.consumer.assignment():
-                await self._follow_anew(partition)
+                if faust_rewind.is_past_end(cast("_Consumer", self._app.consumer), partition):
+                    await self._read_again(partition)
             lag = self.lag()
             if self.partitions():
                 self._assigned = time.monotonic()
@@ -321,13 +309,6 @@ class KafkaConsumer:
         committed = cast("_Consumer", self._app.consumer)._committed_offset.get(partition)
         return self._begun.setdefault(partition, committed or 0)
 
-    async def _follow_anew(self, partition: TP) -> None:
-        """Read a partition from its start when its topic was made again: Faust drops messages below its last offset."""
-        consumer = cast("_Consumer", self._app.consumer)
-        end, read = consumer.highwater(partition), consumer._read_offset.get(partition)
-        if end is not None and read is not None and read > end:
-            await self._read_again(partition)
-
     async def read_again(self, topic: str) -> None:
         """Read a topic from its start, once one of its partitions is ours."""
         while not (own := [partition for partition in self._own() if partition.topic == topic]):  # noqa: ASYNC110 - Faust tells nobody
@@ -340,11 +321,8 @@ class KafkaConsumer:
 
     async def _read_again(self, partition: TP) -> None:
         _log.warning("inbox.from-the-start", topic=partition.topic, partition=partition.partition)
-        consumer = self._app.consumer
-        for offsets in ("_read_offset", "_committed_offset", "_acked", "_acked_index", "_gap"):
-            getattr(consumer, offsets).pop(partition, None)
         self._handled.pop((partition.topic, partition.partition), None)
-        await consumer.seek(partition, 0)
+        await faust_rewind.rewind(cast("_Consumer", self._app.consumer), partition)
 
     def lag(self) -> int:
         """Return how many messages of the assigned partitions are not handled yet, as far as their ends are known."""
@@ -367,24 +345,6 @@ class KafkaConsumer:
     def partitions(self) -> int:
         """Return how many partitions this process consumes."""
         return len(self._app.consumer.assignment()) if self._consuming else 0
-
-
-def _deliver_directly(consumer: _Consumer) -> None:
-    """Let Faust pass on each message without four tasks made for it, which cost more than all else it does.
-
-    They end the delivery when partitions are taken away meanwhile; `_take` leaves out what was read before that.
-    """
-    wait_first = consumer.wait_first
-
-    async def deliver(
-        delivery: Coroutine[object, object, object], suspended: Coroutine[object, object, object]
-    ) -> object:
-        if consumer.suspend_flow.is_set():
-            return await wait_first(delivery, suspended)
-        suspended.close()
-        return await delivery
-
-    consumer.wait_first = deliver
 
 
 def _credentials(broker: Broker) -> faust.SASLCredentials | faust.SSLCredentials | None:

@@ -1,14 +1,19 @@
-"""Each repair of aiokafka does its work, and is still needed: a test fails once aiokafka does without it."""
+"""Each repair of aiokafka and Faust does its work, and is still needed: a test fails once they do without it."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
+import faust
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
+from faust.types import TP, ConsumerMessage
 
-from shared.kafka.patches import bounded_unpacking, lenient_headers, metadata_backoff
+from shared.kafka.patches import bounded_unpacking, faust_delivery, faust_rewind, lenient_headers, metadata_backoff
 
 GZIP: Final = 1
 LZ4: Final = 3
@@ -75,3 +80,61 @@ def test_aiokafka_still_has_no_pause_of_its_own() -> None:
     update: Any = metadata_backoff._update
     assert "sleep" not in update.__code__.co_names
     assert update.__qualname__ == f"{AIOKafkaClient.__name__}._metadata_update"
+
+
+PARTITION: Final = TP("recruitment.events", 0)
+
+
+@pytest.fixture
+async def faust_consumer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Any]:
+    """A consumer of Faust that never connects, and has handled a partition up to offset 7."""
+    app = faust.App("patched", broker="kafka://127.0.0.1:1", store="memory://", datadir=tmp_path, web_enabled=False)
+    app.loop = asyncio.get_running_loop()
+    app.finalize()
+    consumer: Any = app.consumer
+
+    async def nowhere(_partition: TP, _offset: int) -> None:
+        pass
+
+    monkeypatch.setattr(consumer, "_seek", nowhere)
+    monkeypatch.setattr(app.topics, "acks_enabled_for", lambda _topic: True)
+    consumer._read_offset[PARTITION], consumer._committed_offset[PARTITION] = 7, 8
+    yield consumer
+    consumer._thread.thread_loop.close()
+
+
+def acknowledges_the_first_message(consumer: Any) -> bool:
+    message = ConsumerMessage(PARTITION.topic, PARTITION.partition, 0, 0.0, 0, [], None, b"{}", None, tp=PARTITION)
+    taken: bool = consumer.ack(message)
+    return taken
+
+
+async def test_a_partition_that_is_read_again_is_committed_again(faust_consumer: Any) -> None:
+    await faust_rewind.rewind(faust_consumer, PARTITION)
+    assert faust_consumer._read_offset[PARTITION] is None
+    assert acknowledges_the_first_message(faust_consumer)
+
+
+async def test_faust_still_takes_a_partition_that_it_sought_for_committed(faust_consumer: Any) -> None:
+    await faust_consumer.seek(PARTITION, 0)
+    assert not acknowledges_the_first_message(faust_consumer)
+
+
+async def test_a_message_is_delivered_in_the_task_that_read_it_unless_partitions_are_taken(faust_consumer: Any) -> None:
+    async def delivery() -> object:
+        return asyncio.current_task()
+
+    async def in_own_task() -> bool:
+        delivered: list[object] = []
+
+        async def deliver() -> None:
+            delivered.append(await delivery())
+
+        await faust_consumer.wait_first(deliver(), faust_consumer.suspend_flow.wait())
+        return delivered == [asyncio.current_task()]
+
+    assert not await in_own_task(), "Faust still makes tasks for each message"
+    faust_delivery.apply(faust_consumer)
+    assert await in_own_task()
+    faust_consumer.suspend_flow.set()
+    assert not await in_own_task()

@@ -1,4 +1,7 @@
-"""Repairs of aiokafka, one file each; a test of each fails once it is not needed (tests/unit/test_kafka_patches.py)."""
+"""Repairs of aiokafka and Faust, one file each.
+
+A test of each fails once it is not needed (tests/unit/test_kafka_patches.py). Those of Faust are made by its consumer.
+"""
 
 from shared.kafka.patches import bounded_unpacking, metadata_backoff
 
