@@ -1,13 +1,15 @@
 """A plain recount of every number from all facts, written apart from the projection: VOCABULARY 4 and RULES E, no more.
 
-Slow on purpose: it knows no ledger, no batches and no order of arrival, and selects facts by the words of the plan file
+Plain on purpose: it knows no ledger, no batches, no order of arrival, and selects facts by the words of the plan file
 alone. A fact is its CloudEvents envelope as a dict.
 """
 
 import calendar
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import cache
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
@@ -129,49 +131,34 @@ def happened_on(fact: Fact) -> date:
 def standing_at(facts: list[Fact], known_at: datetime) -> list[Fact]:
     """VOCABULARY 4.1: recorded by then, and neither retracted nor replaced nor suspended by then."""
     known = _known(facts, known_at)
-
-    def taken_back(fact: Fact) -> bool:
-        return any(
-            other["type"].endswith(".report-retracted.v1")
-            and _log(other) == _log(fact)
-            and other["data"]["report_id"] == fact["reportid"]
-            for other in known
-        )
-
-    def restored(fact: Fact, since: int) -> bool:
-        return any(
-            other["type"].endswith(".report-restored.v1")
-            and (_log(other), other["reportid"]) == (_log(fact), fact["reportid"])
-            and other["position"] > since
-            for other in known
-        )
+    taken_back = {(_log(fact), fact["data"]["report_id"]) for fact in known if _says(fact, "retracted")}
+    voided, suspended, restored, corrections = (defaultdict[Any, list[Any]](list) for _ in range(4))
+    for fact in known:
+        if _says(fact, "voided"):
+            voided[(fact["source"], fact["data"]["source"]), fact["data"]["report_id"]].append(fact["position"])
+        elif _says(fact, "suspended"):
+            suspended[_log(fact), fact["data"]["report_id"]].append(fact["position"])
+        elif _says(fact, "restored"):
+            restored[_log(fact), fact["reportid"]].append(fact["position"])
+        if "corrects" in fact:
+            corrections[_log(fact), fact["corrects"]].append(fact)
 
     def retracted(fact: Fact) -> bool:
         """RULES G4: voided, too, unless it was restored since."""
-        return taken_back(fact) or any(
-            other["type"].endswith(".report-voided.v1")
-            and (other["source"], other["data"]["source"]) == _log(fact)
-            and other["data"]["report_id"] == fact["reportid"]
-            and not restored(fact, other["position"])
-            for other in known
+        report = _log(fact), fact["reportid"]
+        return report in taken_back or any(
+            not any(back > position for back in restored[report]) for position in voided[report]
         )
 
-    def suspended(fact: Fact) -> bool:
-        return any(
-            other["type"].endswith(".report-suspended.v1")
-            and _log(other) == _log(fact)
-            and other["data"]["report_id"] == fact["reportid"]
-            and other["position"] > fact["position"]
-            for other in known
+    def stands(fact: Fact) -> bool:
+        report = _log(fact), fact["reportid"]
+        return not (
+            retracted(fact)
+            or any(position > fact["position"] for position in suspended[report])
+            or any(not retracted(other) for other in corrections[report])
         )
 
-    def replaced(fact: Fact) -> bool:
-        return any(
-            _log(other) == _log(fact) and other.get("corrects") == fact["reportid"] and not retracted(other)
-            for other in known
-        )
-
-    return [fact for fact in known if not (retracted(fact) or suspended(fact) or replaced(fact))]
+    return [fact for fact in known if stands(fact)]
 
 
 class _Recount:
@@ -180,8 +167,16 @@ class _Recount:
     def __init__(
         self, plan: Plan, indicator: Indicator, period: str, day: date, facts: list[Fact], known_at: datetime
     ) -> None:
-        self.known = _known(facts, known_at)
-        self.standing = standing_at(facts, known_at)
+        self.reported = defaultdict[Any, list[Fact]](list)
+        self.suspensions = defaultdict[Any, list[int]](list)
+        for fact in _known(facts, known_at):
+            self.reported[_log(fact), fact["type"], fact["reportid"]].append(fact)
+            if _says(fact, "suspended"):
+                self.suspensions[_log(fact), fact["data"]["report_id"]].append(fact["position"])
+        self.of_kind = defaultdict[str, list[Fact]](list)
+        for fact in standing_at(facts, known_at):
+            self.of_kind[_kind(fact)].append(fact)
+        self.places: dict[str, tuple[int, int]] = {}
         self.day = day
         self.districts = {district.code for district in plan.districts}
         if indicator.basis == "annual":
@@ -231,14 +226,15 @@ class _Recount:
             for selector in register.of:
                 for fact, _ in self._holding(selector, ever=True):
                     members.setdefault(self._key(fact, register.by, None) or "", []).append(fact)
+        covering = defaultdict[str | None, list[Fact]](list)
+        for selector in value.covered.of:
+            for fact, _ in self._holding(selector, ever=True, anywhere=True):
+                covering[self._key(fact, value.covered.by, None)].append(fact)
         registered = []
         for key, facts in members.items():
             member = min(facts, key=_order)
             covered = any(
-                self._key(fact, value.covered.by, None) == key
-                and (not value.covered.since_registered or happened_on(fact) >= happened_on(member))
-                for selector in value.covered.of
-                for fact, _ in self._holding(selector, ever=True, anywhere=True)
+                not value.covered.since_registered or happened_on(fact) >= happened_on(member) for fact in covering[key]
             )
             registered.append((member["district"], covered))
         return registered
@@ -256,7 +252,7 @@ class _Recount:
         if by == "subject":
             return str(fact["subject"])
         if named_in is not None:
-            naming = [f for f in self.standing if _is(f, named_in) and f["subject"] == fact["subject"]]
+            naming = [f for f in self.of_kind[named_in] if f["subject"] == fact["subject"]]
             return self._key(naming[0], by, None) if naming else None
         value = _at(fact["data"], by)
         if isinstance(value, dict):
@@ -284,11 +280,11 @@ class _Recount:
 
     def _spans(self, selector: Selector) -> list[tuple[Fact, date | None]]:
         """Pair every opening of a type with its first day out: C1, C3, E27; an end stays with what it ended: B4."""
-        openings = [self._on_its_day(fact, selector) for fact in self.standing if _is(fact, selector.fact)]
+        openings = [self._on_its_day(fact, selector) for fact in self.of_kind[selector.fact]]
         ended: dict[str, Fact] = {}
         if selector.ended_by:
             kind, same = selector.ended_by.fact, selector.ended_by.same
-            for end in sorted((fact for fact in self.standing if _is(fact, kind)), key=self._place):
+            for end in sorted(self.of_kind[kind], key=self._place):
                 open_then = [
                     fact
                     for fact in openings
@@ -305,7 +301,7 @@ class _Recount:
             if selector.until and fact["data"].get(selector.until):
                 days.append(date.fromisoformat(fact["data"][selector.until]) + timedelta(days=1))
             if selector.undone_by and any(
-                _is(other, selector.undone_by) and other["subject"] == fact["subject"] for other in self.standing
+                other["subject"] == fact["subject"] for other in self.of_kind[selector.undone_by]
             ):
                 continue
             spans.append((fact, min(days) if days else None))
@@ -314,45 +310,40 @@ class _Recount:
     def _on_its_day(self, fact: Fact, selector: Selector) -> Fact:
         if selector.dated:
             return fact | {"dated": fact["data"][selector.dated]}
-        for cause in self.standing if selector.dated_in else ():
-            same_report = (cause["reportsource"], cause["reportid"]) == (fact["reportsource"], fact["reportid"])
-            if _is(cause, selector.dated_in or "") and _log(cause) == _log(fact) and same_report:
+        for cause in self.of_kind[selector.dated_in] if selector.dated_in else ():
+            if _log(cause) == _log(fact) and cause["reportid"] == fact["reportid"]:
                 return fact | {"dated": happened_on(cause).isoformat()}
         return fact
 
     def _place(self, fact: Fact) -> tuple[int, int]:
         """Where it stands in its log: a correction where its original does, unless it was decided again since."""
+        if fact["id"] not in self.places:
+            self.places[fact["id"]] = self._place_anew(fact)
+        return self.places[fact["id"]]
 
-        def alike(other: Fact, report: str) -> bool:
-            return _log(other) == _log(fact) and other["type"] == fact["type"] and other["reportid"] == report
+    def _place_anew(self, fact: Fact) -> tuple[int, int]:
+        def alike(report: str) -> list[Fact]:
+            return self.reported[_log(fact), fact["type"], report]
 
         def again(other: Fact) -> bool:
-            return any(
-                alike(before, other["reportid"]) and before["position"] < other["position"] for before in self.known
-            )
+            return any(before["position"] < other["position"] for before in alike(other["reportid"]))
 
-        corrections = [f for f in self.known if alike(f, f["reportid"]) and f.get("corrects") == fact["reportid"]]
+        corrections = [f for f in alike(fact["reportid"]) if f.get("corrects") == fact["reportid"]]
         if latest := max((f["position"] for f in corrections if again(f)), default=0):
             return latest, fact["position"]
-        originals = [f for f in self.known if alike(f, fact.get("corrects", "")) and f["position"] < fact["position"]]
+        originals = [f for f in alike(fact.get("corrects", "")) if f["position"] < fact["position"]]
         if originals and not again(fact):
             original = max(originals, key=lambda f: f["position"])
-            waited = any(
-                f["type"].endswith(".report-suspended.v1")
-                and _log(f) == _log(fact)
-                and f["data"]["report_id"] == original["reportid"]
-                and original["position"] < f["position"] < fact["position"]
-                for f in self.known
-            )
-            if not waited:
+            suspensions = self.suspensions[_log(fact), original["reportid"]]
+            if not any(original["position"] < position < fact["position"] for position in suspensions):
                 return self._place(original)[0], fact["position"]
         return fact["position"], fact["position"]
 
     def _latest(self, selector: Selector) -> dict[str, Fact]:
         """E11: per subject the latest dated in the period up to the day; of one day the later recorded."""
         latest: dict[str, Fact] = {}
-        for fact in sorted(self.standing, key=lambda fact: (happened_on(fact), fact["recordedat"])):
-            if _is(fact, selector.fact) and self.first <= happened_on(fact) <= min(self.day, self.last):
+        for fact in sorted(self.of_kind[selector.fact], key=lambda fact: (happened_on(fact), fact["recordedat"])):
+            if self.first <= happened_on(fact) <= min(self.day, self.last):
                 latest[fact["subject"]] = fact
         return latest
 
@@ -366,16 +357,21 @@ def _log(fact: Fact) -> tuple[str, str]:
 
 
 def _kind(fact: Fact) -> str:
-    return str(fact["type"]).removeprefix("skillplan.").rpartition(".v")[0]
+    return _kind_of(fact["type"])
 
 
-def _is(fact: Fact, kind: str) -> bool:
-    return _kind(fact) == kind
+@cache
+def _kind_of(type_: str) -> str:
+    return type_.removeprefix("skillplan.").rpartition(".v")[0]
 
 
 def _is_kernel(fact: Fact) -> bool:
     """Tell whether it says of another report that it counts for nothing: a plan names no such type."""
     return _kind(fact).endswith((".report-retracted", ".report-voided", ".report-suspended", ".report-restored"))
+
+
+def _says(fact: Fact, word: str) -> bool:
+    return _kind(fact).endswith(f".report-{word}")
 
 
 def _order(fact: Fact) -> tuple[date, str, str]:
