@@ -19,9 +19,8 @@ SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
 _OFFICE: Final = "/districts/330600/plan-office"
 _AS_OF: Final = "2025-06-30"
 _MOST_TEXT: Final = 400
-# Objects whose keys are no field names.
-_MAPS: Final = ("statuses", "by_cause", "types", "bodies", "units", "signals", "complete_to", "districts")
-_OPEN: Final = ("data",)  # as the JSON Schema of the type says
+# Every response of these types has a model; of the others the description says only what JSON or text they are.
+_MODELLED: Final = ("application/json", "text/event-stream")
 _FIELD: Final = re.compile(r"[a-z][a-z0-9_]*")
 Node = dict[str, Any]
 
@@ -210,8 +209,8 @@ def media_of(answer: httpx.Response) -> str:
     return str(answer.headers["content-type"].partition(";")[0])
 
 
-def records(exchanges: Iterable[tuple[Ask, httpx.Response]], described: Node) -> Node:
-    """Return what is recorded of requests and responses, by route; `described`: the API's own description."""
+def records(exchanges: Iterable[tuple[Ask, httpx.Response]]) -> Node:
+    """Return what is recorded of requests and responses, by route."""
     routes: Node = {}
     answers: dict[tuple[str, str, str], list[tuple[Ask, Any]]] = {}
     for ask, answer in exchanges:
@@ -228,21 +227,11 @@ def records(exchanges: Iterable[tuple[Ask, httpx.Response]], described: Node) ->
             seen.setdefault("requests", {}).setdefault(ask.media, {})[ask.name] = example
         answers.setdefault((ask.route, str(answer.status_code), media_of(answer)), []).append((ask, body_of(answer)))
     for (route, status, media), each in answers.items():
-        content = _content(media, each)
-        if is_modelled(described, route, status, media):
-            content.pop("schema", None)  # a problem has none
-        routes[route].setdefault("answers", {}).setdefault(status, {})[media] = content
+        routes[route].setdefault("answers", {}).setdefault(status, {})[media] = _content(media, each)
     for seen in routes.values():
         if not seen.get("parameters"):
             seen.pop("parameters", None)
     return routes
-
-
-def is_modelled(described: Node, route: str, status: str, media: str) -> bool:
-    """Return whether a response has a named schema."""
-    method, _, path = route.partition(" ")
-    responses = described["paths"].get(path, {}).get(method.lower(), {}).get("responses", {})
-    return "$ref" in responses.get(status, {}).get("content", {}).get(media, {}).get("schema", {})
 
 
 def _content(media: str, each: list[tuple[Ask, Any]]) -> Node:
@@ -252,9 +241,8 @@ def _content(media: str, each: list[tuple[Ask, Any]]) -> Node:
     if bodies[0] is None:
         return {"schema": {"type": "string", "format": "binary"}}
     named = {ask.name: {"summary": ask.title, "value": _cut(body)} for ask, body in each if ask.name}
-    single = not any("batch" in name for name in named)
-    schema = shape(bodies) if single else {"anyOf": [shape([body]) for body in bodies]}
-    return {"schema": schema} | ({"examples": named} if len(named) > 1 else {"example": _cut(bodies[0])})
+    schema: Node = {} if media in _MODELLED else {"schema": {"type": "object" if "json" in media else "string"}}
+    return schema | ({"examples": named} if len(named) > 1 else {"example": _cut(bodies[0])})
 
 
 def _cut(value: Any) -> Any:
@@ -267,50 +255,6 @@ def _cut(value: Any) -> Any:
         few = list(value.items())[: None if all(map(_FIELD.fullmatch, value)) else 2]
         return {name: _cut(item) for name, item in few}
     return value
-
-
-def shape(values: list[Any], name: str = "") -> Node:
-    """Return a JSON Schema that all these values satisfy, as narrow as they show."""
-    kinds = {_kind(value) for value in values}
-    schema: Node = {}
-    if objects := [value for value in values if isinstance(value, dict)]:
-        schema = _object(objects, name)
-    if lists := [value for value in values if isinstance(value, list)]:
-        schema |= {"items": shape([item for value in lists for item in value])} if any(lists) else {}
-    known = sorted(kinds - {"null"})
-    if not known:
-        return {}
-    types = [*known, *(["null"] if "null" in kinds else [])]
-    return {"type": types[0] if len(types) == 1 else types} | schema
-
-
-def _object(objects: list[Node], name: str) -> Node:
-    if name in _OPEN:
-        return {}
-    keys = list(dict.fromkeys(key for item in objects for key in item))
-    if name in _MAPS or not all(map(_FIELD.fullmatch, keys)):
-        inner = [value for item in objects for value in item.values()]
-        return {"additionalProperties": shape(inner)} if inner else {}
-    return {
-        "required": [key for key in keys if all(key in item for item in objects)],
-        "properties": {key: shape([item[key] for item in objects if key in item], key) for key in keys},
-    }
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
 
 
 def strict(schema: Node) -> Node:
