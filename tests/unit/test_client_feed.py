@@ -1,5 +1,6 @@
 """The demo feed: the same every time, of every size, and nothing in it wrong but what is meant to be."""
 
+import functools
 import gc
 from collections import Counter
 from datetime import UTC, date, datetime
@@ -21,24 +22,31 @@ UNDERSTANDING: Final = {"bad-checksum", "bad-value", "unknown-field", "missing-f
 PLACES: Final = {*DISTRICTS, "330600"}
 
 
+@functools.cache
+def planned_reports(reports: int, corrections: bool = True) -> list[PlannedReport]:
+    """Return a feed of this size, made once for all tests."""
+    return list(feed(reports, corrections=corrections))
+
+
 def fact_of(planned: PlannedReport) -> str:
     return str(planned.envelope["type"]).removeprefix("skillplan.").removesuffix(".v1")
 
 
 def test_the_same_seed_and_size_give_the_same_feed() -> None:
-    assert list(feed(1_500, 7)) == list(feed(1_500, 7))
-    assert [planned.envelope for planned in feed(1_500, 7)] != [planned.envelope for planned in feed(1_500, 8)]
+    first = list(feed(1_000, 7))
+    assert first == list(feed(1_000, 7))
+    assert [planned.envelope for planned in first] != [planned.envelope for planned in feed(1_000, 8)]
 
 
-@pytest.mark.parametrize("reports", [1, 9, 100, 777, 2_000, 15_000])
+@pytest.mark.parametrize("reports", [1, 9, 100, 777, 2_000])
 def test_a_feed_has_exactly_the_size_that_was_asked_for(reports: int) -> None:
     assert sum(1 for _ in feed(reports)) == reports
+    assert len(planned_reports(15_000)) == 15_000
 
 
-@pytest.mark.parametrize("corrections", [False, True])
-def test_every_report_is_understood_but_those_meant_to_be_wrong(corrections: bool) -> None:
+def test_every_report_is_understood_but_those_meant_to_be_wrong() -> None:
     seen: Counter[str] = Counter()
-    for planned in feed(8_000, 3, corrections=corrections):
+    for planned in planned_reports(8_000):
         answer = decode(str(planned.envelope["type"]).split(".")[1], planned.envelope)
         if planned.meant in UNDERSTANDING:
             assert isinstance(answer, NotUnderstood), planned
@@ -62,7 +70,7 @@ def test_every_type_that_can_be_reported_is_in_the_feed() -> None:
 
 def test_no_report_is_on_a_subject_that_another_district_opened() -> None:
     opened: dict[str, str] = {}
-    for planned in feed(15_000):
+    for planned in planned_reports(15_000):
         event, district = planned.envelope, str(planned.envelope["district"])
         if planned.meant not in UNDERSTANDING:  # RULES G1: the city may report on every subject
             home = opened.setdefault(f"{str(event['type']).split('.')[1]} {event['subject']}", district)
@@ -70,8 +78,8 @@ def test_no_report_is_on_a_subject_that_another_district_opened() -> None:
 
 
 def test_corrections_and_retractions_come_besides_the_others() -> None:
-    without = {(planned.envelope["id"], planned.meant) for planned in feed(8_000, corrections=False)}
-    with_them = list(feed(8_000))
+    without = {(planned.envelope["id"], planned.meant) for planned in planned_reports(8_000, False)}
+    with_them = planned_reports(8_000)
     corrected = [planned.envelope for planned in with_them if "corrects" in planned.envelope]
     retracted = [planned.envelope for planned in with_them if "report-retracted" in planned.envelope["type"]]
     assert corrected
@@ -92,7 +100,7 @@ def test_nothing_happens_after_yesterday_nor_outside_the_plan() -> None:
     planned = list(feed(3_000, today=today))
     assert max(str(report.envelope["time"])[:10] for report in planned) == "2024-02-29"
     assert min(str(report.envelope["time"])[:10] for report in planned) >= "2023-01-01"
-    whole = {str(report.envelope["time"])[:4] for report in feed(3_000)}
+    whole = {str(report.envelope["time"])[:4] for report in planned_reports(3_000)}
     assert whole == {"2023", "2024", "2025"}
     for report in planned:
         data = report.envelope["data"]
@@ -104,7 +112,7 @@ def test_nothing_happens_after_yesterday_nor_outside_the_plan() -> None:
 
 def test_a_shorter_history_is_a_part_of_the_whole_one() -> None:
     """Published again a month later, the feed brings what happened since and repeats the rest word by word."""
-    later = {report.envelope["id"]: report.envelope for report in feed(3_000) if report.meant == "accepted"}
+    later = {report.envelope["id"]: report.envelope for report in planned_reports(3_000) if report.meant == "accepted"}
     for report in feed(3_000, today=date(2024, 3, 1)):
         known = later.get(report.envelope["id"])
         if report.meant == "accepted" and known is not None:
@@ -112,7 +120,7 @@ def test_a_shorter_history_is_a_part_of_the_whole_one() -> None:
 
 
 def test_the_feed_counts_for_the_six_districts_and_the_city() -> None:
-    share = Counter(planned.envelope["district"] for planned in feed(8_000))
+    share = Counter(planned.envelope["district"] for planned in planned_reports(8_000))
     assert set(share) == PLACES
     assert share["330681"] > 1.3 * share["330683"] > 0, "districts differ"
 
@@ -120,7 +128,7 @@ def test_the_feed_counts_for_the_six_districts_and_the_city() -> None:
 def test_persons_come_again_and_nobody_bears_a_number_that_was_ever_given() -> None:
     numbers: Counter[str] = Counter()
     names = set()
-    for planned in feed(10_000):
+    for planned in planned_reports(15_000):
         if planned.meant == "accepted" and "person" in planned.envelope["data"]:
             person = planned.envelope["data"]["person"]
             number = person["id_number"]
@@ -149,18 +157,18 @@ def test_another_feed_has_other_ids_and_numbers_but_the_same_groundwork() -> Non
 def test_some_reports_come_months_late() -> None:
     late = 0
     newest = ""
-    for planned in feed(5_000):
+    for planned in planned_reports(8_000):
         if planned.due == 0:
             continue
         day = str(planned.envelope["time"])[:10]
         newest = max(newest, day)
         late += (date.fromisoformat(newest) - date.fromisoformat(day)).days > 30
-    assert 50 < late < 1_000
+    assert 80 < late < 1_600
 
 
 def test_what_is_reported_of_one_subject_comes_in_the_order_it_happened() -> None:
     last: dict[tuple[str, str], str] = {}
-    for planned in feed(10_000):
+    for planned in planned_reports(15_000):
         if planned.meant == "accepted" and planned.envelope["subject"].partition("/")[0] != "population":
             key = (route(planned.envelope).topic, planned.envelope["subject"])
             day = str(planned.envelope["time"])[:10]

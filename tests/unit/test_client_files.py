@@ -325,7 +325,7 @@ def test_the_language_of_the_reader_is_spoken_and_both_where_it_is_not_known(mon
 def test_memory_stays_the_same_however_many_rows(tmp_path: Path) -> None:
     peaks = []
     first = ",".join(row())
-    for rows in (500, 2_500):
+    for rows in (250, 1_250):
         file = tmp_path / f"{rows}.csv"
         with file.open("w", encoding="utf-8") as out:
             out.write(",".join(header()) + "\n")

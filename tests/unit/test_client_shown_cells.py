@@ -130,9 +130,9 @@ def day_in(text: str) -> str:
 
 @pytest.mark.skipif(SOFFICE is None, reason="LibreOffice is not installed")
 @settings(
-    max_examples=2, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=1, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
-@given(rows=st.lists(cells, min_size=400, max_size=400))
+@given(rows=st.lists(cells, min_size=800, max_size=800))
 def test_every_cell_is_read_as_it_is_shown_or_is_named(
     rows: list[Written], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -52,7 +52,7 @@ def test_ten_thousand_spoiled_reports_are_each_understood_or_answered(service: s
 
 
 @given(st.dictionaries(ATTRIBUTES, JSON))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_json_object_is_answered(envelope: dict[str, object]) -> None:
     result = DECODERS["recruitment"].decode(envelope, Channel(), NOW)
     assert isinstance(result, NotUnderstood)
