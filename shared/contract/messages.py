@@ -82,7 +82,7 @@ class ReceiptFields(TypedDict):
     position: NotRequired[LogPosition]
     stream: NotRequired[str]
     version: NotRequired[StreamVersion]
-    waits_for: NotRequired[Annotated[str, Field(description="a subject, report/<id>, or honour")]]
+    waits_for: NotRequired[Annotated[str, Field(description="a subject, report/<id>, or what the service calls it")]]
     corrected_by: NotRequired[str]
     place: NotRequired[Annotated[str, Field(description="topic/partition/offset of what was no JSON object")]]
     first: NotRequired[Annotated["Receipt", Field(description="of the first report of this source and id")]]
