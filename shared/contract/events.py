@@ -299,7 +299,7 @@ def parse_instant(text: object) -> datetime | None:
 
 def format_instant(at: datetime) -> str:
     """Return an instant as RFC 3339 in UTC with microseconds."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 @dataclass(slots=True)

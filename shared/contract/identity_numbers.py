@@ -78,7 +78,7 @@ def canonical_person(id_type: str, number: str) -> tuple[str, str]:
 
     A valid resident number is one whatever it was called; of a permit the digits that count renewals are left out.
     """
-    if is_resident_number(number):
+    if id_type == "resident" or is_resident_number(number):
         return "resident", number
     if id_type == "hk-macao-taiwan" and (renewed := _RENEWED.fullmatch(number)):
         return id_type, renewed[1]

@@ -23,7 +23,6 @@ from pydantic_core import PydanticCustomError
 
 from shared.contract.identity_numbers import (
     canonical,
-    canonical_person,
     holds_personal_number,
     is_old_number,
     is_resident_form,
@@ -221,11 +220,6 @@ class IdentifiedPerson(Shape):
     def number(self) -> str:
         """The number in NFKC and upper case, without spaces and hyphens."""
         return canonical(self.id_number)
-
-    @property
-    def canonical(self) -> tuple[str, str]:
-        """The kind and the number that tell who is who (RULES A15)."""
-        return canonical_person(self.id_type, self.number)
 
     @model_validator(mode="after")
     def _check_number(self) -> "IdentifiedPerson":

@@ -137,9 +137,12 @@ def _ahead_of_time(report: Report) -> str | None:
     """Return the pointer to a date in the future (RULES A2), None when there is none."""
     if report.at > report.clock_at + timedelta(hours=24):
         return "/time"
-    tomorrow = report.clock_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
     dated = report.event.dated
-    return f"/data/{dated}" if dated and report.happened_on > tomorrow else None
+    # Here it is never an earlier day than in UTC: most dates need no conversion.
+    if not dated or report.happened_on <= report.clock_at.date():
+        return None
+    tomorrow = report.clock_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
+    return f"/data/{dated}" if report.happened_on > tomorrow else None
 
 
 def _dated_at(report: Report) -> str:

@@ -84,7 +84,8 @@ class UnitOfWork:
         named = [key for report in reports if (key := report.names) is not None]
         await self._loader.load_decisions([*(report.key for report in reports), *named])
         undecided = [report for report in reports if self._loader.decisions.get(report.key) is None]
-        await self._load_waiting({key for report in undecided for key in self._wakes(report)})
+        if self.head.waiting:
+            await self._load_waiting({key for report in undecided for key in self._wakes(report)})
         await self._loader.load_for([*undecided, *self._waiting.reports()])
 
     async def _load_waiting(self, keys: set[str]) -> None:
@@ -253,6 +254,8 @@ class UnitOfWork:
 
     async def _wake(self, keys: Iterable[str]) -> None:
         """Decide what waits for one of the keys, in the order received (RULES C8), and what that sets off."""
+        if not self.head.waiting:
+            return
         queue = deque(keys)
         while queue:
             key = queue.popleft()

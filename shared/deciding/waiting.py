@@ -31,12 +31,15 @@ class WaitingReports:
         self._loader = loader
         self._head = head
         self._recorded = recorded
+        self._stored = head.waiting > 0  # what begins to wait in this transaction is not read from the database
         self._waiting: dict[ReportKey, _Waiting] = {}
         self._by_key: defaultdict[str, dict[ReportKey, _Waiting]] = defaultdict(dict)
         self._watched: set[str] = set()
 
     async def load(self, keys: Collection[str]) -> None:
         """Load the reports that wait for one of the keys."""
+        if not self._stored:
+            return
         new = set(keys) - self._watched
         self._watched |= new
         if self._head.waiting and new:
