@@ -26,6 +26,7 @@ OFFICE: Final = "office"  # ends the name of the topic from which the plan offic
 OFFICE_USER: Final = "plan-office"  # who alone may write it
 FIGURES: Final = ("figures_key",)  # by which the projection seals what planning publishes (RULES F8a)
 PROBES: Final = 100  # a service's second process, without an API, answers probes on the service's port plus this
+API_PROBES: Final = 200  # … and its API, besides, on the service's port plus this, which no flood of requests reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,12 @@ class ServiceEntry:
         """The port of each of its processes, by command."""
         api, beside = self.commands
         return {api: self.port, beside: self.port + PROBES}
+
+    @property
+    def probes(self) -> Mapping[str, int]:
+        """The port on which each of its processes is asked how it is, by command."""
+        api, beside = self.commands
+        return {api: self.port + API_PROBES, beside: self.port + PROBES}
 
     def address_settings(self, url_of: Callable[[str], str]) -> dict[str, str]:
         """Return the environment variables that hold the addresses of the services it asks, none where it asks none."""

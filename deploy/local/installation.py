@@ -18,7 +18,7 @@ from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import LocalError
-from services.catalogue import PROBES, SERVICES
+from services.catalogue import API_PROBES, PROBES, SERVICES
 from shared.http.api_keys import KeyFile, Role
 from shared.observability.health import ConfigurationError
 
@@ -92,7 +92,7 @@ class Installation:
             if free != previous:
                 moved.append((part, previous, free))
             self.ports[part] = free
-            given |= {free, free + PROBES} if probed else {free}
+            given |= {free, free + PROBES, free + API_PROBES} if probed else {free}
         return moved
 
     def make_secrets(self, services: list[str]) -> None:
@@ -212,7 +212,7 @@ def check_room(state: Path) -> None:
 
 
 def _free_with_probes(port: int) -> bool:
-    return is_free(port) and is_free(port + PROBES)
+    return all(map(is_free, (port, port + PROBES, port + API_PROBES)))
 
 
 def _read(file: Path) -> dict[str, Any]:

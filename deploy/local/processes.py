@@ -25,7 +25,7 @@ from deploy.local.children import dies_with_parent
 from deploy.local.installation import ROOT, Installation
 from deploy.local.ports import HOST
 from deploy.local.refusal import LocalError
-from services.catalogue import PROBES, SERVICES
+from services.catalogue import API_PROBES, PROBES, SERVICES
 
 PORTS = {name: entry.port for name, entry in SERVICES.items()}
 INFRASTRUCTURE_PORTS = {"kafka": 9092, "kafka-controller": 9093, "postgres": 5432}
@@ -50,12 +50,15 @@ def programs(installation: Installation) -> list[Program]:
         Program(
             name=f"{service}-{command}",
             command=dies_with_parent([sys.executable, "-m", f"services.{service}", command]),
-            environment=environment(installation, service, port),
+            environment=environment(installation, service, port) | probes,
             url=f"http://{HOST}:{port}",
         )
         for service, entry in SERVICES.items()
-        for command, port in zip(
-            entry.commands, (installation.ports[service], installation.ports[service] + PROBES), strict=True
+        for command, port, probes in zip(
+            entry.commands,
+            (installation.ports[service], installation.ports[service] + PROBES),
+            ({"SKILLPLAN_PROBES": str(installation.ports[service] + API_PROBES)}, {}),
+            strict=True,
         )
     ]
 

@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,6 +34,8 @@ from shared.process.settings import Settings
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_OF_PROBES: Final = Limits(seconds=5, connections=100, of_address=100)
+_MOST_FILES: Final = 16_384
 _log = structlog.get_logger()
 
 
@@ -120,6 +123,9 @@ async def serve(
 ) -> None:
     """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` gets the event that is set to stop.
 
+    Where the settings name a port for them, probes are answered there, too: no number of connections to the app takes
+    it up.
+
     Raises ConfigurationError when keys or certificates cannot be used. When either ends with an error the whole process
     does, and its supervisor starts another.
     """
@@ -139,19 +145,36 @@ async def serve(
             expose_headers=["ETag", "Retry-After", "Content-Disposition"],
         )
     limits = Limits(settings.request_seconds, settings.connections, settings.address_connections)
-    server = _Server(Configuration(gate, settings.host, settings.port, limits, settings.tls_cert, settings.tls_key))
+    listeners = [(gate, settings.port, limits)]
+    if settings.probes:
+        probes = Starlette()
+        add_probes(probes, metrics)
+        listeners.append((AccessControl(probes, ring, settings.rate, metrics.health), settings.probes, _OF_PROBES))
+    _allow_descriptors()
+    servers = [
+        _Server(Configuration(app, settings.host, port, limits, settings.tls_cert, settings.tls_key))
+        for app, port, limits in listeners
+    ]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(server.serve())
+    serving = [asyncio.create_task(server.serve()) for server in servers]
     asking = asyncio.create_task(metrics.run())
-    for task in (serving, asking):
+    for task in (*serving, asking):
         task.add_done_callback(end_process_if_failed)
     await beside(stop)
     asking.cancel()
-    server.should_exit = True
-    await asyncio.wait([serving], timeout=10)
+    for server in servers:
+        server.should_exit = True
+    await asyncio.wait(serving, timeout=10)
+
+
+def _allow_descriptors() -> None:
+    """Let this process open as many connections as it may: at a usual 1,024 files those of a flood would leave none."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(least, min(_MOST_FILES, most)), most))
 
 
 def _open(settings: Settings) -> None:

@@ -24,6 +24,7 @@ class Settings(BrokerSettings):
     pg_owner_dsn: SecretStr = Field(SecretStr(""), description="PostgreSQL, as the owner of the tables; for `migrate`")
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
+    probes: int = Field(0, ge=0, le=65535, description="Port on which probes and metrics are answered besides; 0: none")
     plans: Path = Field(Path("plans"), description="Folder of the plan files")
     keys: Path | None = Field(None, description="Key file; without it everybody is let in, on loopback only")
     key_pepper: SecretStr = Field(SecretStr(""), description="What keys are hashed with, hex, 32 bytes")

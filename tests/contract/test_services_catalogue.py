@@ -47,11 +47,12 @@ def test_the_image_asks_a_process_whether_it_is_ready() -> None:
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     check = dockerfile.partition("\nHEALTHCHECK ")[2].partition("\nENTRYPOINT")[0]
     assert "GET /readyz" in check
+    assert "SKILLPLAN_PROBES" in check
     assert "SKILLPLAN_PORT" in check
 
 
 def test_no_two_processes_have_one_port() -> None:
-    ports = [port for _, _, port in PROCESSES.values()]
+    ports = [port for entry in SERVICES.values() for port in {*entry.ports.values(), *entry.probes.values()}]
     assert len(set(ports)) == len(ports)
 
 
@@ -89,6 +90,7 @@ def test_compose_runs_a_process_as_the_catalogue_says(process: str) -> None:
     assert f"secrets-{name}:/run/skillplan:ro" in block["volumes"]
     assert "healthcheck" not in block  # the image's own asks for /readyz
     if command == "api":
+        assert settings.pop("SKILLPLAN_PROBES") == SERVICES[name].probes[command]
         usual = "${SKILLPLAN_BIND:-127.0.0.1}:${SKILLPLAN_%s_PORT:-%d}:%d" % (name.upper(), port, port)  # noqa: UP031
         assert block["ports"] == [usual]
         derived = SERVICES[name].address_settings(lambda other: f"http://{other}-api:{SERVICES[other].port}")
@@ -117,7 +119,8 @@ def test_the_demo_waits_for_every_service_that_it_reports_to() -> None:
 def test_prometheus_scrapes_every_process_of_the_catalogue() -> None:
     (job,) = (job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "skillplan")
     scraped = {target: row["labels"]["program"] for row in job["static_configs"] for target in row["targets"]}
-    assert scraped == {f"{process}:{port}": process for process, (_, _, port) in PROCESSES.items()}
+    asked = {process: SERVICES[name].probes[command] for process, (name, command, _) in PROCESSES.items()}
+    assert scraped == {f"{process}:{port}": process for process, port in asked.items()}
 
 
 def test_the_projection_asks_every_service_that_takes_reports() -> None:

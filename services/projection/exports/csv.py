@@ -4,6 +4,8 @@ import csv
 import io
 import unicodedata
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from starlette.responses import StreamingResponse
@@ -40,8 +42,8 @@ def csv_file(parts: Iterator[bytes] | AsyncIterator[bytes], name: str) -> Stream
 
 def csv_lines(rows: Sequence[Row], with_header: bool = True) -> Iterator[bytes]:
     """Yield rows as CSV, nested members as dotted columns; `with_header`: after a BOM and the names of the columns."""
-    flat = [dict(_flat(row)) for row in rows]
-    columns = list(dict.fromkeys(name for row in flat for name in row))
+    flat = [dict(_flat(row)) if any(isinstance(cell, dict) for cell in row.values()) else row for row in rows]
+    columns = list(dict.fromkeys(chain.from_iterable(flat)))
     # A member that is null in one row and an object in another is not a column of its own.
     columns = [name for name in columns if not any(other.startswith(f"{name}.") for other in columns)]
     out = io.StringIO()
@@ -72,6 +74,7 @@ def _flat(row: Row, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield prefix + name, value
 
 
+@lru_cache(4096)  # a file says the same of many rows
 def _is_formula(text: str) -> bool:
     """Tell whether a cell of this text may be evaluated: for its first visible sign, in whatever width."""
     if text[:1].isalnum():

@@ -1,15 +1,30 @@
-"""Spool: an export is written here while the database is read, and sent once the connection is given back."""
+"""Spool: an export is written here while the database is read, and sent once the connection is given back.
 
+What takes long to write is written beside the event loop, one export at a time: many at once would take turns with
+the loop and delay every question.
+"""
+
+import asyncio
 import tempfile
 import zlib
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
 
 from shared.http.problems import Problem
 
 _IN_MEMORY: Final = 1024 * 1024
 _CHUNK: Final = 65_536
 _FULL: Final = Problem(503, "同时导出过多,请稍后再试。", "Too many exports at once; try again later.", retry_after="30")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_WRITER: Final = ThreadPoolExecutor(1, "exports")
+
+
+async def beside(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Return what a function returns, called in the one thread that writes exports."""
+    return await asyncio.get_running_loop().run_in_executor(_WRITER, lambda: work(*arguments, **named))
 
 
 async def spooled(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

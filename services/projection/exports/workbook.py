@@ -1,6 +1,5 @@
 """The monthly briefing as an XLSX workbook; no text becomes a formula."""
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -14,6 +13,7 @@ from xlsxwriter.worksheet import Worksheet
 from services.projection.assessment.pace import Signal
 from services.projection.exports import wording
 from services.projection.exports.document import Briefing, BriefingSeries, DistrictFigure
+from services.projection.exports.spool import beside
 from services.projection.exports.wording import (
     COLOURS,
     SIGNALS,
@@ -59,13 +59,13 @@ async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequ
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its sender
     book = _Book(file, body, language)
     try:
-        await asyncio.to_thread(book.sheets)
+        await beside(book.sheets)
         if facts is not None:
-            await asyncio.to_thread(book.begin_facts)
+            await beside(book.begin_facts)
             async for rows in facts:
-                await asyncio.to_thread(book.facts, rows)
+                await beside(book.facts, rows)
     finally:
-        await asyncio.to_thread(book.close)
+        await beside(book.close)
     file.seek(0)
     return file
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -28,6 +28,7 @@ from services.projection.exports.document import (
     BriefingSeries,
     BriefingTable,
 )
+from services.projection.exports.spool import beside
 from services.projection.exports.wording import exact
 from services.projection.queries.context import Question, ReadContext, context_of, pure
 from services.projection.queries.facts import facts_of
@@ -201,11 +202,11 @@ async def get_briefing(
     question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
     if form == "json":
         return await context.respond(question, table)
-    answer = await context.answer(question, table, context.clock())
-    document: Briefing = {**answer.scope, **answer.table, "complete_to": answer.complete_to}
+    document = cast("Briefing", await context.read(question, table))
     language = lang or language_in(request.scope) or "zh"
     if form == "html":
-        return Response(export.page(document, language), media_type="text/html", headers=export.HEADERS)
+        page = await beside(export.page, document, language)
+        return Response(page, media_type="text/html", headers=export.HEADERS)
     facts = _facts(context, document, first, request) if with_facts else None
     name = "-".join(filter(None, (document["plan"], document["month"], district)))
     return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")

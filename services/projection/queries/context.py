@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 import httpx
+import orjson
 from fastapi import Request, Response
 
 from services.projection.assessment.assessment import AssessmentBasis, Scope
@@ -108,6 +109,11 @@ class ReadContext:
         key = (question, today(now) if question.as_of is None else None)
         return await self.cache.respond(key, computed, now)
 
+    async def read(self, question: Question, compute: Compute[Table]) -> dict[str, object]:
+        """Return the body of `respond`, decoded: the table with its scope and `complete_to`; raises Problem."""
+        body: dict[str, object] = orjson.loads((await self.respond(question, compute)).body)
+        return body
+
     async def respond_table(
         self,
         question: Question,
@@ -118,10 +124,9 @@ class ReadContext:
         """Respond as JSON, or with the rows of the answer as CSV; raises Problem."""
         if form == "json":
             return await self.respond(question, compute)
-        answer = await self.answer(question, compute, self.clock())
-        scope = answer.scope
-        name = "-".join(filter(None, (scope["plan"], *question.name, scope["district"], scope["as_of"])))
-        return csv_response(rows(answer.table), f"{name}.csv")
+        body = await self.read(question, compute)
+        parts = (body["plan"], *question.name, body["district"], body["as_of"])
+        return csv_response(rows(cast("Table", body)), f"{'-'.join(str(part) for part in parts if part)}.csv")
 
 
 def context_of(request: Request) -> ReadContext:

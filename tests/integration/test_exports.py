@@ -1,0 +1,127 @@
+"""What many connections cannot do: hold the database's, delay others' questions, or keep probes from being answered."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+import pytest
+
+from deploy.local.ports import any_free
+from services.projection.counting import generations, writers
+from services.projection.counting.generations import of_generation
+from services.projection.counting.lines import CompiledPlans
+from tests.harness.plan_office import PLAN
+from tests.harness.processes import Process, System, eventually, run
+
+_FACTS: Final = 20_000
+_INDICATOR: Final = "4.1.b"
+_BASE: Final = f"/v1/plans/{PLAN.id}"
+_LISTED: Final = f"{_BASE}/indicators/{_INDICATOR}/facts?period=2024"
+_EXPORTS: Final = (
+    f"{_LISTED}&format=csv",
+    _LISTED,
+    f"{_BASE}/briefing?month=2024-03&format=xlsx&facts=true",
+    f"{_BASE}/briefing?month=2024-03",
+)
+_READERS: Final = 8
+_CONNECTIONS: Final = 30
+# A line's facts of 2024, each on a subject of its own, and the sums that go with them.
+_FILL: Final = """
+with made as (
+    select n, date '2024-01-01' + (n % 300)::int as day, timestamptz '2025-01-01' + n * interval '1 second' as at
+    from generate_series(1, $2::int) n
+), facts as (
+    insert into g.standing
+    select $1, 0, 'recruitment', n, md5(n::text), 'skillplan.recruitment.person-hired.v1', 'hire/H-' || n, 'm' || n,
+        day, null, '330681', 1, null, '/districts/330681/hr', 'h-' || n, at, null, n, false, false, null, false, n, null
+    from made
+), ledger as (
+    insert into g.contribution
+    select $1, 0, 2024, '330681', day, day, at, 1, 'original', 'recruitment', n from made
+)
+insert into g.cell select $1, 0, 2024, '330681', day, count(*) from made group by day
+"""
+
+
+async def _fill(dsn: str) -> None:
+    compiled = CompiledPlans([PLAN])
+    line = compiled.of_indicator[PLAN.id, _INDICATOR][0]
+    async with writers.connected(dsn, "skillplan test") as connection:
+        number = await generations.create(connection, compiled)
+        sql = of_generation(number, "tests.bench", "numbers.sql")
+        await connection.execute(_FILL.replace(" g.", f" numbers.g{number}_"), line.number, _FACTS)
+        await connection.execute(sql["monthly"], 12 * len(PLAN.years))
+        await connection.execute(sql["checkpoint"], _FACTS)
+        await connection.execute(f"analyze numbers.g{number}_standing, numbers.g{number}_contribution")
+        await generations.switch(connection, number)
+
+
+@contextlib.contextmanager
+def _who_read_nothing(api: Process, path: str) -> Iterator[None]:
+    """Ask so many times for an answer that is never read."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(_READERS):
+            reader = stack.enter_context(socket.socket())
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.connect(("127.0.0.1", api.port))
+            reader.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
+        yield
+
+
+def _reading(system: System) -> int:
+    """Count the connections of exports that do something, or are in a transaction."""
+    sql = (
+        "select count(*) from pg_stat_activity where datname = current_database() and state <> 'idle'"
+        " and application_name = 'skillplan projection exports'"
+    )
+    count: int = system.query("projection", sql)[0][0]
+    return count
+
+
+def _question(api: Process) -> float:
+    began = time.monotonic()
+    assert api.http.get(f"{_BASE}/progress").status_code == 200
+    return time.monotonic() - began
+
+
+def _wait(api: Process) -> float:
+    """Return how long a question waits but for the slowest of ten, which the machine's other work delays."""
+    return sorted(_question(api) for _ in range(20))[17]
+
+
+@pytest.mark.timeout(300)
+def test_neither_slow_readers_nor_many_connections_stand_in_the_way_of_others(system: System) -> None:
+    probes = any_free(1)[0]
+    api = system.process("projection", "api", SKILLPLAN_PROBES=str(probes), SKILLPLAN_CONNECTIONS=str(_CONNECTIONS))
+    run(_fill(system.databases["projection"].dsn))
+    api.start()
+    assert len(api.http.get(_LISTED, timeout=100).json()["facts"]) == _FACTS
+    usual = _wait(api)
+    for path in _EXPORTS:
+        with _who_read_nothing(api, path):
+            # Their answers are read and written, one after another; then they hold nothing and delay nobody.
+            eventually(lambda: _reading(system) == 0, 60)
+            eventually(lambda: _wait(api) < usual + 0.1, 60)
+            assert _reading(system) == 0, path
+    many_connections_keep_nobody_from_asking_how_it_is(api, probes)
+
+
+def many_connections_keep_nobody_from_asking_how_it_is(api: Process, probes: int) -> None:
+    """Where the data's listener takes no more, the one of the probes does; who asks there sees probes alone."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(_CONNECTIONS + 5):
+            half = stack.enter_context(socket.create_connection(("127.0.0.1", api.port)))
+            half.sendall(b"GET /v1/plans HTTP/1.1\r\nhost: 127.0.0.1\r\n")
+        with pytest.raises((AssertionError, httpx.HTTPError)):
+            assert httpx.get(f"{api.url}/readyz", trust_env=False).status_code == 200
+        own = f"http://127.0.0.1:{probes}"
+        for path, part in (("/livez", "live"), ("/readyz", "ready"), ("/metrics", "skillplan_problem")):
+            answer = httpx.get(own + path, trust_env=False)
+            assert answer.status_code == 200
+            assert part in answer.text
+        assert httpx.get(f"{own}/v1/plans", trust_env=False).status_code == 404
