@@ -14,13 +14,14 @@ from shared.deciding.view import EMPTY, StreamFold, View
 class StreamFacts:
     """The facts of one stream, and their fold: made when it is first needed, and evolved by the next fact."""
 
-    __slots__ = ("_fold", "_known", "_weighed", "_weight", "facts", "last", "name", "tags")
+    __slots__ = ("_fold", "_known", "_weighed", "_weight", "facts", "last", "name", "reports", "tags")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.facts: list[Fact] = []
         self.tags: dict[str, None] = {}
         self.last: dict[str, Fact] = {}  # by service, the fact of the highest version
+        self.reports: dict[tuple[str, str, str], Fact] = {}  # by service, source and id, what was last accepted
         self._known: set[tuple[str, int]] = set()
         self._fold: StreamFold | None = None
         self._weighed = self._weight = 0
@@ -33,6 +34,11 @@ class StreamFacts:
         self._known.add(place)
         self.facts.append(fact)
         self.tags.update(dict.fromkeys(fact.tags))
+        if not fact.event.decision:
+            origin = fact.service, fact.report_source, fact.report_id
+            accepted = self.reports.get(origin)
+            if accepted is None or accepted.position < fact.position:
+                self.reports[origin] = fact
         last = self.last.get(fact.service)
         if last is None or last.version < fact.version:
             self.last[fact.service] = fact
@@ -107,6 +113,13 @@ class FactIndex:
         """Return the facts of one service on a stream."""
         return [fact for fact in self._facts(stream) if fact.service == service]
 
+    def own_view(self, stream: str, service: str) -> View:
+        """Return the view over the facts of one service on a stream."""
+        facts = self._by_name.get(stream)
+        if facts is not None and facts.last.keys() == {service}:
+            return View.over({stream: facts.fold})
+        return View(self.on(stream, service))
+
     def _facts(self, stream: str) -> Sequence[Fact]:
         return self._by_name[stream].facts if stream in self._by_name else ()
 
@@ -121,13 +134,7 @@ class FactIndex:
 
     def report_fact(self, fact: Fact) -> Fact:
         """Return the fact of its report itself, as it was last accepted, of any fact recorded because of it."""
-        origin = (fact.service, fact.report_source, fact.report_id)
-        same: Sequence[Fact] = [
-            other
-            for other in self._facts(fact.stream)
-            if (other.service, other.report_source, other.report_id) == origin and not other.event.decision
-        ]
-        return same[-1]
+        return self._by_name[fact.stream].reports[fact.service, fact.report_source, fact.report_id]
 
 
 _LEAST_FACTS: Final = 32  # of a stream that is worth it: to read fewer again costs less than to remember them

@@ -59,7 +59,7 @@ async def follow_up(cause: Fact, named: ReportKey | None, loader: Loader, domain
     What hung on that waits again, what rested on it is flagged, and what is in force again is checked.
     """
     stream, service = cause.stream, cause.service
-    view = View(loader.facts.on(stream, service))
+    view = loader.facts.own_view(stream, service)
     undone = view.facts_of(service, named)[:1] if named is not None and isinstance(cause.event.role, Retracts) else ()
     restored = [await loader.report_of(fact) for voided in undone for fact in _unvoided(view, voided)]
     for report in restored:
@@ -102,7 +102,7 @@ def _changes_evidence(cause: Fact, facts: FactIndex) -> bool:
     """Tell whether a fact changes what decisions may rest on: not by an end, unless it undoes the whole thing."""
     if cause.names is None:
         return isinstance(cause.event.role, Ends) and cause.event.role.voids
-    view = View(facts.on(cause.stream, cause.service))
+    view = facts.own_view(cause.stream, cause.service)
     replaced = view.facts_of(cause.service, cause.names)
     voided = [fact.names for fact in replaced if isinstance(fact.event, ReportVoided)]  # and that is retracted
     for key in filter(None, voided):

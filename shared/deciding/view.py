@@ -4,8 +4,10 @@ A fact is in force unless its report was retracted, is replaced by a correction 
 decided again (RULES B1, B6). A correction stands in the place of its original, whose end stays attached (B4).
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain
@@ -122,7 +124,7 @@ class StreamFold:
         self._of_report: dict[_Origin, FactInForce] = {}
         self._ended_by: dict[_Origin, FactInForce] = {}
         self._totals: dict[tuple[str, str], tuple[int, int]] = {}  # by type and field: of how many, and their sum
-        self._of_content: defaultdict[_Content, list[_Origin]] = defaultdict(list)
+        self._of_content: defaultdict[_Content, dict[_Origin, None]] = defaultdict(dict)
         self._last: _Place = ("", 0, 0)
         for fact in self.facts:
             self._gather(fact)
@@ -140,7 +142,9 @@ class StreamFold:
         event, origin = fact.event, _origin(fact)
         if self.facts and _position(fact) < _position(self.facts[-1]):
             return False
-        if isinstance(event.role, Retracts) or isinstance(event, ReportSuspended) or fact.corrects is not None:
+        if isinstance(event.role, Retracts) or fact.corrects is not None:
+            return self._change_addition(fact)
+        if isinstance(event, ReportSuspended):
             return False
         if not isinstance(event, DecisionFlagged | ReportRestored):
             reported = self._reports.get(origin)
@@ -153,6 +157,69 @@ class StreamFold:
             self._apply(place, fact)
         self.facts.append(fact)
         return True
+
+    def without(self, origin: _Origin) -> "StreamFold":
+        """Return the fold as if a report had never been made."""
+        addition = self._addition(origin)
+        if addition is None:
+            return StreamFold(self.facts, origin)
+        fold = copy(self)
+        type_name = addition.event.type_name
+        fold.in_force, fold._of_report, fold._totals = [*self.in_force], {**self._of_report}, {**self._totals}
+        fold._of_type = self._of_type.copy()
+        fold._of_type[type_name] = [*self._of_type[type_name]]
+        fold._exchange(addition, None)
+        return fold
+
+    def _change_addition(self, fact: Fact) -> bool:
+        """Take a fact that takes back or corrects a mere addition; return False, with nothing changed, for others."""
+        origin, names = _origin(fact), fact.names
+        addition = self._addition((fact.service, names)) if names is not None else None
+        if addition is None or isinstance(fact.event, ReportVoided):
+            return False
+        if isinstance(fact.event.role, Retracts):
+            if addition.fact.corrects is not None:  # what it corrects counts again
+                return False
+            self._gather(fact)
+            self._exchange(addition, None)
+        else:
+            if origin in self._reports or type(fact.event) is not type(addition.event):
+                return False
+            self._gather(fact)
+            by = FactInForce(fact, self._reports[origin].root)
+            self._exchange(addition, by)
+            self._last = max(self._last, by.place)
+        del self._of_content[_content(addition.fact)][_origin(addition.fact)]
+        self.facts.append(fact)
+        return True
+
+    def _addition(self, origin: _Origin) -> FactInForce | None:
+        """Return what is in force because of a report on which nothing else in the fold hangs, None for any other."""
+        reported, in_force = self._reports.get(origin), self._of_report.get(origin)
+        if reported is None or in_force is None or len(reported.facts) != 1 or not self._counts(origin[0], reported):
+            return None
+        if not may_repeat(type(in_force.event)) or self.first.get(origin[0]) is in_force:
+            return None
+        role = in_force.event.role
+        opening = self.of_type(role.to)[:1] if isinstance(role, Adds) and role.to is not None else ()
+        return None if any(map(_has_key, opening)) else in_force
+
+    def _exchange(self, addition: FactInForce, by: FactInForce | None) -> None:
+        """Put another in the place of an addition, or nothing."""
+        type_name, instead = addition.event.type_name, [by] if by is not None else []
+        at = bisect_left(self.in_force, addition.place, key=_place)
+        self.in_force[at : at + 1] = instead
+        at = bisect_left(self._of_type[type_name], addition.place, key=_place)
+        self._of_type[type_name][at : at + 1] = instead
+        del self._of_report[_origin(addition.fact)]
+        if by is not None:
+            self._of_report[_origin(by.fact)] = by
+            self._of_content[_content(by.fact)][_origin(by.fact)] = None
+        for (of, name), (count, total) in self._totals.items():
+            if of == type_name and at < count:
+                more = getattr(by.event, name) if by is not None else 0
+                counted = count if by is not None else count - 1
+                self._totals[of, name] = counted, total - getattr(addition.event, name) + more
 
     def _gather(self, fact: Fact) -> None:
         """Note what a fact does to its report, or to the report that it names."""
@@ -224,7 +291,7 @@ class StreamFold:
         self._of_type[fact.event.type_name].append(in_force)
         self._of_report.setdefault(origin, in_force)
         if may_repeat(type(fact.event)):
-            self._of_content[_content(fact)].append(origin)
+            self._of_content[_content(fact)][origin] = None
 
     def of_type(self, type_name: str) -> Sequence[FactInForce]:
         """Return what is in force of a type, cancelled ones too, in the order of the fold."""
@@ -305,7 +372,7 @@ class View:
         takes over (RULES B4)."""
         view = View.over(self._folds)
         if stream in self._folds:
-            view._folds = {**self._folds, stream: StreamFold(self._folds[stream].facts, (service, key))}
+            view._folds = {**self._folds, stream: self._folds[stream].without((service, key))}
         view._own_end = own_end
         return view
 
@@ -405,6 +472,10 @@ def _content(item: Fact | Report) -> _Content:
 
 def _position(fact: Fact) -> tuple[str, int]:
     return fact.service, fact.position
+
+
+def _place(in_force: FactInForce) -> _Place:
+    return in_force.place
 
 
 def _origin(fact: Fact) -> _Origin:
