@@ -46,7 +46,7 @@ from shared.http.visibility import visibility_of
 from shared.plan.model import Indicator, Plan
 
 _FILE: Final = "facts.sql"
-_CHUNK: Final = 200  # read, encoded and written in some milliseconds, between which others are answered
+_CHUNK: Final = 100  # read, encoded and written in some milliseconds, between which others are answered
 _DAY: Final = "counted_on"
 _AFTER: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.([0-9]{1,9})")
 router = APIRouter(prefix="/v1/plans", tags=["progress"])
