@@ -36,7 +36,8 @@ from services.subsidy.events import (
 from shared.contract.events import Event, Fact, Report
 from shared.contract.rules import AlreadyOpen, InTheFuture, Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse, Wait
-from shared.deciding.view import FactInForce, View
+from shared.deciding.stream_fold import FactInForce
+from shared.deciding.view import View
 from shared.plan.model import Plan, successors
 from shared.plan.parameters import Parameters
 

@@ -21,7 +21,8 @@ from shared.contract.events import (
 )
 from shared.contract.rules import Rule
 from shared.deciding.ownership import not_yours
-from shared.deciding.view import FactInForce, View, same_key
+from shared.deciding.stream_fold import FactInForce, same_key
+from shared.deciding.view import View
 
 
 @dataclass(frozen=True, slots=True)

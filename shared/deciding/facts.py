@@ -8,7 +8,8 @@ import orjson
 
 from shared.contract.cloudevents import JsonObject
 from shared.contract.events import Event, Fact, Language, parse_instant
-from shared.deciding.view import EMPTY, StreamFold, View
+from shared.deciding.stream_fold import StreamFold
+from shared.deciding.view import EMPTY, View
 
 
 class StreamFacts:

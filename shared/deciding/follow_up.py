@@ -10,7 +10,8 @@ from shared.contract.events import Ends, Fact, Opens, Report, ReportKey, ReportV
 from shared.deciding.decider import Domain, breaks
 from shared.deciding.facts import FactIndex
 from shared.deciding.loading import Loader
-from shared.deciding.view import FactInForce, View
+from shared.deciding.stream_fold import FactInForce
+from shared.deciding.view import View
 
 
 @dataclass(frozen=True, slots=True)

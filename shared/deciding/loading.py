@@ -10,7 +10,8 @@ from shared.deciding import receipts
 from shared.deciding.decider import Domain, NamedReport
 from shared.deciding.facts import FactIndex, StreamCache, StreamFacts, decode_fact
 from shared.deciding.query import Query
-from shared.deciding.view import FactInForce, View
+from shared.deciding.stream_fold import FactInForce
+from shared.deciding.view import View
 from shared.log.event_store import Decided, StreamKnown, Transaction, is_stream
 from shared.observability.turns import Turns
 

@@ -119,8 +119,8 @@ def test_the_demo_waits_for_every_service_that_it_reports_to() -> None:
 def test_prometheus_scrapes_every_process_of_the_catalogue() -> None:
     (job,) = (job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "skillplan")
     scraped = {target: row["labels"]["program"] for row in job["static_configs"] for target in row["targets"]}
-    asked = {process: SERVICES[name].probes[command] for process, (name, command, _) in PROCESSES.items()}
-    assert scraped == {f"{process}:{port}": process for process, port in asked.items()}
+    probed = {process: SERVICES[name].probes[command] for process, (name, command, _) in PROCESSES.items()}
+    assert scraped == {f"{process}:{port}": process for process, port in probed.items()}
 
 
 def test_the_projection_asks_every_service_that_takes_reports() -> None:

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from shared.deciding.view import FactInForce, View
+from shared.deciding.stream_fold import FactInForce
+from shared.deciding.view import View
 from tests.contract.vocabulary import ONLY_THE_CITY, VOCABULARY
 from tests.harness.service import (
     LATER,

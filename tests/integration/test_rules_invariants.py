@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.contract.events import Ends, Opens
-from shared.deciding.view import FactInForce, View
+from shared.deciding.stream_fold import FactInForce
+from shared.deciding.view import View
 from tests.harness.service import (
     ReportFields,
     ServiceHarness,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from shared.deciding.view import may_repeat
+from shared.deciding.stream_fold import may_repeat
 from tests.contract.vocabulary import ONLY_THE_CITY, VOCABULARY
 from tests.harness.languages import LANGUAGES
 from tests.harness.service import report

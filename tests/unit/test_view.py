@@ -22,7 +22,8 @@ from shared.contract.events import (
     Retracts,
 )
 from shared.deciding.facts import FactIndex, event_body
-from shared.deciding.view import StreamFold, View
+from shared.deciding.stream_fold import StreamFold
+from shared.deciding.view import View
 from tests.harness.people import organisation, someone
 
 SOURCE: Final = "/districts/330681/tests"
