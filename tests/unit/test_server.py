@@ -18,7 +18,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from deploy.local.ports import any_free
 from shared.http.server import Configuration, Limits
+from shared.observability.health import Health
+from shared.observability.metrics import Metrics
+from shared.process.process import add_probes, serve
+from shared.process.settings import Settings
 from tests.integration.test_keys import certificates
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
@@ -106,6 +111,41 @@ def test_one_address_has_so_many_connections_and_others_have_theirs() -> None:
             assert (await ask(configuration)).endswith(b"ok")
 
     uvloop.run(crowd())
+
+
+def test_probes_are_answered_on_a_port_of_their_own_where_the_data_takes_no_more_connections() -> None:
+    port, probes = any_free(2)
+    metrics = Metrics("recruitment", "api", Health())
+    app = Starlette(routes=[Route("/", small)])
+    add_probes(app, metrics)
+
+    async def status(port: int, path: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST.replace(b"/ ", path + b" ", 1).replace(b": x", b": 127.0.0.1"))
+        answer = await reader.read()
+        writer.close()
+        return answer.split(b" ", 2)[1]
+
+    async def flood(_stop: asyncio.Event) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(OSError):
+                    if await status(port, b"/livez") + await status(probes, b"/livez") == b"200200":
+                        break
+                await asyncio.sleep(0.02)
+        halves = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+        for _, half in halves:
+            half.write(REQUEST[:20])
+            await half.drain()
+        assert await status(port, b"/livez") == b"503"
+        for path in (b"/livez", b"/readyz", b"/metrics"):
+            assert await status(probes, path) == b"200"
+        assert await status(probes, b"/") == b"404", "nothing else is there"
+        for _, half in halves:
+            half.close()
+
+    settings = Settings(port=port, probes=probes, connections=4)
+    asyncio.run(serve(app, settings, flood, metrics))
 
 
 def test_who_reads_less_than_a_kilobyte_a_second_is_cut_off() -> None:
