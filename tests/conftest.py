@@ -221,16 +221,9 @@ def topics(kafka: str) -> Iterator[NewTopics]:
     _wait_for(delete_topics(kafka, made))
 
 
-@pytest.fixture(scope="module")
-def state_folder() -> Iterator[Path]:
-    """A folder for an installation of `make up`, stopped and removed at the end."""
-    with new_state_folder() as folder:
-        yield folder
-
-
 @contextlib.contextmanager
 def new_state_folder() -> Iterator[Path]:
-    """The same for as long as a block."""
+    """A folder for an installation of `make up` as long as a block; it is stopped and removed at the end."""
     room = Path(tempfile.mkdtemp(prefix="skillplan-state-"))
     room.chmod(0o711)  # closed to others, the database's files would have to live elsewhere when we are root
     try:

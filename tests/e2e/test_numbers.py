@@ -70,17 +70,15 @@ def test_every_number_equals_a_plain_recount_of_the_logs(addresses: dict[str, st
 def test_the_facts_behind_each_cell_add_up_to_it(addresses: dict[str, str]) -> None:
     for district in (None, "330681"):
         parameters = {"as_of": "2025-06-30"} | ({"district": district} if district else {})
-        for row in progress_of(addresses, **parameters)["indicators"]:
-            for period in row["periods"]:
-                answer = httpx.get(
-                    f"{addresses['projection']}/v1/plans/{PLAN}/indicators/{row['id']}/facts",
-                    params={"period": period["period"], **parameters},
-                    timeout=10,
-                )
-                facts = answer.json()["facts"]
-                assert sum(fact["numerator"] for fact in facts) == period["numerator"], row["id"]
+        rows = progress_of(addresses, **parameters)["indicators"]
+        cells = [(row["id"], period) for row in rows for period in row["periods"]]
+        with httpx.Client(base_url=addresses["projection"], timeout=10) as client:
+            for indicator, period in cells:
+                path = f"/v1/plans/{PLAN}/indicators/{indicator}/facts"
+                facts = client.get(path, params={"period": period["period"], **parameters}).json()["facts"]
+                assert sum(fact["numerator"] for fact in facts) == period["numerator"], indicator
                 if period["denominator"] is not None:
-                    assert sum(fact["denominator"] for fact in facts) == period["denominator"], row["id"]
+                    assert sum(fact["denominator"] for fact in facts) == period["denominator"], indicator
 
 
 def test_districts_add_up_to_the_city_and_months_to_the_year(addresses: dict[str, str]) -> None:
