@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from client.cells import CellError, ColumnReading, code_text, compared, text_of, value_of
 from client.fields import ATTRIBUTES, event_of, fields_of
-from client.mapping import Column, RowMapping, columns_in, fill, hint_en, hint_zh
+from client.mapping import Column, RowMapping, columns_in, hint_en, hint_zh, pieces_of
 from client.messages import JsonObject
 from client.moments import BEGIN_OF_DAY, instant_of, text_of_moment, written_moment
 from client.output import CommandError
@@ -36,8 +36,7 @@ class CellFault:
     en: str
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A report made of a row, and what is already wrong with its cells; no event where the row itself is wrong."""
 
     event: JsonObject | None
@@ -45,12 +44,14 @@ class Draft:
 
 
 class _Part(NamedTuple):
-    """A column within a template, and how its cells are written there."""
+    """A column within a template, and how its cells are written there; `place` tells such parts apart."""
 
+    place: int
     name: str
     position: int
     kind: str  # date, integer or text
     reading: ColumnReading | None
+    identity: bool  # whether it makes up an id or a subject
 
 
 class _Filler(NamedTuple):
@@ -80,9 +81,13 @@ class BoundMapping:
             reading = ColumnReading(self._fields[column.path], values, column.unit, mapping.decimal, comma)
             *steps, last = column.path.split(".")
             self._fillers.append(_Filler(header, positions[header], tuple(steps), last, reading, {}))
+        self._places: dict[tuple[str, str, bool], int] = {}
         readings = {filler.name: filler.reading for filler in self._fillers}
-        self._parts = {
-            attribute: [self._part(column, readings.get(column), attribute) for column in columns_in(template)]
+        self._templates = {
+            attribute: [
+                self._part(piece, readings.get(piece), attribute) if is_column else piece
+                for piece, is_column in pieces_of(template)
+            ]
             for attribute, template in mapping.templates.items()
         }
         rows.positions, rows.used = positions, frozenset(positions.values())
@@ -96,7 +101,9 @@ class BoundMapping:
         kind = reading.field.kind if reading is not None else "text"
         if attribute == "time" or kind == "date" or column in columns_in(self._mapping.templates.get("time", "")):
             kind = "date"
-        return _Part(column, self._positions[column], kind, reading)
+        key = column, kind, attribute in _IDENTITY
+        place = self._places.setdefault(key, len(self._places))
+        return _Part(place, column, self._positions[column], kind, reading, attribute in _IDENTITY)
 
     def draft(self, row: TableRow) -> Draft:
         """Return the report of a row."""
@@ -109,68 +116,77 @@ class BoundMapping:
         for path, value in mapping.constants.items():
             _put(event, path, value)
         cells, width = row.cells, len(row.cells)
-        for filler in self._fillers:
-            cell = cells[filler.position] if filler.position < width else None
-            try:
-                value = self._value(cell, filler, row.number)
-            except CellError as error:
-                faults.append(CellFault(filler.name, filler.reading.field.pointer, error.code, error.zh, error.en))
+        for name, position, steps, last, reading, remembered in self._fillers:
+            cell = cells[position] if position < width else None
+            if cell is None:
                 continue
+            if type(cell) is str and cell in remembered:
+                value = remembered[cell]
+            else:
+                try:
+                    value = self._value(cell, name, reading, remembered, row.number)
+                except CellError as error:
+                    faults.append(CellFault(name, reading.field.pointer, error.code, error.zh, error.en))
+                    continue
             if value is not None:
                 place = event
-                for step in filler.steps:
+                for step in steps:
                     place = place.setdefault(step, {})  # type: ignore[assignment]
-                place[filler.last] = value
-        for attribute, template in mapping.templates.items():
-            text = self._fill(attribute, template, row, faults)
+                place[last] = value
+        texts: dict[int, str] = {}
+        for attribute, pieces in self._templates.items():
+            text = self._fill(attribute, pieces, row, texts, faults)
             if text is not None:
                 event[attribute] = instant_of(text) if attribute == "time" else text
-        dated = mapping.event.dated
-        if (
-            "time" not in event
-            and "time" not in mapping.templates
-            and dated
-            and isinstance(day := data.get(dated), str)
-        ):
-            event["time"] = day + BEGIN_OF_DAY
-        if "district" not in event and (district := district_of(event.get("source"))):
-            event["district"] = district
+        self._complete(event)
         return Draft(event, tuple(faults))
 
-    def _value(self, cell: Cell, filler: _Filler, number: int) -> JsonValue:
-        if isinstance(cell, str) and cell in filler.remembered:
-            return filler.remembered[cell]
-        noted = False
+    def _complete(self, event: JsonObject) -> None:
+        """Fill in the time and the district, where the table has none, by the date of the data and by the source."""
+        dated = self._mapping.event.dated
+        if "time" not in event and "time" not in self._mapping.templates and dated:
+            data = event["data"]
+            if isinstance(data, dict) and isinstance(day := data.get(dated), str):
+                event["time"] = day + BEGIN_OF_DAY
+        if "district" not in event and (district := district_of(event.get("source"))):
+            event["district"] = district
 
-        def note(code: str) -> None:
-            nonlocal noted
-            noted = True
-            self._notices.tally(code, number, filler.name)
-
-        value = value_of(cell, filler.reading, note)
-        if isinstance(cell, str) and not noted and len(filler.remembered) < _MOST_REMEMBERED:
-            filler.remembered[cell] = value
+    def _value(
+        self, cell: Cell, name: str, reading: ColumnReading, remembered: dict[str, JsonValue], number: int
+    ) -> JsonValue:
+        notes: list[str] = []
+        value = value_of(cell, reading, notes.append)
+        for code in notes:
+            self._notices.tally(code, number, name)
+        if isinstance(cell, str) and not notes and len(remembered) < _MOST_REMEMBERED:
+            remembered[cell] = value
         return value
 
-    def _fill(self, attribute: str, template: str, row: TableRow, faults: list[CellFault]) -> str | None:
-        """Return a template with its columns filled in; None where one of them is empty or wrong."""
-        parts = self._parts[attribute]
-        if not parts:
-            return template
-        texts: dict[str, str] = {}
-        for part in parts:
-            cell = row.cells[part.position] if part.position < len(row.cells) else None
-            try:
-                texts[part.name] = self._part_text(cell, part, attribute, row.number)
-            except CellError as error:
-                if all(fault.column != part.name for fault in faults):
-                    faults.append(CellFault(part.name, f"/{attribute}", error.code, error.zh, error.en))
-                return None
-        if not all(texts.values()):
-            return None
-        return fill(template, texts)
+    def _fill(
+        self, attribute: str, pieces: list[str | _Part], row: TableRow, texts: dict[int, str], faults: list[CellFault]
+    ) -> str | None:
+        """Return a template with its columns filled in; None where one of them is empty or wrong.
 
-    def _part_text(self, cell: Cell, part: _Part, attribute: str, number: int) -> str:
+        `texts`: what the cells of the row are within templates, by the part's place; it is filled in.
+        """
+        filled: str | None = ""
+        for piece in pieces:
+            if isinstance(piece, str):
+                filled = None if filled is None else filled + piece
+                continue
+            text = texts.get(piece.place)
+            if text is None:
+                cell = row.cells[piece.position] if piece.position < len(row.cells) else None
+                try:
+                    text = texts[piece.place] = self._part_text(cell, piece, row.number)
+                except CellError as error:
+                    if all(fault.column != piece.name for fault in faults):
+                        faults.append(CellFault(piece.name, f"/{attribute}", error.code, error.zh, error.en))
+                    return None
+            filled = filled + text if text and filled is not None else None
+        return filled
+
+    def _part_text(self, cell: Cell, part: _Part, number: int) -> str:
         """Return a cell as it stands in a template: a date and an amount in one form, whatever the cell's is."""
 
         def note(code: str) -> None:
@@ -180,7 +196,7 @@ class BoundMapping:
             if not cell.first:
                 note("merged-cells")
             cell = cell.value
-        identity = attribute in _IDENTITY
+        identity = part.identity
         if part.kind == "date":
             if isinstance(cell, Moment):
                 return text_of_moment(cell.at)
@@ -213,9 +229,10 @@ class BoundMapping:
 
     def _columns_by_pointer(self) -> dict[str, str]:
         columns = {filler.reading.field.pointer: filler.name for filler in self._fillers}
-        for attribute, parts in self._parts.items():
-            if parts:
-                columns[f"/{attribute}"] = parts[0].name
+        for attribute, pieces in self._templates.items():
+            part = next((piece for piece in pieces if isinstance(piece, _Part)), None)
+            if part is not None:
+                columns[f"/{attribute}"] = part.name
         if self.time_from in columns:
             columns["/time"] = columns[self.time_from]
         return columns

@@ -31,6 +31,7 @@ _SCIENTIFIC: Final = re.compile(r"-?[0-9](\.[0-9]+[eE]\+?|[eE]\+)[0-9]{2,3}")
 _LONG_NUMBER: Final = re.compile(r"[0-9]{15}0+|[0-9]{15,}0{3}")
 _EXACT: Final = 10**15  # a spreadsheet keeps the digits of a larger number no longer exact
 _DIGITS: Final = 15
+_BEGINS_CHANGED: Final = frozenset("-0123456789jfmasondJFMASOND")  # how all begins that a spreadsheet has changed
 _DASHES: Final = str.maketrans(dict.fromkeys("‐‑‒–—−﹣", "-"))
 _YES_OR_NO: Final = {"true": True, "yes": True, "y": True, "1": True, "是": True, "√": True, "有": True, "✓": True,
                      "false": False, "no": False, "n": False, "0": False, "否": False, "×": False, "✗": False,
@@ -211,7 +212,7 @@ def _date(cell: Cell, note: Note) -> JsonValue:
                 note("clock-ignored")
             if not cell.day_shown:
                 note("day-not-shown")
-            return f"{cell.at:%Y-%m-%d}"
+            return cell.at.date().isoformat()
         case Number() if cell.form.kind in ("general", "number") and not _is_day_number(cell.value):
             raise CellError(
                 "bad-date",
@@ -244,13 +245,19 @@ def code_text(cell: Cell, note: Note) -> str:
     if isinstance(cell, str):
         if not text.isascii():
             text = unicodedata.normalize("NFKC", text).strip()
-        if _SCIENTIFIC.fullmatch(text):
-            raise _number_lost()
-        if was_made_a_date(text):
-            raise _is_date()
-        if _LONG_NUMBER.fullmatch(text):
-            note("digits-in-doubt")
+        if text[:1] in _BEGINS_CHANGED:
+            _check_changed(text, note)
     return text
+
+
+def _check_changed(text: str, note: Note) -> None:
+    """Raise CellError where a spreadsheet has made another thing of a number; note where it may have."""
+    if _SCIENTIFIC.fullmatch(text):
+        raise _number_lost()
+    if was_made_a_date(text):
+        raise _is_date()
+    if _LONG_NUMBER.fullmatch(text):
+        note("digits-in-doubt")
 
 
 def _text(cell: Cell, field: ReportField, note: Note) -> str:

@@ -136,9 +136,11 @@ def columns_in(template: str) -> list[str]:
     return _BRACES.findall(template)
 
 
-def fill(template: str, texts: Mapping[str, str]) -> str:
-    """Return a template with the texts of its columns filled in."""
-    return _BRACES.sub(lambda match: texts[match[1]], template)
+def pieces_of(template: str) -> Iterator[tuple[str, bool]]:
+    """Yield the texts of a template and the columns that it names, in their order, and whether each is a column."""
+    for at, piece in enumerate(_BRACES.split(template)):
+        if piece or at % 2:
+            yield piece, at % 2 == 1
 
 
 def faulty_mapping(name: str, faults: list[MappingFault]) -> CommandError:

@@ -77,7 +77,7 @@ def instant_of(text: str) -> str:
 
 def text_of_moment(at: datetime) -> str:
     """Return a moment of a cell in its one canonical form: the day, with the clock time where it has one."""
-    return f"{at:%Y-%m-%d}" if (at.hour, at.minute, at.second) == (0, 0, 0) else f"{at:%Y-%m-%dT%H:%M:%S}"
+    return at.date().isoformat() if (at.hour, at.minute, at.second) == (0, 0, 0) else at.isoformat(timespec="seconds")
 
 
 def was_made_a_date(text: str) -> bool:

@@ -130,9 +130,11 @@ def checked_row(draft: Draft, mapping: BoundMapping, rows: Rows, number: int, ch
     ]  # fmt: skip
     if draft.event is None:
         return CheckedReport(number, None, faults)
-    of_cells = {fault.pointer for fault in draft.faults if fault.pointer}
     of_report = list(checker.faults(draft.event, number))
-    if of_report and mapping.time_from in of_cells | {fault.pointer for fault in of_report}:
+    if not of_report:
+        return CheckedReport(number, draft.event, faults)
+    of_cells = {fault.pointer for fault in draft.faults if fault.pointer}
+    if mapping.time_from in of_cells | {fault.pointer for fault in of_report}:
         of_cells.add("/time")  # made of a date that is wrong itself
     for fault in of_report:
         if fault.pointer in of_cells or any(place.startswith(f"{fault.pointer}/") for place in of_cells):

@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +18,12 @@ from client.terms import place_name
 from services.catalogue import COUNTED
 from shared.contract import remedies, rules
 from shared.contract.decoder import Channel, Decoder, Keys
-from shared.contract.events import LOCAL_TIME, NotUnderstood, Report
+from shared.contract.events import NotUnderstood, Report
 from shared.plan.loading import PlanError, load_plans
 from shared.plan.model import Plan, former_codes
 
+_BITS: Final = 1 << 26
+_MOST_PENDING: Final = 10_000
 # For codes of this program, in the form that docs/fixes.yaml has for those of the services.
 _REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {
     "not-json": {
@@ -166,14 +168,6 @@ class _PassingKeys(Keys):
         return hashlib.blake2b(content, key=self.shared, digest_size=16).digest()
 
 
-def ahead_of_time(report: Report) -> str | None:
-    """Return the pointer to a date that lies ahead (RULES A2), None where there is none."""
-    if report.at > report.received_at + timedelta(hours=24):
-        return "/time"
-    tomorrow = report.received_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
-    return f"/data/{report.event.dated}" if report.event.dated and report.happened_on > tomorrow else None
-
-
 class Checker:
     """Finds in one report after another of a file what a service would reject; sends nothing."""
 
@@ -187,7 +181,10 @@ class Checker:
             language.service: Decoder(language, codes, keys, COUNTED, listed, former) for language in LANGUAGES
         }
         self._channel = Channel(district=district)
-        # In a temporary file, not in memory: a file may hold any number of ids.
+        # In a temporary file, not in memory: a file may hold any number of ids. Which ids may stand there is told by
+        # bits first (a Bloom filter of one hash): an id that comes for the first time, as nearly all do, asks no file.
+        self._bits = bytearray(_BITS // 8)
+        self._pending: list[tuple[bytes, bytes, int]] = []
         self._seen = sqlite3.connect("", isolation_level=None)
         self._seen.execute("pragma synchronous = off")
         self._seen.execute("pragma journal_mode = off")
@@ -209,7 +206,7 @@ class Checker:
         if isinstance(result, NotUnderstood):
             for rule in result.reasons:
                 yield ReportFault(line, **rule.reason())
-        elif (ahead := ahead_of_time(result)) is not None:
+        elif (ahead := result.ahead_of_time) is not None:
             yield ReportFault(line, **rules.InTheFuture(ahead).reason())
         elif (earlier := self._line_of_other_content(result, line)) is not None:
             reason = rules.IdReused("/id").reason()
@@ -220,8 +217,19 @@ class Checker:
     def _line_of_other_content(self, report: Report, line: int) -> int | None:
         """Return the line where this id stood first, with other content; None where there is none."""
         key = hashlib.blake2b(f"{report.source}\n{report.id}".encode(), digest_size=16).digest()
-        new = self._seen.execute("insert or ignore into seen values (?, ?, ?)", (key, report.digest, line))
-        if new.rowcount:
-            return None
-        digest, earlier = self._seen.execute("select digest, line from seen where key = ?", (key,)).fetchone()
-        return None if digest == report.digest else int(earlier)
+        place, bit = divmod(int.from_bytes(key[:4]) % _BITS, 8)
+        if self._bits[place] >> bit & 1:
+            self._write_pending()
+            row = self._seen.execute("select digest, line from seen where key = ?", (key,)).fetchone()
+            if row is not None:
+                digest, earlier = row
+                return None if digest == report.digest else int(earlier)
+        self._bits[place] |= 1 << bit
+        self._pending.append((key, report.digest, line))
+        if len(self._pending) == _MOST_PENDING:
+            self._write_pending()
+        return None
+
+    def _write_pending(self) -> None:
+        self._seen.executemany("insert into seen values (?, ?, ?)", self._pending)
+        self._pending.clear()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from client.output import SOME_WRONG, CommandError
 from client.tables.content import Cell, is_empty, plain_text
@@ -35,8 +35,7 @@ _SIGNATURE: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
+class TableRow(NamedTuple):
     """A row of a table: its number as the spreadsheet shows it, its cells by position, and what is wrong with it."""
 
     number: int
@@ -61,9 +60,14 @@ class Rows:
     keys: frozenset[int] = frozenset()
     positions: Mapping[str, int] = field(default_factory=dict)  # of the columns by the names that the mapping has
     rows: Iterator[TableRow] = field(init=False)
+    _unnamed: list[int] = field(init=False)  # positions between others that have no name
+    _width: int = field(init=False)  # up to the last column with a name
 
     def __post_init__(self) -> None:
         self.rows = self._data()
+        names = self.header.names
+        self._unnamed = [at for at, name in enumerate(names) if not name]
+        self._width = max((at + 1 for at, name in enumerate(names) if name), default=0)
 
     @property
     def progress(self) -> Progress:
@@ -126,10 +130,15 @@ class Rows:
         keys = [at for at in self.keys if at < width and not is_empty(row.cells[at])]
         if len(keys) > 1:
             return None
-        filled = ((at, cell) for at, cell in enumerate(row.cells) if not is_empty(cell))
-        for position, cell in islice(filled, _LABELS):
-            label = plain_text(cell)
-            if label and (not keys or keys[0] == position) and not _NO_LABEL.fullmatch(label):
+        left = _LABELS
+        for position, cell in enumerate(row.cells):
+            if is_empty(cell):
+                continue
+            if not left:
+                break
+            left -= 1
+            label = plain_text(cell) if not keys or keys[0] == position else ""
+            if label and not _NO_LABEL.fullmatch(label):
                 text = plain(label)
                 if _TOTAL.fullmatch(text):
                     return "total-row"
@@ -152,9 +161,9 @@ class Rows:
             if self.source.is_text:
                 return "other-width"
             self.notices.tally("beyond-header", row.number)
-        elif any(not name and not is_empty(cell) for name, cell in zip(names, row.cells, strict=False)):
+        elif self._unnamed and any(at < width and not is_empty(row.cells[at]) for at in self._unnamed):
             self.notices.tally("beyond-header", row.number)
-        if self.source.is_text and any(names[width:]):
+        if self.source.is_text and width < self._width:
             return "other-width"
         return None
 

@@ -159,6 +159,12 @@ def column_of(letters: str) -> int:
 
 
 @cache
+def column_at(letters: bytes) -> int:
+    """Return the position of a column by its letters as a file has them."""
+    return column_of(letters.decode())
+
+
+@cache
 def letters_of(column: int) -> str:
     """Return the letters of a column by its position."""
     letters, number = "", column + 1
@@ -203,14 +209,14 @@ class SheetRows:
         for match in _USUAL_CELL.finditer(content):
             length += match.end() - match.start()
             letters, style, type_, value, inline = match.groups()
-            text = inline if value is None else value
-            if text is not None:
-                column = column_of(letters.decode())
+            text = value or inline
+            if text:
+                column = column_at(letters)
                 if column < len(cells):
                     return None  # not in their order
                 while len(cells) < column:
                     cells.append(None)
-                if type_ == b"s" and text:
+                if type_ == b"s":
                     cells.append(strings[int(text)])
                 else:
                     cells.append(self._value(type_.decode() if type_ else "n", style, text.decode(), False, True))

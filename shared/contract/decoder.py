@@ -27,11 +27,10 @@ from shared.contract.events import (
 from shared.contract.faults import faults_of, pointer_to
 from shared.contract.identity_numbers import canonical_person, holds_personal_number
 from shared.contract.rules import Rule
-from shared.contract.shapes import ID_FORM, AtTheDoor, IdentifiedPerson, Shape, is_plain
+from shared.contract.shapes import ID_FORM, SOURCE_FORM, AtTheDoor, IdentifiedPerson, Shape, is_plain
 
 OPEN: Final = "open"  # who reports while no keys are set
-_SOURCE: Final = re.compile(r"/districts/([0-9]{6})/[A-Za-z0-9._-]{1,40}")
-_TYPE: Final = re.compile(r"skillplan\.([a-z]+)\.([a-z][a-z0-9-]*)\.v([1-9][0-9]*)")
+_SOURCE: Final = re.compile(SOURCE_FORM)
 _ID: Final = re.compile(ID_FORM)
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,100})?")  # W3C Trace Context
 _LONGEST_ATTRIBUTE: Final = 400
@@ -40,8 +39,10 @@ _USUAL: Final = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "district", "corrects", "traceparent", "datacontenttype"}
 )
 _PAYLOAD: Final = frozenset({"data", "data_base64"})  # members of the JSON format that are no attributes
+_KNOWN: Final = _USUAL | _PAYLOAD
 _CREDIT_CODE: Final = "credit_code"  # how the path of a part of a subject ends that is one
 _MOST_ITEMS: Final = 5_000
+_CONTAINERS: Final = (list, dict)
 _MOST_REASONS: Final = 50
 # What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
 _LARGEST_CONTENT: Final = 1_000_000
@@ -203,7 +204,7 @@ class Decoder:
         return Report(
             id=reader.id,
             source=reader.source,
-            type=self.language.type_of(event),
+            type=envelope["type"],
             subject=reader.subject,
             time=reader.time,
             district=reader.district,
@@ -240,14 +241,14 @@ class _Reader:
         self.shown_type: str | None = None
         self.shown_subject: str | None = None
         self.at: datetime | None = None
+        self._parts: re.Match[str] | None = None  # of the subject, by the form that its type gives it
         self._check_names()
         if (version := envelope.get("specversion")) != "1.0":
             self._fault(rules.MissingAttribute if version is None else rules.BadAttribute, "specversion")
         self.id = self._text("id", _ID, plain=True)
         self.source = self._text("source", _SOURCE, plain=True)
-        matched = _SOURCE.fullmatch(self.source) if self.source else None
-        self.source_district = matched[1] if matched else None
-        if matched and self.source_district not in decoder.districts:
+        self.source_district = self.source.split("/")[2] if self.source else None
+        if self.source and self.source_district not in decoder.districts:
             self._fault(rules.BadAttribute, "source")
         self.district = self._text("district", None)
         if self.district is not None and self.district not in decoder.districts:
@@ -271,6 +272,8 @@ class _Reader:
 
     def _check_names(self) -> None:
         """Note each attribute of a name that none has, and each that may be a misspelt `corrects` (RULES A20)."""
+        if self.envelope.keys() <= _KNOWN:
+            return
         for name in self.envelope:
             if name in _USUAL:
                 continue
@@ -292,6 +295,11 @@ class _Reader:
         is looked for elsewhere (A14).
         """
         value = self.envelope.get(name)
+        # Nearly all are short and of ASCII, and nothing is wrong with them.
+        if type(value) is str and value.isascii() and 0 < len(value) <= _LONGEST_ATTRIBUTE:
+            fits = (form is None or form.fullmatch(value) is not None) and (not plain or value.isprintable())
+            if fits and (personal or not holds_personal_number(value)):
+                return value
         if value is None:
             if required:
                 self._fault(rules.MissingAttribute, name)
@@ -313,22 +321,14 @@ class _Reader:
 
     def event_class(self) -> type[Event] | None:
         """Return the class that the type names; else note why there is none (RULES A11), and check the subject."""
-        name = self._text("type", None)
-        matched = _TYPE.fullmatch(name) if name else None
+        name = self.envelope.get("type")
         language = self.decoder.language
-        event = language.find(name) if name and matched else None
-        if event is not None and event.decision:
-            event = None
-        if name and _SHOWN_TYPE.fullmatch(name):
-            self.shown_type = name
-        prefix = name.removeprefix("skillplan.").partition(".")[0] if name and name.startswith("skillplan.") else None
-        if prefix in self.decoder.redirects:
-            self.send_to = prefix
-        elif name and event is None:
-            self._fault(rules.UnknownType, "type")
-        if event is None or self.send_to:
+        event = language.find(name) if isinstance(name, str) else None
+        if event is None or event.decision:
+            self._check_foreign_type()
             self._check_foreign_subject()
             return None
+        self.shown_type = name
         retracts = isinstance(event.role, Retracts)
         if retracts and self.corrects is not None:
             self._fault(rules.BadAttribute, "corrects")
@@ -336,6 +336,17 @@ class _Reader:
             own = ((event.subject, event.subject_form),)
             self._check_subject(event, own if event.subject else language.subject_forms)
         return event
+
+    def _check_foreign_type(self) -> None:
+        """Note what is wrong with a type that this service takes no reports of, or to whom it belongs."""
+        name = self._text("type", None)
+        if name and _SHOWN_TYPE.fullmatch(name):
+            self.shown_type = name
+        prefix = name.removeprefix("skillplan.").partition(".")[0] if name and name.startswith("skillplan.") else None
+        if prefix in self.decoder.redirects:
+            self.send_to = prefix
+        elif name:
+            self._fault(rules.UnknownType, "type")
 
     def _check_foreign_subject(self) -> None:
         """Check the subject of a type whose form is not known here: any credit code in it may be one."""
@@ -354,6 +365,7 @@ class _Reader:
             matched = form.fullmatch(subject)
             if matched is None:
                 continue
+            self._parts = matched
             codes, others = _parted(template, matched)
             wrong = [code for code in codes if not self.decoder.door.takes_credit_code(code)]
             if any(map(holds_personal_number, (*wrong, others))):
@@ -363,7 +375,7 @@ class _Reader:
                 return
         if personal or holds_personal_number(subject):
             self._fault(rules.PersonalNumber, "subject")
-            self.subject = None
+            self.subject = self._parts = None
         else:
             self._fault(rules.BadSubject, "subject", form=event.subject or "<kind>/…")
 
@@ -398,7 +410,7 @@ class _Reader:
             return None
         for name, value in given.items():
             # Each item may have faults of its own; a million of them took 6 s and 1.2 GB.
-            if isinstance(value, list | dict) and len(value) > _MOST_ITEMS:
+            if isinstance(value, _CONTAINERS) and len(value) > _MOST_ITEMS:
                 at_most = f"至多 {_MOST_ITEMS} 项 at most {_MOST_ITEMS} items"
                 self._fault(rules.BadValue, f"data/{name}" if name in event.model_fields else "data", expected=at_most)
                 return None
@@ -429,8 +441,8 @@ class _Reader:
         return data, personal
 
     def _compare(self, event: type[Event], data: Event) -> None:
-        parts = event.subject_form.fullmatch(self.subject) if self.subject else None
-        if parts is None:
+        parts = self._parts
+        if parts is None or not event.subject:
             return
         for path, part in zip(event.subject_paths, parts.groups(), strict=True):
             value: object = data

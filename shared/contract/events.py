@@ -4,7 +4,8 @@ import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import ClassVar, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -250,6 +251,18 @@ class Report:
         return max(self.received_at, self.read_at or self.received_at)
 
     @property
+    def ahead_of_time(self) -> str | None:
+        """The pointer to a date that lies ahead (RULES A2), None where there is none."""
+        clock, dated = self.clock_at, self.event.dated
+        if self.at > clock + timedelta(hours=24):
+            return "/time"
+        # No day of the local time begins later than that of UTC: most reports need no time zone to be told right.
+        if dated is None or self.happened_on <= clock.date():
+            return None
+        tomorrow = clock.astimezone(LOCAL_TIME).date() + timedelta(days=1)
+        return f"/data/{dated}" if self.happened_on > tomorrow else None
+
+    @property
     def key(self) -> ReportKey:
         """The idempotency key (RULES A3)."""
         return (self.source, self.id)
@@ -284,8 +297,11 @@ class NotUnderstood:
 
 def parse_instant(text: object) -> datetime | None:
     """Return the instant of an RFC 3339 text with offset, in UTC; None when it is none."""
-    if not isinstance(text, str):
-        return None
+    return _parse_instant(text) if isinstance(text, str) else None
+
+
+@lru_cache(1024)  # a table of a district has the same days again and again
+def _parse_instant(text: str) -> datetime | None:
     match_ = _TIME.fullmatch(text)
     if match_ is None:
         return None

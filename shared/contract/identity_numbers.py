@@ -7,6 +7,7 @@ from operator import mul
 from typing import Final
 
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_ZEROS: Final = sum(_WEIGHTS) * ord("0")  # what the digits' codes add to their sum
 _CHECKS: Final = "10X98765432"
 _RESIDENT: Final = re.compile(r"[0-9]{17}[0-9X]")
 _OLD: Final = re.compile(r"[0-9]{15}")
@@ -21,6 +22,7 @@ _DIGITS: Final = re.compile(
     r"\U0001f100-\U0001f10a]"
 )
 _FEWEST: Final = 9
+_LENGTH: Final = 18
 # What is no format character, space or dash and stands between digits all the same: minus signs, hyphen bullet, dots.
 _BETWEEN: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2027\u2043\u2212\u2800\u3164\uffa0"
@@ -34,7 +36,7 @@ _ASCII_BETWEEN: Final = str.maketrans("", "", " \t\r\n\v\f-.\x00\x1c\x1d\x1e\x1f
 
 def resident_check_digit(body: str) -> str:
     """Return the check character of a resident number's first 17 digits (GB 11643-1999, ISO 7064 mod 11-2)."""
-    return _CHECKS[sum(map(mul, _WEIGHTS, map(int, body))) % 11]
+    return _CHECKS[(sum(map(mul, _WEIGHTS, body.encode())) - _ZEROS) % 11]
 
 
 def birth_date(number: str) -> date | None:
@@ -67,8 +69,6 @@ def canonical(number: str) -> str:
     """Return a number in NFKC and upper case, without spaces and hyphens (RULES A15)."""
     if number.isascii():
         return number.translate(_ASCII_SPACES).upper()
-    if number.isascii() and number.isalnum():
-        return number.upper()
     number = unicodedata.normalize("NFKC", number).upper()
     return "".join(char for char in number if not char.isspace() and unicodedata.category(char) != "Pd")
 
@@ -91,7 +91,7 @@ def holds_personal_number(text: str) -> bool:
     Spaces, hyphens, dots and what cannot be seen may stand between its digits, which may be of any width or script.
     """
     if text.isascii():
-        if _ASCII_RUN.search(text) is None:
+        if len(text) < _LENGTH or _ASCII_RUN.search(text) is None:
             return False
         bare = text.translate(_ASCII_BETWEEN)
     elif len(text) < _FEWEST or len(_DIGITS.findall(text)) < _FEWEST:

@@ -87,8 +87,11 @@ def _fault(code: str, **context: object) -> PydanticCustomError:
 
 
 def _text(value: str, info: ValidationInfo) -> str:
+    at_the_door = info.context is not None
+    if at_the_door and holds_personal_number(value):
+        raise _fault("personal-number")
     value = unicodedata.normalize("NFC", value)
-    if info.context is not None and not is_visible(value):
+    if at_the_door and not is_visible(value):
         raise _fault("bad-value", expected="不含控制字符和不可见字符 no control, format or invisible characters")
     if not 1 <= len(value.strip()) <= len(value) <= _LONGEST_TEXT:
         raise _fault("bad-value", expected="1-200 字 1-200 characters")
@@ -156,7 +159,7 @@ NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _MONTH: Final = r"[0-9]{4}-(0[1-9]|1[0-2])"
 _TEXT: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_TEXT})
 
-Text = Annotated[str, AfterValidator(_impersonal), AfterValidator(_text), _TEXT]
+Text = Annotated[str, AfterValidator(_text), _TEXT]
 ReportId = Annotated[
     str,
     AfterValidator(_impersonal),

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from shared.contract import rules
 from shared.contract.events import (
-    LOCAL_TIME,
     Adds,
     Ends,
     Event,
@@ -100,7 +98,7 @@ def decide(report: Report, view: View, domain: Domain, service: str, named: Name
 
     `named`: the report that `corrects` or `report_id` names, None when it was never received here.
     """
-    if ahead := _ahead_of_time(report):
+    if ahead := report.ahead_of_time:
         return Refuse(rules.InTheFuture(ahead))
     key = report.names
     if key is not None and (decision := _decide_named(report, key, view, service, named)) is not None:
@@ -132,18 +130,6 @@ def _decide_anew(report: Report, view: View, domain: Domain) -> Decision:
     else:
         refused = None
     return refused or domain.decide(report, view)
-
-
-def _ahead_of_time(report: Report) -> str | None:
-    """Return the pointer to a date in the future (RULES A2), None when there is none."""
-    if report.at > report.clock_at + timedelta(hours=24):
-        return "/time"
-    dated = report.event.dated
-    # Here it is never an earlier day than in UTC: most dates need no conversion.
-    if not dated or report.happened_on <= report.clock_at.date():
-        return None
-    tomorrow = report.clock_at.astimezone(LOCAL_TIME).date() + timedelta(days=1)
-    return f"/data/{dated}" if report.happened_on > tomorrow else None
 
 
 def _dated_at(report: Report) -> str:
