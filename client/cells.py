@@ -134,11 +134,7 @@ def _number_lost() -> CellError:
 
 
 def _unclear() -> CellError:
-    return CellError(
-        "format-unclear",
-        "这一格的显示格式特殊,看到的和格内的数不是一回事。",
-        "What this cell shows and the number in it differ by its display format.",
-    )
+    return CellError("format-unclear", *BROKEN["format-unclear"])
 
 
 def _is_date() -> CellError:
@@ -244,9 +240,11 @@ def code_text(cell: Cell, note: Note) -> str:
     text = text_of(cell)
     if isinstance(cell, str):
         if not text.isascii():
-            text = unicodedata.normalize("NFKC", text).strip()
+            text = unicodedata.normalize("NFKC", text).strip().translate(_DASHES)
         if text[:1] in _BEGINS_CHANGED:
             _check_changed(text, note)
+    elif isinstance(cell, Number) and "," in text:
+        raise _unclear()  # 1,234 and 1234 would be two things
     return text
 
 
@@ -269,7 +267,7 @@ def _text(cell: Cell, field: ReportField, note: Note) -> str:
             raise _number_lost()
         return text
     text = code_text(cell, note)
-    return "".join(text.translate(_DASHES).split())
+    return "".join(text.split())
 
 
 def _integer(cell: Cell, reading: ColumnReading) -> JsonValue:
@@ -334,7 +332,8 @@ def _written_number(text: str, reading: ColumnReading) -> tuple[Decimal, str]:
         raise CellError("bad-value", "这里要填数字。", "A number is expected.")
     digits = matched["number"]
     sign = reading.decimal
-    if sign is None and reading.comma == ";" and _EITHER.fullmatch(digits):
+    # "1,234" may be a thousand or 1.234; that commas part the cells as well does not settle it.
+    if sign is None and _EITHER.fullmatch(digits) and ("," in digits or reading.comma == ";"):
         raise _ambiguous()
     if sign == ",":
         digits = digits.translate(str.maketrans(",.", ".,"))

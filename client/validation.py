@@ -58,6 +58,10 @@ _REMEDIES: Final[Mapping[str, Mapping[str, str]]] = {
         "zh": "用 Excel 或 WPS 打开文件并保存一次。",
         "en": "Open the file in Excel or WPS and save it once.",
     },
+    "volatile-formula": {
+        "zh": "把该列复制后“选择性粘贴”为数值,核对后保存。",
+        "en": "Copy the column and paste it as values, check them and save.",
+    },
     "date-out-of-range": {
         "zh": "重新录入这个日期。",
         "en": "Enter the date again.",

@@ -47,9 +47,17 @@ BROKEN: Final = {
         "这一格是公式,但文件中没有算出的值。",
         "This cell is a formula whose value is not in the file.",
     ),
+    "volatile-formula": (
+        "这一格的公式含 TODAY、NOW 或 RAND,每次打开文件值都会变。",
+        "The formula of this cell has TODAY, NOW or RAND: its value changes each time the file is opened.",
+    ),
     "date-out-of-range": (
         "这一格显示为日期,但其数值不是任何一天。",
         "This cell is formatted as a date, but its number is no day.",
+    ),
+    "format-unclear": (
+        "这一格的显示格式特殊,看到的和格内的内容不是一回事。",
+        "What this cell shows and what stands in it differ by its display format.",
     ),
     "merged-cells": (
         "这一格与左边的格合并,看不出属于哪一列。",

@@ -11,6 +11,7 @@ from typing import Final
 from client.tables.content import Cell, Merged, Number, is_empty, plain_text
 from client.tables.names import plain
 from client.tables.source import SourceRow
+from client.units import stated_unit, unit_of
 
 FIRST_ROWS: Final = 30  # where a header is looked for
 _MOST_ROWS: Final = 3  # of one header
@@ -101,6 +102,11 @@ def _name(cell: Cell) -> str:
 def _stated_unit(rows: Sequence[SourceRow]) -> str | None:
     for row in rows:
         for cell in row.cells:
-            if not is_empty(cell) and (match := _UNIT.search(unicodedata.normalize("NFKC", plain_text(cell)))):
+            if is_empty(cell):
+                continue
+            text = plain_text(cell)
+            if match := _UNIT.search(unicodedata.normalize("NFKC", text)):
                 return match[1]
+            if (stated := stated_unit(text)) and unit_of(stated):
+                return stated
     return None

@@ -19,6 +19,10 @@ _TEXTS: Final = {
         "{count} 个隐藏或筛选掉的行没有读({rows})。",
         "{count} rows that are hidden or filtered out are left out ({rows}).",
     ),
+    "struck-row": (
+        "{count} 行有划掉(删除线)的格子,也已读入({rows});不报的请删去。",
+        "{count} rows with crossed out cells are taken in ({rows}); delete those that are not meant.",
+    ),
     "comment-row": ("{count} 行说明(# 开头)没有读({rows})。", "{count} comment rows (#) are left out ({rows})."),
     "total-row": ("{count} 行合计没有读({rows})。", "{count} rows of totals are left out ({rows})."),
     "signature-row": (

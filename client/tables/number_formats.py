@@ -62,12 +62,14 @@ class NumberFormat:
     kind: Kind
     day_shown: bool = True
     sections: tuple[_Section, ...] = ()
+    around: tuple[str, str] = ("", "")  # what is shown before and after a text
+    hides_text: bool = False
 
     def render(self, value: float) -> str | None:
         """Return what a cell of this format shows; None where that cannot be told, or is nothing."""
         number = exact(value)
         if self.kind in ("general", "text"):
-            return _plain(number)
+            return _plain(number).join(self.around)
         if self.kind != "number":
             return None
         section, signed = self._section(number)
@@ -130,14 +132,25 @@ def number_format(code: str) -> NumberFormat:
         elapsed = any(token["bracket"] and _ELAPSED.fullmatch(token["bracket"]) for token in first)
         # A sum of hours is no moment of any day.
         return NumberFormat("unclear") if elapsed else NumberFormat("moment", "d" in letters)
+    around, hides_text = _text_section(parts)
     if any(token["other"] == "@" for token in first):
-        return NumberFormat("text")
+        return NumberFormat("text", around=around)
     parsed = [_section(tokens) for tokens in parts[:_SECTIONS]]
     if any(section.conditional for section in parsed):
-        return NumberFormat("unclear")
+        return NumberFormat("unclear", around=around, hides_text=hides_text)
     if len(parsed) == 1 and parsed[0] == _Section(general=True):
         return NumberFormat("general")
-    return NumberFormat("number", sections=tuple(parsed))
+    return NumberFormat("number", sections=tuple(parsed), around=around, hides_text=hides_text)
+
+
+def _text_section(parts: list[list[re.Match[str]]]) -> tuple[tuple[str, str], bool]:
+    """Return what a format shows before and after a text, and whether it shows no text at all."""
+    tokens = parts[_SECTIONS - 1] if len(parts) >= _SECTIONS else parts[-1]
+    at = next((at for at, token in enumerate(tokens) if token["other"] == "@"), None)
+    if at is None:
+        return ("", ""), len(parts) >= _SECTIONS
+    literals = [token["quoted"] or token["escaped"] or "" for token in tokens]
+    return ("".join(literals[:at]), "".join(literals[at:])), False
 
 
 def _is_moment(tokens: list[re.Match[str]]) -> bool:

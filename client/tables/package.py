@@ -126,6 +126,8 @@ class Package:
         self.from_1904 = False
         self.recalculates = False  # by the program that wrote it no formula has its value yet
         self.formats: list[NumberFormat] = []
+        self.decorating: dict[bytes, NumberFormat] = {}  # styles that show a text otherwise than it stands
+        self.struck: set[bytes] = set()  # styles that strike out what they show
         self.strings = Strings()
 
     def __enter__(self) -> Package:
@@ -214,15 +216,27 @@ class Package:
 
     def _read_formats(self, part: str) -> None:
         codes: dict[int, str] = {}
-        inside = False
+        inside = in_fonts = False
+        fonts: list[bool] = []
         for name, attributes in self._elements(part):
+            in_fonts = name == "fonts" or (in_fonts and name != "fills")
+            if in_fonts and name == "font":
+                fonts.append(False)
+            elif in_fonts and name == "strike" and fonts:
+                fonts[-1] = attributes.get("val", "1") not in ("0", "false")
             if name == "numFmt" and "formatCode" in attributes and not inside:
                 codes[int(attributes.get("numFmtId", "0"))] = attributes["formatCode"]
             elif name in ("cellXfs", "cellStyles", "cellStyleXfs", "dxfs"):
                 inside = name != "cellStyleXfs"
             if name == "xf" and inside:
                 id_ = int(attributes.get("numFmtId", "0"))
-                self.formats.append(number_format(codes[id_]) if id_ in codes else built_in(id_))
+                form = number_format(codes[id_]) if id_ in codes else built_in(id_)
+                style, font = str(len(self.formats)).encode(), int(attributes.get("fontId", "0"))
+                self.formats.append(form)
+                if form.hides_text or any(form.around):
+                    self.decorating[style] = form
+                if font < len(fonts) and fonts[font]:
+                    self.struck.add(style)
 
     def _read_strings(self, part: str) -> None:
         texts: list[str] = []

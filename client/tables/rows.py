@@ -104,6 +104,8 @@ class Rows:
             return False
         if row.hidden:
             self.notices.tally("hidden-included", row.number)
+        if row.struck:
+            self.notices.tally("struck-row", row.number)
         if self.source.damaged and any(
             at not in self.used and isinstance(cell, str) and REPLACED in cell for at, cell in enumerate(row.cells)
         ):

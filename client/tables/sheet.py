@@ -26,6 +26,10 @@ _USUAL_CELL: Final = re.compile(
     rb'<c r="([A-Z]{1,3})[0-9]+"(?: s="([0-9]+)")?(?: t="([A-Za-z]+)")?'
     rb'(?:/>|></c>|><v>([^<&]*)</v></c>|><is><t(?: xml:space="preserve")?>([^<&]*)</t></is></c>)'
 )
+_VOLATILE: Final = re.compile(r"(?<![\w.])(?:_xlfn\.)?(?:NOW|TODAY|RAND|RANDBETWEEN|RANDARRAY)\s*\(", re.IGNORECASE)
+_VOLATILE_TYPE: Final = "volatile"  # of a cell in place of its own
+_QUOTED: Final = re.compile(r""""[^"]*"|'[^']*'""")
+_STYLE: Final = re.compile(rb"""<c\b[^>]*?\bs="([0-9]+)"[^>]*(?<!/)>""")  # of a cell with anything in it
 _WIDEST: Final = 1 << 14
 _ATTRIBUTE: Final = re.compile(rb"""([A-Za-z:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _REFERENCE: Final = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
@@ -174,6 +178,27 @@ def letters_of(column: int) -> str:
     return letters
 
 
+class _VolatileFormulas:
+    """Tells which formulas have another value each time the workbook is opened: TODAY, NOW and the random ones."""
+
+    def __init__(self) -> None:
+        self.inside, self.text = False, ""
+        self._index: str | None = None
+        self._shared: set[str] = set()  # indexes of volatile formulas that several cells share
+
+    def begin(self, index: str | None) -> None:
+        """Begin a formula; `index`: of one that several cells share, whose text stands in the first of them."""
+        self.inside, self.text, self._index = True, "", index
+
+    def end(self) -> bool:
+        """Return whether the formula that ends is volatile."""
+        self.inside = False
+        volatile = _VOLATILE.search(_QUOTED.sub("", self.text)) is not None
+        if volatile and self._index is not None:
+            self._shared.add(self._index)
+        return volatile or (not self.text and self._index in self._shared)
+
+
 class SheetRows:
     """Reads the rows of a sheet."""
 
@@ -184,6 +209,7 @@ class SheetRows:
         for top, left, bottom, right in sheet.merges:
             self._merges[top].append((left, bottom, right))
         self._open: dict[int, tuple[int, Merged]] = {}  # column → the last row of a merged cell, and what covers
+        self._volatile = _VolatileFormulas()
         self._moments: dict[tuple[float, bool], Cell] = {}
         self._epoch = _EPOCH_1904 if package.from_1904 else _EPOCH
 
@@ -196,7 +222,8 @@ class SheetRows:
                     cells = self._unusual(row.content)
             if self._merges or self._open:
                 self._cover(row.number, cells)
-            yield SourceRow(row.number, cells, row.number in self._hidden)
+            struck = bool(self._package.struck) and not self._package.struck.isdisjoint(_STYLE.findall(row.content))
+            yield SourceRow(row.number, cells, row.number in self._hidden, struck=struck)
 
     def _usual(self, content: bytes) -> list[Cell] | None:
         """Return the cells of a row as nearly all programs write it, None where anything else stands in it.
@@ -216,7 +243,7 @@ class SheetRows:
                     return None  # not in their order
                 while len(cells) < column:
                     cells.append(None)
-                if type_ == b"s":
+                if type_ == b"s" and not self._package.decorating:
                     cells.append(strings[int(text)])
                 else:
                     cells.append(self._value(type_.decode() if type_ else "n", style, text.decode(), False, True))
@@ -243,14 +270,17 @@ class SheetRows:
                 has_value = reading = True
             elif in_cell and name == "f":
                 has_formula = True
+                self._volatile.begin(attributes.get("si"))
             elif name == "rPh":
                 phonetic = True
 
         def end(name: str) -> None:
-            nonlocal reading, in_cell, phonetic
+            nonlocal reading, in_cell, phonetic, type_
             name = local(name)
             if name in ("v", "t"):
                 reading = False
+            elif name == "f":
+                type_ = _VOLATILE_TYPE if self._volatile.end() else type_
             elif name == "rPh":
                 phonetic = False
             elif name == "c":
@@ -263,6 +293,8 @@ class SheetRows:
         def text(content: str) -> None:
             if reading:
                 texts.append(content)
+            elif self._volatile.inside:
+                self._volatile.text += content
 
         parser = expat.ParserCreate()
         parser.buffer_text = True
@@ -274,9 +306,11 @@ class SheetRows:
         if has_formula and (not has_value or (not text and type_ != "str")):
             return Broken("formula-without-value")
         if type_ == "s":
-            return self._package.strings[int(text)] if text else None
+            return self._shown(self._package.strings[int(text)], style) if text else None
         if type_ in ("str", "inlineStr"):
-            return unescaped(text)
+            return self._shown(unescaped(text), style)
+        if type_ == _VOLATILE_TYPE:
+            return Broken("volatile-formula")
         if not text:
             return None
         if type_ == "b":
@@ -299,6 +333,13 @@ class SheetRows:
                 self._moments.clear()
             moment = self._moments[key] = _moment(number, self._epoch, form)
         return moment
+
+    def _shown(self, text: str, style: bytes | None) -> Cell:
+        """Return a text as its format shows it: some write the same words around each, or show none."""
+        form = self._package.decorating.get(style) if style and text else None
+        if form is None:
+            return text
+        return Broken("format-unclear") if form.hides_text else text.join(form.around)
 
     @staticmethod
     def _iso(text: str) -> Cell:

@@ -21,6 +21,7 @@ class SourceRow:
     cells: list[Cell]
     hidden: bool = False
     joined: int = 0
+    struck: bool = False  # a cell of it is crossed out
 
 
 @dataclass(slots=True)

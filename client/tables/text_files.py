@@ -21,6 +21,7 @@ from client.tables.source import REPLACED, Source, SourceRow
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SEPARATORS: Final = ",\t;|"
 _SEPARATOR_LINE: Final = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+_END_OF_FILE: Final = "\x1a"  # of DOS, which some programs still write
 _FIRST_LINES: Final = 30
 _FEW: Final = 0.3  # at most this part of the characters beyond ASCII may be damaged; of another encoding nearly all are
 _PROGRESS_ROWS: Final = 100
@@ -60,6 +61,8 @@ def _rows(stream: IO[str], comma: str, progress: Progress, notices: Notices) -> 
             ) from None
         if cells is None:
             return
+        if cells == [_END_OF_FILE]:
+            continue
         if number % _PROGRESS_ROWS == 0:
             progress.read = stream.buffer.tell()  # type: ignore[attr-defined]
         joined = 0
