@@ -16,6 +16,7 @@ from tests.bench.hot_subject import measure_hot_subject
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import BenchRow, memory, shares, table
+from tests.bench.tables import measure_tables
 from tests.bench.whole_road import measure_hard_mix, measure_hearing, measure_idle, measure_whole_road
 from tests.harness.bench import BenchServers, bench_servers
 
@@ -56,6 +57,7 @@ def _road(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
 
 
 PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
+    "tables": measure_tables,
     "append": _append,
     "road": _road,
     "growth": measure_growth,

@@ -63,7 +63,8 @@ def test_a_shared_formula_is_volatile_in_every_cell(tmp_path: Path) -> None:
     rows = "".join(
         f"<row>{inline(id_)}{cell.format(si, extra, text)}{inline('2024-3-5')}</row>"
         for id_, si, extra, text in (
-            ("A1", 0, ' ref="B2:B3"', "RAND()"), ("A2", 0, "", ""), ("A3", 1, ' ref="B4:B5"', "1+99"), ("A4", 1, "", ""),
+            ("A1", 0, ' ref="B2:B3"', "RAND()"), ("A2", 0, "", ""),
+            ("A3", 1, ' ref="B4:B5"', "1+99"), ("A4", 1, "", ""),
         )
     )  # fmt: skip
     table = of_raw_rows(tmp_path, NAMED + rows)
@@ -73,7 +74,7 @@ def test_a_shared_formula_is_volatile_in_every_cell(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "id_"),
-    [('"HT-"@', "pay-HT-001"), ('0;0;0;"B"@"C"', "pay-B001C"), ("@", "pay-001"), ("yyyy/m/d;@", "pay-001"), 
+    [('"HT-"@', "pay-HT-001"), ('0;0;0;"B"@"C"', "pay-B001C"), ("@", "pay-001"), ("yyyy/m/d;@", "pay-001"),
      ("0", "pay-001"),
      (";;;", None), ("0;0;0;", None), ('_ @_ ', "pay-001")],
 )  # fmt: skip

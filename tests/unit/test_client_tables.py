@@ -140,7 +140,8 @@ def test_counts_in_ten_thousands_say_so_in_header_and_mapping(tmp_path: Path) ->
         ("0.30000000000000004", 30), ('="300"', 30_000),
         ("'300", 30_000), ("3万元", "unit-differs"), ("300人", "unit-differs"), ('"1,23"', "ambiguous-number"),
         ('"1.234,50"', "ambiguous-number"), ("1.5E+03", "number-lost"), ("#VALUE!", "cell-error"),
-        ("########", "cell-error"), ('"1,234"', "ambiguous-number"), ('"1,234,567"', 123_456_700), ("300.005", "bad-value"), ("(300)", "bad-value"), ("叁佰", "bad-value"),
+        ("########", "cell-error"), ('"1,234"', "ambiguous-number"), ('"1,234,567"', 123_456_700),
+        ("300.005", "bad-value"), ("(300)", "bad-value"), ("叁佰", "bad-value"),
         ("2024年3月5日", "bad-value"),
     ],
 )  # fmt: skip
