@@ -35,6 +35,7 @@ from client.output import CommandError, Output, file_error, text
 from client.publishing import has_key
 from client.report_file import ReportFile
 from client.retraction import retraction
+from client.routing import district_of
 from client.session import run_async, session
 from client.settings import ClientSettings
 from client.spreadsheet import safe_row
@@ -80,7 +81,9 @@ def statement(
         if retractions is not None and file is None:
             raise CommandError("--retractions 要与 --file 同用。", "--retractions goes with --file.")
         with Journal(journal or settings.journal, settings.target(http)) as record:
-            _catch_up(settings, record, output, district, key, patience, http)
+            _catch_up(
+                settings, record, output, district or (district_of(source) if source else None), key, patience, http
+            )
             if file is not None:
                 opened = ReportFile(file, mapping, encoding, sheet, Checker.by_plans(settings.plans), hidden)
                 _compare(output, record, opened, file, retractions, whole_source, why)
@@ -97,8 +100,16 @@ def _catch_up(
     http: bool,
 ) -> None:  # fmt: skip
     async def by_http() -> None:
-        async with WebClient(settings.services, settings.wire(key), patience) as client:
+        async with WebClient(settings.addresses, settings.wire(key), patience) as client:
             await catch_up.by_http(settings, record, client)
+            if journal_queries.districts(record):
+                return
+            if district is None:
+                raise CommandError(
+                    "这份发送记录里还没有报送过什么。请用 --district 指明区划,由服务列出已收到的。",
+                    "Nothing was sent by this journal. Name a district by --district: the service lists what it has.",
+                )
+            await catch_up.all_of_district(record, client, district)
 
     if http:
         run_async(by_http())

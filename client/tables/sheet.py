@@ -306,9 +306,9 @@ class SheetRows:
         if has_formula and (not has_value or (not text and type_ != "str")):
             return Broken("formula-without-value")
         if type_ == "s":
-            return self._shown(self._package.strings[int(text)], style) if text else None
+            return self._as_formatted(self._package.strings[int(text)], style) if text else None
         if type_ in ("str", "inlineStr"):
-            return self._shown(unescaped(text), style)
+            return self._as_formatted(unescaped(text), style)
         if type_ == _VOLATILE_TYPE:
             return Broken("volatile-formula")
         if not text:
@@ -334,7 +334,7 @@ class SheetRows:
             moment = self._moments[key] = _moment(number, self._epoch, form)
         return moment
 
-    def _shown(self, text: str, style: bytes | None) -> Cell:
+    def _as_formatted(self, text: str, style: bytes | None) -> Cell:
         """Return a text as its format shows it: some write the same words around each, or show none."""
         form = self._package.decorating.get(style) if style and text else None
         if form is None:

@@ -39,10 +39,8 @@ _USUAL: Final = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "district", "corrects", "traceparent", "datacontenttype"}
 )
 _PAYLOAD: Final = frozenset({"data", "data_base64"})  # members of the JSON format that are no attributes
-_KNOWN: Final = _USUAL | _PAYLOAD
 _CREDIT_CODE: Final = "credit_code"  # how the path of a part of a subject ends that is one
 _MOST_ITEMS: Final = 5_000
-_CONTAINERS: Final = (list, dict)
 _MOST_REASONS: Final = 50
 # What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
 _LARGEST_CONTENT: Final = 1_000_000
@@ -272,13 +270,10 @@ class _Reader:
 
     def _check_names(self) -> None:
         """Note each attribute of a name that none has, and each that may be a misspelt `corrects` (RULES A20)."""
-        if self.envelope.keys() <= _KNOWN:
-            return
         for name in self.envelope:
-            if name in _USUAL:
+            if name in _USUAL or name in _PAYLOAD:
                 continue
-            misspelt = name.startswith("correct") and name != "corrects"
-            if misspelt or not (_NAME.fullmatch(name) or name in _PAYLOAD):
+            if name.startswith("correct") or not _NAME.fullmatch(name):
                 self.faults.append(rules.BadAttribute(pointer_to("", (name,))))
 
     def _text(
@@ -295,11 +290,6 @@ class _Reader:
         is looked for elsewhere (A14).
         """
         value = self.envelope.get(name)
-        # Nearly all are short and of ASCII, and nothing is wrong with them.
-        if type(value) is str and value.isascii() and 0 < len(value) <= _LONGEST_ATTRIBUTE:
-            fits = (form is None or form.fullmatch(value) is not None) and (not plain or value.isprintable())
-            if fits and (personal or not holds_personal_number(value)):
-                return value
         if value is None:
             if required:
                 self._fault(rules.MissingAttribute, name)
@@ -325,8 +315,7 @@ class _Reader:
         language = self.decoder.language
         event = language.find(name) if isinstance(name, str) else None
         if event is None or event.decision:
-            self._check_foreign_type()
-            self._check_foreign_subject()
+            self._check_foreign()
             return None
         self.shown_type = name
         retracts = isinstance(event.role, Retracts)
@@ -337,8 +326,8 @@ class _Reader:
             self._check_subject(event, own if event.subject else language.subject_forms)
         return event
 
-    def _check_foreign_type(self) -> None:
-        """Note what is wrong with a type that this service takes no reports of, or to whom it belongs."""
+    def _check_foreign(self) -> None:
+        """Check a type that this service takes no reports of, and its subject: any credit code in it may be one."""
         name = self._text("type", None)
         if name and _SHOWN_TYPE.fullmatch(name):
             self.shown_type = name
@@ -347,9 +336,6 @@ class _Reader:
             self.send_to = prefix
         elif name:
             self._fault(rules.UnknownType, "type")
-
-    def _check_foreign_subject(self) -> None:
-        """Check the subject of a type whose form is not known here: any credit code in it may be one."""
         if self.subject is None:
             return
         takes = self.decoder.door.takes_credit_code
@@ -410,7 +396,7 @@ class _Reader:
             return None
         for name, value in given.items():
             # Each item may have faults of its own; a million of them took 6 s and 1.2 GB.
-            if isinstance(value, _CONTAINERS) and len(value) > _MOST_ITEMS:
+            if isinstance(value, (list, dict)) and len(value) > _MOST_ITEMS:
                 at_most = f"至多 {_MOST_ITEMS} 项 at most {_MOST_ITEMS} items"
                 self._fault(rules.BadValue, f"data/{name}" if name in event.model_fields else "data", expected=at_most)
                 return None

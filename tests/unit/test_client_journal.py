@@ -14,7 +14,7 @@ import pytest
 
 from client import journal as journal_module
 from client import journal_queries, journal_schema
-from client.journal import Arrival, FileReport, Journal, Resolved, base_id
+from client.journal import Arrival, FileReport, Journal, Resolved, base_id, unusable
 from client.journal_queries import ListedReport
 from client.messages import source_of
 from client.output import CommandError
@@ -310,6 +310,20 @@ def test_a_journal_that_cannot_be_kept_gets_one_clear_sentence(tmp_path: Path) -
     for place, message in ((damaged, "damaged"), (newer, "newer version"), (tmp_path, "SKILLPLAN_JOURNAL")):
         with pytest.raises(CommandError, match=message):
             Journal(place, "kafka:x")
+
+
+def test_a_journal_that_another_command_writes_says_so(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.sqlite", "kafka:x") as journal:
+        journal.database.execute("pragma busy_timeout = 50")
+        other = sqlite3.connect(tmp_path / "j.sqlite", isolation_level=None)
+        other.execute("begin immediate")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            arrive(journal, EVENT)
+        assert "Another command is using the journal" in str(unusable(raised.value))
+        other.execute("rollback")
+        other.close()
+        arrive(journal, EVENT)
+        assert is_settled(journal, EVENT), "and once the other has ended it goes on"
 
 
 def test_looking_a_report_up_takes_as_long_in_a_large_journal_as_in_a_small_one(journal: Journal) -> None:
