@@ -29,7 +29,7 @@ from services.projection.queries import (
     target_progress,
     who_is_behind,
 )
-from services.projection.queries.cache import ResponseCache
+from services.projection.queries.cache import LEAST_ZIPPED, ZIP_LEVEL, KnownAnswers, ResponseCache
 from services.projection.queries.checkpoint_watch import CheckpointWatch
 from services.projection.queries.context import ReadContext
 from services.projection.queries.log_heads import LogHeads
@@ -115,12 +115,12 @@ def create_app(
         redirect_slashes=False,
         dependencies=[Depends(known_parameters)],
     )
-    app.state.context = ReadContext(
-        reader, heads, watch, ResponseCache(reader, heads), SumsCache(), clock, services, client, figures_key
-    )
+    cache = ResponseCache(reader, heads)
+    app.state.context = ReadContext(reader, heads, watch, cache, SumsCache(), clock, services, client, figures_key)
     answer_problems(app)
     describe(app, "projection")
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=LEAST_ZIPPED, compresslevel=ZIP_LEVEL)
+    app.add_middleware(KnownAnswers, cache=cache, clock=clock)
     for router in _ROUTERS:
         app.include_router(router)
     add_pages(app, outlines)

@@ -433,6 +433,10 @@ def test_what_is_kept_is_sent_compressed_to_who_takes_it_so(projection: Projecti
         without = [{**response.json(), "known_at": None} for response in (plain, zipped)]
         assert without[0] == without[1]
         assert zipped.json()["known_at"] >= plain.json()["known_at"]
+        again = projection.api.http.get(f"/v1/plans/{PLAN}/progress{query}", headers={"accept-encoding": "br, gzip"})
+        assert again.headers["content-encoding"] == "gzip"
+        assert {**again.json(), "known_at": None} == without[0]
+        assert again.json()["known_at"] >= zipped.json()["known_at"]
 
 
 def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection) -> None:
