@@ -48,7 +48,7 @@ def _status(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="J
     """什么在哪里运行 What runs where."""
     folder = _existing(state)
     if json not in ("", "0"):
-        sys.stdout.write(status.as_json(_running(folder)) + "\n")
+        sys.stdout.write(status.as_json(_running(folder), Supervisor(folder)) + "\n")
         return
     well = status.show(load(folder), Supervisor(folder))
     raise typer.Exit(0 if well else 1)

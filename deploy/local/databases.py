@@ -83,10 +83,12 @@ def address(superuser_dsn: str, user: str, password: str, database: str) -> str:
 
 
 def without_password(dsn: str) -> str:
-    """Write an address that may be shown: the password stays in the state folder."""
+    """Write an address that may be shown: the password, also one given as a parameter, stays in the state folder."""
     scheme, _, rest = dsn.partition("://")
     user, _, server = rest.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}@{server}"
+    place, _, query = server.partition("?")
+    parameters = "&".join(each for each in query.split("&") if each and not each.startswith("password="))
+    return f"{scheme}://{user.partition(':')[0]}@{place}" + (f"?{parameters}" if parameters else "")
 
 
 def _name(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import asyncpg
 import httpx
@@ -11,17 +13,22 @@ from rich.table import Table
 
 from deploy.local import console, databases
 from deploy.local.installation import Installation
-from deploy.local.processes import Supervisor, programs
+from deploy.local.processes import ProcessState, Supervisor, programs
 from deploy.local.refusal import LocalError
 from services.catalogue import SERVICES
 
 _OK = 200
 
 
-def as_json(installation: Installation) -> str:
-    """Write the addresses as one JSON object: each service's URL, `kafka`, `postgres` (as superuser, with password)."""
-    places = {name: installation.url(name) for name in sorted(SERVICES)}
-    return json.dumps({**places, "kafka": installation.bootstrap, "postgres": installation.superuser})
+def as_json(installation: Installation, supervisor: Supervisor) -> str:
+    """Write one JSON object: the address of each service, of `kafka` and of `postgres`, none with a password; `states`.
+
+    `states`: for each part its address, supervisor's state, pid and what is said of it, `ready` where all is well; a
+    server that is not ours has no state.
+    """
+    places = {name: installation.url(name) for name in sorted(SERVICES)} | _servers(installation)
+    states = {part.name: part._asdict() for part in parts(installation, supervisor)}
+    return json.dumps({**places, "states": states}, ensure_ascii=False)
 
 
 def print_rows(dsn: str, statement: str) -> None:
@@ -46,28 +53,50 @@ def print_rows(dsn: str, statement: str) -> None:
 
 def show(installation: Installation, supervisor: Supervisor) -> bool:
     """Print a table of the parts and return whether all are well."""
-    running = supervisor.pid() is not None
-    states = supervisor.states() if running else {}
     table = Table(title=f"{installation.state}", title_justify="left")
     for heading in ("部分 Part", "地址 Address", "状态 State", "进程 Pid", "说明 Remark"):
         table.add_column(heading, overflow="fold")
-    well = running
-    places = {"kafka": installation.bootstrap, "postgres": databases.without_password(installation.superuser)}
-    for name, place in places.items():
-        if name in states:
-            state = states[name]
-            well &= state["statename"] == "RUNNING"
-            table.add_row(name, place, state["statename"], str(state["pid"] or ""), state["description"])
+    all_parts = list(parts(installation, supervisor))
+    for part in all_parts:
+        table.add_row(part.name, part.address, part.state or "–", str(part.pid or ""), part.remark)
+    console.show(table)
+    return all(part.well for part in all_parts)
+
+
+class PartOfInstallation(NamedTuple):
+    """A process, or a server that is not ours, and how it is; `pid` is 0 where it does not run."""
+
+    name: str
+    address: str
+    state: str | None
+    pid: int
+    remark: str
+    well: bool
+
+
+def parts(installation: Installation, supervisor: Supervisor) -> Iterator[PartOfInstallation]:
+    """Yield every part of an installation, each process asked whether it is ready."""
+    running = supervisor.pid() is not None
+    states = supervisor.states() if running else {}
+    stopped: ProcessState = {"statename": "STOPPED", "pid": 0, "description": ""}
+    for name, place in _servers(installation).items():
+        if running and name not in states:
+            yield PartOfInstallation(name, place, None, 0, "", well=True)
         else:
-            table.add_row(name, place, "–" if running else "STOPPED", "", "")
+            state = states.get(name, stopped)
+            remark, well = str(state["description"]), state["statename"] == "RUNNING"
+            yield PartOfInstallation(name, place, state["statename"], state["pid"], remark, well)
     with httpx.Client(timeout=3, trust_env=False) as client:
         for program in programs(installation):
-            state = states.get(program.name, {"statename": "STOPPED", "pid": 0, "description": ""})
+            state = states.get(program.name, stopped)
             remark = _readiness(client, program.url) if state["statename"] == "RUNNING" else str(state["description"])
-            well &= remark == "ready"
-            table.add_row(program.name, program.url, state["statename"], str(state["pid"] or ""), remark)
-    console.show(table)
-    return well
+            yield PartOfInstallation(
+                program.name, program.url, state["statename"], state["pid"], remark, remark == "ready"
+            )
+
+
+def _servers(installation: Installation) -> dict[str, str]:
+    return {"kafka": installation.bootstrap, "postgres": databases.without_password(installation.superuser)}
 
 
 def _readiness(client: httpx.Client, url: str) -> str:

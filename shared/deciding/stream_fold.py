@@ -226,7 +226,9 @@ class StreamFold:
             named = self._reports.get((fact.service, fact.names)) if fact.names is not None else None
             if isinstance(event, ReportVoided):
                 voiding = self._reports[origin] = _Reported([fact], fact.position)
-                if named is not None:
+                if named is not None and named.suspended:
+                    named.taken_back = True  # it waited, and had its last receipt by this (RULES B9)
+                elif named is not None:
                     named.voided_by.append(voiding)
             elif named is not None:
                 named.taken_back = True

@@ -57,10 +57,11 @@ def plan_office(state: Path, *arguments: str) -> dict[str, Any]:
 
 
 def addresses_of(state: Path) -> dict[str, str]:
-    """Return what `make status JSON=1` says."""
+    """Return the addresses that `make status JSON=1` names."""
     status = make(state, "status", JSON="1")
     assert status.returncode == 0, status.stderr
-    addresses: dict[str, str] = json.loads(status.stdout)
+    addresses: dict[str, Any] = json.loads(status.stdout)
+    del addresses["states"]
     return addresses
 
 

@@ -36,7 +36,7 @@ class InMemoryStore:
             self._load(row)
             for row in self.rows.values()
             if (row.service, row.report_source, row.report_id) in batch.reports
-            or (row.service, row.report_source, row.replaced_by) in batch.reports
+            or any((row.service, row.report_source, id_) in batch.reports for id_ in row.replaced_by)
         )
         batch.take_back()
         members, subjects = batch.members_and_subjects()

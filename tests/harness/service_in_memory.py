@@ -11,6 +11,9 @@ import orjson
 
 from services.catalogue import DOMAIN_SERVICES
 from shared.contract.decoder import Channel
+from shared.deciding import receipts
+from shared.deciding.facts import decode_fact
+from shared.log.event_store import ReceiptRow, Recorded
 from shared.log.sealing import Seal
 from shared.plan.loading import load_plans
 from shared.plan.model import Plan
@@ -44,6 +47,25 @@ class ServiceInMemory:
         )
         self._service = service
         self._heard: dict[str, int] = {}
+
+    def restore(self, facts: Sequence[dict[str, Any]]) -> None:
+        """Begin with a log that is there already, each fact an accepted report's."""
+        asyncio.run(self._restore(facts))
+
+    async def _restore(self, facts: Sequence[dict[str, Any]]) -> None:
+        domain, language = self._handler.domain, DOMAIN_SERVICES[self._service].language
+        async with self._log.transaction() as transaction:
+            head, recorded = await transaction.lock(), Recorded()
+            for envelope in facts:
+                fact = decode_fact({self._service: language}, envelope, ())
+                fact.tags = tuple(domain.tags(fact.event))
+                report = fact.as_report(b"", fact.recorded_at)
+                receipt = receipts.decided(report, self._service, fact.recorded_at, fact)
+                number = len(recorded.receipts) + 1
+                recorded.facts.append(fact)
+                recorded.receipts.append(ReceiptRow(number, report.source, report.id, 1, b"", report.district, receipt))
+            head.position, head.receipts = len(recorded.facts), len(recorded.receipts)
+            await transaction.append(recorded, head)
 
     def send(self, *reports: ReportFields, channel: Channel | None = None) -> list[Receipt]:
         """Report in one batch; return the receipts in order."""

@@ -31,7 +31,7 @@ from deploy.secrets import certificates
 from services.catalogue import SERVICES
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT, NewDatabase
-from tests.harness import pair
+from tests.harness import pair, whose
 from tests.harness.fork_server import Ended, fork_server
 from tests.harness.processes import DISTRICTS, Process, System, eventually, run
 from tests.harness.reports import person_hired
@@ -267,6 +267,18 @@ def test_the_plan_office_decides_over_its_own_topic_alone(system: System, secure
         ("submitted", district),
     ]
     assert worker.alive
+
+
+def test_nobody_acts_for_another_by_way_of_its_own_topic(system: System, secured: Secured) -> None:
+    """RULES G1 to G5; where the broker asks for no users: tests/integration/test_rules_g.py."""
+    for service in whose.SERVICES:
+        _service(system, secured, service, "worker").start()
+
+    def send(sent: dict[str, Any]) -> None:
+        topic = f"{sent['type'].split('.')[1]}.reports.{sent['district']}"
+        run(_send(secured.broker(f"district-{sent['district']}"), topic, sent))
+
+    whose.check(system, send, named=True)
 
 
 @pytest.mark.parametrize(

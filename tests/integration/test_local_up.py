@@ -104,12 +104,15 @@ def test_a_taken_port_moves_says_so_and_stays_and_a_pid_file_of_another_program_
     assert installation.load(state).ports["kafka"] == moved
 
 
-def test_status_names_the_addresses(state: Path) -> None:
+def test_status_names_the_addresses_and_states_and_no_password(state: Path) -> None:
     up(state)
-    status = json.loads(make(state, "status", JSON="1").stdout)
-    own = installation.load(state)
+    written = make(state, "status", JSON="1").stdout
+    status, own = json.loads(written), installation.load(state)
+    assert own.superuser_password
+    assert own.superuser_password not in written
     assert status["kafka"] == own.bootstrap
-    assert status["postgres"] == own.superuser
+    assert status["states"]["kafka"]["state"] == "RUNNING"
+    assert status["states"]["postgres"]["pid"] == pid_of(state, "postgres")
 
 
 def test_the_folder_of_another_major_version_is_left_alone(tmp_path: Path) -> None:

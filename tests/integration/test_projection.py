@@ -605,3 +605,11 @@ def test_a_hire_reported_at_the_door_reaches_the_number(kafka: str, system: Syst
     assert progress["complete_to"]["enrollment"]["behind_events"] is None
     of_year = next(entry for entry in progress["indicators"] if entry["id"] == "4.1.b")["periods"][-1]
     assert of_year["value"] == 1
+
+    def reported_by() -> list[Any]:
+        facts = projection.http.get(f"/v1/plans/{PLAN}/indicators/4.1.b/facts", params={"as_of": on}).json()["facts"]
+        return [fact["reportedby"] for fact in facts]
+
+    assert reported_by() == ["open"]  # RULES G5
+    system.query("projection", "alter table numbers.g1_standing drop column reported_by", as_role=True)
+    assert reported_by() == [None], "a generation from before there was one is read until another one is counted"

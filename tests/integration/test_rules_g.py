@@ -1,4 +1,4 @@
-"""Nobody acts for another (RULES G1 to G4), through the HTTP door, on PostgreSQL, and counted."""
+"""Nobody acts for another (RULES G1 to G4), through both doors, on PostgreSQL, and counted."""
 
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -6,7 +6,9 @@ from typing import Any, Final
 import pytest
 
 from services.projection.counting.lines import CompiledPlans
+from tests.harness import whose
 from tests.harness.in_memory_store import InMemoryStore
+from tests.harness.processes import System
 from tests.harness.service import (
     CITY,
     ON_POSTGRES,
@@ -20,8 +22,10 @@ from tests.harness.service import (
     running_services_fixture,  # noqa: F401 - a fixture
     services_fixture,  # noqa: F401 - a fixture
 )
+from tests.harness.topics import publish, structured
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+IN_MODULE: Final = pytest.mark.asyncio(loop_scope="module")
+
 OTHER: Final = "/districts/330602/other"
 FOREVER: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -53,6 +57,7 @@ async def counted(harness: ServiceHarness) -> int:
     return store.cell(plan, indicator, None, "2024", date(2025, 1, 1), FOREVER)[0]
 
 
+@IN_MODULE
 @ON_POSTGRES
 async def test_one_district_does_nothing_to_anothers_fair_and_the_city_may(harnesses: ServiceHarnesses) -> None:
     harness = await harnesses.at("recruitment")
@@ -76,6 +81,7 @@ async def test_one_district_does_nothing_to_anothers_fair_and_the_city_may(harne
     assert await counted(harness) == 0
 
 
+@IN_MODULE
 @ON_POSTGRES
 async def test_one_district_states_nothing_on_anothers_enterprise_and_no_district_sets_the_citys_rules(
     harnesses: ServiceHarnesses,
@@ -89,3 +95,10 @@ async def test_one_district_states_nothing_on_anothers_enterprise_and_no_distric
         await post(harness, report("subsidy", name, source=OTHER), 422, "only-the-city")
         await post(harness, report("subsidy", name, source=CITY), 200)
     assert {fact["reportsource"] for fact in await harness.facts()} == {CITY, "/districts/330681/sample"}
+
+
+def test_nobody_acts_for_another_by_way_of_a_broker_that_asks_for_no_users(system: System) -> None:
+    """With users: tests/integration/test_kafka_security.py."""
+    for service in whose.SERVICES:
+        system.start(service, "worker")
+    whose.check(system, lambda sent: publish(system.kafka, [structured(sent)]), named=False)

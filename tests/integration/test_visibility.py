@@ -220,6 +220,9 @@ def figures_are_those_of_all_and_others_are_counted(desks: Desks) -> None:
     facts = {role: get(role, cell, period="2024").json() for role in (OWN, "planner", "reader")}
     assert [facts[role]["numerator"] for role in facts] == [4, 4, 4]
     assert [len(facts[role]["facts"]) for role in facts] == [2, 4, 0]
+    reporters = {role: {fact["reportedby"] for fact in facts[role]["facts"]} for role in facts}
+    ids = {code: desks.keys[code].split("_")[1] for code in (OWN, OTHER)}
+    assert reporters == {OWN: {ids[OWN]}, "planner": set(ids.values()), "reader": set()}  # RULES G5
     assert facts[OWN]["others"] == [
         {"day": "2024-03-06", "type": HIRED, "count": 1},
         {"day": "2024-03-20", "type": HIRED, "count": 1},

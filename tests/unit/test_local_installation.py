@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from deploy.local import console, installation, kafka, ports, postgres, processes, status
+from deploy.local import console, databases, installation, kafka, ports, postgres, processes, status
 from deploy.local.installation import Installation
 from deploy.local.postgres import Binaries
 from deploy.local.refusal import LocalError
@@ -118,14 +118,31 @@ def test_a_damaged_file_of_the_state_is_named(tmp_path: Path) -> None:
         installation.load(tmp_path)
 
 
-def test_status_as_json_has_every_service_the_broker_and_the_database(tmp_path: Path) -> None:
-    local = Installation(tmp_path, superuser_password="word")
+def test_status_as_json_has_every_address_and_state_and_no_password(tmp_path: Path) -> None:
+    local = Installation(tmp_path, superuser_password="s3cret")
     local.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
-    result = json.loads(status.as_json(local))
-    assert set(result) == {*SERVICES, "kafka", "postgres"}
+    written = status.as_json(local, processes.Supervisor(tmp_path))
+    assert "s3cret" not in written
+    result = json.loads(written)
+    assert set(result) == {*SERVICES, "kafka", "postgres", "states"}
     assert result["recruitment"] == f"http://127.0.0.1:{local.ports['recruitment']}"
     assert result["kafka"] == f"127.0.0.1:{local.ports['kafka']}"
-    assert result["postgres"].startswith("postgresql://postgres:word@127.0.0.1:")
+    assert result["postgres"] == f"postgresql://postgres@127.0.0.1:{local.ports['postgres']}/postgres"
+    assert set(result["states"]) == {"kafka", "postgres", *(program.name for program in processes.programs(local))}
+    assert {part["state"] for part in result["states"].values()} == {"STOPPED"}
+
+
+@pytest.mark.parametrize(
+    ("dsn", "written"),
+    [
+        ("postgresql://u:p@h:1/d", "postgresql://u@h:1/d"),
+        ("postgresql://u@h:1/d?password=p&sslmode=require", "postgresql://u@h:1/d?sslmode=require"),
+        ("postgresql://u@h:1/d?sslmode=require&password=p", "postgresql://u@h:1/d?sslmode=require"),
+        ("postgresql://u:p%40q@h/d?password=p", "postgresql://u@h/d"),
+    ],
+)
+def test_an_address_is_written_without_its_password(dsn: str, written: str) -> None:
+    assert databases.without_password(dsn) == written
 
 
 @pytest.mark.parametrize("path", ["/plain", "/with space", "/目录", r"/back\slash"])

@@ -61,7 +61,7 @@ def take_back(row: StandingRow, fact: LogFact, taken: TakingBack) -> None:
     match taken.action:
         case "correction":
             if is_own:
-                row.replaced_by = fact.reportid
+                _replace(row, fact.reportid)
         case "suspension":
             # What a suspended correction replaced stays replaced: its own opening is gone as well (RULES B6).
             if is_own:
@@ -69,17 +69,21 @@ def take_back(row: StandingRow, fact: LogFact, taken: TakingBack) -> None:
         case "retraction":
             if is_own:
                 row.retracted = True
-            if row.replaced_by == taken.report_id:
-                row.replaced_by = None  # RULES B1
+            row.replaced_by = tuple(id_ for id_ in row.replaced_by if id_ != taken.report_id)  # RULES B1
         case "restoration":
             # It stands again, in the place of what it corrects.
             if is_own:
                 row.retracted = False
             elif row.report_id == taken.corrects:
-                row.replaced_by = taken.report_id
+                _replace(row, taken.report_id)
         case _:
             assert_never(taken.action)
-    row.in_force.change_to(not (row.retracted or row.suspended or row.replaced_by is not None), fact.recordedat)
+    row.in_force.change_to(not (row.retracted or row.suspended or row.replaced_by), fact.recordedat)
+
+
+def _replace(row: StandingRow, by: str) -> None:
+    if by not in row.replaced_by:
+        row.replaced_by = (*row.replaced_by, by)
 
 
 def take_place(rows: Sequence[StandingRow], originals: Sequence[StandingRow], own: Sequence[StandingRow]) -> None:

@@ -32,6 +32,7 @@ class LogFact(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw(b"{}")
     corrects: str | None = None
     traceparent: str | None = None
+    reportedby: str | None = None  # facts of older versions do not say (RULES G5)
     service: str = ""  # whose log it is in, by its source
 
     @property

@@ -133,8 +133,8 @@ class FactBatch:
         if self.reports:
             for row in self._loaded.values():
                 by_report[_report_of(row)].append(row)
-                if row.replaced_by is not None:
-                    by_report[ReportIdentity(row.service, row.report_source, row.replaced_by)].append(row)
+                for id_ in row.replaced_by:
+                    by_report[ReportIdentity(row.service, row.report_source, id_)].append(row)
         for added in self._facts:
             fact, taken = added.fact, added.taking_back
             self._recorded[fact.recordedat] = added

@@ -254,6 +254,7 @@ def _row(fact: LogFact, data: Data, on: date, line: Line, use: Use, district_at:
         same=None if use.same is None else text_at(data, use.same),
         report_source=fact.reportsource,
         report_id=fact.reportid,
+        reported_by=fact.reportedby,
         threaded=line.threaded,
         in_force=InForce(fact.recordedat),
         root=fact.position,

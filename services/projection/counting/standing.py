@@ -106,7 +106,8 @@ class StandingRow:
 
     `stop`: the first day that no longer counts. `same`: the value that an end must agree in. `threaded`: as its
     line is. `root`: the position it takes among the facts of its subject, for a correction that of its original (RULES
-    B4). `changed`: other than it was loaded.
+    B4). `replaced_by`: ids of the corrections of it that were not taken back; two where the voiding of the first was
+    retracted after the second. `reported_by`: as in RULES G5. `changed`: other than it was loaded.
     """
 
     line: int
@@ -129,7 +130,8 @@ class StandingRow:
     root: int
     retracted: bool = False
     suspended: bool = False
-    replaced_by: str | None = None
+    replaced_by: tuple[str, ...] = ()
+    reported_by: str | None = None
     changed: bool = False
 
     @property
@@ -148,11 +150,9 @@ class StandingRow:
         return digest_of_report(self.service, self.report_source, self.report_id)
 
     @property
-    def replacing(self) -> int | None:
-        """The digest of the key of the report that replaced it."""
-        return (
-            None if self.replaced_by is None else digest_of_report(self.service, self.report_source, self.replaced_by)
-        )
+    def replacing(self) -> list[int] | None:
+        """The digests of the keys of the reports that replaced it, None where none did."""
+        return [digest_of_report(self.service, self.report_source, id_) for id_ in self.replaced_by] or None
 
 
 def digest_of_report(service: str, source: str, id_: str) -> int:

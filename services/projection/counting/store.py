@@ -67,17 +67,18 @@ _STANDING: Final = {
     "root": "root",
     "retracted": "retracted",
     "suspended": "suspended",
-    "replaced_by": "replaced_by",
     "threaded": "threaded",
+    "reported_by": "reported_by",
 }
-_DERIVED: Final = ("recorded_at", "changes", "report", "replacing")
+_DERIVED: Final = ("recorded_at", "changes", "report", "replaced_by", "replacing")
 _stored_of: Final = attrgetter(*_STANDING.values())
 
 
 def columns_of(row: StandingRow) -> tuple[object, ...]:
     """Return a row of `standing`, in the order of `_STANDING` and `_DERIVED`."""
     in_force = row.in_force
-    return (*_stored_of(row), in_force.recorded_at, in_force.changes or None, row.report, row.replacing)
+    derived = (in_force.recorded_at, in_force.changes or None, row.report, row.replaced_by or None, row.replacing)
+    return (*_stored_of(row), *derived)
 
 
 class _MonthlyKey(NamedTuple):
@@ -270,7 +271,8 @@ def _stored(rows: Iterable[asyncpg.Record]) -> Iterator[StandingRow]:
             root=row["root"],
             retracted=row["retracted"],
             suspended=row["suspended"],
-            replaced_by=row["replaced_by"],
+            replaced_by=tuple(row["replaced_by"] or ()),
+            reported_by=row["reported_by"],
         )
 
 

@@ -31,16 +31,17 @@ create table g.standing (
     root bigint not null,                        -- its place among the facts of its subject
     retracted boolean not null,
     suspended boolean not null,
-    replaced_by text,
+    replaced_by text[],                          -- the corrections that were not taken back
+    reported_by text,                            -- as in RULES G5; null of facts that do not say
     threaded boolean not null,
     report bigint not null,                      -- a digest of service, source and id
-    replacing bigint,                            -- the same of the report that replaced it
+    replacing bigint[],                          -- the same of the reports that replaced it
     primary key (service, position, line, use)
 ) with (fillfactor = 90);
 create index on g.standing (line, member);
 create index on g.standing (line, subject) where threaded;
 create index on g.standing (report);
-create index on g.standing (replacing) where replacing is not null;
+create index on g.standing using gin (replacing) where replacing is not null;
 create table g.contribution (
     line smallint not null,
     part smallint not null,                      -- 0 numerator, 1 denominator
@@ -127,16 +128,16 @@ returning c.service
 
 -- name: of_reports
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
 from g.standing where report = any($1::bigint[])
 union all
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
-from g.standing where replacing = any($1::bigint[])
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
+from g.standing where replacing && $1::bigint[]
 
 -- name: of_members
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
 from unnest($1::smallint[], $2::text[]) wanted (line, member)
 join g.standing using (line, member)
 
@@ -152,7 +153,7 @@ with wanted as (
     union select line, subject from wanted
 )
 select s.line, use, service, position, event_id, type, s.subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
 from subjects join g.standing s using (line, subject) where s.threaded
 
 -- name: change
@@ -161,7 +162,7 @@ set changes = c.changes, retracted = c.retracted, suspended = c.suspended, repla
     replacing = c.replacing, root = c.root
 from json_to_recordset($1::json) as c (
     line smallint, use smallint, service text, position bigint, changes timestamptz[], retracted boolean,
-    suspended boolean, replaced_by text, replacing bigint, root bigint
+    suspended boolean, replaced_by text[], replacing bigint[], root bigint
 )
 where s.service = c.service and s.position = c.position and s.line = c.line and s.use = c.use
 
@@ -216,7 +217,7 @@ from g.contribution where line = $1 group by 1, 2, 3, 4, 5, 6, 7 having sum(delt
 
 -- name: standing_of_line
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
 from g.standing where line = $1 and coalesce(cardinality(changes), 0) % 2 = 0
 
 -- name: counted

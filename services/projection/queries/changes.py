@@ -50,6 +50,7 @@ class NumberChange(TypedDict):
     denominator: int
     report_source: str
     report_id: str
+    reportedby: str | None
 
 
 class NumberChanges(ScopeFields):
@@ -138,4 +139,5 @@ def _change(row: asyncpg.Record) -> NumberChange:
         "denominator": int(row["den"]),
         "report_source": row["report_source"],
         "report_id": row["report_id"],
+        "reportedby": row["reported_by"],
     }

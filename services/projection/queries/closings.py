@@ -105,6 +105,7 @@ class MovingFact(TypedDict):
     subject: str
     report_source: str
     report_id: str
+    reportedby: str | None
     counted_on: Day
     recorded_at: Instant
 
@@ -308,6 +309,7 @@ def _moving_fact(row: asyncpg.Record) -> MovingFact:
         "subject": row["subject"],
         "report_source": row["report_source"],
         "report_id": row["report_id"],
+        "reportedby": row["reported_by"],
         "counted_on": row["counted_on"].isoformat(),
         "recorded_at": format_instant(row["recorded_at"]),
     }

@@ -66,6 +66,7 @@ class CountedFact(TypedDict):
     recorded_at: Instant
     report_source: str
     report_id: str
+    reportedby: str | None
     numerator: int
     denominator: int
 
@@ -258,6 +259,7 @@ def _fact(row: asyncpg.Record) -> CountedFact:
         "recorded_at": format_instant(row["recorded_at"]),
         "report_source": row["report_source"],
         "report_id": row["report_id"],
+        "reportedby": row["reported_by"],
         "numerator": int(row["num"]),
         "denominator": int(row["den"]),
     }

@@ -1,9 +1,11 @@
 -- name: facts
 -- The facts behind a cell, of some days: what each adds to it. By line, so that a page is read in the order of the index
 -- and no further; a fact may stand in both lines of a ratio.
+-- A generation made before facts said by whom they were reported has no such column: `absent` stands for it there.
 select c.service, c.position, c.district, c.counted_on, c.num, c.den, s.event_id, s.type, s.subject, s.on_day,
-    s.recorded_at, s.report_source, s.report_id
-from (
+    s.recorded_at, s.report_source, s.report_id, s.reported_by
+from (select null::text as reported_by) absent
+cross join (
     select counted_on, service, position, district, sum(num) as num, sum(den) as den
     from unnest($1::smallint[]) asked (number)
     cross join lateral (
@@ -23,7 +25,7 @@ from (
     offset $8 limit $9
 ) c
 join lateral (
-    select * from g.standing s
+    select event_id, type, subject, on_day, recorded_at, report_source, report_id, reported_by from g.standing s
     where s.service = c.service and s.position = c.position and s.line = any($1::smallint[]) limit 1
 ) s on true
 order by c.counted_on, c.service, c.position, c.district
