@@ -51,9 +51,9 @@ def check(system: System, send: Callable[[dict[str, Any]], object], *, named: bo
     for attempt in attempts(named=named):
         send(attempt.sent)
         service, id_ = attempt.sent["type"].split(".")[1], attempt.sent["id"]
-        asked = "select bytes from receipt where source = $1 and id = $2"
-        eventually(lambda: system.query(service, asked, attempt.sent["source"], id_))  # noqa: B023 - called at once
-        receipt = orjson.loads(system.query(service, asked, attempt.sent["source"], id_)[0]["bytes"])
+        query = "select bytes from receipt where source = $1 and id = $2"
+        eventually(lambda: system.query(service, query, attempt.sent["source"], id_))  # noqa: B023 - called at once
+        receipt = orjson.loads(system.query(service, query, attempt.sent["source"], id_)[0]["bytes"])
         codes = [reason["code"] for reason in receipt["reasons"]]
         assert (receipt["status"], codes) == (attempt.status, [attempt.code] if attempt.code else []), receipt
         sender = attempt.sent["district"]
