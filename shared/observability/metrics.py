@@ -41,7 +41,9 @@ READINGS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "skillplan_recount_differences": ("Cells that are not the sum of their ledger.", ()),
     "skillplan_recount_timestamp_seconds": ("When that was looked for last.", ()),
 }
-_EVERY: Final = 2.0
+# Whoever waits for a process to be well again, or to have started, waits for the shorter of these.
+_EVERY: Final = 5.0
+_SOON: Final = 1.0
 _WITHIN: Final = 3.0
 # Readings may be late by a few intervals before the part counts as unwell.
 _GOOD_FOR: Final = 12.0
@@ -107,7 +109,7 @@ class Metrics(Collector):
     async def _ask(self, part: str, ask: Ask) -> None:
         while True:
             await self.look(part, ask)
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(_SOON if self.health.problems else _EVERY)
 
     async def look(self, part: str, ask: Ask) -> None:
         """Take the background readings once."""
