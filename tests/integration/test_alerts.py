@@ -481,7 +481,7 @@ def test_rules_routes_and_configuration_are_sound(tools: dict[str, Path], tmp_pa
 def test_every_process_of_the_composed_stack_is_scraped() -> None:
     composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
     ours = {
-        f"{name}:{parts['environment']['SKILLPLAN_PORT']}": name
+        f"{name}:{parts['environment'].get('SKILLPLAN_PROBES', parts['environment']['SKILLPLAN_PORT'])}": name
         for name, parts in composed.items()
         if re.fullmatch(r"\w+-(api|worker|projector)", name)
     }
