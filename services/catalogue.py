@@ -33,29 +33,27 @@ API_PROBES: Final = 200  # … and its API, besides, on the service's port plus 
 class ServiceEntry:
     """What the rest of the system knows of a service.
 
-    `name`: its folder, its database and its user of the broker. `port`: of its API. `commands`: its two processes, the
-    API first. `addresses`: the setting with which it is given the address of another service (`projection`), or a JSON
-    object of the addresses of several (`services`). `keys`: settings that are keys which it shares with some services
-    alone.
+    `name`: its folder and, where it stores anything, its database and its user of the broker. `port`: of its API.
+    `commands`: its processes, the API first. `addresses`: the setting with which it is given the address of another
+    service (`projection`), or a JSON object of the addresses of several (`services`). `keys`: settings that are keys
+    which it shares with some services alone.
     """
 
     name: str
     port: int
-    commands: tuple[str, str] = ("api", "worker")
+    commands: tuple[str, ...] = ("api", "worker")
     addresses: Mapping[str, str | tuple[str, ...]] | None = None
     keys: tuple[str, ...] = ()
 
     @property
-    def ports(self) -> Mapping[str, int]:
+    def ports(self) -> dict[str, int]:
         """The port of each of its processes, by command."""
-        api, beside = self.commands
-        return {api: self.port, beside: self.port + PROBES}
+        return {command: self.port + PROBES * at for at, command in enumerate(self.commands)}
 
     @property
-    def probes(self) -> Mapping[str, int]:
+    def probes(self) -> dict[str, int]:
         """The port on which each of its processes is asked how it is, by command."""
-        api, beside = self.commands
-        return {api: self.port + API_PROBES, beside: self.port + PROBES}
+        return self.ports | {self.commands[0]: self.port + API_PROBES}
 
     def address_settings(self, url_of: Callable[[str], str]) -> dict[str, str]:
         """Return the environment variables that hold the addresses of the services it asks, none where it asks none."""
@@ -139,7 +137,12 @@ PROJECTION: Final = ServiceEntry(
     addresses={"services": tuple(DOMAIN_SERVICES)},
     keys=FIGURES,
 )
-SERVICES: Final[Mapping[str, ServiceEntry]] = {PROJECTION.name: PROJECTION} | DOMAIN_SERVICES
+# The one address of all of them; it stores nothing, and has neither a database nor a user of the broker.
+GATEWAY: Final = ServiceEntry(
+    "gateway", 8080, commands=("api",), addresses={"projection": "projection", "services": tuple(DOMAIN_SERVICES)}
+)
+WITH_DATABASE: Final[Mapping[str, ServiceEntry]] = {PROJECTION.name: PROJECTION} | DOMAIN_SERVICES
+SERVICES: Final[Mapping[str, ServiceEntry]] = {GATEWAY.name: GATEWAY} | dict(WITH_DATABASE)
 COUNTED: Final = tuple(name for name, entry in DOMAIN_SERVICES.items() if entry.counted)
 
 # Environment variables of one service or of its clients, which may stand in the environment file of all.

@@ -19,7 +19,7 @@ from pydantic import DirectoryPath, Field, ValidationError
 
 from deploy.kafka import topics
 from deploy.kafka.requests import AclRow, CreateAcls, FindUsers, SetPasswords, SetQuotas
-from services.catalogue import DOMAIN_SERVICES, OFFICE_USER, SERVICES
+from services.catalogue import DOMAIN_SERVICES, OFFICE_USER, WITH_DATABASE
 from shared.contract.decoder import is_whole
 from shared.kafka.clients import Broker, BrokerSettings, district_user, wrong_settings
 from shared.plan.districts import district_codes
@@ -55,7 +55,7 @@ class Right:
 
 def users(districts: Iterable[str]) -> list[str]:
     """List every user of an installation with these districts."""
-    return [*SERVICES, OFFICE_USER, *(district_user(code) for code in sorted(set(districts)))]
+    return [*WITH_DATABASE, OFFICE_USER, *(district_user(code) for code in sorted(set(districts)))]
 
 
 def rights(districts: Iterable[str]) -> set[Right]:
@@ -105,7 +105,7 @@ async def ensure(
         gone = set() if known is None else await _users_of_districts(admin) - set(known)
         made = await admin._send_request(SetPasswords(passwords, gone))
         _check((user, code, message) for user, code, message, _ in made.results)
-        limited = [user for user in passwords if user not in SERVICES]
+        limited = [user for user in passwords if user not in WITH_DATABASE]
         if limited:
             answer = await admin._send_request(SetQuotas(limited, QUOTAS))
             _check((entity[0][1], code, message) for code, message, entity in answer.entries)

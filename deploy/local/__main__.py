@@ -14,7 +14,7 @@ from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
-from services.catalogue import SERVICES
+from services.catalogue import WITH_DATABASE
 from shared.kafka.clients import Broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -88,8 +88,8 @@ def _sql(
 ) -> None:
     """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
     installation = _running(_existing(state))
-    if service not in SERVICES or not statement:
-        names = "|".join(SERVICES)
+    if service not in WITH_DATABASE or not statement:
+        names = "|".join(WITH_DATABASE)
         raise LocalError(f"用法:make sql SERVICE={names} SQL='…'", f"Usage: make sql SERVICE={names} SQL='…'")
     status.print_rows(installation.role_dsn(service), statement)
 
@@ -98,7 +98,9 @@ def _sql(
 def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="JSON")] = "") -> None:
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = _running(_existing(state))
-    places = reconcile.Places({name: installation.role_dsn(name) for name in SERVICES}, Broker(installation.bootstrap))
+    places = reconcile.Places(
+        {name: installation.role_dsn(name) for name in WITH_DATABASE}, Broker(installation.bootstrap)
+    )
     raise typer.Exit(reconcile.run(places, json not in ("", "0")))
 
 
@@ -138,7 +140,7 @@ def _restore(
         raise LocalError("请指明备份:make restore FROM=<文件夹>。", "Name the backup: make restore FROM=<folder>.")
     folder = _existing(state)
     installation, supervisor = _running(folder), Supervisor(folder)
-    wanted = service.split(",") if service else list(SERVICES)
+    wanted = service.split(",") if service else list(WITH_DATABASE)
     with held(folder):
         backup.check(installation, backed_up, wanted, keys)
         with console.step("停止相关进程", "Stopping the processes concerned"):

@@ -18,7 +18,7 @@ from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import LocalError
-from services.catalogue import API_PROBES, PROBES, SERVICES
+from services.catalogue import API_PROBES, PROBES, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
 from shared.observability.health import ConfigurationError
 
@@ -100,17 +100,20 @@ class Installation:
         self.superuser_password = self.superuser_password or secrets.token_urlsafe(24)
         self.city_key = self.city_key or secrets.token_hex(32)
         for service in services:
-            self.passwords.setdefault(service, Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24)))
-            self.service_keys.setdefault(service, secrets.token_hex(32))
+            if service in WITH_DATABASE:
+                self.passwords.setdefault(service, Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24)))
+                self.service_keys.setdefault(service, secrets.token_hex(32))
             for name in SERVICES[service].keys:
                 self.shared_keys.setdefault(name, secrets.token_hex(32))
         self._make_keys()
         self.save()
         for service in services:
+            _write_secret(self.secrets_folder(service) / "skillplan_key_pepper", self.key_pepper)
+            if service not in WITH_DATABASE:  # it shows its callers' keys, and has none of its own
+                continue
             _write_secret(self.secrets_folder(service) / "skillplan_pg_dsn", self.role_dsn(service))
             _write_secret(self.secrets_folder(service) / "skillplan_city_key", self.city_key)
             _write_secret(self.secrets_folder(service) / "skillplan_service_key", self.service_keys[service])
-            _write_secret(self.secrets_folder(service) / "skillplan_key_pepper", self.key_pepper)
             _write_secret(self.secrets_folder(service) / "skillplan_api_key", self.api_key)
             for name in SERVICES[service].keys:
                 _write_secret(self.secrets_folder(service) / f"skillplan_{name}", self.shared_keys[name])

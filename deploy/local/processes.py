@@ -25,7 +25,7 @@ from deploy.local.children import dies_with_parent
 from deploy.local.installation import ROOT, Installation
 from deploy.local.ports import HOST
 from deploy.local.refusal import LocalError
-from services.catalogue import API_PROBES, PROBES, SERVICES
+from services.catalogue import API_PROBES, PROBES, SERVICES, WITH_DATABASE
 
 PORTS = {name: entry.port for name, entry in SERVICES.items()}
 INFRASTRUCTURE_PORTS = {"kafka": 9092, "kafka-controller": 9093, "postgres": 5432}
@@ -54,12 +54,9 @@ def programs(installation: Installation) -> list[Program]:
             url=f"http://{HOST}:{port}",
         )
         for service, entry in SERVICES.items()
-        for command, port, probes in zip(
-            entry.commands,
-            (installation.ports[service], installation.ports[service] + PROBES),
-            ({"SKILLPLAN_PROBES": str(installation.ports[service] + API_PROBES)}, {}),
-            strict=True,
-        )
+        for at, command in enumerate(entry.commands)
+        for port in (installation.ports[service] + PROBES * at,)
+        for probes in ({} if at else {"SKILLPLAN_PROBES": str(port + API_PROBES)},)
     ]
 
 
@@ -87,7 +84,7 @@ def inherited() -> dict[str, str]:
 
 def command_environment(installation: Installation, service: str) -> dict[str, str]:
     """Environment of one command of a service: its processes' settings, and the owner of its tables."""
-    owner = {"SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)}
+    owner = {"SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)} if service in WITH_DATABASE else {}
     return {**inherited(), **environment(installation, service), **owner}
 
 

@@ -15,7 +15,7 @@ from deploy.local.console import say, step
 from deploy.local.installation import ROOT, Installation
 from deploy.local.processes import Supervisor, command_environment
 from deploy.local.refusal import LocalError
-from services.catalogue import SERVICES
+from services.catalogue import WITH_DATABASE
 from shared.kafka.clients import Broker
 from shared.plan.districts import district_codes
 
@@ -74,7 +74,7 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
             raise _not_up("PostgreSQL", supervisor, "postgres")
     elif not postgres.wait_up(installation.superuser, _PATIENCE_WITH_GIVEN):
         raise _not_reached("PG_DSN", databases.without_password(installation.superuser))
-    names = list(SERVICES)
+    names = list(WITH_DATABASE)
     passwords = {name: installation.passwords[name] for name in names}
     try:
         asyncio.run(databases.ensure_roles(installation.superuser, passwords))
@@ -114,7 +114,7 @@ def _migrations() -> str:
     """Return a digest of every migration in the tree."""
     files = sorted(file for top in ("shared", "services") for file in (ROOT / top).rglob("migrations/*.sql"))
     parts = [f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
-    return hashlib.sha256("\n".join([*SERVICES, *parts]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*WITH_DATABASE, *parts]).encode()).hexdigest()
 
 
 def _not_up(what: str, supervisor: Supervisor, name: str) -> LocalError:

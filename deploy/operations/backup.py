@@ -26,7 +26,7 @@ from deploy.local.console import say, step
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.local.up import run
-from services.catalogue import SERVICES
+from services.catalogue import SERVICES, WITH_DATABASE
 
 _MANIFEST = "backup.json"
 
@@ -73,7 +73,7 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
     folder.mkdir(parents=True, mode=0o700)
     try:
         digests = {}
-        for service in SERVICES:
+        for service in WITH_DATABASE:
             with step(f"备份 {service}", f"Backing up {service}"):
                 digests[service] = _dump(installation, service, folder / f"{service}.dump")
         manifest: Manifest = {"taken_at": stamp, "services": digests, "keys": _fingerprints(installation)}
@@ -109,7 +109,7 @@ def read(folder: Path, wanted: Sequence[str]) -> Backup:
 
 def check(installation: Installation, folder: Path, wanted: Sequence[str], keys: Path | None) -> None:
     """Refuse what cannot be restored, before anything is stopped or changed. Restores keys from `keys`."""
-    if unknown := set(wanted) - set(SERVICES):
+    if unknown := set(wanted) - set(WITH_DATABASE):
         raise LocalError(
             f"没有服务 {', '.join(sorted(unknown))}。", f"There is no service {', '.join(sorted(unknown))}."
         )

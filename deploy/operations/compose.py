@@ -20,7 +20,7 @@ from deploy.local import databases
 from deploy.local.databases import Passwords
 from deploy.local.installation import Installation
 from deploy.secrets import certificates
-from services.catalogue import DOMAIN_SERVICES, OFFICE, OFFICE_USER, SERVICES
+from services.catalogue import DOMAIN_SERVICES, GATEWAY, OFFICE, OFFICE_USER, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, KeyRing, Role
 from shared.kafka.clients import district_user
 from shared.plan.districts import district_codes
@@ -112,18 +112,21 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
     city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)
     handed["keys"] = {"skillplan_key_pepper": pepper}
     users = {user: store.take(f"kafka/{user}", _password) for user in access.users(district_codes(Path("plans")))}
-    for service, entry in SERVICES.items():
+    access_settings = {
+        "skillplan_key_pepper": pepper,
+        "skillplan_keys": str(_KEYS),
+        "skillplan_open": "true",  # until there are keys, ports are published on the host's loopback alone
+    }
+    handed[GATEWAY.name] = access_settings  # it shows its callers' keys, and has none of its own
+    for service, entry in WITH_DATABASE.items():
         role = store.take(f"{service}.pg", _password)
         store.take(f"{service}.pg_owner", _password)
         settings = {
             "skillplan_pg_dsn": f"postgresql://{service}:{role}@{_POSTGRES}/{service}",
             "skillplan_kafka": _KAFKA,
-            "skillplan_key_pepper": pepper,
-            "skillplan_keys": str(_KEYS),
-            "skillplan_open": "true",  # until there are keys, ports are published on the host's loopback alone
             "skillplan_kafka_user": service,
             "skillplan_kafka_password": users[service],
-        }
+        } | access_settings
         if service in DOMAIN_SERVICES:
             settings |= {
                 "skillplan_city_key": city_key,
@@ -142,7 +145,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
         write(names_file, ",".join(names), _OURS)
     authority = store.take("kafka_ca.pem", made.ca.decode)
     handed["kafka"] = {"broker.pem": store.take("kafka_broker.pem", made.broker.decode)}
-    handed["districts"] = {user: users[user] for user in users if user not in SERVICES} | {
+    handed["districts"] = {user: users[user] for user in users if user not in WITH_DATABASE} | {
         "ca.pem": authority,
         "skillplan_kafka": _KAFKA,
     }
@@ -203,7 +206,7 @@ def installed(state: Path = Path("/state")) -> Installation:
         ),
         city_key=_secret("city_key"),
         passwords={
-            service: Passwords(_secret(f"{service}.pg_owner"), _secret(f"{service}.pg")) for service in SERVICES
+            service: Passwords(_secret(f"{service}.pg_owner"), _secret(f"{service}.pg")) for service in WITH_DATABASE
         },
         service_keys={service: _secret(f"{service}.key") for service in DOMAIN_SERVICES},
     )
@@ -213,7 +216,7 @@ def make_databases() -> None:
     """Make roles and databases, then migrate each service."""
     installation = installed()
     asyncio.run(_make_roles(installation.superuser, installation.passwords))
-    for service in SERVICES:
+    for service in WITH_DATABASE:
         done = subprocess.run(
             [sys.executable, "-m", f"services.{service}", "migrate"],
             env={**os.environ, "SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)},
@@ -221,13 +224,13 @@ def make_databases() -> None:
         )
         if done.returncode:
             raise SetupError(f"{service} 的数据库未能迁移(见上) the database of {service} was not migrated (see above)")
-    sys.stdout.write(f"databases.ready count={len(SERVICES)}\n")
+    sys.stdout.write(f"databases.ready count={len(WITH_DATABASE)}\n")
 
 
 async def _make_roles(superuser: str, passwords: dict[str, Passwords]) -> None:
     try:
         await databases.ensure_roles(superuser, passwords)
-        await databases.ensure_databases(superuser, list(SERVICES))
+        await databases.ensure_databases(superuser, list(WITH_DATABASE))
         await databases.ensure_watcher(superuser, "exporter", _secret("exporter"))
     except asyncpg.InvalidPasswordError:
         raise SetupError(

@@ -18,7 +18,7 @@ from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
 from deploy.operations.compose import installed
-from services.catalogue import SERVICES
+from services.catalogue import SERVICES, WITH_DATABASE
 from shared.kafka.clients import BrokerSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -36,7 +36,7 @@ def _restore(
     service: Annotated[list[str] | None, typer.Argument(help="只恢复这些服务 these services only")] = None,
 ) -> None:
     """由备份恢复,再从主题取回其后的 Restore a backup, then take back what came after it from the topics."""
-    installation, wanted = installed(), service or list(SERVICES)
+    installation, wanted = installed(), service or list(WITH_DATABASE)
     backups = installation.state / "backups"
     if not taken or not (backups / taken).is_dir():
         names = "、".join(sorted(folder.name for folder in backups.iterdir() if folder.is_dir())) or "–"
@@ -71,14 +71,14 @@ def _must_be_stopped(installation: Installation, wanted: Sequence[str]) -> None:
 def _reconcile(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = installed()
-    databases = {name: installation.role_dsn(name) for name in SERVICES}
+    databases = {name: installation.role_dsn(name) for name in WITH_DATABASE}
     raise typer.Exit(reconcile.run(reconcile.Places(databases, BrokerSettings().broker), as_json))
 
 
 @app.command("sql")
 def _sql(service: str, statement: Annotated[str, typer.Argument(metavar="SQL")]) -> None:
     """在某服务的库中执行一条 SQL Run one statement in a service's database, as its role."""
-    if service not in SERVICES:
+    if service not in WITH_DATABASE:
         raise LocalError(f"没有服务 {service}。", f"There is no service {service}.")
     status.print_rows(installed().role_dsn(service), statement)
 

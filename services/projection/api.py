@@ -28,6 +28,7 @@ from services.projection.queries import (
     stream,
     target_progress,
     who_is_behind,
+    would_count,
 )
 from services.projection.queries.cache import LEAST_ZIPPED, ZIP_LEVEL, KnownAnswers, ResponseCache
 from services.projection.queries.checkpoint_watch import CheckpointWatch
@@ -57,6 +58,7 @@ _ROUTERS = (
     closings.router,
     changes.router,
     stream.router,
+    would_count.router,
     lookup.router,
     district_receipts.router,
 )

@@ -25,12 +25,16 @@ PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
 # Pages and the description of the API are the same for everybody; the data they display needs a key.
 _OPEN: Final = PROBES | {"/", "/docs", "/map.json", "/openapi.json", "/asyncapi.yaml", "/schemas"}
 _OPEN_BELOW: Final = ("/assets/", "/schemas/")
+_RECEIPTS: Final = frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR, Role.SERVICE})
 # What each role may do, by method and prefix of the path. The longest match decides; without one, no role may.
 # Which sources a district or a planner speaks for is decided report by report (RULES A10).
 PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/v1/events"): frozenset({Role.DISTRICT, Role.PLANNER}),
+    ("POST", "/v1/validate"): frozenset({Role.DISTRICT, Role.PLANNER}),
+    ("POST", "/v1/would-count"): frozenset(Role),
     ("POST", "/v1/plans"): frozenset({Role.PLANNER}),
-    ("GET", "/v1/receipts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
+    ("GET", "/v1/receipts"): _RECEIPTS,
+    ("POST", "/v1/receipts/query"): _RECEIPTS,
     ("GET", "/v1/districts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR}),
     ("GET", "/v1/log"): frozenset({Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
     ("GET", ""): frozenset(Role),

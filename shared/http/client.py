@@ -15,10 +15,11 @@ def client(api_key: str, authorities: Path | None, seconds: float) -> httpx.Asyn
     system's. Raises ConfigurationError when it cannot be read.
     """
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-    return httpx.AsyncClient(timeout=seconds, trust_env=False, headers=headers, verify=_trusted(authorities))
+    return httpx.AsyncClient(timeout=seconds, trust_env=False, headers=headers, verify=trusted(authorities))
 
 
-def _trusted(authorities: Path | None) -> ssl.SSLContext | bool:
+def trusted(authorities: Path | None) -> ssl.SSLContext | bool:
+    """Return what certificates are checked by; raises ConfigurationError when the file cannot be read."""
     if authorities is None:
         return True
     try:

@@ -232,18 +232,17 @@ class Transaction:
 
     async def lock(self) -> Head:
         """Take the lock that serialises decisions, and read the head."""
-        row = await self._lock()
-        return Head(row["position"], max(row["now"] - _TICK, row["recorded_at"]), row["receipts"], row["waiting"])
+        return _head_of(await self._lock())
+
+    async def head(self) -> Head:
+        """Read the head without the lock: for who records nothing."""
+        return _head_of(_compared(await self._connection.fetchrow(_SQL["unlocked_head"])))
 
     async def _lock(self) -> asyncpg.Record:
         began = time.perf_counter()
         row = await self._connection.fetchrow(_SQL["lock"])
         self.waited += time.perf_counter() - began
-        if row is None:
-            raise LookupError("log_head is empty")
-        if not row["compared"]:
-            raise NotCompared
-        return row
+        return _compared(row)
 
     async def load(self, keys: Iterable[str], known: Sequence[StreamKnown]) -> list[StoredFact]:
         """Return every fact, this service's or another's, with one of the keys as stream or tag.
@@ -335,6 +334,15 @@ class EventStore:
         async with self.pool.acquire(timeout=5) as connection, connection.transaction():
             yield Transaction(connection)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        """Run one transaction that reads one state of everything, keeps nobody waiting and records nothing."""
+        async with (
+            self.pool.acquire(timeout=5) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Transaction(connection)
+
     async def announce(self) -> None:
         """Notify the relay that something was recorded; after the commit, so that the lock is not held for it."""
         with suppress(*UNAVAILABLE):  # it is recorded all the same, and the relay polls too
@@ -344,6 +352,11 @@ class EventStore:
         """Return the receipt of a report as it stands now (RULES A18)."""
         receipt: bytes | None = await self.pool.fetchval(_SQL["receipt"], source, id_)
         return receipt
+
+    async def receipts_of(self, keys: Sequence[ReportKey]) -> dict[ReportKey, bytes]:
+        """Return the same of many reports, without those that were never received."""
+        rows = await self.pool.fetch(_SQL["receipts"], [key[0] for key in keys], [key[1] for key in keys])
+        return {(row["source"], row["id"]): row["bytes"] for row in rows}
 
     async def subscription(self, service: str) -> int:
         """Return the position up to which another service's log is stored here."""
@@ -367,6 +380,18 @@ class EventStore:
     async def log(self, after: int, limit: int) -> list[bytes]:
         """Return the exact bytes of up to `limit` facts after a position."""
         return [row["bytes"] for row in await self.pool.fetch(_SQL["log"], after, limit)]
+
+
+def _compared(row: asyncpg.Record | None) -> asyncpg.Record:
+    if row is None:
+        raise LookupError("log_head is empty")
+    if not row["compared"]:
+        raise NotCompared
+    return row
+
+
+def _head_of(row: asyncpg.Record) -> Head:
+    return Head(row["position"], max(row["now"] - _TICK, row["recorded_at"]), row["receipts"], row["waiting"])
 
 
 def _row(fact: Fact) -> FactRow:

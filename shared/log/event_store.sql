@@ -4,6 +4,12 @@ select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() 
     compared is not distinct from log_life() as compared
 from log_head for update
 
+-- name: unlocked_head
+-- What `lock` reads, for who decides nothing.
+select position, recorded_at, receipts, waiting, clock_timestamp() as now,
+    compared is not distinct from log_life() as compared
+from log_head
+
 -- name: load
 -- Every fact, this service's or another's, on one of the streams or with one of the tags; of streams that are known up
 -- to a version, this service's from that version on.
@@ -27,6 +33,15 @@ cross join lateral (
 -- name: receipt
 -- The receipt of a report as it stands now: its latest decision, else the last answer that bound nothing.
 select bytes from receipt where source = $1 and id = $2 order by (decision is null), decision desc, number desc limit 1
+
+-- name: receipts
+-- The same of each (source, id) that was received.
+select k.source, k.id, r.bytes
+from unnest($1::text[], $2::text[]) as k (source, id)
+cross join lateral (
+    select bytes from receipt
+    where source = k.source and id = k.id order by (decision is null), decision desc, number desc limit 1
+) as r
 
 -- name: waiting
 -- The reports that wait for one of the keys.

@@ -80,6 +80,13 @@ class HeardFact(NamedTuple):
     bytes: bytes
 
 
+class Preview(NamedTuple):
+    """The answer that a report would get now, and the facts that would be recorded of it."""
+
+    answer: Answer
+    facts: Sequence[Fact]
+
+
 class CommandHandler:
     """Decides batches of reports of one service; each batch is one transaction."""
 
@@ -141,6 +148,28 @@ class CommandHandler:
         self.tracing.hop("append", (fact.traceparent for fact in unit.recorded.facts), decided, service=self.service)
         await self.store.announce()
         return answers
+
+    async def preview(self, arrived: Sequence[Report | NotUnderstood]) -> list[Preview]:
+        """Decide reports as `handle` would by what stands now, each seeing the earlier, and record nothing.
+
+        Raises one of `UNAVAILABLE` when the database is away.
+        """
+        previews, turns = list[Preview](), Turns()
+        async with self.store.snapshot() as transaction:
+            # What the others remember may be of later than this snapshot, and is not to learn what nobody records.
+            unit = self._unit_of_work(transaction, await transaction.head(), StreamCache(self.service))
+            await unit.prepare([item for item in arrived if isinstance(item, Report)])
+            for item in arrived:
+                if isinstance(item, NotUnderstood):
+                    previews.append(Preview(unit.answer(item), ()))
+                    continue
+                before = len(unit.recorded.facts)
+                answer = await self._decide(unit, item)
+                facts = unit.recorded.facts[before:]  # those of others that waited for it are theirs
+                own = [fact for fact in facts if (fact.report_source, fact.report_id) == item.key]
+                previews.append(Preview(answer, own))
+                await turns.take()
+        return previews
 
     async def _quarantine(self, transaction: Transaction, unreadable: Sequence[Unreadable]) -> list[Unreadable]:
         """Store bytes that are no JSON object; return those that were not stored before."""
@@ -226,8 +255,8 @@ class CommandHandler:
             await self.store.announce()
         return len(overdue)
 
-    def _unit_of_work(self, transaction: Transaction, head: Head) -> UnitOfWork:
-        return UnitOfWork(self._languages, self.language, self.domain, transaction, head, self._streams)
+    def _unit_of_work(self, transaction: Transaction, head: Head, streams: StreamCache | None = None) -> UnitOfWork:
+        return UnitOfWork(self._languages, self.language, self.domain, transaction, head, streams or self._streams)
 
     async def _seal_persons(self, transaction: Transaction, reports: Iterable[Report]) -> None:
         personal = [(report, report.body["person"]["token"]) for report in reports if report.personal is not None]

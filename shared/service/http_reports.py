@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
@@ -21,45 +21,40 @@ from shared.contract.cloudevents import (
     parse_array,
     parse_object,
 )
-from shared.contract.events import NotUnderstood, Report
-from shared.contract.messages import BatchReceipts, LogPage, Receipt, ReportEnvelope, ServiceLogHead
+from shared.contract.events import Fact, NotUnderstood, Report
 from shared.deciding.unit_of_work import Answer
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
-from shared.http.openapi import describe, problem_response, request_body
+from shared.http.openapi import describe
 from shared.http.problems import Problem, answer_problems, known_parameters
-from shared.http.server import SLOW
 from shared.observability.tracing import HEADER
 from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
-from shared.service.command_handler import CommandHandler
+from shared.service import http_receipts
+from shared.service.command_handler import CommandHandler, Preview
+from shared.service.http_door import (
+    AWAY,
+    LARGEST_BATCH,
+    LARGEST_EVENT,
+    MOST_EVENTS,
+    NOT_NOW,
+    OTHER_TYPE,
+    REPORT_BODIES,
+    REPORT_RESPONSES,
+    SAID_OF_EVENTS,
+    SAID_OF_VALIDATE,
+    TOO_MANY_EVENTS,
+    answer_of,
+    read_body,
+)
 
-_LARGEST_EVENT: Final = 1024 * 1024
-_LARGEST_BATCH: Final = 4 * 1024 * 1024
-_MOST_EVENTS: Final = 1000  # RULES A16
 _MOST_TOGETHER: Final = 500
 _STATUS: Final = {"accepted": 200, "duplicate": 200, "waiting": 202}
 _log = structlog.get_logger()
 
 Arrived = Report | NotUnderstood
 T = TypeVar("T")
-
-
-AWAY: Final = Problem(
-    503,
-    "服务暂时无法作出决定(数据库不可用),请稍后重发。",
-    "The service cannot decide now (database away); send it again.",
-    retry_after="2",
-)
-_NOT_NOW: Final = problem_response(
-    AWAY, "暂时不能作出决定 The service cannot decide now; send it again after Retry-After"
-)
-_OTHER_TYPE: Final = Problem(
-    415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
-)
-SourceNamed = Annotated[str, Query(description="报告的 source the report's source, /districts/<code>/<system>")]
-IdNamed = Annotated[str, Query(description="报告的 id the report's id")]
 
 
 class GroupCommit:
@@ -117,17 +112,76 @@ def _settle(future: asyncio.Future[list[Answer]], error: BaseException) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedReports:
+    """What a request brought: one report, or a batch of them."""
+
+    items: Sequence[Arrived]
+    is_batch: bool
+
+    def response(self, statuses: Sequence[str], bodies: Sequence[bytes]) -> Response:
+        """Return the response that gives each of them its answer."""
+        if not self.is_batch:
+            return Response(bodies[0], _STATUS.get(statuses[0], 422), media_type="application/json")
+        return Response(b'{"results":[' + b",".join(bodies) + b"]}", media_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
 class ReportIntake:
-    """Decides reports that came over HTTP; a service's own routes use it, too."""
+    """Decides reports that came over HTTP; a service's own routes use it, too. `reporters`: whose keys may report."""
 
     handler: CommandHandler
     group: GroupCommit
+    reporters: frozenset[Role]
+
+    async def receive(self, request: Request) -> ReceivedReports:
+        """Read and decode what a request brings; raises Problem where that is no event and no batch."""
+        caller = caller_of(request).being(self.reporters)
+        mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        received_at = datetime.now(UTC)
+        # The request's own trace, where the event has none.
+        trace = {HEADER: request.headers[HEADER]} if HEADER in request.headers else {}
+        if mode == BATCH:
+            raw = await read_body(request, LARGEST_BATCH)
+            return await self._batch(_readable(lambda: parse_array(raw)), caller, received_at, trace)
+        if mode not in (STRUCTURED, "application/json"):
+            raise OTHER_TYPE
+        raw = await read_body(request, LARGEST_EVENT)
+        if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
+            envelope = _readable(lambda: from_http_headers(request.headers, raw))
+        elif mode == "application/json" and raw.lstrip()[:1] == b"[":
+            return await self._batch(_readable(lambda: parse_array(raw)), caller, received_at, trace)
+        else:
+            envelope = _readable(lambda: parse_object(raw))
+        arrived = self.handler.decoder.decode(trace | envelope, caller.channel(), received_at)
+        return ReceivedReports([arrived], is_batch=False)
+
+    async def _batch(
+        self, elements: list[object], caller: Caller, received_at: datetime, trace: dict[str, str]
+    ) -> ReceivedReports:
+        if len(elements) > MOST_EVENTS:
+            raise TOO_MANY_EVENTS
+        caller.spend(max(len(elements) - 1, 0))  # access control counted one
+        channel, turns, arrived = caller.channel(), Turns(), list[Arrived]()
+        for index, element in enumerate(elements):
+            arrived.append(
+                self.handler.decoder.decode(trace | element, channel, received_at)
+                if isinstance(element, dict)
+                else NotUnderstood(
+                    "invalid", (rules.NotAnEvent(f"/{index}"),), received_at, reported_by=channel.reported_by
+                )
+            )
+            await turns.take()
+        return ReceivedReports(arrived, is_batch=True)
 
     async def report(self, envelope: JsonObject, caller: Caller, received_at: datetime, began: int) -> Response:
         """Decide one report; the answer is its receipt."""
         arrived = self.handler.decoder.decode(envelope, caller.channel(), received_at)
-        answer = (await self.submit([arrived], began))[0]
-        return Response(answer.receipt, _STATUS.get(answer.status, 422), media_type="application/json")
+        return await self.answer(ReceivedReports([arrived], is_batch=False), began)
+
+    async def answer(self, received: ReceivedReports, began: int) -> Response:
+        """Decide what was received; the answer is the receipts."""
+        answers = await self.submit(received.items, began) if received.items else []
+        return received.response([answer.status for answer in answers], [answer.receipt for answer in answers])
 
     async def submit(self, arrived: Sequence[Arrived], began: int) -> list[Answer]:
         """Decide what arrived, in order; raises Problem while the database is away."""
@@ -136,6 +190,21 @@ class ReportIntake:
             return await self.group.submit(arrived)
         except UNAVAILABLE:
             raise AWAY from None
+
+    async def preview(self, received: ReceivedReports) -> Response:
+        """Answer what was received as it would be decided now, with the facts that would be recorded; nothing is."""
+        previews = await answer_of(self.handler.preview(received.items)) if received.items else []
+        return received.response([preview.answer.status for preview in previews], [*map(_previewed, previews)])
+
+
+def _previewed(preview: Preview) -> bytes:
+    return orjson.dumps(orjson.loads(preview.answer.receipt) | {"facts": [*map(_plain, preview.facts)]})
+
+
+def _plain(fact: Fact) -> JsonObject:
+    """Return a fact that would be recorded, without who it is about: a token leads to other facts of that person."""
+    data = {name: value for name, value in fact.body.items() if name != "person"}
+    return {"type": fact.type, "subject": fact.stream, "district": fact.district, "time": fact.time, "data": data}
 
 
 Routes = Callable[[ReportIntake], APIRouter]
@@ -150,8 +219,8 @@ def create_app(
 
     `reporters`: whose keys may report here. `routes`: what the service answers besides.
     """
-    group, decoder, store, service = GroupCommit(handler), handler.decoder, handler.store, handler.service
-    intake = ReportIntake(handler, group)
+    group, store, service = GroupCommit(handler), handler.store, handler.service
+    intake = ReportIntake(handler, group, reporters)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -171,102 +240,38 @@ def create_app(
     @app.post(
         "/v1/events",
         summary="报送一份或一批 Report one event or a batch; the answer is its receipt",
-        description=(
-            "CloudEvents 1.0,结构化、批量或二进制模式。一份的答复是其回执;一批的答复按次序列出回执,状态总是 200。"
-            "同一 `source` 与 `id` 原样重发不会重复计数。\n\n"
-            "CloudEvents 1.0, structured, batched or binary. One event is answered with its receipt; a batch with the"
-            " receipts in the order sent, always 200. The same `source` and `id` sent again counts once."
-        ),
-        openapi_extra=request_body({STRUCTURED: ReportEnvelope, BATCH: list[ReportEnvelope]}),
-        response_model=Receipt | BatchReceipts,
-        responses={
-            200: {"description": "受理或重复;一批为各回执 Accepted, or a duplicate; of a batch: the receipts"},
-            202: {"model": Receipt, "description": "等待尚未报告的事 Waiting for something not reported yet"},
-            400: {"description": "不是 JSON No JSON"},
-            408: problem_response(SLOW, "请求未在限定时间内到齐 The request did not arrive in time"),
-            413: {"description": "过大或过多 Too large, or too many events"},
-            415: problem_response(_OTHER_TYPE, "内容类型不符 Another content type"),
-            422: {
-                "model": Receipt,
-                "description": "拒绝、有误或发错服务 Refused, invalid or misdirected: the receipt says why",
-            },
-            503: _NOT_NOW,
-        },
+        description=SAID_OF_EVENTS,
+        openapi_extra={"requestBody": {"required": True, "content": REPORT_BODIES}},
+        responses=REPORT_RESPONSES,
     )
     async def post_events(request: Request) -> Response:
-        caller = caller_of(request).being(reporters)
-        mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        received_at, began = datetime.now(UTC), handler.tracing.now()
-        # The request's own trace, where the event has none.
-        trace = {HEADER: request.headers[HEADER]} if HEADER in request.headers else {}
-        if mode == BATCH:
-            raw = await read_body(request, _LARGEST_BATCH)
-            return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
-        if mode not in (STRUCTURED, "application/json"):
-            raise _OTHER_TYPE
-        raw = await read_body(request, _LARGEST_EVENT)
-        if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
-            envelope = _readable(lambda: from_http_headers(request.headers, raw))
-        elif mode == "application/json" and raw.lstrip()[:1] == b"[":
-            return await batch(_readable(lambda: parse_array(raw)), caller, received_at, trace, began)
-        else:
-            envelope = _readable(lambda: parse_object(raw))
-        return await intake.report(trace | envelope, caller, received_at, began)
+        began = handler.tracing.now()
+        return await intake.answer(await intake.receive(request), began)
 
-    async def batch(
-        elements: list[object], caller: Caller, received_at: datetime, trace: dict[str, str], began: int
-    ) -> Response:
-        if len(elements) > _MOST_EVENTS:
-            raise Problem(413, f"每批最多 {_MOST_EVENTS} 条。", f"A batch holds at most {_MOST_EVENTS} events.")
-        caller.spend(max(len(elements) - 1, 0))  # access control counted one
-        channel, turns, arrived = caller.channel(), Turns(), list[Arrived]()
-        for index, element in enumerate(elements):
-            arrived.append(
-                decoder.decode(trace | element, channel, received_at)
-                if isinstance(element, dict)
-                else NotUnderstood(
-                    "invalid", (rules.NotAnEvent(f"/{index}"),), received_at, reported_by=channel.reported_by
-                )
-            )
-            await turns.take()
-        answers = await intake.submit(arrived, began) if arrived else []
-        body = b'{"results":[' + b",".join(answer.receipt for answer in answers) + b"]}"
-        return Response(body, media_type="application/json")
-
-    @app.get(
-        "/v1/receipts",
-        summary="一份报告的回执 The receipt of a report as it stands now",
-        description=(
-            "以报告的 `source` 与 `id` 查询;等待的报告后来有了结果,回执随之更新(RULES A18)。\n\n"
-            "By the report's `source` and `id`; the receipt of one that waited says what has become of it (RULES A18)."
-        ),
-        response_model=Receipt,
-        responses={
-            404: {"description": "没有收到过 No such report was received here"},
-            422: {"description": "缺少参数 A parameter is missing"},
-            503: _NOT_NOW,
-        },
+    @app.post(
+        "/v1/validate",
+        summary="试报 Ask what a report or a batch would be answered now; nothing is recorded",
+        description=SAID_OF_VALIDATE,
+        openapi_extra={"requestBody": {"required": True, "content": REPORT_BODIES}},
+        responses=REPORT_RESPONSES,
     )
-    async def get_receipt(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        caller_of(request).must_cover(source)
-        receipt = None if "\x00" in source + id else await _ask(store.receipt(source, id))
-        if receipt is None:
-            raise Problem(404, "没有收到过这个编号的报告。", "No report of this source and id was received here.")
-        return Response(receipt, media_type="application/json")
+    async def validate(request: Request) -> Response:
+        return await intake.preview(await intake.receive(request))
+
+    app.include_router(http_receipts.router_of(store))
 
     @app.get(
         "/v1/log/head",
         summary="日志已到之处 Where this service's log stands",
         description=("最后一条事实的位置和入账时刻。\n\nPosition of the last fact and when it was recorded."),
-        response_model=ServiceLogHead,
-        responses={503: _NOT_NOW},
+        responses={503: NOT_NOW},
     )
     async def get_head(
         settled: Annotated[
             bool, Query(description="先等正在进行的裁定入账 first wait for what is being decided")
         ] = False,
     ) -> Response:
-        head = await _ask(store.settled_head() if settled else store.head())
+        head = await answer_of(store.settled_head() if settled else store.head())
         body = {"service": service, "position": head.position, "recorded_at": head.recorded_at}
         return Response(orjson.dumps(body), media_type="application/json")
 
@@ -278,14 +283,13 @@ def create_app(
             "In the order of their positions, which have no gaps; for reconciling and repair. Next page: `after` ="
             " `next`, null at the end."
         ),
-        response_model=LogPage,
-        responses={422: {"description": "参数不正确 A parameter is wrong"}, 503: _NOT_NOW},
+        responses={422: {"description": "参数不正确 A parameter is wrong"}, 503: NOT_NOW},
     )
     async def get_log(
         after: Annotated[int, Query(ge=0, le=2**62, description="在此位置之后 after this position")] = 0,
         limit: Annotated[int, Query(ge=1, le=5000, description="每页几条 how many a page")] = 1000,
     ) -> Response:
-        facts = await _ask(store.log(after, limit))
+        facts = await answer_of(store.log(after, limit))
         following = b"%d" % (after + limit) if len(facts) == limit else b"null"
         body = b'{"facts":[' + b",".join(facts) + b'],"next":' + following + b"}"
         return Response(body, media_type="application/json")
@@ -293,13 +297,6 @@ def create_app(
     if routes is not None:
         app.include_router(routes(intake))
     return app
-
-
-async def _ask(query: Awaitable[T]) -> T:
-    try:
-        return await query
-    except UNAVAILABLE:
-        raise AWAY from None
 
 
 def _readable(parse: Callable[[], T]) -> T:
@@ -313,14 +310,3 @@ def _readable(parse: Callable[[], T]) -> T:
             "not-an-array": ("批量请求体应为 JSON 数组。", "The body of a batch must be a JSON array."),
         }
         raise Problem(400, *texts[str(error)]) from None
-
-
-async def read_body(request: Request, largest: int) -> bytes:
-    """Return a request's body; raises Problem 413 as soon as more than the largest has come."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > largest:
-            raise Problem(413, f"请求体超过 {largest} 字节。", f"The body is larger than {largest} bytes.")
-        parts.append(part)
-    return b"".join(parts)

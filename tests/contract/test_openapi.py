@@ -11,6 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from services.catalogue import COUNTED, DOMAIN_SERVICES, SERVICES
+from services.gateway.api import create_app as gateway_app
+from services.gateway.upstream import Upstream
 from services.planning.api import routes
 from services.projection.api import create_app as projection_app
 from shared.contract.cloudevents import BATCH, STRUCTURED
@@ -37,6 +39,8 @@ async def described_fixture(request: pytest.FixtureRequest) -> Node:
     """Return what an API says of itself; nothing is asked of a database for it."""
     pool: asyncpg.Pool = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
     name: str = request.param
+    if name == "gateway":
+        return gateway_app(Upstream({}, "", tls=True)).openapi()
     if name == "projection":
         async with httpx.AsyncClient() as client:
             app = projection_app(pool, {}, client, Metrics(name, "api", Health()), b"")

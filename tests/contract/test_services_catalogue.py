@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from services.catalogue import COUNTED, DOMAIN_SERVICES, PROJECTION, SERVICES
+from services.catalogue import COUNTED, DOMAIN_SERVICES, GATEWAY, PROJECTION, SERVICES, WITH_DATABASE
 from shared.http.api_keys import Role
 from tests.conftest import ROOT
 
@@ -109,7 +109,7 @@ def test_compose_hands_every_service_its_secrets() -> None:
     assert volumes <= set(COMPOSE["volumes"])
     assert {f"secrets-{name}:/secrets/{name}" for name in SERVICES} <= set(COMPOSE["services"]["secrets"]["volumes"])
     tools = set(COMPOSE["services"]["tools"]["volumes"])
-    assert {f"secrets-{name}:/state/secrets/{name}:ro" for name in SERVICES} <= tools
+    assert {f"secrets-{name}:/state/secrets/{name}:ro" for name in WITH_DATABASE} <= tools
 
 
 def test_the_demo_waits_for_every_service_that_it_reports_to() -> None:
@@ -123,5 +123,6 @@ def test_prometheus_scrapes_every_process_of_the_catalogue() -> None:
     assert scraped == {f"{process}:{port}": process for process, port in probed.items()}
 
 
-def test_the_projection_asks_every_service_that_takes_reports() -> None:
+def test_projection_and_gateway_ask_every_service_that_takes_reports() -> None:
     assert PROJECTION.addresses == {"services": tuple(DOMAIN_SERVICES)}
+    assert GATEWAY.addresses == {"projection": "projection", "services": tuple(DOMAIN_SERVICES)}

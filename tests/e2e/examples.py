@@ -81,23 +81,42 @@ def of_a_service(service: str) -> Iterator[Ask]:
     wrong = {name: value for name, value in event.items() if name != "subject"} | {"id": "example-2"}
     never = {"report_id": "never-sent", "reason": "演示"}
     waiting = sample(service, "report-retracted") | {"id": "example-3", "data": never}
-    post, receipts, log = "POST /v1/events", "GET /v1/receipts", "GET /v1/log"
-    known = {"source": event["source"], "id": event["id"]}
-    yield Ask(post, body=event, media=STRUCTURED, name="one", title="一份 One event")
-    yield Ask(post, body=[event, wrong], media=BATCH, name="batch", title="一批 A batch: one again, one wrong")
-    yield Ask(post, body=waiting, media=STRUCTURED, status=202, name="waiting", title="等待 One that waits")
-    yield Ask(post, body=wrong, media=STRUCTURED, status=422, name="wrong", title="有误 One that is wrong")
-    yield Ask(post, body="{", media=STRUCTURED, status=400)
-    yield Ask(post, body=[event] * 1001, media=BATCH, status=413)
-    yield Ask(post, body="x", media="text/plain", status=415)
-    yield Ask(receipts, known)
-    yield Ask(receipts, known | {"id": "never-sent"}, status=404)
-    yield Ask(receipts, {"source": event["source"]}, status=422)
+    log = "GET /v1/log"
+    yield from _of_reports(event, wrong, waiting)
     yield Ask(f"{log}/head", {"settled": "true"})
     yield Ask(log, {"after": "0", "limit": "3"})
     yield Ask(log, {"limit": "0"}, status=422)
     if service == "planning":
         yield from _of_the_plan_office()
+
+
+def of_the_gateway() -> Iterator[Ask]:
+    """Yield the questions that the gateway answers itself."""
+    event = report("recruitment") | {"id": "example-g", "subject": "hire/example-g"}
+    other = {name: value for name, value in event.items() if name != "subject"}
+    yield from _of_reports(event, other | {"id": "example-h"}, sample("enrollment", "report-retracted") | {
+        "id": "example-i", "data": {"report_id": "never-sent", "reason": "演示"}})  # fmt: skip
+
+
+def _of_reports(event: Node, wrong: Node, waiting: Node) -> Iterator[Ask]:
+    receipts, query = "GET /v1/receipts", "POST /v1/receipts/query"
+    known = {"source": event["source"], "id": event["id"]}
+    never = known | {"id": "never-sent"}
+    for post in ("POST /v1/validate", "POST /v1/events"):
+        yield Ask(post, body=event, media=STRUCTURED, name="one", title="一份 One event")
+        yield Ask(post, body=[event, wrong], media=BATCH, name="batch", title="一批 A batch: one again, one wrong")
+        yield Ask(post, body=waiting, media=STRUCTURED, status=202, name="waiting", title="等待 One that waits")
+        yield Ask(post, body=wrong, media=STRUCTURED, status=422, name="wrong", title="有误 One that is wrong")
+        yield Ask(post, body="{", media=STRUCTURED, status=400)
+        yield Ask(post, body=[event] * 1001, media=BATCH, status=413)
+        yield Ask(post, body="x", media="text/plain", status=415)
+    yield Ask(receipts, known)
+    yield Ask(receipts, never, status=404)
+    yield Ask(receipts, {"source": event["source"]}, status=422)
+    json = "application/json"
+    yield Ask(query, body={"pairs": [known, never]}, media=json, name="pairs", title="两对 Two pairs")
+    yield Ask(query, body={"pairs": [never] * 1001}, media=json, status=413)
+    yield Ask(query, body={}, media=json, status=422)
 
 
 def _of_the_plan_office() -> Iterator[Ask]:
@@ -188,6 +207,15 @@ def of_the_projection() -> Iterator[Ask]:
               title="某类、某因、某日 Of a type, a reason and a day")  # fmt: skip
     yield Ask(receipts, {"district": "000000"}, status=404)
     yield Ask(receipts, where | {"day": "soon"}, status=422)
+    yield from _of_the_types(event)
+
+
+def _of_the_types(event: Node) -> Iterator[Ask]:
+    fact = {name: event[name] for name in ("type", "subject", "district", "time")}
+    fact["data"] = {name: value for name, value in event["data"].items() if name != "person"}
+    would, facts = "POST /v1/would-count", {"facts": [fact]}
+    yield Ask(would, body=facts, media="application/json", name="facts", title="一件事实 A fact")
+    yield Ask(would, body={}, media="application/json", status=422)
     yield Ask("GET /asyncapi.yaml")
     yield Ask("GET /v1/types")
     yield Ask("GET /schemas")

@@ -138,6 +138,7 @@ def test_every_route_answers_as_its_description_says(addresses: dict[str, str]) 
     closed = f"{addresses['projection']}/v1/plans/{PLAN}/closings/{examples.MONTH}"
     eventually(lambda: httpx.get(closed, timeout=10).is_success)
     exchanges["projection"] = _ask_all(addresses["projection"], examples.of_the_projection())
+    exchanges["gateway"] = _ask_all(addresses["gateway"], examples.of_the_gateway())
     for name, each in exchanges.items():
         described = httpx.get(f"{addresses[name]}/openapi.json", timeout=10).json()
         if os.environ.get("RECORD"):

@@ -105,6 +105,9 @@ class InMemoryTransaction(Transaction):
         at = max(datetime.now(UTC) - timedelta(microseconds=1), self._tables.recorded_at)
         return Head(self._tables.position, at, self._tables.receipt_count, self._tables.waiting_count)
 
+    async def head(self) -> Head:
+        return await self.lock()
+
     async def load(self, keys: Iterable[str], known: Sequence[StreamKnown]) -> list[StoredFact]:
         matches = [stored for key in keys for stored in self._tables.by_key.get(key, ())]
         for name, version in known:
@@ -183,6 +186,10 @@ class InMemoryLog(EventStore):
             self._tables = before
             raise
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        yield InMemoryTransaction(self._tables.snapshot())
+
     async def announce(self) -> None:
         """Nobody listens."""
 
@@ -192,6 +199,10 @@ class InMemoryLog(EventStore):
         return next(
             (row.bytes for row in reversed(self._tables.receipts) if (row.source, row.id) == (source, id_)), None
         )
+
+    async def receipts_of(self, keys: Sequence[ReportKey]) -> dict[ReportKey, bytes]:
+        receipts = {key: await self.receipt(*key) for key in keys}
+        return {key: receipt for key, receipt in receipts.items() if receipt is not None}
 
     async def subscription(self, service: str) -> int:
         return self._tables.subscriptions.get(service, 0)

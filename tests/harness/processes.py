@@ -26,7 +26,7 @@ from deploy.local import databases
 from deploy.local.children import dies_with_parent
 from deploy.local.databases import Database, Passwords
 from deploy.local.ports import HOST, any_free
-from services.catalogue import DOMAIN_SERVICES
+from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
 from shared.log.migrate import migrate
 from shared.plan.districts import district_codes
 from tests.conftest import ROOT
@@ -183,7 +183,7 @@ class System:
     processes: list[Process] = field(default_factory=list)
 
     def process(self, service: str, command: str, **settings: str) -> Process:
-        if service not in self.databases:
+        if service not in self.databases and service in WITH_DATABASE:
             self.databases[service] = self.new_database(service)
         port = any_free(1)[0]
         process = Process(
@@ -191,7 +191,7 @@ class System:
             command,
             port,
             {
-                "SKILLPLAN_PG_DSN": self.databases[service].dsn,
+                "SKILLPLAN_PG_DSN": self.databases[service].dsn if service in WITH_DATABASE else "",
                 "SKILLPLAN_KAFKA": self.kafka,
                 "SKILLPLAN_PORT": str(port),
                 "SKILLPLAN_CITY_KEY": CITY_KEY,

@@ -17,7 +17,7 @@ from shared.log.event_store import ReceiptRow, Recorded
 from shared.log.sealing import Seal
 from shared.plan.loading import load_plans
 from shared.plan.model import Plan
-from shared.service.command_handler import CommandHandler
+from shared.service.command_handler import CommandHandler, Preview
 from tests.conftest import ROOT
 from tests.harness.in_memory_log import InMemoryLog
 from tests.harness.languages import decoder
@@ -71,6 +71,11 @@ class ServiceInMemory:
         """Report in one batch; return the receipts in order."""
         arrived = [self._handler.decoder.decode(sent, channel or Channel(), _RECEIVED) for sent in reports]
         return [orjson.loads(answer.receipt) for answer in asyncio.run(self._handler.handle(arrived))]
+
+    def preview(self, *reports: ReportFields) -> list[Preview]:
+        """Ask what one batch would be answered."""
+        arrived = [self._handler.decoder.decode(sent, Channel(), _RECEIVED) for sent in reports]
+        return asyncio.run(self._handler.preview(arrived))
 
     def say(self, sent: ReportFields, status: str = "accepted", code: str | None = None) -> Receipt:
         """Report one event and check what becomes of it."""

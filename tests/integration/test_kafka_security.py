@@ -28,7 +28,7 @@ from deploy.kafka import access
 from deploy.local import jars, kafka
 from deploy.local.ports import HOST, any_free
 from deploy.secrets import certificates
-from services.catalogue import SERVICES
+from services.catalogue import WITH_DATABASE
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT, NewDatabase
 from tests.harness import pair, whose
@@ -392,7 +392,7 @@ async def test_a_district_has_a_quota_and_a_service_none(secured: Secured) -> No
     by_user = {entity[0][1]: dict(values) for entity, values in quotas.entries}
     assert by_user[f"district-{MINE}"] == access.QUOTAS
     assert by_user["plan-office"] == access.QUOTAS
-    assert not set(SERVICES) & by_user.keys()
+    assert not set(WITH_DATABASE) & by_user.keys()
 
 
 def test_readiness_names_a_wrong_password_an_unknown_ca_and_a_closed_topic(system: System, secured: Secured) -> None:
@@ -463,4 +463,4 @@ def test_an_empty_or_missing_password_file_is_named_and_changes_nothing(secured:
     assert (missing.returncode, empty.returncode) == (1, 1)
     assert "cannot read the password file" in missing.stderr
     assert "the password file is empty" in empty.stderr
-    assert next(iter(SERVICES)) in empty.stderr
+    assert next(iter(WITH_DATABASE)) in empty.stderr

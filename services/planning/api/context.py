@@ -20,7 +20,8 @@ from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.loading import LARGEST_FILE
 from shared.plan.model import Plan
 from shared.process.settings import Settings
-from shared.service.http_reports import AWAY, ReportIntake, read_body
+from shared.service.http_door import AWAY, read_body
+from shared.service.http_reports import ReportIntake
 
 _PAGE: Final = 1000
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")

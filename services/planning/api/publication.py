@@ -27,7 +27,7 @@ from shared.http.access import caller_of
 from shared.http.openapi import Responses, request_body
 from shared.http.problems import Problem
 from shared.observability.unavailable import UNAVAILABLE
-from shared.service.http_reports import AWAY
+from shared.service.http_door import AWAY
 
 router = APIRouter()
 _OFFICE: Final = "plan-office"

@@ -12,7 +12,7 @@ from shared.contract.messages import Receipt
 from shared.http.access import caller_of
 from shared.http.openapi import problem_response
 from shared.http.problems import Problem
-from shared.service.http_reports import IdNamed, SourceNamed
+from shared.service.http_door import IdNamed, SourceNamed
 
 router = APIRouter(prefix="/v1", tags=["receipts"])
 

@@ -1,0 +1,30 @@
+"""The gateway's routes: reports and receipts of all services, and whatever else they answer, passed on."""
+
+from fastapi import FastAPI, Request, Response
+
+from services.gateway import receipts, reports, validation
+from services.gateway.openapi import add_description, service_of
+from services.gateway.upstream import Upstream
+from shared.http.openapi import describe
+from shared.http.problems import answer_problems
+
+
+def create_app(upstream: Upstream) -> FastAPI:
+    """Return the gateway: its own routes, and the ones of the services behind it."""
+    app = FastAPI(
+        title="Skillplan", version="1", summary="一个地址 One address of all services",
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    answer_problems(app)
+    describe(app, "gateway")
+    for part in (reports, validation, receipts):
+        app.include_router(part.router_of(upstream))
+    add_description(app, upstream)
+
+    async def pass_on(request: Request) -> Response:
+        return await upstream.forward(request, service_of(request.method, request.url.path))
+
+    app.router.add_route(
+        "/{path:path}", pass_on, methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
+    )
+    return app

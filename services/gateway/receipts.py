@@ -1,0 +1,111 @@
+"""`GET /v1/receipts` and `POST /v1/receipts/query`: every service is asked, one that is away hides its own alone."""
+
+import asyncio
+from typing import Final
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from services.gateway.upstream import Answer, Upstream, away, headers_of_caller
+from shared.contract.cloudevents import JsonObject
+from shared.http.openapi import problem_response
+from shared.http.problems import Problem, known_parameters
+from shared.service.http_door import IdNamed, SourceNamed
+from shared.service.http_receipts import NEVER_RECEIVED, PAIRS, SAID_OF_QUERY, read_pairs
+
+_OK: Final = 200
+_NOT_RECEIVED: Final = 404
+_REFUSED: Final = 400
+
+
+def router_of(upstream: Upstream) -> APIRouter:
+    """Return the routes that answer what became of reports."""
+    router = APIRouter(dependencies=[Depends(known_parameters)])
+
+    @router.get(
+        "/v1/receipts",
+        summary="一份报告的回执,不分服务 The receipts of a report, whichever service decided it",
+        description=(
+            "问遍各服务;没有应答的列在 `away` 中(RULES A18)。\n\n"
+            "Every service is asked; `away` names those that do not answer (RULES A18)."
+        ),
+        responses={
+            404: {"description": "没有收到过 No such report was received"},
+            422: {"description": "缺少参数 A parameter is missing"},
+            503: problem_response(away(["recruitment"]), "可能由没有应答的服务裁定 It may be with one that is away"),
+        },
+        tags=["receipts"],
+    )
+    async def get_receipts(request: Request, source: SourceNamed, id: IdNamed) -> Response:
+        target = "/v1/receipts?" + urlencode({"source": source, "id": id})
+        answers = await _ask_all(request, upstream, "GET", target)
+        if refusal := _refusal(answers):
+            return refusal
+        receipts = [orjson.Fragment(answer.body) for answer in answers.values() if answer and answer.status == _OK]
+        missing = [service for service, answer in answers.items() if answer is None]
+        if not receipts:
+            raise away(missing) if missing else NEVER_RECEIVED
+        return _json({"receipts": receipts, "away": missing})
+
+    @router.post(
+        "/v1/receipts/query",
+        summary="许多报告的回执,不分服务 The receipts of many reports, whichever services decided them",
+        description=SAID_OF_QUERY,
+        openapi_extra=PAIRS,
+        responses={
+            413: {"description": "过大或过多 Too large, or too many pairs"},
+            422: {"description": "请求体不正确 Another body is expected"},
+            503: problem_response(away(["recruitment"]), "没有一个服务应答 No service answers"),
+        },
+        tags=["receipts"],
+    )
+    async def query_receipts(request: Request) -> Response:
+        pairs = await read_pairs(request)
+        body = orjson.dumps({"pairs": [{"source": source, "id": id_} for source, id_ in pairs]})
+        answers = await _ask_all(request, upstream, "POST", "/v1/receipts/query", body)
+        if refusal := _refusal(answers):
+            return refusal
+        missing = [service for service, answer in answers.items() if answer is None]
+        if len(missing) == len(answers):
+            raise away(missing)
+        receipts: list[list[JsonObject]] = [[] for _ in pairs]
+        for answer in answers.values():
+            if answer is not None:
+                for own, result in zip(receipts, orjson.loads(answer.body)["results"], strict=True):
+                    own.extend(result["receipts"])
+        results = [
+            {"source": source, "id": id_, "receipts": own} for (source, id_), own in zip(pairs, receipts, strict=True)
+        ]
+        return _json({"results": results, "away": missing})
+
+    return router
+
+
+async def _ask_all(
+    request: Request, upstream: Upstream, method: str, target: str, body: bytes | None = None
+) -> dict[str, Answer | None]:
+    """Ask every service at once, with the caller's own key; None for one that does not answer, or cannot now."""
+    headers = headers_of_caller(request.scope, "application/json" if body else "")
+
+    async def ask(service: str) -> Answer | None:
+        try:
+            answer = await upstream.ask(service, method, target, headers, body)
+        except Problem:
+            return None
+        return None if answer.status >= 500 else answer  # noqa: PLR2004 - its database is away
+
+    answers = await asyncio.gather(*map(ask, upstream.services))
+    return dict(zip(upstream.services, answers, strict=True))
+
+
+def _refusal(answers: dict[str, Answer | None]) -> Response | None:
+    """Return the response of a service that refuses the request itself, such as for its key."""
+    for answer in answers.values():
+        if answer is not None and answer.status >= _REFUSED and answer.status != _NOT_RECEIVED:
+            return answer.response()
+    return None
+
+
+def _json(body: object) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")

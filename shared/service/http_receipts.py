@@ -1,0 +1,119 @@
+"""HTTP routes of a domain service that answer what became of reports: of one, or of up to a thousand at once."""
+
+from typing import Final
+
+import msgspec
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from shared.contract.events import ReportKey
+from shared.http.access import caller_of
+from shared.http.openapi import Node
+from shared.http.problems import Problem
+from shared.log.event_store import EventStore
+from shared.service.http_door import NOT_NOW, IdNamed, SourceNamed, answer_of, read_body
+
+MOST_PAIRS: Final = 1000
+LARGEST_QUERY: Final = 1024 * 1024
+NEVER_RECEIVED: Final = Problem(404, "没有收到过这个编号的报告。", "No report of this source and id was received here.")
+_NO_PAIRS: Final = Problem(
+    422,
+    '请求体应为 {"pairs": [{"source": …, "id": …}, …]}。',
+    'The body must be {"pairs": [{"source": …, "id": …}, …]}.',
+)
+_TOO_MANY: Final = Problem(413, f"每次最多问 {MOST_PAIRS} 对。", f"At most {MOST_PAIRS} pairs can be asked for.")
+_TEXT: Final = {"type": "string"}
+_PAIR: Final = {"type": "object", "required": ["source", "id"], "properties": {"source": _TEXT, "id": _TEXT}}
+PAIRS: Final[Node] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["pairs"],
+                    "properties": {"pairs": {"type": "array", "maxItems": MOST_PAIRS, "items": _PAIR}},
+                }
+            }
+        },
+    }
+}
+SAID_OF_QUERY: Final = (
+    f"一次问最多 {MOST_PAIRS} 对 `source` 与 `id`;答复按次序,没有收到过的 `receipts` 为空。\n\n"
+    f"Up to {MOST_PAIRS} pairs of `source` and `id` at once; answered in their order, with no `receipts` where"
+    " none was received."
+)
+
+
+class _Pair(msgspec.Struct, forbid_unknown_fields=True):
+    source: str
+    id: str
+
+
+class _Pairs(msgspec.Struct, forbid_unknown_fields=True):
+    pairs: list[_Pair]
+
+
+_pairs: Final = msgspec.json.Decoder(_Pairs)
+
+
+async def read_pairs(request: Request) -> list[ReportKey]:
+    """Return the pairs of source and id in a request's body; raises Problem, also where the key covers not all."""
+    try:
+        pairs = _pairs.decode(await read_body(request, LARGEST_QUERY)).pairs
+    except msgspec.DecodeError:
+        raise _NO_PAIRS from None
+    if len(pairs) > MOST_PAIRS:
+        raise _TOO_MANY
+    caller = caller_of(request)
+    for pair in pairs:
+        caller.must_cover(pair.source)
+    return [(pair.source, pair.id) for pair in pairs]
+
+
+def router_of(store: EventStore) -> APIRouter:
+    """Return the routes, for the log of one service."""
+    router = APIRouter()
+
+    @router.get(
+        "/v1/receipts",
+        summary="一份报告的回执 The receipt of a report as it stands now",
+        description=(
+            "以报告的 `source` 与 `id` 查询;等待的报告后来有了结果,回执随之更新(RULES A18)。\n\n"
+            "By the report's `source` and `id`; the receipt of one that waited says what has become of it (RULES A18)."
+        ),
+        responses={
+            404: {"description": "没有收到过 No such report was received here"},
+            422: {"description": "缺少参数 A parameter is missing"},
+            503: NOT_NOW,
+        },
+    )
+    async def get_receipt(request: Request, source: SourceNamed, id: IdNamed) -> Response:
+        caller_of(request).must_cover(source)
+        receipt = None if "\x00" in source + id else await answer_of(store.receipt(source, id))
+        if receipt is None:
+            raise NEVER_RECEIVED
+        return Response(receipt, media_type="application/json")
+
+    @router.post(
+        "/v1/receipts/query",
+        summary="许多报告的回执 The receipts of many reports",
+        description=SAID_OF_QUERY,
+        openapi_extra=PAIRS,
+        responses={
+            413: {"description": "过大或过多 Too large, or too many pairs"},
+            422: {"description": "请求体不正确 Another body is expected"},
+            503: NOT_NOW,
+        },
+    )
+    async def query_receipts(request: Request) -> Response:
+        pairs = await read_pairs(request)
+        stored = await answer_of(store.receipts_of([pair for pair in pairs if "\x00" not in "".join(pair)]))
+        results = [
+            {"source": source, "id": id_, "receipts": [orjson.Fragment(receipt)] if receipt else []}
+            for source, id_ in pairs
+            for receipt in (stored.get((source, id_)),)
+        ]
+        return Response(orjson.dumps({"results": results}), media_type="application/json")
+
+    return router
