@@ -75,8 +75,12 @@ def events(service: str) -> Topic:
 
 
 def receipts(district: str) -> Topic:
-    """Return a district's answers, the last one per report; by when the broker appended them its clock is compared."""
-    return Topic(f"receipts.{district}", 1, {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"})
+    """Return a district's answers, the last one per report; by when the broker appended them its clock is compared.
+
+    In gzip, whatever the relay sends: every client of Kafka reads that without further packages.
+    """
+    config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime", "compression.type": "gzip"}
+    return Topic(f"receipts.{district}", 1, config)
 
 
 def quarantine() -> Topic:

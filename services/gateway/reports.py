@@ -155,7 +155,7 @@ def _of_part(part: _Part, answer: Answer) -> Sequence[bytes | msgspec.Raw]:
 
 def _placed(receipt: bytes | msgspec.Raw, place: int) -> bytes:
     """Return the receipt of an element that is no event, with the pointer to its place in the whole batch."""
-    fields = orjson.loads(receipt)
+    fields = orjson.loads(bytes(receipt))
     for reason in fields.get("reasons", ()):
         reason["pointer"] = f"/{place}"
     return orjson.dumps(fields)

@@ -146,7 +146,8 @@ class Upstream:
         return URL(address.rstrip("/") + target, encoded=True)
 
     def _away(self, service: str, error: BaseException) -> Problem:
-        _log.warning("gateway.away", to=service, error=type(error).__name__)
+        if service not in self._health.warnings:  # once, not for each request
+            _log.warning("gateway.away", to=service, error=type(error).__name__)
         self._health.warn(service, f"does not answer: {type(error).__name__}")
         return away([service])
 

@@ -92,10 +92,11 @@ def of_a_service(service: str) -> Iterator[Ask]:
 
 def of_the_gateway() -> Iterator[Ask]:
     """Yield the questions that the gateway answers itself."""
-    event = report("recruitment") | {"id": "example-g", "subject": "hire/example-g"}
-    other = {name: value for name, value in event.items() if name != "subject"}
-    yield from _of_reports(event, other | {"id": "example-h"}, sample("enrollment", "report-retracted") | {
-        "id": "example-i", "data": {"report_id": "never-sent", "reason": "演示"}})  # fmt: skip
+    known = report("enrollment")
+    event = known | {"id": "example-g", "subject": f"{known['subject'].rpartition('/')[0]}/example-g"}
+    wrong = {name: value for name, value in report("recruitment").items() if name != "subject"} | {"id": "example-h"}
+    never = {"report_id": "never-sent", "reason": "演示"}
+    yield from _of_reports(event, wrong, sample("competition", "report-retracted") | {"id": "example-i", "data": never})
 
 
 def _of_reports(event: Node, wrong: Node, waiting: Node) -> Iterator[Ask]:

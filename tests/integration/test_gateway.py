@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +18,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.http.api_keys import KeyFile, Role
+from tests.conftest import ROOT
 from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import major_closed, major_opened, person_hired
 from tests.integration.conftest import Template, fresh_databases
@@ -288,6 +294,26 @@ def test_a_gateway_that_dies_in_a_batch_loses_nothing_and_counts_nothing_twice(t
     again = town.post(batch).json()["results"]
     assert {result["status"] for result in again} <= {"accepted", "duplicate"}
     assert len(town.facts("enrollment", ids_of(batch))) + len(town.facts("recruitment", ids_of(batch))) == 12
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (sys.executable, "report_httpx.py"), (sys.executable, "report_cloudevents.py"), ("sh", "report.sh"),
+        ("java", "Report.java"), ("go run", "report.go"), ("dotnet run", "Report.cs"),
+    ],
+)  # fmt: skip
+def test_a_client_of_the_documentation_reports(town: Town, command: str, file: str, tmp_path: Path) -> None:
+    needs = {"sh": ("curl",), "java": ("javac",)}.get(command, ())
+    if any(shutil.which(tool) is None for tool in (command.split(maxsplit=1)[0], *needs)):
+        pytest.skip(f"no {command} here")
+    event = person_hired(f"client-{file}")
+    (tmp_path / "report.json").write_text(json.dumps(event), encoding="utf-8")
+    arguments = [*command.split(), str(ROOT / "docs" / "clients" / file), str(tmp_path / "report.json")]
+    environment = {"SKILLPLAN_URL": town.gateway.url, "SKILLPLAN_KEY": town.key}
+    done = subprocess.run(arguments, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["status"] == "accepted"
 
 
 def test_nothing_personal_is_logged_or_stored(town: Town) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import ROOT
 from tests.harness import topics
 from tests.harness.processes import System, eventually, run
 from tests.harness.reports import (
@@ -338,3 +342,19 @@ def test_one_report_sent_fifty_times_at_once_is_one_fact(running: System) -> Non
     assert all(receipt["first"] == first for receipt in receipts if receipt["status"] == "duplicate")
     facts = running.query("competition", "select bytes from fact where stream = $1", certificate["subject"])
     assert len(facts) == 1
+
+
+def test_any_client_reads_the_receipts_without_further_packages(running: System) -> None:
+    """Issue 16.6: what the documentation shows, in a Python whose Kafka client has no codec but gzip."""
+    issued = certificate_issued("any-client")
+    assert post(running, issued)["status"] == "accepted"
+    program = ROOT / "docs" / "clients" / "receipts_aiokafka.py"
+    without = "import aiokafka.codec as c, runpy; c.has_lz4 = c.has_zstd = c.has_snappy = lambda: False; "
+    start = f"{without}runpy.run_path({str(program)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", start, issued["district"]]
+    environment = os.environ | {"SKILLPLAN_KAFKA": running.kafka}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        read = next(receipt for line in following.stdout if (receipt := json.loads(line))["id"] == issued["id"])
+        following.kill()
+    assert read["status"] == "accepted"
