@@ -1,14 +1,17 @@
 """`GET /v1/receipts` and `POST /v1/receipts/query`: every service is asked, one that is away hides its own alone."""
 
 import asyncio
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from services.gateway.upstream import Answer, Upstream, away, headers_of_caller
 from shared.contract.cloudevents import JsonObject
+from shared.contract.messages import PairsReceipts, Receipt
 from shared.http.openapi import problem_response
 from shared.http.problems import Problem, known_parameters
 from shared.service.http_door import IdNamed, SourceNamed
@@ -17,6 +20,20 @@ from shared.service.http_receipts import NEVER_RECEIVED, PAIRS, SAID_OF_QUERY, r
 _OK: Final = 200
 _NOT_RECEIVED: Final = 404
 _REFUSED: Final = 400
+Away = Annotated[list[str], Field(description="没有应答的服务 the services that do not answer")]
+
+
+class ReceiptsOfServices(TypedDict):
+    """The receipts of a report, of each service that knows it."""
+
+    receipts: list[Receipt]
+    away: Away
+
+
+class PairsReceiptsOfServices(PairsReceipts):
+    """The receipts of the reports that were asked about, in their order."""
+
+    away: Away
 
 
 def router_of(upstream: Upstream) -> APIRouter:
@@ -30,6 +47,7 @@ def router_of(upstream: Upstream) -> APIRouter:
             "问遍各服务;没有应答的列在 `away` 中(RULES A18)。\n\n"
             "Every service is asked; `away` names those that do not answer (RULES A18)."
         ),
+        response_model=ReceiptsOfServices,
         responses={
             404: {"description": "没有收到过 No such report was received"},
             422: {"description": "缺少参数 A parameter is missing"},
@@ -53,6 +71,7 @@ def router_of(upstream: Upstream) -> APIRouter:
         summary="许多报告的回执,不分服务 The receipts of many reports, whichever services decided them",
         description=SAID_OF_QUERY,
         openapi_extra=PAIRS,
+        response_model=PairsReceiptsOfServices,
         responses={
             413: {"description": "过大或过多 Too large, or too many pairs"},
             422: {"description": "请求体不正确 Another body is expected"},

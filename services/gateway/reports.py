@@ -3,14 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import (
+    Annotated,
+    Final,
+    NotRequired,  # pydantic takes typing's own from Python 3.12 on
+)
 
 import msgspec
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from services.gateway.upstream import Answer, Upstream, away, headers_of, headers_of_caller, target_of
 from shared.contract.cloudevents import BATCH, NotReadableError, from_http_headers, parse_array, parse_object
+from shared.contract.messages import Receipt
 from shared.http.access import caller_of
 from shared.http.problems import Problem, known_parameters, problem_of
 from shared.service.http_door import (
@@ -18,10 +25,10 @@ from shared.service.http_door import (
     LARGEST_EVENT,
     MOST_EVENTS,
     REPORT_BODIES,
-    REPORT_RESPONSES,
     SAID_OF_EVENTS,
     TOO_MANY_EVENTS,
     read_body,
+    report_responses,
 )
 
 _OK: Final = 200
@@ -34,6 +41,25 @@ _SAID_BESIDES: Final = (
     " single report gets 503; in a batch a problem of status 503 stands in the place of each, the others are decided."
     " Send the same again after Retry-After."
 )
+
+
+class UndecidedReport(TypedDict):
+    """In the place of a receipt: why the service of this report did not decide it (RFC 9457)."""
+
+    type: str
+    status: int
+    title: str
+    detail: str
+    zh: str
+    en: str
+    service: str | None
+    retry_after: NotRequired[Annotated[int, Field(description="seconds after which the same may be sent again")]]
+
+
+class DistributedReceipts(TypedDict):
+    """The receipts of a batch, in the order sent."""
+
+    results: list[Receipt | UndecidedReport]
 
 
 class _Results(msgspec.Struct):
@@ -62,8 +88,9 @@ def router_of(upstream: Upstream) -> APIRouter:
         "/v1/events",
         summary="报送一份或一批,不分服务 Report one event or a batch of any type; the answer is its receipt",
         description=SAID_OF_EVENTS + _SAID_BESIDES,
-        openapi_extra={"requestBody": {"required": True, "content": REPORT_BODIES}},
-        responses=REPORT_RESPONSES,
+        openapi_extra=REPORT_BODIES,
+        response_model=Receipt | DistributedReceipts,
+        responses=report_responses(Receipt),
         tags=["reports"],
     )
     async def post_events(request: Request) -> Response:

@@ -4,12 +4,14 @@ from typing import Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
+from typing_extensions import TypedDict
 
-from services.gateway.reports import distribute
+from services.gateway.reports import UndecidedReport, distribute
 from services.gateway.upstream import PROJECTION, Answer, Upstream, headers_of_caller
 from shared.contract.cloudevents import JsonObject
+from shared.contract.messages import ValidatedReceipt
 from shared.http.problems import Problem, known_parameters
-from shared.service.http_door import REPORT_BODIES, REPORT_RESPONSES, SAID_OF_VALIDATE
+from shared.service.http_door import REPORT_BODIES, SAID_OF_VALIDATE, report_responses
 
 _OK: Final = 200
 _VALIDATED: Final = (_OK, 202, 422)
@@ -20,6 +22,12 @@ _SAID_BESIDES: Final = (
 )
 
 
+class DistributedValidations(TypedDict):
+    """The receipts that a batch would get now, in the order sent."""
+
+    results: list[ValidatedReceipt | UndecidedReport]
+
+
 def router_of(upstream: Upstream) -> APIRouter:
     """Return the route that answers as `/v1/events` would, and records nothing."""
     router = APIRouter(dependencies=[Depends(known_parameters)])
@@ -28,8 +36,9 @@ def router_of(upstream: Upstream) -> APIRouter:
         "/v1/validate",
         summary="试报,并看将计入何处 Ask what reports would be answered now, and what they would count in",
         description=SAID_OF_VALIDATE + _SAID_BESIDES,
-        openapi_extra={"requestBody": {"required": True, "content": REPORT_BODIES}},
-        responses=REPORT_RESPONSES,
+        openapi_extra=REPORT_BODIES,
+        response_model=ValidatedReceipt | DistributedValidations,
+        responses=report_responses(ValidatedReceipt),
         tags=["reports"],
     )
     async def validate(request: Request) -> Response:

@@ -103,6 +103,79 @@ class BatchReceipts(TypedDict):
     results: list[Receipt]
 
 
+class FactToRecord(TypedDict):
+    """A fact that would be recorded, without who it is about."""
+
+    type: str
+    subject: str
+    district: DistrictCode
+    time: Instant
+    data: dict[str, object]
+
+
+class MovedCell(TypedDict):
+    """A number of a plan that a fact would move.
+
+    `effect`: whether it counts, ends what counts, or takes out what it undoes. `once`: a member (a person, a subject)
+    counts once, by its earliest fact. `month`: null for a level. `amount`: what it adds, in the indicator's unit.
+    """
+
+    plan: str
+    indicator: str
+    name: dict[Literal["zh", "en"], str]
+    part: Literal["numerator", "denominator"]
+    period: str
+    month: str | None
+    district: DistrictCode
+    effect: Literal["counts", "ends", "takes-out"]
+    once: bool
+    amount: int | None
+    unit: str
+
+
+class ValidatedReceipt(Receipt):
+    """The receipt that a report would get now, and the facts that would be recorded because of it."""
+
+    facts: list[FactToRecord]
+    counts_in: NotRequired[
+        Annotated[
+            list[MovedCell] | None,
+            Field(description="at the gateway: what the facts would count in; null while that cannot be told"),
+        ]
+    ]
+
+
+class ValidatedReceipts(TypedDict):
+    """The receipts that a batch would get now, in the order sent."""
+
+    results: list[ValidatedReceipt]
+
+
+class ReportPair(TypedDict):
+    """What names a report for ever."""
+
+    source: str
+    id: str
+
+
+class ReportPairs(TypedDict):
+    """The reports that are asked about."""
+
+    pairs: Annotated[list[ReportPair], Field(max_length=1000)]
+
+
+class PairReceipts(ReportPair):
+    """The receipts of a report as they stand now, one of each service that knows it; none where it never came."""
+
+    receipts: list[Receipt]
+
+
+class PairsReceipts(TypedDict):
+    """The receipts of the reports that were asked about, in their order."""
+
+    results: list[PairReceipts]
+
+
 class LogPage(TypedDict):
     """Facts in the order of their positions; `next` is what to ask for as `after`, null at the end."""
 

@@ -4,9 +4,11 @@ from collections.abc import Awaitable
 from typing import Annotated, Final, TypeVar
 
 from fastapi import Query, Request
+from typing_extensions import TypeForm
 
 from shared.contract.cloudevents import BATCH, STRUCTURED
-from shared.http.openapi import Responses, problem_response
+from shared.contract.messages import ReportEnvelope
+from shared.http.openapi import Responses, problem_response, request_body
 from shared.http.problems import Problem
 from shared.http.server import SLOW
 from shared.observability.unavailable import UNAVAILABLE
@@ -36,12 +38,11 @@ SAID_OF_VALIDATE: Final = (
     "The decoder and the rules of `/v1/events` on what stands now; nothing is recorded and no id is bound. The"
     " answer is as there, with `facts` besides: what would be recorded, without persons."
 )
-_EVENT: Final = {"type": "object", "required": ["specversion", "id", "source", "type", "subject", "time", "district"]}
-REPORT_BODIES: Final = {STRUCTURED: {"schema": _EVENT}, BATCH: {"schema": {"type": "array", "items": _EVENT}}}
+REPORT_BODIES: Final = request_body({STRUCTURED: ReportEnvelope, BATCH: list[ReportEnvelope]})
 OTHER_TYPE: Final = Problem(
     415, f"请使用 Content-Type {STRUCTURED} 或 {BATCH}。", f"Use Content-Type {STRUCTURED} or {BATCH}."
 )
-REPORT_RESPONSES: Final[Responses] = {
+_RESPONSES: Final[Responses] = {
     200: {"description": "受理或重复;一批为各回执 Accepted, or a duplicate; of a batch: the receipts"},
     202: {"description": "等待尚未报告的事 Waiting for something not reported yet"},
     400: {"description": "不是 JSON No JSON"},
@@ -51,6 +52,16 @@ REPORT_RESPONSES: Final[Responses] = {
     422: {"description": "拒绝、有误或发错服务 Refused, invalid or misdirected: the receipt says why"},
     503: NOT_NOW,
 }
+
+
+def report_responses(receipt: TypeForm[object]) -> Responses:
+    """Return how a route that takes reports declares its responses; `receipt`: the model of each answer."""
+    return {
+        status: response | ({"model": receipt} if status in (202, 422) else {})
+        for status, response in _RESPONSES.items()
+    }
+
+
 SourceNamed = Annotated[str, Query(description="报告的 source the report's source, /districts/<code>/<system>")]
 IdNamed = Annotated[str, Query(description="报告的 id the report's id")]
 T = TypeVar("T")

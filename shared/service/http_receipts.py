@@ -7,8 +7,9 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from shared.contract.events import ReportKey
+from shared.contract.messages import PairsReceipts, Receipt, ReportPairs
 from shared.http.access import caller_of
-from shared.http.openapi import Node
+from shared.http.openapi import request_body
 from shared.http.problems import Problem
 from shared.log.event_store import EventStore
 from shared.service.http_door import NOT_NOW, IdNamed, SourceNamed, answer_of, read_body
@@ -22,22 +23,7 @@ _NO_PAIRS: Final = Problem(
     'The body must be {"pairs": [{"source": …, "id": …}, …]}.',
 )
 _TOO_MANY: Final = Problem(413, f"每次最多问 {MOST_PAIRS} 对。", f"At most {MOST_PAIRS} pairs can be asked for.")
-_TEXT: Final = {"type": "string"}
-_PAIR: Final = {"type": "object", "required": ["source", "id"], "properties": {"source": _TEXT, "id": _TEXT}}
-PAIRS: Final[Node] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["pairs"],
-                    "properties": {"pairs": {"type": "array", "maxItems": MOST_PAIRS, "items": _PAIR}},
-                }
-            }
-        },
-    }
-}
+PAIRS: Final = request_body({"application/json": ReportPairs})
 SAID_OF_QUERY: Final = (
     f"一次问最多 {MOST_PAIRS} 对 `source` 与 `id`;答复按次序,没有收到过的 `receipts` 为空。\n\n"
     f"Up to {MOST_PAIRS} pairs of `source` and `id` at once; answered in their order, with no `receipts` where"
@@ -82,6 +68,7 @@ def router_of(store: EventStore) -> APIRouter:
             "以报告的 `source` 与 `id` 查询;等待的报告后来有了结果,回执随之更新(RULES A18)。\n\n"
             "By the report's `source` and `id`; the receipt of one that waited says what has become of it (RULES A18)."
         ),
+        response_model=Receipt,
         responses={
             404: {"description": "没有收到过 No such report was received here"},
             422: {"description": "缺少参数 A parameter is missing"},
@@ -100,6 +87,7 @@ def router_of(store: EventStore) -> APIRouter:
         summary="许多报告的回执 The receipts of many reports",
         description=SAID_OF_QUERY,
         openapi_extra=PAIRS,
+        response_model=PairsReceipts,
         responses={
             413: {"description": "过大或过多 Too large, or too many pairs"},
             422: {"description": "请求体不正确 Another body is expected"},

@@ -22,6 +22,15 @@ from shared.contract.cloudevents import (
     parse_object,
 )
 from shared.contract.events import Fact, NotUnderstood, Report
+from shared.contract.messages import (
+    BatchReceipts,
+    FactToRecord,
+    LogPage,
+    Receipt,
+    ServiceLogHead,
+    ValidatedReceipt,
+    ValidatedReceipts,
+)
 from shared.deciding.unit_of_work import Answer
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
@@ -41,12 +50,12 @@ from shared.service.http_door import (
     NOT_NOW,
     OTHER_TYPE,
     REPORT_BODIES,
-    REPORT_RESPONSES,
     SAID_OF_EVENTS,
     SAID_OF_VALIDATE,
     TOO_MANY_EVENTS,
     answer_of,
     read_body,
+    report_responses,
 )
 
 _MOST_TOGETHER: Final = 500
@@ -201,7 +210,7 @@ def _previewed(preview: Preview) -> bytes:
     return orjson.dumps(orjson.loads(preview.answer.receipt) | {"facts": [*map(_plain, preview.facts)]})
 
 
-def _plain(fact: Fact) -> JsonObject:
+def _plain(fact: Fact) -> FactToRecord:
     """Return a fact that would be recorded, without who it is about: a token leads to other facts of that person."""
     data = {name: value for name, value in fact.body.items() if name != "person"}
     return {"type": fact.type, "subject": fact.stream, "district": fact.district, "time": fact.time, "data": data}
@@ -241,8 +250,9 @@ def create_app(
         "/v1/events",
         summary="报送一份或一批 Report one event or a batch; the answer is its receipt",
         description=SAID_OF_EVENTS,
-        openapi_extra={"requestBody": {"required": True, "content": REPORT_BODIES}},
-        responses=REPORT_RESPONSES,
+        openapi_extra=REPORT_BODIES,
+        response_model=Receipt | BatchReceipts,
+        responses=report_responses(Receipt),
     )
     async def post_events(request: Request) -> Response:
         began = handler.tracing.now()
@@ -252,8 +262,9 @@ def create_app(
         "/v1/validate",
         summary="试报 Ask what a report or a batch would be answered now; nothing is recorded",
         description=SAID_OF_VALIDATE,
-        openapi_extra={"requestBody": {"required": True, "content": REPORT_BODIES}},
-        responses=REPORT_RESPONSES,
+        openapi_extra=REPORT_BODIES,
+        response_model=ValidatedReceipt | ValidatedReceipts,
+        responses=report_responses(ValidatedReceipt),
     )
     async def validate(request: Request) -> Response:
         return await intake.preview(await intake.receive(request))
@@ -264,6 +275,7 @@ def create_app(
         "/v1/log/head",
         summary="日志已到之处 Where this service's log stands",
         description=("最后一条事实的位置和入账时刻。\n\nPosition of the last fact and when it was recorded."),
+        response_model=ServiceLogHead,
         responses={503: NOT_NOW},
     )
     async def get_head(
@@ -283,6 +295,7 @@ def create_app(
             "In the order of their positions, which have no gaps; for reconciling and repair. Next page: `after` ="
             " `next`, null at the end."
         ),
+        response_model=LogPage,
         responses={422: {"description": "参数不正确 A parameter is wrong"}, 503: NOT_NOW},
     )
     async def get_log(

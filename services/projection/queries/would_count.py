@@ -7,10 +7,8 @@ from typing import Final, Literal
 import msgspec
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, JsonValue
 from typing_extensions import TypedDict
 
-from services.projection.assessment.representation import BilingualText, DistrictCode, bilingual
 from services.projection.counting.facts import LogFact
 from services.projection.counting.lines import CompiledPlans, Line, LineShape, Part
 from services.projection.counting.periods import WHOLE, period_name
@@ -18,6 +16,7 @@ from services.projection.counting.standing import StandingRow
 from services.projection.counting.uses import UseRole
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import NAMED
+from shared.contract.messages import FactToRecord, MovedCell
 from shared.http.openapi import request_body
 from shared.http.problems import Problem
 from shared.service.http_door import LARGEST_BATCH, read_body
@@ -32,48 +31,16 @@ _WRONG: Final = Problem(
 Effect = Literal["counts", "ends", "takes-out"]
 
 
-class FactToCount(BaseModel):
-    """A fact as it would be recorded."""
+class FactsToCount(TypedDict):
+    """The facts that are asked about, as they would be recorded."""
 
-    model_config = ConfigDict(extra="forbid")
-    type: str
-    subject: str
-    district: str
-    time: str
-    data: dict[str, JsonValue]
-
-
-class FactsToCount(BaseModel):
-    """The facts that are asked about."""
-
-    model_config = ConfigDict(extra="forbid")
-    facts: list[FactToCount]
-
-
-class CellMoved(TypedDict):
-    """A cell that a fact would move.
-
-    `effect`: whether it counts, ends what counts, or takes out what it undoes. `once`: a member (a person, a subject)
-    counts once, by its earliest fact. `month`: null for a level. `amount`: what it adds, in the indicator's unit.
-    """
-
-    plan: str
-    indicator: str
-    name: BilingualText
-    part: Literal["numerator", "denominator"]
-    period: str
-    month: str | None
-    district: DistrictCode
-    effect: Effect
-    once: bool
-    amount: int | None
-    unit: str
+    facts: list[FactToRecord]
 
 
 class CellsMoved(TypedDict):
     """For each fact that was asked about, in their order, the cells that it would move."""
 
-    counts_in: list[list[CellMoved]]
+    counts_in: list[list[MovedCell]]
 
 
 class _Fact(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,7 +66,7 @@ _facts: Final = msgspec.json.Decoder(_Facts)
         "For each of these facts the indicators, periods, months and districts that it would move by the plans;"
         " nothing is recorded. Whether a person has counted before is for the facts there are to say."
     ),
-    openapi_extra=request_body(FactsToCount),
+    openapi_extra=request_body({"application/json": FactsToCount}),
     response_model=CellsMoved,
     responses={422: {"description": "请求体不正确 Another body is expected"}, 503: NAMED[503]},
 )
@@ -127,7 +94,7 @@ def _log_fact(fact: _Fact) -> LogFact:
     )  # fmt: skip
 
 
-def cells_of(compiled: CompiledPlans, fact: LogFact) -> Iterator[CellMoved]:
+def cells_of(compiled: CompiledPlans, fact: LogFact) -> Iterator[MovedCell]:
     """Yield the cells that a fact would move; raises ValueError where it is none that the plans can read."""
     if fact.type.startswith("skillplan.planning."):
         return  # counted by no plan
@@ -142,7 +109,7 @@ def cells_of(compiled: CompiledPlans, fact: LogFact) -> Iterator[CellMoved]:
                 yield {
                     "plan": plan.id,
                     "indicator": indicator.id,
-                    "name": bilingual(indicator.name),
+                    "name": {"zh": indicator.name.zh, "en": indicator.name.en},
                     "part": "numerator" if line.part is Part.NUM else "denominator",
                     "period": period_name(period.period),
                     "month": _month(row.on, period.period, indicator.basis),
