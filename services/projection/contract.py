@@ -24,10 +24,17 @@ _MAY_LACK: Final[Responses] = {404: problem_response(_NO_FILE, "没有这个文�
 router = APIRouter(tags=["contract"])
 
 
-class TypeNames(TypedDict):
-    """The short name of each type of report and fact, by its name in full."""
+class TypeName(BilingualText):
+    """The short name of a type, the service that owns it, and where its JSON Schema is."""
 
-    types: dict[str, BilingualText]
+    service: str
+    schema: str
+
+
+class TypeNames(TypedDict):
+    """Each type of report and fact, by its name in full."""
+
+    types: dict[str, TypeName]
 
 
 class SchemaNames(TypedDict):
@@ -51,7 +58,11 @@ async def get_asyncapi() -> Response:
 @router.get(
     "/v1/types",
     summary="各类报告与事实的名称 What each type of report and fact is called",
-    description="按完整类型名给出中英文短名。\n\nShort names in both languages by the full name of the type.",
+    description=(
+        "按完整类型名给出中英文短名、所属服务和 JSON Schema 的地址。\n\n"
+        "By the full name of the type: short names in both languages, the service that owns it, and the address of its"
+        " JSON Schema."
+    ),
     response_model=TypeNames,
 )
 async def get_types() -> Response:
@@ -86,11 +97,11 @@ async def get_schema(name: Annotated[str, PathParameter(description="文件名 t
 
 
 @cache
-def _names(docs: Path) -> dict[str, BilingualText]:
+def _names(docs: Path) -> dict[str, TypeName]:
     """Return the name of each type: the first word of its description in Chinese, else what docs/words.yaml says."""
     file = docs / "words.yaml"
     type_names = yaml.safe_load(file.read_text(encoding="utf-8"))["types"] if file.is_file() else {}
-    names: dict[str, BilingualText] = {}
+    names: dict[str, TypeName] = {}
     for path in sorted((docs / "events").glob("*.json")):
         schema = orjson.loads(path.read_bytes())
         short = path.name.rsplit(".", 2)[0]
@@ -98,7 +109,12 @@ def _names(docs: Path) -> dict[str, BilingualText]:
         name = str(schema.get("description", "")).partition(": ")[0]
         if name.isascii() or "\n" in name:
             name = type_names.get(short) or type_names.get(plain) or short
-        names[str(schema["title"])] = {"zh": name, "en": plain.replace("-", " ").capitalize()}
+        names[str(schema["title"])] = {
+            "zh": name,
+            "en": plain.replace("-", " ").capitalize(),
+            "service": short.partition(".")[0],
+            "schema": f"/schemas/{path.name}",
+        }
     return names
 
 

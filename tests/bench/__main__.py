@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.gateway import measure_gateway
 from tests.bench.growth import measure_growth
 from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
 from tests.bench.hot_subject import measure_hot_subject
@@ -59,6 +60,7 @@ def _road(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
 PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "tables": measure_tables,
     "append": _append,
+    "gateway": measure_gateway,
     "road": _road,
     "growth": measure_growth,
     "questions": measure_questions,

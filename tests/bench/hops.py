@@ -20,7 +20,7 @@ from tests.bench.report import BenchRow
 from tests.harness.bench import BenchServers, pid_of
 from tests.harness.processes import DISTRICTS, System, run
 
-_CLIENTS = 32
+CLIENTS = 32
 _TOGETHER = 100
 _SENDERS = 4
 _PATIENCE = 120.0
@@ -83,7 +83,7 @@ def measure_append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
         compare_log(system)
         (api,) = system.start(feed.SERVICE, "api")
         for _ in range(sizes.rounds):
-            options = {"run": new_run(), "clients": _CLIENTS, "count": sizes.appends, "first": numbers.take(10**5)}
+            options = {"run": new_run(), "clients": CLIENTS, "count": sizes.appends, "first": numbers.take(10**5)}
             row.ours.append(
                 servers.run("load", {**options, "port": api.port, "pids": {"api": pid_of(api), **servers.parts}})
             )
