@@ -32,6 +32,9 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/schemas/{name}": [{}],
     "/v1/types": [{}],
     "/v1/events": [],
+    "/v1/validate": [],
+    "/v1/would-count": [],
+    "/v1/receipts/query": [],
     "/v1/log": [{}],
     "/v1/log/head": [{}],
     "/v1/receipts": [
