@@ -71,10 +71,11 @@ def _name_types(document: Node) -> None:
         },
     }
     document["components"]["schemas"]["Report"] = choice
-    one = {"$ref": "#/components/schemas/Report"}
+    report = {"$ref": "#/components/schemas/Report"}
     for path in ("/v1/events", "/v1/validate"):
         content = document["paths"][path]["post"]["requestBody"]["content"]
-        content[STRUCTURED]["schema"], content[BATCH]["schema"] = one, {"type": "array", "maxItems": 1000, "items": one}
+        content[STRUCTURED]["schema"] = report
+        content[BATCH]["schema"] = {"type": "array", "maxItems": 1000, "items": report}
 
 
 @cache

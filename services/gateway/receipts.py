@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from services.gateway.upstream import Answer, Upstream, away, headers_of_caller
+from services.gateway.upstream import ServiceResponse, Upstream, away, headers_of_caller
 from shared.contract.cloudevents import JsonObject
 from shared.contract.messages import PairsReceipts, Receipt
 from shared.http.openapi import problem_response
@@ -103,11 +103,11 @@ def router_of(upstream: Upstream) -> APIRouter:
 
 async def _ask_all(
     request: Request, upstream: Upstream, method: str, target: str, body: bytes | None = None
-) -> dict[str, Answer | None]:
+) -> dict[str, ServiceResponse | None]:
     """Ask every service at once, with the caller's own key; None for one that does not answer, or cannot now."""
     headers = headers_of_caller(request.scope, "application/json" if body else "")
 
-    async def ask(service: str) -> Answer | None:
+    async def ask(service: str) -> ServiceResponse | None:
         try:
             answer = await upstream.ask(service, method, target, headers, body)
         except Problem:
@@ -118,7 +118,7 @@ async def _ask_all(
     return dict(zip(upstream.services, answers, strict=True))
 
 
-def _refusal(answers: dict[str, Answer | None]) -> Response | None:
+def _refusal(answers: dict[str, ServiceResponse | None]) -> Response | None:
     """Return the response of a service that refuses the request itself, such as for its key."""
     for answer in answers.values():
         if answer is not None and answer.status >= _REFUSED and answer.status != _NOT_RECEIVED:

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from services.gateway.upstream import Answer, Upstream, away, headers_of, headers_of_caller, target_of
+from services.gateway.upstream import ServiceResponse, Upstream, away, headers_of, headers_of_caller, target_of
 from shared.contract.cloudevents import BATCH, NotReadableError, from_http_headers, parse_array, parse_object
 from shared.contract.messages import Receipt
 from shared.http.access import caller_of
@@ -99,7 +99,7 @@ def router_of(upstream: Upstream) -> APIRouter:
     return router
 
 
-async def distribute(request: Request, upstream: Upstream) -> Answer:
+async def distribute(request: Request, upstream: Upstream) -> ServiceResponse:
     """Send one report, or each of a batch, to the service that owns its type; what none owns, any may answer."""
     mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     raw = await read_body(request, LARGEST_BATCH if mode == BATCH else LARGEST_EVENT)
@@ -123,7 +123,7 @@ def _owner(event: object, upstream: Upstream) -> str | None:
 
 async def _ask(
     request: Request, upstream: Upstream, owner: str | None, headers: list[tuple[str, str]], body: bytes
-) -> Answer:
+) -> ServiceResponse:
     """Ask the owner, or the first service that answers where there is none; raises Problem 503."""
     for service in [owner] if owner else upstream.services:
         try:
@@ -134,7 +134,7 @@ async def _ask(
     raise away(upstream.services)
 
 
-async def _batch(request: Request, upstream: Upstream, raw: bytes, elements: list[object]) -> Answer:
+async def _batch(request: Request, upstream: Upstream, raw: bytes, elements: list[object]) -> ServiceResponse:
     if len(elements) > MOST_EVENTS:
         raise TOO_MANY_EVENTS
     caller_of(request).spend(max(len(elements) - 1, 0))  # access control counted one
@@ -156,20 +156,20 @@ async def _batch(request: Request, upstream: Upstream, raw: bytes, elements: lis
         for place, result in zip(part.places, _of_part(part, answer), strict=True):
             results[place] = result if isinstance(elements[place], dict) else _placed(result, place)
     again = [(b"retry-after", b"2")] if any(answer.status == _UNAVAILABLE for answer in answers) else []
-    return Answer(_OK, [_JSON, *again], b'{"results":[' + b",".join(results) + b"]}")
+    return ServiceResponse(_OK, [_JSON, *again], b'{"results":[' + b",".join(results) + b"]}")
 
 
-async def _ask_part(request: Request, upstream: Upstream, part: _Part, sent: Sequence[msgspec.Raw]) -> Answer:
+async def _ask_part(request: Request, upstream: Upstream, part: _Part, sent: Sequence[msgspec.Raw]) -> ServiceResponse:
     """Send its part of a batch to a service, as a batch in the same order."""
     body = b"[" + b",".join(sent[place] for place in part.places) + b"]"
     try:
         return await _ask(request, upstream, part.service, headers_of_caller(request.scope, BATCH), body)
     except Problem as problem:
         headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"2")]
-        return Answer(problem.status, headers, problem.body())
+        return ServiceResponse(problem.status, headers, problem.body())
 
 
-def _of_part(part: _Part, answer: Answer) -> Sequence[bytes | msgspec.Raw]:
+def _of_part(part: _Part, answer: ServiceResponse) -> Sequence[bytes | msgspec.Raw]:
     """Return the receipts of a part; in the place of each the problem, where its service decided none of them."""
     if answer.status == _OK:
         return _results.decode(answer.body).results

@@ -38,7 +38,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServiceResponse:
     """A service's response to what the gateway asked: its headers in their order, without those of its connection."""
 
     status: int
@@ -97,13 +97,13 @@ class Upstream:
 
     async def ask(
         self, service: str, method: str, target: str, headers: list[tuple[str, str]], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Return a service's whole response; raises Problem 503 when it does not answer."""
         try:
             async with self._sessions[0].request(
                 method, self._url(service, target), headers=headers, data=body, allow_redirects=False
             ) as response:
-                answer = Answer(response.status, _passed_on(response.raw_headers), await response.read())
+                answer = ServiceResponse(response.status, _passed_on(response.raw_headers), await response.read())
         except _AWAY as error:
             raise self._away(service, error) from None
         self._health.warn(service, None)
@@ -136,7 +136,7 @@ class Upstream:
                 raise self._away(service, error) from None
             finally:
                 response.release()
-            return Answer(response.status, headers, whole).response()
+            return ServiceResponse(response.status, headers, whole).response()
         return _with_headers(StreamingResponse(_parts(response), response.status), headers, length)
 
     def _url(self, service: str, target: str) -> URL:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from typing_extensions import TypedDict
 
 from services.gateway.reports import UndecidedReport, distribute
-from services.gateway.upstream import PROJECTION, Answer, Upstream, headers_of_caller
+from services.gateway.upstream import PROJECTION, ServiceResponse, Upstream, headers_of_caller
 from shared.contract.cloudevents import JsonObject
 from shared.contract.messages import ValidatedReceipt
 from shared.http.problems import Problem, known_parameters
@@ -48,7 +48,7 @@ def router_of(upstream: Upstream) -> APIRouter:
         body = orjson.loads(answer.body)
         receipts = [result for result in body.get("results", [body]) if "facts" in result]
         await _add_counts(request, upstream, receipts)
-        return Answer(answer.status, answer.headers, orjson.dumps(body)).response()
+        return ServiceResponse(answer.status, answer.headers, orjson.dumps(body)).response()
 
     return router
 

@@ -98,10 +98,10 @@ def ids_of(batch: list[Node]) -> set[str]:
 
 
 def test_a_report_goes_to_the_owner_of_its_type_in_every_mode(town: Town) -> None:
-    one = person_hired(1)
-    first = town.post(one)
+    hired = person_hired(1)
+    first = town.post(hired)
     assert (first.status_code, first.json()["service"], first.json()["status"]) == (200, "recruitment", "accepted")
-    direct = town.post(one, town.system.the("recruitment", "api"))
+    direct = town.post(hired, town.system.the("recruitment", "api"))
     assert direct.json()["first"] == first.json()
     assert town.post(major_opened(1)).json()["service"] == "enrollment"
     event = person_hired(2)
@@ -258,9 +258,9 @@ def test_a_service_that_dies_in_a_batch_costs_its_own_alone_and_nothing_is_lost_
     assert town.post([person_hired(50), person_hired(51)]).status_code == 503
     assert town.post(major_opened(59)).json()["status"] == "accepted"
     pairs = [{"source": report["source"], "id": report["id"]} for report in batch]
-    found = town.ask("POST", "/v1/receipts/query", json={"pairs": pairs}).json()
-    assert found["away"] == ["recruitment"]
-    assert sum(len(result["receipts"]) for result in found["results"]) == 8
+    known = town.ask("POST", "/v1/receipts/query", json={"pairs": pairs}).json()
+    assert known["away"] == ["recruitment"]
+    assert sum(len(result["receipts"]) for result in known["results"]) == 8
     assert town.ask("GET", "/v1/receipts", params=pairs[0]).json()["away"] == ["recruitment"]
     assert town.ask("GET", "/v1/receipts", params=pairs[1]).status_code == 503
     readiness = town.gateway.http.get("/readyz")
