@@ -12,7 +12,7 @@ from shared.http.client import trusted
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.process.memory import keep_memory
-from shared.process.process import add_probes, serve, until
+from shared.process.process import serve, until
 from shared.process.settings import Settings, parse_command_line
 
 
@@ -28,9 +28,7 @@ async def _serve(settings: GatewaySettings) -> None:
 
     metrics = Metrics("gateway", "api", Health())
     async with Upstream(settings.services, settings.projection, trusted(settings.ca), metrics.health) as upstream:
-        app = create_app(upstream)
-        add_probes(app, metrics)
-        await serve(app, settings, until, metrics)
+        await serve(create_app(upstream, metrics), settings, until, metrics)
 
 
 def main() -> None:

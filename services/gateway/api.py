@@ -7,9 +7,11 @@ from services.gateway.openapi import add_description, service_of
 from services.gateway.upstream import Upstream
 from shared.http.openapi import describe
 from shared.http.problems import answer_problems
+from shared.observability.metrics import Metrics
+from shared.process.process import add_probes
 
 
-def create_app(upstream: Upstream) -> FastAPI:
+def create_app(upstream: Upstream, metrics: Metrics) -> FastAPI:
     """Return the gateway: its own routes, and the ones of the services behind it."""
     app = FastAPI(
         title="Skillplan", version="1", summary="一个地址 One address of all services",
@@ -20,7 +22,9 @@ def create_app(upstream: Upstream) -> FastAPI:
     for part in (reports, validation, receipts):
         app.include_router(part.router_of(upstream))
     add_description(app, upstream)
+    add_probes(app, metrics)
 
+    # Last, since it takes whatever is left.
     async def pass_on(request: Request) -> Response:
         return await upstream.forward(request, service_of(request.method, request.url.path))
 

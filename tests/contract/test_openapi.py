@@ -40,7 +40,7 @@ async def described_fixture(request: pytest.FixtureRequest) -> Node:
     pool: asyncpg.Pool = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
     name: str = request.param
     if name == "gateway":
-        return gateway_app(Upstream({}, "", tls=True)).openapi()
+        return gateway_app(Upstream({}, "", tls=True), Metrics(name, "api", Health())).openapi()
     if name == "projection":
         async with httpx.AsyncClient() as client:
             app = projection_app(pool, {}, client, Metrics(name, "api", Health()), b"")
