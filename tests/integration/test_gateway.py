@@ -297,7 +297,6 @@ def test_a_gateway_that_dies_in_a_batch_loses_nothing_and_counts_nothing_twice(t
     assert len(town.facts("enrollment", ids_of(batch))) + len(town.facts("recruitment", ids_of(batch))) == 12
 
 
-@pytest.mark.timeout(240)  # a compiler may have nothing cached
 @pytest.mark.parametrize(
     ("command", "file"),
     [
