@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -310,9 +310,10 @@ class Transaction:
         """Return the wrapped keys of the persons who have one."""
         return {row["token"]: row["wrapped"] for row in await self._connection.fetch(_SQL["person_keys"], tokens)}
 
-    async def add_person_keys(self, keys: Mapping[str, bytes]) -> None:
-        """Store keys of persons who have none yet; an existing key stays."""
-        await self._connection.execute(_SQL["add_person_keys"], list(keys), list(keys.values()))
+    async def add_person_keys(self, keys: Mapping[str, bytes]) -> set[str]:
+        """Store keys of persons who have none yet, and return whose; an existing key stays."""
+        rows = await self._connection.fetch(_SQL["add_person_keys"], list(keys), list(keys.values()))
+        return {row["token"] for row in rows}
 
     async def quarantine(self, rows: Sequence[QuarantineRow]) -> set[str]:
         """Store what could not be read, once for each place; return the places that are new."""
@@ -327,6 +328,7 @@ class EventStore:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
+        self.wake: Callable[[], bool] = lambda: False  # the relay of this process, where it is the one that sends
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -345,6 +347,8 @@ class EventStore:
 
     async def announce(self) -> None:
         """Notify the relay that something was recorded; after the commit, so that the lock is not held for it."""
+        if self.wake():
+            return
         with suppress(*UNAVAILABLE):  # it is recorded all the same, and the relay polls too
             await self.pool.execute("notify recorded")
 

@@ -110,7 +110,7 @@ select token, wrapped from person_key where token = any($1)
 -- name: add_person_keys
 -- In the order of tokens, so that two transactions never wait for each other in a ring.
 insert into person_key select * from unnest($1::text[], $2::bytea[]) as new (token, wrapped) order by token
-on conflict do nothing
+on conflict do nothing returning token
 
 -- name: quarantine
 -- Once for each place: read again after a crash it is known already.

@@ -67,11 +67,19 @@ class Relay:
         self._tracing = traces or tracing.Tracing()
         self._on_compared = on_compared
         self.clocks = ClockComparison(health)
+        self._recorded: asyncio.Event | None = None
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
             "receipts": self._receipt,
             "quarantine": self._quarantined,
         }
+
+    def wake(self) -> bool:
+        """Have what was just recorded sent; return False where that is not up to this relay, or not yet."""
+        if self._recorded is None:
+            return False
+        self._recorded.set()
+        return True
 
     async def run(self) -> None:
         """Relay until cancelled; when the database or the broker is away, pause and start again from the checkpoint."""
@@ -124,7 +132,11 @@ class Relay:
             )
             stack.push_async_callback(producer.stop)
             await producer.start()
+            stack.callback(self._rest)
             await self._pump(connection, producer, topic)
+
+    def _rest(self) -> None:
+        self._recorded = None
 
     async def _compare(self, connection: asyncpg.Connection, topic: TopicReader) -> None:
         """Compare the log with its topic, and let the service decide when the log is no shorter (decision 0020).
@@ -154,14 +166,21 @@ class Relay:
         connection.add_termination_listener(lambda *_: recorded.set())
         looked_at, end = float("-inf"), await topic.end()
         checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
+        reached = dict[str, int]()
+        self._recorded = recorded
         while True:
             recorded.clear()
-            # Facts are read last and sent first: no receipt is out before its fact.
-            pages = {
-                outbox: await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
-                for outbox in reversed(self._outboxes)
-            }
-            reached = {outbox: pages[outbox][-1]["number"] for outbox in self._outboxes if pages[outbox]}
+            ends = await connection.fetchrow(_SQL["move"], list(reached), list(reached.values()))
+            if ends is None:
+                raise LookupError("log_head is empty")
+            checkpoints |= reached
+            reached, pages = {}, dict[str, list[asyncpg.Record]]()
+            if behind := {outbox for outbox in self._outboxes if ends[outbox] > checkpoints[outbox]}:
+                # Facts are read last, always, and sent first: no receipt is out before its fact.
+                for outbox in reversed(self._outboxes):
+                    if outbox in behind or outbox == "facts":
+                        pages[outbox] = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
+                reached = {outbox: pages[outbox][-1]["number"] for outbox in self._outboxes if pages.get(outbox)}
             if reached:
                 began = self._tracing.now()
                 acks = {}
@@ -173,8 +192,6 @@ class Relay:
                             self.clocks.compare(sending_at, acks[outbox], datetime.now(UTC))
                 if "facts" in acks:
                     end = self._follow(end, acks["facts"][0].offset, acks["facts"][-1].offset + 1)
-                await connection.execute(_SQL["move"], list(reached), list(reached.values()))
-                checkpoints |= reached
                 if self._tracing.on:
                     traces = (tracing.of_fact(row["bytes"]) for row in pages["facts"])
                     self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)

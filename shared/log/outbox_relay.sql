@@ -19,8 +19,12 @@ update log_head set compared = 'ahead:' || $1::bigint
 select outbox, number from relayed
 
 -- name: move
-update relayed set number = reached.number from unnest($1::text[], $2::bigint[]) as reached (outbox, number)
-where relayed.outbox = reached.outbox
+-- Move checkpoints, and return where each outbox ends.
+with moved as (
+    update relayed set number = reached.number from unnest($1::text[], $2::bigint[]) as reached (outbox, number)
+    where relayed.outbox = reached.outbox
+)
+select position as facts, receipts, quarantined as quarantine from log_head
 
 -- name: facts
 select position as number, stream, bytes from fact where position > $1 order by position limit $2

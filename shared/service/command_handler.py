@@ -265,9 +265,9 @@ class CommandHandler:
         tokens = sorted({token for _, token in personal})
         keys = await transaction.person_keys(tokens)
         if missing := {token: self.seal.new_wrapped_key() for token in tokens if token not in keys}:
-            await transaction.add_person_keys(missing)
-            # Read again: another transaction may have been first with one of them.
-            keys = await transaction.person_keys(tokens)
+            keys |= {token: missing[token] for token in await transaction.add_person_keys(missing)}
+            if len(keys) < len(tokens):  # another transaction was first with one of them
+                keys = await transaction.person_keys(tokens)
         turns = Turns()
         for report, token in personal:
             await turns.take()

@@ -38,6 +38,7 @@ class Worker:
         self._facts = [KafkaFacts(language.service, parts.handler, self._consumer, health) for language in hears]
         dsn = parts.settings.pg_dsn.get_secret_value()
         self._relay = Relay(dsn, parts.settings.broker, parts.name, health, self._compare, parts.tracing)
+        parts.store.wake = self._relay.wake
         parts.metrics.read(self._read)
 
     async def run(self) -> None:

@@ -164,8 +164,10 @@ class InMemoryTransaction(Transaction):
     async def person_keys(self, tokens: Sequence[str]) -> dict[str, bytes]:
         return {token: self._tables.person_keys[token] for token in tokens if token in self._tables.person_keys}
 
-    async def add_person_keys(self, keys: Mapping[str, bytes]) -> None:
+    async def add_person_keys(self, keys: Mapping[str, bytes]) -> set[str]:
+        new = set(keys) - set(self._tables.person_keys)
         self._tables.person_keys = {**keys, **self._tables.person_keys}
+        return new
 
     async def quarantine(self, rows: Sequence[QuarantineRow]) -> set[str]:
         raise NotImplementedError("nothing unreadable comes in from a harness")
