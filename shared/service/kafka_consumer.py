@@ -108,7 +108,7 @@ class KafkaConsumer:
             broker_request_timeout=40,
             agent_supervisor=mode.CrashingSupervisor,
         )
-        self._handled: dict[tuple[str, int], int] = {}
+        self._handled: dict[TP, int] = {}
         self._moved = time.monotonic()
         self._pausing = 0
         self._consuming = False
@@ -174,24 +174,25 @@ class KafkaConsumer:
             waiting = [first]
             while len(waiting) < _BATCH and not queue.empty():
                 waiting.append(queue.get_nowait())
-            events = [event for event in waiting if self._is_ours(event)]
+            # What was read before partitions were last assigned is read again.
+            active, assigned = self._app.flow_control.is_active(), self._app.consumer_generation_id
+            events = [event for event in waiting if active and event.message.generation_id == assigned]
+        first_offsets, track = dict[TP, int](), self._app.consumer.track_message
         for event in events:
             event.message.tracked = True
-            self._app.consumer.track_message(event.message)  # Faust waits for it before it gives a partition away
-            self._begin(TP(event.message.topic, event.message.partition))
+            track(event.message)  # Faust waits for it before it gives a partition away
+            first_offsets.setdefault(event.message.tp, event.message.offset)
+        for partition, offset in first_offsets.items():
+            self._begin(partition)
             # Until the first batch is handled, the lag counts from here.
-            self._handled.setdefault((event.message.topic, event.message.partition), event.message.offset)
+            self._handled.setdefault(partition, offset)
         return events
-
-    def _is_ours(self, event: EventT[bytes]) -> bool:
-        """Return whether a message was read since partitions were last assigned; else it is read again."""
-        return self._app.flow_control.is_active() and event.message.generation_id == self._app.consumer_generation_id
 
     async def _handle(self, name: str, attempt: _Attempt, events: Sequence[EventT[bytes]]) -> None:
         await self._retry(name, attempt)
         for event in events:
             event.ack()
-            self._handled[(event.message.topic, event.message.partition)] = event.message.offset + 1
+        self._handled |= {event.message.tp: event.message.offset + 1 for event in events}
         self._moved = time.monotonic()
 
     async def _retry(self, name: str, attempt_once: _Attempt) -> None:
@@ -321,7 +322,7 @@ class KafkaConsumer:
 
     async def _read_again(self, partition: TP) -> None:
         _log.warning("inbox.from-the-start", topic=partition.topic, partition=partition.partition)
-        self._handled.pop((partition.topic, partition.partition), None)
+        self._handled.pop(partition, None)
         await faust_rewind.rewind(cast("_Consumer", self._app.consumer), partition)
 
     def lag(self) -> int:
@@ -337,7 +338,7 @@ class KafkaConsumer:
     def _done(self, partition: TP) -> int | None:
         """Return up to where a partition was handled, here or by the process that had it before."""
         known = (
-            self._handled.get((partition.topic, partition.partition)),
+            self._handled.get(partition),
             cast("_Consumer", self._app.consumer)._committed_offset.get(partition),
         )
         return max((offset for offset in known if offset is not None), default=None)
