@@ -98,8 +98,9 @@ def _old_workbook(path: Path | bytes) -> CommandError:
                 )
             overlap = chunk[-len(_ENCRYPTED) :]
     return CommandError(
-        "这是旧版(.xls、.et)或带密码的工作簿,请另存为不带密码的 .xlsx。",
-        "This is an old (.xls) or password-protected workbook; save it as .xlsx without a password.",
+        "这是旧版(.xls、.et)或带密码的工作簿,请用 Excel 或 WPS 打开,另存为不带密码的 .xlsx。",
+        "This is an old (.xls) or password-protected workbook; open it in Excel or WPS and save it as .xlsx without a "
+        "password.",
     )
 
 

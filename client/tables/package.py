@@ -134,8 +134,8 @@ class Package:
         if self.has("content.xml") or self.has("xl/workbook.bin") or self.has("index/document.iwa"):
             self._zip.close()
             raise CommandError(
-                "这是 .ods、.xlsb 或 .numbers 工作簿,请另存为 .xlsx。",
-                "This is an .ods, .xlsb or .numbers workbook; save it as .xlsx.",
+                "这是 .ods、.xlsb 或 .numbers 工作簿,请用制作它的软件打开,另存为 .xlsx。",
+                "This is an .ods, .xlsb or .numbers workbook; open it where it was made, and save it as .xlsx.",
             )
         with damage():
             self._read_workbook()

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -176,26 +175,10 @@ def test_a_district_hears_its_receipts_over_http_and_follows_them(addresses: dic
         assert refused.returncode == 2
 
 
-def test_a_statement_of_a_fresh_journal_has_what_the_services_received(
-    addresses: dict[str, str], tmp_path: Path
-) -> None:
-    arguments = _receipts(addresses, command="statement")
-    arguments["env"] |= {"SKILLPLAN_JOURNAL": str(tmp_path / "j.sqlite")}
-    assert subprocess.run(**arguments, check=False).returncode == 2, "it asks for the district"
-    arguments["args"] += ["--district", "330683"]
-    done = subprocess.run(**arguments, check=True)
-    total = json.loads(done.stdout.splitlines()[-1])["total"]
-    with httpx.Client(base_url=addresses["projection"], timeout=10) as client:
-        page = client.get("/v1/districts/330683/receipts", params={"limit": 500}).json()
-    accepted = {(each["source"], each["id"]) for each in page["receipts"] if each["status"] == "accepted"}
-    assert total["accepted"] >= len(accepted) > 0
-    assert total["no_answer"] == 0
-
-
-def _receipts(addresses: dict[str, str], *options: str, command: str = "receipts") -> dict[str, Any]:
-    command_line = [sys.executable, "-m", "client", command, "--http", "--json", *options]
+def _receipts(addresses: dict[str, str], *options: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "client", "receipts", "--http", "--json", *options]
     environment = {"SKILLPLAN_PROJECTION": addresses["projection"]}
-    return {"args": command_line, "env": os.environ | environment, "cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
+    return {"args": command, "env": os.environ | environment, "cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
 
 
 def _ask_all(base: str, asks: Iterable[examples.Ask]) -> list[tuple[examples.Ask, httpx.Response]]:

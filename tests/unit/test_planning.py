@@ -56,9 +56,9 @@ from services.planning.events import (
     digest_of,
     seal_of,
 )
-from services.planning.months import Action, month_of
+from services.planning.months import Action, is_of, month_of
 from services.planning.plan_differences import differences
-from services.planning.targets_in_force import History, document_of, plan_of
+from services.planning.targets_in_force import History, document_of, months_of, plan_of
 from services.projection.assessment.targets import Targets
 from services.projection.counting.periods import WHOLE
 from shared.contract.events import Event
@@ -742,3 +742,17 @@ def test_what_may_be_done_follows_from_who_asks_and_how_the_month_stands() -> No
     assert may(given(*ALL_APPROVED, close(), ask()), True) == ["restate", "request-restatement"]
     assert may(given(*ALL_APPROVED, close()), False, "330681") == ["request-restatement"]
     assert may(given(*ALL_APPROVED, close())) == []
+
+
+def test_months_are_calendar_months_of_a_plan_that_begins_in_february_too() -> None:
+    other = load_plan(FILE.parents[1] / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
+    assert [month for month in ("2024-01", "2024-02", "2026-01", "2026-02") if is_of(other, month)] == [
+        "2024-02",
+        "2026-01",
+    ]
+    assert [month_of(other, name, View()).last for name in ("2024-02", "2026-01")] == [
+        date(2024, 2, 29),
+        date(2026, 1, 31),
+    ]
+    months = months_of(other, "plan")
+    assert (months[0], months[-1], len(months)) == (date(2024, 2, 1), date(2026, 1, 1), 24)
