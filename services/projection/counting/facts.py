@@ -17,7 +17,7 @@ Data = Mapping[str, object]
 
 
 class LogFact(msgspec.Struct, gc=False):
-    """A fact of `<service>.events`; its data is decoded only where a plan counts its type."""
+    """A fact of `<service>.events`; its data is decoded only where a plan counts its type, and not kept."""
 
     id: str
     source: str

@@ -4,7 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, NamedTuple, assert_never
+from functools import cached_property
+from itertools import chain
+from operator import itemgetter
+from typing import Final, Literal, NamedTuple, assert_never
 
 from services.projection.counting.contributions import ContributionKey, Contributions, contributions_of
 from services.projection.counting.corrections import TakingBack, take_back, take_place, taking_back
@@ -42,6 +45,9 @@ class Contribution(NamedTuple):
     position: int
 
 
+_cell_of: Final = itemgetter(*map(Contribution._fields.index, CellKey._fields))
+
+
 class PlanningFact(NamedTuple):
     """What the plan office decided, as it was sent."""
 
@@ -60,10 +66,11 @@ class Posting:
 
     def cells(self) -> dict[CellKey, int]:
         """Return what is added to each cell."""
-        cells: dict[CellKey, int] = defaultdict(int)
+        cells: dict[tuple[int, int, int, str, date], int] = {}
         for row in self.contributions:
-            cells[CellKey(row.line, row.part, row.period, row.district, row.effective_on)] += row.delta
-        return {key: delta for key, delta in cells.items() if delta}
+            cell = _cell_of(row)
+            cells[cell] = cells.get(cell, 0) + row.delta
+        return {CellKey(*cell): delta for cell, delta in cells.items() if delta}
 
 
 class ReportIdentity(NamedTuple):
@@ -79,108 +86,128 @@ LineMember = tuple[int, str]
 LineSubject = tuple[int, str]
 
 
-@dataclass(slots=True)
-class _BatchFact:
+class _Recorded(NamedTuple):
+    """A fact of the batch, and which report it takes back."""
+
+    service: str
+    position: int
+    taking_back: TakingBack | None = None
+
+
+class _TakingFact(NamedTuple):
+    """A fact that takes a report back; its rows are those of the batch between `first` and `end`."""
+
     fact: LogFact
-    rows: list[StandingRow]
-    taking_back: TakingBack | None
+    taken: TakingBack
+    first: int
+    end: int
 
 
 class FactBatch:
     """Facts counted in one transaction, in the order of each log.
 
-    Add the facts; give `load_reports` the stored rows of `reports`; let `take_back` work out what that changes; give
-    `post` the stored rows of `members_and_subjects`. The order in which services come together in a batch does not
-    matter.
+    Add the facts; give `load_reports` the stored rows of `reports`, all of which are on `subjects`; let `take_back`
+    work out what that changes; give `post` the stored rows of `members_and_subjects`. The order in which services come
+    together in a batch does not matter.
     """
 
     def __init__(self, compiled: CompiledPlans) -> None:
         self._compiled = compiled
-        self._facts: list[_BatchFact] = []
-        self._recorded: dict[datetime, _BatchFact] = {}
+        self._taking: list[_TakingFact] = []
+        self._new: list[StandingRow] = []
+        self._groups = _Groups(compiled)
         self._loaded: dict[RowKey, StandingRow] = {}
+        self._taking_back: set[tuple[str, int]] = set()  # service and position of what is in `_taking`
         self.reports: set[ReportIdentity] = set()
+        self.subjects: set[str] = set()  # of `reports`: neither a correction nor a retraction changes it (RULES B3, B5)
         self.planning: list[PlanningFact] = []
 
     def __len__(self) -> int:
-        return len(self._facts)
+        return len(self._new) + len(self._taking)
 
     def add(self, fact: LogFact) -> None:
         """Take a fact; raises ValueError when it is not what its type promises, and then takes nothing of it."""
-        rows = list(self._compiled.read(fact))
+        rows = self._compiled.read(fact)
         taken = taking_back(fact)
         if taken is not None:
+            first = len(self._new)
+            self._taking.append(_TakingFact(fact, taken, first, first + len(rows)))
+            self.subjects.add(fact.subject)
+            self._taking_back.add((fact.service, fact.position))
             self.reports.add(ReportIdentity(fact.service, taken.source, taken.report_id))
             if taken.corrects is not None:
                 self.reports.add(ReportIdentity(fact.service, taken.source, taken.corrects))
             # Its own report too: it may have been suspended, and is decided again by this.
             self.reports.add(ReportIdentity(fact.service, fact.reportsource, fact.reportid))
-        if rows or taken is not None:
-            self._facts.append(_BatchFact(fact, rows, taken))
+        self._new += rows
 
     def add_planning(self, fact: LogFact, raw: bytes) -> None:
         """Take a fact of the plan office: it counts nowhere, but numbers are assessed by it."""
         self.planning.append(PlanningFact(fact.position, fact.recordedat, raw))
 
     def load_reports(self, rows: Iterable[StandingRow]) -> None:
-        """Take the rows stored for `reports`: those of the report, and those that a correction of that id replaced."""
+        """Take the rows stored for `reports`: those of the report, and those that a correction of that id replaced.
+
+        Others are passed over.
+        """
         for row in rows:
-            self._loaded[row.key] = row
+            replacing = {ReportIdentity(row.service, row.report_source, id_) for id_ in row.replaced_by}
+            if _report_of(row) in self.reports or replacing & self.reports:
+                self._loaded[row.key] = row
 
     def take_back(self) -> None:
         """Work out, fact by fact, what corrections, retractions, suspensions and restorations change."""
+        if not self.reports:
+            return
         by_report: dict[ReportIdentity, list[StandingRow]] = defaultdict(list)
-        if self.reports:
-            for row in self._loaded.values():
-                by_report[_report_of(row)].append(row)
-                for id_ in row.replaced_by:
-                    by_report[ReportIdentity(row.service, row.report_source, id_)].append(row)
-        for added in self._facts:
-            fact, taken = added.fact, added.taking_back
-            self._recorded[fact.recordedat] = added
-            if taken is not None:
-                key = ReportIdentity(fact.service, taken.source, taken.report_id)
-                own = by_report[ReportIdentity(fact.service, fact.reportsource, fact.reportid)]
-                if taken.action == "correction":
-                    take_place(added.rows, by_report[key], own)
-                if taken.corrects is not None:
-                    by_report[key] += by_report[ReportIdentity(fact.service, taken.source, taken.corrects)]
-                for row in list(by_report[key]):
-                    take_back(row, fact, taken)
-                    if taken.action == "correction" and row.report_id == taken.report_id:
-                        own.append(row)
-            if self.reports:
-                for row in added.rows:
+        for row in self._loaded.values():
+            by_report[_report_of(row)].append(row)
+            for id_ in row.replaced_by:
+                by_report[ReportIdentity(row.service, row.report_source, id_)].append(row)
+        ids, reached = {report.id for report in self.reports}, 0
+        for fact, taken, first, end in self._taking:
+            rows = self._new[first:end]
+            for row in self._new[reached:first]:
+                if row.report_id in ids:
                     by_report[_report_of(row)].append(row)
+            key = ReportIdentity(fact.service, taken.source, taken.report_id)
+            own = by_report[ReportIdentity(fact.service, fact.reportsource, fact.reportid)]
+            if taken.action == "correction":
+                take_place(rows, by_report[key], own)
+            if taken.corrects is not None:
+                by_report[key] += by_report[ReportIdentity(fact.service, taken.source, taken.corrects)]
+            for row in list(by_report[key]):
+                take_back(row, fact, taken)
+                if taken.action == "correction" and row.report_id == taken.report_id:
+                    own.append(row)
+            for row in rows:
+                by_report[_report_of(row)].append(row)
+            reached = end
 
     def members_and_subjects(self) -> tuple[set[LineMember], set[LineSubject]]:
         """Return the members and the subjects whose other facts must be known to post this batch."""
-        members: set[LineMember] = set()
-        subjects: set[LineSubject] = set()
-        alone = self._compiled.taking_each_alone
-        for row in self._touched():
-            if row.threaded:
-                subjects.add((row.line, row.subject))
-            if row.member is not None and row.line not in alone:
-                members.add((row.line, row.member))
-        return members, subjects
-
-    def _touched(self) -> Iterator[StandingRow]:
-        for added in self._facts:
-            yield from added.rows
+        groups = self._groups
+        for row in self._new:
+            groups.add(row)
         for row in self._loaded.values():
             if row.in_force.is_new:
-                yield row
+                groups.add(row)
+        threaded = list(chain.from_iterable(groups.threaded.values()))
+        members = set(groups.by_member)
+        members.update((row.line, row.member) for row in threaded if row.member is not None)
+        return members, {(row.line, row.subject) for row in threaded}
 
     def post(self, stored: Iterable[StandingRow]) -> Posting:
         """Return what the batch changes, given every row that is stored for `members_and_subjects`."""
-        posting = Posting(changed=[row for row in self._loaded.values() if row.changed])
-        rows = dict(self._loaded)
+        loaded = self._loaded
+        posting = Posting(self._new, [row for row in loaded.values() if row.changed])
+        for row in loaded.values():
+            if not row.in_force.is_new:
+                self._groups.add(row)
         for row in stored:
-            rows.setdefault(row.key, row)
-        for added in self._facts:
-            posting.new.extend(added.rows)
-        for group in _groups(self._compiled, [*rows.values(), *posting.new]):
+            if not loaded or row.key not in loaded:
+                self._groups.add(row)
+        for group in self._groups:
             self._account(self._compiled.line(group[0].line), group, posting.contributions)
         return posting
 
@@ -195,7 +222,7 @@ class FactBatch:
             row = group[0]
             if not row.in_force.is_new:
                 return
-            if row.stop is None and line.counts_simply and not self.reports:
+            if row.stop is None and line.counts_simply and (row.service, row.position) not in self._taking_back:
                 self._append_original(line, row, contributions)
                 return
             for key, delta in contributions_of(line, group).items():
@@ -226,7 +253,7 @@ class FactBatch:
 
     def _append_original(self, line: Line, row: StandingRow, contributions: list[Contribution]) -> None:
         """Append what the only fact of a member adds, which nothing ends and which takes nothing back."""
-        on, delta = row.on, line.amount_of(row)
+        on, delta = row.on, row.amount if line.adds_amounts else 1
         if not delta:
             return
         for period, first, last in line.periods:
@@ -255,6 +282,14 @@ class FactBatch:
             )
         )  # fmt: skip
 
+    @cached_property
+    def _recorded(self) -> dict[datetime, _Recorded]:
+        """The facts by when they were recorded; most batches need none of them."""
+        recorded = {row.in_force.recorded_at: _Recorded(row.service, row.position) for row in self._new}
+        for fact, taken, _, _ in self._taking:
+            recorded[fact.recordedat] = _Recorded(fact.service, fact.position, taken)
+        return recorded
+
     def _cause_of(
         self, line: Line, key: ContributionKey, delta: int, at: datetime, group: Sequence[StandingRow]
     ) -> Cause:
@@ -265,7 +300,7 @@ class FactBatch:
             return _cause_of_taking_back(recorded.taking_back)
         if not line.simple and any(row.in_force.recorded_at == at and line.uses[row.use].closes for row in group):
             return "end"
-        if (recorded.fact.position, recorded.fact.service) != (key.position, key.service):
+        if (recorded.position, recorded.service) != (key.position, key.service):
             return "supersede"
         return "end" if delta < 0 and line.shape is not LineShape.EACH else "original"
 
@@ -293,21 +328,31 @@ def _minus(left: Mapping[ContributionKey, int], right: Mapping[ContributionKey, 
     return {row: delta for row, delta in rows.items() if delta}
 
 
-def _groups(compiled: CompiledPlans, rows: Sequence[StandingRow]) -> Iterator[list[StandingRow]]:
-    """Part rows into groups that share no member: within a line by member, or by all that subjects tie together."""
-    by_member: dict[LineMember, list[StandingRow]] = {}
-    threaded: dict[int, list[StandingRow]] = {}
-    alone = compiled.taking_each_alone
-    for row in rows:
-        if row.threaded:
-            threaded.setdefault(row.line, []).append(row)
-        elif row.member is None or row.line in alone:
-            yield [row]
+class _Groups:
+    """Rows in groups that share no member: within a line by member, or by all that subjects tie together."""
+
+    def __init__(self, compiled: CompiledPlans) -> None:
+        self._threaded, self._each_alone = compiled.threaded, compiled.taking_each_alone
+        self._alone: list[list[StandingRow]] = []
+        self.by_member: dict[LineMember, list[StandingRow]] = {}
+        self.threaded: dict[int, list[StandingRow]] = {}
+
+    def add(self, row: StandingRow) -> None:
+        line, member = row.line, row.member
+        if line in self._threaded:
+            self.threaded.setdefault(line, []).append(row)
+        elif member is None or line in self._each_alone:
+            self._alone.append([row])
+        elif (group := self.by_member.get(key := (line, member))) is None:
+            self.by_member[key] = [row]
         else:
-            by_member.setdefault((row.line, row.member), []).append(row)
-    yield from by_member.values()
-    for of_line in threaded.values():
-        yield from _tied(of_line)
+            group.append(row)
+
+    def __iter__(self) -> Iterator[list[StandingRow]]:
+        yield from self._alone
+        yield from self.by_member.values()
+        for of_line in self.threaded.values():
+            yield from _tied(of_line)
 
 
 class _Competition(NamedTuple):

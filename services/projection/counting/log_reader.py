@@ -86,18 +86,26 @@ class _Log:
         self.service = service
         self.committed = checkpoint  # in the database
         self.written = checkpoint  # in the transaction that runs, or was the last
-        self.reached = checkpoint  # read
+        # How far it is read, as a checkpoint says it.
+        self.position, self.recorded_at, self.next_offset = (
+            checkpoint.position, checkpoint.recorded_at, checkpoint.next_offset
+        )  # fmt: skip
         self.problem: str | None = None
-        self.districts: dict[str, float] = {}  # when the last fact of each was recorded
+        self.districts: dict[str, datetime] = {}  # when the last fact of each was recorded
         self.traces: list[str] = []  # of what is read and not counted yet
         self._missing = 0  # the position for which the whole topic was read again
+
+    @property
+    def reached(self) -> Checkpoint:
+        """How far it is read."""
+        return Checkpoint(self.position, self.recorded_at, self.next_offset)
 
     def looks_back(self) -> bool:
         """Return whether to read the topic from its start to find the missing position; once for each.
 
         It is there when the topic was made anew: its offsets are others then, and the stored one led beyond it.
         """
-        missing = self.reached.position + 1
+        missing = self.position + 1
         if self.problem is None or self._missing == missing:
             return False
         self._missing = missing
@@ -117,14 +125,15 @@ class _Log:
         except (msgspec.DecodeError, ValueError) as error:
             # Without a position it cannot be missed here; if it was a fact, the next one shows the gap.
             _log.error("projector.not-a-fact", service=self.service, offset=message.offset, error=type(error).__name__)
-            self._move(self.reached.position, None, offset)
+            self._move_offset(offset)
             return
-        if fact.position <= self.reached.position:
-            self._move(self.reached.position, None, offset)
+        expected = self.position + 1
+        if fact.position < expected:
+            self._move_offset(offset)
             return
-        if fact.position > self.reached.position + 1:
+        if fact.position > expected:
             self._stop(
-                f"hole in {self.service}.events: position {self.reached.position + 1} is missing,"
+                f"hole in {self.service}.events: position {expected} is missing,"
                 f" {fact.position} came at offset {message.offset}"
             )
             return
@@ -139,15 +148,15 @@ class _Log:
         if self.problem is not None:
             _log.info("projector.line-goes-on", service=self.service, position=fact.position)
             self.problem = None
-        self._move(fact.position, fact.recordedat, offset)
-        self.districts[fact.district] = fact.recordedat.timestamp()
+        self.position, self.recorded_at, self.next_offset = expected, fact.recordedat, offset
+        self.districts[fact.district] = fact.recordedat
         if fact.traceparent is not None:
             self.traces.append(fact.traceparent)
 
-    def _move(self, position: int, recorded_at: datetime | None, offset: int) -> None:
-        """Note how far it is read; a log with a problem keeps its offset, to be read again from there."""
+    def _move_offset(self, offset: int) -> None:
+        """Pass over a message; a log with a problem keeps its offset, to be read again from there."""
         if self.problem is None:
-            self.reached = Checkpoint(position, recorded_at or self.reached.recorded_at, offset)
+            self.next_offset = offset
 
     def _stop(self, problem: str) -> None:
         if self.problem is None:
@@ -156,13 +165,21 @@ class _Log:
 
 
 class LogReader:
-    """Reads the logs of all services from the checkpoints of one generation, and counts them into it."""
+    """Reads the logs of services, by default all, from the checkpoints of one generation, and counts them into it."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, compiled: CompiledPlans, counting: Counting) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        compiled: CompiledPlans,
+        counting: Counting,
+        services: Sequence[str] = LOGS,
+    ) -> None:
         self._ledger = ledger
         self._compiled = compiled
         self._counted = counting
         self._broker = broker
+        self._services = services
         self.logs: dict[str, _Log] = {}
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
         self._counting: asyncio.Task[None] | None = None
@@ -170,12 +187,12 @@ class LogReader:
     @contextlib.asynccontextmanager
     async def following(self, most: int) -> AsyncIterator["LogReader"]:
         """Open a consumer at the checkpoints, and close it at the end."""
-        checkpoints = await self._ledger.checkpoints(LOGS)
-        self.logs = {service: _Log(service, checkpoints[service]) for service in LOGS}
+        checkpoints = await self._ledger.checkpoints(self._services)
+        self.logs = {service: _Log(service, checkpoints[service]) for service in self._services}
         consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         try:
-            partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in LOGS]
+            partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in self._services]
             await self._await_topics(consumer, partitions)
             consumer.assign(partitions)
             for partition, log in zip(partitions, self.logs.values(), strict=True):
@@ -236,6 +253,24 @@ class LogReader:
             self._counting = asyncio.create_task(self._count(batch, moves, must_be_current, traces))
         return read
 
+    async def read_all(self, on_progress: Callable[[int, int], None]) -> None:
+        """Count until nothing is left, or a log cannot be read further.
+
+        `on_progress` gets about once a second how many messages were read, of how many.
+        """
+        read, reported_at = 0, time.monotonic()
+        ahead = sum((await self.ahead()).values())
+        while ahead:
+            messages = await self.step(must_be_current=False)
+            read += messages
+            if not messages:
+                await self.settle()
+            if not messages or time.monotonic() - reported_at > 1:
+                ahead, reported_at = sum((await self.ahead()).values()), time.monotonic()
+                on_progress(read, read + ahead)
+            if not messages and any(log.problem for log in self.logs.values()):
+                break
+
     @property
     def committed(self) -> tuple[int, ...]:
         """The position up to which each log is counted."""
@@ -262,7 +297,7 @@ class LogReader:
             self._counted.facts.labels(service).inc(move.after.position - move.before.position)
             for district, at in log.districts.items():
                 # A former code that falls silent is no alarm.
-                self._counted.last_facts[service, self._compiled.successors.get(district, district)] = at
+                self._counted.last_facts[service, self._compiled.successors.get(district, district)] = at.timestamp()
         self._counted.contributions.inc(len(posting.contributions))
         self._counted.batch.observe(time.perf_counter() - started)
         if must_be_current:  # a rebuild counts again what was traced before

@@ -1,6 +1,5 @@
 """A fact as a line of the ledger stores it, and the intervals of time in which it was in force."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,7 +17,7 @@ class InForce:
     def __init__(self, recorded_at: datetime, changes: Iterable[datetime] = (), counted: bool = False) -> None:
         self.recorded_at = recorded_at  # the begin of the first interval
         self._changes = tuple(changes)  # the end of the first, the begin of the second, and so on
-        self._counted = len(self._bounds) if counted else 0
+        self._counted = len(self._changes) + 1 if counted else 0
 
     @property
     def _bounds(self) -> tuple[datetime, ...]:
@@ -28,6 +27,11 @@ class InForce:
     def changes(self) -> tuple[datetime, ...]:
         """The instants at which it ended, began again, ended again and so on."""
         return self._changes
+
+    @property
+    def stored_changes(self) -> tuple[datetime, ...] | None:
+        """The same as it is stored: None for none."""
+        return self._changes or None
 
     @property
     def unbroken(self) -> bool:
@@ -104,10 +108,10 @@ class Precedence(NamedTuple):
 class StandingRow:
     """A fact as a line of the ledger stores it.
 
-    `stop`: the first day that no longer counts. `same`: the value that an end must agree in. `threaded`: as its
-    line is. `root`: the position it takes among the facts of its subject, for a correction that of its original (RULES
-    B4). `replaced_by`: ids of the corrections of it that were not taken back; two where the voiding of the first was
-    retracted after the second. `reported_by`: as in RULES G5. `changed`: other than it was loaded.
+    `stop`: the first day that no longer counts. `same`: the value that an end must agree in. `root`: the position it
+    takes among the facts of its subject, for a correction that of its original (RULES B4). `replaced_by`: ids of the
+    corrections of it that were not taken back; two where the voiding of the first was retracted after the second.
+    `reported_by`: as in RULES G5. `changed`: other than it was loaded.
     """
 
     line: int
@@ -125,7 +129,6 @@ class StandingRow:
     same: str | None
     report_source: str
     report_id: str
-    threaded: bool
     in_force: InForce
     root: int
     retracted: bool = False
@@ -133,6 +136,11 @@ class StandingRow:
     replaced_by: tuple[str, ...] = ()
     reported_by: str | None = None
     changed: bool = False
+
+    @property
+    def stored_replaced_by(self) -> tuple[str, ...] | None:
+        """The corrections that replaced it as they are stored: None for none."""
+        return self.replaced_by or None
 
     @property
     def key(self) -> RowKey:
@@ -143,19 +151,3 @@ class StandingRow:
     def precedence(self) -> Precedence:
         """What decides which fact of several is the earliest (RULES E8)."""
         return Precedence(self.on, self.report_source, self.report_id)
-
-    @property
-    def report(self) -> int:
-        """The digest of its report's key."""
-        return digest_of_report(self.service, self.report_source, self.report_id)
-
-    @property
-    def replacing(self) -> list[int] | None:
-        """The digests of the keys of the reports that replaced it, None where none did."""
-        return [digest_of_report(self.service, self.report_source, id_) for id_ in self.replaced_by] or None
-
-
-def digest_of_report(service: str, source: str, id_: str) -> int:
-    """Return 64 bits of a report's key: short to index; who looks it up compares the whole key."""
-    key = f"{service}\0{source}\0{id_}".encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big", signed=True)

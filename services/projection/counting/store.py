@@ -1,6 +1,6 @@
 """The ledger of one generation in PostgreSQL: a batch of facts in one transaction, and recounts of what is stored."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -23,7 +23,7 @@ from services.projection.counting.ledger import (
 from services.projection.counting.lines import CompiledPlans, Line, Part
 from services.projection.counting.periods import place_of
 from services.projection.counting.seen import SeenKeys
-from services.projection.counting.standing import InForce, StandingRow, digest_of_report
+from services.projection.counting.standing import InForce, StandingRow
 from services.projection.counting.writers import OtherWriter
 
 
@@ -47,7 +47,7 @@ class CheckpointMove(NamedTuple):
     after: Checkpoint
 
 
-# The columns of `standing`, and where a row has them; the last are derived from it.
+# The columns of `standing`, and where a row has them.
 _STANDING: Final = {
     "line": "line",
     "use": "use",
@@ -64,21 +64,15 @@ _STANDING: Final = {
     "same": "same",
     "report_source": "report_source",
     "report_id": "report_id",
+    "recorded_at": "in_force.recorded_at",
+    "changes": "in_force.stored_changes",
     "root": "root",
     "retracted": "retracted",
     "suspended": "suspended",
-    "threaded": "threaded",
+    "replaced_by": "stored_replaced_by",
     "reported_by": "reported_by",
 }
-_DERIVED: Final = ("recorded_at", "changes", "report", "replaced_by", "replacing")
-_stored_of: Final = attrgetter(*_STANDING.values())
-
-
-def columns_of(row: StandingRow) -> tuple[object, ...]:
-    """Return a row of `standing`, in the order of `_STANDING` and `_DERIVED`."""
-    in_force = row.in_force
-    derived = (in_force.recorded_at, in_force.changes or None, row.report, row.replaced_by or None, row.replacing)
-    return (*_stored_of(row), *derived)
+columns_of: Final[Callable[[StandingRow], tuple[object, ...]]] = attrgetter(*_STANDING.values())
 
 
 class _MonthlyKey(NamedTuple):
@@ -111,11 +105,12 @@ class Ledger:
         self.number = number
 
     async def checkpoints(self, services: Sequence[str]) -> dict[str, Checkpoint]:
-        """Return how far each log is counted; a service that is new begins at the start of its log."""
+        """Return how far the logs of services are counted; one that is new begins at the start of its log."""
         await self._connection.execute(self._sql["begin_checkpoints"], list(services))
-        rows = await self._connection.fetch(self._sql["checkpoints"])
+        fetched = await self._connection.fetch(self._sql["checkpoints"])
+        rows = [row for row in fetched if row["service"] in services]
         if not any(row["position"] for row in rows):
-            self._seen = SeenKeys()  # nothing is stored: what is new here need not be looked up
+            self._seen = SeenKeys()  # nothing is stored of theirs: what is new here need not be looked up
         return {row["service"]: Checkpoint(row["position"], row["recorded_at"], row["next_offset"]) for row in rows}
 
     async def count(self, batch: FactBatch, moves: Mapping[str, CheckpointMove], must_be_current: bool) -> Posting:
@@ -150,11 +145,13 @@ class Ledger:
 
     async def _post(self, batch: FactBatch) -> Posting:
         if batch.reports:
-            digests = sorted({digest_of_report(*key) for key in batch.reports})
-            batch.load_reports(_stored(await self._connection.fetch(self._sql["of_reports"], digests)))
+            ids = sorted({report.id for report in batch.reports})
+            batch.load_reports(
+                _stored(await self._connection.fetch(self._sql["of_reports"], sorted(batch.subjects), ids))
+            )
         batch.take_back()
         posting = batch.post([row async for row in self._load(batch)])
-        await self._insert("standing", (*_STANDING, *_DERIVED), map(columns_of, posting.new))
+        await self._insert("standing", tuple(_STANDING), map(columns_of, posting.new))
         if posting.changed:
             await self._connection.execute(self._sql["change"], _json(map(_changes_of, posting.changed)))
         await self._insert("contribution", Contribution._fields, posting.contributions)
@@ -190,7 +187,7 @@ class Ledger:
             seen = self._seen
             members = {member for member in members if not seen.add(member)}
             subjects = {subject for subject in subjects if not seen.add(("subject", *subject))}
-        threaded = {(line, member) for line, member in members if self._compiled.line(line).threaded}
+        threaded = {(line, member) for line, member in members if line in self._compiled.threaded}
         if plain := members - threaded:
             for row in _stored(await self._connection.fetch(self._sql["of_members"], *_arrays(plain))):
                 yield row
@@ -251,28 +248,27 @@ def _stored(rows: Iterable[asyncpg.Record]) -> Iterator[StandingRow]:
     """Yield rows as they are stored: the ledger has counted them."""
     for row in rows:
         yield StandingRow(
-            line=row["line"],
-            use=row["use"],
-            service=row["service"],
-            position=row["position"],
-            event_id=row["event_id"],
-            type=row["type"],
-            subject=row["subject"],
-            member=row["member"],
-            on=row["on_day"],
-            stop=row["stop"],
-            district=row["district"],
-            amount=row["amount"],
-            same=row["same"],
-            report_source=row["report_source"],
-            report_id=row["report_id"],
-            threaded=row["threaded"],
-            in_force=InForce(row["recorded_at"], row["changes"] or (), counted=True),
-            root=row["root"],
-            retracted=row["retracted"],
-            suspended=row["suspended"],
-            replaced_by=tuple(row["replaced_by"] or ()),
-            reported_by=row["reported_by"],
+            row["line"],
+            row["use"],
+            row["service"],
+            row["position"],
+            row["event_id"],
+            row["type"],
+            row["subject"],
+            row["member"],
+            row["on_day"],
+            row["stop"],
+            row["district"],
+            row["amount"],
+            row["same"],
+            row["report_source"],
+            row["report_id"],
+            InForce(row["recorded_at"], row["changes"] or (), counted=True),
+            row["root"],
+            row["retracted"],
+            row["suspended"],
+            tuple(row["replaced_by"] or ()),
+            row["reported_by"],
         )
 
 
@@ -284,7 +280,6 @@ def _changes_of(row: StandingRow) -> dict[str, object]:
         "retracted": row.retracted,
         "suspended": row.suspended,
         "replaced_by": row.replaced_by,
-        "replacing": row.replacing,
         "root": row.root,
     }
 

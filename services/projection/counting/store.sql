@@ -33,15 +33,10 @@ create table g.standing (
     suspended boolean not null,
     replaced_by text[],                          -- the corrections that were not taken back
     reported_by text,                            -- as in RULES G5; null of facts that do not say
-    threaded boolean not null,
-    report bigint not null,                      -- a digest of service, source and id
-    replacing bigint[],                          -- the same of the reports that replaced it
-    primary key (service, position, line, use)
+    primary key (position, service, line, use)   -- the position first: almost every comparison ends with it
 ) with (fillfactor = 90);
 create index on g.standing (line, member);
-create index on g.standing (line, subject) where threaded;
-create index on g.standing (report);
-create index on g.standing using gin (replacing) where replacing is not null;
+create index on g.standing (subject);             -- also finds reports: what corrects or retracts one names its subject
 create table g.contribution (
     line smallint not null,
     part smallint not null,                      -- 0 numerator, 1 denominator
@@ -127,17 +122,15 @@ where c.service = moved.service and c.position = moved.before
 returning c.service
 
 -- name: of_reports
+-- The facts of some subjects whose report, or the one that replaced it, has one of the ids.
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
-from g.standing where report = any($1::bigint[])
-union all
-select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
-from g.standing where replacing && $1::bigint[]
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, reported_by
+from g.standing
+where subject = any($1::text[]) and (report_id = any($2::text[]) or replaced_by && $2::text[])
 
 -- name: of_members
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, reported_by
 from unnest($1::smallint[], $2::text[]) wanted (line, member)
 join g.standing using (line, member)
 
@@ -147,22 +140,22 @@ with wanted as (
     select * from unnest($3::smallint[], $4::text[]) wanted (line, subject)
 ), members as (
     select * from unnest($1::smallint[], $2::text[]) wanted (line, member)
-    union select s.line, s.member from wanted join g.standing s using (line, subject) where s.threaded
+    union select s.line, s.member from wanted join g.standing s using (line, subject)
 ), subjects as (
-    select s.line, s.subject from members join g.standing s using (line, member) where s.threaded
+    select s.line, s.subject from members join g.standing s using (line, member)
     union select line, subject from wanted
 )
 select s.line, use, service, position, event_id, type, s.subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
-from subjects join g.standing s using (line, subject) where s.threaded
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, reported_by
+from subjects join g.standing s using (line, subject)
 
 -- name: change
 update g.standing s
 set changes = c.changes, retracted = c.retracted, suspended = c.suspended, replaced_by = c.replaced_by,
-    replacing = c.replacing, root = c.root
+    root = c.root
 from json_to_recordset($1::json) as c (
     line smallint, use smallint, service text, position bigint, changes timestamptz[], retracted boolean,
-    suspended boolean, replaced_by text[], replacing bigint[], root bigint
+    suspended boolean, replaced_by text[], root bigint
 )
 where s.service = c.service and s.position = c.position and s.line = c.line and s.use = c.use
 
@@ -217,7 +210,7 @@ from g.contribution where line = $1 group by 1, 2, 3, 4, 5, 6, 7 having sum(delt
 
 -- name: standing_of_line
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
-    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, threaded, reported_by
+    report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, reported_by
 from g.standing where line = $1 and coalesce(cardinality(changes), 0) % 2 = 0
 
 -- name: counted

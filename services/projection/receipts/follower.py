@@ -30,6 +30,8 @@ _MOST: Final = 2000
 _PART: Final = "receipts"
 _LOOK_AGAIN: Final = 10.0
 _GOOD_FOR: Final = 15.0  # seconds that a step may take at most
+# Between batches that are not full, so that a stream of receipts is stored ten times a second and not one by one.
+_GATHERED: Final = 0.1
 _log = structlog.get_logger()
 
 
@@ -174,3 +176,5 @@ class ReceiptFollower:
             if len(moved) < len(moves):
                 raise writers.OtherWriter(", ".join(sorted({move.topic for move in moves} - moved)))
         offsets.update({move.topic: move.after for move in moves})
+        if len(received) < _MOST:
+            await asyncio.sleep(_GATHERED)
