@@ -171,7 +171,7 @@ def main() -> None:
             case "migrate":
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to="projection"))
             case "rebuild":
-                asyncio.run(_rebuild(settings))
+                uvloop.run(_rebuild(settings))
             case _:
                 sys.exit(asyncio.run(_recount(settings)))
     except (ConfigurationError, PlanError, RebuildBehind, TopicsMissing) as error:

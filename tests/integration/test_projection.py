@@ -1,6 +1,7 @@
 """The projection on a real broker and database: exact after kill -9, holes, standby, rebuild, another plan."""
 
 import contextlib
+import itertools
 import re
 import shutil
 import signal
@@ -18,13 +19,16 @@ import pytest
 from deploy.kafka import topics as deploy_topics
 from deploy.local.ports import any_free
 from services.catalogue import DOMAIN_SERVICES
-from shared.plan.loading import load_plan
+from services.projection.counting import generations, writers
+from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.shares import beside, shares_of
+from shared.plan.loading import load_plan, load_plans
 from tests.conftest import ROOT, NewDatabase, NewTopics
 from tests.harness.fork_server import Ended, fork_server
 from tests.harness.generated_logs import GeneratedLog, encode
 from tests.harness.generated_plans import DISTRICTS, GeneratedFact
 from tests.harness.oracle import due, recount
-from tests.harness.processes import Process, System, eventually
+from tests.harness.processes import Process, System, eventually, run
 from tests.harness.proxy import between as network_between
 from tests.harness.reports import person_hired
 from tests.harness.topics import OutgoingMessage, publish
@@ -88,6 +92,15 @@ class Projection:
         assert f"{PLAN}: 一致 equal" in done.output
 
 
+_SAME = (  # what two generations have in common
+    """select line, part, period, district, counted_on, effective_on, recorded_at, service, position, sum(delta)
+    from {}contribution group by 1, 2, 3, 4, 5, 6, 7, 8, 9 having sum(delta) <> 0 order by 1, 2, 3, 4, 5, 6, 7, 8, 9""",
+    "select * from {}cell where value <> 0 order by 1, 2, 3, 4, 5",
+    "select service, position from {}checkpoint order by 1",
+)
+_OWN = ("date", "x-request-id")  # headers that are each response's own
+
+
 def message(fact: GeneratedFact) -> OutgoingMessage:
     service = fact["source"].removeprefix("/services/")
     return OutgoingMessage(f"{service}.events", fact["subject"].encode(), encode(fact))
@@ -145,7 +158,9 @@ def repeated(rnd: Random, facts: list[GeneratedFact]) -> list[GeneratedFact]:
 
 
 @pytest.mark.parametrize(("seed", "size"), [(1, 150), (2, 60)])
-def test_every_number_equals_the_plain_recount(projection: Projection, seed: int, size: int) -> None:
+def test_every_number_equals_the_plain_recount(
+    projection: Projection, seed: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rnd = Random(seed)  # noqa: S311
     world = GeneratedLog(rnd)
     while len(world.facts) < size:
@@ -182,6 +197,26 @@ def test_every_number_equals_the_plain_recount(projection: Projection, seed: int
     assert re.search(r"replayed ([\d,]+) / \1 ", rebuilt.output)
     assert projection.progress() == before
     projection.assert_recount_equal()
+    for name, value in projector.settings.items():
+        monkeypatch.setenv(name, value)
+    run(_count_side_by_side(projection))
+
+
+async def _count_side_by_side(projection: Projection) -> None:
+    """Count all again in two processes; the ledger is the same as that of one."""
+    compiled = CompiledPlans(load_plans(projection.plans))
+    async with writers.connected(projection.system.databases["projection"].dsn, "test") as connection:
+        number = await generations.create(connection, compiled)
+        facts = projection.positions()
+        shares = shares_of(compiled.lines, facts, 2)
+        assert (len(shares), sorted(itertools.chain(*shares))) == (2, sorted(facts))
+        async with beside(number, shares):
+            pass
+        alone, shared = [
+            [await connection.fetch(sql.format(f"numbers.g{at}_")) for sql in _SAME] for at in (number - 1, number)
+        ]
+        assert all(alone)
+        assert shared == alone
 
 
 def _place(fact: GeneratedFact) -> tuple[str, int]:
@@ -567,9 +602,19 @@ def test_a_kept_answer_is_given_again_and_never_after_a_change(projection: Proje
     projection.publish(*hires(1, 5))
     projection.wait_for(recruitment=5)
     path = f"/v1/plans/{PLAN}/progress"
-    first, second = (projection.get(path, as_of="2024-12-31") for _ in range(2))
-    assert first.pop("known_at") < second.pop("known_at")
-    assert first == second
+    plain = {"accept-encoding": "identity"}
+    responses = [projection.api.http.get(path, params={"as_of": "2024-12-31"}, headers=plain) for _ in range(3)]
+    first, second, third = (response.json() for response in responses)
+    assert first.pop("known_at") < second.pop("known_at") < third.pop("known_at")
+    assert first == second == third
+    # The first came through the app's routes, the others around them.
+    names = [{name: value for name, value in each.headers.items() if name not in _OWN} for each in responses]
+    assert names[0] == names[1] == names[2]
+    query = {"as_of": "2024-12-31"}
+    same = projection.api.http.get(path, params=query, headers={"if-none-match": responses[0].headers["etag"]})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", responses[0].headers["etag"])
+    assert projection.api.http.get(path, params={"as_of": "2024-12-30"}, headers=plain).json() != first
+    assert projection.api.http.get(path, params={**query, "asof": "1"}).status_code == 422
     old = projection.get(path, as_of="2024-12-31", known_at="2025-01-01T00:00:00Z")
     assert old["known_at"] == "2025-01-01T00:00:00.000000Z"
     assert old["indicators"] != first["indicators"]

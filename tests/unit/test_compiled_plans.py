@@ -10,6 +10,7 @@ import pytest
 from services.projection.counting import generations
 from services.projection.counting.facts import decode, event_types, kind_of
 from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.shares import shares_of
 from shared.contract.events import Event
 from shared.plan.loading import PlanError, load_plan, load_plans
 from shared.plan.model import Plan
@@ -22,11 +23,15 @@ COMPILED = CompiledPlans(PLANS)
 
 def plan_counting(selector: dict[str, Any]) -> Plan:
     """Return a plan whose only indicator counts the facts of one selector."""
+    return plan_with({"kind": "count", "of": [selector]})
+
+
+def plan_with(value: dict[str, Any]) -> Plan:
+    """Return a plan of a single indicator."""
     plan = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
     document = plan.model_dump(mode="json", by_alias=True)
     series = document["series"][0]
     measure = series["measures"][0]
-    value = {"kind": "count", "of": [selector]}
     indicator = measure["indicators"][0] | {"value": value, "target": None, "basis": "cumulative"}
     document["series"] = [series | {"measures": [measure | {"indicators": [indicator]}]}]
     return Plan.model_validate(document)
@@ -124,3 +129,22 @@ def test_any_change_of_the_counting_folder_asks_for_a_rebuild(tmp_path: Path) ->
         (tmp_path / file.name).write_bytes(file.read_bytes() + b"\n")
         digests.add(generations.digest_of(tmp_path))
     assert len(digests) == len(files) + 1
+
+
+def test_services_that_share_no_line_are_counted_side_by_side() -> None:
+    facts = {"enrollment": 40, "competition": 50, "recruitment": 30, "subsidy": 0, "planning": 0}
+    assert shares_of(COMPILED.lines, facts, 1) == [tuple(sorted(facts, key=lambda service: (-facts[service], service)))]
+    two = shares_of(COMPILED.lines, facts, 2)
+    assert [set(share) - {"subsidy", "planning"} for share in two] == [{"enrollment", "recruitment"}, {"competition"}]
+    assert sorted(service for share in two for service in share) == sorted(facts)
+    assert shares_of(COMPILED.lines, dict.fromkeys(facts, 0), 4) == [tuple(sorted(facts))]
+
+
+def test_services_that_share_a_line_are_counted_together() -> None:
+    value = {
+        "kind": "count",
+        "of": [{"fact": f"{service}.activity-reported"} for service in ("recruitment", "subsidy")],
+    }
+    lines = CompiledPlans([plan_with(value)]).lines
+    shares = shares_of(lines, {"recruitment": 5, "competition": 4, "subsidy": 1}, 3)
+    assert shares == [("recruitment", "subsidy"), ("competition",)]

@@ -1,0 +1,93 @@
+"""Spreads a replay over processes: services whose facts feed no line in common are counted side by side."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Final
+
+import uvloop
+
+from services.projection.counting import generations, writers
+from services.projection.counting.lines import CompiledPlans, Line
+from services.projection.counting.log_reader import Counting, LogReader
+from services.projection.counting.store import Ledger
+from shared.process.memory import keep_memory
+from shared.process.settings import Settings
+
+_MOST: Final = 5000
+_STOP_SECONDS: Final = 10
+
+
+def shares_of(lines: Iterable[Line], facts: Mapping[str, int], most: int) -> list[tuple[str, ...]]:
+    """Part services into at most so many shares of like size, those together whose facts feed a line together.
+
+    `facts`: how many each service has; those without any belong to the first share, the largest.
+    """
+    together = {service: {service} for service in facts}
+    for line in lines:
+        services = {use.kind.partition(".")[0] for use in line.uses} & facts.keys()
+        joined = set[str]().union(*(together[service] for service in services))
+        together.update(dict.fromkeys(joined, joined))
+    groups = {tuple(sorted(group)) for group in together.values()}
+
+    def size(services: Iterable[str]) -> int:
+        return sum(facts[service] for service in services)
+
+    shares: list[tuple[str, ...]] = [()] * most
+    for group in sorted(groups, key=lambda group: (-size(group), group)):
+        smallest = min(range(most), key=lambda at: size(shares[at]))
+        shares[smallest] += group
+    first, *others = sorted(shares, key=size, reverse=True)
+    idle = tuple(service for share in others if not size(share) for service in share)
+    return [first + idle, *(share for share in others if size(share))]
+
+
+@contextlib.asynccontextmanager
+async def beside(number: int, shares: Sequence[Sequence[str]]) -> AsyncIterator[None]:
+    """Count shares of a generation in processes of their own; at the end wait until each has counted what there is.
+
+    One that fails leaves its share, up to its checkpoints, to whoever reads on from there.
+    """
+    children = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", __name__, str(number), *share, stdin=asyncio.subprocess.PIPE
+        )
+        for share in shares
+    ]
+    try:
+        yield
+        for child in children:
+            await child.wait()
+    finally:
+        for child in children:
+            if child.returncode is None:
+                child.kill()
+                await asyncio.wait_for(child.wait(), _STOP_SECONDS)
+
+
+async def _count(number: int, services: Sequence[str]) -> None:
+    settings = Settings()
+    async with writers.connected(settings.pg_dsn.get_secret_value(), "skillplan projection rebuild") as connection:
+        compiled = CompiledPlans(await generations.plans_of(connection, number))
+        ledger = Ledger(connection, number, compiled)
+        async with LogReader(settings.broker, ledger, compiled, Counting(), services).following(_MOST) as follower:
+            await follower.read_all(lambda *_: None)
+
+
+def main() -> None:
+    """Count the logs named on the command line into a generation until nothing is left."""
+
+    def end_with_parent() -> None:
+        sys.stdin.read()  # until the process that started this one has closed it, or is gone
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    keep_memory()
+    uvloop.run(_count(int(sys.argv[1]), sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()
