@@ -1,11 +1,11 @@
 """What a batch of facts changes: the rows to store and the new rows of the ledger; pure."""
 
-from collections import defaultdict
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
-from itertools import chain
 from operator import itemgetter
 from typing import Final, Literal, NamedTuple, assert_never
 
@@ -192,7 +192,7 @@ class FactBatch:
         for row in self._loaded.values():
             if row.in_force.is_new:
                 groups.add(row)
-        threaded = list(chain.from_iterable(groups.threaded.values()))
+        threaded = list(itertools.chain.from_iterable(groups.threaded.values()))
         members = set(groups.by_member)
         members.update((row.line, row.member) for row in threaded if row.member is not None)
         return members, {(row.line, row.subject) for row in threaded}
@@ -222,7 +222,8 @@ class FactBatch:
             row = group[0]
             if not row.in_force.is_new:
                 return
-            if row.stop is None and line.counts_simply and (row.service, row.position) not in self._taking_back:
+            simply = line.counts_simply or (row.use in line.opens_once and row.member is not None and row.amount)
+            if row.stop is None and simply and (row.service, row.position) not in self._taking_back:
                 self._append_original(line, row, contributions)
                 return
             for key, delta in contributions_of(line, group).items():
@@ -385,6 +386,11 @@ def _that_may_win(line: Line, group: Iterable[StandingRow]) -> list[StandingRow]
 
 def _tied(rows: Sequence[StandingRow]) -> Iterator[list[StandingRow]]:
     """Part the rows of a line into those whose members and subjects are tied together (union-find)."""
+    # Most have neither in common with any other.
+    of_subject, of_member = Counter(row.subject for row in rows), Counter(row.member for row in rows)
+    alone = [of_subject[row.subject] == 1 and (row.member is None or of_member[row.member] == 1) for row in rows]
+    yield from ([row] for row in itertools.compress(rows, alone))
+    rows = [row for row, is_alone in zip(rows, alone, strict=True) if not is_alone]
     parent: dict[tuple[bool, str], tuple[bool, str]] = {}
 
     def root(key: tuple[bool, str]) -> tuple[bool, str]:

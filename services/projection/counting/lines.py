@@ -67,7 +67,8 @@ class Line:
     which a former code stands for that district. `simple`: nothing ends, undoes or names a fact. `threaded`: members
     are found through subjects, since a subject's facts are one member's together. `takes_each_alone`: no fact has to do
     with another. `counts_simply`: the only fact of a member, if nothing ends it, adds to each period it is in.
-    `adds_amounts`: a fact adds its amount, else 1.
+    `opens_once`: the uses by which one that counts, and has a member, does so too. `adds_amounts`: a fact adds its
+    amount, else 1.
     """
 
     number: int
@@ -85,6 +86,7 @@ class Line:
     simple: bool = field(init=False)
     threaded: bool = field(init=False)
     takes_each_alone: bool = field(init=False)
+    opens_once: frozenset[int] = field(init=False)
     counts_simply: bool = field(init=False)
     adds_amounts: bool = field(init=False)
 
@@ -93,6 +95,8 @@ class Line:
         self.simple = all(use.role is UseRole.OPENS for use in self.uses)
         self.threaded = not self.simple and not self.by_subject
         self.takes_each_alone = self.simple and self.shape is LineShape.EACH
+        once = self.shape is LineShape.ONCE
+        self.opens_once = frozenset(use.number for use in self.uses if once and use.role is UseRole.OPENS)
         self.counts_simply = self.simple and self.shape in (LineShape.ONCE, LineShape.EACH)
         match self.shape:
             case LineShape.EACH | LineShape.LATEST:
