@@ -81,7 +81,7 @@ def main() -> None:
     """Count the logs named on the command line into a generation until nothing is left."""
 
     def end_with_parent() -> None:
-        sys.stdin.read()  # until the process that started this one has closed it, or is gone
+        os.read(0, 1)  # returns once the process that started this one is gone
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
