@@ -8,12 +8,15 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
 
+import asyncpg
 import uvloop
+from aiokafka.errors import KafkaError
 
 from services.projection.counting import generations, writers
 from services.projection.counting.lines import CompiledPlans, Line
-from services.projection.counting.log_reader import Counting, LogReader
+from services.projection.counting.log_reader import Counting, LogReader, TopicsMissing
 from services.projection.counting.store import Ledger
+from shared.observability.unavailable import UNAVAILABLE
 from shared.process.memory import keep_memory
 from shared.process.settings import Settings
 
@@ -86,7 +89,10 @@ def main() -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     keep_memory()
-    uvloop.run(_count(int(sys.argv[1]), sys.argv[2:]))
+    try:
+        uvloop.run(_count(int(sys.argv[1]), sys.argv[2:]))
+    except (*UNAVAILABLE, asyncpg.UndefinedTableError, KafkaError, TimeoutError, TopicsMissing) as error:
+        sys.exit(f"{' '.join(sys.argv[2:])}: {type(error).__name__}")
 
 
 if __name__ == "__main__":
