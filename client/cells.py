@@ -190,8 +190,8 @@ def _word(text: str, reading: ColumnReading) -> str:
     if value is None:
         raise CellError(
             "bad-value",
-            "这一格的写法不在映射文件列出的之中,请改用其中之一,或在映射文件中补上。",
-            "The mapping file does not list this word. Use one that it lists, or add it there.",
+            "认不出这一格的写法:请改用列出的写法,或补上它对应的取值。",
+            "This word is not known. Use one that is listed, or say which value it means.",
         )
     return value
 
@@ -362,8 +362,8 @@ def _check_word(word: str, reading: ColumnReading) -> None:
         if unit_of(word) != reading.unit:
             raise CellError(
                 "unit-differs",
-                "这一格自己写的单位与映射文件中的 unit 不同。",
-                "The unit in this cell is another than the mapping's.",
+                "这一格自己写的单位与整列的单位不同。",
+                "The unit in this cell is another than that of its column.",
             )
     elif not _COUNTED.fullmatch(word):
         raise CellError("bad-value", "这里要填数字,后面不带别的字。", "A number alone is expected.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,13 +30,33 @@ _LINE: Final = 22
 def write_marked(file: str, rows: Rows, faults: Sequence[ReportFault], out: Path, encoding: str | None) -> None:
     """Write a table that was read to an .xlsx file, marked; raises CommandError where that cannot be."""
     check(file, out)
-    sheet = rows.source.sheet
-    book = _workbook(file) if sheet is not None else _of_text(file, encoding, rows)
-    _mark(book[sheet] if sheet is not None else book.worksheets[0], faults)
+    book = _marked(Path(file), rows, faults, encoding)
     try:
         book.save(out)
     except OSError as error:
         raise file_error(error, ("写不进去", "cannot be written")) from None
+
+
+def marked_bytes(content: bytes, rows: Rows, faults: Sequence[ReportFault], mended: Mapping[str, str]) -> bytes:
+    """Return a table that was read from memory as an .xlsx file, marked, with the new texts of mended cells by name.
+
+    Raises CommandError where that cannot be.
+    """
+    book = _marked(content, rows, faults, None)
+    sheet = book[rows.source.sheet] if rows.source.sheet is not None else book.worksheets[0]
+    for name, text in mended.items():
+        cell = sheet[name]
+        cell.value, cell.data_type = ILLEGAL_CHARACTERS_RE.sub("", text), "s"
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def _marked(content: Path | bytes, rows: Rows, faults: Sequence[ReportFault], encoding: str | None) -> Any:
+    sheet = rows.source.sheet
+    book = _workbook(content) if sheet is not None else _of_text(content, encoding, rows)
+    _mark(book[sheet] if sheet is not None else book.worksheets[0], faults)
+    return book
 
 
 def check(file: str, out: Path) -> None:
@@ -48,9 +69,9 @@ def check(file: str, out: Path) -> None:
         raise CommandError("--marked 不能写回原文件,请换一个文件名。", "--marked must not be the file itself.")
 
 
-def _workbook(file: str) -> Any:
+def _workbook(content: Path | bytes) -> Any:
     try:
-        return openpyxl.load_workbook(file)
+        return openpyxl.load_workbook(io.BytesIO(content) if isinstance(content, bytes) else content)
     except Exception:  # noqa: BLE001 - what openpyxl makes of a workbook it does not know is of any kind
         raise CommandError(
             "这个工作簿的格式无法加批注。请用 Excel 另存为 .xlsx 再核对。",
@@ -58,11 +79,11 @@ def _workbook(file: str) -> Any:
         ) from None
 
 
-def _of_text(file: str, encoding: str | None, rows: Rows) -> Any:
+def _of_text(content: Path | bytes, encoding: str | None, rows: Rows) -> Any:
     """Return a workbook with the cells of a text file, all as text, so that nothing changes its look."""
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
-    with text_file(Path(file), encoding, list(rows.positions)) as source:
+    with text_file(content, encoding, list(rows.positions)) as source:
         for row in source.rows:
             for at, text in enumerate(row.cells, 1):
                 cell = sheet.cell(row.number, at)

@@ -119,11 +119,13 @@ def _encoding(path: Path | bytes, given: str | None) -> tuple[str, bool]:
         raise CommandError(
             f"文件不是 {names[0]} 编码。请用 --encoding 指明,或另存为 UTF-8。",
             f"The file is not in {names[0]}. Name its encoding by --encoding, or save it as UTF-8.",
+            "unknown-encoding",
         )
     raise CommandError(
         "文件既不是 UTF-8 也不是 GB18030(没有标记的 UTF-16 请写 --encoding utf-16-le)。请用 --encoding 指明编码。",
         "The file is neither in UTF-8 nor in GB 18030. Name its encoding by --encoding, utf-16-le for UTF-16 without "
         "a mark.",
+        "unknown-encoding",
     )
 
 
