@@ -1,5 +1,6 @@
 """Composition root of the gateway."""
 
+import secrets
 import sys
 
 import aiohttp
@@ -7,10 +8,12 @@ import uvloop
 from pydantic import Field
 
 from services.catalogue import ELSEWHERE
+from services.gateway.sessions import BrowserSessions, Sessions
 from services.gateway.upstream import Upstream
 from shared.http.client import trusted
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
+from shared.plan.loading import PlanError, load_plans
 from shared.process.memory import keep_memory
 from shared.process.process import serve, until
 from shared.process.settings import Settings, parse_command_line
@@ -28,7 +31,11 @@ async def _serve(settings: GatewaySettings) -> None:
 
     metrics = Metrics("gateway", "api", Health())
     async with Upstream(settings.services, settings.projection, trusted(settings.ca), metrics.health) as upstream:
-        await serve(create_app(upstream, metrics), settings, until, metrics)
+        # What hashes the keys is common to all gateways of an installation; without it there are no keys to keep.
+        pepper = settings.key_pepper.get_secret_value()
+        sessions = Sessions(bytes.fromhex(pepper) if pepper else secrets.token_bytes(32))
+        app = create_app(upstream, metrics, load_plans(settings.plans), sessions)
+        await serve(app, settings, until, metrics, lambda gate: BrowserSessions(gate, sessions))
 
 
 def main() -> None:
@@ -37,7 +44,7 @@ def main() -> None:
     keep_memory()
     try:
         uvloop.run(_serve(settings))
-    except (ConfigurationError, aiohttp.InvalidURL) as error:
+    except (ConfigurationError, PlanError, aiohttp.InvalidURL) as error:
         sys.exit(str(error))
 
 

@@ -1,18 +1,29 @@
 """The gateway's routes: reports and receipts of all services, and whatever else they answer, passed on."""
 
+import secrets
+from collections.abc import Sequence
+
 from fastapi import FastAPI, Request, Response
 
-from services.gateway import receipts, reports, validation
+from services.gateway import receipts, reports, sessions, validation
 from services.gateway.openapi import add_description, service_of
+from services.gateway.sessions import Sessions
+from services.gateway.tables import routes as tables
 from services.gateway.upstream import Upstream
 from shared.http.openapi import describe
 from shared.http.problems import answer_problems
 from shared.observability.metrics import Metrics
+from shared.plan.model import Plan
 from shared.process.process import add_probes
 
 
-def create_app(upstream: Upstream, metrics: Metrics) -> FastAPI:
-    """Return the gateway: its own routes, and the ones of the services behind it."""
+def create_app(
+    upstream: Upstream, metrics: Metrics, plans: Sequence[Plan] = (), browsers: Sessions | None = None
+) -> FastAPI:
+    """Return the gateway: its own routes, and the ones of the services behind it.
+
+    `plans`: by which tables are checked. `browsers`: their sessions; without them new ones, of this app alone.
+    """
     app = FastAPI(
         title="Skillplan", version="1", summary="一个地址 One address of all services",
         docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False,
@@ -21,6 +32,8 @@ def create_app(upstream: Upstream, metrics: Metrics) -> FastAPI:
     describe(app, "gateway")
     for part in (reports, validation, receipts):
         app.include_router(part.router_of(upstream))
+    app.include_router(sessions.router_of(browsers or Sessions(secrets.token_bytes(32))))
+    app.include_router(tables.router_of(plans))
     add_description(app, upstream)
     add_probes(app, metrics)
 

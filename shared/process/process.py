@@ -134,12 +134,16 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: Starlette, settings: Settings, beside: Callable[[asyncio.Event], Awaitable[None]], metrics: Metrics
+    app: Starlette,
+    settings: Settings,
+    beside: Callable[[asyncio.Event], Awaitable[None]],
+    metrics: Metrics,
+    outside: Callable[[ASGIApp], ASGIApp] = lambda gate: gate,
 ) -> None:
     """Serve an app, and do the work beside it, until SIGTERM or SIGINT; `beside` gets the event that is set to stop.
 
     Where the settings name a port for them, probes are answered there, too: no number of connections to the app takes
-    it up.
+    it up. `outside`: returns what stands before access control, and may give a request the key that it lacks.
 
     Raises ConfigurationError when keys or certificates cannot be used. When either ends with an error the whole process
     does, and its supervisor starts another.
@@ -149,7 +153,7 @@ async def serve(
     if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
     origins = settings.cors.split()
-    gate: ASGIApp = _Watched(AccessControl(app, ring, settings.rate, metrics.health, origins), metrics)
+    gate = outside(_Watched(AccessControl(app, ring, settings.rate, metrics.health, origins), metrics))
     if origins:
         # Outside access control: a browser's preflight request carries no key.
         gate = CORSMiddleware(
