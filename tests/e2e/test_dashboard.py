@@ -35,6 +35,7 @@ _PAGES: Final = {
     "district": f"#/{PLAN}/district/330681?as_of=2025-06-30",
     "facts": f"#/{PLAN}/facts/2.4.a?as_of=2025-06-30&period=2025",
     "receipts": f"#/{PLAN}/receipts/330681?as_of=2025-06-30",
+    "tables": f"#/{PLAN}/tables?as_of=2025-06-30",
     "closings": f"#/{PLAN}/closings?as_of=2025-06-30",
     "health": f"#/{PLAN}/health?as_of=2025-06-30",
 }

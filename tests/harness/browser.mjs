@@ -227,6 +227,77 @@ const errands = {
     return { refused, value, leaked: stored.includes(options.key) };
   },
 
+  /** A newcomer's table from drop to receipts, the gateway killed in the middle; then the same table once more. */
+  async table() {
+    const { page, record } = await open({ language: options.language, width: options.width });
+    const width = async () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    const drop = async (file) => {
+      await page.setInputFiles(".drop input", file);
+      await page.waitForSelector(".send .main:not([disabled])");
+    };
+    const outcomes = async () => {
+      await page.waitForSelector(".outcomes");
+      await page.waitForSelector(".send .main:not([disabled])");
+      return Object.fromEntries(await page.$$eval(".outcomes [data-status]", (all) => all.map(({ dataset }) => [dataset.status, Number(dataset.count)])));
+    };
+    const send = async () => {
+      await page.click(".send .main");
+      return outcomes();
+    };
+    await page.goto(`${base}/#/${plan}/tables?as_of=2025-06-30&district=330681`);
+    await loaded(page);
+    await drop(options.file);
+    const faulty = await page.$$eval("[data-cell]", (all) => all.map(({ dataset }) => dataset.cell));
+    const reasons = await page.$$eval(".reasons p", (all) => all.map(({ innerText }) => innerText));
+    mkdirSync(shots, { recursive: true });
+    await page.screenshot({ path: `${shots}/tables-${options.language}-${options.width}.png`, fullPage: true });
+    const axe = [];
+    const judge = async (what) => {
+      if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      axe.push(...violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${what}: ${id}: ${nodes[0].target} ${nodes[0].failureSummary}`));
+    };
+    await judge("checked");
+    const wide = [await width()];
+    for (const [cell, text] of Object.entries(options.mends)) {
+      await page.fill(`[data-cell="${cell}"]`, text);
+      await page.keyboard.press("Tab");
+      await page.waitForFunction((name) => !document.querySelector(`[data-cell="${name}"]`), cell, { polling: 50 });
+      await page.waitForSelector(".send .main:not([disabled])");
+    }
+    await page.click(".send .main");
+    await page.waitForSelector(".send progress");
+    if (options.pid) process.kill(options.pid, "SIGKILL");
+    const first = await outcomes();
+    await judge("sent");
+    wide.push(await width());
+    await page.screenshot({ path: `${shots}/tables-sent-${options.language}-${options.width}.png`, fullPage: true });
+    await page.reload();
+    await loaded(page);
+    await drop(options.file);
+    const again = await send();
+    await drop(options.changed);
+    const changed = await send();
+    const press = async (state, act) => {
+      await page.click(`[data-state="${state}"] [data-act="${act}"]`);
+      await page.waitForFunction((gone) => !document.querySelector(`[data-state="${gone}"]`), state, { polling: 50 });
+      return outcomes();
+    };
+    const corrected = await press("changed", "correct");
+    await page.click('[data-state="accepted"] [data-act="retract"]');
+    await page.waitForSelector('[data-state="retracted"]');
+    const retracted = await outcomes();
+    const renewed = await press("retracted", "again");
+    const wrong = [];
+    for (const file of options.wrong) {
+      await page.setInputFiles(".drop input", file);
+      await page.waitForFunction(() => document.querySelector("[role=alert]") && document.querySelector(".drop small")?.dataset.busy === "false", null, { polling: 50 });
+      wrong.push({ said: await page.locator("[role=alert]").first().innerText(), sendable: await page.locator(".send .main:not([disabled])").count() });
+    }
+    const stored = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href, document.cookie]));
+    return { faulty, reasons, axe, wide, first, again, changed, corrected, retracted, renewed, wrong, stored, complaints: record.complaints };
+  },
+
   /** The states of a page without data, with a wrong parameter, and with an answer that is slow or never comes. */
   async states() {
     const { page } = await open({ width: 360 });

@@ -27,13 +27,27 @@ import { applyLanguage, localized, t } from "./texts/language";
 import { TYPE_NAMES } from "./texts/names";
 import "./style.css";
 
-const PAGES: Record<Page, (props: { view: View }) => JSX.Element> = {
+type PageOf = (props: { view: View }) => JSX.Element;
+
+/** A page whose code is loaded when it is first opened. */
+function lazy(load: () => Promise<PageOf>): PageOf {
+  return ({ view }) => {
+    const [Content, setContent] = useState<{ page: PageOf } | null>(null);
+    useEffect(() => {
+      void load().then((page) => setContent({ page }));
+    }, []);
+    return Content ? <Content.page view={view} /> : <Skeleton />;
+  };
+}
+
+const PAGES: Record<Page, PageOf> = {
   overview: OverviewPage,
   measure: MeasurePage,
   districts: DistrictsPage,
   district: DistrictPage,
   facts: FactsPage,
   receipts: ReceiptsPage,
+  tables: lazy(async () => (await import("./pages/tables")).TablesPage),
   closings: ClosingsPage,
   health: HealthPage,
 };

@@ -1,4 +1,4 @@
-// HTTP requests to the API: each carries the key of this tab; what fails is a Problem.
+// HTTP requests to the API: each carries the session of this browser, or the key of this tab; what fails is a Problem.
 import type { BilingualText } from "./schema";
 
 /** An error as the API describes it (problem+json); status 0 where there was no answer at all. */
@@ -17,8 +17,11 @@ export class Problem extends Error {
 }
 
 const STORAGE_KEY = "skillplan-key";
+// Beside the session's cookie, which no script can read: what a request that changes something must say.
+const TOKEN_COOKIE = "skillplan-csrf";
 // A half-open connection would leave its part of the page loading for ever.
 const TIMEOUT_MS = 15_000;
+const LONG_TIMEOUT_MS = 120_000;
 const UNAUTHORIZED = 401;
 let onUnauthorized: (() => void) | undefined;
 
@@ -27,34 +30,65 @@ export function setOnUnauthorized(act: () => void): void {
   onUnauthorized = act;
 }
 
-/** Keep the key for the session of this tab only. */
-export function storeKey(key: string): void {
-  sessionStorage.setItem(STORAGE_KEY, key);
+function sessionToken(): string | undefined {
+  return new RegExp(`(?:^|; )${TOKEN_COOKIE}=([0-9a-f]+)`).exec(document.cookie)?.[1];
+}
+
+/** Sign in: the gateway keeps the key in a cookie, for this session or 30 days; any other service has none, and the key
+ * stays in this tab. Throws Problem. */
+export async function signIn(key: string, keep: boolean): Promise<void> {
+  sessionStorage.removeItem(STORAGE_KEY);
+  const path = `./v1/session?days=${keep ? 30 : 0}`;
+  const response = await answered(path, { method: "POST", headers: { Authorization: `Bearer ${key}` }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if (response.status === 404 || response.status === 405) sessionStorage.setItem(STORAGE_KEY, key);
+  else if (!response.ok) throw await problemOf(response);
 }
 
 /** Forget the key and all that was read with it. */
-export function signOut(): void {
+export async function signOut(): Promise<void> {
   sessionStorage.removeItem(STORAGE_KEY);
+  if (hasSession()) await send("DELETE", "./v1/session").catch(() => undefined);
   window.location.reload();
 }
 
+/** Whether the gateway holds a session for this browser. */
+export function hasSession(): boolean {
+  return sessionToken() !== undefined;
+}
+
 export function hasKey(): boolean {
-  return sessionStorage.getItem(STORAGE_KEY) !== null;
+  return hasSession() || sessionStorage.getItem(STORAGE_KEY) !== null;
+}
+
+function credentials(): Record<string, string> {
+  const key = sessionStorage.getItem(STORAGE_KEY);
+  if (key) return { Authorization: `Bearer ${key}` };
+  const token = sessionToken();
+  return token ? { "X-CSRF-Token": token } : {};
+}
+
+async function answered(path: string, request: RequestInit): Promise<Response> {
+  try {
+    return await fetch(path, request);
+  } catch (error) {
+    throw request.signal?.aborted && (error as Error).name !== "TimeoutError" ? error : new Problem(0);
+  }
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  const body = (await response.json().catch(() => null)) as Partial<BilingualText> | null;
+  return new Problem(response.status, body?.zh && body.en ? { zh: body.zh, en: body.en } : null);
+}
+
+async function good(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  if (response.status === UNAUTHORIZED) onUnauthorized?.();
+  throw await problemOf(response);
 }
 
 /** GET a path of the API; throws Problem, or the signal's reason when that aborts it. */
 export async function get(path: string, signal: AbortSignal): Promise<Response> {
-  const key = sessionStorage.getItem(STORAGE_KEY);
-  let response: Response;
-  try {
-    response = await fetch(path, { headers: key ? { Authorization: `Bearer ${key}` } : {}, signal });
-  } catch (error) {
-    throw signal.aborted ? error : new Problem(0);
-  }
-  if (response.ok) return response;
-  if (response.status === UNAUTHORIZED) onUnauthorized?.();
-  const body = (await response.json().catch(() => null)) as Partial<BilingualText> | null;
-  throw new Problem(response.status, body?.zh && body.en ? { zh: body.zh, en: body.en } : null);
+  return good(await answered(path, { headers: credentials(), signal }));
 }
 
 /** GET a JSON body, complete within 15 seconds; throws Problem. */
@@ -63,5 +97,30 @@ export async function getJson(path: string): Promise<unknown> {
     return await (await get(path, AbortSignal.timeout(TIMEOUT_MS))).json();
   } catch (error) {
     throw error instanceof Problem ? error : new Problem(0); // timed out, or broken off in the middle of the body
+  }
+}
+
+async function sent(method: string, path: string, body: unknown, type: string): Promise<Response> {
+  const headers = { ...credentials(), ...(body === undefined ? {} : { "Content-Type": type }) };
+  const request = { method, headers, signal: AbortSignal.timeout(LONG_TIMEOUT_MS), ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+  return good(await answered(path, request));
+}
+
+/** Send a request that changes something, or whose question is a body; throws Problem. */
+export async function send(method: "POST" | "DELETE", path: string, body?: unknown, type = "application/json"): Promise<unknown> {
+  try {
+    const response = await sent(method, path, body, type);
+    return response.status === 204 ? null : await response.json();
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(0);
+  }
+}
+
+/** POST a body whose answer is a file; throws Problem. */
+export async function sendFor(path: string, body: unknown): Promise<Blob> {
+  try {
+    return await (await sent("POST", path, body, "application/json")).blob();
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(0);
   }
 }

@@ -14,8 +14,8 @@ export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.
   const years: string[] = [];
   for (let year = Number(plan.period.from.slice(0, 4)); year <= Number(plan.period.to.slice(0, 4)); year += 1) years.push(String(year));
   const now = today();
-  // Receipts, closings and the health of the system have no day to choose.
-  const dated = !["receipts", "closings", "health"].includes(address.page);
+  // Receipts, tables, closings and the health of the system have no day to choose.
+  const dated = !["receipts", "tables", "closings", "health"].includes(address.page);
   return (
     <form class="controls" onSubmit={(event) => event.preventDefault()}>
       {plans.plans.length > 1 && (

@@ -8,6 +8,7 @@ import { currentTheme, setTheme, type Theme, THEMES } from "./theme";
 const NAVIGATION: [Page, Key][] = [
   ["overview", "nav.overview"],
   ["districts", "nav.districts"],
+  ["tables", "nav.tables"],
   ["receipts", "nav.receipts"],
   ["closings", "nav.closings"],
   ["health", "nav.health"],
@@ -61,7 +62,7 @@ export function Header({ address, redraw }: { address: Address; redraw: () => vo
           {t("switch.language")}
         </button>
         {hasKey() && (
-          <button type="button" onClick={signOut}>
+          <button type="button" onClick={() => void signOut()}>
             {t("switch.sign_out")}
           </button>
         )}

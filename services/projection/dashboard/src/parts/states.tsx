@@ -20,6 +20,15 @@ function problemText({ status, text }: Problem): string {
   return status === 404 ? t("state.no_page") : t("state.failed", { status });
 }
 
+/** Why something could not be done, in one sentence. */
+export function Sentence({ problem }: { problem: Problem | string }): JSX.Element {
+  return (
+    <div class="state failed" role="alert">
+      <p>{typeof problem === "string" ? problem : problemText(problem)}</p>
+    </div>
+  );
+}
+
 export function Failed({ problem }: { problem: Problem }): JSX.Element {
   return (
     <div class="state failed" role="alert">
