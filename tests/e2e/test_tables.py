@@ -67,5 +67,5 @@ def test_a_table_goes_from_drop_to_receipts_and_nothing_is_sent_twice_or_lost(
     # Each hire once, a correction and a hire anew beside the first: the broker's receipts say the same.
     assert eventually(lambda: _accepted(addresses) == before + ROWS + 2, within=30)
     numbers = [cell for cell in right_cells(name, every=True).values() if len(cell) == 18]
-    for place in (result["stored"], *(log.read_text(errors="replace") for log in (state / "log").glob("*"))):
+    for place in (result["stored"], *(log.read_text(errors="replace") for log in (state / "logs").glob("*"))):
         assert not any(number in place for number in numbers)
