@@ -49,7 +49,7 @@ sql: venv-local ## 在某服务的库中查询;SERVICE=subsidy SQL='…' Ask a s
 recount: venv-local ## 由明细重算并与读模型核对 Recount and compare with the read models
 	@$(LOCAL) run projection recount
 
-backup: venv-local ## 备份各库,密钥另存;TO= KEYS= 指明去处 Back up the databases, keys apart from them
+backup: venv-local ## 备份各库,密钥另存;TO= KEYS= RAW_HOURS=24 Back up the databases, keys apart; old raw reports go
 	@$(LOCAL) backup
 
 restore: venv-local ## 由备份恢复;FROM=<文件夹> SERVICE= Restore a backup, take back what came after it
@@ -58,7 +58,7 @@ restore: venv-local ## 由备份恢复;FROM=<文件夹> SERVICE= Restore a backu
 reconcile: venv-local ## 逐段逐位对账;JSON=1 供程序读取 Compare receipts, logs, topics and ledger by position
 	@$(LOCAL) reconcile
 
-keys: venv-local ## HTTP 密钥;ARGS="add|list|rotate|revoke …" Keys for HTTP; alone it explains itself
+keys: venv-local ## HTTP 密钥与服务密钥;ARGS="add|list|rotate|revoke|rotate-service …" Keys; alone it explains itself
 	@$(LOCAL) keys -- $(ARGS)
 
 plan: venv-local ## 计划办公室;ARGS="diff|adopt|revise|split|show|close …" The plan office: targets and months

@@ -50,13 +50,14 @@ class TopicsRefused(LocalError):
 
 
 def reports(service: str, district: str) -> Topic:
-    """Return a district's inbox of a service: a week to catch up, and the broker says when a report arrived.
+    """Return a district's inbox of a service: 90 days to be decided in, and the broker says when a report arrived.
 
-    A segment ends after a day, so that nothing stays much longer than the week: reports hold identity numbers in clear.
+    Reports hold identity numbers in clear: what is decided and in a backup is deleted by a later backup
+    (deploy/operations/inboxes.py), and a segment ends after a day, so that its bytes go soon after.
     """
     config = {
         "cleanup.policy": "delete",
-        "retention.ms": str(7 * _DAY),
+        "retention.ms": str(90 * _DAY),
         "retention.bytes": "-1",
         "segment.ms": str(_DAY),
         "message.timestamp.type": "LogAppendTime",

@@ -14,7 +14,7 @@ from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
-from services.catalogue import WITH_DATABASE
+from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -114,8 +114,40 @@ def _plan(context: typer.Context, state: State = _DEFAULT) -> None:
 
 @app.command("keys", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def _keys(context: typer.Context, state: State = _DEFAULT) -> None:
-    """新建、列出、轮换、撤销 HTTP 密钥 Make, list, rotate, revoke HTTP keys."""
-    raise typer.Exit(up.keys(load(_existing(state)), *context.args))
+    """新建、列出、轮换、撤销 HTTP 密钥,轮换服务密钥 Make, list, rotate, revoke HTTP keys; rotate a service's own."""
+    match context.args:
+        case ["rotate-service", service]:
+            _rotate(_existing(state), service)
+        case arguments:
+            raise typer.Exit(up.keys(load(_existing(state)), *arguments))
+
+
+def _rotate(folder: Path, service: str) -> None:
+    """Rotate a service's key: its processes are away for seconds, then rewrap beside them what the old one wrapped.
+
+    Broken off, it is run again and goes on with the same two keys.
+    """
+    if service not in DOMAIN_SERVICES:
+        names = "|".join(DOMAIN_SERVICES)
+        raise LocalError(
+            f"用法:make keys ARGS='rotate-service {names}'", f"Usage: make keys ARGS='rotate-service {names}'"
+        )
+    with held(folder):
+        installation, supervisor = _running(folder), Supervisor(folder)
+        with console.step(f"给 {service} 换上新密钥", f"Giving {service} its new key"):
+            supervisor.stop_services([service])
+            installation.rotate_service_key(service)
+            supervisor.start_services()
+        if up.run(installation, service, "rewrap"):
+            raise LocalError(
+                f"{service} 的密钥还没换完,两把都在用;改正后再执行一次。",
+                f"The key of {service} is not rotated yet, both are in use; put that right and run it again.",
+            )
+        installation.forget_old_service_key(service)
+    console.say(
+        f"{service} 的密钥已换。请立即 make backup:以前的备份要用其自己的密钥文件(KEYS=)恢复。",
+        "Rotated. Back up now: earlier backups are restored with the file of keys that belongs to them (KEYS=).",
+    )
 
 
 @app.command("backup")
@@ -123,9 +155,11 @@ def _backup(
     state: State = _DEFAULT,
     to: Annotated[Path | None, typer.Option(envvar="TO")] = None,
     keys: Annotated[Path | None, typer.Option(envvar="KEYS")] = None,
+    raw_hours: Annotated[int, typer.Option(envvar="RAW_HOURS", min=1)] = 24,
 ) -> None:
-    """备份各库与密钥 Back up every database, and the keys apart from them."""
-    backup.back_up(_running(_existing(state)), to, keys)
+    """备份各库与密钥 Back up every database, and the keys apart from them; raw reports that one of a day ago has go."""
+    installation = _running(_existing(state))
+    backup.back_up(installation, to, keys, raw_hours, lambda _: Broker(installation.bootstrap))
 
 
 @app.command("restore")

@@ -43,6 +43,7 @@ class Installation:
     api_key: str = ""  # of role service: used by the services, and by `make status`
     passwords: dict[str, Passwords] = field(default_factory=dict)
     service_keys: dict[str, str] = field(default_factory=dict)
+    old_service_keys: dict[str, str] = field(default_factory=dict)  # of services whose key is being rotated
     shared_keys: dict[str, str] = field(default_factory=dict)  # of some services, by the name of the setting
 
     @property
@@ -114,9 +115,26 @@ class Installation:
             _write_secret(self.secrets_folder(service) / "skillplan_pg_dsn", self.role_dsn(service))
             _write_secret(self.secrets_folder(service) / "skillplan_city_key", self.city_key)
             _write_secret(self.secrets_folder(service) / "skillplan_service_key", self.service_keys[service])
+            old = self.secrets_folder(service) / "skillplan_old_service_key"
+            if service in self.old_service_keys:
+                _write_secret(old, self.old_service_keys[service])
+            else:
+                old.unlink(missing_ok=True)
             _write_secret(self.secrets_folder(service) / "skillplan_api_key", self.api_key)
             for name in SERVICES[service].keys:
                 _write_secret(self.secrets_folder(service) / f"skillplan_{name}", self.shared_keys[name])
+
+    def rotate_service_key(self, service: str) -> None:
+        """Give a service a new key beside the old one; one that is being rotated already goes on with these two."""
+        if service not in self.old_service_keys:
+            self.old_service_keys[service] = self.service_keys[service]
+            self.service_keys[service] = secrets.token_hex(32)
+        self.make_secrets([service])
+
+    def forget_old_service_key(self, service: str) -> None:
+        """Let go of a service's old key: nothing is wrapped by it any more."""
+        self.old_service_keys.pop(service, None)
+        self.make_secrets([service])
 
     def _make_keys(self) -> None:
         """Make the key file with the services' own key in it; refuse to go on with one that was lost or damaged."""
@@ -149,6 +167,7 @@ class Installation:
             "api_key": self.api_key,
             "passwords": {service: [pair.owner, pair.role] for service, pair in self.passwords.items()},
             "service_keys": self.service_keys,
+            "old_service_keys": self.old_service_keys,
             "shared_keys": self.shared_keys,
         }
         _write_secret(self.state / "secrets" / "installation.json", json.dumps(hidden, indent=1))

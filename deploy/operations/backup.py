@@ -12,23 +12,33 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypedDict
-from urllib.parse import unquote, urlsplit
+from typing import Final, TypedDict
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from deploy.local import databases, postgres
 from deploy.local.console import say, step
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.local.up import run
-from services.catalogue import SERVICES, WITH_DATABASE
+from deploy.operations import inboxes
+from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
+from shared.kafka.clients import Broker
 
 _MANIFEST = "backup.json"
+_INBOXES = "inboxes.json"  # beside the backups: up to where each reached in the inboxes
+# The tables of which a later backup has rows that nothing else has, and their columns.
+_BROUGHT: Final = {
+    "waiting": ("source", "id", "until", "number", "since", "never", "report"),
+    "person_key": ("token", "wrapped"),
+}
 
 
 class DumpedDatabase(TypedDict):
@@ -59,8 +69,18 @@ class Backup:
         return self.folder / f"{service}.dump"
 
 
-def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -> Backup:
-    """Dump every service's database into a new folder, and write the keys to a file of their own."""
+def back_up(
+    installation: Installation,
+    to: Path | None,
+    keys_to: Path | None,
+    raw_hours: int,
+    broker_of: Callable[[str], Broker],
+) -> Backup:
+    """Dump every service's database into a new folder, and write the keys to a file of their own.
+
+    Then raw reports leave the broker as far as a backup reached that was taken at least `raw_hours` before.
+    `broker_of`: the broker, as a service's user.
+    """
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder = (to or installation.state / "backups") / stamp
     keys = (keys_to or installation.state / "backup-keys") / f"{stamp}.json"
@@ -71,6 +91,7 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
     if folder.exists():
         raise LocalError(f"{folder} 已存在。", f"{folder} is there already.")
     folder.mkdir(parents=True, mode=0o700)
+    decided = {service: _decided(broker_of(service), service) for service in DOMAIN_SERVICES}
     try:
         digests = {}
         for service in WITH_DATABASE:
@@ -85,7 +106,34 @@ def back_up(installation: Installation, to: Path | None, keys_to: Path | None) -
     with os.fdopen(os.open(keys, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
         json.dump({"city_key": installation.city_key, "service_keys": installation.service_keys}, out)
     say(f"备份 {folder};密钥 {keys},请移到别处保存。", "Backup and keys are written; keep them apart from each other.")
+    reached = {place: offset for offsets in decided.values() for place, offset in offsets.items()}
+    due = inboxes.covered(folder.parent / _INBOXES, stamp, reached, timedelta(hours=raw_hours))
+    for service, offsets in decided.items():
+        _delete(broker_of(service), service, {place: due[place] for place in offsets if place in due})
     return Backup(folder, manifest)
+
+
+def _decided(broker: Broker, service: str) -> inboxes.Offsets:
+    try:
+        return asyncio.run(inboxes.decided(broker, service))
+    except (KafkaError, TimeoutError) as error:
+        say(
+            f"! 没有问到 {service} 的收件主题裁定到哪里({type(error).__name__});其原始报告这次不删。",
+            f"Where the inbox of {service} is decided could not be asked for; its raw reports stay this time.",
+        )
+        return {}
+
+
+def _delete(broker: Broker, service: str, up_to: inboxes.Offsets) -> None:
+    """Delete raw reports; where that fails the backup is none the worse, and the next one deletes them."""
+    try:
+        if up_to:
+            asyncio.run(inboxes.delete(broker, up_to))
+    except (KafkaError, TimeoutError) as error:
+        say(
+            f"! {service} 的原始报告未能删除({type(error).__name__}),下次备份时再删。",
+            f"The raw reports of {service} could not be deleted; the next backup will.",
+        )
 
 
 def read(folder: Path, wanted: Sequence[str]) -> Backup:
@@ -108,15 +156,19 @@ def read(folder: Path, wanted: Sequence[str]) -> Backup:
 
 
 def check(installation: Installation, folder: Path, wanted: Sequence[str], keys: Path | None) -> None:
-    """Refuse what cannot be restored, before anything is stopped or changed. Restores keys from `keys`."""
+    """Refuse what cannot be restored, before anything is stopped or changed.
+
+    Restores the keys of the services wanted from `keys`: those of the others may have been rotated since.
+    """
     if unknown := set(wanted) - set(WITH_DATABASE):
         raise LocalError(
             f"没有服务 {', '.join(sorted(unknown))}。", f"There is no service {', '.join(sorted(unknown))}."
         )
     backup = read(folder, wanted)
     if keys is not None:
-        _take_keys(installation, keys)
-    if backup.manifest["keys"] != _fingerprints(installation):
+        _take_keys(installation, keys, wanted)
+    own = _fingerprints(installation)
+    if any(backup.manifest["keys"].get(name) != own[name] for name in ("city", *wanted) if name in own):
         raise LocalError(
             "备份是用另一套密钥做的:请用 KEYS=<密钥文件> 带回。",
             "This backup belongs to other keys: KEYS=<their file>.",
@@ -134,7 +186,36 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
             asyncio.run(_swap(installation.superuser, service, f"{service}_new", f"{service}_before_{stamp}"))
         if run(installation, service, "migrate"):
             raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
+        later = _newest(backup, service) if service in DOMAIN_SERVICES else None
+        if later is not None:
+            with step(f"取来后来的备份中在等待的报告 {service}", f"Taking what waits in a later backup: {service}"):
+                _bring_along(installation, service, later.dump(service))
     say(f"原库保留为 *_before_{stamp}。", "The databases that were there are kept under these names.")
+
+
+def _newest(backup: Backup, service: str) -> Backup | None:
+    """Return the newest backup beside this one that is later and has this service under the same key, None without."""
+    for manifest in sorted(backup.folder.parent.glob(f"*/{_MANIFEST}"), reverse=True):
+        if manifest.parent.name <= backup.folder.name:
+            return None
+        with suppress(LocalError):
+            other = read(manifest.parent, [service])
+            if other.manifest["keys"][service] == backup.manifest["keys"][service]:
+                return other
+    return None
+
+
+def _bring_along(installation: Installation, service: str, dump: Path) -> None:
+    """Add the reports that wait in a later backup, and the keys of persons: the broker has neither any more.
+
+    What of them was decided since is found by `recover`, as with those of the backup itself.
+    """
+    name = f"{service}_later"
+    asyncio.run(_make_room(installation.superuser, service, name))
+    into = (f"--dbname={_database(installation, name)}", "--no-owner", "--no-privileges", "--exit-on-error")
+    _tool(installation, "pg_restore", *into, *(f"--table={table}" for table in _BROUGHT), str(dump))
+    asyncio.run(_copy_rows(_database_address(installation, name), _database_address(installation, service)))
+    asyncio.run(_drop(installation.superuser, name))
 
 
 def recover(installation: Installation, wanted: Sequence[str]) -> None:
@@ -160,7 +241,11 @@ def _fill(installation: Installation, name: str, dump: Path) -> None:
 
 def _database(installation: Installation, name: str) -> str:
     """Write the address of a database without its password: who lists processes sees command lines."""
-    return databases.without_password(installation.superuser).rpartition("/")[0] + f"/{name}"
+    return databases.without_password(_database_address(installation, name))
+
+
+def _database_address(installation: Installation, name: str) -> str:
+    return urlunsplit(urlsplit(installation.superuser)._replace(path=f"/{name}"))
 
 
 def _tool(installation: Installation, tool: str, *arguments: str) -> None:
@@ -202,10 +287,12 @@ def _fingerprints(installation: Installation) -> dict[str, str]:
     return {name: hashlib.sha256(bytes.fromhex(key)).hexdigest()[:16] for name, key in sorted(keys.items())}
 
 
-def _take_keys(installation: Installation, file: Path) -> None:
+def _take_keys(installation: Installation, file: Path, wanted: Sequence[str]) -> None:
     try:
         current = json.loads(file.read_text(encoding="utf-8"))
-        installation.city_key, installation.service_keys = str(current["city_key"]), dict(current["service_keys"])
+        installation.city_key = str(current["city_key"])
+        taken = {service: str(key) for service, key in current["service_keys"].items() if service in wanted}
+        installation.service_keys = {**installation.service_keys, **taken}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(f"{file} 不是密钥文件。", f"{file} is no file of keys.") from error
     installation.make_secrets(list(SERVICES))
@@ -232,6 +319,29 @@ async def _make_room(superuser: str, service: str, name: str) -> None:
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')
         await databases.create_database(connection, service, name)
+    finally:
+        await connection.close()
+
+
+async def _copy_rows(origin: str, into: str) -> None:
+    """Copy the rows that are brought along from one database to another, as far as it has none of that key."""
+    there, here = await asyncpg.connect(origin), await asyncpg.connect(into)
+    try:
+        async with here.transaction():
+            for table, columns in _BROUGHT.items():
+                rows = await there.fetch(f"select {', '.join(columns)} from {table}")  # noqa: S608 - names of ours
+                places = ", ".join(f"${number}" for number, _ in enumerate(columns, 1))
+                statement = f"insert into {table} ({', '.join(columns)}) values ({places}) on conflict do nothing"  # noqa: S608 - as above
+                await here.executemany(statement, [tuple(row) for row in rows])
+    finally:
+        await there.close()
+        await here.close()
+
+
+async def _drop(superuser: str, name: str) -> None:
+    connection = await asyncpg.connect(superuser)
+    try:
+        await connection.execute(f'drop database if exists "{name}" with (force)')
     finally:
         await connection.close()
 

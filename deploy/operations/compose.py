@@ -1,4 +1,4 @@
-"""Prepares an installation of docker-compose.yml, again at each start: `secrets`, `databases`, `topics`, `district`."""
+"""Prepares an installation of docker-compose.yml at each start: `secrets`, `databases`, `topics`; rotates its keys."""
 
 from __future__ import annotations
 
@@ -183,6 +183,38 @@ def _api_key(pepper: str) -> str:
     return secret
 
 
+def rotate(room: Path, service: str) -> None:
+    """Give a service a new key beside the old one, in its own volume, too; repeated, it goes on with these two."""
+    store = room / "all"
+    key, old = store / f"{service}.key", store / f"{service}.old_key"
+    if service not in DOMAIN_SERVICES or not key.exists():
+        raise SetupError(f"没有服务 {service} there is no service {service}")
+    if not old.exists() or old.read_text(encoding="utf-8") == key.read_text(encoding="utf-8"):  # broken off in between
+        write(old, key.read_text(encoding="utf-8"), _OURS)
+        write(key, _key(), _OURS)
+    for name, file in (("skillplan_service_key", key), ("skillplan_old_service_key", old)):
+        write(room / service / name, file.read_text(encoding="utf-8"), _OURS)
+    sys.stdout.write(f"key.rotating service={service}\n")
+
+
+def rotated(room: Path, service: str) -> None:
+    """Let go of the old key once nothing is wrapped by it any more."""
+    for file in (room / "all" / f"{service}.old_key", room / service / "skillplan_old_service_key"):
+        file.unlink(missing_ok=True)
+    sys.stdout.write(f"key.rotated service={service}\n")
+
+
+def rewrap(service: str) -> None:
+    """Rewrap what the old key of a service wrapped, as the owner of its tables."""
+    settings = {
+        "SKILLPLAN_PG_OWNER_DSN": installed().owner_dsn(service),
+        "SKILLPLAN_SERVICE_KEY": _secret(f"{service}.key"),
+        "SKILLPLAN_OLD_SERVICE_KEY": _secret(f"{service}.old_key"),
+    }
+    command = [sys.executable, "-m", f"services.{service}", "rewrap"]
+    sys.exit(subprocess.run(command, env={**os.environ, **settings}, check=False).returncode)
+
+
 def _password() -> str:
     return secrets.token_urlsafe(24)
 
@@ -273,8 +305,17 @@ def main(arguments: list[str]) -> None:
             make_topics()
         case ["district", code]:
             print_district(code)
+        case ["rotate", service]:
+            rotate(_ALL.parent, service)
+        case ["rewrap", service] if service in DOMAIN_SERVICES:
+            rewrap(service)
+        case ["rotated", service] if service in DOMAIN_SERVICES:
+            rotated(_ALL.parent, service)
         case _:
-            sys.exit("用法 usage: python -m deploy.operations.compose secrets|databases|topics|district <code>|office")
+            sys.exit(
+                "用法 usage: python -m deploy.operations.compose secrets|databases|topics|district <code>|office"
+                "|rotate <service>|rewrap <service>|rotated <service>"
+            )
 
 
 if __name__ == "__main__":

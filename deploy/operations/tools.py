@@ -19,15 +19,22 @@ from deploy.local.refusal import LocalError
 from deploy.operations import backup, reconcile
 from deploy.operations.compose import installed
 from services.catalogue import SERVICES, WITH_DATABASE
-from shared.kafka.clients import BrokerSettings
+from shared.kafka.clients import Broker, BrokerSettings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.command("backup")
-def _backup() -> None:
-    """备份各库,密钥另存 Back up every database, the keys apart from them."""
-    backup.back_up(installed(), None, None)
+def _backup(
+    raw_hours: Annotated[int, typer.Option(min=1, help="原始报告裁定并备份后再留几小时 hours raw reports stay")] = 24,
+) -> None:
+    """备份各库,密钥另存 Back up every database, the keys apart from them; raw reports that one of a day ago has go."""
+    backup.back_up(installed(), None, None, raw_hours, _broker)
+
+
+def _broker(service: str) -> Broker:
+    """Return the broker as a service's user, who alone may delete from its inboxes."""
+    return BrokerSettings(_secrets_dir=f"/state/secrets/{service}").broker
 
 
 @app.command("restore")

@@ -107,7 +107,7 @@ class TopicReader:
             for topic in topics
             for partition in self._consumer.partitions_for_topic(topic) or await self._partitions(topic)
         ]
-        offsets = dict.fromkeys(there, 0)
+        offsets = await self._consumer.beginning_offsets(there)  # what was deleted before was decided (operations)
         if since is not None:
             at = int(since.timestamp() * 1000)
             at_time = await self._consumer.offsets_for_times(dict.fromkeys(there, at))

@@ -16,9 +16,15 @@ MIGRATIONS: Final = resources.files("shared.log") / "migrations"
 _log = structlog.get_logger()
 
 
-async def check_database(service: str, dsn: str, keys: Mapping[str, bytes]) -> None:
+def key_digest(key: bytes) -> bytes:
+    """Return by what a log knows a key that it was begun with."""
+    return hmac.digest(key, b"skillplan key check", "sha256")[:16]
+
+
+async def check_database(service: str, dsn: str, keys: Mapping[str, bytes], old: Mapping[str, bytes]) -> None:
     """Raise ConfigurationError for tables of another version, or keys other than those the log was begun with.
 
+    `old`: keys from before, which are as good, while what they wrapped is being rewrapped.
     With another city key a person known already would be counted a second time, and nobody would notice. A database
     that is unavailable is not checked: the process starts and waits for it.
     """
@@ -26,8 +32,9 @@ async def check_database(service: str, dsn: str, keys: Mapping[str, bytes]) -> N
         connection = await connect(dsn, "SKILLPLAN_PG_DSN")
         try:
             await check(connection, MIGRATIONS, service)
-            digests = {name: hmac.digest(key, b"skillplan key check", "sha256")[:16] for name, key in keys.items()}
-            wrong = await foreign_keys(connection, digests)
+            wrong = await foreign_keys(connection, {name: key_digest(key) for name, key in keys.items()})
+            if older := {name: key_digest(old[name]) for name in wrong if name in old}:
+                wrong = [name for name in wrong if name not in older] + await foreign_keys(connection, older)
         finally:
             await connection.close()
     except (*UNAVAILABLE, TimeoutError) as error:

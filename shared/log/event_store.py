@@ -362,6 +362,11 @@ class EventStore:
         rows = await self.pool.fetch(_SQL["receipts"], [key[0] for key in keys], [key[1] for key in keys])
         return {(row["source"], row["id"]): row["bytes"] for row in rows}
 
+    async def end_unreadable(self, days: int) -> int:
+        """Delete the bytes of what could not be read more than so many days ago; its row stays. Returns how many."""
+        rows = await self.pool.fetch(_SQL["end_unreadable"], days)
+        return len(rows)
+
     async def subscription(self, service: str) -> int:
         """Return the position up to which another service's log is stored here."""
         return await self.pool.fetchval(_SQL["subscription"], service) or 0

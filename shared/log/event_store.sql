@@ -128,6 +128,9 @@ with new as (
 )
 select place from new
 
+-- name: end_unreadable
+update quarantine set sealed = null where sealed is not null and at < now() - make_interval(days => $1) returning number
+
 -- name: head
 select position, recorded_at, receipts, waiting, compared is not distinct from log_life() as compared,
     substring(compared from '^ahead:(.*)')::bigint as topic

@@ -4,41 +4,67 @@ import base64
 import hmac
 import os
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 
 class Seal:
-    """AES-256-GCM under keys that the service's own 32-byte key wraps (RFC 3394)."""
+    """AES-256-GCM under keys that the service's own 32-byte key wraps (RFC 3394).
 
-    def __init__(self, service_key: bytes) -> None:
-        self._wrapping = hmac.digest(service_key, b"person-keys", "sha256")
-        self._quarantine = AESGCM(hmac.digest(service_key, b"quarantine", "sha256"))
+    `old`: the service's key from before, while what it wrapped is not rewrapped; it opens and wraps nothing new.
+    """
+
+    def __init__(self, service_key: bytes, old: bytes = b"") -> None:
+        keys = [service_key, old] if old else [service_key]
+        self._wrappings = [hmac.digest(key, b"person-keys", "sha256") for key in keys]
+        self._quarantines = [AESGCM(hmac.digest(key, b"quarantine", "sha256")) for key in keys]
         self._digest = hmac.digest(service_key, b"quarantine-digest", "sha256")
 
     def new_wrapped_key(self) -> bytes:
         """Make the key of one person, wrapped for storing; destroying it erases what it sealed."""
-        return aes_key_wrap(self._wrapping, AESGCM.generate_key(256))
+        return self._wrap(AESGCM.generate_key(256))
+
+    def rewrap(self, wrapped: bytes) -> bytes:
+        """Return a person's key wrapped by the service's key of now; raises InvalidUnwrap when it is another's."""
+        return self._wrap(self._unwrap(wrapped))
+
+    def _wrap(self, key: bytes) -> bytes:
+        return aes_key_wrap(self._wrappings[0], key)
+
+    def _unwrap(self, wrapped: bytes) -> bytes:
+        for wrapping in self._wrappings[:-1]:
+            try:
+                return aes_key_unwrap(wrapping, wrapped)
+            except InvalidUnwrap:
+                continue
+        return aes_key_unwrap(self._wrappings[-1], wrapped)
 
     def seal(self, wrapped: bytes, token: str, personal: bytes) -> str:
         """Return the personal fields sealed for one person, as base64 of nonce and ciphertext."""
         nonce = os.urandom(12)
-        sealed = AESGCM(aes_key_unwrap(self._wrapping, wrapped)).encrypt(nonce, personal, token.encode())
+        sealed = AESGCM(self._unwrap(wrapped)).encrypt(nonce, personal, token.encode())
         return base64.b64encode(nonce + sealed).decode()
 
     def unseal(self, wrapped: bytes, token: str, sealed: str) -> bytes:
         """Return the personal fields again; raises InvalidTag when they were not sealed for this person."""
         raw = base64.b64decode(sealed)
-        return AESGCM(aes_key_unwrap(self._wrapping, wrapped)).decrypt(raw[:12], raw[12:], token.encode())
+        return AESGCM(self._unwrap(wrapped)).decrypt(raw[:12], raw[12:], token.encode())
 
     def seal_unreadable(self, raw: bytes, place: str) -> bytes:
         """Return bytes that could not be read, sealed under the service's key and bound to their place."""
         nonce = os.urandom(12)
-        return nonce + self._quarantine.encrypt(nonce, raw, place.encode())
+        return nonce + self._quarantines[0].encrypt(nonce, raw, place.encode())
 
     def unseal_unreadable(self, sealed: bytes, place: str) -> bytes:
-        """Return quarantined bytes as they came in."""
-        return self._quarantine.decrypt(sealed[:12], sealed[12:], place.encode())
+        """Return quarantined bytes as they came in; raises InvalidTag when they were not sealed at this place."""
+        nonce, ciphertext = sealed[:12], sealed[12:]
+        for quarantine in self._quarantines[:-1]:
+            try:
+                return quarantine.decrypt(nonce, ciphertext, place.encode())
+            except InvalidTag:
+                continue
+        return self._quarantines[-1].decrypt(nonce, ciphertext, place.encode())
 
     def digest(self, raw: bytes) -> bytes:
         """Return a keyed digest by which equal bytes are known without being read."""

@@ -17,6 +17,7 @@ from shared.observability.unavailable import UNAVAILABLE
 # Gauges that are read from elsewhere, as opposed to counters of events: name → meaning, and labels.
 READINGS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "skillplan_problem": ("1 for each part that /readyz complains of.", ("service", "process", "part", "needs")),
+    "skillplan_warning": ("What `/readyz` warns of, while it is well.", ("service", "process", "part")),
     "skillplan_log_position": ("Last position of the log.", ("service",)),
     "skillplan_receipts_recorded": ("Receipts recorded so far, of whatever status.", ("service",)),
     "skillplan_waiting_reports": ("Reports that wait.", ("service",)),
@@ -135,6 +136,8 @@ class Metrics(Collector):
             first = problem.partition(":")[0]
             needs = first if first in ("database", "kafka") else part if part in ("database", "kafka") else ""
             yield Reading("skillplan_problem", 1, (self.service, self.process, part, needs))
+        for part in self.health.warnings:
+            yield Reading("skillplan_warning", 1, (self.service, self.process, part))
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield every reading there is."""

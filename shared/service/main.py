@@ -17,6 +17,7 @@ from shared.kafka.clients import ReservedTopic
 from shared.log.database import MIGRATIONS, check_database
 from shared.log.event_store import EventStore, open_pool
 from shared.log.migrate import migrate
+from shared.log.rewrapping import rewrap
 from shared.log.sealing import Seal
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
@@ -40,6 +41,8 @@ class ServiceSettings(Settings):
 
     city_key: SecretStr = Field(SecretStr(""), description="The city's key, hex, 32 bytes; the same for all services")
     service_key: SecretStr = Field(SecretStr(""), description="This service's key, hex, 32 bytes")
+    old_service_key: SecretStr = Field(SecretStr(""), description="The one from before, until `rewrap` is done")
+    quarantine_days: int = Field(90, ge=1, description="How long bytes are stored that could not be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
     plans = load_plans(settings.plans)
     dsn = settings.pg_dsn.get_secret_value()
     keys = _bytes_of(settings, _KEYS)
-    await check_database(name, dsn, keys)
+    old = bytes.fromhex(settings.old_service_key.get_secret_value())
+    await check_database(name, dsn, keys, {"service_key": old} if old else {})
     store = EventStore(await open_pool(dsn, f"skillplan {name} {process}"))
     decoder = Decoder(
         service.language,
@@ -85,7 +89,7 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
         decoder,
         service.domain(plans, **_bytes_of(settings, service.keys)),
         store,
-        Seal(keys["service_key"]),
+        Seal(keys["service_key"], old),
         service.hears,
         tracing,
         DecisionMetrics(name, metrics.registry),
@@ -105,11 +109,12 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "worker": ("pg_dsn", *_KEYS),
     "migrate": ("pg_owner_dsn",),
     "recover": ("pg_dsn",),
+    "rewrap": ("pg_owner_dsn", "service_key", "old_service_key"),
 }
 
 
 def main(service: Service) -> None:
-    """Run one of a service's processes: `api`, `worker`, `migrate`, or `recover` after a restored backup."""
+    """Run one of a service's processes or commands: `recover` is for a restored backup, `rewrap` for a rotated key."""
     name = service.language.service
     command, settings = parse_command_line(f"services.{name}", service.settings, _NEEDED, service.elsewhere)
     keep_memory()
@@ -119,6 +124,8 @@ def main(service: Service) -> None:
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), MIGRATIONS, grants_to=name))
             case "recover":
                 asyncio.run(_recover(service, settings))
+            case "rewrap":
+                asyncio.run(_rewrap(service, settings))
             case "api":
                 uvloop.run(_serve(service, settings))
             case _:
@@ -137,6 +144,16 @@ async def _recover(service: Service, settings: ServiceSettings) -> None:
     sys.stdout.write(recovered.text(name) + "\n")
 
 
+async def _rewrap(service: Service, settings: ServiceSettings) -> None:
+    key, old = (bytes.fromhex(each.get_secret_value()) for each in (settings.service_key, settings.old_service_key))
+    persons, unreadable = await rewrap(settings.pg_owner_dsn.get_secret_value(), key, old)
+    name = service.language.service
+    sys.stdout.write(
+        f"{name}: 已改由新密钥包裹 {persons} 把个人密钥、{unreadable} 条隔离字节\n"
+        f"  keys of {persons} persons and {unreadable} quarantined messages are under the new key\n"
+    )
+
+
 async def _serve(service: Service, settings: ServiceSettings) -> None:
     from shared.service.http_reports import create_app  # noqa: PLC0415 - FastAPI costs a worker half a second to start
 
@@ -151,5 +168,5 @@ async def _work(service: Service, settings: ServiceSettings) -> None:
     from shared.service.worker import Worker  # noqa: PLC0415 - Faust costs every other command half a second to start
 
     parts = await _open(service, settings, "worker", Health("database", "kafka", "relay"))
-    await Worker(parts, service.hears, service.reserved).run()
+    await Worker(parts, service.hears, service.reserved, settings.quarantine_days).run()
     parts.tracing.close()

@@ -27,9 +27,12 @@ _log = structlog.get_logger()
 class Worker:
     """The work of one service that no request sets off."""
 
-    def __init__(self, parts: Parts, hears: Sequence[Language], reserved: ReservedTopic | None = None) -> None:
+    def __init__(
+        self, parts: Parts, hears: Sequence[Language], reserved: ReservedTopic | None, quarantine_days: int
+    ) -> None:
         stamina.instrumentation.set_on_retry_hooks([])  # each retry here logs what it waits for
         self._parts = parts
+        self._quarantine_days = quarantine_days
         self._group = f"skillplan-{parts.name}"
         health = parts.metrics.health
         self._consumer = KafkaConsumer(self._group, parts.settings.broker, health)
@@ -60,7 +63,10 @@ class Worker:
             await facts.compare(self._parts.settings.broker, self._group)
 
     async def _expire(self) -> None:
-        """Refuse what has waited too long (RULES D13); every minute is often enough, since days are what counts."""
+        """Refuse what has waited too long (RULES D13), and delete unreadable bytes whose time is over.
+
+        Every minute is often enough, since days are what counts.
+        """
         districts_by_days = districts_by_waiting_days(self._parts.plans)
         longest = max(districts_by_days)
         while True:
@@ -69,6 +75,8 @@ class Worker:
                     # A district that has left the plans has the longest of them.
                     while await self._parts.handler.expire(days, None if days == longest else districts):
                         pass
+                if ended := await self._parts.store.end_unreadable(self._quarantine_days):
+                    _log.info("quarantine.ended", count=ended, days=self._quarantine_days)
             except UNAVAILABLE:
                 _log.warning("expiry.paused", waiting_for="database")
             await asyncio.sleep(_EXPIRY_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 from tests.e2e.conftest import counted, make
 from tests.harness.processes import eventually
-from tests.harness.reports import certificate_issued, person_hired, subsidy_claimed
+from tests.harness.reports import certificate_issued, hire_ended, person_hired, subsidy_claimed
+from tests.harness.topics import publish, structured, whole
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 
@@ -30,6 +32,39 @@ def numbers(addresses: dict[str, str]) -> dict[str, Any]:
     return {row["id"]: [period["value"] for period in row["periods"]] for row in progress["indicators"]}
 
 
+def backed_up(state: Path) -> Path:
+    before = set((state / "backups").glob("2*"))
+    done = make(state, "backup")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = set((state / "backups").glob("2*")) - before
+    return folder
+
+
+def receipt_of(addresses: dict[str, str], report: dict[str, Any]) -> str:
+    asked = {name: report[name] for name in ("source", "id")}
+    answer = httpx.get(f"{addresses['recruitment']}/v1/receipts", params=asked, timeout=30)
+    return str(answer.json().get("status"))
+
+
+def raw_reports_go_once_a_backup_of_a_day_ago_has_what_was_decided(
+    state: Path, kafka: str, place: tuple[str, int, int]
+) -> None:
+    """The second backup is made a day older by its name in the file that says what each reached."""
+    topic, partition, offset = place
+
+    def there() -> bool:
+        return (partition, offset) in {(message.partition, message.offset) for message in whole(kafka, topic)}
+
+    second, file = backed_up(state), state / "backups" / "inboxes.json"
+    reached = json.loads(file.read_text())
+    assert reached[second.name][f"{topic}/{partition}"] == offset + 1
+    assert there(), "a day has not passed"
+    a_day_ago = f"{datetime.strptime(second.name, '%Y%m%dT%H%M%S%z') - timedelta(hours=25):%Y%m%dT%H%M%SZ}"
+    file.write_text(json.dumps({a_day_ago: reached[second.name]}))
+    backed_up(state)
+    assert not there()
+
+
 @pytest.mark.timeout(600)
 def test_what_came_after_the_backup_is_there_after_the_restore_and_counted_once(
     state: Path, addresses: dict[str, str], tmp_path: Path
@@ -43,10 +78,11 @@ def test_what_came_after_the_backup_is_there_after_the_restore_and_counted_once(
     claims = [subsidy_claimed(f"backup-{n}") for n in range(10)]
     hired = numbers(addresses)["4.1.b"][1]
     assert set(post("recruitment", *hires[:20]) + post("competition", *certificates[:5])) == {"accepted"}
-    others = set((state / "backups").glob("*"))
-    done = make(state, "backup")
-    assert done.returncode == 0, done.stdout + done.stderr
-    (folder,) = set((state / "backups").glob("*")) - others
+    folder = backed_up(state)
+    waits = hire_ended("backup-opened-later")
+    places = publish(addresses["kafka"], [structured(waits)])
+    eventually(lambda: receipt_of(addresses, waits) == "waiting")
+    raw_reports_go_once_a_backup_of_a_day_ago_has_what_was_decided(state, addresses["kafka"], places[0])
     assert set(post("recruitment", *hires[20:]) + post("competition", *certificates[5:])) == {"accepted"}
     eventually(lambda: "waiting" not in post("subsidy", *claims))  # it has heard of the certificates
     before = numbers(addresses)
@@ -66,3 +102,16 @@ def test_what_came_after_the_backup_is_there_after_the_restore_and_counted_once(
         eventually(lambda: numbers(addresses) == before)
         assert set(post("recruitment", *hires)) == {"duplicate"}
         eventually(lambda: reconciled(state))
+        # Its bytes are no longer on the broker, and the backup is from before it came.
+        assert post("recruitment", waits) == ["duplicate"]
+        assert receipt_of(addresses, waits) == "waiting"
+    assert post("recruitment", person_hired("backup-opened-later")) == ["accepted"]
+    assert receipt_of(addresses, waits) == "accepted"
+    rotated = make(state, "keys", ARGS="rotate-service recruitment")
+    assert rotated.returncode == 0, rotated.stdout + rotated.stderr
+    assert make(state, "up", DEMO="0").returncode == 0
+    assert set(post("recruitment", *hires)) == {"duplicate"}
+    assert post("recruitment", person_hired("backup-rotated")) == ["accepted"]
+    refused = make(state, "restore", FROM=str(folder), SERVICE="recruitment")
+    assert refused.returncode != 0
+    assert "belongs to other keys" in refused.stderr, "its own file of keys brings it back"

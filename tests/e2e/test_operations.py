@@ -70,7 +70,9 @@ def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:
     shutil.copytree(state / "secrets", copy / "secrets")
     shutil.copy(state / "installation.json", copy)
     environment = {"STATE": str(copy)}
-    add, *others = [command for command in commands() if command.startswith("make keys")]
+    # A service's own key is rotated on the running installation, in test_backup.py.
+    lines = [command for command in commands() if command.startswith("make keys") and "rotate-service" not in command]
+    add, *others = lines
     assert ran(add, environment) == ""
     listed = subprocess.run(
         ["make", "keys", "ARGS=list --json"],

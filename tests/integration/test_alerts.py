@@ -28,6 +28,7 @@ from deploy.kafka import topics as deploy_topics
 from deploy.local import jars, kafka, postgres, prometheus
 from deploy.local.children import dies_with_parent
 from deploy.local.ports import HOST, any_free
+from shared.http.api_keys import KeyFile, Role
 from shared.kafka.clients import Broker
 from shared.observability.metrics import READINGS
 from tests.conftest import ROOT
@@ -56,6 +57,7 @@ SOONER: Final = {
     "SkillplanDistrictSilent": ("> 7 * 86400", "> 6"),
 }
 PATIENCE: Final = 90.0
+PEPPER: Final = "5e" * 32
 # On a machine that is busy with other things a stack of its own takes long to come up.
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("waiting")]
 
@@ -142,8 +144,11 @@ def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         run(deploy_topics.create(Broker(bootstrap), topics_of(["recruitment"])))
         notifications: list[dict[str, Any]] = []
         webhook = stack.enter_context(_webhook(notifications))
+        keys = KeyFile(system.folder / "keys.json", PEPPER)
+        keys.create()
         for command in ("api", "worker"):
-            system.process("recruitment", command).start(wait=False)
+            settings = {"SKILLPLAN_KEYS": str(system.folder / "keys.json"), "SKILLPLAN_KEY_PEPPER": PEPPER}
+            system.process("recruitment", command, **settings).start(wait=False)
         services = json.dumps({"recruitment": system.the("recruitment", "api").url})
         system.process("projection", "projector").start(wait=False)
         system.process("projection", "api", SKILLPLAN_SERVICES=services).start(wait=False)
@@ -338,6 +343,15 @@ def test_requests_that_are_refused_in_numbers_are_told(watch: Watch) -> None:
     watch.rests("SkillplanRefused")
 
 
+def test_a_key_that_is_about_to_expire_is_told_until_it_is_rotated_or_revoked(watch: Watch) -> None:
+    """One of the services' own, which shut no door; those of districts expire alike."""
+    keys = KeyFile(watch.system.folder / "keys.json", PEPPER)
+    key, _ = keys.add(Role.SERVICE, label="soon", expires_at=datetime.now(UTC) + timedelta(days=20))
+    watch.fires("SkillplanKeysExpire", part="keys")
+    keys.revoke(key.id)
+    watch.rests("SkillplanKeysExpire")
+
+
 def test_a_hole_is_told_until_the_missing_fact_comes(watch: Watch) -> None:
     assert watch.hire() == 200
     last = watch.the("recruitment", "api").http.get("/v1/log/head").json()["position"]
@@ -511,7 +525,9 @@ def expressions() -> list[str]:
 
 
 def test_every_metric_and_label_of_rules_and_dashboard_exists(watch: Watch) -> None:
-    labels: dict[str, set[str]] = {name: set(of) for name, (_, of) in READINGS.items() if name == "skillplan_problem"}
+    labels: dict[str, set[str]] = {
+        name: set(of) for name, (_, of) in READINGS.items() if name in ("skillplan_problem", "skillplan_warning")
+    }
     assert watch.hire() == 200
 
     def gathered() -> bool:

@@ -1,0 +1,67 @@
+"""Deletes raw reports, which hold identity numbers, once they are decided and backups have what was decided.
+
+What a service's group has committed is in its database, so what was committed before a dump began is in the dump.
+Records go as far as a backup of some time ago reached, and no further than what is decided now; the newest backup
+reaches further. So no backup that is restored lacks what the broker no longer has, as long as the newest is beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.errors import NotLeaderForPartitionError, OffsetOutOfRangeError
+
+from shared.kafka.clients import Broker
+
+Offsets = dict[str, int]  # by topic/partition, the first offset that is not decided
+
+
+async def decided(broker: Broker, service: str) -> Offsets:
+    """Return up to where the inboxes of a service are decided; raises KafkaError."""
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        committed = await admin.list_consumer_group_offsets(f"skillplan-{service}")
+    finally:
+        await admin.close()
+    inboxes = {place: at.offset for place, at in committed.items() if place.topic.startswith(f"{service}.reports.")}
+    return {f"{place.topic}/{place.partition}": offset for place, offset in sorted(inboxes.items()) if offset > 0}
+
+
+def covered(file: Path, taken_at: str, now_decided: Offsets, after: timedelta) -> Offsets:
+    """Note in a file what a new backup reaches, and return up to where records may be deleted.
+
+    That is where a backup at least `after` older reached; what is older still is forgotten.
+    """
+    reached: dict[str, Offsets] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    last = datetime.fromisoformat(taken_at) - after
+    due = max((stamp for stamp in reached if datetime.fromisoformat(stamp) <= last), default="")
+    noted = {stamp: offsets for stamp, offsets in reached.items() if stamp >= due} | {taken_at: now_decided}
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps(noted), encoding="utf-8")
+    fresh.replace(file)
+    # After a restore less may be decided now than there was then: it is read again.
+    return {
+        place: min(offset, now_decided[place]) for place, offset in reached.get(due, {}).items() if place in now_decided
+    }
+
+
+async def delete(broker: Broker, up_to: Mapping[str, int]) -> None:
+    """Delete all records before these offsets; raises KafkaError. A topic that was made anew stays as it is."""
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        for place, offset in up_to.items():
+            topic, _, partition = place.rpartition("/")
+            try:
+                await admin.delete_records({TopicPartition(topic, int(partition)): RecordsToDelete(offset)})
+            except (OffsetOutOfRangeError, NotLeaderForPartitionError):
+                continue
+    finally:
+        await admin.close()
