@@ -206,6 +206,9 @@ class InMemoryLog(EventStore):
         receipts = {key: await self.receipt(*key) for key in keys}
         return {key: receipt for key, receipt in receipts.items() if receipt is not None}
 
+    async def end_unreadable(self, days: int) -> int:
+        raise NotImplementedError("nothing unreadable comes in from a harness")
+
     async def subscription(self, service: str) -> int:
         return self._tables.subscriptions.get(service, 0)
 

@@ -51,7 +51,7 @@ async def test_a_topic_with_other_settings_is_mended_and_named(kafka: str, topic
     wrong = [
         {"retention.ms": "604800000", "max.message.bytes": "2000000"},
         {"cleanup.policy": "delete"},
-        {"message.timestamp.type": "CreateTime", "cleanup.policy": "compact"},
+        {"message.timestamp.type": "CreateTime", "cleanup.policy": "compact", "retention.ms": "604800000"},
     ]
     names = topics(*(replace(topic, config=config) for topic, config in zip(right, wrong, strict=True)))
     wanted = [replace(topic, name=name) for topic, name in zip(right, names, strict=True)]
@@ -62,6 +62,7 @@ async def test_a_topic_with_other_settings_is_mended_and_named(kafka: str, topic
         (names[1], "message.timestamp.type", "CreateTime"),
         (names[2], "message.timestamp.type", "CreateTime"),
         (names[2], "cleanup.policy", "compact"),
+        (names[2], "retention.ms", "604800000"),  # a week of older versions; now 90 days
     }
     assert await mend(Broker(kafka), wanted) == []
     # What the operator set besides is still as it was.
