@@ -41,8 +41,8 @@ def backed_up(state: Path) -> Path:
 
 
 def receipt_of(addresses: dict[str, str], report: dict[str, Any]) -> str:
-    asked = {name: report[name] for name in ("source", "id")}
-    answer = httpx.get(f"{addresses['recruitment']}/v1/receipts", params=asked, timeout=30)
+    query = {name: report[name] for name in ("source", "id")}
+    answer = httpx.get(f"{addresses['recruitment']}/v1/receipts", params=query, timeout=30)
     return str(answer.json().get("status"))
 
 

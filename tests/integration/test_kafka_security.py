@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from deploy.kafka import access
 from deploy.local import jars, kafka
 from deploy.local.ports import HOST, any_free
+from deploy.operations import inboxes
 from deploy.secrets import certificates
 from services.catalogue import WITH_DATABASE
 from shared.kafka.clients import Broker, BrokerSettings
@@ -279,6 +280,36 @@ def test_nobody_acts_for_another_by_way_of_its_own_topic(system: System, secured
         run(_send(secured.broker(f"district-{sent['district']}"), topic, sent))
 
     whose.check(system, send, named=True)
+    raw_reports_are_deleted_by_their_service_alone(secured)
+
+
+def raw_reports_are_deleted_by_their_service_alone(secured: Secured) -> None:
+    """What a backup does with what it has: deploy/operations/inboxes.py."""
+    service, district = secured.broker("recruitment"), secured.broker(f"district-{MINE}")
+    mine = f"recruitment.reports.{MINE}/"
+
+    def decided() -> dict[str, int]:
+        reached = run(inboxes.decided(service, "recruitment"))
+        return {place: offset for place, offset in reached.items() if place.startswith(mine)}
+
+    up_to = eventually(decided)
+    with pytest.raises(TopicAuthorizationFailedError):
+        run(inboxes.delete(district, up_to))
+    run(inboxes.delete(service, up_to))
+    assert {place: run(_first(service, place)) for place in up_to} == up_to
+
+
+async def _first(broker: Broker, place: str) -> int:
+    """Return the first offset that a partition still has."""
+    topic, _, partition = place.rpartition("/")
+    consumer = AIOKafkaConsumer(enable_auto_commit=False, **broker.client())
+    await consumer.start()
+    try:
+        there = TopicPartition(topic, int(partition))
+        first: int = (await consumer.beginning_offsets([there]))[there]
+        return first
+    finally:
+        await consumer.stop()
 
 
 @pytest.mark.parametrize(
