@@ -60,7 +60,7 @@ def everything_opens_with(system: System, key: str, count: int) -> None:
     persons = [fact["data"]["person"] for fact in facts]
     assert len(persons) == count
     for person in persons:
-        assert json.loads(seal.unseal(wrapped[person["token"]], person["token"], person["sealed"]))["name"]
+        assert json.loads(seal.unseal(wrapped[person["token"]], person["token"], person["sealed"]))["id_number"]
     for row in system.query("recruitment", QUARANTINED):
         assert seal.unseal_unreadable(row["sealed"], row["place"]) == UNREADABLE
 
