@@ -33,7 +33,7 @@ with made as (
 ), facts as (
     insert into g.standing
     select $1, 0, 'recruitment', n, md5(n::text), 'skillplan.recruitment.person-hired.v1', 'hire/H-' || n, 'm' || n,
-        day, null, '330681', 1, null, '/districts/330681/hr', 'h-' || n, at, null, n, false, false, null, false, n, null
+        day, null, '330681', 1, null, '/districts/330681/hr', 'h-' || n, at, null, n, false, false, null, null
     from made
 ), ledger as (
     insert into g.contribution
