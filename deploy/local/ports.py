@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import socket
 from collections.abc import Callable, Collection
 
@@ -9,6 +11,7 @@ from deploy.local.refusal import LocalError
 
 HOST = "127.0.0.1"
 _LAST_PORT = 65_000
+_SERVERS_ONLY = range(20_000, 32_000)  # above every usual port, below those of connections: 32768, 49152 by IANA
 
 
 def is_free(port: int) -> bool:
@@ -34,12 +37,9 @@ def next_free(first: int, given: Collection[int], *, free: Callable[[int], bool]
 
 
 def any_free(count: int) -> list[int]:
-    """Return that many different ports which the system says are free now."""
-    probes = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return that many different ports, free now, that no outgoing connection is given by the system.
+
+    One of the system's own choice may be a connection's before a server that takes long to start listens on it.
+    """
+    free = (port for port in random.sample(_SERVERS_ONLY, len(_SERVERS_ONLY)) if is_free(port))
+    return list(itertools.islice(free, count))
