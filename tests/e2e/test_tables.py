@@ -1,0 +1,71 @@
+"""A clerk without a terminal: a table with ten planted faults, from the drop to the receipts, in a real browser."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from deploy.local.processes import Supervisor
+from tests.e2e.conftest import PLAN
+from tests.e2e.test_dashboard import SHOTS
+from tests.harness.browser import CHROMIUM, run_errand
+from tests.harness.dropped_tables import FAULTS, ROWS, hires, right_cells
+from tests.harness.processes import eventually
+
+HIRED: Final = "skillplan.recruitment.person-hired.v1"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium, or CHROMIUM=<path>")
+
+
+def _wrong_tables(folder: Path) -> list[str]:
+    bomb, other, damaged = folder / "bomb.xlsx", folder / "other.csv", folder / "damaged.xlsx"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b" " * (300 << 20))
+    other.write_text("课程,教室,教师\n语文,101,演示\n", encoding="utf-8")
+    damaged.write_bytes(b"PK\x03\x04")
+    return [str(bomb), str(other), str(damaged)]
+
+
+def _accepted(addresses: dict[str, str]) -> int:
+    """Return how many hires of tables are accepted, each counted once."""
+    url, params = f"{addresses['projection']}/v1/districts/330681/receipts", {"type": HIRED, "limit": "1"}
+    counts: dict[str, int] = httpx.get(url, params=params, timeout=20).json()["counts"]["statuses"]
+    return counts.get("accepted", 0)
+
+
+@pytest.mark.parametrize(("language", "width"), [("zh", 1280), ("en", 360)])
+def test_a_table_goes_from_drop_to_receipts_and_nothing_is_sent_twice_or_lost(
+    state: Path, addresses: dict[str, str], tmp_path: Path, language: str, width: int
+) -> None:
+    name = f"e2e-{language}"
+    before = _accepted(addresses)
+    file, changed = tmp_path / "台账.xlsx", tmp_path / "改过.xlsx"
+    file.write_bytes(hires(name))
+    changed.write_bytes(hires(name, faults={**FAULTS, "I3": "技师"}))
+    result: dict[str, Any] = run_errand(
+        "table", base=addresses["gateway"], plan=PLAN, shots=str(SHOTS), language=language, width=width,
+        file=str(file), changed=str(changed), mends=right_cells(name), wrong=_wrong_tables(tmp_path),
+        pid=Supervisor(state).states()["gateway-api"]["pid"] if width > 360 else None,
+    )  # fmt: skip
+    assert sorted(result["faulty"]) == sorted(FAULTS)
+    assert all("→" in reason for reason in result["reasons"]), "each says what to do"
+    assert result["first"] == {"accepted": ROWS}
+    right = ROWS - len(FAULTS)
+    assert result["again"] == {"accepted": right}
+    assert result["changed"] == {"changed": 1, "accepted": right - 1}
+    assert result["corrected"] == {"accepted": right}
+    assert result["retracted"] == {"retracted": 1, "accepted": right - 1}
+    assert result["renewed"] == {"accepted": right}
+    assert all(each["said"] and not each["sendable"] for each in result["wrong"])
+    assert len({each["said"] for each in result["wrong"]}) == len(result["wrong"])
+    assert result["axe"] == []
+    assert max(result["wide"]) <= 0
+    # Each hire once, a correction and a hire anew beside the first: the broker's receipts say the same.
+    assert eventually(lambda: _accepted(addresses) == before + ROWS + 2, within=30)
+    numbers = [cell for cell in right_cells(name, every=True).values() if len(cell) == 18]
+    for place in (result["stored"], *(log.read_text(errors="replace") for log in (state / "logs").glob("*"))):
+        assert not any(number in place for number in numbers)
