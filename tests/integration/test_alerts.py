@@ -400,6 +400,7 @@ def test_clocks_that_are_apart_are_told_and_the_later_one_decides(watch: Watch, 
     eventually(lambda: api.get("/v1/receipts", params=receipt).is_success)
     assert api.get("/v1/receipts", params=receipt).json()["status"] == "accepted"
     watch.fires("SkillplanClocksApart", service="recruitment")
+    eventually(lambda: "clock" in worker.http.get("/readyz").json().get("warnings", {}))
     ready = worker.http.get("/readyz")
     assert (ready.status_code, ready.json()["warnings"]["clock"][:23]) == (200, "Kafka's clock is +3600 ")
     clock.set(0)
