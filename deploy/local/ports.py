@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import random
 import socket
 from collections.abc import Callable, Collection
 
@@ -11,7 +9,6 @@ from deploy.local.refusal import LocalError
 
 HOST = "127.0.0.1"
 _LAST_PORT = 65_000
-_SERVERS_ONLY = range(20_000, 32_000)  # above every usual port, below those of connections: 32768, 49152 by IANA
 
 
 def is_free(port: int) -> bool:
@@ -34,12 +31,3 @@ def next_free(first: int, given: Collection[int], *, free: Callable[[int], bool]
     raise LocalError(
         f"从 {first} 起没有空闲端口。请关闭占用端口的程序。", f"No free port from {first} on. Stop what holds them."
     )
-
-
-def any_free(count: int) -> list[int]:
-    """Return that many different ports, free now, that no outgoing connection is given by the system.
-
-    One of the system's own choice may be a connection's before a server that takes long to start listens on it.
-    """
-    free = (port for port in random.sample(_SERVERS_ONLY, len(_SERVERS_ONLY)) if is_free(port))
-    return list(itertools.islice(free, count))

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from deploy.local.ports import any_free
 from tests.bench import feed
 from tests.bench.growth import seed
 from tests.bench.hops import Numbers, Sizes, head_of, new_run, wait_for, watch
@@ -18,6 +17,7 @@ from tests.bench.meter import Meter, Section
 from tests.bench.report import BenchRow
 from tests.conftest import ROOT
 from tests.harness.bench import BenchServers, pid_of
+from tests.harness.ports import any_free
 from tests.harness.processes import Process, System, run
 
 PLAN = "shaoxing-2023-2025"

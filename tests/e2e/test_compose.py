@@ -23,13 +23,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ClusterAuthorizationFailedError, TopicAuthorizationFailedError
 from pydantic import SecretStr
 
-from deploy.local.ports import any_free
 from services.catalogue import SERVICES
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT
 from tests.e2e.conftest import progress_of
 from tests.e2e.test_operations import commands
 from tests.harness import containers
+from tests.harness.ports import any_free
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 

@@ -16,12 +16,12 @@ import pytest
 
 from deploy.local.children import dies_with_parent
 from deploy.local.installation import load
-from deploy.local.ports import any_free
 from deploy.local.processes import Supervisor, environment, inherited
 from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
 from tests.e2e.conftest import DISTRICTS, PLAN, plan_office
 from tests.harness.browser import CHROMIUM, run_errand
+from tests.harness.ports import any_free
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 

@@ -20,12 +20,13 @@ import asyncpg
 from deploy.kafka import topics as deploy_topics
 from deploy.local import databases, jars, kafka, postgres
 from deploy.local.databases import Database, Passwords
-from deploy.local.ports import HOST, any_free
+from deploy.local.ports import HOST
 from shared.kafka.clients import Broker
 from tests.bench.meter import Section, peak_mb
 from tests.conftest import ROOT
 from tests.harness.broker import delete_topics
 from tests.harness.databases import addresses, create, migrate
+from tests.harness.ports import any_free
 from tests.harness.processes import DISTRICTS, Process, System, run
 
 _PATIENCE = 60.0

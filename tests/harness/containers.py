@@ -15,8 +15,9 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from deploy.local import kafka, postgres
-from deploy.local.ports import HOST, any_free
+from deploy.local.ports import HOST
 from tests.harness import pair
+from tests.harness.ports import any_free
 
 KAFKA, POSTGRES = "apache/kafka:4.1.0", "postgres:17"
 # On a quiet machine both are up in five seconds.

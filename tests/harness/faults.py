@@ -16,9 +16,10 @@ from pathlib import Path
 
 from deploy.kafka import topics as deploy_topics
 from deploy.local import jars, kafka, postgres
-from deploy.local.ports import HOST, any_free
+from deploy.local.ports import HOST
 from shared.kafka.clients import Broker
 from tests.faults.disk import Disk, own_disk
+from tests.harness.ports import any_free
 from tests.harness.processes import Process, System, eventually, own_database, run, topics_of
 from tests.harness.proxy import Network, between
 from tests.harness.reports import Report, standard_set

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import jars, kafka, postgres
-from deploy.local.ports import HOST, any_free
+from deploy.local.ports import HOST
+from tests.harness.ports import any_free
 
 # Nothing here outlives the process, so nothing has to reach the disk.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

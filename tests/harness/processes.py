@@ -25,12 +25,13 @@ from deploy.kafka import topics as deploy_topics
 from deploy.local import databases
 from deploy.local.children import dies_with_parent
 from deploy.local.databases import Database, Passwords
-from deploy.local.ports import HOST, any_free
+from deploy.local.ports import HOST
 from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
 from shared.log.migrate import migrate
 from shared.plan.districts import district_codes
 from tests.conftest import ROOT
 from tests.harness.fork_server import Child, fork_server
+from tests.harness.ports import any_free
 
 # Of each test run its own, so that nothing written down can open what another run sealed.
 CITY_KEY: Final = secrets.token_hex(32)

@@ -27,12 +27,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.kafka import topics as deploy_topics
 from deploy.local import jars, kafka, postgres, prometheus
 from deploy.local.children import dies_with_parent
-from deploy.local.ports import HOST, any_free
+from deploy.local.ports import HOST
 from shared.http.api_keys import KeyFile, Role
 from shared.kafka.clients import Broker
 from shared.observability.metrics import READINGS
 from tests.conftest import ROOT
 from tests.faults.clock import Clock
+from tests.harness.ports import any_free
 from tests.harness.processes import Process, System, eventually, own_database, run, topics_of
 from tests.harness.reports import hire_ended, person_hired
 from tests.harness.topics import OutgoingMessage, publish, structured

@@ -26,7 +26,7 @@ from pydantic import SecretStr
 
 from deploy.kafka import access
 from deploy.local import jars, kafka
-from deploy.local.ports import HOST, any_free
+from deploy.local.ports import HOST
 from deploy.operations import inboxes
 from deploy.secrets import certificates
 from services.catalogue import WITH_DATABASE
@@ -34,6 +34,7 @@ from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT, NewDatabase
 from tests.harness import pair, whose
 from tests.harness.fork_server import Ended, fork_server
+from tests.harness.ports import any_free
 from tests.harness.processes import DISTRICTS, Process, System, eventually, run
 from tests.harness.reports import person_hired
 from tests.harness.reports import report as envelope

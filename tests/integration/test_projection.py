@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from deploy.kafka import topics as deploy_topics
-from deploy.local.ports import any_free
 from services.catalogue import DOMAIN_SERVICES
 from services.projection.counting import generations, writers
 from services.projection.counting.lines import CompiledPlans
@@ -28,6 +27,7 @@ from tests.harness.fork_server import Ended, fork_server
 from tests.harness.generated_logs import GeneratedLog, encode
 from tests.harness.generated_plans import DISTRICTS, GeneratedFact
 from tests.harness.oracle import due, recount
+from tests.harness.ports import any_free
 from tests.harness.processes import Process, System, eventually, run
 from tests.harness.proxy import between as network_between
 from tests.harness.reports import person_hired

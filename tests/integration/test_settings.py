@@ -15,10 +15,11 @@ import pytest
 
 from deploy.local import debian
 from deploy.local.databases import Database
-from deploy.local.ports import any_free, is_free
+from deploy.local.ports import is_free
 from shared.log.migrate import connect
 from tests.conftest import ROOT, NewDatabase
 from tests.harness.fork_server import fork_server
+from tests.harness.ports import any_free
 from tests.harness.processes import CITY_KEY, FIGURES_KEY, SERVICE_KEY, eventually, run
 
 POOLER = ROOT / ".cache" / "pgbouncer"

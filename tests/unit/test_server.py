@@ -18,12 +18,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from deploy.local.ports import any_free
 from shared.http.server import Configuration, Limits
 from shared.observability.health import Health
 from shared.observability.metrics import Metrics
 from shared.process.process import add_probes, serve
 from shared.process.settings import Settings
+from tests.harness.ports import any_free
 from tests.integration.test_keys import certificates
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
