@@ -25,8 +25,10 @@ ROW = (
     '"en":"The value is below 80 % of what was expected by the day."},"clause":"4.1","revision":null,'
     '"elapsed":0.75,"weights":[1,1,1,1,1,1,1,1,1,1,1,1],"baseline":null,"expected":750,"ratio":0.66,'
     '"gap":-255,"thresholds":{"green_percent":100,"amber_percent":80},"months_left":3,'
-    '"needed_per_month":168.33333333333334,"forecast":{"state":"short","value":664.5,"low":660.5313730334032,'
-    '"high":668.4686269665968,"per_month":56.5,"months":6,"reached_on":null}}}]}'
+    '"needed_per_month":168.33333333333334,"forecast":{"state":"short","outlook":{"id":"unlikely",'
+    '"zh":"照最近 6 个整月推算,很可能达不到:估计区间都不够目标。",'
+    '"en":"Going on like the last 6 full months, it will very likely be missed: so says the whole range."},'
+    '"value":664,"low":660,"high":669,"per_month":56.5,"months":6,"reached_on":null}}}]}'
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from math import sqrt
+from math import ceil, floor, sqrt
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope
 from services.projection.assessment.pace import (
+    OUTLOOKS,
     RULES,
     Course,
+    Done,
     Goal,
     IndicatorKind,
     Op,
@@ -22,6 +24,7 @@ from services.projection.assessment.pace import (
     months_between,
     signal_of,
 )
+from services.projection.assessment.pace import forecast as pace_forecast
 from services.projection.assessment.representation import cell_pace
 from services.projection.assessment.targets import Targets
 from services.projection.counting.lines import CompiledPlans, Part
@@ -201,8 +204,10 @@ def every_month(first: str, amounts: list[int]) -> dict[str, int]:
 
 def test_a_hundred_a_month_is_1200_at_the_end_of_the_year_and_1000_in_october() -> None:
     result = forecast("4.1.b", "2024-06-30", every_month("2024-01", [100] * 6))
+    outlook = result.pop("outlook")
+    assert (outlook["id"], "最近 6 个整月" in outlook["zh"], "last 6 full" in outlook["en"]) == ("likely", True, True)
     assert result == {
-        "state": "on-course", "value": 1200, "low": 1200.0, "high": 1200.0, "per_month": 100, "months": 6,
+        "state": "on-course", "value": 1200, "low": 1200, "high": 1200, "per_month": 100, "months": 6,
         "reached_on": "2024-10-31",
     }  # fmt: skip
 
@@ -210,7 +215,8 @@ def test_a_hundred_a_month_is_1200_at_the_end_of_the_year_and_1000_in_october() 
 def test_the_range_is_the_spread_of_the_months_over_the_months_left() -> None:
     result = forecast("4.1.b", "2024-06-30", every_month("2024-01", [0, 200] * 3))
     spread = sqrt(12_000) * sqrt(6 + 36 / 6)
-    assert (result["low"], result["high"]) == (pytest.approx(1200 - spread), pytest.approx(1200 + spread))
+    assert (result["low"], result["high"]) == (floor(1200 - spread), ceil(1200 + spread))
+    assert result["outlook"]["id"] == "rather-likely"  # 820 to 1,580 about a target of 1,000
 
 
 def test_what_is_added_up_never_falls_below_what_is_there() -> None:
@@ -222,16 +228,21 @@ def test_the_running_month_is_no_full_month_and_last_years_months_are_evidence()
     result = forecast("4.1.b", "2024-03-10", months)
     # 2023-09 至 2024-02:(4 × 100 + 2 × 40) / 6 = 80 人/月;三月还剩 21/31,另有九个整月
     assert (result["months"], result["per_month"]) == (6, 80)
-    assert result["value"] == pytest.approx(95 + 80 * (9 + 21 / 31))
     left = 9 + 21 / 31
-    assert result["high"] - result["value"] == pytest.approx(sqrt(960) * sqrt(left + left**2 / 6))  # docs/pace.md
-    assert result["state"] == "short"
+    end, spread = 95 + 80 * left, sqrt(960) * sqrt(left + left**2 / 6)  # docs/pace.md
+    assert (result["low"], result["value"], result["high"]) == (floor(end - spread), floor(end), ceil(end + spread))
+    assert (result["state"], result["outlook"]["id"]) == ("short", "rather-unlikely")
 
 
 def test_one_full_month_is_not_enough_and_zeros_are_numbers() -> None:
     assert forecast("4.1.b", "2023-02-27", 70)["state"] == "not-enough-data"
     result = forecast("4.1.b", "2023-03-31", 0)
     assert (result["state"], result["value"], result["months"], result["reached_on"]) == ("short", 0, 3, None)
+    assert result["outlook"]["id"] == "unlikely"
+    january = forecast(
+        "4.1.b", "2024-02-20", every_month("2023-07", [100] * 7)
+    )  # a full year before, one month of this
+    assert (january["state"], january["value"], january["outlook"]["id"]) == ("not-enough-data", None, "too-early")
 
 
 def test_the_forecast_follows_the_months_weights() -> None:
@@ -240,23 +251,35 @@ def test_the_forecast_follows_the_months_weights() -> None:
     assert result["value"] == 16
 
 
-def test_a_level_goes_on_by_its_trend_of_month_ends() -> None:
-    months = every_month("2023-12", [14] + [1] * 6)
-    result = forecast("1.1.e", "2024-06-30", months, 100)
-    # 每月升 1 个百分点:20% + 18 = 38%;到 35% 还需 15 个月
-    assert (result["value"], result["state"], result["reached_on"]) == (38, "on-course", "2025-09-30")
-    fast = forecast("1.1.e", "2024-06-30", every_month("2023-12", [14] + [9] * 6), 100)
-    assert (fast["value"], fast["high"]) == (100, 100.0)
+def test_a_ratio_is_not_carried_on_and_says_so() -> None:
+    result = forecast("1.1.e", "2024-06-30", every_month("2023-12", [14] + [1] * 6), 100)
+    assert (result["state"], result["value"], result["outlook"]["id"]) == ("not-forecast", None, "ratio")
+    assert forecast("1.1.e", "2024-06-30", 0, 0)["outlook"]["id"] == "ratio"
 
 
-def test_a_level_that_could_not_be_computed_before_has_not_enough_data() -> None:
-    assert forecast("1.1.e", "2024-06-30", {"2024-06": 20}, 100)["state"] == "not-enough-data"
-    assert forecast("1.1.e", "2024-06-30", 0, 0)["state"] == "not-enough-data"
+def test_a_level_of_whole_things_goes_on_by_its_trend_of_month_ends() -> None:
+    goal = Goal(">=", Fraction(9), kind=IndicatorKind(level=True))
+    course = Course(date(2024, 1, 1), date(2024, 12, 31), [1] * 12)
+    done = [Done(Fraction(amount), Fraction(1)) for amount in (1, 0, 1, 0)]
+    result = pace_forecast(goal.kind, goal, Fraction(2), done, course, date(2024, 4, 30))
+    assert (result.value, result.state, result.outlook) == (6, "short", "rather-unlikely")  # half a thing a month
+
+
+def test_in_months_that_weigh_nothing_nothing_more_is_expected() -> None:
+    """1.2.a goes by the school year: nothing is due before September, and spring says nothing about it."""
+    basis, assessment = stand("1.2.a", "2023-06-30", 0)
+    assert (assessment.expected, assessment.signal) == (Fraction(0), "green")
+    assert basis.forecast(assessment).outlook == "too-early"
+    assert stand("1.2.a", "2023-09-30", 200)[1].expected == 270
+    assert stand("1.2.a", "2023-10-31", 200)[1].expected == 300
+    assert stand("4.1.b", "2023-06-30", 0)[1].expected == 500  # of which nothing is known: all months alike
 
 
 @pytest.mark.parametrize(("done", "day", "state"), [(999, "2023-12-31", "short"), (1000, "2023-05-02", "reached")])
 def test_what_is_over_or_met_for_good_needs_no_trend(done: int, day: str, state: str) -> None:
-    assert forecast("4.1.b", day, done)["state"] == state
+    result = forecast("4.1.b", day, done)
+    assert (result["state"], result["value"]) == (state, {"short": None, "reached": 1000}[state])
+    assert result["outlook"]["id"] == {"short": "missed", "reached": "reached"}[state]
 
 
 MADE_UP = [
@@ -286,7 +309,7 @@ def test_months_are_judged_at_their_own_end_and_shown_as_they_look_now() -> None
 
 
 def test_every_rule_has_both_texts_with_the_plans_thresholds() -> None:
-    assert all(rule.zh != rule.en for rule in RULES.values())
+    assert all(text.zh != text.en for text in (*RULES.values(), *OUTLOOKS.values()))
     basis, assessment = stand("1.1.a", "2025-06-30", 1, plan=LAKESIDE.id)
     pace = cell_pace(basis, assessment)
     assert pace is not None

@@ -195,26 +195,23 @@ class AssessmentBasis:
         return MonthEnd(begin, end, whole, worth, expected, signal, signal)
 
     def _done(self, assessment: Assessment) -> list[Done]:
-        """Return what the last full months added; for what is annual, those of earlier years too."""
+        """Return what the last full months added, also of the year before for what is annual; nothing of a ratio."""
         indicator, plan = assessment.indicator, self.plan
         first, last = bounds(plan, assessment.period)
-        if assessment.day >= last:
+        if assessment.day >= last or indicator.is_ratio:
             return []
         adds = indicator_kind(indicator).adds
         full = full_months(plan.period.first if adds else first, plan.period.last, assessment.day)
         done = []
         for begin in full[-plan.pace.forecast_months :]:
             month = month_number(begin)
+            cell, load = assessment.cell, Fraction(1)
             if adds:
                 period = begin.year if indicator.basis == "annual" else WHOLE
                 course = assessment.course if period == assessment.period else self._course(indicator, period, None)
                 cell = self.cell(indicator, period, assessment.district)
                 load = course.months[month - month_number(course.first)].load
-                done.append(Done(Fraction(cell.at(month).numerator - cell.at(month - 1).numerator), load))
-                continue
-            now, before = (assessment.cell.at(number).value for number in (month, month - 1))
-            if now is not None and before is not None:
-                done.append(Done(now - before, Fraction(1)))
+            done.append(Done(Fraction(cell.at(month).numerator - cell.at(month - 1).numerator), load))
         return done
 
     def _target(self, indicator: Indicator, period: int, district: str | None) -> TargetInForce | None:

@@ -18,10 +18,11 @@ from shared.plan.parts import Name
 
 Op = Literal[">=", ">", "=", "range", "all"]
 Signal = Literal["met", "green", "amber", "red", "none"]
-State = Literal["reached", "on-course", "short", "not-enough-data"]
+State = Literal["reached", "on-course", "short", "not-enough-data", "not-forecast"]
 Weight = int | Decimal | Fraction
 _DAY: Final = timedelta(days=1)
 _LEAST_MONTHS: Final = 2  # a spread takes two
+_DIGITS: Final = 6
 
 
 class PeriodMonth(NamedTuple):
@@ -178,8 +179,10 @@ class Goal(NamedTuple):
 
     @property
     def least(self) -> Fraction:
-        """Return the least value that meets it; for a ratio that must be more, the bound itself."""
-        return Fraction(math.floor(self.value) + 1) if self.op == ">" and self.kind.counted else self.value
+        """Return the least value that meets it, whole for what is counted; for a ratio the bound itself."""
+        if not self.kind.counted:
+            return self.value
+        return Fraction(math.floor(self.value) + 1 if self.op == ">" else math.ceil(self.value))
 
     def expected(self, course: Course, day: date) -> Fraction:
         """Return the value expected by a day: a share of the goal; for a level, on the line from its baseline (E18)."""
@@ -262,17 +265,57 @@ class Done(NamedTuple):
     load: Fraction
 
 
+OUTLOOKS: Final = {
+    "reached": Name(zh="已达到目标。", en="The target is met."),
+    "missed": Name(zh="期末没有达到目标。", en="The period is over and the target was not met."),
+    "over": Name(zh="期限已满,以实际值为准。", en="The period is over: the value itself stands."),
+    "likely": Name(
+        zh="照最近 {months} 个整月推算,很可能达到:估计区间都够目标。",
+        en="Going on like the last {months} full months, it will very likely be met: so says the whole range.",
+    ),
+    "rather-likely": Name(
+        zh="照最近 {months} 个整月推算,达到的可能大些,但没有把握:估计区间有一部分不够目标。",
+        en="Going on like the last {months} full months, it will rather be met than not, but that is not certain:"
+        " part of the range falls short.",
+    ),
+    "rather-unlikely": Name(
+        zh="照最近 {months} 个整月推算,达不到的可能大些,但还有机会:估计区间有一部分够目标。",
+        en="Going on like the last {months} full months, it will rather be missed, but may still be met:"
+        " part of the range reaches the target.",
+    ),
+    "unlikely": Name(
+        zh="照最近 {months} 个整月推算,很可能达不到:估计区间都不够目标。",
+        en="Going on like the last {months} full months, it will very likely be missed: so says the whole range.",
+    ),
+    "no-target": Name(
+        zh="照最近 {months} 个整月推算;没有目标可比。",
+        en="Going on like the last {months} full months; there is no target to compare it with.",
+    ),
+    "too-early": Name(
+        zh="期限内的整月不足两个,或所余月份没有可比的整月,不作预测。",
+        en="Fewer than two full months of the period, or none that compares with those left: no forecast.",
+    ),
+    "ratio": Name(
+        zh="比例不逐月累加,不作预测;看现值与应达值之差。",
+        en="A ratio does not add up month by month: no forecast. See how far it is from what was expected.",
+    ),
+    "not-computable": Name(zh="暂无法计算,不作预测。", en="No value can be computed: no forecast."),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What the value will be at the end of the period at the pace of the last full months, and when the goal is met.
 
-    `months`: how many it rests on. `per_month`: what one of them brought on average. `state`: None without a goal.
+    `outlook`: how certain that is, in words; a key of `OUTLOOKS`. `months`: how many it rests on. `per_month`: what one
+    of them brought on average. `state`: None without a goal. `value`, `low`, `high`: whole, as what is counted is.
     """
 
     state: State | None
-    value: Fraction | None = None
-    low: float | None = None
-    high: float | None = None
+    outlook: str
+    value: int | None = None
+    low: int | None = None
+    high: int | None = None
     months: int = 0
     per_month: Fraction | None = None
     reached_on: date | None = None
@@ -284,19 +327,22 @@ def forecast(
     """Extrapolate the last full months to the end of the period (decision 0022).
 
     For what is added up: the mean of what a unit of weight brought, times what the rest of the period weighs. For a
-    level or a ratio: the mean change from month end to month end, times the months left. The range is one standard
-    deviation of the months from that mean, over the months left, to each side: about two in three. Zero in a full month
-    is a number; a month for which nothing can be computed is not one.
+    level: the mean change from month end to month end, times the months left. The range is one standard deviation of
+    the months from that mean, over the months left, to each side: about two in three. Zero in a full month is a number.
+    None for a ratio, after the end, and before two full months of the period are over.
     """
     over = day >= course.last
-    if value is not None and over:
-        end = float(value)
-        return Forecast(goal and ("reached" if goal.met_by(value) else "short"), value, end, end)
     met_for_good = goal is not None and value is not None and goal.kept_by(value, over)
+    if value is not None and over:
+        return Forecast(goal and ("reached" if met_for_good else "short"), _at_the_end(goal, met_for_good))
+    if not kind.counted:
+        return _none(goal, met_for_good, "not-forecast", "ratio")
+    if value is None:
+        return _none(goal, met_for_good, "not-enough-data", "not-computable")
     weighed = sum((month.load for month in done), Fraction())
-    if value is None or day < course.first or len(done) < _LEAST_MONTHS or not weighed:
-        state: State | None = "reached" if met_for_good else "not-enough-data"
-        return Forecast(state, months=len(done))
+    too_early = min(len(full_months(course.first, course.last, day)), len(done)) < _LEAST_MONTHS
+    if day < course.first or too_early or not weighed:
+        return _none(goal, met_for_good, "not-enough-data", "too-early")
     amount = sum((month.amount for month in done), Fraction())
     rate = amount / weighed
     way = course if kind.adds else straight(course.first, course.last)
@@ -316,9 +362,29 @@ def forecast(
     reached_on = None
     if goal is not None and not goal.met_by(value) and rate > 0:
         reached_on = way.day_when(day, (goal.least - value) / rate)
+    # Never more than will be there (RULES E29); the range never narrower than it is. Doubles are a hair off whole ones.
+    least, most = math.floor(round(low, _DIGITS)), math.ceil(round(high, _DIGITS))
+    state = _state(goal, value, end_value, met_for_good)
+    outlook = _outlook(state, goal, least, most)
     return Forecast(
-        _state(goal, value, end_value, met_for_good), end_value, low, high, len(done), amount / len(done), reached_on
-    )
+        state, outlook, math.floor(end_value), least, most, len(done), amount / len(done), reached_on
+    )  # fmt: skip
+
+
+def outlook_text(forecast: Forecast) -> dict[str, str]:
+    """Return how certain a forecast is, in words."""
+    name = OUTLOOKS[forecast.outlook]
+    return {"zh": name.zh.format(months=forecast.months), "en": name.en.format(months=forecast.months)}
+
+
+def _none(goal: Goal | None, met_for_good: bool, state: State, outlook: str) -> Forecast:
+    return Forecast("reached", "reached") if met_for_good else Forecast(goal and state, outlook)
+
+
+def _at_the_end(goal: Goal | None, met: bool) -> str:
+    if goal is None:
+        return "over"
+    return "reached" if met else "missed"
 
 
 def _state(goal: Goal | None, value: Fraction, end: Fraction, met_for_good: bool) -> State | None:
@@ -326,8 +392,16 @@ def _state(goal: Goal | None, value: Fraction, end: Fraction, met_for_good: bool
         return None
     if met_for_good:
         return "reached"
-    if goal.op == ">" and not goal.kind.counted:
-        return "on-course" if end > goal.value else "short"
     # What is to be exactly so many and adds up is missed once there are more.
     missed = goal.op in ("=", "all") and goal.kind.adds and value > goal.value
     return "on-course" if end >= goal.least and not missed else "short"
+
+
+def _outlook(state: State | None, goal: Goal | None, low: int, high: int) -> str:
+    if goal is None:
+        return "no-target"
+    if state == "reached":
+        return "reached"
+    if state == "on-course":
+        return "likely" if low >= goal.least else "rather-likely"
+    return "rather-unlikely" if low < goal.least <= high else "unlikely"

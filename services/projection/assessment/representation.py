@@ -14,7 +14,17 @@ from typing_extensions import TypedDict  # pydantic takes typing's own from Pyth
 
 from services.planning.targets_in_force import TargetInForce
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope
-from services.projection.assessment.pace import RULES, Course, Forecast, Op, Signal, State, rule_text
+from services.projection.assessment.pace import (
+    OUTLOOKS,
+    RULES,
+    Course,
+    Forecast,
+    Op,
+    Signal,
+    State,
+    outlook_text,
+    rule_text,
+)
 from services.projection.assessment.values import goal_of
 from services.projection.counting.periods import bounds, period_name
 from shared.contract.events import format_instant
@@ -31,6 +41,7 @@ PeriodName = Annotated[
 Sha256 = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]
 Basis = Literal["annual", "cumulative", "level"]
 ValueKind = Literal["count", "distinct", "sum", "latest", "milestones", "share", "density", "coverage"]
+OutlookName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*OUTLOOKS]})]
 RuleName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*RULES]})]
 WORST_FIRST: Final[tuple[Signal, ...]] = ("red", "amber", "green", "met", "none")
 
@@ -120,10 +131,20 @@ class SignalRule(BilingualText):
     id: RuleName
 
 
+class ForecastOutlook(BilingualText):
+    """How certain a forecast is, in words, or why there is none."""
+
+    id: OutlookName
+
+
 class ForecastValue(TypedDict):
-    """The value at the end of the period at the pace of the last full months; `state` is null without a target."""
+    """The value at the end of the period at the pace of the last full months; `state` is null without a target.
+
+    Whole numbers. No value for a ratio, after the end, once met for good, and before two full months are over.
+    """
 
     state: State | None
+    outlook: ForecastOutlook
     value: float | None
     low: float | None
     high: float | None
@@ -263,9 +284,11 @@ def _weights(course: Course) -> list[float]:
 
 def forecast_value(forecast: Forecast) -> ForecastValue:
     """Return a forecast."""
+    text = outlook_text(forecast)
     return {
         "state": forecast.state,
-        "value": number_or_none(forecast.value),
+        "outlook": {"id": forecast.outlook, "zh": text["zh"], "en": text["en"]},
+        "value": forecast.value,
         "low": forecast.low,
         "high": forecast.high,
         "per_month": number_or_none(forecast.per_month),

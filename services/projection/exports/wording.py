@@ -42,7 +42,6 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "plan": {"zh": "计划期", "en": "plan"},
     "monitored": {"zh": "监测", "en": "monitored"},
     "no-value": {"zh": "暂无法计算", "en": "not computable"},
-    "not-enough-data": {"zh": "数据不足", "en": "not enough data"},
     "met": {"zh": "已达成", "en": "met"},
     "green": {"zh": "正常", "en": "on pace"},
     "amber": {"zh": "偏慢", "en": "slightly behind"},
@@ -165,14 +164,11 @@ def target_text(target: TargetValue, unit: str) -> str:
 
 
 def outlook(row: BriefingIndicator, language: Language) -> str:
-    """Return the forecast with its range."""
+    """Return the forecast with its range; where there is none, why."""
     forecast, unit = row["forecast"], row["unit"]
     if forecast["value"] is None or forecast["low"] is None or forecast["high"] is None:
-        return text("not-enough-data", language)
-    digits = 2 if row["denominator"] is not None else None  # what is counted comes whole
-    value, low, high = (
-        amount(round(number, digits), unit) for number in (forecast["value"], forecast["low"], forecast["high"])
-    )
+        return forecast["outlook"][language]
+    value, low, high = (amount(number, unit) for number in (forecast["value"], forecast["low"], forecast["high"]))
     return value if low == high else f"{value} ({low}–{high})"
 
 

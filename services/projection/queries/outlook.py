@@ -23,7 +23,7 @@ from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
 
-_STATES: Final[tuple[State, ...]] = ("reached", "on-course", "short", "not-enough-data")
+_STATES: Final[tuple[State, ...]] = ("reached", "on-course", "short", "not-enough-data", "not-forecast")
 router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
 

@@ -1,16 +1,13 @@
 // The rule that gave a signal, with every number in it, so that nobody has to take a colour on trust.
 import type { JSX } from "preact";
-import type { ForecastValue, PeriodProgress } from "../api/schema";
-import { amount, DASH, day, number, percent, signed } from "../texts/format";
-import { type Key, localized, t } from "../texts/language";
+import type { PeriodProgress } from "../api/schema";
+import { amount, DASH, day, expectedText, number, percent, signed } from "../texts/format";
+import { localized, t } from "../texts/language";
 import { SignalPill } from "./signals";
 
-const FORECASTS: Record<NonNullable<ForecastValue["state"]>, Key> = {
-  reached: "forecast.reached",
-  "on-course": "forecast.on_course",
-  short: "forecast.short",
-  "not-enough-data": "forecast.not_enough",
-};
+/** Less than one a month is a rate; more than that of what is counted comes whole. */
+const neededText = (needed: number, { denominator }: PeriodProgress, unit: string): string =>
+  needed < 1 ? amount(needed, unit) : expectedText({ expected: needed, denominator }, unit);
 
 export function SignalRule({ period, unit }: { period: PeriodProgress; unit: string }): JSX.Element {
   const { pace, target } = period;
@@ -35,7 +32,7 @@ export function SignalRule({ period, unit }: { period: PeriodProgress; unit: str
         )}
         <div>
           <dt>{t("value.expected")}</dt>
-          <dd>{amount(pace.expected, unit)}</dd>
+          <dd>{expectedText(period, unit)}</dd>
         </div>
         <div>
           <dt>{t("rule.ratio")}</dt>
@@ -52,12 +49,14 @@ export function SignalRule({ period, unit }: { period: PeriodProgress; unit: str
         {pace.needed_per_month !== null && (
           <div>
             <dt>{t("rule.needed")}</dt>
-            <dd>{t("rule.needed.is", { amount: amount(pace.needed_per_month, unit), months: number(pace.months_left) })}</dd>
+            <dd>{t("rule.needed.is", { amount: neededText(pace.needed_per_month, period, unit), months: number(pace.months_left) })}</dd>
           </div>
         )}
       </dl>
       <h3>{t("forecast.title")}</h3>
-      <p>{t(FORECASTS[forecast.state ?? "not-enough-data"], { day: day(forecast.reached_on) })}</p>
+      <p>
+        {localized(forecast.outlook)} {forecast.reached_on && t("forecast.reached_on", { day: day(forecast.reached_on) })}
+      </p>
       {forecast.value !== null && (
         <p class="hint">
           {t("forecast.range", {
