@@ -24,6 +24,7 @@ import httpx
 
 from tests.conftest import ROOT
 from tests.faults.clock import Clock
+from tests.faults.flood import half_open_flood, plan_bomb, slow_readers
 from tests.harness.faults import FaultInstallation, Server
 from tests.harness.processes import Process, eventually, run
 from tests.harness.processes import _fetch as fetch
@@ -302,6 +303,9 @@ FAULTS: Final = (
         "听取他人事实的服务的两个进程被杀", "hearing service killed",
         _kills(("subsidy", "worker"), ("subsidy", "api")), "subsidy worker .*no answer", _SUBSIDY,
     ),
+    Fault("只问不读的人", "slow readers", slow_readers, held=20),
+    Fault("只发半个请求的洪水", "half-open flood", half_open_flood, held=20),
+    Fault("计划文件炸弹", "plan bomb", plan_bomb, held=20),
     Fault("数据库时钟前后跳一小时", "database clock jumps", _clocks("database"), held=20),
     Fault("领域服务时钟前后跳一小时", "service clock jumps", _clocks("services"), held=20),
     Fault("投影器时钟前后跳一小时", "projector clock jumps", _clocks("projector"), held=20),

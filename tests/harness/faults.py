@@ -167,7 +167,8 @@ def fault_installation(
         run(deploy_topics.create(Broker(bootstrap), topics_of(services)))
         both = [(service, name) for service in services for name in ("api", "worker")]
         for service, name in (*both, ("projection", "projector")):
-            system.process(service, name).start(wait=False)
+            own_port = {"SKILLPLAN_PROBES": str(any_free(1)[0])} if name == "api" else {}
+            system.process(service, name, **own_port).start(wait=False)
         doors = {service: system.the(service, "api").url for service in services}
         system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(doors)).start(wait=False)
         for process in system.processes:
