@@ -13,12 +13,31 @@ from pathlib import Path
 
 from deploy.local.refusal import LocalError
 
-ENDPOINT = "org.apache.kafka:kafka_2.13:4.1.0+org.slf4j:slf4j-simple:1.7.36"
+KAFKA = "4.1.2"
+_JACKSON = "2.21.6"
+# The broker, and in place of what it comes with: parts that open advisories name (docs/security.md). Each is resolved
+# by itself, since the versions that a part's own parent names would win over those of Kafka.
+ENDPOINTS = (
+    f"org.apache.kafka:kafka_2.13:{KAFKA}+org.slf4j:slf4j-simple:1.7.36",
+    "at.yawk.lz4:lz4-java:1.11.2",
+    "com.github.luben:zstd-jni:1.5.7-17",
+    "org.apache.logging.log4j:log4j-core:2.26.1",
+    "+".join(
+        f"com.fasterxml.jackson.{part}:{_JACKSON}"
+        for part in (
+            "core:jackson-databind",
+            "core:jackson-core",
+            "dataformat:jackson-dataformat-csv",
+            "dataformat:jackson-dataformat-yaml",
+            "datatype:jackson-datatype-jdk8",
+        )
+    ),
+)
 LIST = Path(__file__).with_name("jars.sha256")
 # Shared by every state folder of a checkout, as the virtual environment is: 43 MB once.
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "kafka-4.1.0"
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / f"kafka-{KAFKA}"
 
-_RESOLVE = "import sys, jgo; jgo.build(sys.argv[1], cache_dir=sys.argv[2])"
+_RESOLVE = "import sys, jgo; [jgo.build(endpoint, cache_dir=sys.argv[1]) for endpoint in sys.argv[2:]]"
 
 
 def listed(path: Path = LIST) -> dict[str, str]:
@@ -70,7 +89,7 @@ def _fetch(folder: Path, expected: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as room:
         environment = {**os.environ, "M2_REPO": f"{room}/m2", "XDG_RUNTIME_DIR": room, "NO_COLOR": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", _RESOLVE, ENDPOINT, f"{room}/jgo"],
+            [sys.executable, "-c", _RESOLVE, f"{room}/jgo", *ENDPOINTS],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -44,6 +44,6 @@ def test_a_jar_that_the_registry_gives_differently_is_refused(tmp_path: Path) ->
 
 def test_the_list_names_the_broker_and_its_logger_once() -> None:
     listed = jars.listed()
-    assert "kafka_2.13-4.1.0.jar" in listed
+    assert "kafka_2.13-4.1.2.jar" in listed
     assert "slf4j-simple-1.7.36.jar" in listed
     assert len(listed) == 46
