@@ -166,7 +166,7 @@ def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
     row_of(body, "4.1.b")["name"] = {"zh": EVIL, "en": EVIL}
 
     async def facts() -> AsyncIterator[Sequence[ListedFact]]:
-        yield [ListedFact("4.1.b", "2025-05-02", "330602", "t", EVIL, "+1", "@x", "2025-05-03T00:00:00Z", 1)]
+        yield [ListedFact("4.1.b", "2025-05-02", "330602", "t", EVIL, "+1", "@x", "2025-05-03T00:00:00Z", 1, "=key")]
 
     async def written() -> bytes:
         with await workbook(body, "zh", facts()) as file:
@@ -182,7 +182,9 @@ def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
     entry = next(row for row in series.iter_rows(values_only=True) if row[4] == "4.1.b")
     assert entry[5] == EVIL
     assert 360 in entry
-    assert next(iter(book[TEXTS["facts"]["zh"]].iter_rows(min_row=2, values_only=True)))[4:7] == (EVIL, "+1", "@x")
+    titles, fact = book[TEXTS["facts"]["zh"]].iter_rows(values_only=True)
+    assert fact[4:7] == (EVIL, "+1", "@x")
+    assert dict(zip(titles, fact, strict=True))[TEXTS["reported_by"]["zh"]] == "=key"  # RULES G5
 
 
 def test_csv_opens_in_a_spreadsheet_as_it_stands() -> None:

@@ -56,6 +56,7 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "source": {"zh": "来源", "en": "Source"},
     "report": {"zh": "报告编号", "en": "Report"},
     "recorded_at": {"zh": "入账时刻(北京时间)", "en": "Recorded at (Beijing time)"},
+    "reported_by": {"zh": "报送凭据", "en": "Reported by"},
     "counts": {"zh": "计入", "en": "Counts"},
     "cut": {"zh": "事实过多,余下的请用 CSV 导出。", "en": "Too many facts for a sheet; export the rest as CSV."},
 }

@@ -52,6 +52,7 @@ class ListedFact(NamedTuple):
     report_id: str
     recorded_at: str
     counts: Decimal | int
+    reported_by: str | None  # RULES G5; None where the generation is from before it was counted
 
 
 async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[ListedFact]] | None) -> IO[bytes]:
@@ -166,8 +167,19 @@ class _Book:
 
     def begin_facts(self) -> None:
         """Begin the sheet of facts."""
-        self._facts = self._sheet(text("facts", self._language), (8, 12, 10, 36, 44, 34, 24, 28, 8))
-        columns = ("id", "on", "district", "type", "subject", "source", "report", "recorded_at", "counts")
+        self._facts = self._sheet(text("facts", self._language), (8, 12, 10, 36, 44, 34, 24, 28, 8, 18))
+        columns = (
+            "id",
+            "on",
+            "district",
+            "type",
+            "subject",
+            "source",
+            "report",
+            "recorded_at",
+            "counts",
+            "reported_by",
+        )
         self._titles(self._facts, columns)
 
     def facts(self, rows: Sequence[ListedFact]) -> None:

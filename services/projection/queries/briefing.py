@@ -236,10 +236,11 @@ async def _facts(
                             fact["report_id"],
                             fact["recorded_at"],
                             exact(fact["numerator"], indicator.unit),
+                            fact["reportedby"],
                         )
                         for fact in sieve.seen(facts, "counted_on")
                     ]
                 yield [
-                    workbook.ListedFact(indicator.id, row["day"], "", row["type"], "", "", "", "", row["count"])
+                    workbook.ListedFact(indicator.id, row["day"], "", row["type"], "", "", "", "", row["count"], None)
                     for row in sieve.others() or ()
                 ]
