@@ -43,7 +43,7 @@ from shared.deciding.follow_up import (
 from shared.deciding.loading import Loader
 from shared.deciding.recording import Recorder
 from shared.deciding.waiting import WaitingReports, restore_waiting
-from shared.log.event_store import Head, HeardRow, OverdueReport, Recorded, Transaction
+from shared.log.event_store import Decided, Head, HeardRow, OverdueReport, Recorded, Transaction
 
 _SAME_CONTENT: Final = "same-content"  # the flag on the receipt of what was reported under another id (RULES A23)
 _NOT_AWAITED: Final = ("rests-on:", "follows:")  # tags by which the kernel finds what a change concerns
@@ -66,23 +66,25 @@ class Answer:
 
 
 class UnitOfWork:
-    """Decides reports one after another, each by what the earlier ones recorded; `recorded` is to be written."""
+    """Decides reports one after another, each by what the earlier ones recorded; `recorded` is to be written.
+
+    `decisions`: those in force of the reports to be prepared and of those that they name, None where there is none.
+    """
 
     def __init__(self, languages: Mapping[str, Language], language: Language, domain: Domain, transaction: Transaction,
-                 head: Head, cache: StreamCache) -> None:  # fmt: skip
+                 head: Head, decisions: Mapping[ReportKey, Decided | None], cache: StreamCache) -> None:  # fmt: skip
         self.head = head
         self.recorded = Recorded()
         self._language = language
         self._domain = domain
         self._transaction = transaction
         self._loader = Loader(languages, language.service, domain, transaction, cache)
+        self._loader.decisions |= decisions
         self._recorder = Recorder(language, domain, self._loader, head, self.recorded)
         self._waiting = WaitingReports(language, transaction, self._loader, head, self.recorded)
 
     async def prepare(self, reports: Sequence[Report]) -> None:
         """Load in few statements what the decisions of all the reports will need."""
-        named = [key for report in reports if (key := report.names) is not None]
-        await self._loader.load_decisions([*(report.key for report in reports), *named])
         undecided = [report for report in reports if self._loader.decisions.get(report.key) is None]
         if self.head.waiting:
             await self._load_waiting({key for report in undecided for key in self._wakes(report)})

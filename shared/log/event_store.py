@@ -224,25 +224,24 @@ class Recorded:
 
 
 class Transaction:
-    """One transaction on a log; it holds the head's lock from `lock` on."""
+    """One transaction on a log; `waited`: for the lock, in seconds."""
 
-    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy, waited: float = 0.0) -> None:
         self._connection = connection
-        self.waited = 0.0  # for the lock, in seconds
+        self.waited = waited
 
-    async def lock(self) -> Head:
-        """Take the lock that serialises decisions, and read the head."""
-        return _head_of(await self._lock())
+    async def head(self, keys: Sequence[ReportKey] = ()) -> tuple[Head, dict[ReportKey, Decided]]:
+        """Read the head, and the decision in force of each report that has one."""
+        rows = await self._head(keys)
+        decided = (row for row in rows if row["source"] is not None)
+        return _head_of(rows[0]), {(row["source"], row["id"]): _decided_of(row) for row in decided}
 
-    async def head(self) -> Head:
-        """Read the head without the lock: for who records nothing."""
-        return _head_of(_compared(await self._connection.fetchrow(_SQL["unlocked_head"])))
-
-    async def _lock(self) -> asyncpg.Record:
-        began = time.perf_counter()
-        row = await self._connection.fetchrow(_SQL["lock"])
-        self.waited += time.perf_counter() - began
-        return _compared(row)
+    async def _head(self, keys: Sequence[ReportKey]) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._connection.fetch(
+            _SQL["head_and_decisions"], [key[0] for key in keys], [key[1] for key in keys]
+        )
+        _compared(rows[0] if rows else None)
+        return rows
 
     async def load(self, keys: Iterable[str], known: Sequence[StreamKnown]) -> list[StoredFact]:
         """Return every fact, this service's or another's, with one of the keys as stream or tag.
@@ -259,7 +258,7 @@ class Transaction:
     async def decided(self, keys: Sequence[ReportKey]) -> dict[ReportKey, Decided]:
         """Return the decision in force of each report that has one."""
         rows = await self._connection.fetch(_SQL["decided"], [key[0] for key in keys], [key[1] for key in keys])
-        return {(row["source"], row["id"]): Decided(row["decision"], row["digest"], row["bytes"]) for row in rows}
+        return {(row["source"], row["id"]): _decided_of(row) for row in rows}
 
     async def waiting(self, keys: Iterable[str]) -> list[StoredWaiting]:
         """Return all reports that wait for one of the keys."""
@@ -306,18 +305,9 @@ class Transaction:
         """Store how far another service's log was read."""
         await self._connection.execute(_SQL["move_subscription"], service, position)
 
-    async def person_keys(self, tokens: Sequence[str]) -> dict[str, bytes]:
-        """Return the wrapped keys of the persons who have one."""
-        return {row["token"]: row["wrapped"] for row in await self._connection.fetch(_SQL["person_keys"], tokens)}
-
-    async def add_person_keys(self, keys: Mapping[str, bytes]) -> set[str]:
-        """Store keys of persons who have none yet, and return whose; an existing key stays."""
-        rows = await self._connection.fetch(_SQL["add_person_keys"], list(keys), list(keys.values()))
-        return {row["token"] for row in rows}
-
     async def quarantine(self, rows: Sequence[QuarantineRow]) -> set[str]:
         """Store what could not be read, once for each place; return the places that are new."""
-        head = await self._lock()
+        (head,) = await self._head(())
         arguments = _QUARANTINE.arguments(quarantined=head["quarantined"], rows=rows)
         stored = await self._connection.fetch(_QUARANTINE.sql, *arguments)
         return {row["place"] for row in stored}
@@ -332,9 +322,20 @@ class EventStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Run one transaction; all of it is recorded when the block ends, nothing when it raises."""
-        async with self.pool.acquire(timeout=5) as connection, connection.transaction():
-            yield Transaction(connection)
+        """Run one transaction under the lock that serialises decisions.
+
+        All of it is recorded when the block ends, nothing when it raises.
+        """
+        async with self.pool.acquire(timeout=5) as connection:
+            began = time.perf_counter()
+            try:
+                await connection.execute(_SQL["begin"])
+                yield Transaction(connection, time.perf_counter() - began)
+                await connection.execute("commit")
+            except BaseException:
+                with suppress(*UNAVAILABLE):  # a connection that is broken has rolled back
+                    await connection.execute("rollback")
+                raise
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:
@@ -344,6 +345,20 @@ class EventStore:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield Transaction(connection)
+
+    async def person_keys(self, new: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Return the wrapped keys of persons; who has none gets the one given, whatever becomes of the report.
+
+        Raises NotCompared where a key that is not there may come back with what is to be recovered.
+        """
+        keys = dict[str, bytes]()
+        for _ in range(2):  # another process may be first with one of them
+            async with self.pool.acquire(timeout=5) as connection:
+                rows = await connection.fetch(_SQL["person_keys"], list(new), list(new.values()))
+            keys = {row["token"]: row["wrapped"] for row in rows}
+            if len(keys) == len(new):
+                return keys
+        raise NotCompared
 
     async def announce(self) -> None:
         """Notify the relay that something was recorded; after the commit, so that the lock is not held for it."""
@@ -397,6 +412,10 @@ def _compared(row: asyncpg.Record | None) -> asyncpg.Record:
     if not row["compared"]:
         raise NotCompared
     return row
+
+
+def _decided_of(row: asyncpg.Record) -> Decided:
+    return Decided(row["decision"], row["digest"], row["bytes"])
 
 
 def _head_of(row: asyncpg.Record) -> Head:

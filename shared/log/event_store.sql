@@ -1,14 +1,21 @@
--- name: lock
--- The transaction's first statement: serialises the decisions of a service.
-select position, recorded_at, receipts, quarantined, waiting, clock_timestamp() as now,
-    compared is not distinct from log_life() as compared
-from log_head for update
+-- name: begin
+-- Begins a transaction by what serialises the decisions of a service: a statement later than the lock sees all before it.
+begin; select from log_head for update
 
--- name: unlocked_head
--- What `lock` reads, for who decides nothing.
-select position, recorded_at, receipts, waiting, clock_timestamp() as now,
-    compared is not distinct from log_life() as compared
-from log_head
+-- name: head_and_decisions
+-- The head as it stands, and with it the decision in force of each (source, id) that was decided.
+select h.position, h.recorded_at, h.receipts, h.quarantined, h.waiting, clock_timestamp() as now,
+    h.compared is not distinct from log_life() as compared, d.source, d.id, d.decision, d.digest, d.bytes
+from log_head h
+left join (
+    select k.source, k.id, r.decision, r.digest, r.bytes
+    from unnest($1::text[], $2::text[]) as k (source, id)
+    cross join lateral (
+        select decision, digest, bytes from receipt
+        where source = k.source and id = k.id and decision is not null
+        order by decision desc limit 1
+    ) as r
+) as d on true
 
 -- name: load
 -- Every fact, this service's or another's, on one of the streams or with one of the tags; of streams that are known up
@@ -105,12 +112,20 @@ select position from subscription where service = $1
 insert into subscription values ($1, $2) on conflict (service) do update set position = excluded.position
 
 -- name: person_keys
+-- The keys of persons; who has none gets the one given, unless the database may have lost the right one (decision 0020).
+-- In the order of tokens, so that two transactions never wait for each other in a ring. Nothing waits for the disk: what
+-- is sealed with a key is committed later, and reaches the disk no earlier.
+with added as (
+    insert into person_key
+    select token, wrapped
+    from unnest($1::text[], $2::bytea[]) as new (token, wrapped), set_config('synchronous_commit', 'off', true)
+    where exists (select from log_head where compared is not distinct from log_life())
+    order by token
+    on conflict do nothing returning token, wrapped
+)
+select token, wrapped from added
+union all
 select token, wrapped from person_key where token = any($1)
-
--- name: add_person_keys
--- In the order of tokens, so that two transactions never wait for each other in a ring.
-insert into person_key select * from unnest($1::text[], $2::bytea[]) as new (token, wrapped) order by token
-on conflict do nothing returning token
 
 -- name: quarantine
 -- Once for each place: read again after a crash it is known already.

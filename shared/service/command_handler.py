@@ -18,7 +18,7 @@ from shared.contract.unreadable import first_seen
 from shared.deciding.decider import Domain
 from shared.deciding.facts import StreamCache, decode_fact
 from shared.deciding.unit_of_work import Answer, UnitOfWork
-from shared.log.event_store import EventStore, Head, QuarantineRow, Transaction
+from shared.log.event_store import EventStore, QuarantineRow, Transaction
 from shared.log.sealing import Seal
 from shared.observability.tracing import Tracing, trace_id
 from shared.observability.turns import Turns
@@ -128,11 +128,11 @@ class CommandHandler:
     async def _handle(
         self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable]
     ) -> list[Answer]:
+        reports = [item for item in arrived if isinstance(item, Report)]
+        await self._seal_persons(reports)
         async with self.store.transaction() as transaction:
-            reports = [item for item in arrived if isinstance(item, Report)]
-            await self._seal_persons(transaction, reports)
             quarantined = await self._quarantine(transaction, unreadable) if unreadable else []
-            unit = self._unit_of_work(transaction, await transaction.lock())
+            unit = await self._unit_of_work(transaction, reports)
             began = self.tracing.now()
             await unit.prepare(reports)
             answers, turns = list[Answer](), Turns()
@@ -157,8 +157,9 @@ class CommandHandler:
         previews, turns = list[Preview](), Turns()
         async with self.store.snapshot() as transaction:
             # What the others remember may be of later than this snapshot, and is not to learn what nobody records.
-            unit = self._unit_of_work(transaction, await transaction.head(), StreamCache(self.service))
-            await unit.prepare([item for item in arrived if isinstance(item, Report)])
+            reports = [item for item in arrived if isinstance(item, Report)]
+            unit = await self._unit_of_work(transaction, reports, StreamCache(self.service))
+            await unit.prepare(reports)
             for item in arrived:
                 if isinstance(item, NotUnderstood):
                     previews.append(Preview(unit.answer(item), ()))
@@ -217,9 +218,8 @@ class CommandHandler:
         """
         began = self.tracing.now()
         async with self.store.transaction() as transaction:
-            head = await transaction.lock()
+            unit = await self._unit_of_work(transaction)
             position = await transaction.subscription(service)
-            unit = self._unit_of_work(transaction, head)
             heard: list[tuple[Fact, bytes]] = []
             for at, fact, raw in facts:
                 if at != position + 1:
@@ -244,10 +244,9 @@ class CommandHandler:
         Returns how many.
         """
         async with self.store.transaction() as transaction:
-            head = await transaction.lock()
+            unit = await self._unit_of_work(transaction)
             overdue = await transaction.overdue(days, districts)
             if overdue:
-                unit = self._unit_of_work(transaction, head)
                 await unit.expire(overdue, days)
                 await transaction.append(unit.recorded, unit.head)
         if overdue:
@@ -255,23 +254,27 @@ class CommandHandler:
             await self.store.announce()
         return len(overdue)
 
-    def _unit_of_work(self, transaction: Transaction, head: Head, streams: StreamCache | None = None) -> UnitOfWork:
-        return UnitOfWork(self._languages, self.language, self.domain, transaction, head, streams or self._streams)
+    async def _unit_of_work(
+        self, transaction: Transaction, reports: Sequence[Report] = (), streams: StreamCache | None = None
+    ) -> UnitOfWork:
+        """Begin to decide, with the decisions in force of the reports and of those that they name."""
+        named = (key for report in reports if (key := report.names) is not None)
+        keys = list(dict.fromkeys((*(report.key for report in reports), *named)))
+        head, decided = await transaction.head(keys)
+        decisions = {key: decided.get(key) for key in keys}
+        return UnitOfWork(
+            self._languages, self.language, self.domain, transaction, head, decisions, streams or self._streams
+        )
 
-    async def _seal_persons(self, transaction: Transaction, reports: Iterable[Report]) -> None:
+    async def _seal_persons(self, reports: Iterable[Report]) -> None:
         personal = [(report, report.body["person"]["token"]) for report in reports if report.personal is not None]
         if not personal:
             return
-        tokens = sorted({token for _, token in personal})
-        keys = await transaction.person_keys(tokens)
-        if missing := {token: self.seal.new_wrapped_key() for token in tokens if token not in keys}:
-            keys |= {token: missing[token] for token in await transaction.add_person_keys(missing)}
-            if len(keys) < len(tokens):  # another transaction was first with one of them
-                keys = await transaction.person_keys(tokens)
+        keys = await self.store.person_keys({token: self.seal.new_wrapped_key() for _, token in personal})
         turns = Turns()
         for report, token in personal:
             await turns.take()
             sealed = self.seal.seal(keys[token], token, report.personal or b"")
             report.body["person"]["sealed"] = sealed
-            # `personal` stays: where this transaction fails its keys are gone, and the next one seals anew.
+            # `personal` stays: where the transaction fails, the next attempt seals anew.
             report.event = report.event.model_copy(update={"person": Person(token=token, sealed=sealed)})

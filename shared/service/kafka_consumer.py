@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeVar, cast
+from typing import Final, NamedTuple, Protocol, Self, TypeVar, cast
 
 import faust
 import mode
@@ -24,8 +24,8 @@ from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
 
-# A batch is what has come while the one before was handled: small when there is little to do. For so long its first
-# message waits for others.
+# A batch is what has come while the one before was handled: small when there is little to do. For so long the first
+# message waits for those that come with it.
 _GATHER_SECONDS: Final = 0.002
 _BATCH: Final = 1000
 _STALLED_SECONDS: Final = 60
@@ -73,7 +73,13 @@ class _Consumer(faust_rewind.RewindableConsumer[TP], faust_delivery.DeliveringCo
     def assignment(self) -> set[TP]: ...
 
 
-T = TypeVar("T")
+class _Extensible(Protocol):
+    """What messages are decoded to: the rest of a batch is added to it."""
+
+    def extend(self, more: Self, /) -> None: ...
+
+
+T = TypeVar("T", bound=_Extensible)
 Decode = Callable[[Sequence[KafkaMessage]], Awaitable[T]]
 Handle = Callable[[T], Awaitable[None]]
 Missed = Callable[[str, int, int, int], Awaitable[None]]  # topic, partition, first offset, how many
@@ -121,10 +127,11 @@ class KafkaConsumer:
     ) -> None:
         """Pass the messages of some topics, in batches, to two functions, in order within a partition.
 
-        `decode` needs nothing but the messages: it runs while the batch before is being handled. A batch is
-        acknowledged after `handle` returned. While the database is away `handle` is called again with the same batch;
-        any other error ends the process, whose supervisor starts it again from the last commit. `missed` is given what
-        the broker deleted before it was read; until it has returned it is given it again.
+        `decode` needs nothing but the messages: it runs while the batch before is being handled, and what comes
+        meanwhile is added to the batch. A batch is acknowledged after `handle` returned. While the database is away
+        `handle` is called again with the same batch; any other error ends the process, whose supervisor starts it again
+        from the last commit. `missed` is given what the broker deleted before it was read; until it has returned it is
+        given it again.
         """
         if missed is not None:
             self._missed |= dict.fromkeys(topics, missed)
@@ -135,15 +142,20 @@ class KafkaConsumer:
 
         async def agent(stream: StreamT[bytes]) -> None:
             # Not the stream itself: every way of consuming it acknowledges an event that failed, or polls.
-            queue = cast("_Channel", aiter(stream.channel)).queue
+            inbox = _Inbox(cast("_Channel", aiter(stream.channel)).queue)
             handling: asyncio.Task[None] | None = None
             try:
                 while True:
-                    events = await self._take(queue)
+                    while not (events := await self._take(inbox, _BATCH)):
+                        pass
                     messages = [_message(event) for event in events]
                     decoded = await decode(messages)
-                    if handling is not None:
-                        await handling
+                    while handling is not None and await inbox.comes_before(handling, len(events) < _BATCH):
+                        more = await self._take(inbox, _BATCH - len(events))
+                        added = [_message(event) for event in more]
+                        decoded.extend(await decode(added))
+                        events += more
+                        messages += added
 
                     async def attempt(number: int, first: T = decoded, messages: list[KafkaMessage] = messages) -> None:
                         # What a failed attempt has decided may have left its mark on what was decoded.
@@ -155,6 +167,7 @@ class KafkaConsumer:
                 if handling is not None:
                     await handling
             except asyncio.CancelledError:
+                inbox.close()
                 if handling is not None:
                     handling.cancel()
                 raise
@@ -165,18 +178,12 @@ class KafkaConsumer:
 
         self._app.agent(channel, name=name, concurrency=1)(agent)
 
-    async def _take(self, queue: _Queue) -> list[EventT[bytes]]:
-        """Wait for a message, and return it with those that came with it."""
-        events: list[EventT[bytes]] = []
-        while not events:
-            first = await queue.get()
-            await asyncio.sleep(_GATHER_SECONDS)
-            waiting = [first]
-            while len(waiting) < _BATCH and not queue.empty():
-                waiting.append(queue.get_nowait())
-            # What was read before partitions were last assigned is read again.
-            active, assigned = self._app.flow_control.is_active(), self._app.consumer_generation_id
-            events = [event for event in waiting if active and event.message.generation_id == assigned]
+    async def _take(self, inbox: "_Inbox", most: int) -> list[EventT[bytes]]:
+        """Wait for a message, and return it with those that came with it; none where they are to be read again."""
+        waiting = await inbox.take(most)
+        # What was read before partitions were last assigned is read again.
+        active, assigned = self._app.flow_control.is_active(), self._app.consumer_generation_id
+        events = [event for event in waiting if active and event.message.generation_id == assigned]
         first_offsets, track = dict[TP, int](), self._app.consumer.track_message
         for event in events:
             event.message.tracked = True
@@ -346,6 +353,42 @@ class KafkaConsumer:
     def partitions(self) -> int:
         """Return how many partitions this process consumes."""
         return len(self._app.consumer.assignment()) if self._consuming else 0
+
+
+class _Inbox:
+    """The queue of an agent: its messages, and whether one comes before something else ends."""
+
+    def __init__(self, queue: _Queue) -> None:
+        self._queue = queue
+        self._first: asyncio.Task[EventT[bytes]] | None = None
+
+    async def take(self, most: int) -> list[EventT[bytes]]:
+        """Wait for a message, and return it with those that came with it."""
+        waiting = [await self._next()]
+        self._first = None
+        await asyncio.sleep(_GATHER_SECONDS)
+        while len(waiting) < most and not self._queue.empty():
+            waiting.append(self._queue.get_nowait())
+        return waiting
+
+    async def comes_before(self, end: asyncio.Task[None], may: bool) -> bool:
+        """Wait for a message, where there `may` be one, or an end; return whether it is not the end."""
+        if may:
+            await asyncio.wait({self._next(), end}, return_when=asyncio.FIRST_COMPLETED)
+        if may and not end.done():
+            return True
+        await end
+        return False
+
+    def close(self) -> None:
+        """Wait for no more."""
+        if self._first is not None:
+            self._first.cancel()
+
+    def _next(self) -> asyncio.Task[EventT[bytes]]:
+        if self._first is None:
+            self._first = asyncio.create_task(self._queue.get())
+        return self._first
 
 
 def _credentials(broker: Broker) -> faust.SASLCredentials | faust.SSLCredentials | None:

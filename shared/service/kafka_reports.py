@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Self
 
 from shared.contract import rules
 from shared.contract.cloudevents import NotReadableError, from_kafka
@@ -27,6 +27,11 @@ class DecodedReports:
     began: int
     arrived: list[Report | NotUnderstood] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
+
+    def extend(self, more: Self, /) -> None:
+        """Add what came later."""
+        self.arrived += more.arrived
+        self.unreadable += more.unreadable
 
 
 class KafkaReports:

@@ -50,7 +50,6 @@ class Tables:
         self.heard: dict[tuple[str, int], StoredFact] = {}
         self.heard_on: dict[str, tuple[StoredFact, ...]] = {}  # by stream
         self.subscriptions: dict[str, int] = {}
-        self.person_keys: dict[str, bytes] = {}
 
     def snapshot(self) -> Tables:
         """Return a copy that later changes of rows do not reach."""
@@ -101,12 +100,10 @@ class InMemoryTransaction(Transaction):
         self._tables = tables
         self.waited = 0.0
 
-    async def lock(self) -> Head:
+    async def head(self, keys: Sequence[ReportKey] = ()) -> tuple[Head, dict[ReportKey, Decided]]:
         at = max(datetime.now(UTC) - timedelta(microseconds=1), self._tables.recorded_at)
-        return Head(self._tables.position, at, self._tables.receipt_count, self._tables.waiting_count)
-
-    async def head(self) -> Head:
-        return await self.lock()
+        head = Head(self._tables.position, at, self._tables.receipt_count, self._tables.waiting_count)
+        return head, await self.decided(keys)
 
     async def load(self, keys: Iterable[str], known: Sequence[StreamKnown]) -> list[StoredFact]:
         matches = [stored for key in keys for stored in self._tables.by_key.get(key, ())]
@@ -161,14 +158,6 @@ class InMemoryTransaction(Transaction):
     async def move_subscription(self, service: str, position: int) -> None:
         self._tables.subscriptions[service] = position
 
-    async def person_keys(self, tokens: Sequence[str]) -> dict[str, bytes]:
-        return {token: self._tables.person_keys[token] for token in tokens if token in self._tables.person_keys}
-
-    async def add_person_keys(self, keys: Mapping[str, bytes]) -> set[str]:
-        new = set(keys) - set(self._tables.person_keys)
-        self._tables.person_keys = {**keys, **self._tables.person_keys}
-        return new
-
     async def quarantine(self, rows: Sequence[QuarantineRow]) -> set[str]:
         raise NotImplementedError("nothing unreadable comes in from a harness")
 
@@ -178,6 +167,7 @@ class InMemoryLog(EventStore):
 
     def __init__(self) -> None:
         self._tables = Tables()
+        self._person_keys: dict[str, bytes] = {}
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -191,6 +181,10 @@ class InMemoryLog(EventStore):
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:
         yield InMemoryTransaction(self._tables.snapshot())
+
+    async def person_keys(self, new: Mapping[str, bytes]) -> dict[str, bytes]:
+        self._person_keys = {**new, **self._person_keys}
+        return {token: self._person_keys[token] for token in new}
 
     async def announce(self) -> None:
         """Nobody listens."""

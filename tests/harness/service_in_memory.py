@@ -55,7 +55,7 @@ class ServiceInMemory:
     async def _restore(self, facts: Sequence[dict[str, Any]]) -> None:
         domain, language = self._handler.domain, DOMAIN_SERVICES[self._service].language
         async with self._log.transaction() as transaction:
-            head, recorded = await transaction.lock(), Recorded()
+            (head, _), recorded = await transaction.head(), Recorded()
             for envelope in facts:
                 fact = decode_fact({self._service: language}, envelope, ())
                 fact.tags = tuple(domain.tags(fact.event))

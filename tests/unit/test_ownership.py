@@ -369,8 +369,8 @@ def seen_by(source: str, sent: list[ReportFields]) -> tuple[list[Any], list[Any]
 
 
 def _seen(body: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what other reports move or chance makes: positions, instants, ids of facts, what is sealed."""
-    own = ["type", "subject", "district", "reportid", "corrects", "status", "reasons", "flags", "waits_for", "version"]
+    """Leave out what other reports move or chance makes: positions, versions, instants, ids, what is sealed."""
+    own = ["type", "subject", "district", "reportid", "corrects", "status", "reasons", "flags", "waits_for"]
     seen = {name: body[name] for name in own if name in body}
     data = {name: value for name, value in body.get("data", {}).items() if name != "person"}
     return seen | {"id": body.get("reportid", body["id"]), "data": data}
