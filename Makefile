@@ -14,11 +14,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site client check test bench venv-local venv-dev
+.PHONY: help up down start stop restart upgrade doctor uninstall status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site client check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv-local venv-dev: venv-%:
 	@[ -n "$(PYTHON)" ] || { printf '\n✗ %s\n  %s\n' '没有找到 Python 3.11 以上版本。请安装,或用 PYTHON=<路径> 指明。' \
@@ -30,6 +30,18 @@ up: venv-local ## 启动全部;DEMO=0 不带演示数据 Start everything; DEMO=
 
 down: venv-local ## 停止,数据保留 Stop; the data stays
 	@$(LOCAL) down
+
+start stop restart: venv-local ## 启动、停止、重启;SERVICE=subsidy 或 subsidy-worker Start, stop, restart a service or a process
+	@$(LOCAL) $@
+
+upgrade: venv-local ## 备份,换上检出的代码与计划,核对 Back up, run the checkout's code and plan, check
+	@$(LOCAL) upgrade
+
+doctor: venv-local ## 磁盘、备份、密钥、版本、主题、时钟、积压 What to mend before it breaks, each with its fix
+	@$(LOCAL) doctor
+
+uninstall: venv-local ## 删除这套安装,备份留下;CONFIRM= Remove this installation; its backups stay
+	@$(LOCAL) uninstall
 
 status: venv-local ## 什么在哪里运行;JSON=1 供程序读取 What runs where; JSON=1 for programs
 	@$(LOCAL) status

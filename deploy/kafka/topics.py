@@ -127,9 +127,10 @@ async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 
         await admin.close()
 
 
-async def mend(broker: Broker, topics: Sequence[Topic]) -> list[Mended]:
+async def mend(broker: Broker, topics: Sequence[Topic], *, look_only: bool = False) -> list[Mended]:
     """Compare the settings of topics that are there with what they should be, and set right what differs.
 
+    `look_only`: return what would be set right, and change nothing.
     Settings that are none of ours stay as the operator made them. Raises TopicsRefused for another number of
     partitions, before anything is changed: it cannot be mended, later reports of a subject would overtake earlier ones.
     """
@@ -158,7 +159,7 @@ async def mend(broker: Broker, topics: Sequence[Topic]) -> list[Mended]:
                 ]
                 # The request replaces all settings of the topic: those of the operator go along.
                 altered.append(ConfigResource(ConfigResourceType.TOPIC, topic.name, {**own, **topic.config}))
-        if altered:
+        if altered and not look_only:
             for answer in await admin.alter_configs(altered):
                 refused = [f"{name}: {message or code}" for code, message, _, name in answer.resources if code]
                 if refused:

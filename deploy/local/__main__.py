@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +12,18 @@ import typer
 
 from deploy.local import console, status, up
 from deploy.local.installation import Installation, held, is_there, load
-from deploy.local.processes import Supervisor
+from deploy.local.processes import Supervisor, client_addresses, programs
 from deploy.local.refusal import LocalError
-from deploy.operations import backup, reconcile
+from deploy.local.servers import refuse_older_code
+from deploy.operations import backup, doctor, reconcile
 from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 State = Annotated[Path, typer.Option(envvar="STATE", help="状态文件夹 the state folder")]
 _DEFAULT = Path(".state")
+_SERVERS = ("kafka", "postgres")
+_NEVER = 24 * 365 * 100  # hours: an upgrade's backup deletes nothing
 
 
 @app.command("up")
@@ -41,6 +45,95 @@ def _down(state: State = _DEFAULT) -> None:
     folder = _existing(state)
     with held(folder), console.step("停止", "Stopping"):
         Supervisor(folder).stop()
+
+
+@app.command("start")
+def _start(state: State = _DEFAULT, service: Annotated[str, typer.Option(envvar="SERVICE")] = "") -> None:
+    """启动指定的服务或进程 Start services or processes that do not run."""
+    _turn(_existing(state), service, stop=False, start=True)
+
+
+@app.command("stop")
+def _stop(state: State = _DEFAULT, service: Annotated[str, typer.Option(envvar="SERVICE")] = "") -> None:
+    """停止指定的服务或进程 Stop services or processes."""
+    _turn(_existing(state), service, stop=True, start=False)
+
+
+@app.command("restart")
+def _restart(state: State = _DEFAULT, service: Annotated[str, typer.Option(envvar="SERVICE")] = "") -> None:
+    """重启指定的服务或进程 Stop services or processes and start them again."""
+    _turn(_existing(state), service, stop=True, start=True)
+
+
+def _turn(folder: Path, service: str, *, stop: bool, start: bool) -> None:
+    """Stop parts, start them, or both, and wait for it; `service`: services and processes, with commas between them."""
+    with held(folder):
+        installation, supervisor = _running(folder), Supervisor(folder)
+        parts = supervisor.parts(service.split(","))
+        if stop:
+            with console.step(f"停止 {service}", f"Stopping {service}"):
+                supervisor.stop_parts(parts)
+        if not start:
+            console.say(
+                "其余照常;make start 或 make up 使其恢复。", "The rest goes on; make start or make up brings it back."
+            )
+            return
+        supervisor.start_parts(parts)
+        names = {part.rpartition(":")[2] for part in parts}
+        # A server is there again once the services that need it are ready.
+        everything = not names.isdisjoint(_SERVERS)
+        concerned = [it for it in programs(installation) if everything or it.name in names]
+        up.wait_ready([it for it in concerned if supervisor.is_alive(it.name)], supervisor)
+
+
+@app.command("upgrade")
+def _upgrade(state: State = _DEFAULT) -> None:
+    """备份,迁移,换上检出的代码与计划,核对 Back up, migrate, run the checkout's code and plan, and check."""
+    folder = _existing(state)
+    installation = _running(folder)
+    if not (changed := Supervisor(folder).changed(programs(installation))):
+        console.say("运行的已是检出的代码与计划。", "What runs is the checkout's code and plan already.")
+        return
+    refuse_older_code(installation)
+    console.say(*up.what_changed(changed))
+    made = backup.back_up(installation, None, None, _NEVER, lambda _: Broker(installation.bootstrap))
+    console.say(
+        f"如需退回:换回原来的代码,再 make restore FROM={made.folder}",
+        "To go back: check out the code from before, then run that.",
+    )
+    up.up(folder, up.Wish(demo=False))
+    _reconcile(state)
+
+
+@app.command("uninstall")
+def _uninstall(state: State = _DEFAULT, confirm: Annotated[str, typer.Option(envvar="CONFIRM")] = "") -> None:
+    """停止并删除这套安装,备份留下 Stop and remove this installation; its backups stay."""
+    folder = _existing(state)
+    if confirm != folder.name:
+        raise LocalError(
+            f"将删除 {folder} 中的数据库、主题和密钥,备份(backups、backup-keys)留下。确认请加 CONFIRM={folder.name}。",
+            f"This removes databases, topics and keys in {folder}; backups stay. To confirm add CONFIRM={folder.name}.",
+        )
+    with held(folder):
+        with console.step("停止", "Stopping"):
+            Supervisor(folder).stop()
+        data = folder / "postgres"
+        if data.is_symlink():  # PostgreSQL's files lie where its user may go
+            shutil.rmtree(data.resolve().parent)
+        for part in folder.iterdir():
+            if part.name not in ("backups", "backup-keys", "lock"):
+                part.unlink() if part.is_symlink() or part.is_file() else shutil.rmtree(part)
+    left = [part.name for part in folder.iterdir() if part.name != "lock"]
+    if not left:
+        shutil.rmtree(folder)
+    console.say(f"已删除;留下:{', '.join(left) or '无'}", f"Removed; still there: {', '.join(left) or 'nothing'}")
+
+
+@app.command("doctor")
+def _doctor(state: State = _DEFAULT) -> None:
+    """磁盘、备份、密钥、版本、主题、时钟、积压 What to mend before it breaks, each with its fix."""
+    folder = _existing(state)
+    raise typer.Exit(0 if doctor.examine(_running(folder), Supervisor(folder)) else 1)
 
 
 @app.command("status")
@@ -107,7 +200,7 @@ def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar
 @app.command("plan", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def _plan(context: typer.Context, state: State = _DEFAULT) -> None:
     """计划办公室的命令行 The plan office's command line on this installation."""
-    environment = {**os.environ, "SKILLPLAN_PLANNING": _running(_existing(state)).url("planning")}
+    environment = {**os.environ, **client_addresses(_running(_existing(state)))}
     command = [sys.executable, "-m", "client", "plan", *context.args]
     os.execve(sys.executable, command, environment)  # noqa: S606 - nothing of ours is left to do
 
@@ -135,7 +228,7 @@ def _rotate(folder: Path, service: str) -> None:
     with held(folder):
         installation, supervisor = _running(folder), Supervisor(folder)
         with console.step(f"给 {service} 换上新密钥", f"Giving {service} its new key"):
-            supervisor.stop_services([service])
+            supervisor.stop_parts(supervisor.parts([service]))
             installation.rotate_service_key(service)
             supervisor.start_services()
         if up.run(installation, service, "rewrap"):
@@ -178,7 +271,7 @@ def _restore(
     with held(folder):
         backup.check(installation, backed_up, wanted, keys)
         with console.step("停止相关进程", "Stopping the processes concerned"):
-            supervisor.stop_services(wanted)
+            supervisor.stop_parts(supervisor.parts(wanted))
         try:
             backup.restore(installation, backed_up, wanted)
             backup.recover(installation, wanted)

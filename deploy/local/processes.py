@@ -7,14 +7,16 @@ import contextlib
 import hashlib
 import http.client
 import io
+import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -25,13 +27,16 @@ from deploy.local.children import dies_with_parent
 from deploy.local.installation import ROOT, Installation
 from deploy.local.ports import HOST
 from deploy.local.refusal import LocalError
-from services.catalogue import API_PROBES, PROBES, SERVICES, WITH_DATABASE
+from services.catalogue import API_PROBES, DOMAIN_SERVICES, PROBES, SERVICES, WITH_DATABASE
 
 PORTS = {name: entry.port for name, entry in SERVICES.items()}
 INFRASTRUCTURE_PORTS = {"kafka": 9092, "kafka-controller": 9093, "postgres": 5432}
 _GROUP = "skillplan"
 _SOCKET_PATH_LIMIT = 100
 _ALREADY_STARTED = 60  # a fault code of supervisor
+# In each process's environment a digest of what it runs: a change of one is a change of its configuration.
+CODE, PLAN = "RUNNING_CODE", "RUNNING_PLAN"
+_CODE_SUFFIXES = {".py", ".sql", ".html", ".yaml"}
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,12 @@ class Program:
 
 def programs(installation: Installation) -> list[Program]:
     """List the processes of every service."""
+    running = {CODE: _digest(_code()), PLAN: _digest(sorted((ROOT / "plans").glob("*.yaml")))}
     return [
         Program(
             name=f"{service}-{command}",
             command=dies_with_parent([sys.executable, "-m", f"services.{service}", command]),
-            environment=environment(installation, service, port) | probes,
+            environment=environment(installation, service, port) | probes | running,
             url=f"http://{HOST}:{port}",
         )
         for service, entry in SERVICES.items()
@@ -58,6 +64,22 @@ def programs(installation: Installation) -> list[Program]:
         for port in (installation.ports[service] + PROBES * at,)
         for probes in ({} if at else {"SKILLPLAN_PROBES": str(port + API_PROBES)},)
     ]
+
+
+def _code() -> list[Path]:
+    """Return the files that a process of a service may read at its start: code, SQL, templates, packages."""
+    folders = (ROOT / "shared", *(file for file in (ROOT / "services").iterdir() if file.is_dir()))
+    parts = (part for folder in folders for part in folder.iterdir() if part.name not in ("dashboard", "static"))
+    files = (file for part in parts for file in (part.rglob("*") if part.is_dir() else (part,)))
+    top = [*(ROOT / "services").glob("*.py"), ROOT / "requirements.txt"]
+    return sorted([*(file for file in files if file.suffix in _CODE_SUFFIXES), *top])
+
+
+def _digest(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def environment(installation: Installation, service: str, port: int | None = None) -> dict[str, str]:
@@ -90,7 +112,18 @@ def command_environment(installation: Installation, service: str) -> dict[str, s
 
 def client_environment(installation: Installation) -> dict[str, str]:
     """Environment of a client of this installation, which has no secret of a service."""
-    return {**inherited(), **_addresses(installation)}
+    return {**inherited(), **_addresses(installation), **client_addresses(installation)}
+
+
+def client_addresses(installation: Installation) -> dict[str, str]:
+    """Return the settings by which a client finds this installation."""
+    services = {name: installation.url(name) for name in DOMAIN_SERVICES}
+    return {
+        "SKILLPLAN_KAFKA": installation.bootstrap,
+        "SKILLPLAN_SERVICES": json.dumps(services),
+        "SKILLPLAN_PROJECTION": installation.url("projection"),
+        "SKILLPLAN_PLANNING": installation.url("planning"),
+    }
 
 
 def _addresses(installation: Installation) -> dict[str, str]:
@@ -135,19 +168,23 @@ class Supervisor:
         except (OSError, http.client.HTTPException):
             return None
 
-    def start(self, infrastructure: Mapping[str, list[str]], others: Iterable[Program]) -> None:
-        """Run supervisor with broker and database at once, services on demand; a running one takes up changes."""
+    def start(self, infrastructure: Mapping[str, list[str]], others: Iterable[Program]) -> set[str]:
+        """Run supervisor with broker and database at once, services on demand; a running one takes up changes.
+
+        Returns the names of the settings that changed; what they are of is stopped by it.
+        """
         self.logs.mkdir(parents=True, exist_ok=True)
         self._run.mkdir(mode=0o700, exist_ok=True)
         configuration = self._run / "supervisord.conf"
         text = self._configuration(infrastructure, list(others))
         if self.pid() is not None:
-            if configuration.read_text(encoding="utf-8") != text:
+            before = configuration.read_text(encoding="utf-8")
+            if before != text:
                 configuration.write_text(text, encoding="utf-8")
                 self._take_up_changes()
             for name in infrastructure:
                 self._ensure_started(name)
-            return
+            return _changed(before, text)
         configuration.write_text(text, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)],
@@ -167,6 +204,12 @@ class Supervisor:
                     f"supervisor did not start: {done.stderr.strip()[-300:]}. See {log}.",
                 )
             time.sleep(0.05)
+        return set()
+
+    def changed(self, others: Iterable[Program]) -> set[str]:
+        """Return the names of the settings in which what runs differs from what `start` would run."""
+        before = (self._run / "supervisord.conf").read_text(encoding="utf-8")
+        return _changed(before, self._configuration({}, [*others]))
 
     def start_services(self) -> None:
         """Start every service that does not run, all at once."""
@@ -174,12 +217,31 @@ class Supervisor:
             if process["group"] == _GROUP:
                 self._ensure_started(f"{_GROUP}:{process['name']}")
 
-    def stop_services(self, wanted: Iterable[str]) -> None:
-        """Stop both processes of some services, and wait for it."""
-        for service in wanted:
-            for command in SERVICES[service].commands:
-                with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
-                    self._ask("stopProcess", f"{_GROUP}:{service}-{command}", True)
+    def parts(self, wanted: Sequence[str]) -> list[str]:
+        """Return the processes that are meant, by supervisor's names: a service stands for each process of it.
+
+        Raises LocalError for a name that is neither a service nor a process.
+        """
+        known = {process["name"]: f"{process['group']}:{process['name']}" for process in self._ask("getAllProcessInfo")}
+        named = {name: [part for part in known if part == name or part.startswith(f"{name}-")] for name in wanted}
+        if unknown := [name or '""' for name, parts in named.items() if not name or not parts]:
+            names = ", ".join([*SERVICES, *sorted(known)])
+            raise LocalError(
+                f"没有名为 {', '.join(unknown)} 的服务或进程。SERVICE= 可写:{names}。",
+                f"No service or process is called {', '.join(unknown)}. SERVICE= takes these, several with commas.",
+            )
+        return [known[part] for parts in named.values() for part in parts]
+
+    def stop_parts(self, parts: Iterable[str]) -> None:
+        """Stop processes, and wait for it."""
+        for part in parts:
+            with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
+                self._ask("stopProcess", part, True)
+
+    def start_parts(self, parts: Iterable[str]) -> None:
+        """Start those processes that do not run."""
+        for part in parts:
+            self._ensure_started(part)
 
     def states(self) -> dict[str, ProcessState]:
         """Return supervisor's record of each process by name: statename, pid, description."""
@@ -262,6 +324,12 @@ class Supervisor:
         text = io.StringIO()
         parser.write(text, space_around_delimiters=False)
         return text.getvalue().replace("%", "%%")
+
+
+def _changed(before: str, now: str) -> set[str]:
+    """Return the names of the environment's settings in which two configurations differ."""
+    settings = [set(re.findall(r"(\w+)=('[^']*'|\"[^\"]*\")", text)) for text in (before, now)]
+    return {name for name, _ in settings[0] ^ settings[1]}
 
 
 def _program(name: str, command: list[str]) -> dict[str, str]:

@@ -67,6 +67,31 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
         )
 
 
+def refuse_older_code(installation: Installation) -> None:
+    """Raise LocalError where a running database has migrations that this code does not; nothing was changed yet."""
+    there = {file.name for top in ("shared", "services") for file in (ROOT / top).rglob("migrations/*.sql")}
+
+    async def applied(service: str) -> set[str]:
+        connection = await asyncpg.connect(installation.owner_dsn(service), timeout=5)
+        try:
+            return {row["name"] for row in await connection.fetch("select name from migration")}
+        finally:
+            await connection.close()
+
+    for service in WITH_DATABASE:
+        try:
+            newer = sorted(asyncio.run(applied(service)) - there)
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidCatalogNameError):
+            continue  # a service that is new
+        if newer:
+            raise LocalError(
+                f"{service} 的数据库比这里的代码新({', '.join(newer)}),什么都没有改动。请用建成它的版本,"
+                "或由升级前的备份恢复(make restore FROM=…)。",
+                f"The database of {service} is newer than this code; nothing was changed. Use the version that made it,"
+                " or restore the backup from before the upgrade.",
+            )
+
+
 def databases_ready(installation: Installation, supervisor: Supervisor, *, migrate: bool) -> None:
     """Wait for the database server, make roles and databases, and migrate them where the caller wants it."""
     if installation.superuser_dsn is None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import asyncpg
 import httpx
 from rich.table import Table
 
-from deploy.local import console, databases
+from deploy.local import console, databases, kafka, postgres
 from deploy.local.installation import Installation
 from deploy.local.processes import ProcessState, Supervisor, programs
 from deploy.local.refusal import LocalError
 from services.catalogue import SERVICES
 
 _OK = 200
+HUNG = "HUNG"  # it runs, and does not answer
+_HUNG_REMARK = "进程在,不应答 it is there and does not answer: make restart"
 
 
 def as_json(installation: Installation, supervisor: Supervisor) -> str:
@@ -79,17 +81,26 @@ def parts(installation: Installation, supervisor: Supervisor) -> Iterator[PartOf
     running = supervisor.pid() is not None
     states = supervisor.states() if running else {}
     stopped: ProcessState = {"statename": "STOPPED", "pid": 0, "description": ""}
+    servers = {"kafka": installation.bootstrap, "postgres": installation.superuser}
+    answers: dict[str, Callable[[str], bool]] = {"kafka": kafka.is_up, "postgres": postgres.is_up}
     for name, place in _servers(installation).items():
         if running and name not in states:
             yield PartOfInstallation(name, place, None, 0, "", well=True)
         else:
             state = states.get(name, stopped)
             remark, well = str(state["description"]), state["statename"] == "RUNNING"
+            if well and not answers[name](servers[name]):
+                state, remark, well = {**state, "statename": HUNG}, _HUNG_REMARK, False
             yield PartOfInstallation(name, place, state["statename"], state["pid"], remark, well)
     with httpx.Client(timeout=3, trust_env=False) as client:
         for program in programs(installation):
             state = states.get(program.name, stopped)
-            remark = _readiness(client, program.url) if state["statename"] == "RUNNING" else str(state["description"])
+            remark = str(state["description"])
+            if state["statename"] == "RUNNING":
+                try:
+                    remark = _readiness(client, program.url)
+                except httpx.TimeoutException:
+                    state, remark = {**state, "statename": HUNG}, _HUNG_REMARK
             yield PartOfInstallation(
                 program.name, program.url, state["statename"], state["pid"], remark, remark == "ready"
             )
@@ -102,6 +113,8 @@ def _servers(installation: Installation) -> dict[str, str]:
 def _readiness(client: httpx.Client, url: str) -> str:
     try:
         answer = client.get(f"{url}/readyz")
+    except httpx.TimeoutException:
+        raise
     except httpx.HTTPError as error:
         return type(error).__name__
     return "ready" if answer.status_code == _OK else answer.text[:120]

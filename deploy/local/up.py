@@ -18,10 +18,13 @@ from deploy.local import children, dashboard, progress, servers
 from deploy.local.console import say, show, step
 from deploy.local.installation import ROOT, Installation, check_room, choosing_ports, held, load
 from deploy.local.processes import (
+    CODE,
     INFRASTRUCTURE_PORTS,
+    PLAN,
     PORTS,
     Program,
     Supervisor,
+    client_addresses,
     client_environment,
     command_environment,
     inherited,
@@ -58,7 +61,14 @@ def up(state: Path, wish: Wish) -> Installation:
         if others and wish.demo:
             _demo(installation, supervisor)
         installation.save()
+        _tell_clients(installation)
     return installation
+
+
+def _tell_clients(installation: Installation) -> None:
+    """Write where clients find this installation: `bin/skillplan` reads it."""
+    lines = [f"{name}={value}\n" for name, value in client_addresses(installation).items()]
+    (installation.state / "client.env").write_text("".join(lines), encoding="utf-8")
 
 
 def _must_wait() -> None:
@@ -80,7 +90,14 @@ def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> li
         say(f"端口 {usual} 已被占用,{part} 改用 {actual}。", f"Port {usual} is taken; {part} moves to {actual}.")
     installation.make_secrets(list(SERVICES))
     others = [] if wish.infrastructure_only else programs(installation)
-    supervisor.start(servers.prepare(installation), others)
+    wanted_servers = servers.prepare(installation)
+    if running:
+        changed = supervisor.changed(others)
+        if changed & {CODE}:
+            servers.refuse_older_code(installation)
+        if changed:
+            say(*what_changed(changed))
+    supervisor.start(wanted_servers, others)
     with ThreadPoolExecutor(2) as beside:
         # It needs nothing of all the rest, which mostly waits.
         built = beside.submit(dashboard.build, lambda _: None) if others else None
@@ -95,9 +112,24 @@ def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> li
             _await_dashboard(built)
     if others:
         supervisor.start_services()
-        with step("启动各服务", "Starting the services") as tell:
-            _wait(others, supervisor, tell, _READY_PATIENCE)
+        wait_ready(others, supervisor)
     return others
+
+
+def wait_ready(processes: list[Program], supervisor: Supervisor) -> None:
+    """Wait until processes are ready; raises LocalError with the end of the log of one that is not."""
+    with step("启动各服务", "Starting the services") as tell:
+        _wait(processes, supervisor, tell, _READY_PATIENCE)
+
+
+def what_changed(settings: set[str]) -> tuple[str, str]:
+    """Say by what the processes that run differ from what would be started now."""
+    known = {CODE: ("代码", "code"), PLAN: ("计划文件", "plan files")}
+    named = [known[name] for name in known if name in settings]
+    if others := sorted(settings - known.keys()):
+        named.append((f"设置({', '.join(others)})", f"settings ({', '.join(others)})"))
+    zh, en = zip(*named, strict=True)
+    return f"运行中的{'、'.join(zh)}已有变化,各服务重新启动。", f"{', '.join(en)} changed: the services start again."
 
 
 def _await_dashboard(built: Future[bool]) -> None:

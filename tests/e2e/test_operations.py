@@ -10,12 +10,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from deploy.local import installation, processes
 from shared.contract.decoder import Keys
 from shared.log.sealing import Seal
 from tests.conftest import ROOT
-from tests.e2e.conftest import addresses_of
+from tests.e2e.conftest import addresses_of, make
+from tests.harness.processes import run
 
 PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "alerts.md"))
 TOKEN = "resident:<身份证号 number>"
@@ -62,6 +65,57 @@ def test_every_command_for_operators_runs(state: Path) -> None:
     lines += [f'make sql SERVICE=subsidy SQL="{block.strip()}"' for block in blocks("sql")]
     assert len(lines) > 15
     assert [failure for command in lines if (failure := ran(command, environment))] == []
+
+
+@pytest.mark.timeout(400)
+def test_what_runs_other_code_is_named_and_started_again_and_older_code_changes_nothing(state: Path) -> None:
+    def pids() -> dict[str, int]:
+        parts = json.loads(make(state, "status", JSON="1").stdout)["states"]
+        return {name: part["pid"] for name, part in parts.items()}
+
+    def recorded(statement: str) -> None:
+        run(_execute(installation.load(state).owner_dsn("subsidy"), statement))
+
+    configuration, before = state / "run" / "supervisord.conf", pids()
+    runs = configuration.read_text()
+    configuration.write_text(re.sub(rf"{processes.CODE}='\w+'", f"{processes.CODE}='other'", runs))
+    assert "make upgrade" in make(state, "doctor").stdout
+    recorded("insert into migration (name, sha256) values ('999_later.sql', '')")
+    try:
+        refused = make(state, "upgrade")
+        assert refused.returncode != 0
+        assert "999_later.sql" in refused.stderr
+        assert "999_later.sql" in make(state, "up", DEMO="0").stderr
+        assert pids() == before
+    finally:
+        recorded("delete from migration where name = '999_later.sql'")
+    upgraded = make(state, "upgrade")
+    assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
+    assert "make restore FROM=" in upgraded.stdout
+    after = pids()
+    assert {name for name in before if before[name] == after[name]} == {"kafka", "postgres"}
+    assert "make upgrade" not in make(state, "doctor").stdout
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def test_a_checkout_s_program_goes_to_its_own_installation_unless_another_is_named(state: Path) -> None:
+    def planning(**environment: str) -> str:
+        command = [str(ROOT / "bin" / "skillplan"), "plan", "--json", "show", "4.1.b"]
+        done = subprocess.run(
+            command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        return done.stdout + done.stderr
+
+    assert '"4.1.b"' in planning(STATE=str(state))
+    assert "127.0.0.1:9" in planning(STATE=str(state), SKILLPLAN_PLANNING="http://127.0.0.1:9")
+    assert "make up" in planning(STATE=str(state / "none"))
 
 
 def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:

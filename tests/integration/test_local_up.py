@@ -115,6 +115,31 @@ def test_status_names_the_addresses_and_states_and_no_password(state: Path) -> N
     assert status["states"]["postgres"]["pid"] == pid_of(state, "postgres")
 
 
+def test_a_server_that_hangs_is_not_said_to_run(state: Path) -> None:
+    up(state)
+    pid = pid_of(state, "kafka")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        states = json.loads(make(state, "status", JSON="1").stdout)["states"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (states["kafka"]["state"], states["kafka"]["well"]) == ("HUNG", False)
+    assert states["postgres"]["state"] == "RUNNING"
+
+
+def test_an_installation_is_removed_once_that_is_confirmed_and_its_backups_stay(state: Path) -> None:
+    up(state)
+    (state / "backups").mkdir()
+    refused = make(state, "uninstall")
+    assert refused.returncode == 1
+    assert f"CONFIRM={state.name}" in refused.stderr
+    pids = pid_of(state, "kafka"), pid_of(state, "postgres")
+    removed = make(state, "uninstall", CONFIRM=state.name)
+    assert removed.returncode == 0, removed.stderr
+    assert not any(children.command_of(pid) for pid in pids)
+    assert sorted(part.name for part in state.iterdir()) == ["backups", "lock"]
+
+
 def test_the_folder_of_another_major_version_is_left_alone(tmp_path: Path) -> None:
     data = tmp_path / "postgres"
     data.mkdir()
