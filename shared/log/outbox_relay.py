@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -112,7 +112,9 @@ class Relay:
 
     async def _relay(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30)
+            # A checkpoint that a crash of the database loses has its page sent again.
+            settings = {"synchronous_commit": "off"}
+            connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=30, server_settings=settings)
             stack.push_async_callback(_close, connection)
             while not await connection.fetchval(_SQL["lock"]):
                 self._health.report("relay", None, _GOOD_FOR)  # a standby is healthy
@@ -170,17 +172,9 @@ class Relay:
         self._recorded = recorded
         while True:
             recorded.clear()
-            ends = await connection.fetchrow(_SQL["move"], list(reached), list(reached.values()))
-            if ends is None:
-                raise LookupError("log_head is empty")
             checkpoints |= reached
-            reached, pages = {}, dict[str, list[asyncpg.Record]]()
-            if behind := {outbox for outbox in self._outboxes if ends[outbox] > checkpoints[outbox]}:
-                # Facts are read last, always, and sent first: no receipt is out before its fact.
-                for outbox in reversed(self._outboxes):
-                    if outbox in behind or outbox == "facts":
-                        pages[outbox] = await connection.fetch(_SQL[outbox], checkpoints[outbox], _PAGE)
-                reached = {outbox: pages[outbox][-1]["number"] for outbox in self._outboxes if pages.get(outbox)}
+            pages = await self._turn(connection, reached, checkpoints)
+            reached = {outbox: page[-1]["number"] for outbox, page in pages.items() if page}
             if reached:
                 began = self._tracing.now()
                 acks = {}
@@ -208,6 +202,31 @@ class Relay:
                 self._health.report("relay", problem, _GOOD_FOR)
                 if available:
                     end = self._follow(end, at := await topic.end(), at)
+
+    async def _turn(
+        self, connection: asyncpg.Connection, reached: Mapping[str, int], checkpoints: Mapping[str, int]
+    ) -> dict[str, list[asyncpg.Record]]:
+        """Move the checkpoints that were reached; return a page of each outbox, in the order in which to send them.
+
+        Facts and receipts are of one snapshot, and facts are sent first: no receipt is out before its fact.
+        """
+        rows = await connection.fetch(
+            _SQL["turn"],
+            list(reached),
+            list(reached.values()),
+            checkpoints["facts"],
+            checkpoints["receipts"],
+            _PAGE,
+        )
+        if not rows:
+            raise LookupError("log_head is empty")
+        pages: dict[str, list[asyncpg.Record]] = {outbox: [] for outbox in self._outboxes}
+        for row in rows:
+            if row["outbox"] is not None:
+                pages[row["outbox"]].append(row)
+        if rows[0]["quarantined"] > checkpoints["quarantine"]:
+            pages["quarantine"] = await connection.fetch(_SQL["quarantine"], checkpoints["quarantine"], _PAGE)
+        return pages
 
     async def _send(
         self, producer: aiokafka.AIOKafkaProducer, outbox: str, rows: Sequence[asyncpg.Record]

@@ -19,18 +19,29 @@ update log_head set compared = 'ahead:' || $1::bigint
 select outbox, number from relayed
 
 -- name: move
--- Move checkpoints, and return where each outbox ends.
+update relayed set number = reached.number from unnest($1::text[], $2::bigint[]) as reached (outbox, number)
+where relayed.outbox = reached.outbox
+
+-- name: turn
+-- Move checkpoints, and return a page of facts and one of receipts after what was reached, of one snapshot; on each row,
+-- or on the only one where both are empty, where the quarantine ends.
 with moved as (
     update relayed set number = reached.number from unnest($1::text[], $2::bigint[]) as reached (outbox, number)
     where relayed.outbox = reached.outbox
 )
-select position as facts, receipts, quarantined as quarantine from log_head
-
--- name: facts
-select position as number, stream, bytes from fact where position > $1 order by position limit $2
-
--- name: receipts
-select number, source, id, decision, bytes, district, encode(digest, 'hex') as digest from receipt where number > $1 order by number limit $2
+select h.quarantined, page.* from log_head h
+left join (
+    (
+        select 'facts' as outbox, position as number, stream, null as source, null as id, null::int as decision, bytes,
+            null as district, null as digest
+        from fact where position > $3 order by position limit $5
+    )
+    union all
+    (
+        select 'receipts', number, null, source, id, decision, bytes, district, encode(digest, 'hex')
+        from receipt where number > $4 order by number limit $5
+    )
+) as page on true
 
 -- name: quarantine
 select number, topic, partition, "offset", reason, size, encode(digest, 'hex') as digest, at
