@@ -29,7 +29,7 @@ _NUMBER: Final = "编号"
 _SUBJECT: Final = "业务编号"
 _TIME: Final = "日期"
 # What stands in a subject and in no data.
-_OF_SUBJECT: Final[Mapping[str, str]] = {
+OF_SUBJECT: Final[Mapping[str, str]] = {
     "no": _SUBJECT, "number": _SUBJECT, "code": _SUBJECT, "student_no": "学号", "course_no": "培训班编号",
     "seat_no": "学员编号",
 }  # fmt: skip
@@ -127,7 +127,7 @@ def _subject(
         elif own == [member] and isinstance(event.role, Opens) and member in ("no", "number", "code"):
             texts[member] = f"{{{_NUMBER}}}"  # what is opened has the number of its report
         else:
-            header = _OF_SUBJECT.get(member) or field_name(f"data.{member}")
+            header = OF_SUBJECT.get(member) or field_name(f"data.{member}")
             columns[header] = TemplateColumn(header, None, {}, part, "与原件一致")
             texts[member] = f"{{{header}}}"
     return MEMBER_OF.sub(lambda match: texts[match[1]], event.subject)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
 
-from services.gateway import receipts, reports, sessions, validation
+from services.gateway import forms, receipts, reports, sessions, validation
 from services.gateway.openapi import add_description, service_of
 from services.gateway.sessions import Sessions
 from services.gateway.tables import routes as tables
@@ -34,6 +34,7 @@ def create_app(
         app.include_router(part.router_of(upstream))
     app.include_router(sessions.router_of(browsers or Sessions(secrets.token_bytes(32))))
     app.include_router(tables.router_of(plans))
+    app.include_router(forms.router_of())
     add_description(app, upstream)
     add_probes(app, metrics)
 

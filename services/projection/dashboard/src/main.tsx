@@ -48,6 +48,7 @@ const PAGES: Record<Page, PageOf> = {
   facts: FactsPage,
   receipts: ReceiptsPage,
   tables: lazy(async () => (await import("./pages/tables")).TablesPage),
+  forms: lazy(async () => (await import("./pages/forms")).FormsPage),
   closings: ClosingsPage,
   health: HealthPage,
 };

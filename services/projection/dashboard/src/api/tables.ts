@@ -79,6 +79,7 @@ export interface Receipt {
   waits_for?: string;
   flags?: string[];
   first?: Receipt;
+  counts_in?: { indicator: string; period: string; name: BilingualText }[] | null;
 }
 
 export interface Session {
@@ -132,4 +133,9 @@ export async function validate(reports: Report[]): Promise<(Receipt | null)[]> {
 function receiptsIn(answer: unknown): (Receipt | null)[] {
   const { results } = answer as { results: (Receipt | { status: number })[] };
   return results.map((result) => (typeof result.status === "string" ? (result as Receipt) : null));
+}
+
+/** What a report would be answered now, and what it would count in; nothing is recorded. */
+export async function judged(candidate: Report): Promise<Receipt | null> {
+  return receiptsIn(await send("POST", "./v1/validate", [candidate], BATCH))[0] ?? null;
 }

@@ -9,6 +9,7 @@ const NAVIGATION: [Page, Key][] = [
   ["overview", "nav.overview"],
   ["districts", "nav.districts"],
   ["tables", "nav.tables"],
+  ["forms", "nav.forms"],
   ["receipts", "nav.receipts"],
   ["closings", "nav.closings"],
   ["health", "nav.health"],

@@ -157,7 +157,7 @@ export async function sendAll(reports: Report[], onReceipt: (at: number, receipt
   }
 }
 
-function mayPass(problem: Problem): boolean {
+export function mayPass(problem: Problem): boolean {
   return problem.temporary || problem.status === 408 || problem.status === 429;
 }
 
