@@ -179,19 +179,19 @@ def _plain(schema: Node, definitions: Mapping[str, Node]) -> Node:
     if "propertyNames" in schema:
         value = _plain(schema["additionalProperties"], definitions)
         return _object(dict.fromkeys(schema["propertyNames"]["enum"], value), [])
-    kept = {name: value for name, value in schema.items() if name in _WORDS_OF_FORM}
+    plain = {name: value for name, value in schema.items() if name in _WORDS_OF_FORM}
     if "const" in schema:
-        kept["enum"] = [schema["const"]]
-    if len(kept.get("enum", ())) == 1:
-        kept["default"] = kept["enum"][0]
-    if kept.get("default") is None:
-        kept.pop("default", None)
+        plain["enum"] = [schema["const"]]
+    if len(plain.get("enum", ())) == 1:
+        plain["default"] = plain["enum"][0]
+    if plain.get("default") is None:
+        plain.pop("default", None)
     if "items" in schema:
-        kept["items"] = _plain(schema["items"], definitions)
+        plain["items"] = _plain(schema["items"], definitions)
     if "properties" in schema:
-        kept["properties"] = {name: _plain(part, definitions) for name, part in schema["properties"].items()}
-        kept.setdefault("type", "object")
-    return kept
+        plain["properties"] = {name: _plain(part, definitions) for name, part in schema["properties"].items()}
+        plain.setdefault("type", "object")
+    return plain
 
 
 _WORDS_OF_FORM: Final = (

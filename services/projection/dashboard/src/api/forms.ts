@@ -47,8 +47,12 @@ const CREDIT_CODE = /^[0-9A-HJ-NPQRTUWXY]{18}$/;
 
 export const FORM_NAMES = "./v1/forms" as Path<{ forms: FormName[] }>;
 
+const loadedForms = new Map<string, ReportForm>(); // so that the next one of a type needs no network
+
 export async function formOf(type: string): Promise<ReportForm> {
-  return (await getJson(`./v1/forms/${encodeURIComponent(type)}`)) as ReportForm;
+  const form = loadedForms.get(type) ?? ((await getJson(`./v1/forms/${encodeURIComponent(type)}`)) as ReportForm);
+  loadedForms.set(type, form);
+  return form;
 }
 
 function isFields(value: Value): value is Fields {

@@ -40,6 +40,11 @@ function begun(form: ReportForm, params: Params): Content {
   return form.dated ? { ...content, data: { [form.dated]: today(), ...content.data } } : { ...content, on: today() };
 }
 
+/** The next form of the same type, with nothing in it. */
+function blank({ form, heading }: Open): Open {
+  return { form, heading: { ...heading, id: newId(), corrects: null }, content: {} };
+}
+
 export function FormsPage({ view }: { view: View }): JSX.Element {
   const names = useQuery(FORM_NAMES, true);
   return (
@@ -61,7 +66,7 @@ function Desk({ view, forms }: { view: View; forms: FormName[] }): JSX.Element {
   const [open, setOpen] = useState<Open | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [sent, setSent] = useState<Sent[]>([]);
-  const [everything, setEverything] = useState(false);
+  const [pressed, setPressed] = useState(""); // the report that a person has wanted to send
   const [waiting, setWaiting] = useState(false);
   const failed = (error: unknown): void => setProblem(error instanceof Problem ? error : new Problem(0));
 
@@ -95,7 +100,6 @@ function Desk({ view, forms }: { view: View; forms: FormName[] }): JSX.Element {
   const begin = `${type} ${params["subject"] ?? ""} ${params["report"] ?? ""} ${params["draft"] ?? ""}`;
   useEffect(() => {
     setProblem(null);
-    setEverything(false);
     setOpen(null);
     if (!forms.some((form) => form.type === type)) return undefined;
     let current = true;
@@ -110,8 +114,9 @@ function Desk({ view, forms }: { view: View; forms: FormName[] }): JSX.Element {
     return () => { current = false; };
   }, [begin]);
 
-  const change = (next: Open): void => {
+  const change = (next: Open, byPerson = true): void => {
     setOpen(next);
+    if (!byPerson) return;
     keepDraft(next.form, { ...next.heading, type: next.form.type, content: next.content, queued: false });
     setAll(drafts());
   };
@@ -171,14 +176,14 @@ function Desk({ view, forms }: { view: View; forms: FormName[] }): JSX.Element {
             form={open.form}
             content={open.content}
             report={reportOf(open.form, open.content, open.heading, today())}
-            everything={everything}
+            everything={pressed === open.heading.id}
             busy={busy}
-            onContent={(content) => change({ ...open, content: withNames(content) })}
+            onContent={(content, byPerson) => change({ ...open, content: withNames(content) }, byPerson)}
             onSend={() => {
-              setEverything(true);
+              setPressed(open.heading.id);
               setProblem(null);
               void send(open).then(() => {
-                if (!drafts().some(({ id }) => id === open.heading.id)) setOpen((now) => (now?.heading.id === open.heading.id ? null : now));
+                if (!drafts().some(({ id }) => id === open.heading.id)) setOpen((now) => (now?.heading.id === open.heading.id ? blank(now) : now));
               });
             }}
           >
@@ -195,6 +200,13 @@ function Desk({ view, forms }: { view: View; forms: FormName[] }): JSX.Element {
                 }}
               >
                 {t("forms.discard")}
+              </button>
+              <button
+                type="button"
+                data-act="another"
+                onClick={() => setOpen(blank(open))}
+              >
+                {t("forms.another")}
               </button>
               <small>{t("forms.kept")}</small>
             </p>
@@ -240,7 +252,7 @@ function SentReports({ view, sent }: { view: View; sent: Sent[] }): JSX.Element 
               <code>{subject}</code>
               <small>{heading.id}</small>
               {["accepted", "waiting"].includes(receipt.status) && (
-                <a href={withParams(view.address, { type: `skillplan.${form.type.split(".")[1]}.report-retracted.v1`, subject, source: `/districts/${heading.district}/${heading.system}`, report: heading.id, corrects: "", draft: "" })}>{t("tables.retract")}</a>
+                <a href={withParams(view.address, { type: `skillplan.${form.type.split(".")[1]}.report-retracted.v1`, subject, source: `/districts/${heading.district}/${heading.system}`, report: receipt.id ?? heading.id, corrects: "", draft: "" })}>{t("tables.retract")}</a>
               )}
             </div>
             {(receipt.reasons ?? []).map((reason, at) => (

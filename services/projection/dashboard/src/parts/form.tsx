@@ -84,7 +84,7 @@ interface Props {
   report: Report;
   everything: boolean;
   busy: boolean;
-  onContent: (content: Content) => void;
+  onContent: (content: Content, byPerson: boolean) => void;
   onSend: () => void;
   children: JSX.Element;
 }
@@ -93,8 +93,8 @@ export function SchemaForm({ form, content, report, everything, busy, onContent,
   const receipt = useJudgement(report);
   return (
     <Form<Content>
-      // Another language is another set of words, which the library takes up in a new form.
-      key={`${form.type} ${language()}`}
+      // Another report, and another set of words, is taken up in a new form.
+      key={`${report.id} ${language()}`}
       idPrefix="form"
       schema={form.form}
       uiSchema={form.texts[language()]}
@@ -108,7 +108,8 @@ export function SchemaForm({ form, content, report, everything, busy, onContent,
       noValidate
       noHtml5Validate
       disabled={busy}
-      onChange={({ formData }) => formData && onContent(formData)}
+      // Without a field it is what the form begins with, which no person has filled in.
+      onChange={({ formData }, id) => formData && onContent(formData, id !== undefined)}
       onSubmit={onSend}
     >
       <Verdict receipt={receipt} everything={everything} />
