@@ -128,6 +128,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_chapter_of_the_asvs_links_to_what_shows_it() -> None:
+    rows = re.findall(r"^\| (V\d+) .*\| (.+) \|$", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"), re.M)
+    assert [chapter for chapter, _ in rows] == [f"V{number}" for number in range(1, 15)]
+    assert [chapter for chapter, shown_by in rows if not re.search(r"\]\(\.\./tests/\S+\.py\)", shown_by)] == []
+
+
 def anchors(file: Path) -> set[str]:
     text = FENCE.sub("", file.read_text(encoding="utf-8"))
     headings = re.findall(r"^#{1,6} (.+)$", text, re.MULTILINE)

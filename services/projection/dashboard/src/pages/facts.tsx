@@ -119,6 +119,7 @@ function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit:
                 <td>
                   <code>{fact.report_id}</code>
                   <small> {fact.report_source}</small>
+                  <ReportedBy id={fact.reportedby} />
                 </td>
               </tr>
             ))}
@@ -146,6 +147,11 @@ function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit:
       </p>
     </>
   );
+}
+
+/** Who reported it: the id of a key, a user of Kafka, or `open`. */
+function ReportedBy({ id }: { id: string | null }): JSX.Element | null {
+  return id ? <small> {t("facts.reported_by", { id })}</small> : null;
 }
 
 /** An instant, linked to the numbers as they were known then. */
@@ -184,6 +190,7 @@ function ChangeTable({ view, changes, unit, more }: { view: View; changes: Numbe
                 <td>
                   <code>{change.subject}</code>
                   <small> {typeName(change.type)}</small>
+                  <ReportedBy id={change.reportedby} />
                 </td>
                 <td class="n">{contribution(change, ratio, unit)}</td>
                 <td class="keep">{day(change.effective_on)}</td>
