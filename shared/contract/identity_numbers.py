@@ -28,10 +28,10 @@ _BETWEEN: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2027\u2043\u2212\u2800\u3164\uffa0"
     ".\u00b7\u0387\u2022\u2024\u2219\u22c5\u2e31\u3002\u30fb\uff0e\uff61\uff65\ufe52\ufe63"
 )
-_SEPARATORS: Final = frozenset({"Cf", "Cc", "Mn", "Me", "Zs", "Zl", "Zp", "Pd"})
+_SEPARATORS: Final = frozenset({"Cf", "Cc", "Mn", "Me", "Zs", "Zl", "Zp", "Pc", "Pd"})
 _ASCII_SPACES: Final = str.maketrans("", "", " \t\r\n\v\f-\x1c\x1d\x1e\x1f")
-_ASCII_RUN: Final = re.compile(r"(?:[0-9][\x00\x1c-\x1f\x7f\s.-]*+){17}[0-9Xx]")
-_ASCII_BETWEEN: Final = str.maketrans("", "", " \t\r\n\v\f-.\x00\x1c\x1d\x1e\x1f\x7f")
+_ASCII_RUN: Final = re.compile(r"(?:[0-9][\x00\x1c-\x1f\x7f\s._-]*+){17}[0-9Xx]")
+_ASCII_BETWEEN: Final = str.maketrans("", "", " \t\r\n\v\f-._\x00\x1c\x1d\x1e\x1f\x7f")
 
 
 def resident_check_digit(body: str) -> str:
@@ -88,7 +88,7 @@ def canonical_person(id_type: str, number: str) -> tuple[str, str]:
 def holds_personal_number(text: str) -> bool:
     """Tell whether a valid resident number stands anywhere in a text, in whatever spelling (RULES A14).
 
-    Spaces, hyphens, dots and what cannot be seen may stand between its digits, which may be of any width or script.
+    Spaces, hyphens, underscores, dots and what cannot be seen may stand between its digits, of any width or script.
     """
     if text.isascii():
         if len(text) < _LENGTH or _ASCII_RUN.search(text) is None:

@@ -38,8 +38,11 @@ _CREDIT: Final = re.compile(rf"[{_CREDIT_ALPHABET}]{{18}}")
 _LONGEST_TEXT: Final = 200
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TRAVEL_NUMBER: Final = re.compile(r"[A-Z0-9()/]{5,20}")
-# Characters without a form of their own that Unicode does not call format characters.
-_BLANK: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0]")
+# Characters without a form of their own that Unicode does not call format characters; variation selectors among them.
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2028\u2029\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
 _IDEOGRAPHIC_PLANES: Final = range(0x20000, 0x40000)
 
 

@@ -45,6 +45,8 @@ SPELLINGS = [
     " ".join((NUMBER[:6], NUMBER[6:14], NUMBER[14:])),
     "-".join((NUMBER[:6], NUMBER[6:14], NUMBER[14:])),
     "\u2014".join(NUMBER),
+    "_".join(NUMBER),
+    "\uff3f".join(NUMBER),
     "\u2212".join(NUMBER),
     ".".join((NUMBER[:6], NUMBER[6:10], NUMBER[10:12], NUMBER[12:])),
     "·".join(NUMBER),
@@ -259,7 +261,8 @@ def test_a_misspelt_corrects_is_seen_in_a_header_too() -> None:
 
 # A22
 
-HIDDEN = ["\u200b", "\u200e", "\u202e", "\ufeff", "\u00ad", "\u2060", "\u034f", "\u3164", "\u2800", "\ue000", "\u2028"]
+HIDDEN = ["\u200b", "\u200e", "\u202e", "\ufeff", "\u00ad", "\u2060", "\u034f", "\u3164", "\u2800", "\ue000", "\u2028",
+          "\ufe0f", "\u180b", "\U000e0100"]  # fmt: skip
 
 
 @pytest.mark.parametrize("char", HIDDEN)
