@@ -100,7 +100,7 @@ def inherited() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SKILLPLAN_") or name == "SKILLPLAN_LOG_LEVEL"
+        if not name.startswith("SKILLPLAN_") or name in ("SKILLPLAN_ACCEPT", "SKILLPLAN_LOG_LEVEL")
     }
 
 

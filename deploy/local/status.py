@@ -20,6 +20,7 @@ from services.catalogue import SERVICES
 _OK = 200
 HUNG = "HUNG"  # it runs, and does not answer
 _HUNG_REMARK = "进程在,不应答 it is there and does not answer: make restart"
+_READY = "ready"
 
 
 def as_json(installation: Installation, supervisor: Supervisor) -> str:
@@ -101,9 +102,8 @@ def parts(installation: Installation, supervisor: Supervisor) -> Iterator[PartOf
                     remark = _readiness(client, program.url)
                 except httpx.TimeoutException:
                     state, remark = {**state, "statename": HUNG}, _HUNG_REMARK
-            yield PartOfInstallation(
-                program.name, program.url, state["statename"], state["pid"], remark, remark == "ready"
-            )
+            well = remark.startswith(_READY)
+            yield PartOfInstallation(program.name, program.url, state["statename"], state["pid"], remark, well)
 
 
 def _servers(installation: Installation) -> dict[str, str]:
@@ -117,4 +117,7 @@ def _readiness(client: httpx.Client, url: str) -> str:
         raise
     except httpx.HTTPError as error:
         return type(error).__name__
-    return "ready" if answer.status_code == _OK else answer.text[:120]
+    if answer.status_code != _OK:
+        return answer.text[:120]
+    # Of all warnings the one that waits for an operator's decision: a change of the plans that takes facts out.
+    return "; ".join([_READY, *(text for part, text in answer.json().get("warnings", {}).items() if part == "plans")])

@@ -266,3 +266,10 @@ def summary(installation: Installation) -> None:
     with httpx.Client(timeout=10, trust_env=False, headers=installation.credentials) as client:
         for table in progress.tables(client, installation.url("projection")):
             show(table)
+        plans = client.get(f"{installation.url('projection')}/v1/plans").json()
+        if change := plans["withheld"]:
+            say(
+                f"! 计划改动后,已计入的 {change['facts']} 件事实不再计入;数字仍按原计划统计。详见 make status。",
+                f"The plans as they are now leave out {change['facts']} facts that count; the numbers stay by the plans"
+                " before. See make status.",
+            )

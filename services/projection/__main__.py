@@ -18,6 +18,7 @@ from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, TopicsMissing
 from services.projection.counting.projector import Projector
 from services.projection.counting.rebuild import RebuildBehind, rebuild
+from services.projection.counting.withheld import FactsWouldGo
 from services.projection.receipts.follower import ReceiptFollower
 from shared.http import client as http_client
 from shared.log.event_store import keep_session
@@ -37,6 +38,7 @@ class ProjectionSettings(Settings):
 
     services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
     figures_key: SecretStr = Field(SecretStr(""), description="Key of the seal on a month's figures, hex, 32 bytes")
+    accept: str = Field("", description="Code of a change of the plans that may take facts out of the numbers")
     outlines: Path | None = Field(None, description="GeoJSON of outlines, each with a `code`; else the sketch")
 
     @property
@@ -72,7 +74,7 @@ async def _project(settings: ProjectionSettings) -> None:
     tracing = Tracing(settings.otlp, "projection", "projector")
     app = Starlette()
     add_probes(app, metrics)
-    projector = Projector(settings.dsn, settings.broker, settings.plans, metrics, tracing)
+    projector = Projector(settings.dsn, settings.broker, settings.plans, metrics, tracing, settings.accept)
     districts = sorted(
         {code for plan in load_plans(settings.plans) for code in (*plan.district_codes, *plan.successors)}
     )
@@ -105,7 +107,7 @@ async def _rebuild(settings: ProjectionSettings) -> None:
         print(f"重放 replayed {read:,} / {of:,} ({read / seconds:,.0f}/s)", flush=True)  # noqa: T201 - for a person
 
     async with writers.connected(settings.dsn, "skillplan projection rebuild") as connection:
-        number = await rebuild(connection, settings.broker, compiled, Counting(), print_progress)
+        number = await rebuild(connection, settings.broker, compiled, Counting(), print_progress, settings.accept)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
 
 
@@ -174,7 +176,7 @@ def main() -> None:
                 uvloop.run(_rebuild(settings))
             case _:
                 sys.exit(asyncio.run(_recount(settings)))
-    except (ConfigurationError, PlanError, RebuildBehind, TopicsMissing) as error:
+    except (ConfigurationError, FactsWouldGo, PlanError, RebuildBehind, TopicsMissing) as error:
         sys.exit(str(error))
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -81,9 +82,9 @@ class Projection:
     def wait_for(self, **positions: int) -> None:
         eventually(lambda: all(self.positions()[service] == at for service, at in positions.items()), 60)
 
-    def command(self, name: str) -> Ended:
+    def command(self, name: str, **settings: str) -> Ended:
         """Run one of the projection's commands to its end."""
-        process = self.system.process("projection", name, SKILLPLAN_PLANS=str(self.plans))
+        process = self.system.process("projection", name, SKILLPLAN_PLANS=str(self.plans), **settings)
         return fork_server().run("services.projection", [name], process.settings)
 
     def assert_recount_equal(self) -> None:
@@ -349,12 +350,65 @@ def test_another_plan_is_counted_anew_and_new_names_are_not(projection: Projecti
     eventually(lambda: named() == "People brought in")
     assert _generation(projection) == 1
     projector.kill(signal.SIGTERM)
-    plan.write_text(text.replace("channel: gold-blue-collar", "channel: other"), encoding="utf-8")
-    projection.projector().start()
-    eventually(lambda: projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"] == 0)
-    assert _generation(projection) == 2
+    # Nothing goes where the same facts count by another rule.
+    wider = text.replace("where: {channel: gold-blue-collar}", "where: {channel: [gold-blue-collar, other]}")
+    plan.write_text(wider, encoding="utf-8")
+    projection.projector().start().kill(signal.SIGTERM)
+    assert (_generation(projection), projection.get("/v1/plans")["withheld"]) == (2, None)
+
+
+def test_a_change_of_plans_that_takes_facts_out_says_how_many_and_waits_until_it_is_accepted(
+    projection: Projection,
+) -> None:
+    """Issue 14.6: 30 hires of three districts; by the plan as it is now none of them counts."""
+    projector = projection.projector().start()
+    projection.publish(*hires(1, 30), hire(31, person=7))
+    projection.wait_for(recruitment=31)
+    projector.kill(signal.SIGTERM)
+    plan = projection.plans / SHAOXING.name
+    text = plan.read_text(encoding="utf-8")
+    other = text.replace("where: {channel: gold-blue-collar}", "where: {channel: school-enterprise}")
+    plan.write_text(other, encoding="utf-8")
+
+    def value() -> int:
+        return int(projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"])
+
+    def warning_of(process: Process) -> str:
+        return str(process.http.get("/readyz").json().get("warnings", {}).get("plans", ""))
+
+    for starts in range(2):  # a start after the first asks again and counts nothing
+        projector = projection.projector().start()
+        warning = eventually(partial(warning_of, projector))
+        assert "已计入的 30 件事实不再计入" in warning
+        assert f"{PLAN} 4.1.b 330600: 10" in warning
+        assert _generation(projection) == 1
+        if starts:
+            projection.publish(hire(32))  # goes on by the plan before
+            projection.wait_for(recruitment=32)
+        projector.kill(signal.SIGTERM)
+    change = projection.get("/v1/plans")["withheld"]
+    cells = [{"plan": PLAN, "indicator": "4.1.b", "district": code, "facts": 10} for code in sorted(DISTRICTS[:3])]
+    assert (change["facts"], change["missing"], value()) == (30, cells, 31)
+    assert f"ACCEPT={change['code']}" in warning
+    # Taken back, nothing is asked any longer.
+    plan.write_text(text, encoding="utf-8")
+    projector = projection.projector().start()
+    eventually(lambda: projection.get("/v1/plans")["withheld"] is None)
+    assert warning_of(projector) == ""
+    plan.write_text(other, encoding="utf-8")
+    refused = projection.command("rebuild")
+    code = projection.get("/v1/plans")["withheld"]["code"]
+    assert refused.returncode == 1
+    assert f"make rebuild ACCEPT={code}" in refused.output
+    assert "31 facts" in refused.output
+    assert projection.command("rebuild", SKILLPLAN_ACCEPT="0" * 12).returncode == 1
+    assert value() == 31
+    accepted = projection.command("rebuild", SKILLPLAN_ACCEPT=code)
+    assert accepted.returncode == 0, accepted.output
+    assert (value(), projection.get("/v1/plans")["withheld"]) == (0, None)
+    projection.assert_recount_equal()
     tables = projection.system.query("projection", "select tablename from pg_tables where schemaname = 'numbers'")
-    assert {row["tablename"].partition("_")[0] for row in tables} == {"g2"}
+    assert len({row["tablename"].partition("_")[0] for row in tables}) == 1
 
 
 def _generation(projection: Projection) -> int:

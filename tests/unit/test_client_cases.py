@@ -124,6 +124,15 @@ def test_midnight_beside_a_date_is_no_clock_time() -> None:
     assert (table.data("hired_on"), table.faults, table.notices) == (["2025-06-03"] * 3, [], {})
 
 
+def test_workbooks_of_odd_styles_are_read_and_a_chart_is_none() -> None:
+    for name, rows in (("strict", 2), ("emptyfill", 2), ("chart", 1)):
+        table = case(f"F29/{name}.xlsx")
+        assert (len(table.items), table.faults, table.notices) == (rows, [], {})
+    with pytest.raises(CommandError, match="图 是图表") as refused:
+        case("F29/chart.xlsx", sheet="图")
+    assert refused.value.exit_code == USAGE
+
+
 def test_text_that_was_protected_from_a_spreadsheet_is_the_text_inside() -> None:
     table = case("F31/protected.csv")
     assert table.faults == []

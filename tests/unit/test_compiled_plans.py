@@ -112,6 +112,12 @@ def test_a_second_plan_has_lines_of_its_own() -> None:
     assert compiled.digest != COMPILED.digest
 
 
+def test_plans_that_a_database_gives_back_with_other_orders_of_keys_are_the_same_plans() -> None:
+    documents = [plan.model_dump(mode="json", by_alias=True) for plan in PLANS]
+    stored = orjson.dumps(documents, option=orjson.OPT_SORT_KEYS).decode()
+    assert CompiledPlans(generations.read_plans(stored)).digest == COMPILED.digest
+
+
 def test_another_date_of_a_type_that_counts_asks_for_a_rebuild(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TYPES["recruitment.person-hired"], "dated", None)
     assert CompiledPlans(PLANS).digest != COMPILED.digest

@@ -11,6 +11,7 @@ from typing import Final
 import asyncpg
 import orjson
 
+from services.projection.counting import withheld
 from services.projection.counting.lines import CompiledPlans, Line
 from shared.log.event_store import read_queries
 from shared.plan.model import Plan
@@ -86,7 +87,9 @@ def _line(compiled: CompiledPlans, line: Line) -> dict[str, object]:
 
 async def switch(connection: asyncpg.Connection, number: int) -> None:
     """Let everybody read another generation from now on, and drop all others."""
-    await connection.execute(_SQL["switch"], number)
+    async with connection.transaction():
+        await connection.execute(_SQL["switch"], number)
+        await withheld.settle(connection)
     for (old,) in await connection.fetch(_SQL["others"], number):
         await discard(connection, old)
 

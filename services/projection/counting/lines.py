@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple, assert_never
 
 import msgspec
+import orjson
 
 from services.projection.counting.facts import Data, LogFact, date_in, event_types, kind_of
 from services.projection.counting.periods import WHOLE, bounds
@@ -201,7 +202,9 @@ class CompiledPlans:
             if plan.successors:
                 parts.update(f"{sorted(plan.successors.items())}\n".encode())
             for _, indicator in plan.indicators.values():
-                parts.update(f"{indicator.id} {indicator.basis} {indicator.value.model_dump_json()}\n".encode())
+                # Sorted: the plans that are stored with a generation come back with their keys in another order.
+                value = orjson.dumps(indicator.value.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
+                parts.update(f"{indicator.id} {indicator.basis} {value}\n".encode())
         # The date of a fact is decided by its type, in another folder.
         for type_name, of_type in sorted(self._by_type.items()):
             if of_type.uses:

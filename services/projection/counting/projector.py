@@ -10,12 +10,13 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from services.catalogue import COUNTED
-from services.projection.counting import generations, writers
-from services.projection.counting.generations import of_generation
+from services.projection.counting import generations, withheld, writers
+from services.projection.counting.generations import CurrentGeneration, of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader, TopicsMissing, retry_forever
-from services.projection.counting.rebuild import rebuild
+from services.projection.counting.rebuild import rebuild, standing_plans
 from services.projection.counting.store import Ledger, Switched
+from services.projection.counting.withheld import FactsWouldGo
 from services.projection.counting.writers import OtherWriter
 from shared.kafka.clients import Broker
 from shared.observability.metrics import Metrics, Reading
@@ -38,10 +39,13 @@ _log = structlog.get_logger()
 class Projector:
     """The process that writes the numbers; a second one waits until the first has ended."""
 
-    def __init__(self, dsn: str, broker: Broker, plans: Path, metrics: Metrics, tracing: Tracing) -> None:
+    def __init__(
+        self, dsn: str, broker: Broker, plans: Path, metrics: Metrics, tracing: Tracing, accepted: str = ""
+    ) -> None:
         self._dsn = dsn
         self._broker = broker
         self._plans = plans
+        self._accepted = accepted
         self._health = metrics.health
         self._counted = Counting(metrics.registry, tracing)
         self._follower: LogReader | None = None  # while this is the process that writes
@@ -71,8 +75,7 @@ class Projector:
         async with writers.connected(self._dsn, "skillplan projection projector") as connection:
             if not await self._lock(connection):
                 return
-            compiled = CompiledPlans(load_plans(self._plans))
-            number = await self._generation(connection, compiled)
+            number, compiled = await self._generation(connection, CompiledPlans(load_plans(self._plans)))
             follower = LogReader(self._broker, Ledger(connection, number, compiled), compiled, self._counted)
             async with follower.following(_MOST):
                 _log.info("projector.follows", generation=number)
@@ -102,21 +105,51 @@ class Projector:
             await asyncio.sleep(1)
         return True
 
-    async def _generation(self, connection: asyncpg.Connection, compiled: CompiledPlans) -> int:
-        """Return the generation to write: the current one if it was counted by these plans and this code."""
+    async def _generation(self, connection: asyncpg.Connection, compiled: CompiledPlans) -> tuple[int, CompiledPlans]:
+        """Return the generation to write, and its plans: those of now, unless they leave out facts that count."""
+        self._health.warn("plans", None)
         current = await generations.current(connection)
         if current is None:
             number = await generations.create(connection, compiled)
             await generations.switch(connection, number)
-            return number
-        if current.digest != generations.digest(compiled):
-            _log.info("projector.counts-anew", generation=current.number)
-            self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
-            number = await rebuild(connection, self._broker, compiled, self._counted, lambda *_: None)
+            return number, compiled
+        if current.digest == generations.digest(compiled):
+            await withheld.settle(connection)
+            await generations.update_plans(connection, current.number, compiled)
+            return current.number, compiled
+        _log.info("projector.counts-anew", generation=current.number)
+        self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
+        before = await standing_plans(connection, current.number)
+        try:
+            return await self._count_anew(connection, compiled, current, before), compiled
+        except FactsWouldGo as error:
+            _log.warning("projector.withholds", facts=error.withheld.facts, code=error.withheld.code)
+            self._health.warn("plans", str(error))
+            standing = await generations.current(connection)
+            if standing is None or before is None:
+                raise
+            return standing.number, before
+        finally:
             self._health.report("lines", None)
-            return number
-        await generations.update_plans(connection, current.number, compiled)
-        return current.number
+
+    async def _count_anew(
+        self,
+        connection: asyncpg.Connection,
+        compiled: CompiledPlans,
+        current: CurrentGeneration,
+        before: CompiledPlans | None,
+    ) -> int:
+        """Count all again; where code and plans have changed, by the plans before first, so that only these ask."""
+        question = await withheld.current(connection)
+        if question and question.digest == generations.digest(compiled) and question.code != self._accepted:
+            raise FactsWouldGo(question)
+
+        async def count(plans: CompiledPlans) -> int:
+            return await rebuild(connection, self._broker, plans, self._counted, lambda *_: None, self._accepted)
+
+        if before and before.digest != compiled.digest and generations.digest(before) != current.digest:
+            await count(before)
+        return await count(compiled)
 
     def _report(self, follower: LogReader) -> None:
         problems = "; ".join(log.problem for log in follower.logs.values() if log.problem)

@@ -1,4 +1,4 @@
-"""Counts all facts again into a new generation, beside the one that is read, and then switches to it."""
+"""Counts all facts again into a new generation, beside the one that is read, and switches unless facts would go."""
 
 import asyncio
 import os
@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import asyncpg
+from pydantic import ValidationError
 
-from services.projection.counting import generations, store, writers
+from services.projection.counting import generations, store, withheld, writers
 from services.projection.counting.facts import LOGS
 from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader
 from services.projection.counting.shares import beside, shares_of
 from services.projection.counting.store import Ledger
+from services.projection.counting.withheld import FactsWouldGo
 from shared.kafka.clients import Broker
+from shared.plan.loading import PlanError
 
 _MOST: Final = 5000
 _SPREAD_FROM: Final = 50_000  # facts; with fewer a second process takes longer to start than it saves
@@ -26,12 +29,18 @@ class RebuildBehind(Exception):
 
 
 async def rebuild(
-    connection: asyncpg.Connection, broker: Broker, compiled: CompiledPlans, counting: Counting, on_progress: OnProgress
+    connection: asyncpg.Connection,
+    broker: Broker,
+    compiled: CompiledPlans,
+    counting: Counting,
+    on_progress: OnProgress,
+    accepted: str = "",
 ) -> int:
     """Count all facts from the start into a new generation, switch to it, and return its number.
 
     The process that writes goes on with the old generation until the switch, and with the new one from its checkpoints
-    on. `on_progress` is called about once a second. Raises RebuildBehind.
+    on. `on_progress` is called about once a second. Raises RebuildBehind; and FactsWouldGo where other plans leave out
+    facts that count, unless `accepted` is the code of just that change.
     """
     while not await writers.lock(connection, writers.REBUILD_LOCK):  # noqa: ASYNC110 - another process has it
         await asyncio.sleep(1)
@@ -39,7 +48,8 @@ async def rebuild(
         number = await generations.create(connection, compiled)
         try:
             await _replay(connection, number, broker, compiled, counting, on_progress)
-        except RebuildBehind:
+            await _ask(connection, number, compiled, accepted)
+        except (RebuildBehind, FactsWouldGo):
             await generations.discard(connection, number)
             raise
         await generations.switch(connection, number)
@@ -47,6 +57,25 @@ async def rebuild(
     finally:
         if not connection.is_closed():
             await connection.execute("select pg_advisory_unlock($1)", writers.REBUILD_LOCK)
+
+
+async def standing_plans(connection: asyncpg.Connection, number: int) -> CompiledPlans | None:
+    """Return the plans that a generation was counted by; None where this code reads them no longer."""
+    try:
+        return CompiledPlans(await generations.plans_of(connection, number))
+    except (ValidationError, PlanError):
+        return None
+
+
+async def _ask(connection: asyncpg.Connection, number: int, compiled: CompiledPlans, accepted: str) -> None:
+    """Raise FactsWouldGo where the plans have changed and the new generation leaves out facts that count."""
+    current = await generations.current(connection)
+    standing = await standing_plans(connection, current.number) if current else None
+    if current is None or standing is None or standing.digest == compiled.digest:
+        return  # nothing to compare with, or a repair: what is gone then should not have counted
+    question = await withheld.withhold(connection, generations.digest(compiled), current.number, number)
+    if question is not None and question.code != accepted:
+        raise FactsWouldGo(question)
 
 
 async def _replay(

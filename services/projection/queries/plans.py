@@ -5,9 +5,12 @@ from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import BilingualText, DaySpan, bilingual
+from services.projection.counting import withheld
+from services.projection.counting.withheld import MissingFacts, WithheldPlans
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import NAMED, PlanNamed, plan_of
-from shared.contract.messages import DistrictCode
+from shared.contract.events import format_instant
+from shared.contract.messages import DistrictCode, Instant
 from shared.plan.model import Plan
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
@@ -30,16 +33,33 @@ class PlanSummary(DaySpan):
     districts: list[DistrictName]
 
 
+class WithheldChange(TypedDict):
+    """A change of the plan files that would take facts out of the numbers, withheld until an operator accepts it.
+
+    `facts`: how many, each once; `missing`: in which indicator and district; `code`: `make rebuild ACCEPT=<code>`.
+    """
+
+    code: str
+    since: Instant
+    facts: int
+    missing: list[MissingFacts]
+
+
 class PlanList(TypedDict):
-    """The plans that are counted."""
+    """The plans that are counted; `withheld`: a change of them that waits for an operator, null where none does."""
 
     plans: list[PlanSummary]
+    withheld: WithheldChange | None
 
 
 @router.get(
     "",
     summary="正在统计的计划 The plans that are counted",
-    description="各计划的编号、名称、期间和区划。\n\nEach plan's id, title, period and districts.",
+    description=(
+        "各计划的编号、名称、期间和区划;`withheld` 是会使已计入的事实不再计入、尚待确认的计划改动。\n\n"
+        "Each plan's id, title, period and districts; `withheld`: a change of the plan files that would take facts out"
+        " of the numbers and waits to be accepted."
+    ),
     response_model=PlanList,
     responses={503: NAMED[503]},
 )
@@ -47,7 +67,11 @@ async def get_plans(request: Request) -> Response:
     """Respond with a summary of every plan."""
     context = context_of(request)
     async with context.reader.view() as view:
-        plans: PlanList = {"plans": [_summary(plan) for plan in view.compiled.plans.values()]}
+        waiting = await withheld.current(view.connection)
+        plans: PlanList = {
+            "plans": [_summary(plan) for plan in view.compiled.plans.values()],
+            "withheld": None if waiting is None else _withheld(waiting),
+        }
     return Response(orjson.dumps(plans), media_type="application/json")
 
 
@@ -67,6 +91,15 @@ async def get_plan(plan: PlanNamed, request: Request) -> Response:
     async with context.reader.view() as view:
         document = plan_of(view.compiled, plan).model_dump(mode="json", by_alias=True)
     return Response(orjson.dumps(document), media_type="application/json")
+
+
+def _withheld(change: WithheldPlans) -> WithheldChange:
+    return {
+        "code": change.code,
+        "since": format_instant(change.since),
+        "facts": change.facts,
+        "missing": change.cells,
+    }
 
 
 def _summary(plan: Plan) -> PlanSummary:
