@@ -93,7 +93,7 @@ def publish(
             finally:
                 printer.rest()
                 printer.notices(report_file.notices)
-                _print(output, run.summary, gone)
+                _print(output, run.summary, gone, waits=wait)
         _conclude(output, run.summary, missing, patience)
 
 
@@ -123,7 +123,7 @@ def _conclude(output: Output, summary: Summary, missing: int, patience: float) -
     raise typer.Exit(SOME_WRONG if is_wrong else ALL_WELL)
 
 
-def _print(output: Output, summary: Summary, gone: list[MissingReport]) -> None:
+def _print(output: Output, summary: Summary, gone: list[MissingReport], *, waits: bool) -> None:
     names = [{"source": each.source, "id": each.id} for each in gone]
     output.record({"summary": summary.as_json() | ({"no_longer_in_file": names} if names else {})})
     now_zh, now_en = _statuses(summary.by_status)
@@ -145,6 +145,13 @@ def _print(output: Output, summary: Summary, gone: list[MissingReport]) -> None:
         f"{unsent_zh}",
         f"{summary.sent} published{now_en}{renamed_en}{before_en}, {summary.left_out} left out{unsent_en}",
     )
+    unanswered = summary.sent - sum(summary.by_status.values())
+    if unanswered and not waits:
+        output.sentence(
+            f"! 其中 {unanswered} 份尚无回执,是否受理还不知道:加 --wait 等回执,或稍后运行 skillplan statement 查看。",
+            f"{unanswered} of them have no receipt yet, so whether they are accepted is not known: add --wait, or run "
+            "skillplan statement later.",
+        )
     if gone:
         ids = "、".join(each.id for each in gone[:_MOST_IDS]) + (" …" if len(gone) > _MOST_IDS else "")
         output.sentence(

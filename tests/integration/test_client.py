@@ -75,6 +75,7 @@ def test_a_file_is_published_and_its_wrong_lines_are_named(running: System, tmp_
     named = re.findall(r"^第 ([0-9]+) 行", done.stderr, re.MULTILINE)
     assert list(dict.fromkeys(named)) == ["1", "3", "5", "6", "7"]
     assert "2 published, 5 left out" in done.stdout
+    assert "2 of them have no receipt yet" in done.stdout
     stored = [
         message for message in whole(running.kafka, "recruitment.reports.330681")
         if b'"sample-000' in (message.value or b"")

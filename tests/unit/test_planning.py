@@ -1,7 +1,7 @@
 """Planning's own rules: what may be adopted, revised, split, submitted, closed; each once accepted, once refused."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -756,3 +756,28 @@ def test_months_are_calendar_months_of_a_plan_that_begins_in_february_too() -> N
     ]
     months = months_of(other, "plan")
     assert (months[0], months[-1], len(months)) == (date(2024, 2, 1), date(2026, 1, 1), 24)
+
+
+@pytest.mark.parametrize(("month", "day"), [("2024-02", "2024-03-01"), ("2026-01", "2026-02-01")])
+def test_the_first_and_the_last_month_of_a_plan_that_begins_in_february_are_closed(month: str, day: str) -> None:
+    other = load_plan(FILE.parents[1] / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
+    lakeside = rules_of(domain([PLAN, other], KEY), LANGUAGE)
+    city, *districts = sorted(other.district_codes)
+
+    def of(name: str, event: Event, district: str, received: str = "2026-03-01") -> GivenReport:
+        return report(f"month/{other.id}/{name}", event, on=month + "-01", received=received, district=district)
+
+    submitted = PeriodSubmitted(plan=other.id, month=month, by="统计科")
+    before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+    early = of(f"{month}/{districts[0]}", submitted, districts[0], received=before)
+    lakeside().when(early).then_refused(MonthNotOver, "/data/month")
+    steps = []
+    for district in districts:
+        approved = PeriodApproved(plan=other.id, month=month, submitted_by=district, by=BY)
+        steps += [of(f"{month}/{district}", submitted, district, day), of(f"{month}/{district}", approved, city)]
+    data = sealed(month, f"{day}T09:00:00+08:00", {"plan": other.id})
+    data["seal"] = seal_of(KEY, other.id, month, data["known_at"], data["sha256"])
+    closing = of(month, PeriodClosed.model_validate(data), city)
+    lakeside(*steps[:-1]).when(closing).then_refused(NotApproved)
+    lakeside(*steps).when(closing).then_accepted()
+    lakeside(*steps, closing).when(closing).then_refused(AlreadyOpen)
