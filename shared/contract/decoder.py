@@ -35,13 +35,10 @@ _ID: Final = re.compile(ID_FORM)
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{0,100})?")  # W3C Trace Context
 _LONGEST_ATTRIBUTE: Final = 400
 _NAME: Final = re.compile(r"[a-z0-9]+")  # of an attribute (CloudEvents 1.0.2, section 3.1)
-# Usual attributes, and the members of the JSON format that are none.
-_KNOWN: Final = frozenset(
-    {
-        "specversion", "id", "source", "type", "subject", "time", "district", "corrects", "traceparent",
-        "datacontenttype", "data", "data_base64",
-    }
-)  # fmt: skip
+_USUAL: Final = frozenset(
+    {"specversion", "id", "source", "type", "subject", "time", "district", "corrects", "traceparent", "datacontenttype"}
+)
+_KNOWN: Final = _USUAL | {"data", "data_base64"}  # members of the JSON format that are no attributes
 _CREDIT_CODE: Final = "credit_code"  # how the path of a part of a subject ends that is one
 _MOST_ITEMS: Final = 5_000
 _MOST_REASONS: Final = 50
@@ -190,14 +187,13 @@ class Decoder:
         if reader.at is None or not (reader.id and reader.source and reader.subject and reader.district):
             raise TypeError("an envelope without faults has all its attributes")
         body = data.__pydantic_serializer__.to_python(data, mode="json", exclude_none=True)
-        compared = body | {"person": orjson.Fragment(personal.compared)} if personal else body
         same = {
             "type": reader.shown_type,
             "subject": reader.subject,
             "time": format_instant(reader.at),
             "district": reader.district,
             "corrects": reader.corrects,
-            "data": compared,
+            "data": body | {"person": orjson.Fragment(personal.compared)} if personal else body,
         }
         compact = orjson.dumps(same, option=orjson.OPT_SORT_KEYS)
         if len(compact) > _LARGEST_CONTENT:
@@ -277,9 +273,7 @@ class _Reader:
         if self.envelope.keys() <= _KNOWN:
             return
         for name in self.envelope:
-            if name in _KNOWN:
-                continue
-            if name.startswith("correct") or not _NAME.fullmatch(name):
+            if name not in _KNOWN and (name.startswith("correct") or not _NAME.fullmatch(name)):
                 self.faults.append(rules.BadAttribute(pointer_to("", (name,))))
 
     def _text(
@@ -302,14 +296,13 @@ class _Reader:
             return None
         if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ATTRIBUTE:
             self._fault(rules.BadAttribute, name)
-            return None
-        if not personal and holds_personal_number(value):
+        elif not personal and holds_personal_number(value):
             self._fault(rules.PersonalNumber, name)
-            return None
-        if (form is not None and form.fullmatch(value) is None) or (plain and not is_plain(value)):
+        elif (form is not None and form.fullmatch(value) is None) or (plain and not is_plain(value)):
             self._fault(rules.BadAttribute, name)
-            return None
-        return value
+        else:
+            return value
+        return None
 
     def optional(self, name: str, form: re.Pattern[str]) -> str | None:
         """Return an attribute that is carried through, None when it is not fit to be."""
@@ -419,8 +412,8 @@ class _Reader:
                 number = person.number
                 kind, canonical = canonical_person(person.id_type, number)
                 token = self.decoder.keys.token(f"{kind}:{canonical}")
-                given_fields = {name: value for name, value in vars(person).items() if value is not None}
-                fields = given_fields | {"id_type": kind, "id_number": number}
+                fields = {name: value for name, value in vars(person).items() if value is not None}
+                fields |= {"id_type": kind, "id_number": number}
                 sealed = orjson.dumps(fields)
                 same = number == canonical
                 personal = _Personal(sealed, sealed if same else orjson.dumps(fields | {"id_number": canonical}))
