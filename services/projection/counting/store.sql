@@ -106,6 +106,11 @@ analyze g.standing, g.contribution, g.cell, g.monthly
 -- name: checkpoints
 select service, position, recorded_at, next_offset from g.checkpoint order by service
 
+-- name: state
+-- The generation that is read, with the checkpoints of this one, which it may be no longer.
+select generation.number, generation.revision, c.service, c.position, c.recorded_at, c.next_offset
+from generation join head on head.generation = generation.number left join g.checkpoint c on true order by c.service
+
 -- name: begin_checkpoints
 insert into g.checkpoint select service, 0, null, 0 from unnest($1::text[]) service on conflict do nothing
 

@@ -103,6 +103,7 @@ class SnapshotReader:
     pool: asyncpg.Pool
     exports: asyncpg.Pool | None = None
     _compiled: dict[tuple[int, int], tuple[CompiledPlans, _Decisions]] = field(default_factory=dict)
+    _number: int | None = None  # the generation last read
     _running: asyncio.Task[State] | None = None
     _next: asyncio.Task[State] | None = None
 
@@ -121,7 +122,23 @@ class SnapshotReader:
         self._running, self._next = self._next, None
         with _as_problem():
             async with self.pool.acquire(timeout=_PATIENCE) as connection, _answering(connection):
-                return (await _state(connection))[0]
+                state = await self._state_of_last(connection)
+                if state is None:
+                    state, _ = await _state(connection)
+                self._number = state[0]
+                return state
+
+    async def _state_of_last(self, connection: _Connection) -> State | None:
+        """Return the state by one query where the generation last read is still the one that is; None where not."""
+        if self._number is None:
+            return None
+        try:
+            rows = await connection.fetch(of_generation(self._number)["state"])
+        except asyncpg.UndefinedTableError:  # switched, and its tables dropped
+            return None
+        if not rows or rows[0]["number"] != self._number:
+            return None
+        return self._number, rows[0]["revision"], tuple(tuple(row)[2:] for row in rows if row["service"] is not None)
 
     @contextlib.asynccontextmanager
     async def view(self, *, exports: bool = False) -> AsyncIterator[Snapshot]:
