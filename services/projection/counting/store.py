@@ -75,6 +75,10 @@ _STANDING: Final = {
 columns_of: Final[Callable[[StandingRow], tuple[object, ...]]] = attrgetter(*_STANDING.values())
 
 
+# Up to so many rows a statement that takes them as JSON costs less than copying them to two tables.
+_FEW: Final = 200
+
+
 class _MonthlyKey(NamedTuple):
     line: int
     part: int
@@ -122,46 +126,41 @@ class Ledger:
         async with self._connection.transaction():
             if must_be_current and await head_held(self._connection) != self.number:
                 raise Switched
-            posting = await self._post(batch) if len(batch) else Posting()
             if batch.planning:
                 await self._insert("planning", PlanningFact._fields, batch.planning)
-            await self._move(moves)
+            posting = await self._posting(batch) if len(batch) else Posting()
+            await self._post(posting, moves)
         return posting
 
-    async def _move(self, moves: Mapping[str, CheckpointMove]) -> None:
-        rows = [
-            {
-                "service": service,
-                "before": move.before.position,
-                "position": move.after.position,
-                "recorded_at": move.after.recorded_at,
-                "next_offset": move.after.next_offset,
-            }
-            for service, move in moves.items()
-        ]
-        moved = await self._connection.fetch(self._sql["move_checkpoints"], _json(rows))
-        if lost := moves.keys() - {row["service"] for row in moved}:
-            raise OtherWriter(", ".join(sorted(lost)))
-
-    async def _post(self, batch: FactBatch) -> Posting:
+    async def _posting(self, batch: FactBatch) -> Posting:
         if batch.reports:
             ids = sorted({report.id for report in batch.reports})
             batch.load_reports(
                 _stored(await self._connection.fetch(self._sql["of_reports"], sorted(batch.subjects), ids))
             )
         batch.take_back()
-        posting = batch.post([row async for row in self._load(batch)])
-        await self._insert("standing", tuple(_STANDING), map(columns_of, posting.new))
-        if posting.changed:
-            await self._connection.execute(self._sql["change"], _json(map(_changes_of, posting.changed)))
-        await self._insert("contribution", Contribution._fields, posting.contributions)
-        if cells := posting.cells():
-            rows = [{**key._asdict(), "value": cells[key]} for key in sorted(cells)]
-            await self._connection.execute(self._sql["cells"], _json(rows))
-            if months := self.months_of(cells):
-                rows = [{**key._asdict(), "amounts": months[key]} for key in sorted(months)]
-                await self._connection.execute(self._sql["monthly"], _json(rows))
-        return posting
+        return batch.post([row async for row in self._load(batch)])
+
+    async def _post(self, posting: Posting, moves: Mapping[str, CheckpointMove]) -> None:
+        """Write a posting, and move the checkpoints; of few rows all goes in one statement."""
+        standing, contributions = posting.new, posting.contributions
+        if len(standing) + len(contributions) > _FEW:
+            await self._insert("standing", tuple(_STANDING), map(columns_of, standing))
+            await self._insert("contribution", Contribution._fields, contributions)
+            standing, contributions = [], []
+        cells = posting.cells()
+        months = self.months_of(cells)
+        moved = await self._connection.fetch(
+            self._sql["post"],
+            _json(dict(zip(_STANDING, columns_of(row), strict=True)) for row in standing),
+            _json(row._asdict() for row in contributions),
+            _json(map(_changes_of, posting.changed)),
+            _json({**key._asdict(), "value": cells[key]} for key in sorted(cells)),
+            _json({**key._asdict(), "amounts": months[key]} for key in sorted(months)),
+            _json(map(_moved, moves.items())),
+        )
+        if lost := moves.keys() - {row["service"] for row in moved}:
+            raise OtherWriter(", ".join(sorted(lost)))
 
     async def _insert(self, table: str, columns: Sequence[str], records: Iterable[tuple[object, ...]]) -> None:
         await self._connection.copy_records_to_table(
@@ -281,6 +280,18 @@ def _changes_of(row: StandingRow) -> dict[str, object]:
         "suspended": row.suspended,
         "replaced_by": row.replaced_by,
         "root": row.root,
+    }
+
+
+def _moved(move: tuple[str, CheckpointMove]) -> dict[str, object]:
+    """Return how a service's checkpoint moves."""
+    service, (before, after) = move
+    return {
+        "service": service,
+        "before": before.position,
+        "position": after.position,
+        "recorded_at": after.recorded_at,
+        "next_offset": after.next_offset,
     }
 
 

@@ -117,15 +117,6 @@ insert into g.checkpoint select service, 0, null, 0 from unnest($1::text[]) serv
 -- name: planning
 select bytes from g.planning where position > $1 order by position
 
--- name: move_checkpoints
--- Guards against a second writer: each moves from where this one left it, or is not returned.
-update g.checkpoint c
-set position = moved.position, recorded_at = coalesce(moved.recorded_at, c.recorded_at), next_offset = moved.next_offset
-from json_to_recordset($1::json)
-    as moved (service text, before bigint, position bigint, recorded_at timestamptz, next_offset bigint)
-where c.service = moved.service and c.position = moved.before
-returning c.service
-
 -- name: of_reports
 -- The facts of some subjects whose report, or the one that replaced it, has one of the ids.
 select line, use, service, position, event_id, type, subject, member, on_day, stop, district, amount, same,
@@ -154,29 +145,41 @@ select s.line, use, service, position, event_id, type, s.subject, member, on_day
     report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, reported_by
 from subjects join g.standing s using (line, subject)
 
--- name: change
-update g.standing s
-set changes = c.changes, retracted = c.retracted, suspended = c.suspended, replaced_by = c.replaced_by,
-    root = c.root
-from json_to_recordset($1::json) as c (
-    line smallint, use smallint, service text, position bigint, changes timestamptz[], retracted boolean,
-    suspended boolean, replaced_by text[], root bigint
+-- name: post
+-- What a batch changes, where not copied before, and the checkpoints: each moves from where this writer left it, or is
+-- not returned, which guards against a second writer.
+with standing as (
+    insert into g.standing select * from json_populate_recordset(cast(null as g.standing), $1::json)
+), contributions as (
+    insert into g.contribution select * from json_populate_recordset(cast(null as g.contribution), $2::json)
+), changes as (
+    update g.standing s
+    set changes = c.changes, retracted = c.retracted, suspended = c.suspended, replaced_by = c.replaced_by,
+        root = c.root
+    from json_to_recordset($3::json) as c (
+        line smallint, use smallint, service text, position bigint, changes timestamptz[], retracted boolean,
+        suspended boolean, replaced_by text[], root bigint
+    )
+    where s.service = c.service and s.position = c.position and s.line = c.line and s.use = c.use
+), cells as (
+    insert into g.cell as c (line, part, period, district, effective_on, value)
+    select line, part, period, district, effective_on, value from json_to_recordset($4::json)
+        as added (line smallint, part smallint, period smallint, district text, effective_on date, value bigint)
+    on conflict (line, part, period, district, effective_on) do update set value = c.value + excluded.value
+), months as (
+    insert into g.monthly as m (line, part, period, district, amounts)
+    select line, part, period, district, amounts from json_to_recordset($5::json)
+        as added (line smallint, part smallint, period smallint, district text, amounts bigint[])
+    on conflict (line, part, period, district) do update set amounts = array(
+        select a + b from unnest(m.amounts, excluded.amounts) with ordinality as month (a, b, number) order by number
+    )
 )
-where s.service = c.service and s.position = c.position and s.line = c.line and s.use = c.use
-
--- name: cells
-insert into g.cell as c (line, part, period, district, effective_on, value)
-select line, part, period, district, effective_on, value from json_to_recordset($1::json)
-    as added (line smallint, part smallint, period smallint, district text, effective_on date, value bigint)
-on conflict (line, part, period, district, effective_on) do update set value = c.value + excluded.value
-
--- name: monthly
-insert into g.monthly as m (line, part, period, district, amounts)
-select line, part, period, district, amounts from json_to_recordset($1::json)
-    as added (line smallint, part smallint, period smallint, district text, amounts bigint[])
-on conflict (line, part, period, district) do update set amounts = array(
-    select a + b from unnest(m.amounts, excluded.amounts) with ordinality as month (a, b, number) order by number
-)
+update g.checkpoint c
+set position = moved.position, recorded_at = coalesce(moved.recorded_at, c.recorded_at), next_offset = moved.next_offset
+from json_to_recordset($6::json)
+    as moved (service text, before bigint, position bigint, recorded_at timestamptz, next_offset bigint)
+where c.service = moved.service and c.position = moved.before
+returning c.service
 
 -- name: last_facts
 -- When the last fact of each service and district was recorded, of those that count somewhere.
