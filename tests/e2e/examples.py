@@ -178,6 +178,7 @@ def of_the_projection() -> Iterator[Ask]:
             yield Ask(path, day | own | {"format": "csv"})
         yield Ask(path, day | own | {"plan": "none"}, status=404)
         yield Ask(path, day | own | {"as_of": "soon"}, status=422)
+    yield from _of_the_matrix(f"GET {plan}/districts", day)
     briefing, month = f"GET {plan}/briefing", {"month": "2025-06"}
     of_district = named | month | {"district": "330681"}
     yield Ask(briefing, of_district | {"format": "json"})
@@ -209,6 +210,13 @@ def of_the_projection() -> Iterator[Ask]:
     yield Ask(receipts, {"district": "000000"}, status=404)
     yield Ask(receipts, where | {"day": "soon"}, status=422)
     yield from _of_the_types(event)
+
+
+def _of_the_matrix(matrix: str, day: Node) -> Iterator[Ask]:
+    yield Ask(matrix, day)
+    yield Ask(matrix, day | {"format": "csv"})
+    yield Ask(matrix, day | {"plan": "none"}, status=404)
+    yield Ask(matrix, day | {"as_of": "soon"}, status=422)
 
 
 def _of_the_types(event: Node) -> Iterator[Ask]:

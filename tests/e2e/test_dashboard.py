@@ -33,6 +33,8 @@ _PAGES: Final = {
     "measure-level": f"#/{PLAN}/measure/2.4?as_of=2025-06-30&indicator=2.4.c",
     "districts": f"#/{PLAN}/districts?as_of=2025-06-30",
     "district": f"#/{PLAN}/district/330681?as_of=2025-06-30",
+    "bodies": f"#/{PLAN}/bodies?as_of=2025-06-30",
+    "body": f"#/{PLAN}/body/hrss?as_of=2025-06-30",
     "facts": f"#/{PLAN}/facts/2.4.a?as_of=2025-06-30&period=2025",
     "receipts": f"#/{PLAN}/receipts/330681?as_of=2025-06-30",
     "tables": f"#/{PLAN}/tables?as_of=2025-06-30",

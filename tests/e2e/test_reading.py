@@ -26,7 +26,9 @@ from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 
 AS_OF = "2025-06-30"
-TABLES = ("progress", "behind", "outlook", "measures", "indicators/4.1.b/months", "indicators/4.1.b/districts")
+TABLES = (
+    "progress", "behind", "outlook", "measures", "districts", "indicators/4.1.b/months", "indicators/4.1.b/districts",
+)  # fmt: skip
 
 
 def _get(

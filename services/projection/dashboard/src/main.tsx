@@ -6,6 +6,8 @@ import { prefetch, refetchAll, useQuery } from "./api/queries";
 import { type Path, pathOf } from "./api/routes";
 import { type Connection, follow } from "./api/stream";
 import type { Plan, PlanList, StreamEvent } from "./api/schema";
+import { BodiesPage } from "./pages/bodies";
+import { BodyPage } from "./pages/body";
 import { ClosingsPage } from "./pages/closings";
 import { DistrictPage } from "./pages/district";
 import { DistrictsPage } from "./pages/districts";
@@ -45,6 +47,8 @@ const PAGES: Record<Page, PageOf> = {
   measure: MeasurePage,
   districts: DistrictsPage,
   district: DistrictPage,
+  bodies: BodiesPage,
+  body: BodyPage,
   facts: FactsPage,
   receipts: ReceiptsPage,
   tables: lazy(async () => (await import("./pages/tables")).TablesPage),

@@ -1,14 +1,14 @@
-// One district: what became of its reports, and its numbers beside the city's.
+// One district: first in words how it stands, then its numbers beside the city's, and what became of its reports.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { District, IndicatorProgress, PeriodProgress, PlanProgress } from "../api/schema";
-import { linkTo, pick } from "../parts/address";
-import { latestPeriod } from "../parts/figures";
+import type { DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
+import { linkTo } from "../parts/address";
 import { ReportSummary } from "../parts/reports";
 import { SignalPill } from "../parts/signals";
+import { compared, sharedBy, shareText, Standing } from "../parts/standing";
 import { Loaded, Note } from "../parts/states";
-import type { View } from "../parts/view";
+import { matrixPath, type View } from "../parts/view";
 import { achieved, DASH, percent, targetText, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { periodName } from "../texts/names";
@@ -16,9 +16,7 @@ import { periodName } from "../texts/names";
 export function DistrictPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const district = plan.districts.find(({ code }) => code === address.id);
-  const values = { plan: plan.id, ...pick(address.params, "as_of", "known_at") };
-  const own = useQuery(district ? pathOf("/v1/plans/{plan}/progress", { ...values, district: district.code }) : null);
-  const city = useQuery(pathOf("/v1/plans/{plan}/progress", values));
+  const matrix = useQuery(district ? matrixPath(view) : null);
   const receipts = useQuery(district ? pathOf("/v1/districts/{district}/receipts", { district: district.code, limit: "1" }) : null);
   if (!district) return <Note>{t("district.unknown")}</Note>;
   return (
@@ -30,16 +28,24 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
         <h2>{localized(district.name)}</h2>
       </header>
       <div class="stack">
+        <Loaded query={matrix} lines={14}>
+          {(data) => (
+            <>
+              <Standing matrix={data} district={district.code} />
+              <section class="card">
+                <h2>{t("district.numbers")}</h2>
+                <Numbers view={view} district={district.code} name={localized(district.name)} matrix={data} />
+                <p class="hint">{t("share.note", { by: sharedBy(data.shared_by) })}</p>
+              </section>
+            </>
+          )}
+        </Loaded>
         <section class="card">
           <h2>{t("district.reports")}</h2>
           <Loaded query={receipts} lines={2}>{(data) => <ReportSummary receipts={data} />}</Loaded>
           <p>
             <a href={linkTo(address, "receipts", district.code)}>{t("district.to_receipts")}</a>
           </p>
-        </section>
-        <section class="card">
-          <h2>{t("district.numbers")}</h2>
-          <Loaded query={own} lines={12}>{(data) => <Numbers view={view} district={district} own={data} city={city.data} />}</Loaded>
         </section>
       </div>
     </>
@@ -48,33 +54,60 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
 
 interface NumbersProps {
   view: View;
-  district: District;
-  own: PlanProgress;
-  city: PlanProgress | undefined;
+  district: string;
+  name: string;
+  matrix: DistrictMatrix;
 }
 
-function Numbers({ view, district, own, city }: NumbersProps): JSX.Element {
-  const cityPeriods = new Map(city?.indicators.map((indicator) => [indicator.id, latestPeriod(indicator)]));
+const ORDER = ["red", "amber", "green", "met"];
+
+interface Compared {
+  row: MatrixRow;
+  cell: MatrixCell;
+  place: number;
+}
+
+/** What can be compared, the worst first; the rest folds away. */
+function Numbers(props: NumbersProps): JSX.Element {
+  const { matrix, district } = props;
+  const rows = matrix.indicators.flatMap((row): Compared[] => {
+    const cell = row.districts.find(({ district: code }) => code === district);
+    return cell ? [{ row, cell, place: ORDER.indexOf(compared(cell, matrix)?.tone ?? "") }] : [];
+  });
+  const comparable = rows.filter(({ place }) => place >= 0).toSorted((a, b) => a.place - b.place);
+  const others = rows.filter(({ place }) => place < 0);
+  return (
+    <>
+      {comparable.length > 0 && <NumberTable {...props} rows={comparable} />}
+      {others.length > 0 && (
+        <details class="table" open={!comparable.length}>
+          <summary>{t("district.others", { count: others.length })}</summary>
+          <NumberTable {...props} rows={others} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function NumberTable({ view, name, matrix, rows }: NumbersProps & { rows: Compared[] }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("district.numbers")}>
-      <table>
+      <table class="cards-on-phone">
         <thead>
           <tr>
             <th scope="col">{t("value.indicator")}</th>
             <th scope="col">{t("asked.period")}</th>
-            <th scope="col" class="n">{localized(district.name)}</th>
+            <th scope="col" class="n">{name}</th>
+            <th scope="col">{t("district.target")}</th>
             <th scope="col" class="n">{t("asked.whole")}</th>
             <th scope="col" class="n">{t("ranking.share")}</th>
-            <th scope="col">{t("value.target")}</th>
             <th scope="col">{t("district.city_signal")}</th>
           </tr>
         </thead>
         <tbody>
-          {own.indicators.map((indicator) => {
-            const period = latestPeriod(indicator);
-            if (!period) return null;
-            return <NumberRow key={indicator.id} view={view} district={district} indicator={indicator} period={period} city={cityPeriods.get(indicator.id)} />;
-          })}
+          {rows.map(({ row, cell }) => (
+            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} />
+          ))}
         </tbody>
       </table>
     </div>
@@ -83,34 +116,38 @@ function Numbers({ view, district, own, city }: NumbersProps): JSX.Element {
 
 interface NumberRowProps {
   view: View;
-  district: District;
-  indicator: IndicatorProgress;
-  period: PeriodProgress;
-  city: PeriodProgress | undefined;
+  matrix: DistrictMatrix;
+  row: MatrixRow;
+  cell: MatrixCell;
+  name: string;
 }
 
-function NumberRow({ view, district, indicator, period, city }: NumberRowProps): JSX.Element {
-  const { id, unit } = indicator;
-  const share = period.denominator === null && city?.value && period.value !== null ? period.value / city.value : null;
+function NumberRow({ view, matrix, row, cell, name }: NumberRowProps): JSX.Element {
+  const { id, unit, whole } = row;
+  const share = cell.denominator === null && whole.value && cell.value !== null ? cell.value / whole.value : null;
+  const standing = compared(cell, matrix);
   return (
     <tr>
       <th scope="row">
-        <a href={linkTo(view.address, "measure", indicator.measure, { indicator: id, district: district.code })}>
-          {id} {localized(indicator.name)}
+        <a href={linkTo(view.address, "measure", row.measure, { indicator: id, district: cell.district ?? "" })}>
+          {id} {localized(row.name)}
         </a>
       </th>
-      <td>{periodName(period.period)}</td>
-      <td class="n">
-        <b>{period.value === null ? t("value.no_data") : achieved(period, unit)}</b>{" "}
-        <small>{period.value === null ? "" : unitName(unit, view.plan.units)}</small>
+      <td data-name={t("asked.period")}>{periodName(row.period)}</td>
+      <td class="n" data-name={name}>
+        <b>{cell.value === null ? t("value.no_data") : achieved(cell, unit)}</b> <small>{cell.value === null ? "" : unitName(unit, view.plan.units)}</small>
       </td>
-      <td class="n">{city ? achieved(city, unit) : DASH}</td>
-      <td class="n">{percent(share)}</td>
-      <td>
-        {period.target ? targetText(period.target, unit) : DASH}
-        {period.signal !== "none" && <SignalPill signal={period.signal} />}
+      <td data-name={t("district.target")}>
+        {cell.target ? targetText(cell.target, unit) : <small class={standing?.indicative ? `indicative ${standing.tone}` : undefined}>{shareText(cell, whole, unit) || DASH}</small>}{" "}
+        {cell.signal !== "none" && <SignalPill signal={cell.signal} />}
       </td>
-      <td>{city && city.signal !== "none" ? <SignalPill signal={city.signal} /> : DASH}</td>
+      <td class="n" data-name={t("asked.whole")}>
+        {achieved(whole, unit)}
+      </td>
+      <td class="n" data-name={t("ranking.share")}>
+        {percent(share)}
+      </td>
+      <td data-name={t("district.city_signal")}>{whole.signal === "none" ? DASH : <SignalPill signal={whole.signal} />}</td>
     </tr>
   );
 }

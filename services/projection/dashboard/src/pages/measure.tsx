@@ -4,15 +4,18 @@ import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { IndicatorProgress, Measure, PeriodProgress, PlanProgress } from "../api/schema";
 import { linkTo, pick, withParams } from "../parts/address";
+import { LeadBodies } from "../parts/bodies";
+import { Clause } from "../parts/clause";
 import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
 import { RankingTable } from "../parts/ranking";
 import { SignalRule } from "../parts/rule";
 import { Mark, SignalPill } from "../parts/signals";
 import { Loaded, Note } from "../parts/states";
 import { Trend } from "../parts/trend";
-import { findMeasure, indicatorsById, leadBodies, type View } from "../parts/view";
+import { findMeasure, indicatorsById, isWide, type View } from "../parts/view";
+import { WhyMoved } from "../parts/why";
 import { day, expectedText, progressText, targetText, unitName } from "../texts/format";
-import { language, localized, t } from "../texts/language";
+import { localized, t } from "../texts/language";
 
 export function MeasurePage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
@@ -26,25 +29,16 @@ export function MeasurePage({ view }: { view: View }): JSX.Element {
           <i>{measure.id}</i> {localized(measure.name)}
         </h2>
         <p class="hint">
-          {t("measure.lead")} {leadBodies(plan, measure)}
+          {t("measure.lead")} <LeadBodies view={view} measure={measure} />
         </p>
         {/* On a phone the numbers come first. */}
-        <details open={matchMedia("(min-width: 641px)").matches}>
+        <details open={isWide()}>
           <summary>{t("measure.clause")}</summary>
           <Clause text={measure.text} />
         </details>
       </header>
       <Loaded query={progress}>{(data) => <Indicators view={view} measure={measure} progress={data} />}</Loaded>
     </>
-  );
-}
-
-/** The policy's own words, in its own language. */
-function Clause({ text }: { text: string }): JSX.Element {
-  return (
-    <blockquote class="clause" {...(language() === "en" ? { lang: "zh-CN" } : {})}>
-      {text}
-    </blockquote>
   );
 }
 
@@ -140,6 +134,10 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
       <section class="card">
         <h2>{t("ranking.title")}</h2>
         <Loaded query={ranking} lines={7}>{(data) => <RankingTable view={view} ranking={data} unit={indicator.unit} />}</Loaded>
+      </section>
+      <section class="card why-moved">
+        <h2>{t("why.title")}</h2>
+        <WhyMoved view={view} indicator={indicator} period={period.period} />
       </section>
     </>
   );

@@ -2,15 +2,16 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { Measure, PlanProgress } from "../api/schema";
-import { linkTo, pick, withParams } from "../parts/address";
-import { Attention, Headline, isLate, type Row } from "../parts/attention";
-import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
-import { DistrictMap } from "../parts/map";
-import { Mark, type Signal, signalMeaning, signalName, SignalPill, SIGNALS } from "../parts/signals";
+import type { PlanProgress } from "../api/schema";
+import { pick, withParams } from "../parts/address";
+import { Attention, Headline, isLate, type Row, rowsByIndicator } from "../parts/attention";
+import { AchievementMap } from "../parts/achievement";
+import { MeasureCard } from "../parts/measures";
+import { Mark, type Signal, signalMeaning, signalName, SIGNALS } from "../parts/signals";
+import { Standing } from "../parts/standing";
 import { Loaded, Note } from "../parts/states";
-import { leadBodies, type View } from "../parts/view";
-import { day, progressText, targetText, unitName } from "../texts/format";
+import { isWide, matrixPath, type View } from "../parts/view";
+import { day } from "../texts/format";
 import { localized, t } from "../texts/language";
 
 /** The value of the parameter `signal` that selects both red and amber. */
@@ -24,24 +25,25 @@ export function OverviewPage({ view }: { view: View }): JSX.Element {
 
 function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.Element {
   const { plan, address } = view;
-  const latest = progress.indicators.flatMap((indicator): Row[] => {
-    const period = latestPeriod(indicator);
-    return period ? [{ indicator, period }] : [];
-  });
+  const district = address.params["district"] ?? "";
+  const matrix = useQuery(matrixPath(view));
+  const unsplit = matrix.data?.districts.find(({ code }) => code === district)?.unsplit ?? 0;
+  const byId = rowsByIndicator(progress);
+  const latest = [...byId.values()];
   if (view.asOf < plan.period.from || !latest.length) return <Note>{t("state.before", { day: day(plan.period.from) })}</Note>;
+  const wide = isWide();
   const only = SIGNALS.find((signal) => signal === address.params["signal"]);
   const late = address.params["signal"] === LATE;
   const matches = ({ period }: Row): boolean => (late ? isLate(period) : !only || period.signal === only);
   const counts = new Map<Signal, number>(SIGNALS.map((signal) => [signal, 0]));
   for (const { period } of latest) counts.set(period.signal, counts.get(period.signal)! + 1);
   const empty = Object.values(progress.complete_to).every((log) => log.position === 0);
-  const byId = new Map(latest.map((row) => [row.indicator.id, row]));
 
   return (
     <>
       <section class="hero" aria-label={t("signal.counts")}>
-        <Headline view={view} progress={progress} rows={latest} />
-        <div class="counts">
+        {district ? matrix.data && <Standing matrix={matrix.data} district={district} /> : <Headline view={view} progress={progress} rows={latest} />}
+        {(!unsplit || latest.some(({ period }) => period.target)) && <div class="counts">
           {SIGNALS.map((signal) => (
             <a
               key={signal}
@@ -57,18 +59,22 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
               <small>{signalMeaning(signal)}</small>
             </a>
           ))}
-        </div>
+        </div>}
         {view.asOf > plan.period.to && <p class="hint">{t("state.ended", { day: day(plan.period.to) })}</p>}
         {empty && <Note title={t("state.empty.title")}>{t("state.empty.text")}</Note>}
         <div class="first">
-          <Attention view={view} rows={latest} all={withParams(address, { signal: LATE })} />
+          <Attention view={view} rows={latest} all={withParams(address, { signal: LATE })} unsplit={unsplit > 0} />
           <div class="card">
             <h2>{t("map.title", { city: localized(plan.city) })}</h2>
-            <DistrictMap
-              districts={plan.districts}
-              chosen={address.params["district"] ?? ""}
-              href={(code) => withParams(address, { district: code === address.params["district"] ? "" : code })}
-            />
+            {matrix.data && (
+              <AchievementMap
+                view={view}
+                matrix={matrix.data}
+                by=""
+                chosen={district}
+                href={(code) => withParams(address, { district: code === district ? "" : code })}
+              />
+            )}
           </div>
         </div>
       </section>
@@ -86,17 +92,19 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
           .filter(({ rows }) => rows.length);
         if (!measures.length) return null;
         return (
-          <section key={series.id} class="series">
+          <details key={series.id} class="series" open={wide || only !== undefined || late}>
+            <summary>
             <h2>
               <i>{series.id}</i> {localized(series.name)}
               <small>{t("overview.measures", { count: measures.length })}</small>
             </h2>
+            </summary>
             <div class="cards">
               {measures.map(({ measure, rows }) => (
                 <MeasureCard key={measure.id} view={view} measure={measure} rows={rows} />
               ))}
             </div>
-          </section>
+          </details>
         );
       })}
     </>
@@ -106,63 +114,4 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
 /** Bring what a tile selects into sight. */
 function scrollTo(element: HTMLElement | null): void {
   if (element && element.getBoundingClientRect().top > innerHeight / 2) element.scrollIntoView({ block: "start" });
-}
-
-function MeasureCard({ view, measure, rows }: { view: View; measure: Measure; rows: Row[] }): JSX.Element {
-  const judged = rows.filter(({ period }) => period.target);
-  const monitored = rows.filter(({ period }) => !period.target);
-  return (
-    <article class="card measure">
-      <header>
-        <h3>
-          <a href={linkTo(view.address, "measure", measure.id)}>
-            <i>{measure.id}</i> {localized(measure.name)}
-          </a>
-        </h3>
-        <p>{leadBodies(view.plan, measure)}</p>
-      </header>
-      {judged.length > 0 && <Rows view={view} rows={judged} />}
-      {monitored.length > 0 && (
-        <details class="monitored" open={!judged.length}>
-          <summary>{t("overview.monitored", { count: monitored.length })}</summary>
-          <Rows view={view} rows={monitored} />
-        </details>
-      )}
-    </article>
-  );
-}
-
-function Rows({ view, rows }: { view: View; rows: Row[] }): JSX.Element {
-  return (
-    <ul class="rows">
-      {rows.map((row) => (
-        <IndicatorRow key={row.indicator.id} view={view} {...row} />
-      ))}
-    </ul>
-  );
-}
-
-function IndicatorRow({ view, indicator, period }: Row & { view: View }): JSX.Element {
-  const { plan, address } = view;
-  return (
-    <li>
-      <a class="row" href={linkTo(address, "measure", indicator.measure, { indicator: indicator.id })}>
-        <span class="name">
-          <i>{indicator.id}</i> {localized(indicator.name)}
-          {indicator.basis === "annual" && <small class="period">{t("asked.year", { year: period.period })}</small>}
-        </span>
-        <span class="figures" data-indicator={indicator.id}>
-          <Value period={period} unit={indicator.unit} name={unitName(indicator.unit, plan.units)} />
-          <Parts period={period} />
-        </span>
-        <span class="goal">
-          {period.target ? `${t("value.target")} ${targetText(period.target, indicator.unit)}` : t("target.none")}
-          {period.progress !== null && <small>{progressText(period)}</small>}
-          {period.exceeds && <small>{t("value.exceeds")}</small>}
-        </span>
-        <Meter period={period} unit={indicator.unit} />
-        <SignalPill signal={period.signal} />
-      </a>
-    </li>
-  );
 }

@@ -20,6 +20,16 @@ export interface Row {
   period: PeriodProgress;
 }
 
+/** Every indicator that has begun, in its latest period, by its id. */
+export function rowsByIndicator(progress: PlanProgress): Map<string, Row> {
+  return new Map(
+    progress.indicators.flatMap((indicator): [string, Row][] => {
+      const period = latestPeriod(indicator);
+      return period ? [[indicator.id, { indicator, period }]] : [];
+    }),
+  );
+}
+
 export function isLate({ signal }: PeriodProgress): boolean {
   return signal === "red" || signal === "amber";
 }
@@ -41,15 +51,23 @@ export function Headline({ view, progress, rows }: { view: View; progress: PlanP
   const before = endOfMonthBefore(progress.as_of);
   const path = pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "known_at", "district"), as_of: before });
   const last = useQuery(before >= plan.period.from && progress.as_of <= plan.period.to ? path : null);
+  return (
+    <p class="headline">
+      <Sentence rows={rows} /> {last.data && changesText(rows, last.data, progress.as_of.slice(0, 7))}
+    </p>
+  );
+}
+
+/** How the targets among some indicators stand. */
+export function Sentence({ rows }: { rows: Row[] }): JSX.Element {
   const judged = rows.filter(({ period }) => period.target);
   const count = (...signals: PeriodProgress["signal"][]): string => number(judged.filter(({ period }) => signals.includes(period.signal)).length);
   const unjudged = judged.some(({ period }) => period.signal === "none");
   return (
-    <p class="headline">
+    <>
       {t("overview.standing", { all: number(judged.length), met: count("met"), green: count("green"), late: count("red", "amber") })}{" "}
-      {unjudged && `${t("overview.unjudged", { count: count("none") })} `}
-      {last.data && changesText(rows, last.data, progress.as_of.slice(0, 7))}
-    </p>
+      {unjudged && t("overview.unjudged", { count: count("none") })}
+    </>
   );
 }
 
@@ -68,13 +86,19 @@ function changesText(rows: Row[], last: PlanProgress, running: string): string {
   return t("overview.moved", { month: name, moved: number(moved.length), met: number(met.length), late: number(late.length) });
 }
 
-/** The indicators farthest behind what was expected by now; `all` leads to the others. */
-export function Attention({ view, rows, all }: { view: View; rows: Row[]; all: string }): JSX.Element {
+/** The indicators farthest behind what was expected by now; `all` leads to the others.
+ * `unsplit`: targets of the whole are not split to the district, so that nothing behind does not mean all well. */
+export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[]; all: string; unsplit: boolean }): JSX.Element {
   const worst = rows.filter(({ period }) => isLate(period)).sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
   return (
     <div class="card attention">
       <h2>{t("overview.attention")}</h2>
-      {worst.length === 0 && <p class="hint">{t("overview.attention.none")}</p>}
+      {worst.length === 0 && !unsplit && <p class="hint">{t("overview.attention.none")}</p>}
+      {unsplit && (
+        <p class="hint">
+          {t("overview.attention.unsplit")} <a href={linkTo(view.address, "district", view.address.params["district"] ?? "")}>{t("standing.see")}</a>
+        </p>
+      )}
       <ol>
         {worst.slice(0, ATTENTION_ROWS).map((row) => (
           <AttentionRow key={row.indicator.id} view={view} {...row} />

@@ -8,6 +8,7 @@ import { currentTheme, setTheme, type Theme, THEMES } from "./theme";
 const NAVIGATION: [Page, Key][] = [
   ["overview", "nav.overview"],
   ["districts", "nav.districts"],
+  ["bodies", "nav.bodies"],
   ["tables", "nav.tables"],
   ["forms", "nav.forms"],
   ["receipts", "nav.receipts"],

@@ -1,9 +1,10 @@
-// The map of the districts: one SVG, each district a link, shaded by a share between 0 and 1.
+// The map of the districts: one SVG, each district a link, coloured by what it is given; what is pointed at is said below.
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { District } from "../api/schema";
 import { useQuery } from "../api/queries";
 import { t } from "../texts/language";
+import type { Signal } from "./signals";
 import { districtNames } from "./view";
 
 interface Outlines {
@@ -84,17 +85,26 @@ function inside(ring: [number, number][], x: number, y: number): boolean {
   return odd;
 }
 
+/** What an area shows: a signal or a step of four, whether that only indicates, its label, and a sentence. */
+export interface Area {
+  tone?: Signal;
+  step?: number | undefined;
+  indicative: boolean;
+  label: string;
+  about: string;
+}
+
 interface Props {
   districts: District[];
   chosen: string;
   href: (code: string) => string;
-  shades?: Record<string, number>;
-  labels?: Record<string, string>;
+  areas: Record<string, Area>;
 }
 
-export function DistrictMap({ districts, chosen, href, shades, labels }: Props): JSX.Element | null {
+export function DistrictMap({ districts, chosen, href, areas }: Props): JSX.Element | null {
   const { data } = useQuery<Outlines>("./map.json", true);
   const sketch = useMemo(() => (data ? project(data) : null), [data]);
+  const [pointed, setPointed] = useState("");
   if (!sketch) return null;
   const names = districtNames(districts);
   return (
@@ -102,29 +112,40 @@ export function DistrictMap({ districts, chosen, href, shades, labels }: Props):
       <svg viewBox={`-4 -4 ${WIDTH + 8} ${sketch.height + 8}`} role="group" aria-label={t("map.sketch")}>
         {sketch.shapes
           .filter((shape) => names[shape.code])
-          .map((shape) => (
-            <a
-              key={shape.code}
-              href={href(shape.code)}
-              aria-current={chosen === shape.code ? "true" : undefined}
-            >
-              <path
-                d={shape.path}
-                class={chosen === shape.code ? "chosen" : undefined}
-                style={shades ? { fillOpacity: 0.1 + 0.55 * (shades[shape.code] ?? 0) } : undefined}
-              />
-              <text x={shape.at[0]} y={shape.at[1]}>
-                {names[shape.code]}
-              </text>
-              {labels?.[shape.code] && (
-                <text x={shape.at[0]} y={shape.at[1] + 15} class="n">
-                  {labels[shape.code]}
+          .map((shape) => {
+            const area = areas[shape.code];
+            const point = (): void => setPointed(shape.code);
+            return (
+              <a
+                key={shape.code}
+                href={href(shape.code)}
+                aria-current={chosen === shape.code ? "true" : undefined}
+                onPointerEnter={point}
+                onFocus={point}
+              >
+                <path d={shape.path} class={pathClass(area, chosen === shape.code)}>
+                  {area && <title>{area.about}</title>}
+                </path>
+                <text x={shape.at[0]} y={shape.at[1]}>
+                  {names[shape.code]}
                 </text>
-              )}
-            </a>
-          ))}
+                {area && (
+                  <text x={shape.at[0]} y={shape.at[1] + 15} class="n">
+                    {area.label}
+                  </text>
+                )}
+              </a>
+            );
+          })}
       </svg>
-      <figcaption>{t("map.sketch")}</figcaption>
+      <figcaption>
+        <span>{areas[pointed || chosen]?.about ?? t("map.point")}</span> <small>{t("map.sketch")}</small>
+      </figcaption>
     </figure>
   );
+}
+
+function pathClass(area: Area | undefined, chosen: boolean): string {
+  const colour = area?.tone ?? (area?.step === undefined ? "" : `step s${area.step}`);
+  return [colour, area?.indicative ? "dashed" : "", chosen ? "chosen" : ""].filter(Boolean).join(" ");
 }

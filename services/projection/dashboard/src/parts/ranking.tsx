@@ -3,18 +3,19 @@ import type { JSX } from "preact";
 import type { DistrictRanking, RankedDistrict } from "../api/schema";
 import { achieved, DASH, percent, signed, targetText } from "../texts/format";
 import { localized, t } from "../texts/language";
+import { useQuery } from "../api/queries";
+import { AchievementMap } from "./achievement";
 import { linkTo, withParams } from "./address";
 import { Parts } from "./figures";
-import { DistrictMap } from "./map";
 import { SignalPill } from "./signals";
-import type { View } from "./view";
+import { Loaded } from "./states";
+import { matrixPath, type View } from "./view";
 
 export function RankingTable({ view, ranking, unit }: { view: View; ranking: DistrictRanking; unit: string }): JSX.Element {
-  const { plan, address } = view;
+  const { address } = view;
+  const matrix = useQuery(matrixPath(view));
   const rows = ranking.districts;
   const largest = Math.max(...rows.map((row) => row.value ?? 0), 0) || 1;
-  const shades = Object.fromEntries(rows.filter((row) => !row.city).map((row) => [row.code, (row.value ?? 0) / largest]));
-  const labels = Object.fromEntries(rows.map((row) => [row.code, achieved(row, unit)]));
   const withTargets = rows.some((row) => row.target);
   return (
     <div class="two ranking">
@@ -61,13 +62,19 @@ export function RankingTable({ view, ranking, unit }: { view: View; ranking: Dis
           </tbody>
         </table>
       </div>
-      <DistrictMap
-        districts={plan.districts}
-        chosen={address.params["district"] ?? ""}
-        href={(code) => withParams(address, { district: code === address.params["district"] ? "" : code })}
-        shades={shades}
-        labels={labels}
-      />
+      <div>
+        <Loaded query={matrix}>
+          {(data) => (
+            <AchievementMap
+              view={view}
+              matrix={data}
+              by={ranking.indicator.id}
+              chosen={address.params["district"] ?? ""}
+              href={(code) => withParams(address, { district: code === address.params["district"] ? "" : code })}
+            />
+          )}
+        </Loaded>
+      </div>
     </div>
   );
 }

@@ -1,7 +1,8 @@
 // What every page is given: the plan, the address and the day; and what the plan says about its measures.
-import type { District, Indicator, Measure, Plan } from "../api/schema";
+import { type Path, pathOf } from "../api/routes";
+import type { District, DistrictMatrix, Indicator, Measure, Plan } from "../api/schema";
 import { localized, t } from "../texts/language";
-import type { Address } from "./address";
+import { type Address, pick } from "./address";
 
 export interface View {
   plan: Plan;
@@ -24,11 +25,6 @@ export function indicatorsById(plan: Plan): Map<string, PlacedIndicator> {
   return new Map(measures.flatMap((measure) => measure.indicators.map((indicator) => [indicator.id, { measure, indicator }])));
 }
 
-/** The names of the bodies that lead a measure. */
-export function leadBodies(plan: Plan, measure: Measure): string {
-  return measure.lead.map((body) => localized(plan.bodies[body])).join(t("list.comma"));
-}
-
 /** The body that leads a measure, and how many work with it. */
 export function leadBody(plan: Plan, { lead }: Measure): string {
   const name = localized(plan.bodies[lead[0] ?? ""]);
@@ -37,4 +33,14 @@ export function leadBody(plan: Plan, { lead }: Measure): string {
 
 export function districtNames(districts: readonly District[]): Record<string, string> {
   return Object.fromEntries(districts.map((district) => [district.code, localized(district.name)]));
+}
+
+/** Where every indicator in every district is answered, for the day and instant of a view. */
+export function matrixPath({ plan, address }: View): Path<DistrictMatrix> {
+  return pathOf("/v1/plans/{plan}/districts", { plan: plan.id, ...pick(address.params, "as_of", "known_at") });
+}
+
+/** Whether there is room for all of a page; on a phone what comes later is folded. */
+export function isWide(): boolean {
+  return matchMedia("(min-width: 641px)").matches;
 }
