@@ -182,7 +182,8 @@ def of_the_projection() -> Iterator[Ask]:
     briefing, month = f"GET {plan}/briefing", {"month": "2025-06"}
     of_district = named | month | {"district": "330681"}
     yield Ask(briefing, of_district | {"format": "json"})
-    yield Ask(briefing, of_district | {"format": "html", "lang": "zh"})
+    yield Ask(briefing, of_district | {"format": "html", "lang": "zh", "figures": "now"})
+    yield Ask(briefing, of_district | {"format": "docx"})
     yield Ask(briefing, of_district | {"format": "xlsx", "facts": "true"})
     yield Ask(briefing, {"plan": "none"} | month, status=404)
     yield Ask(briefing, named | {"month": "2022-01"}, status=422)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from typing import Any
 
 import httpx
 import openpyxl
 import pytest
 
+from services.projection.exports.wording import achieved_text, is_idle, rows_of, text
 from tests.e2e.conftest import PLAN, progress_of
 
 MONTH, LAST_DAY = "2025-06", "2025-06-30"
@@ -29,13 +31,13 @@ def test_the_workbook_of_a_month_holds_the_numbers_of_the_api(addresses: dict[st
     wanted = {row["id"]: row["periods"][-1]["value"] for row in progress["indicators"]}
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
     sheets: list[list[tuple[Any, ...]]] = [list(sheet.iter_rows(min_row=2, values_only=True)) for sheet in book]
-    series = {row[4]: row[9] for sheet in sheets[1:-2] for row in sheet}
+    series = {row[2]: row[7] for sheet in sheets[2:-2] for row in sheet}
     assert {id_: value is None for id_, value in series.items()} == {id_: wanted[id_] is None for id_ in wanted}
     for id_, value in wanted.items():
         # Two decimals, rounded towards "not yet".
         assert value is None or series[id_] == pytest.approx(value / of_unit[id_], abs=0.01), id_
     # The districts add up to the whole wherever something is added up.
-    matrix = {row[0]: row[3:] for row in sheets[-2]}
+    matrix = {row[0]: row[3:] for row in sheets[1]}
     adding = [row["id"] for row in progress["indicators"] if row["kind"] in ("count", "distinct", "sum")]
     assert {id_: matrix[id_][0] for id_ in adding} == {id_: pytest.approx(sum(matrix[id_][1:])) for id_ in adding}
     assert any(wanted[id_] for id_ in adding)
@@ -48,6 +50,30 @@ def test_the_workbook_of_a_month_holds_the_numbers_of_the_api(addresses: dict[st
     changes = {row["id"]: row["change"] for row in rows if row["id"] in adding and row["basis"] != "level"}
     assert {id_: pytest.approx(brought.get(id_, 0) * of_unit[id_]) for id_ in changes} == changes
     assert any(changes.values())
+
+
+def test_every_number_of_the_page_and_of_the_letter_is_that_of_the_api(addresses: dict[str, str]) -> None:
+    briefing = _briefing(addresses, format="json").json()
+    # All of them as known at one instant, whatever is decided meanwhile.
+    known_at = briefing["known_at"]
+    page = _briefing(addresses, format="html", lang="zh", known_at=known_at).text
+    letter = _briefing(addresses, format="docx", lang="zh", known_at=known_at)
+    with zipfile.ZipFile(io.BytesIO(letter.content)) as package:
+        document = package.read("word/document.xml").decode()
+    progress = progress_of(addresses, as_of=LAST_DAY, known_at=known_at)
+    rows = {row["id"]: row for row in rows_of(briefing)}
+    for indicator in progress["indicators"]:
+        row, period = rows[indicator["id"]], indicator["periods"][-1]
+        assert (row["value"], row["met"], row["signal"]) == (period["value"], period["met"], period["signal"])
+        if is_idle(row):
+            continue
+        shown = achieved_text(period["value"], indicator["unit"], period["met"], period["target"])
+        shown = text("no-value", "zh") if period["value"] is None else shown
+        start = f"{row['id']} {row['name']['zh']}"
+        of_page = page[page.index(f"<td>{start} <span") :].partition("</tr>")[0]
+        of_letter = document[document.index(f">{start} (") :].partition("</w:tr>")[0]
+        assert f">{shown}<" in of_page, start
+        assert f">{shown}<" in of_letter, start
 
 
 def test_the_page_is_in_the_language_asked_for_and_needs_nothing_else(addresses: dict[str, str]) -> None:

@@ -1,13 +1,16 @@
 """The monthly briefing: its months, what moved, and that no name becomes a formula or a tag."""
 
 import asyncio
+import base64
 import csv
+import hashlib
 import io
 import zipfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import openpyxl
 import pytest
@@ -17,10 +20,21 @@ from services.projection.assessment.representation import LogProgress, scope_fie
 from services.projection.assessment.targets import Targets
 from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE, month_number
+from services.projection.exports import wording
 from services.projection.exports.briefing import page
 from services.projection.exports.csv import csv_lines
 from services.projection.exports.document import Briefing, BriefingIndicator
-from services.projection.exports.wording import SIGNALS, TEXTS, achieved_text, progress, rows_of
+from services.projection.exports.letter import letter
+from services.projection.exports.wording import (
+    SIGNALS,
+    TEXTS,
+    achieved_text,
+    conclusion,
+    folded,
+    progress,
+    publication,
+    rows_of,
+)
 from services.projection.exports.workbook import ListedFact, workbook
 from services.projection.queries.briefing import briefing
 from shared.http.problems import language_of
@@ -50,6 +64,11 @@ def body_of(
         **briefing(basis, as_of.replace(day=1)),
         "complete_to": {"recruitment": COMPLETE},
     }
+
+
+async def _written(body: Briefing, facts: AsyncIterator[Sequence[ListedFact]] | None = None) -> bytes:
+    with await workbook(body, "zh", facts) as file:
+        return file.read()
 
 
 def row_of(body: Briefing, indicator: str) -> BriefingIndicator:
@@ -126,23 +145,24 @@ def test_money_is_in_yuan_everywhere_value_and_target_alike() -> None:
     body = body_of({("2.2.a", 0, "330602"): {"2025-04": 164_800}}, date(2025, 5, 31))
     row = row_of(body, "2.2.a")
     row["target"], row["met"], row["progress"] = {"op": ">", "value": 150_000, "upper": None}, True, 1.0987
-    assert "1,648.00" in page(body, "zh")
-    assert "&gt; 1,500.00" in page(body, "zh")
-
-    async def written() -> bytes:
-        with await workbook(body, "zh", None) as file:
-            return file.read()
-
-    book = openpyxl.load_workbook(io.BytesIO(asyncio.run(written())))
-    cells = next(cells for sheet in book for cells in sheet.iter_rows() if len(cells) > 9 and cells[4].value == "2.2.a")
-    assert (cells[6].value, cells[8].value, cells[9].value) == ("元", "> 1,500.00", 1648)
-    assert (cells[11].value, cells[11].number_format) == (1.099, "0.0%")
+    html, _ = page(body, "zh")
+    assert "1,648.00" in html
+    assert "&gt; 1,500.00" in html
+    book = openpyxl.load_workbook(io.BytesIO(asyncio.run(_written(body))))
+    cells = next(cells for sheet in book for cells in sheet.iter_rows() if len(cells) > 9 and cells[2].value == "2.2.a")
+    assert (cells[4].value, cells[6].value, cells[7].value) == ("元", 1500, 1648)
+    assert cells[6].number_format == '"> "#,##0.00####'
+    assert (cells[9].value, cells[9].number_format) == (1.099, "0.0%")
+    assert "1,648.00" in _document(letter(body, "zh"))
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_page_is_whole_and_shows_every_text_in_one_language(language: Any) -> None:
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1234}}, date(2025, 5, 31))
-    html = page(body, language)
+    html, headers = page(body, language)
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in headers["Content-Security-Policy"]
     assert html.startswith("<!doctype html>")
     assert html.count("<tr>") == html.count("</tr>")
     assert "1,234" in html
@@ -155,10 +175,78 @@ def test_the_page_is_whole_and_shows_every_text_in_one_language(language: Any) -
 
 def test_a_name_with_markup_stays_text_on_the_page() -> None:
     body = body_of({}, date(2025, 5, 31))
-    row_of(body, "4.1.b")["name"] = {"zh": "<script>x</script>", "en": "x"}
-    html = page(body, "zh")
+    row_of(body, "4.1.b")["name"] = {"zh": "<script>x</script>\x01", "en": "x"}
+    body["title"]["zh"] = '"}</style><script>'
+    html, _ = page(body, "zh")
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+    assert "<script>x</script>" in _document(letter(body, "zh"))
+
+
+def _document(content: bytes) -> str:
+    """Return the text of a letter; every part of it is well-formed."""
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        parts = {name: ElementTree.fromstring(package.read(name)) for name in package.namelist()}  # noqa: S314 - our own
+    return "\n".join(text for text in parts["word/document.xml"].itertext() if text.strip())
+
+
+def test_the_same_briefing_gives_the_same_bytes_in_every_form() -> None:
+    body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1234}}, date(2025, 5, 31))
+    assert page(body, "zh") == page(body, "zh")
+    for first, again in ((letter(body, "zh"), letter(body, "zh")), [asyncio.run(_written(body)) for _ in "12"]):
+        assert first == again
+        with zipfile.ZipFile(io.BytesIO(first)) as package:
+            # No hour of writing is in it, only that of the numbers.
+            assert {entry.date_time[0] for entry in package.infolist()} == {1980}
+            assert body["known_at"][:19] in package.read("docProps/core.xml").decode()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_letter_has_the_conclusion_first_every_row_that_says_something_and_the_clauses_in_its_annex(
+    language: Any,
+) -> None:
+    body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1234}}, date(2025, 5, 31))
+    text = _document(letter(body, language))
+    order = [
+        text.index(wording.text(key, language)) for key in ("conclusion", "districts", "turned", "by-series", "annex")
+    ]
+    assert order == sorted(order)
+    assert "1,234" in text
+    for row in rows_of(body):
+        assert f"{row['id']} {row['name']['zh' if language == 'zh' else 'en']}" in text
+    assert all(text.index(measure.text[:20]) > order[-1] for measure in PLAN.measures)
+
+
+def test_the_figures_of_a_publication_are_said_to_be_so_and_others_not() -> None:
+    body = body_of({}, date(2025, 5, 31))
+    assert "不是2025 年 5 月的公布数" in publication(body, "zh")
+    body["published"] = {"recorded_at": "2025-06-03T01:00:00Z", "by": "局长", "number": 2}
+    said = publication(body, "zh")
+    assert "2025-06-03 09:00:00(北京时间)" in said
+    assert "局长" in said
+    assert "第 2 次" in said
+
+
+def test_the_conclusion_names_the_furthest_behind_and_never_says_that_a_district_without_targets_is_well() -> None:
+    sums = {("4.1.b", 2025, "330602"): {"2025-04": 100}}
+    city, district = body_of(sums, date(2025, 5, 31)), body_of(sums, date(2025, 5, 31), "330602")
+    assert city["late"]
+    assert f"{city['late'][0]} " in conclusion(city, "zh")[-1]
+    text = "".join(conclusion(district, "zh"))
+    assert "尚未分解" in text
+    assert "可比" in text
+    assert "有目标的指标 0 项" not in text
+    assert "split" in "".join(conclusion(district, "en"))
+
+
+def test_what_is_zero_without_a_target_is_folded_into_one_sentence() -> None:
+    body = body_of({("1.4.a", WHOLE, "330602"): {"2025-05": 2}}, date(2025, 5, 31))
+    series = body["series"][0]
+    sentence = folded(series, "zh")
+    assert "1.4.a" not in sentence
+    assert "1.4.b" in sentence
+    html, _ = page(body, "zh")
+    assert sentence in html
 
 
 def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
@@ -168,19 +256,17 @@ def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
     async def facts() -> AsyncIterator[Sequence[ListedFact]]:
         yield [ListedFact("4.1.b", "2025-05-02", "330602", "t", EVIL, "+1", "@x", "2025-05-03T00:00:00Z", 1, "=key")]
 
-    async def written() -> bytes:
-        with await workbook(body, "zh", facts()) as file:
-            return file.read()
-
-    content = asyncio.run(written())
+    content = asyncio.run(_written(body, facts()))
     with zipfile.ZipFile(io.BytesIO(content)) as parts:
         for name in parts.namelist():
             assert b"<f>" not in parts.read(name), name
     book = openpyxl.load_workbook(io.BytesIO(content))
-    assert len(book.sheetnames) == 1 + len(PLAN.series) + 2
+    assert len(book.sheetnames) == 2 + len(PLAN.series) + 2
     series = next(sheet for sheet in book if sheet.title.startswith("4"))
-    entry = next(row for row in series.iter_rows(values_only=True) if row[4] == "4.1.b")
-    assert entry[5] == EVIL
+    entry = next(row for row in series.iter_rows(values_only=True) if row[2] == "4.1.b")
+    assert entry[3] == EVIL
+    assert series.freeze_panes == "E2"
+    assert series.auto_filter.ref
     assert 360 in entry
     titles, fact = book[TEXTS["facts"]["zh"]].iter_rows(values_only=True)
     assert fact[4:7] == (EVIL, "+1", "@x")

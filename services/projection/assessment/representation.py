@@ -182,6 +182,30 @@ class CellPace(TypedDict):
     forecast: ForecastValue
 
 
+class DistrictStanding(TypedDict):
+    """How a district stands: the signals of its own targets, and how many targets of the whole are not split to it.
+
+    `indicative`: in how many of those it has an indicative share; `below`: in how many it is under the green threshold
+    of what that would be by now.
+    """
+
+    code: DistrictCode
+    name: BilingualText
+    city: bool
+    signals: SignalCounts
+    unsplit: int
+    indicative: int
+    below: int
+
+
+class SharedBy(TypedDict):
+    """By what indicative shares are made: the population that an indicator rests on (named), else all equal."""
+
+    by: Literal["population", "equal"]
+    indicator: str | None
+    shares: dict[DistrictCode, float]
+
+
 def scope_fields(plan: str, scope: Scope) -> ScopeFields:
     """Return the scope of an answer as the answer repeats it."""
     return {

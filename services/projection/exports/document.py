@@ -7,14 +7,16 @@ from services.projection.assessment.representation import (
     AssessedAnswer,
     Basis,
     BilingualText,
+    DistrictStanding,
     ForecastValue,
     MonthName,
     PeriodName,
+    SharedBy,
     SignalCounts,
     SignalRule,
     TargetValue,
 )
-from shared.contract.messages import DistrictCode
+from shared.contract.messages import DistrictCode, Instant
 
 
 class MonthBefore(TypedDict):
@@ -81,8 +83,20 @@ class BriefingDistrict(TypedDict):
     name: BilingualText
 
 
+class BriefingPublication(TypedDict):
+    """The publication whose figures these are: when, by whom, and as which one of the month (1: the close itself)."""
+
+    recorded_at: Instant
+    by: str
+    number: int
+
+
 class BriefingTable(TypedDict):
-    """What this query adds to its scope; `turned`: the indicators whose signal is another than a month ago."""
+    """What this query adds to its scope; `published` is null where these are not the figures of a publication.
+
+    `turned`: the indicators whose signal is another than a month ago. `late`: those amber or red, the furthest from
+    what was expected first. `standings`: how each district stands; `shared_by`: by what indicative shares are made.
+    """
 
     month: MonthName
     title: BilingualText
@@ -90,8 +104,12 @@ class BriefingTable(TypedDict):
     city: BilingualText
     units: dict[str, BilingualText]
     districts: list[BriefingDistrict]
+    published: BriefingPublication | None
     summary: SignalCounts
     turned: list[str]
+    late: list[str]
+    standings: list[DistrictStanding]
+    shared_by: SharedBy
     series: list[BriefingSeries]
 
 

@@ -1,13 +1,13 @@
 """The words and numbers of the monthly briefing as people read them, in either language."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Final, Literal
 
 from services.projection.assessment.pace import Op, Signal
-from services.projection.assessment.representation import TargetValue
-from services.projection.exports.document import Briefing, BriefingIndicator
+from services.projection.assessment.representation import DistrictStanding, TargetValue
+from services.projection.exports.document import Briefing, BriefingIndicator, BriefingSeries
 from shared.contract.events import LOCAL_TIME
 
 Language = Literal["zh", "en"]
@@ -20,7 +20,55 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "behind": {"zh": "尚有 {count} 条事实待计入", "en": "{count} facts not counted yet"},
     "unknown": {"zh": "部分服务无应答,不知是否完整", "en": "A service does not answer: it may be incomplete"},
     "whole": {"zh": "全市", "en": "Whole city"},
-    "measure": {"zh": "措施", "en": "Measure"},
+    "published": {
+        "zh": "{month}数据已公布:{at}(北京时间)由{by}公布{again}。",
+        "en": "The figures of {month} as published at {at} Beijing time by {by}{again}.",
+    },
+    "again": {"zh": ",为第 {number} 次公布(重述)", "en": ", restated ({number} publications)"},
+    "not-published": {
+        "zh": "以下不是{month}的公布数,为所列时刻所知。",
+        "en": "Not published figures of {month}: as known at that instant.",
+    },
+    "conclusion": {"zh": "总体情况", "en": "Conclusion"},
+    "counts": {
+        "zh": "有目标的指标 {all} 项:已达成 {met} 项,正常 {green} 项,预警 {amber} 项,滞后 {red} 项{none}。",
+        "en": "Of {all} indicators with a target: {met} met, {green} on pace, {amber} slipping, {red} behind{none}.",
+    },
+    "counts-none": {"zh": ",暂不能判断 {count} 项", "en": ", {count} not to be judged yet"},
+    "changes": {
+        "zh": "与上月末相比,{moved} 项指标的值有变动,{better} 项信号好转,{worse} 项信号转差。",
+        "en": "Since the end of last month {moved} values moved, {better} signals got better, {worse} worse.",
+    },
+    "worst": {"zh": "差距最大的是:{list}。", "en": "The furthest behind: {list}."},
+    "worst-row": {
+        "zh": "{name}({period},现值 {value},应达 {expected})",
+        "en": "{name} ({period}: {value}, expected {expected})",
+    },
+    "own": {
+        "zh": "有目标的指标 {all} 项:已达成 {met},正常 {green},预警 {amber},滞后 {red}",
+        "en": "{all} with a target: {met} met, {green} on pace, {amber} slipping, {red} behind",
+    },
+    "no-own": {"zh": "全市目标尚未分解", "en": "the city's targets are not split to it"},
+    "of-city": {"zh": "本级单位,不分担目标", "en": "city bodies, without a share of the targets"},
+    "by-share": {"zh": "可比 {all} 项中 {below} 项低于时序", "en": "{below} of {all} comparable below the pace"},
+    "share-note": {
+        "zh": "示意份额({by}),仅供参考,不是目标,不据以评信号。",
+        "en": "Indicative shares ({by}) are to go by; they are no targets, and nothing is judged by them.",
+    },
+    "by-population": {
+        "zh": "按人口,取自指标 {indicator} 的分母",
+        "en": "by population, the denominator of {indicator}",
+    },
+    "by-equal": {"zh": "各区县均分", "en": "equal for every district"},
+    "own-targets": {"zh": "自有目标", "en": "Targets of its own"},
+    "indicative": {"zh": "按示意份额", "en": "By indicative shares"},
+    "folded": {
+        "zh": "另有监测指标 {count} 项为零且本月无变动:{list}。",
+        "en": "{count} more, without a target, are zero and did not move: {list}.",
+    },
+    "by-series": {"zh": "各系列进展", "en": "Series by series"},
+    "annex": {"zh": "附件:条文与责任单位", "en": "Annex: clauses and lead units"},
+    "measure": {"zh": "举措", "en": "Measure"},
     "clause": {"zh": "条文", "en": "Clause"},
     "lead": {"zh": "责任单位", "en": "Lead units"},
     "id": {"zh": "编号", "en": "No."},
@@ -28,11 +76,11 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "period": {"zh": "期间", "en": "Period"},
     "unit": {"zh": "单位", "en": "Unit"},
     "target": {"zh": "目标", "en": "Target"},
-    "value": {"zh": "当前值", "en": "Value"},
+    "value": {"zh": "现值", "en": "Value"},
     "expected": {"zh": "时序应达", "en": "Expected"},
     "progress": {"zh": "完成率", "en": "Of target"},
     "signal": {"zh": "信号", "en": "Signal"},
-    "change": {"zh": "比上月末", "en": "Since last month"},
+    "change": {"zh": "较上月末", "en": "Since last month"},
     "forecast": {"zh": "期末预测", "en": "Forecast"},
     "rule": {"zh": "信号依据", "en": "Why this signal"},
     "before": {"zh": "上月末信号", "en": "Signal a month ago"},
@@ -44,20 +92,21 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "no-value": {"zh": "暂无法计算", "en": "not computable"},
     "met": {"zh": "已达成", "en": "met"},
     "green": {"zh": "正常", "en": "on pace"},
-    "amber": {"zh": "偏慢", "en": "slightly behind"},
+    "amber": {"zh": "预警", "en": "slipping"},
     "red": {"zh": "滞后", "en": "behind"},
     "none": {"zh": "监测", "en": "monitored"},
     "overview": {"zh": "总览", "en": "Overview"},
     "facts": {"zh": "本月事实", "en": "Facts of the month"},
     "on": {"zh": "日期", "en": "Date"},
     "district": {"zh": "区划代码", "en": "District"},
+    "district-name": {"zh": "区、县(市)", "en": "District"},
     "subject": {"zh": "事项", "en": "Subject"},
     "type": {"zh": "类型", "en": "Type"},
     "source": {"zh": "来源", "en": "Source"},
     "report": {"zh": "报告编号", "en": "Report"},
     "recorded_at": {"zh": "入账时刻(北京时间)", "en": "Recorded at (Beijing time)"},
     "reported_by": {"zh": "报送凭据", "en": "Reported by"},
-    "counts": {"zh": "计入", "en": "Counts"},
+    "counted": {"zh": "计入", "en": "Counts"},
     "cut": {"zh": "事实过多,余下的请用 CSV 导出。", "en": "Too many facts for a sheet; export the rest as CSV."},
 }
 SIGNALS: Final[tuple[Signal, ...]] = ("met", "green", "amber", "red", "none")
@@ -69,13 +118,15 @@ COLOURS: Final[Mapping[Signal, str]] = {
     "red": "#f9d3cf",
     "none": "#eeeeee",
 }
-_OPS: Final[Mapping[Op, str]] = {">=": "≥ ", ">": "> ", "=": "= ", "range": "", "all": ""}
+OPS: Final[Mapping[Op, str]] = {">=": "≥ ", ">": "> ", "=": "= ", "range": "", "all": ""}
 DASH: Final = "–"
 _FEN: Final = 100
 _TENTH: Final = Decimal("0.1")
 _HUNDREDTH: Final = Decimal("0.01")
 _WHOLE: Final = Decimal(100)
 _ALMOST: Final = Decimal("99.9")
+_MOST_WORST: Final = 3
+_BEST_FIRST: Final[tuple[Signal, ...]] = ("met", "green", "amber", "red", "none")
 
 
 def text(key: str, language: Language) -> str:
@@ -161,7 +212,7 @@ def target_text(target: TargetValue, unit: str) -> str:
     least = _text(exact(target["value"], unit), unit)
     if target["op"] == "range":
         return f"{least}–{DASH if target['upper'] is None else _text(exact(target['upper'], unit), unit)}"
-    return f"{_OPS[target['op']]}{least}" + (f"/{least}" if target["op"] == "all" else "")
+    return f"{OPS[target['op']]}{least}" + (f"/{least}" if target["op"] == "all" else "")
 
 
 def outlook(row: BriefingIndicator, language: Language) -> str:
@@ -194,7 +245,135 @@ def freshness(briefing: Briefing, language: Language) -> str:
     return text("behind", language).format(count=count) if count else ""
 
 
+def title(briefing: Briefing, language: Language) -> str:
+    """Return the briefing's own title: for whom and which month."""
+    name = " " if language == "en" else ""
+    return f"{place(briefing, language)} {month_name(briefing, language)}{name}{text('title', language)}"
+
+
+def running_head(briefing: Briefing, language: Language) -> str:
+    """Return what stands at the head of every sheet of paper: plan, district, day and instant."""
+    return " · ".join((briefing["title"][language], place(briefing, language), about(briefing, language)))
+
+
 def place(briefing: Briefing, language: Language) -> str:
     """Return for whom it is: the whole city, or one district."""
     names = {district["code"]: district["name"][language] for district in briefing["districts"]}
     return names[briefing["district"]] if briefing["district"] else text("whole", language)
+
+
+def month_name(briefing: Briefing, language: Language) -> str:
+    """Return the name of the month."""
+    year, month = map(int, briefing["month"].split("-"))
+    return f"{year} 年 {month} 月" if language == "zh" else briefing["month"]
+
+
+def about(briefing: Briefing, language: Language) -> str:
+    """Return for which day and by what knowledge the numbers are, and what is not in them yet."""
+    known_at = local(briefing["known_at"])
+    scope = text("as_of", language).format(as_of=briefing["as_of"], known_at=known_at)
+    return " ".join(filter(None, (scope, freshness(briefing, language))))
+
+
+def publication(briefing: Briefing, language: Language) -> str:
+    """Return whether these are the published figures of the month, and who published them when."""
+    published, month = briefing["published"], month_name(briefing, language)
+    if published is None:
+        return text("not-published", language).format(month=month)
+    number = published["number"]
+    again = text("again", language).format(number=number) if number > 1 else ""
+    at = local(published["recorded_at"])
+    return text("published", language).format(month=month, at=at, by=published["by"], again=again)
+
+
+def conclusion(briefing: Briefing, language: Language) -> list[str]:
+    """Return in sentences how the targets stand, what the month changed, and which are the furthest behind."""
+    rows = list(rows_of(briefing))
+    sentences = []
+    standing = next((each for each in briefing["standings"] if each["code"] == briefing["district"]), None)
+    if standing is None or any(standing["signals"].values()) or not standing["unsplit"]:
+        sentences.append(_counted([row["signal"] for row in rows if row["target"]], language))
+    if standing is not None:
+        sentences.append(f"{place(briefing, language)}:{own_targets(standing, language)}。" if language == "zh" else
+                         f"{place(briefing, language)}: {own_targets(standing, language)}.")  # fmt: skip
+        if standing["indicative"]:
+            sentences.append(f"{text('indicative', language)}:{by_share(standing, language)}。" if language == "zh" else
+                             f"{text('indicative', language)}: {by_share(standing, language)}.")  # fmt: skip
+    turned = [row for row in rows if row["id"] in briefing["turned"] and row["before"]]
+    better = sum(_BEST_FIRST.index(row["signal"]) < _BEST_FIRST.index(_before(row)) for row in turned)
+    sentences.append(
+        text("changes", language).format(
+            moved=sum(bool(row["change"]) for row in rows), better=better, worse=len(turned) - better
+        )
+    )
+    by_id = {row["id"]: row for row in rows}
+    if worst := [_worst(by_id[each], language) for each in briefing["late"][:_MOST_WORST]]:
+        sentences.append(text("worst", language).format(list=(";" if language == "zh" else "; ").join(worst)))
+    return sentences
+
+
+def _before(row: BriefingIndicator) -> Signal:
+    return row["before"]["signal"] if row["before"] else "none"
+
+
+def _counted(signals: Sequence[Signal], language: Language) -> str:
+    counts = {signal: signals.count(signal) for signal in SIGNALS}
+    none = text("counts-none", language).format(count=counts["none"]) if counts["none"] else ""
+    return text("counts", language).format(all=len(signals), **(counts | {"none": none}))
+
+
+def _worst(row: BriefingIndicator, language: Language) -> str:
+    unit = row["unit"]
+    return text("worst-row", language).format(
+        name=f"{row['id']} {row['name'][language]}",
+        period=period(row, language),
+        value=achieved_text(row["value"], unit, row["met"], row["target"]),
+        expected=amount(row["expected"], unit),
+    )
+
+
+def own_targets(standing: DistrictStanding, language: Language) -> str:
+    """Return how a district stands by its own targets; without any, that the whole's are not split to it."""
+    signals = standing["signals"]
+    if standing["city"]:
+        return text("of-city", language)
+    if not any(signals.values()):
+        return text("no-own", language) if standing["unsplit"] else DASH
+    return text("own", language).format(all=sum(signals[signal] for signal in SIGNALS), **signals)
+
+
+def by_share(standing: DistrictStanding, language: Language) -> str:
+    """Return in how many indicators a district is below its indicative share."""
+    if not standing["indicative"]:
+        return DASH
+    return text("by-share", language).format(all=standing["indicative"], below=standing["below"])
+
+
+def share_note(briefing: Briefing, language: Language) -> str:
+    """Return by what indicative shares are made, and what they are not; empty where there are none."""
+    if not any(standing["indicative"] for standing in briefing["standings"]):
+        return ""
+    by = briefing["shared_by"]
+    text_by = text(f"by-{by['by']}", language).format(indicator=by["indicator"])
+    return text("share-note", language).format(by=text_by)
+
+
+def period(row: BriefingIndicator, language: Language) -> str:
+    """Return the name of a row's period."""
+    if row["period"] == "plan":
+        return text("plan", language)
+    return f"{row['period']} 年" if language == "zh" else row["period"]
+
+
+def is_idle(row: BriefingIndicator) -> bool:
+    """Return whether a row says nothing: no target, nothing counted, nothing moved."""
+    return row["target"] is None and not row["value"] and not row["change"]
+
+
+def folded(series: BriefingSeries, language: Language) -> str:
+    """Return the idle indicators of a series in one sentence, empty where there are none."""
+    idle = [row for measure in series["measures"] for row in measure["indicators"] if is_idle(row)]
+    if not idle:
+        return ""
+    names = ("、" if language == "zh" else ", ").join(f"{row['id']} {row['name'][language]}" for row in idle)
+    return text("folded", language).format(count=len(idle), list=names)

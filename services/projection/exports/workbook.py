@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import IO, Final, NamedTuple
 
@@ -11,18 +12,17 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from services.projection.assessment.pace import Signal
+from services.projection.assessment.representation import TargetValue
 from services.projection.exports import wording
 from services.projection.exports.document import Briefing, BriefingSeries, DistrictFigure
 from services.projection.exports.spool import beside
 from services.projection.exports.wording import (
     COLOURS,
+    DASH,
     SIGNALS,
     Language,
     achieved,
     exact,
-    freshness,
-    goal,
-    place,
     rounded,
     rows_of,
     text,
@@ -56,7 +56,7 @@ class ListedFact(NamedTuple):
 
 
 async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[ListedFact]] | None) -> IO[bytes]:
-    """Return the briefing as XLSX: an overview, a sheet a series, the district matrix, and the month's facts."""
+    """Return the briefing as XLSX: an overview, the districts, a sheet a series, the clauses, and the month's facts."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its sender
     book = _Book(file, body, language)
     try:
@@ -90,6 +90,8 @@ class _Book:
         self._book = xlsxwriter.Workbook(
             file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         )
+        # Else the hour of writing is in the file; the same briefing gives the same bytes.
+        self._book.set_properties({"created": datetime.fromisoformat(body["known_at"])})
         self._body, self._language = body, language
         self._bold = self._book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bg_color": "#F2F2F2"})
         self._wrapped = self._book.add_format({"text_wrap": True, "valign": "top"})
@@ -103,41 +105,51 @@ class _Book:
     def sheets(self) -> None:
         """Write every sheet but the facts."""
         self._overview()
-        for series in self._body["series"]:
-            self._series(series)
         if not self._body["district"]:
             self._matrix()
+        for series in self._body["series"]:
+            self._series(series)
+        self._annex()
 
     def _overview(self) -> None:
         body, language = self._body, self._language
-        sheet = self._sheet(text("overview", language), (24, 40))
-        about = text("as_of", language).format(as_of=body["as_of"], known_at=wording.local(body["known_at"]))
-        for line in (
-            (body["title"][language], body["document_no"]),
-            (place(body, language), f"{body['month']} {text('title', language)}"),
-            (about, freshness(body, language)),
-        ):
-            self._write(sheet, line)
-        self._row += 1
+        sheet = self._sheet(text("overview", language), (24, 60, 40))
+        lines = (
+            wording.title(body, language),
+            f"{body['title'][language]} {body['document_no']}",
+            wording.about(body, language),
+            wording.publication(body, language),
+            "",
+            *wording.conclusion(body, language),
+            "",
+        )
+        for line in lines:
+            self._write(sheet, (line,))
         for signal in SIGNALS:
             self._write(sheet, (text(signal, language), body["summary"][signal]), shades=(signal,))
+        self._row += 1
+        columns = [text(key, language) for key in ("district-name", "own-targets", "indicative")]
+        self._write(sheet, columns, (self._bold,) * len(columns))
+        for standing in body["standings"]:
+            own, share = wording.own_targets(standing, language), wording.by_share(standing, language)
+            self._write(sheet, (standing["name"][language], own, share), (None, self._wrapped, self._wrapped))
+        self._write(sheet, (wording.share_note(body, language),))
 
     def _series(self, series: BriefingSeries) -> None:
         language = self._language
-        sheet = self._sheet(f"{series['id']} {series['name'][language]}", (8, 26, 60, 24, 8, 34, 8, 9, 12, 12, 12, 10))
-        columns = ("measure", "measure", "clause", "lead", "id", "indicator", "unit", "period", "target", "value",
-                   "expected", "progress", "signal", "before", "change", "forecast", "rule")  # fmt: skip
-        self._titles(sheet, columns)
+        widths = (8, 26, 8, 34, 10, 9, 14, 14, 14, 10, 9, 12, 14, 14, 40)
+        sheet = self._sheet(f"{series['id']} {series['name'][language]}", widths)
+        columns = ("measure", "measure", "id", "indicator", "unit", "period", "target",
+                   "value", "expected", "progress", "signal", "before", "change", "forecast", "rule")  # fmt: skip
+        self._titles(sheet, columns, 4)
         for measure in series["measures"]:
             for row in measure["indicators"]:
                 before, unit, target = row["before"], row["unit"], row["target"]
                 progress = wording.progress(row)
                 cells = (
-                    measure["id"], measure["name"][language], measure["text"],
-                    "、".join(body[language] for body in measure["lead"]), row["id"], row["name"][language],
-                    unit_name(self._body, unit, language),
-                    text("plan", language) if row["period"] == "plan" else row["period"],
-                    exact(target["value"], unit) if target and target["op"] == ">=" else goal(row, language),
+                    measure["id"], measure["name"][language], row["id"], row["name"][language],
+                    unit_name(self._body, unit, language), wording.period(row, language),
+                    exact(target["value"], unit) if target else text("monitored", language),
                     achieved(row["value"], unit, row["met"], target), rounded(row["expected"], unit),
                     # A share, which its form shows in percent.
                     None if progress is None else progress.scaleb(-2), text(row["signal"], language),
@@ -146,7 +158,21 @@ class _Book:
                 )  # fmt: skip
                 wrapped = self._wrapped
                 shades = (*(None,) * (len(cells) - 5), row["signal"])
-                self._write(sheet, cells, (None, wrapped, wrapped, wrapped), shades)
+                goal = self._form(_target_format(target, unit), None) if target else None
+                self._write(sheet, cells, (None, wrapped, None, wrapped, None, None, goal), shades)
+        self._filter(sheet, len(columns))
+
+    def _annex(self) -> None:
+        language = self._language
+        sheet = self._sheet(text("annex", language).replace(":", " "), (8, 26, 90, 34))
+        self._titles(sheet, ("measure", "measure", "clause", "lead"), 2)
+        wrapped = self._wrapped
+        for series in self._body["series"]:
+            for measure in series["measures"]:
+                lead = ("、" if language == "zh" else "; ").join(body[language] for body in measure["lead"])
+                cells = (measure["id"], measure["name"][language], measure["text"], lead)
+                self._write(sheet, cells, (None, wrapped, wrapped, wrapped))
+        self._filter(sheet, 4)
 
     def _matrix(self) -> None:
         body, language = self._body, self._language
@@ -154,6 +180,8 @@ class _Book:
         names = [district["name"][language] for district in body["districts"]]
         titles = (*(text(key, language) for key in ("id", "indicator", "unit", "whole")), *names)
         self._write(sheet, titles, (self._bold,) * len(titles))
+        sheet.freeze_panes(1, 2)
+        sheet.repeat_rows(0)
         for row in rows_of(body):
             unit = row["unit"]
             figures = [row["districts"].get(district["code"], _NO_FIGURE) for district in body["districts"]]
@@ -164,6 +192,7 @@ class _Book:
                 *(achieved(own["value"], unit, own["met"]) for own in figures),
             )  # fmt: skip
             self._write(sheet, cells, shades=(None, None, None, None, *shades))
+        self._filter(sheet, len(titles))
 
     def begin_facts(self) -> None:
         """Begin the sheet of facts."""
@@ -177,7 +206,7 @@ class _Book:
             "source",
             "report",
             "recorded_at",
-            "counts",
+            "counted",
             "reported_by",
         )
         self._titles(self._facts, columns)
@@ -203,10 +232,14 @@ class _Book:
         self._row = 0
         return sheet
 
-    def _titles(self, sheet: Worksheet, columns: Sequence[str]) -> None:
+    def _titles(self, sheet: Worksheet, columns: Sequence[str], names: int = 0) -> None:
+        """Write the titles of a table; they stay in sight, as do the first columns that name a row."""
         self._write(sheet, [text(column, self._language) for column in columns], (self._bold,) * len(columns))
-        sheet.freeze_panes(1, 0)
+        sheet.freeze_panes(1, names)
         sheet.repeat_rows(0)
+
+    def _filter(self, sheet: Worksheet, columns: int) -> None:
+        sheet.autofilter(0, 0, max(self._row - 1, 1), columns - 1)
 
     def _form(self, number_format: str | None, shade: Signal | None) -> Format:
         if (number_format, shade) not in self._forms:
@@ -226,7 +259,7 @@ class _Book:
             form = formats[column] if column < len(formats) else None
             shade = shades[column] if column < len(shades) else None
             number_format = _number_format(cell) if isinstance(cell, Decimal) else None
-            if number_format or shade:
+            if shade or (number_format and form is None):
                 form = self._form(number_format, shade)
             if cell is None:
                 sheet.write_blank(self._row, column, None, form)
@@ -244,3 +277,12 @@ def _number_format(number: Decimal) -> str:
     if number == number.to_integral_value():
         return "#,##0"
     return "#,##0.00" if exponent == _CENTS else "#,##0.0#####"
+
+
+def _target_format(target: TargetValue, unit: str) -> str:
+    """Return a number's form that shows a target's comparator before it, and the upper bound of a range behind."""
+    whole = unit != "fen" and float(target["value"]).is_integer()
+    number = "#,##0" if whole else "#,##0.00####"
+    if target["op"] == "range":
+        return f'{number}"–{DASH if target["upper"] is None else exact(target["upper"], unit)}"'
+    return f'"{wording.OPS[target["op"]]}"{number}' if wording.OPS[target["op"]] else number

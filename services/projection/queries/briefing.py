@@ -1,12 +1,13 @@
 """What goes into the monthly meeting: every target at a month's end, what moved since, district by district."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Annotated, Final, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
 
+from services.planning.months import PublishedFigures, month_of
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, MonthEnd, Scope
 from services.projection.assessment.pace import length_of
 from services.projection.assessment.representation import (
@@ -20,20 +21,25 @@ from services.projection.assessment.representation import (
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.periods import period_name, running_period
 from services.projection.exports import briefing as export
-from services.projection.exports import workbook
+from services.projection.exports import letter, workbook
 from services.projection.exports.document import (
     Briefing,
     BriefingIndicator,
     BriefingMeasure,
+    BriefingPublication,
     BriefingSeries,
     BriefingTable,
 )
 from services.projection.exports.spool import beside
 from services.projection.exports.wording import exact
-from services.projection.queries.context import Question, ReadContext, context_of, pure
+from services.projection.queries.context import Question, ReadContext, context_of
+from services.projection.queries.district_matrix import district_matrix
 from services.projection.queries.facts import facts_of
 from services.projection.queries.others import FactSieve
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
+from services.projection.queries.snapshot import Snapshot
+from shared.contract.events import format_instant
+from shared.deciding.view import View
 from shared.http.problems import Problem, language_in
 from shared.http.visibility import visibility_of
 from shared.plan.model import Indicator, Measure, Plan
@@ -47,8 +53,17 @@ Month = Annotated[
     ),
 ]
 BriefingForm = Annotated[
-    Literal["html", "xlsx", "json"],
-    Query(alias="format", description="html 供打印 for print;xlsx 供计算 to reckon with;json 供程序 for programs"),
+    Literal["html", "xlsx", "docx", "json"],
+    Query(
+        alias="format",
+        description="html 供打印 for print;docx 公文 as a letter;xlsx 供计算 to reckon with;json 供程序 for programs",
+    ),
+]
+Figures = Annotated[
+    Literal["published", "now"],
+    Query(
+        description="published 已关账的月份用最近公布的数 a closed month as last published;now 现在所知 as known now"
+    ),
 ]
 Lang = Annotated[
     Literal["zh", "en"] | None, Query(description="语言 the language; that of Accept-Language when left out")
@@ -63,9 +78,12 @@ WithFacts = Annotated[
 router = APIRouter(prefix="/v1/plans", tags=["briefing"])
 
 
-def briefing(basis: AssessmentBasis, month: date) -> BriefingTable:
-    """Return every indicator on the day of the scope, and what has moved since the month before ended."""
-    plan = basis.plan
+def briefing(basis: AssessmentBasis, month: date, publications: Sequence[PublishedFigures] = ()) -> BriefingTable:
+    """Return every indicator on the day of the scope, and what has moved since the month before ended.
+
+    `publications`: those of the month; the one as known at whose instant the scope is gives these figures.
+    """
+    plan, matrix = basis.plan, district_matrix(basis)
     series: list[BriefingSeries] = [
         {
             "id": each.id,
@@ -85,10 +103,26 @@ def briefing(basis: AssessmentBasis, month: date) -> BriefingTable:
         "city": bilingual(plan.city),
         "units": {unit: bilingual(name) for unit, name in plan.units.items()},
         "districts": [{"code": district.code, "name": bilingual(district.name)} for district in plan.districts],
+        "published": _published(publications, basis.scope.known_at),
         "summary": summary,
         "turned": [row["id"] for row in rows if _has_turned(row)],
+        "late": [row["id"] for row in sorted(rows, key=_share_of_expected) if row["signal"] in ("amber", "red")],
+        "standings": matrix["districts"],
+        "shared_by": matrix["shared_by"],
         "series": series,
     }
+
+
+def _published(publications: Sequence[PublishedFigures], known_at: datetime) -> BriefingPublication | None:
+    for number, published in enumerate(publications, 1):
+        if published.known_at == known_at:
+            recorded_at = format_instant(published.fact.recorded_at)
+            return {"recorded_at": recorded_at, "by": published.by, "number": number}
+    return None
+
+
+def _share_of_expected(row: BriefingIndicator) -> float:
+    return row["value"] / row["expected"] if row["expected"] and row["value"] is not None else 1.0
 
 
 def _measure(basis: AssessmentBasis, measure: Measure, month: date) -> BriefingMeasure:
@@ -176,12 +210,15 @@ def _month_of(plan: Plan, month: str | None, now: datetime) -> tuple[date, date]
     "/{plan}/briefing",
     summary="月度通报 The monthly briefing: to print, to reckon with, or for programs",
     description=(
-        "一月的通报:各指标的值、目标、信号,以及与上月相比的变动。HTML 可直接打印,XLSX 每系列一张表。\n\n"
-        "A month's briefing: value, target and signal of every indicator, and what moved since the month before."
-        " HTML prints as it is; the XLSX has a sheet a series."
+        "一月的通报:先结论、各区县和变化,再逐系列列出,条文在附件。已关账的月份默认用最近公布的数并注明。"
+        "HTML 可直接打印,DOCX 按公文格式,XLSX 每系列一张表。\n\n"
+        "A month's briefing: conclusion, districts and changes first, then series by series, the clauses in an annex."
+        " Of a closed month it has the figures last published, and says so. HTML prints as it is, the DOCX is laid out"
+        " as an official letter, the XLSX has a sheet a series."
     ),
     response_model=Briefing,
-    responses=RESPONSES | {200: {"content": {"text/html": {}, workbook.XLSX: {}, "application/json": {}}}},
+    responses=RESPONSES
+    | {200: {"content": {"text/html": {}, workbook.XLSX: {}, letter.DOCX: {}, "application/json": {}}}},
 )
 async def get_briefing(
     request: Request,
@@ -189,6 +226,7 @@ async def get_briefing(
     month: Month = None,
     district: District = None,
     known_at: KnownAt = None,
+    figures: Figures = "published",
     form: BriefingForm = "html",
     lang: Lang = None,
     with_facts: WithFacts = False,
@@ -196,20 +234,34 @@ async def get_briefing(
     """Respond with the briefing of a month as a page, a workbook or JSON."""
     context = context_of(request)
     async with context.reader.view() as view:
-        first, as_of = _month_of(plan_of(view.compiled, plan), month, context.clock())
+        plan_read = plan_of(view.compiled, plan)
+        first, as_of = _month_of(plan_read, month, context.clock())
+        published = await _publications(view, plan_read, first)
+    if known_at is None and figures == "published" and published:
+        known_at = format_instant(published[-1].known_at)
 
-    table = pure(lambda basis: briefing(basis, first))
+    async def table(basis: AssessmentBasis, view: Snapshot) -> BriefingTable:
+        return briefing(basis, first, await _publications(view, basis.plan, first))
+
     question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
     if form == "json":
         return await context.respond(question, table)
     document = cast("Briefing", await context.read(question, table))
     language = lang or language_in(request.scope) or "zh"
     if form == "html":
-        page = await beside(export.page, document, language)
-        return Response(page, media_type="text/html", headers=export.HEADERS)
-    facts = _facts(context, document, first, request) if with_facts else None
+        page, headers = await beside(export.page, document, language)
+        return Response(page, media_type="text/html", headers=headers)
     name = "-".join(filter(None, (document["plan"], document["month"], district)))
+    if form == "docx":
+        headers = {"Content-Disposition": f'attachment; filename="{name}.docx"', "Cache-Control": "no-cache"}
+        return Response(await beside(letter.letter, document, language), media_type=letter.DOCX, headers=headers)
+    facts = _facts(context, document, first, request) if with_facts else None
     return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
+
+
+async def _publications(view: Snapshot, plan: Plan, first: date) -> Sequence[PublishedFigures]:
+    """Return the publications of a month, none where it is not closed."""
+    return month_of(plan, f"{first:%Y-%m}", View(await view.decided())).published
 
 
 async def _facts(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
@@ -11,10 +11,10 @@ from services.projection.assessment.assessment import Assessment, AssessmentBasi
 from services.projection.assessment.pace import Signal
 from services.projection.assessment.representation import (
     AssessedAnswer,
-    BilingualText,
+    DistrictStanding,
     IndicatorSummary,
     PeriodName,
-    SignalCounts,
+    SharedBy,
     TargetValue,
     Thresholds,
     bilingual,
@@ -72,30 +72,6 @@ class MatrixRow(IndicatorSummary):
     lead: list[str]
     whole: MatrixCell
     districts: list[MatrixCell]
-
-
-class DistrictStanding(TypedDict):
-    """How a district stands: the signals of its own targets, and how many targets of the whole are not split to it.
-
-    `indicative`: in how many of those it has an indicative share; `below`: in how many it is under the green threshold
-    of what that would be by now.
-    """
-
-    code: DistrictCode
-    name: BilingualText
-    city: bool
-    signals: SignalCounts
-    unsplit: int
-    indicative: int
-    below: int
-
-
-class SharedBy(TypedDict):
-    """By what indicative shares are made: the population that an indicator rests on (named), else all equal."""
-
-    by: Literal["population", "equal"]
-    indicator: str | None
-    shares: dict[DistrictCode, float]
 
 
 class Matrix(TypedDict):

@@ -60,6 +60,22 @@ export function hasKey(): boolean {
   return hasSession() || sessionStorage.getItem(STORAGE_KEY) !== null;
 }
 
+/** Whether the key is kept in this tab, so that a plain link would go without it. */
+export function keyOfTab(): boolean {
+  return sessionStorage.getItem(STORAGE_KEY) !== null;
+}
+
+/** Save what a path answers as a file, by the name that the API gives it; throws Problem. */
+export async function save(path: string): Promise<void> {
+  const response = await get(path, AbortSignal.timeout(LONG_TIMEOUT_MS));
+  const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1];
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name ?? "skillplan.html";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 function credentials(): Record<string, string> {
   const key = sessionStorage.getItem(STORAGE_KEY);
   if (key) return { Authorization: `Bearer ${key}` };

@@ -4,6 +4,7 @@ import type { PlanList } from "../api/schema";
 import { instant, today } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { formatHash, type Params, withParams } from "./address";
+import { Share } from "./share";
 import type { View } from "./view";
 
 export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.Element {
@@ -62,6 +63,7 @@ export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.
           {t("asked.known_at", { at: instant(address.params["known_at"]) })} <a href={withParams(address, { known_at: "" })}>{t("asked.known_now")}</a>
         </p>
       )}
+      <Share view={view} />
     </form>
   );
 }

@@ -1,0 +1,122 @@
+"""The monthly briefing as a DOCX laid out as an official letter (GB/T 9704), for WPS, Word and LibreOffice.
+
+Its parts are written by templates and packed here: a document library would bring lxml into the image, and writes the
+hour at which it was called into every file. The same briefing gives the same bytes.
+"""
+
+import io
+import re
+import zipfile
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import escape
+
+import jinja2
+
+from services.projection.exports import wording
+from services.projection.exports.document import Briefing
+from services.projection.exports.wording import COLOURS, Language
+from shared.contract.events import LOCAL_TIME
+
+DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can say
+_NUMBERS: Final = {"zh": ("一、", "二、", "三、", "四、"), "en": ("1. ", "2. ", "3. ", "4. ")}
+_DECLARED: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_WORD: Final = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"
+_PART: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml"
+_TYPES: Final = (
+    f'<Types xmlns="{_PACKAGE}/content-types">'
+    '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+    '<Default Extension="xml" ContentType="application/xml"/>'
+    f'<Override PartName="/word/document.xml" ContentType="{_PART}.document.main+xml"/>'
+    f'<Override PartName="/word/styles.xml" ContentType="{_PART}.styles+xml"/>'
+    f'<Override PartName="/word/header.xml" ContentType="{_PART}.header+xml"/>'
+    f'<Override PartName="/word/footer.xml" ContentType="{_PART}.footer+xml"/>'
+    '<Override PartName="/docProps/core.xml"'
+    ' ContentType="application/vnd.openxmlformats-package.core-properties+xml"/></Types>'
+)
+_ROOT: Final = (
+    f'<Relationships xmlns="{_PACKAGE}/relationships">'
+    f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="word/document.xml"/>'
+    f'<Relationship Id="rId2" Type="{_PACKAGE}/relationships/metadata/core-properties" Target="docProps/core.xml"/>'
+    "</Relationships>"
+)
+_OF_DOCUMENT: Final = (
+    f'<Relationships xmlns="{_PACKAGE}/relationships">'
+    f'<Relationship Id="rId1" Type="{_OFFICE}/styles" Target="styles.xml"/>'
+    f'<Relationship Id="rId2" Type="{_OFFICE}/header" Target="header.xml"/>'
+    f'<Relationship Id="rId3" Type="{_OFFICE}/footer" Target="footer.xml"/></Relationships>'
+)
+_FOOTER: Final = (
+    f'<w:ftr xmlns:w="{_WORD}"><w:p><w:pPr><w:pStyle w:val="Page"/></w:pPr>'
+    '<w:r><w:t xml:space="preserve">— </w:t></w:r>'
+    '<w:fldSimple w:instr=" PAGE "><w:r><w:t>1</w:t></w:r></w:fldSimple>'
+    '<w:r><w:t xml:space="preserve"> —</w:t></w:r></w:p></w:ftr>'
+)
+
+
+def letter(briefing: Briefing, language: Language) -> bytes:
+    """Return the briefing as DOCX."""
+    day = datetime.fromisoformat(briefing["known_at"]).astimezone(LOCAL_TIME)
+    document = _template("letter.xml").render(
+        briefing=briefing,
+        language=language,
+        wording=wording,
+        colours={signal: colour.lstrip("#") for signal, colour in COLOURS.items()},
+        numbers=_NUMBERS[language],
+        day=f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%Y-%m-%d}",
+    )
+    head = (
+        f'<w:hdr xmlns:w="{_WORD}"><w:p><w:pPr><w:pStyle w:val="Head"/></w:pPr><w:r><w:t>'
+        f"{escape(wording.running_head(briefing, language))}</w:t></w:r></w:p></w:hdr>"
+    )
+    return _packed(
+        {
+            "[Content_Types].xml": _DECLARED + _TYPES,
+            "_rels/.rels": _DECLARED + _ROOT,
+            "docProps/core.xml": _DECLARED + _core(briefing, language),
+            "word/_rels/document.xml.rels": _DECLARED + _OF_DOCUMENT,
+            "word/document.xml": document.strip(),
+            "word/styles.xml": _DECLARED + (_TEMPLATES / "letter-styles.xml").read_text(encoding="utf-8"),
+            "word/header.xml": _DECLARED + head,
+            "word/footer.xml": _DECLARED + _FOOTER,
+        }
+    )
+
+
+def _core(briefing: Briefing, language: Language) -> str:
+    at = escape(briefing["known_at"])
+    return (
+        f'<cp:coreProperties xmlns:cp="{_PACKAGE}/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+        ' xmlns:dcterms="http://purl.org/dc/terms/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+        f"<dc:title>{escape(wording.title(briefing, language))}</dc:title>"
+        f'<dcterms:created xsi:type="dcterms:W3CDTF">{at}</dcterms:created></cp:coreProperties>'
+    )
+
+
+def _packed(parts: dict[str, str]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, text in parts.items():
+            entry = zipfile.ZipInfo(name, _FIRST_DAY)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            package.writestr(entry, _NO_XML.sub("", text))
+    return file.getvalue()
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
