@@ -56,6 +56,14 @@ def plan_office(state: Path, *arguments: str) -> dict[str, Any]:
     return outcome
 
 
+@pytest.fixture(scope="session")
+def closed_month(state: Path) -> str:
+    """A month that is published, so that its pages have something to show whatever ran before."""
+    plan_office(state, "override", "2024-10", *DISTRICTS, "--by", "分管领导", "--why", "演示")
+    plan_office(state, "close", "2024-10")
+    return "2024-10"
+
+
 def addresses_of(state: Path) -> dict[str, str]:
     """Return the addresses that `make status JSON=1` names."""
     status = make(state, "status", JSON="1")

@@ -12,6 +12,7 @@ import pytest
 
 from services.projection.exports.wording import achieved_text, is_idle, rows_of, text
 from tests.e2e.conftest import PLAN, progress_of
+from tests.harness.processes import eventually
 
 MONTH, LAST_DAY = "2025-06", "2025-06-30"
 
@@ -74,6 +75,22 @@ def test_every_number_of_the_page_and_of_the_letter_is_that_of_the_api(addresses
         of_letter = document[document.index(f">{start} (") :].partition("</w:tr>")[0]
         assert f">{shown}<" in of_page, start
         assert f">{shown}<" in of_letter, start
+
+
+def test_of_a_closed_month_the_figures_last_published_are_given_and_said_to_be_so(
+    addresses: dict[str, str], closed_month: str
+) -> None:
+    url = f"{addresses['projection']}/v1/plans/{PLAN}/closings/{closed_month}"
+    closing: Any = eventually(lambda: answer.json() if (answer := httpx.get(url, timeout=30)).is_success else None)
+    briefing = _briefing(addresses, month=closed_month, format="json").json()
+    assert briefing["known_at"] == closing["known_at"]
+    assert briefing["published"]["by"] == closing["published"][-1]["by"]
+    rows = {row["id"]: row["value"] for row in rows_of(briefing)}
+    assert rows == {figure["indicator"]: figure.get("value") for figure in closing["figures"]}
+    assert "已公布" in _briefing(addresses, month=closed_month, lang="zh").text
+    now = _briefing(addresses, month=closed_month, format="json", figures="now").json()
+    assert now["published"] is None
+    assert now["known_at"] > closing["known_at"]
 
 
 def test_the_page_is_in_the_language_asked_for_and_needs_nothing_else(addresses: dict[str, str]) -> None:

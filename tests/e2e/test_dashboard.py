@@ -19,7 +19,7 @@ from deploy.local.installation import load
 from deploy.local.processes import Supervisor, environment, inherited
 from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
-from tests.e2e.conftest import DISTRICTS, PLAN, plan_office
+from tests.e2e.conftest import PLAN
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.ports import any_free
 from tests.harness.processes import eventually
@@ -74,13 +74,6 @@ def test_a_reported_hire_moves_the_number_on_an_open_page_within_two_seconds(bro
     assert result["sameDocument"]
     assert min(result["lags"]) < 2, result["lags"]
     assert result["complaints"] == []
-
-
-@pytest.fixture(scope="session")
-def closed_month(state: Path) -> None:
-    """A month that is published, so that its page has something to show whatever ran before."""
-    plan_office(state, "override", "2024-10", *DISTRICTS, "--by", "分管领导", "--why", "演示")
-    plan_office(state, "close", "2024-10")
 
 
 @pytest.mark.usefixtures("closed_month")
