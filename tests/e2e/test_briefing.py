@@ -68,13 +68,13 @@ def test_every_number_of_the_page_and_of_the_letter_is_that_of_the_api(addresses
         assert (row["value"], row["met"], row["signal"]) == (period["value"], period["met"], period["signal"])
         if is_idle(row):
             continue
-        shown = achieved_text(period["value"], indicator["unit"], period["met"], period["target"])
-        shown = text("no-value", "zh") if period["value"] is None else shown
+        value = achieved_text(period["value"], indicator["unit"], period["met"], period["target"])
+        value = text("no-value", "zh") if period["value"] is None else value
         start = f"{row['id']} {row['name']['zh']}"
         of_page = page[page.index(f"<td>{start} <span") :].partition("</tr>")[0]
         of_letter = document[document.index(f">{start} (") :].partition("</w:tr>")[0]
-        assert f">{shown}<" in of_page, start
-        assert f">{shown}<" in of_letter, start
+        assert f">{value}<" in of_page, start
+        assert f">{value}<" in of_letter, start
 
 
 def test_of_a_closed_month_the_figures_last_published_are_given_and_said_to_be_so(

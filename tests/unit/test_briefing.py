@@ -221,10 +221,10 @@ def test_the_figures_of_a_publication_are_said_to_be_so_and_others_not() -> None
     body = body_of({}, date(2025, 5, 31))
     assert "不是2025 年 5 月的公布数" in publication(body, "zh")
     body["published"] = {"recorded_at": "2025-06-03T01:00:00Z", "by": "局长", "number": 2}
-    said = publication(body, "zh")
-    assert "2025-06-03 09:00:00(北京时间)" in said
-    assert "局长" in said
-    assert "第 2 次" in said
+    sentence = publication(body, "zh")
+    assert "2025-06-03 09:00:00(北京时间)" in sentence
+    assert "局长" in sentence
+    assert "第 2 次" in sentence
 
 
 def test_the_conclusion_names_the_furthest_behind_and_never_says_that_a_district_without_targets_is_well() -> None:
