@@ -109,3 +109,10 @@ def counted(addresses: dict[str, str], **parameters: str) -> dict[str, Any]:
     progress = eventually(whole)
     assert progress is not None
     return progress
+
+
+def accepted(addresses: dict[str, str], type_: str, district: str = "330681") -> int:
+    """Return how many reports of a type by a district are accepted, each counted once."""
+    url, params = f"{addresses['projection']}/v1/districts/{district}/receipts", {"type": type_, "limit": "1"}
+    counts: dict[str, int] = httpx.get(url, params=params, timeout=20).json()["counts"]["statuses"]
+    return counts.get("accepted", 0)

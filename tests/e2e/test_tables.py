@@ -6,11 +6,10 @@ import zipfile
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pytest
 
 from deploy.local.processes import Supervisor
-from tests.e2e.conftest import PLAN
+from tests.e2e.conftest import PLAN, accepted
 from tests.e2e.test_dashboard import SHOTS
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.dropped_tables import FAULTS, ROWS, hires, right_cells
@@ -30,19 +29,12 @@ def _wrong_tables(folder: Path) -> list[str]:
     return [str(bomb), str(other), str(damaged)]
 
 
-def _accepted(addresses: dict[str, str]) -> int:
-    """Return how many hires of tables are accepted, each counted once."""
-    url, params = f"{addresses['projection']}/v1/districts/330681/receipts", {"type": HIRED, "limit": "1"}
-    counts: dict[str, int] = httpx.get(url, params=params, timeout=20).json()["counts"]["statuses"]
-    return counts.get("accepted", 0)
-
-
 @pytest.mark.parametrize(("language", "width"), [("zh", 1280), ("en", 360)])
 def test_a_table_goes_from_drop_to_receipts_and_nothing_is_sent_twice_or_lost(
     state: Path, addresses: dict[str, str], tmp_path: Path, language: str, width: int
 ) -> None:
     name = f"e2e-{language}"
-    before = _accepted(addresses)
+    before = accepted(addresses, HIRED)
     file, changed = tmp_path / "台账.xlsx", tmp_path / "改过.xlsx"
     file.write_bytes(hires(name))
     changed.write_bytes(hires(name, faults={**FAULTS, "I3": "技师"}))
@@ -65,7 +57,7 @@ def test_a_table_goes_from_drop_to_receipts_and_nothing_is_sent_twice_or_lost(
     assert result["axe"] == []
     assert max(result["wide"]) <= 0
     # Each hire once, a correction and a hire anew beside the first: the broker's receipts say the same.
-    assert eventually(lambda: _accepted(addresses) == before + ROWS + 2, within=30)
+    assert eventually(lambda: accepted(addresses, HIRED) == before + ROWS + 2, within=30)
     numbers = [cell for cell in right_cells(name, every=True).values() if len(cell) == 18]
     for place in (result["stored"], *(log.read_text(errors="replace") for log in (state / "logs").glob("*"))):
         assert not any(number in place for number in numbers)

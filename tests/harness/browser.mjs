@@ -298,6 +298,74 @@ const errands = {
     return { faulty, reasons, axe, wide, first, again, changed, corrected, retracted, renewed, wrong, stored, complaints: record.complaints };
   },
 
+  /** Forms filled in and sent while the network comes and goes: each goes out once, and no number of a person is stored. */
+  async form() {
+    const { page, record } = await open({ language: options.language, width: options.width });
+    const context = page.context();
+    const axe = [];
+    const stored = [];
+    const store = async () => stored.push(await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href, document.cookie])));
+    const fill = async (fields, on = page) => {
+      for (const [id, value] of Object.entries(fields)) {
+        const field = on.locator(`[id="form_${id}"]`);
+        if ((await field.evaluate(({ tagName }) => tagName)) === "SELECT") await field.selectOption({ index: value });
+        else await field.fill(value);
+      }
+    };
+    const verdict = (status) => page.waitForSelector(`[data-verdict="${status}"]`);
+    await page.goto(`${base}/#/${plan}/forms?as_of=2025-06-30&district=330681&type=${options.type}`);
+    await page.waitForSelector(".form form");
+    await fill(options.wrong);
+    await page.waitForSelector('[id="form_data_person_id_number__error"]');
+    const fault = await page.locator('[id="form_data_person_id_number__error"]').innerText();
+    await fill(options.forms[0]);
+    await verdict("accepted");
+    const counts = await page.locator("[data-verdict]").innerText();
+    await page.evaluate(require("fs").readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    axe.push(...violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes[0].target} ${nodes[0].failureSummary}`));
+    mkdirSync(shots, { recursive: true });
+    await page.screenshot({ path: `${shots}/forms-${options.language}-${options.width}.png`, fullPage: true });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    const labels = await page.locator("main label, main legend, main button").allInnerTexts();
+    let flips = 0;
+    let filled = false;
+    const flipping = (async () => {
+      while (flips < options.flips || !filled) {
+        await context.setOffline(flips % 2 === 0);
+        flips += 1;
+        await page.waitForTimeout(20 + ((flips * 37) % 90));
+      }
+      await context.setOffline(false);
+    })();
+    for (const [at, fields] of options.forms.entries()) {
+      if (at) await fill(fields);
+      await page.click(".form .main");
+      await store();
+      // The answer may come first, and then the next form is there already.
+      await page.click('[data-act="another"]');
+    }
+    filled = true;
+    await flipping;
+    await page.waitForFunction((all) => document.querySelectorAll('.sent li[data-status="accepted"]').length >= all, options.forms.length, { polling: 100 });
+    await store();
+    // Without a network a report about nobody waits in this browser, and goes out when the page is opened again.
+    const again = await context.newPage();
+    await again.goto(`${base}/#/${plan}/forms?as_of=2025-06-30&district=330681&type=${options.later.type}`);
+    await again.waitForSelector(".form form");
+    await context.setOffline(true);
+    await fill(options.later.fields, again);
+    await again.click(".form .main");
+    await again.waitForFunction(() => JSON.parse(localStorage.getItem("skillplan-drafts") ?? "[]").some(({ queued }) => queued), null, { polling: 50 });
+    await again.close();
+    await context.setOffline(false);
+    const last = await context.newPage();
+    await last.goto(`${base}/#/${plan}/forms?as_of=2025-06-30&district=330681`);
+    await last.waitForSelector('.sent li[data-status="accepted"]');
+    const drafts = await last.evaluate(() => localStorage.getItem("skillplan-drafts"));
+    return { fault, counts, axe, wide, labels, flips, stored: stored.join(""), drafts, complaints: record.complaints };
+  },
+
   /** The states of a page without data, with a wrong parameter, and with an answer that is slow or never comes. */
   async states() {
     const { page } = await open({ width: 360 });
