@@ -2,12 +2,13 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../api/client";
-import { type Content, contentOf, FORM_NAMES, type FormName, formOf, type Heading, type ReportForm, reportOf } from "../api/forms";
+import { type Content, contentOf, FORM_NAMES, type FormName, formOf, type Heading, impersonal, type ReportForm, reportOf } from "../api/forms";
 import { useQuery } from "../api/queries";
 import { currentSession, type Receipt } from "../api/tables";
 import { type Params, withParams } from "../parts/address";
-import { deliver, type Draft, drafts, dropDraft, keepDraft, newId, pending, settledDrafts } from "../parts/drafts";
+import { deliver, type Draft, drafts, dropDraft, keepDraft, keepSent, newId, pending, sentContent, settledDrafts } from "../parts/drafts";
 import { SchemaForm } from "../parts/form";
+import { GoesOn } from "../parts/goes_on";
 import { rememberOrganisations, withNames } from "../parts/organisations";
 import { STATUS_COLOURS } from "../parts/reports";
 import { Loaded, Sentence } from "../parts/states";
@@ -32,12 +33,17 @@ interface Sent {
 
 /** What is begun from an address: nothing, or what follows, corrects or takes back what is open. */
 function begun(form: ReportForm, params: Params): Content {
-  const { subject = "", report = "" } = params;
+  const { subject = "", source = "", report = "" } = params;
   if (!subject) return {};
   const content = contentOf(form, subject);
+  const before = sentContent(source, report);
   if (form.type.endsWith(".report-retracted.v1")) return { ...content, data: { report_id: report, reason: t("tables.reason.usual") } };
-  if (params["corrects"]) return content;
-  return form.dated ? { ...content, data: { [form.dated]: today(), ...content.data } } : { ...content, on: today() };
+  if (params["corrects"]) return { ...before, ...content, data: { ...before.data, ...content.data } };
+  // What has the same name means the same thing: the persons of a demand, those of its match.
+  const fields = Object.keys((form.form as { properties: { data: { properties: object } } }).properties.data.properties);
+  const same = Object.fromEntries(Object.entries(before.data ?? {}).filter(([name]) => fields.includes(name)));
+  const data = { ...same, ...content.data };
+  return form.dated ? { ...content, data: { ...data, [form.dated]: today() } } : { ...content, on: today(), data };
 }
 
 /** The next form of the same type, with nothing in it. */
@@ -76,7 +82,10 @@ function Desk({ view, forms }: { view: View; forms: FormName[] }): JSX.Element {
     setAll(drafts());
     try {
       const receipt = await deliver(report, setWaiting);
-      if (["accepted", "waiting"].includes(receipt.status)) rememberOrganisations(content.data);
+      if (["accepted", "waiting"].includes(receipt.status)) {
+        rememberOrganisations(impersonal(form, content).data);
+        keepSent(form, report.source, receipt.id ?? report.id, content);
+      }
       setSent((before) => [{ heading, form, subject: report.subject, receipt }, ...before]);
     } catch (error) {
       failed(error);
@@ -251,10 +260,10 @@ function SentReports({ view, sent }: { view: View; sent: Sent[] }): JSX.Element 
               <span>{localized(form.name)}</span>
               <code>{subject}</code>
               <small>{heading.id}</small>
-              {["accepted", "waiting"].includes(receipt.status) && (
-                <a href={withParams(view.address, { type: `skillplan.${form.type.split(".")[1]}.report-retracted.v1`, subject, source: `/districts/${heading.district}/${heading.system}`, report: receipt.id ?? heading.id, corrects: "", draft: "" })}>{t("tables.retract")}</a>
-              )}
             </div>
+            {["accepted", "waiting"].includes(receipt.status) && (
+              <GoesOn address={view.address} type={form.type} subject={subject} source={`/districts/${heading.district}/${heading.system}`} id={receipt.id ?? heading.id} />
+            )}
             {(receipt.reasons ?? []).map((reason, at) => (
               <p key={at} class="why">
                 <code>{reason.code}</code> {localized(reason)}

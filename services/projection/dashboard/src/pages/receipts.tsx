@@ -3,7 +3,8 @@ import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { DistrictReceipts, ReceiptWithRemedies } from "../api/schema";
-import { linkTo, type Params, pick, withParams } from "../parts/address";
+import { type Address, linkTo, type Params, pick, withParams } from "../parts/address";
+import { GoesOn } from "../parts/goes_on";
 import { notAccepted, STATUS_COLOURS, type StatusCounts, STATUSES, StatusStrip, totalOf } from "../parts/reports";
 import { Loaded, Note } from "../parts/states";
 import type { View } from "../parts/view";
@@ -120,7 +121,7 @@ function Board({ view, data }: { view: View; data: DistrictReceipts }): JSX.Elem
         {data.receipts.length === 0 && <p class="hint">{t("receipts.list.none")}</p>}
         <ul class="reports">
           {data.receipts.map((receipt, index) => (
-            <ReceiptRow key={`${receipt.source} ${receipt.id} ${index}`} receipt={receipt} />
+            <ReceiptRow key={`${receipt.source} ${receipt.id} ${index}`} address={address} receipt={receipt} />
           ))}
         </ul>
         <p class="pages">
@@ -178,7 +179,7 @@ function CountTable({ rows, head }: { rows: CountRow[]; head: string }): JSX.Ele
   );
 }
 
-function ReceiptRow({ receipt }: { receipt: ReceiptWithRemedies }): JSX.Element {
+function ReceiptRow({ address, receipt }: { address: Address; receipt: ReceiptWithRemedies }): JSX.Element {
   return (
     <li>
       <div class="what">
@@ -190,6 +191,7 @@ function ReceiptRow({ receipt }: { receipt: ReceiptWithRemedies }): JSX.Element 
           {receipt.source} · {instant(receipt.received_at)}
         </small>
       </div>
+      {receipt.status === "accepted" && <GoesOn address={address} type={receipt.type} subject={receipt.subject} source={receipt.source ?? ""} id={receipt.id} />}
       {receipt.place && <p class="why">{t("receipts.place", { place: receipt.place })}</p>}
       {receipt.waits_for && <p class="why">{t("receipts.waits_for", { what: receipt.waits_for })}</p>}
       {receipt.flags.length > 0 && (

@@ -21,6 +21,8 @@ export interface Draft {
 }
 
 const STORAGE_KEY = "skillplan-drafts";
+const SENT_KEY = "skillplan-sent";
+const MOST_SENT = 50;
 const LETTERS = "abcdefghijkmnpqrstuvwxyz";
 const ID_LETTERS = 20;
 const RETRY_MS = 3000;
@@ -65,7 +67,26 @@ function settle(id: string, { status }: Receipt): void {
   }
 }
 
-/** Whether a queued draft, while this page is open. */
+/** Keep what a report that stands said, without anything personal, to begin from; the latest of this browser. */
+export function keepSent(form: ReportForm, source: string, id: string, content: Content): void {
+  const others = sentReports().filter(([name]) => name !== `${source} ${id}`);
+  localStorage.setItem(SENT_KEY, JSON.stringify([...others.slice(1 - MOST_SENT), [`${source} ${id}`, impersonal(form, content)]]));
+}
+
+/** What a report said, as far as this browser sent it and may keep it. */
+export function sentContent(source: string, id: string): Content {
+  return sentReports().find(([name]) => name === `${source} ${id}`)?.[1] ?? {};
+}
+
+function sentReports(): [string, Content][] {
+  try {
+    return JSON.parse(localStorage.getItem(SENT_KEY) ?? "[]") as [string, Content][];
+  } catch {
+    return [];
+  }
+}
+
+/** Whether this page is sending a draft, and so has the whole of it. */
 export function pending(id: string): boolean {
   return whole.has(id);
 }
