@@ -25,7 +25,7 @@ venv-local venv-dev: venv-%:
 		'No Python 3.11 or later found. Install one or name it: PYTHON=<path>.' >&2; exit 1; }
 	@"$(PYTHON)" deploy/local/environment.py $*
 
-up: venv-local ## 启动全部;DEMO=0 不带演示数据 Start everything; DEMO=0 without the demo feed
+up: venv-local ## 启动全部;DEMO=0 不带演示数据,DEMO=small 只带少量 Start everything; DEMO=0 without the demo feed, DEMO=small with little of it
 	@$(LOCAL) up
 
 down: venv-local ## 停止,数据保留 Stop; the data stays

@@ -148,6 +148,7 @@ COUNTED: Final = tuple(name for name, entry in DOMAIN_SERVICES.items() if entry.
 # Environment variables of one service or of its clients, which may stand in the environment file of all.
 ELSEWHERE: Final = frozenset(f"SKILLPLAN_{name.upper()}_PORT" for name in SERVICES) | {
     "SKILLPLAN_ACCEPT",
+    "SKILLPLAN_EXAMPLE_DAY",
     "SKILLPLAN_FIGURES_KEY",
     "SKILLPLAN_PLANNING",
     "SKILLPLAN_PROJECTION",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import accumulate
@@ -15,6 +15,8 @@ from client.demo.people import MadeUpPeople
 
 FIRST_DAY: Final = date(2023, 1, 1)
 LAST_DAY: Final = date(2025, 12, 31)
+CITY_DAY: Final = date(2025, 6, 30)  # the last day of the whole city's demo: half of the plan's last year is over
+MINUTES_OF_A_DAY: Final = 1_440
 DAYS: Final = (LAST_DAY - FIRST_DAY).days + 1
 NEW_YEARS: Final = tuple((date(year, 1, 1) - FIRST_DAY).days for year in (2023, 2024, 2025))
 CITY: Final = "330600"
@@ -24,6 +26,21 @@ DISTRICTS: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
 _YEARS: Final = (0.30, 0.335, 0.365)
 _MONTHS: Final = (0.7, 0.5, 1.1, 1.1, 1.1, 1.1, 0.8, 0.8, 1.3, 1.2, 1.2, 1.1)
 _SCHOOL_MONTHS: Final = (0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
+# The seasons of the whole city's demo, in which nothing begins at Spring Festival.
+_SEASONS: Final = {
+    "work": _MONTHS,
+    "enrolment": (0, 0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0),
+    "terms": (0, 0.4, 1.7, 0.8, 0.4, 0.2, 0, 0.2, 2.6, 0.9, 0.4, 0.2),
+    "fairs": (0.3, 1.6, 3.0, 2.2, 1.0, 0.5, 0.2, 0.2, 1.0, 1.4, 0.9, 0.3),
+    "hiring": (0.3, 1.5, 2.2, 1.7, 1.1, 0.8, 0.5, 0.6, 1.2, 1.0, 0.8, 0.6),
+    "contests": (0, 0.2, 0.6, 1.2, 1.6, 1.2, 0.6, 0.8, 1.6, 2.0, 1.8, 0.8),
+    "courses": (0.4, 0.3, 1.1, 1.1, 1.2, 1.2, 0.7, 0.7, 1.1, 1.2, 1.4, 1.6),
+}
+_FESTIVALS: Final = (
+    (date(2023, 1, 21), date(2023, 1, 27)),
+    (date(2024, 2, 9), date(2024, 2, 17)),
+    (date(2025, 1, 28), date(2025, 2, 4)),
+)
 _SYSTEMS: Final = {
     "enrollment": "schooling",
     "competition": "certificates",
@@ -43,14 +60,19 @@ def year_of(day: int) -> int:
     return int(_TEXT[day][:4])
 
 
-def _curve(months: tuple[float, ...]) -> list[float]:
+def _curve(months: tuple[float, ...], free: Iterable[tuple[date, date]] = ()) -> list[float]:
     days = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
-    weights = [_YEARS[day.year - FIRST_DAY.year] * months[day.month - 1] for day in days]
+    weights = [
+        _YEARS[day.year - FIRST_DAY.year] * months[day.month - 1] * (not any(a <= day <= b for a, b in free))
+        for day in days
+    ]
     total = sum(weights)
     return [sofar / total for sofar in accumulate(weights)]
 
 
-_CURVES: Final = {"usual": _curve(_MONTHS), "school": _curve(_SCHOOL_MONTHS)}
+_CURVES: Final = {"usual": _curve(_MONTHS), "school": _curve(_SCHOOL_MONTHS)} | {
+    season: _curve(months, _FESTIVALS) for season, months in _SEASONS.items()
+}
 
 
 def day_of(index: int, count: int, curve: str) -> int:
@@ -139,7 +161,7 @@ class Calendar:
         # Counted and drawn in any case, so that a longer history contains the shorter one unchanged.
         self._reports += 1
         minute = 480 + self._reports * 7 % 600
-        due = (day + (self.late() if late is None else late)) * 1440 + minute
+        due = (day + (self.late() if late is None else late)) * MINUTES_OF_A_DAY + minute
         if day > self._last_day:
             return
         due = max(due, self._sent.get(subject, 0))

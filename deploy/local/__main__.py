@@ -12,7 +12,7 @@ import typer
 
 from deploy.local import console, status, up
 from deploy.local.installation import Installation, held, is_there, load
-from deploy.local.processes import Supervisor, client_addresses, programs
+from deploy.local.processes import Supervisor, client_addresses, programs, supervised
 from deploy.local.refusal import LocalError
 from deploy.local.servers import refuse_older_code
 from deploy.operations import backup, doctor, reconcile
@@ -27,9 +27,18 @@ _NEVER = 24 * 365 * 100  # hours: an upgrade's backup deletes nothing
 
 
 @app.command("up")
-def _up(state: State = _DEFAULT, demo: Annotated[bool, typer.Option(envvar="DEMO")] = True) -> None:
+def _up(state: State = _DEFAULT, demo: Annotated[str, typer.Option(envvar="DEMO")] = "city") -> None:
     """启动全部并等待就绪 Start everything and wait until all is well."""
-    up.summary(up.up(state.resolve(), up.Wish(demo=demo)))
+    match demo.lower():
+        case "city" | "1" | "true" | "yes":
+            wish = up.Wish(demo="city")
+        case "small":
+            wish = up.Wish(demo="small")
+        case "" | "0" | "false" | "no":
+            wish = up.Wish()
+        case _:
+            raise LocalError("DEMO 应为 0、small 或 city。", "DEMO is 0, small or city.")
+    up.summary(up.up(state.resolve(), wish))
 
 
 @app.command("infra-up")
@@ -91,7 +100,7 @@ def _upgrade(state: State = _DEFAULT) -> None:
     """备份,迁移,换上检出的代码与计划,核对 Back up, migrate, run the checkout's code and plan, and check."""
     folder = _existing(state)
     installation = _running(folder)
-    if not (changed := Supervisor(folder).changed(programs(installation))):
+    if not (changed := Supervisor(folder).changed(supervised(installation))):
         console.say("运行的已是检出的代码与计划。", "What runs is the checkout's code and plan already.")
         return
     refuse_older_code(installation)
@@ -101,7 +110,7 @@ def _upgrade(state: State = _DEFAULT) -> None:
         f"如需退回:换回原来的代码,再 make restore FROM={made.folder}",
         "To go back: check out the code from before, then run that.",
     )
-    up.up(folder, up.Wish(demo=False))
+    up.up(folder, up.Wish())
     _reconcile(state)
 
 
@@ -277,7 +286,7 @@ def _restore(
             backup.recover(installation, wanted)
         finally:
             supervisor.start_services()
-    up.up(folder, up.Wish(demo=False))  # what was started is waited for
+    up.up(folder, up.Wish())  # what was started is waited for
 
 
 def _existing(state: Path) -> Path:

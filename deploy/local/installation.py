@@ -33,7 +33,8 @@ class Installation:
 
     state: Path
     ports: dict[str, int] = field(default_factory=dict)
-    demo: bool = False
+    demo: bool = False  # all of the demo feed has been reported
+    demo_size: str = ""  # which one was begun: `small` or `city`
     migrated: str = ""
     kafka: str | None = None
     superuser_dsn: str | None = None
@@ -71,6 +72,11 @@ class Installation:
     def secrets_folder(self, service: str) -> Path:
         """The folder of a service's settings that are nobody else's."""
         return self.state / "secrets" / service
+
+    @property
+    def demo_place(self) -> Path:
+        """The file that says how far the demo of the whole city has come."""
+        return self.state / "demo.json"
 
     @property
     def key_file(self) -> Path:
@@ -157,7 +163,13 @@ class Installation:
 
     def save(self) -> None:
         """Write the state file."""
-        public = {"ports": self.ports, "demo": self.demo, "migrated": self.migrated, "kafka": self.kafka}
+        public = {
+            "ports": self.ports,
+            "demo": self.demo,
+            "demo_size": self.demo_size,
+            "migrated": self.migrated,
+            "kafka": self.kafka,
+        }
         _write(self.state / "installation.json", json.dumps(public, indent=1), 0o644)
         hidden = {
             "superuser_dsn": self.superuser_dsn,

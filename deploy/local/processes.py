@@ -23,15 +23,18 @@ from typing import Any, TypedDict
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from client.demo.calendar import CITY_DAY
 from deploy.local.children import dies_with_parent
 from deploy.local.installation import ROOT, Installation
 from deploy.local.ports import HOST
 from deploy.local.refusal import LocalError
-from services.catalogue import API_PROBES, DOMAIN_SERVICES, PROBES, SERVICES, WITH_DATABASE
+from services.catalogue import API_PROBES, DOMAIN_SERVICES, PROBES, PROJECTION, SERVICES, WITH_DATABASE
 
 PORTS = {name: entry.port for name, entry in SERVICES.items()}
 INFRASTRUCTURE_PORTS = {"kafka": 9092, "kafka-controller": 9093, "postgres": 5432}
 _GROUP = "skillplan"
+DEMO = "demo"
+_ONCE = {"autorestart": "false", "startsecs": "0", "exitcodes": "0", "priority": "20"}
 _SOCKET_PATH_LIMIT = 100
 _ALREADY_STARTED = 60  # a fault code of supervisor
 # In each process's environment a digest of what it runs: a change of one is a change of its configuration.
@@ -92,7 +95,13 @@ def environment(installation: Installation, service: str, port: int | None = Non
         "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
         "SKILLPLAN_KEYS": str(installation.key_file),
         "PYTHONUNBUFFERED": "1",
+        **({"SKILLPLAN_EXAMPLE_DAY": CITY_DAY.isoformat()} if _shows_an_example_day(installation, service) else {}),
     }
+
+
+def _shows_an_example_day(installation: Installation, service: str) -> bool:
+    """Tell whether it is the reading side of a demo that ends on a day of its own."""
+    return service == PROJECTION.name and installation.demo_size == "city"
 
 
 def inherited() -> dict[str, str]:
@@ -124,6 +133,18 @@ def client_addresses(installation: Installation) -> dict[str, str]:
         "SKILLPLAN_PROJECTION": installation.url("projection"),
         "SKILLPLAN_PLANNING": installation.url("planning"),
     }
+
+
+def supervised(installation: Installation) -> list[Program]:
+    """List what supervisor runs besides broker and database: the services, and the demo of the whole city."""
+    return [*programs(installation), *([_city_demo(installation)] if installation.demo_size == "city" else ())]
+
+
+def _city_demo(installation: Installation) -> Program:
+    """Return the client that reports the demo of the whole city, from where it came to the last time; then it ends."""
+    command = [sys.executable, "-m", "client", "demo", "--size", "city", "--place", str(installation.demo_place)]
+    settings = _addresses(installation) | client_addresses(installation) | {"PYTHONUNBUFFERED": "1"}
+    return Program(DEMO, dies_with_parent(command), settings, "")
 
 
 def _addresses(installation: Installation) -> dict[str, str]:
@@ -210,6 +231,10 @@ class Supervisor:
         """Return the names of the settings in which what runs differs from what `start` would run."""
         before = (self._run / "supervisord.conf").read_text(encoding="utf-8")
         return _changed(before, self._configuration({}, [*others]))
+
+    def start_demo(self) -> None:
+        """Start the client that reports the demo of the whole city, unless it runs."""
+        self._ensure_started(DEMO)
 
     def start_services(self) -> None:
         """Start every service that does not run, all at once."""
@@ -318,9 +343,10 @@ class Supervisor:
                 "autostart": "false",
                 "stopwaitsecs": "25",
                 "environment": ",".join(f"{name}={_quoted(value)}" for name, value in program.environment.items()),
+                **(_ONCE if program.name == DEMO else {}),
             }
-        if others:
-            parser[f"group:{_GROUP}"] = {"programs": ",".join(program.name for program in others), "priority": "10"}
+        if grouped := [program.name for program in others if program.name != DEMO]:
+            parser[f"group:{_GROUP}"] = {"programs": ",".join(grouped), "priority": "10"}
         text = io.StringIO()
         parser.write(text, space_around_delimiters=False)
         return text.getvalue().replace("%", "%%")

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from rich.table import Table
 
+from client.demo.feed import CITY_SIZE
 from deploy.local import databases
 from deploy.local.installation import ROOT, Installation
 from services.projection.assessment.representation import TargetValue
 from services.projection.exports.wording import DASH, achieved_text, target_text
 
 _ALL = "全部 all"
+_BAR = 20
+
+
+class DemoPlace(NamedTuple):
+    """How far the demo of the whole city has come: reports sent, of about how many, and whether it is done."""
+
+    sent: int = 0
+    of: int = CITY_SIZE
+    done: bool = False
+
+    @property
+    def bar(self) -> str:
+        """A bar as text, with the numbers."""
+        part = min(_BAR, self.sent * _BAR // self.of)
+        return f"{'█' * part}{'░' * (_BAR - part)} {self.sent:,} / {self.of:,}"
+
+
+def demo_place(installation: Installation) -> DemoPlace:
+    """Read how far the demo of the whole city has come."""
+    try:
+        stored = json.loads(installation.demo_place.read_text(encoding="utf-8"))
+        return DemoPlace(int(stored["sent"]), int(stored["of"]), bool(stored["done"]))
+    except (OSError, ValueError, KeyError):
+        return DemoPlace()
 
 
 def complete_to(client: httpx.Client, projection: str) -> Mapping[str, Mapping[str, Any]]:

@@ -11,9 +11,9 @@ import asyncpg
 import httpx
 from rich.table import Table
 
-from deploy.local import console, databases, kafka, postgres
+from deploy.local import console, databases, kafka, postgres, progress
 from deploy.local.installation import Installation
-from deploy.local.processes import ProcessState, Supervisor, programs
+from deploy.local.processes import DEMO, ProcessState, Supervisor, programs
 from deploy.local.refusal import LocalError
 from services.catalogue import SERVICES
 
@@ -104,6 +104,10 @@ def parts(installation: Installation, supervisor: Supervisor) -> Iterator[PartOf
                     state, remark = {**state, "statename": HUNG}, _HUNG_REMARK
             well = remark.startswith(_READY)
             yield PartOfInstallation(program.name, program.url, state["statename"], state["pid"], remark, well)
+    demo = progress.demo_place(installation)
+    if installation.demo_size == "city" and not demo.done:
+        state = states.get(DEMO, stopped)
+        yield PartOfInstallation(DEMO, "", state["statename"], state["pid"], demo.bar, well=True)
 
 
 def _servers(installation: Installation) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import httpx
 
@@ -19,6 +20,7 @@ from deploy.local.console import say, show, step
 from deploy.local.installation import ROOT, Installation, check_room, choosing_ports, held, load
 from deploy.local.processes import (
     CODE,
+    DEMO,
     INFRASTRUCTURE_PORTS,
     PLAN,
     PORTS,
@@ -29,6 +31,7 @@ from deploy.local.processes import (
     command_environment,
     inherited,
     programs,
+    supervised,
 )
 from deploy.local.refusal import LocalError
 from services.catalogue import DOMAIN_SERVICES, PROBES, SERVICES
@@ -36,15 +39,18 @@ from services.catalogue import DOMAIN_SERVICES, PROBES, SERVICES
 _LEFT_OVER_PATIENCE = 10.0
 _READY_PATIENCE = 120.0
 _CAUGHT_UP_PATIENCE = 120.0
+# How long the whole city's demo is waited for, when it is begun and when it goes on; the rest comes in by itself.
+_CITY_PATIENCE = 75.0
+_REST_OF_THE_CITY_PATIENCE = 5.0
 _DEMO_REPORTS = 2_000
 _OK = 200
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Options of the command."""
+    """Options of the command; `demo`: which size of it, where there is none yet."""
 
-    demo: bool = True
+    demo: Literal["city", "small"] | None = None
     infrastructure_only: bool = False
 
 
@@ -56,6 +62,8 @@ def up(state: Path, wish: Wish) -> Installation:
         installation.kafka = os.environ.get("KAFKA_BOOTSTRAP") or None
         installation.superuser_dsn = os.environ.get("PG_DSN") or None
         supervisor = Supervisor(state)
+        if wish.demo and not installation.demo_size:
+            installation.demo_size = "small" if installation.demo else wish.demo
         with choosing_ports(_must_wait):
             others = _start(installation, supervisor, wish)
         if others and wish.demo:
@@ -90,14 +98,15 @@ def _start(installation: Installation, supervisor: Supervisor, wish: Wish) -> li
         say(f"端口 {usual} 已被占用,{part} 改用 {actual}。", f"Port {usual} is taken; {part} moves to {actual}.")
     installation.make_secrets(list(SERVICES))
     others = [] if wish.infrastructure_only else programs(installation)
+    run_later = [] if wish.infrastructure_only else supervised(installation)
     wanted_servers = servers.prepare(installation)
     if running:
-        changed = supervisor.changed(others)
+        changed = supervisor.changed(run_later)
         if changed & {CODE}:
             servers.refuse_older_code(installation)
         if changed:
             say(*what_changed(changed))
-    supervisor.start(wanted_servers, others)
+    supervisor.start(wanted_servers, run_later)
     with ThreadPoolExecutor(2) as beside:
         # It needs nothing of all the rest, which mostly waits.
         built = beside.submit(dashboard.build, lambda _: None) if others else None
@@ -200,6 +209,9 @@ def _unready(client: httpx.Client, url: str) -> str | None:
 
 def _demo(installation: Installation, supervisor: Supervisor) -> None:
     """Publish the demo feed once a state folder, as districts would, and wait until the read models show it."""
+    if installation.demo_size == "city":
+        _city(installation, supervisor)
+        return
     if not installation.demo:
         with step("各区县演示数据经 Kafka 上报", "Districts report the demo feed through Kafka"):
             done = subprocess.run(
@@ -219,8 +231,44 @@ def _demo(installation: Installation, supervisor: Supervisor) -> None:
                 )
         installation.demo = True
         installation.save()
+    if not _caught_up(installation, time.monotonic() + _CAUGHT_UP_PATIENCE):
+        raise LocalError(
+            f"{_CAUGHT_UP_PATIENCE:.0f} 秒内读模型未追平。请看 make status 和 {supervisor.logs}。",
+            f"The read models did not catch up in {_CAUGHT_UP_PATIENCE:.0f} s. See make status and {supervisor.logs}.",
+        )
+
+
+def _city(installation: Installation, supervisor: Supervisor) -> None:
+    """Start reporting the whole city, or go on with it; after a while the rest of it comes in while pages answer."""
+    place = progress.demo_place(installation)
+    limit = time.monotonic() + (_REST_OF_THE_CITY_PATIENCE if place.sent else _CITY_PATIENCE)
+    if not place.done:
+        say(
+            f"看板已可打开:{installation.url('gateway')}/,全市演示数据陆续入账。",
+            "The dashboard answers; the demo of the whole city comes in.",
+        )
+        supervisor.start_demo()
+        with step("全市演示数据经 Kafka 上报", "The whole city reports through Kafka") as tell:
+            while not (place := progress.demo_place(installation)).done and time.monotonic() < limit:
+                if not supervisor.is_alive(DEMO) and not progress.demo_place(installation).done:
+                    raise LocalError(
+                        f"演示数据上报失败,再次 make up 时接着报:\n{supervisor.last_words(DEMO)}",
+                        "Publishing the demo failed (see above); make up goes on with it. `DEMO=0` leaves it.",
+                    )
+                tell(place.bar)
+                time.sleep(0.5)
+    if place.done and _caught_up(installation, limit):
+        installation.demo = True
+    else:
+        say(
+            f"演示数据在后台继续入账({place.bar}),make status 可看进度。",
+            "The demo goes on coming in; make status says how far it is.",
+        )
+
+
+def _caught_up(installation: Installation, limit: float) -> bool:
+    """Wait until the read models show all that was reported; tell whether they do in time."""
     with step("读模型追平", "Read models catch up") as tell:
-        limit = time.monotonic() + _CAUGHT_UP_PATIENCE
         seen: object = None
         while time.monotonic() < limit:
             try:
@@ -229,14 +277,11 @@ def _demo(installation: Installation, supervisor: Supervisor) -> None:
                 tell(type(error).__name__)
                 continue
             if now.behind == 0 and now == seen:
-                return
+                return True
             seen = now
             tell(f"{now.behind}")
             time.sleep(0.3)
-        raise LocalError(
-            f"{_CAUGHT_UP_PATIENCE:.0f} 秒内读模型未追平。请看 make status 和 {supervisor.logs}。",
-            f"The read models did not catch up in {_CAUGHT_UP_PATIENCE:.0f} s. See make status and {supervisor.logs}.",
-        )
+    return False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -39,6 +40,9 @@ class ProjectionSettings(Settings):
     services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
     figures_key: SecretStr = Field(SecretStr(""), description="Key of the seal on a month's figures, hex, 32 bytes")
     accept: str = Field("", description="Code of a change of the plans that may take facts out of the numbers")
+    example_day: date | None = Field(
+        None, description="Day of made-up data, shown where none is asked for (YYYY-MM-DD); else today"
+    )
     outlines: Path | None = Field(None, description="GeoJSON of outlines, each with a `code`; else the sketch")
 
     @property
@@ -62,7 +66,9 @@ async def _serve(settings: ProjectionSettings) -> None:
     try:
         async with http_client.client(settings.api_key.get_secret_value(), settings.ca, 5) as client:
             figures_key = bytes.fromhex(settings.figures_key.get_secret_value())
-            app = create_app(pool, settings.services, client, metrics, figures_key, settings.outlines, exports)
+            app = create_app(
+                pool, settings.services, client, metrics, figures_key, settings.outlines, exports, settings.example_day
+            )
             await serve(app, settings, until, metrics)
     finally:
         pool.terminate()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import asyncpg
@@ -74,12 +74,14 @@ def create_app(
     figures_key: bytes,
     outlines: Path | None = None,
     exports: asyncpg.Pool | None = None,
+    example_day: date | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """Return the read API and the dashboard.
 
     `services`: the addresses of the domain services by name, which `client` asks. `figures_key`: by which a month's
-    figures are sealed. `outlines`: see `add_pages`. `exports`: see `SnapshotReader`.
+    figures are sealed. `outlines`: see `add_pages`. `exports`: see `SnapshotReader`. `example_day`: the day of made-up
+    data, which is shown where a question names none; nothing is decided by it.
     """
     heads = LogHeads(services, client, metrics.health)
     reader = SnapshotReader(pool, exports)
@@ -87,7 +89,7 @@ def create_app(
     async def count_receipts(view: Snapshot) -> int:
         return await receipts_read(view.connection)
 
-    watch = CheckpointWatch(reader, heads, count_receipts, clock)
+    watch = CheckpointWatch(reader, heads, count_receipts, clock, example_day)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -120,7 +122,9 @@ def create_app(
         dependencies=[Depends(known_parameters)],
     )
     cache = ResponseCache(reader, heads)
-    app.state.context = ReadContext(reader, heads, watch, cache, SumsCache(), clock, services, client, figures_key)
+    app.state.context = ReadContext(
+        reader, heads, watch, cache, SumsCache(), clock, services, client, figures_key, example_day
+    )
     answer_problems(app)
     describe(app, "projection")
     app.add_middleware(GZipMiddleware, minimum_size=LEAST_ZIPPED, compresslevel=ZIP_LEVEL)

@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def make(state: Path, *targets: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run make as a person would, without what this test run has in its environment."""
+    """Run make as a person would, without what this test run has in its environment; the demo is the small one."""
     environment = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP", "PG_DSN")}
-    given = [f"{name}={value}" for name, value in {"STATE": str(state), **variables}.items()]
+    given = [f"{name}={value}" for name, value in {"STATE": str(state), "DEMO": "small", **variables}.items()]
     return subprocess.run(
         ["make", *targets, *given], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )

@@ -4,18 +4,22 @@ import functools
 import gc
 from collections import Counter
 from datetime import UTC, date, datetime
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
 import pytest
 
-from client.demo.calendar import DISTRICTS, PlannedReport
-from client.demo.feed import feed
+from client.demo.calendar import CITY_DAY, DISTRICTS, PlannedReport
+from client.demo.feed import city_feed, feed
+from client.demo.office import OfficeReport, stages
 from client.fields import reported_types
 from client.routing import route
 from shared.contract.events import NotUnderstood, Report
 from shared.contract.identity_numbers import resident_check_digit
+from shared.plan.loading import load_plan
+from tests.conftest import ROOT
 from tests.harness.languages import decode
+from tests.harness.service_in_memory import ServiceInMemory
 
 # The codes that say a report was not understood; every other one needs the facts before it.
 UNDERSTANDING: Final = {"bad-checksum", "bad-value", "unknown-field", "missing-field", "bad-date", "wrong-district"}
@@ -184,3 +188,59 @@ def test_memory_stays_the_same_however_long_the_feed() -> None:
         return sum(type(thing) is PlannedReport for thing in gc.get_objects())
 
     assert planned_in_memory(18_000) < 1.05 * planned_in_memory(3_000), "once the window is full it grows no more"
+
+
+@functools.cache
+def first_year_of_the_city() -> list[PlannedReport]:
+    """Return about what the whole city reports in the first year of its demo; the whole of it takes ten seconds."""
+    return list(islice(city_feed(), 12_000))
+
+
+def test_the_whole_city_reports_in_seasons_in_order_and_a_few_wrong() -> None:
+    planned = first_year_of_the_city()
+    early = sum(after.due < before.due for before, after in pairwise(planned))
+    assert early < len(planned) / 25, "in the order of sending, but for hires that are reported with what came of them"
+    days = Counter(str(report.envelope["time"])[:10] for report in planned if report.due > 0)
+    festival = sum(count for day, count in days.items() if "2023-01-21" <= day <= "2023-01-27")
+    assert festival < 30, "nothing begins at Spring Festival; a certificate may come"
+    enrolled = {day[:7] for report in planned for day in [report.envelope["time"]] if "student-en" in str(report)}
+    assert enrolled <= {"2023-09", "2023-10"}
+    fairs = Counter(str(report.envelope["time"])[5:7] for report in planned if fact_of(report).endswith("fair-held"))
+    assert fairs["03"] > 3 * fairs["08"]
+    assert 0.02 < sum(report.meant != "accepted" for report in planned) / len(planned) < 0.04
+    elderly = {
+        report.envelope["district"]: report.envelope["data"]["residents"]
+        for report in planned
+        if fact_of(report) == "enrollment.population-reported"
+    }
+    assert 1_300_000 < sum(elderly.values()) < 1_400_000, "which it passes by 2025"
+    assert set(elderly) == set(DISTRICTS)
+    assert max(days) <= CITY_DAY.isoformat()
+
+
+def test_what_the_whole_city_reports_is_understood_but_for_what_is_meant_to_be_wrong() -> None:
+    for planned in first_year_of_the_city()[::9]:
+        answer = decode(str(planned.envelope["type"]).split(".")[1], planned.envelope)
+        assert isinstance(answer, NotUnderstood if planned.meant in UNDERSTANDING else Report), planned
+
+
+def test_the_plan_office_of_the_city_splits_what_there_is_and_closes_months_of_which_one_is_restated() -> None:
+    """Planning accepts all of it that needs no figures; the rest is closing, which the projection has a part in."""
+    plan = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
+    acts = [act for stage in stages() for act in stage.acts]
+    reports = [act.envelope for act in acts if isinstance(act, OfficeReport)]
+    published = [(act.month, act.action) for act in acts if not isinstance(act, OfficeReport)]
+    assert len({report["id"] for report in reports}) == len(reports)
+    assert [month for month, action in published if action == "close"] == [
+        f"{year}-{month:02}" for year in (2024, 2025) for month in range(1, 13) if (year, month) < (2025, 6)
+    ]
+    assert [month for month, action in published if action == "restate"] == ["2025-02"]
+    planning = ServiceInMemory("planning")
+    of_2024 = [report for report in reports if report["data"].get("month", "2024") < "2024-12"]
+    for receipt in planning.send(*of_2024):  # the harness's clock stands at the first day of 2025
+        assert receipt["status"] == "accepted", receipt
+    split = [report["data"] for report in reports if "target-split" in report["type"]]
+    assert {data["indicator"] for data in split} < {i for i, (_, each) in plan.indicators.items() if each.target}
+    assert all(set(data["parts"]) == set(DISTRICTS) for data in split)
+    assert all(isinstance(decode("planning", report), Report) for report in reports)
+    assert stages() == stages()

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from deploy.local import console, databases, installation, kafka, ports, postgres, processes, status
+from client.commands.demo import FeedPlace
+from deploy.local import console, databases, installation, kafka, ports, postgres, processes, progress, status
 from deploy.local.installation import Installation
 from deploy.local.postgres import Binaries
 from deploy.local.refusal import LocalError
@@ -130,6 +131,35 @@ def test_status_as_json_has_every_address_and_state_and_no_password(tmp_path: Pa
     assert result["postgres"] == f"postgresql://postgres@127.0.0.1:{local.ports['postgres']}/postgres"
     assert set(result["states"]) == {"kafka", "postgres", *(program.name for program in processes.programs(local))}
     assert {part["state"] for part in result["states"].values()} == {"STOPPED"}
+
+
+def test_only_the_reading_side_of_the_whole_city_s_demo_has_a_day_of_its_own(tmp_path: Path) -> None:
+    local = Installation(tmp_path)
+    local.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
+    for size, services in (("", set()), ("small", set()), ("city", {"projection"})):
+        local.demo_size = size
+        has = {name for name in SERVICES if "SKILLPLAN_EXAMPLE_DAY" in processes.environment(local, name)}
+        assert has == services
+    local.save()
+    assert installation.load(tmp_path).demo_size == "city"
+
+
+def test_status_says_how_far_the_whole_city_s_demo_is_until_it_is_done(tmp_path: Path) -> None:
+    local = Installation(tmp_path, demo_size="city")
+    local.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
+    supervisor = processes.Supervisor(tmp_path)
+    place = FeedPlace(local.demo_place)
+    place.sent = 30_000
+    place.save()
+    (row,) = [part for part in status.parts(local, supervisor) if part.name == processes.DEMO]
+    assert row.remark == "██████████░░░░░░░░░░ 30,000 / 60,000"
+    assert row.well
+    place.done = True
+    place.save()
+    assert (FeedPlace(local.demo_place).sent, progress.demo_place(local).done) == (30_000, True)
+    assert not [part for part in status.parts(local, supervisor) if part.name == processes.DEMO]
+    local.demo_place.write_text("{")
+    assert (FeedPlace(local.demo_place).sent, progress.demo_place(local).sent) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,12 @@ def test_what_is_left_out_is_today_in_the_city_and_now() -> None:
     assert scope_of(PLAN, None, None, None, NOW) == Scope(date(2024, 6, 1), NOW)
 
 
+def test_of_made_up_data_its_last_day_is_shown_unless_another_is_named() -> None:
+    example = date(2025, 6, 30)
+    assert scope_of(PLAN, None, None, None, NOW, example) == Scope(example, NOW)
+    assert scope_of(PLAN, "2024-02-29", None, None, NOW, example).as_of == date(2024, 2, 29)
+
+
 @pytest.mark.parametrize("text", ["2024-05-01T09:00:00+08:00", "2024-05-01T01:00:00Z", "2024-05-01T09:00:00 08:00"])
 def test_an_instant_has_an_offset_and_a_bare_plus_in_a_query_is_a_space(text: str) -> None:
     assert scope_of(PLAN, None, text, None, NOW).known_at == datetime(2024, 5, 1, 1, tzinfo=UTC)

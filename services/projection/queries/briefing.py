@@ -36,7 +36,7 @@ from services.projection.queries.context import Question, ReadContext, context_o
 from services.projection.queries.district_matrix import district_matrix
 from services.projection.queries.facts import facts_of
 from services.projection.queries.others import FactSieve
-from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of, today
+from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import format_instant
 from shared.deciding.view import View
@@ -189,9 +189,8 @@ def _has_turned(row: BriefingIndicator) -> bool:
     return before is not None and "none" not in (before["signal"], row["signal"]) and before["signal"] != row["signal"]
 
 
-def _month_of(plan: Plan, month: str | None, now: datetime) -> tuple[date, date]:
-    """Return the first day of a month and the day it is assessed on: its last, or today while it runs."""
-    day = today(now)
+def _month_of(plan: Plan, month: str | None, day: date) -> tuple[date, date]:
+    """Return the first day of a month and the day it is assessed on: its last, or today (`day`) while it runs."""
     # The last full one; once the plan is over, its last.
     first = min(day.replace(day=1) - _DAY, plan.period.last).replace(day=1)
     if month is not None:
@@ -235,7 +234,7 @@ async def get_briefing(
     context = context_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
-        first, as_of = _month_of(plan_read, month, context.clock())
+        first, as_of = _month_of(plan_read, month, context.today(context.clock()))
         published = await _publications(view, plan_read, first)
     if known_at is None and figures == "published" and published:
         known_at = format_instant(published[-1].known_at)

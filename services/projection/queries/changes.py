@@ -25,7 +25,6 @@ from services.projection.queries.parameters import (
     page_of,
     period_of,
     plan_of,
-    scope_of,
 )
 from shared.contract.events import format_instant
 from shared.contract.messages import DistrictCode, Instant
@@ -95,7 +94,7 @@ async def get_changes(
     context = context_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
-        scope = scope_of(plan_read, as_of, known_at, district, context.clock())
+        scope = context.scope(plan_read, as_of, known_at, district)
         wanted = indicator_of(plan_read, indicator)
         number = period_of(plan_read, wanted, period, scope.as_of)
         rows = await view.connection.fetch(

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import structlog
@@ -43,11 +43,13 @@ class CheckpointWatch:
         heads: LogHeads,
         receipts_read: Callable[[Snapshot], Awaitable[int]],
         clock: Callable[[], datetime],
+        example_day: date | None = None,
     ) -> None:
         self._reader = reader
         self._heads = heads
         self._receipts_read = receipts_read
         self._clock = clock
+        self._example_day = example_day
         self._listeners: Counter[str | None] = Counter()  # by the id of their key
         self._wanted = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -75,7 +77,7 @@ class CheckpointWatch:
         return Beat(
             (view.state, receipts),
             frozenset(view.compiled.plans),
-            self._clock().astimezone(LOCAL_TIME).date().isoformat(),
+            (self._example_day or self._clock().astimezone(LOCAL_TIME).date()).isoformat(),
             None if None in behind else sum(filter(None, behind)),
         )
 

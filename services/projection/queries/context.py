@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 import httpx
@@ -76,6 +76,15 @@ class ReadContext:
     services: Mapping[str, str]
     client: httpx.AsyncClient
     figures_key: bytes
+    example_day: date | None = None
+
+    def scope(self, plan: Plan, as_of: str | None, known_at: str | None, district: str | None) -> Scope:
+        """Return the scope that parameters name by now; raises Problem."""
+        return scope_of(plan, as_of, known_at, district, self.clock(), self.example_day)
+
+    def today(self, now: datetime) -> date:
+        """Return the day that is shown where none is named (RULES E19), the last one of made-up data."""
+        return self.example_day or today(now)
 
     async def basis(self, view: Snapshot, plan: Plan, scope: Scope, indicator: str | None = None) -> AssessmentBasis:
         """Return what assessments within a scope are made from; `indicator`: the only one that is assessed."""
@@ -86,7 +95,7 @@ class ReadContext:
         """Read the answer to a question in one snapshot, `now` where it names no day or instant; raises Problem."""
         async with self.reader.view() as view:
             plan = plan_of(view.compiled, question.plan)
-            scope = scope_of(plan, question.as_of, question.known_at, question.district, now)
+            scope = scope_of(plan, question.as_of, question.known_at, question.district, now, self.example_day)
             table = await compute(await self.basis(view, plan, scope, question.indicator), view)
             recorded = [row["recorded_at"] for row in view.checkpoints if row["recorded_at"] is not None]
             return QueryResult(

@@ -36,7 +36,6 @@ from services.projection.queries.parameters import (
     page_of,
     period_of,
     plan_of,
-    scope_of,
     wrong_cursor,
 )
 from services.projection.queries.snapshot import Snapshot
@@ -143,7 +142,7 @@ async def get_facts(
     async with context.reader.view(exports=limit is None) as view:
         plan_read = plan_of(view.compiled, plan)
         sieve = FactSieve(visibility_of(request, plan_read.successors))
-        scope = scope_of(plan_read, as_of, known_at, district, context.clock())
+        scope = context.scope(plan_read, as_of, known_at, district)
         wanted = indicator_of(plan_read, indicator)
         number = period_of(plan_read, wanted, period, scope.as_of)
         days = days_of(wanted, month)

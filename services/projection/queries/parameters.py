@@ -92,9 +92,16 @@ def today(now: datetime) -> date:
     return now.astimezone(LOCAL_TIME).date()
 
 
-def scope_of(plan: Plan, as_of: str | None, known_at: str | None, district: str | None, now: datetime) -> Scope:
-    """Return the scope that the parameters name; raises Problem."""
-    day = today(now) if as_of is None else parse_day("as_of", as_of)
+def scope_of(
+    plan: Plan,
+    as_of: str | None,
+    known_at: str | None,
+    district: str | None,
+    now: datetime,
+    example: date | None = None,
+) -> Scope:
+    """Return the scope that the parameters name; raises Problem. `example`: the day of made-up data, not today."""
+    day = example or today(now) if as_of is None else parse_day("as_of", as_of)
     instant = now
     if known_at is not None:
         # In a query a bare + means a space.

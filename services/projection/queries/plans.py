@@ -4,7 +4,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
-from services.projection.assessment.representation import BilingualText, DaySpan, bilingual
+from services.projection.assessment.representation import BilingualText, Day, DaySpan, bilingual
 from services.projection.counting import withheld
 from services.projection.counting.withheld import MissingFacts, WithheldPlans
 from services.projection.queries.context import context_of
@@ -46,8 +46,13 @@ class WithheldChange(TypedDict):
 
 
 class PlanList(TypedDict):
-    """The plans that are counted; `withheld`: a change of them that waits for an operator, null where none does."""
+    """The plans that are counted.
 
+    `withheld`: a change of them that waits for an operator, null where none does. `example_day`: of made-up data, the
+    day that is shown where none is asked for.
+    """
+
+    example_day: Day | None
     plans: list[PlanSummary]
     withheld: WithheldChange | None
 
@@ -69,6 +74,7 @@ async def get_plans(request: Request) -> Response:
     async with context.reader.view() as view:
         waiting = await withheld.current(view.connection)
         plans: PlanList = {
+            "example_day": context.example_day.isoformat() if context.example_day else None,
             "plans": [_summary(plan) for plan in view.compiled.plans.values()],
             "withheld": None if waiting is None else _withheld(waiting),
         }

@@ -24,7 +24,7 @@ import { KeyForm } from "./parts/key";
 import { Failed, Note, Skeleton } from "./parts/states";
 import { applyTheme } from "./parts/theme";
 import type { View } from "./parts/view";
-import { today } from "./texts/format";
+import { day, setExampleDay, today } from "./texts/format";
 import { applyLanguage, localized, t } from "./texts/language";
 import { TYPE_NAMES } from "./texts/names";
 import "./style.css";
@@ -79,6 +79,7 @@ function App(): JSX.Element {
     return () => window.removeEventListener("hashchange", onHashChange);
   }, []);
   const plans = useQuery(pathOf("/v1/plans", {}), true);
+  setExampleDay(plans.data?.example_day ?? null);
   const first = plans.data?.plans[0]?.id ?? "";
   const known = plans.data?.plans.some((plan) => plan.id === address.plan);
   const id = known ? address.plan : first;
@@ -126,7 +127,7 @@ function useStream(plan: string): { connection: Connection; event: StreamEvent |
   const [event, setEvent] = useState<StreamEvent | null>(null);
   const [at, setAt] = useState(() => new Date());
   useEffect(() => {
-    let day = today();
+    let shown = today();
     let lost = false;
     return follow(`${planPath(plan)}/stream`, {
       onConnection: (state) => {
@@ -139,11 +140,11 @@ function useStream(plan: string): { connection: Connection; event: StreamEvent |
         setEvent(next);
         setAt(new Date());
         if (next.moved) refetchAll();
-        if (next.day === day) return;
+        if (next.day === shown) return;
         // A page left open over midnight goes on to the new day if it shows the old day as today.
         const open = parseHash(location.hash);
-        if (open.params["as_of"] === day) location.replace(withParams(open, { as_of: next.day }));
-        day = next.day;
+        if (open.params["as_of"] === shown) location.replace(withParams(open, { as_of: next.day }));
+        shown = next.day;
       },
     });
   }, [plan]);
@@ -168,6 +169,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
         <div class="title">
           <h1>{localized(plan.title)}</h1>
           <p>{plan.document_no}</p>
+          {plans.example_day && <p class="example">{t("example.is", { day: day(plans.example_day) })}</p>}
         </div>
         <Freshness connection={connection} event={event} at={at} fixed={Boolean(address.params["known_at"])} />
         <Controls view={view} plans={plans} />

@@ -55,7 +55,7 @@ export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.
             </a>
           ))}
         <a href={withParams(address, { as_of: now })} aria-current={asOf === now ? "true" : undefined}>
-          {t("asked.today")}
+          {t(plans.example_day ? "asked.example" : "asked.today")}
         </a>
       </span>}
       {dated && address.params["known_at"] && (

@@ -129,7 +129,14 @@ export function clock(at: Date): string {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium", timeZone: "Asia/Shanghai" }).format(at);
 }
 
-/** Today in the city. */
+let exampleDay: string | null = null;
+
+/** Set the day of made-up data, which stands for today where there is one. */
+export function setExampleDay(iso: string | null): void {
+  exampleDay = iso;
+}
+
+/** Today in the city; of made-up data its last day. */
 export function today(): string {
-  return new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(new Date());
+  return exampleDay ?? new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(new Date());
 }
