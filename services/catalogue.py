@@ -70,9 +70,10 @@ class DomainService(ServiceEntry):
     """A service that takes reports; its name is also the prefix of its types and topics.
 
     `hears`: the services whose facts its decisions rest on. `reporters`: the roles (`shared.http.api_keys.Role`) whose
-    keys may report there over HTTP. `counted`: plans count its facts, and a report of its types that another service
-    receives is sent there (RULES A11); false where the plan office decides instead, whose own reports Kafka then
-    brings on the topic of the office alone.
+    keys may report all its types over HTTP; a planner's may report what is the city's own at every service (RULES G3,
+    G4). `counted`: plans count its facts, and a report of its types that another service receives is sent there (RULES
+    A11); false where the plan office decides instead, whose own reports Kafka then brings on the topic of the office
+    alone.
     """
 
     hears: tuple[str, ...] = ()

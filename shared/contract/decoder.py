@@ -55,13 +55,15 @@ class Channel:
     """Through which a report came in and for whom its sender may speak (RULES A10).
 
     `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
-    None while no keys are set. `for_whole`: whether the sender may report what is the whole area's own to report.
+    None while no keys are set. `for_whole`: whether the sender may report what is the whole area's own to report;
+    `whole_only`: and nothing else.
     `reported_by`: the id of the sender's credential (RULES G5).
     """
 
     district: str | None = None
     prefixes: tuple[str, ...] | None = None
     for_whole: bool = True
+    whole_only: bool = False
     reported_by: str = OPEN
 
     def admits(self, source: str, district: str) -> bool:
@@ -178,7 +180,7 @@ class Decoder:
             return reject("refused", misplaced("/district"))
         if not reader.may_report(channel):
             return reject("refused", rules.NotYourSource("/source"))
-        if not channel.for_whole and reader.is_reserved(event):
+        if not (channel.for_whole if reader.is_reserved(event) else not channel.whole_only):
             return reject("refused", rules.NotYourSource("/type"))
         content = reader.data(event)
         if content is None or reader.faults:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from shared.contract.cloudevents import (
     parse_array,
     parse_object,
 )
+from shared.contract.decoder import Channel
 from shared.contract.events import Fact, NotUnderstood, Report
 from shared.contract.messages import (
     BatchReceipts,
@@ -136,7 +138,10 @@ class ReceivedReports:
 
 @dataclass(frozen=True, slots=True)
 class ReportIntake:
-    """Decides reports that came over HTTP; a service's own routes use it, too. `reporters`: whose keys may report."""
+    """Decides reports that came over HTTP; a service's own routes use it, too.
+
+    `reporters`: whose keys may report every type; others that may report at all, the whole area's own types alone (G4).
+    """
 
     handler: CommandHandler
     group: GroupCommit
@@ -144,7 +149,7 @@ class ReportIntake:
 
     async def receive(self, request: Request) -> ReceivedReports:
         """Read and decode what a request brings; raises Problem where that is no event and no batch."""
-        caller = caller_of(request).being(self.reporters)
+        caller = caller_of(request)
         mode = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         received_at = datetime.now(UTC)
         # The request's own trace, where the event has none.
@@ -161,8 +166,12 @@ class ReportIntake:
             return await self._batch(_readable(lambda: parse_array(raw)), caller, received_at, trace)
         else:
             envelope = _readable(lambda: parse_object(raw))
-        arrived = self.handler.decoder.decode(trace | envelope, caller.channel(), received_at)
+        arrived = self.handler.decoder.decode(trace | envelope, self._channel(caller), received_at)
         return ReceivedReports([arrived], is_batch=False)
+
+    def _channel(self, caller: Caller) -> Channel:
+        every = caller.key is None or caller.key.role in self.reporters
+        return caller.channel() if every else dataclasses.replace(caller.channel(), whole_only=True)
 
     async def _batch(
         self, elements: list[object], caller: Caller, received_at: datetime, trace: dict[str, str]
@@ -170,7 +179,7 @@ class ReportIntake:
         if len(elements) > MOST_EVENTS:
             raise TOO_MANY_EVENTS
         caller.spend(max(len(elements) - 1, 0))  # access control counted one
-        channel, turns, arrived = caller.channel(), Turns(), list[Arrived]()
+        channel, turns, arrived = self._channel(caller), Turns(), list[Arrived]()
         for index, element in enumerate(elements):
             arrived.append(
                 self.handler.decoder.decode(trace | element, channel, received_at)
@@ -226,7 +235,7 @@ def create_app(
 ) -> FastAPI:
     """Return the HTTP side of a domain service: `/v1/events`, `/v1/receipts`, `/v1/log`, `/v1/log/head`.
 
-    `reporters`: whose keys may report here. `routes`: what the service answers besides.
+    `reporters`: whose keys may report every type here. `routes`: what the service answers besides.
     """
     group, store, service = GroupCommit(handler), handler.store, handler.service
     intake = ReportIntake(handler, group, reporters)

@@ -50,10 +50,10 @@ class Service:
     """What makes one domain service: its language, its rules, and the services it hears.
 
     `hears`: the languages (subsets of other services' events) that decisions here rest on. `reporters`: whose keys may
-    report here over HTTP. `redirects`: the services whose types are sent on to them from here. `elsewhere`: environment
-    variables of other services. `routes`: what its HTTP process answers besides, given its `settings`. `reserved`: the
-    topic of its own from which alone its reserved types are taken. `keys`: those of its settings that are keys of its
-    rules, which `domain` is given as bytes of that name, empty where not set.
+    report all types over HTTP. `redirects`: the services whose types are sent on to them from here. `elsewhere`:
+    environment variables of other services. `routes`: what its HTTP process answers besides, given its `settings`.
+    `reserved`: the topic of its own from which alone its reserved types are taken. `keys`: those of its settings that
+    are keys of its rules, which `domain` is given as bytes of that name, empty where not set.
     """
 
     language: Language

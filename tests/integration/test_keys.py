@@ -101,7 +101,7 @@ EVERYBODY = {"district", "planner", "reader", "operator", "auditor", "service"}
 OWN = f"/v1/receipts?source={ZHUJI}&id=never"
 OTHERS = f"/v1/receipts?source={YUECHENG}&id=never"
 TABLE: list[tuple[str, str, str, set[str]]] = [
-    ("recruitment", "POST", "/v1/events", {"district"}),
+    ("recruitment", "POST", "/v1/events", {"district", "planner"}),
     ("recruitment", "GET", OWN, {"district", "planner", "operator", "auditor", "service"}),
     ("recruitment", "GET", OTHERS, {"planner", "operator", "auditor", "service"}),
     ("recruitment", "GET", "/v1/log", {"operator", "auditor", "service"}),
@@ -133,6 +133,33 @@ def test_a_role_may_what_the_table_says(city: City, service: str, method: str, p
     refused = city.ask(process, method, path, None)
     check_problem(refused, 401)
     assert refused.headers["www-authenticate"].startswith("Bearer ")
+
+
+def test_the_plan_office_voids_a_report_and_reports_nothing_else_here(city: City) -> None:
+    office = city.book.add(Role.PLANNER, ("/districts/330600/",))[1]
+    as_district = city.book.add(Role.DISTRICT, ("/districts/330600/",))[1]
+    hired = {**person_hired("to-be-voided"), "source": ZHUJI}
+    assert city.batch(city.keys["district"], hired).json()["results"][0]["status"] == "accepted"
+    voiding = {
+        **{name: hired[name] for name in ("specversion", "subject", "time")},
+        "id": "voids",
+        "source": "/districts/330600/office",
+        "district": "330600",
+        "type": "skillplan.recruitment.report-voided.v1",
+        "data": {"source": hired["source"], "report_id": hired["id"], "reason": "test"},
+    }
+    own = {**person_hired("of-the-office"), "source": "/districts/330600/office", "district": "330600"}
+
+    def results(key: str, *reports: dict[str, Any]) -> list[tuple[str, list[str]]]:
+        answers = city.batch(key, *reports).json()["results"]
+        return [(answer["status"], [reason["code"] for reason in answer["reasons"]]) for answer in answers]
+
+    assert results(as_district, voiding) == [("refused", ["not-your-source"])]
+    assert results(city.keys["planner"], voiding) == [("refused", ["not-your-source"])]  # of another prefix
+    assert results(office, voiding) == [("accepted", [])]
+    assert results(office, own)[0][0] == "refused"
+    of_a_district = {**person_hired("no-business-of-its"), "source": ZHUJI}
+    assert results(city.keys["planner"], of_a_district) == [("refused", ["not-your-source"])]
 
 
 def test_health_the_page_and_the_description_need_no_key(city: City) -> None:
