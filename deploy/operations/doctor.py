@@ -17,7 +17,7 @@ from rich.table import Table
 from deploy.kafka import topics
 from deploy.local import console, status
 from deploy.local.installation import ROOT, Installation
-from deploy.local.processes import Program, Supervisor, programs
+from deploy.local.processes import Program, Supervisor, programs, supervised
 from deploy.local.refusal import LocalError
 from shared.http.api_keys import KeyFile
 from shared.kafka.clients import Broker
@@ -81,7 +81,7 @@ def _findings(installation: Installation, supervisor: Supervisor) -> Iterator[Fi
             yield Finding(part.name, f"{part.state} {part.remark}", f"make restart SERVICE={part.name}; make logs")
     if all(part.well for part in parts.values()):
         yield Finding("进程 processes", f"{len(parts)}")
-    changed = supervisor.changed(processes)
+    changed = supervisor.changed(supervised(installation))
     yield Finding(
         "运行的代码与计划 code and plan that run",
         f"与检出不同 not the checkout's: {', '.join(sorted(changed))}" if changed else "与检出相同 the checkout's",

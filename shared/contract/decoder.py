@@ -56,8 +56,7 @@ class Channel:
 
     `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
     None while no keys are set. `for_whole`: whether the sender may report what is the whole area's own to report;
-    `whole_only`: and nothing else.
-    `reported_by`: the id of the sender's credential (RULES G5).
+    `whole_only`: and nothing else. `reported_by`: the id of the sender's credential (RULES G5).
     """
 
     district: str | None = None

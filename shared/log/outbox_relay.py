@@ -208,7 +208,8 @@ class Relay:
     ) -> dict[str, list[asyncpg.Record]]:
         """Move the checkpoints that were reached; return a page of each outbox, in the order in which to send them.
 
-        Facts and receipts are of one snapshot, and facts are sent first: no receipt is out before its fact.
+        Facts and receipts are of one snapshot, and facts are sent first: no receipt is out before its fact. While there
+        may be more facts than a page, receipts wait.
         """
         rows = await connection.fetch(
             _SQL["turn"],
@@ -224,6 +225,8 @@ class Relay:
         for row in rows:
             if row["outbox"] is not None:
                 pages[row["outbox"]].append(row)
+        if len(pages["facts"]) == _PAGE:
+            pages["receipts"] = []
         if rows[0]["quarantined"] > checkpoints["quarantine"]:
             pages["quarantine"] = await connection.fetch(_SQL["quarantine"], checkpoints["quarantine"], _PAGE)
         return pages

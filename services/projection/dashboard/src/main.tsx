@@ -28,6 +28,7 @@ import { day, setExampleDay, today } from "./texts/format";
 import { applyLanguage, localized, t } from "./texts/language";
 import { TYPE_NAMES } from "./texts/names";
 import "./style.css";
+import "./form.css";
 
 type PageOf = (props: { view: View }) => JSX.Element;
 
