@@ -74,7 +74,7 @@ def test_what_runs_other_code_is_named_and_started_again_and_older_code_changes_
         parts = json.loads(make(state, "status", JSON="1").stdout)["states"]
         return {name: part["pid"] for name, part in parts.items()}
 
-    there, supervisor = installation.load(state), processes.Supervisor(state)
+    there, supervisor, running = installation.load(state), processes.Supervisor(state), pids()
 
     def recorded(statement: str) -> None:
         run(_execute(there.owner_dsn("subsidy"), statement))
@@ -84,22 +84,21 @@ def test_what_runs_other_code_is_named_and_started_again_and_older_code_changes_
         for program in processes.supervised(there)
     ]
     assert supervisor.start(servers.prepare(there), others) == {processes.CODE}
-    supervisor.start_services()
-    before = pids()
+    stopped = pids()
     assert "make upgrade" in make(state, "doctor").stdout
     recorded("insert into migration (name, sha256) values ('999_later.sql', '')")
     try:
         refused = make(state, "upgrade")
         assert refused.returncode != 0
         assert "999_later.sql" in refused.stderr
-        assert pids() == before
+        assert pids() == stopped
     finally:
         recorded("delete from migration where name = '999_later.sql'")
     upgraded = make(state, "upgrade")
     assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
     assert "make restore FROM=" in upgraded.stdout
     after = pids()
-    assert {name for name in before if before[name] == after[name]} == {"kafka", "postgres"}
+    assert {name for name in running if running[name] == after[name]} == {"kafka", "postgres"}
     assert "make upgrade" not in make(state, "doctor").stdout
 
 
