@@ -54,7 +54,7 @@ class Program:
 
 def programs(installation: Installation) -> list[Program]:
     """List the processes of every service."""
-    running = {CODE: _digest(_code()), PLAN: _digest(sorted((ROOT / "plans").glob("*.yaml")))}
+    running = {CODE: digest(_code()), PLAN: digest(sorted((ROOT / "plans").glob("*.yaml")))}
     return [
         Program(
             name=f"{service}-{command}",
@@ -78,11 +78,10 @@ def _code() -> list[Path]:
     return sorted([*(file for file in files if file.suffix in _CODE_SUFFIXES), *top])
 
 
-def _digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()[:16]
+def digest(files: Iterable[Path]) -> str:
+    """Return a digest of files of the checkout, of their names and of what is in them."""
+    parts = (f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 def environment(installation: Installation, service: str, port: int | None = None) -> dict[str, str]:

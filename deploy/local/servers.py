@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import asyncpg
 
@@ -13,7 +13,7 @@ from deploy.kafka import topics
 from deploy.local import databases, jars, kafka, postgres
 from deploy.local.console import say, step
 from deploy.local.installation import ROOT, Installation
-from deploy.local.processes import Supervisor, command_environment
+from deploy.local.processes import Supervisor, command_environment, digest
 from deploy.local.refusal import LocalError
 from services.catalogue import WITH_DATABASE
 from shared.kafka.clients import Broker
@@ -69,7 +69,7 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
 
 def refuse_older_code(installation: Installation) -> None:
     """Raise LocalError where a running database has migrations that this code does not; nothing was changed yet."""
-    there = {file.name for top in ("shared", "services") for file in (ROOT / top).rglob("migrations/*.sql")}
+    there = {file.name for file in _migrations()}
 
     async def applied(service: str) -> set[str]:
         connection = await asyncpg.connect(installation.owner_dsn(service), timeout=5)
@@ -109,7 +109,7 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
             f"PostgreSQL 拒绝创建角色或数据库:{error}。PG_DSN 须是超级用户。",
             f"PostgreSQL refused to make roles or databases: {error}. PG_DSN has to be a superuser's.",
         ) from error
-    wanted = _migrations()
+    wanted = " ".join([*WITH_DATABASE, digest(_migrations())])
     if not migrate or (not fresh and installation.superuser_dsn is None and installation.migrated == wanted):
         return  # asking each service would cost seconds of Python's own start
     # All at once: most of each is Python's own start.
@@ -135,11 +135,9 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
     installation.migrated = wanted
 
 
-def _migrations() -> str:
-    """Return a digest of every migration in the tree."""
-    files = sorted(file for top in ("shared", "services") for file in (ROOT / top).rglob("migrations/*.sql"))
-    parts = [f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
-    return hashlib.sha256("\n".join([*WITH_DATABASE, *parts]).encode()).hexdigest()
+def _migrations() -> list[Path]:
+    """Return the files of every migration in the tree."""
+    return sorted(file for top in ("shared", "services") for file in (ROOT / top).rglob("migrations/*.sql"))
 
 
 def _not_up(what: str, supervisor: Supervisor, name: str) -> LocalError:

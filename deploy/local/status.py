@@ -97,11 +97,8 @@ def parts(installation: Installation, supervisor: Supervisor) -> Iterator[PartOf
         for program in programs(installation):
             state = states.get(program.name, stopped)
             remark = str(state["description"])
-            if state["statename"] == "RUNNING":
-                try:
-                    remark = _readiness(client, program.url)
-                except httpx.TimeoutException:
-                    state, remark = {**state, "statename": HUNG}, _HUNG_REMARK
+            if state["statename"] == "RUNNING" and (remark := _readiness(client, program.url)) == _HUNG_REMARK:
+                state = {**state, "statename": HUNG}
             well = remark.startswith(_READY)
             yield PartOfInstallation(program.name, program.url, state["statename"], state["pid"], remark, well)
     demo = progress.demo_place(installation)
@@ -118,7 +115,7 @@ def _readiness(client: httpx.Client, url: str) -> str:
     try:
         answer = client.get(f"{url}/readyz")
     except httpx.TimeoutException:
-        raise
+        return _HUNG_REMARK
     except httpx.HTTPError as error:
         return type(error).__name__
     if answer.status_code != _OK:
