@@ -18,6 +18,7 @@ from shared.contract.decoder import Channel
 from shared.http.api_keys import Key, KeyRing, Role
 from shared.http.problems import Problem, language_in, problem_of
 from shared.http.server import HSTS
+from shared.http.unknown_page import HEADERS, NOTHING_THERE, is_visited, page_of
 from shared.observability.health import Health
 
 # Open to monitoring: none of these reveals anything of a report or a person.
@@ -165,7 +166,10 @@ class AccessControl:
         self._origins = frozenset(origin.encode() for origin in origins)
         self._buckets: dict[str, TokenBucket] = {}
         self._running: Counter[str] = Counter()  # requests that are being answered, by key
-        self._refusals = _RefusalLog(getattr(app, "routes", ()))
+        routes = getattr(app, "routes", ())
+        self._refusals = _RefusalLog(routes)
+        # A page at an unknown address leads back to the first one, which the services of reports do not have.
+        self.has_pages = any(getattr(route, "path", "") in ("/", "/{path:path}") for route in routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -358,16 +362,22 @@ class _Answer:
         status, headers = message["status"], list(message.get("headers", []))
         names = {name.lower(): value for name, value in headers}
         body = b""
+        dropped = (b"content-type", b"content-length", b"content-encoding")
         self._control.note(self._scope, status)
         self._is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
+        if status in NOTHING_THERE and self._control.has_pages and is_visited(self._scope):
+            status, body = 404, page_of(self._scope)
+            ours = {name for name, _ in HEADERS} | {*dropped, b"www-authenticate", b"content-language"}
+            headers = [(name, value) for name, value in headers if name.lower() not in ours]
+            headers += [*HEADERS, (b"content-length", b"%d" % len(body))]
         # Frameworks answer some errors in plain text of their own.
-        if status >= 400 and b"json" not in names.get(b"content-type", b""):  # noqa: PLR2004
-            dropped = (b"content-type", b"content-length", b"content-encoding")
+        elif status >= 400 and b"json" not in names.get(b"content-type", b""):  # noqa: PLR2004
             headers = [(name, value) for name, value in headers if name.lower() not in dropped]
             body = problem_of(status).body(language_in(self._scope))
             headers += [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-        ours = [*_HEADERS, *(_HEADERS_OF_TLS if self._scope.get("scheme") == "https" else ())]
-        headers += [pair for pair in ours if pair[0] not in names]
+        fixed = [*_HEADERS, *(_HEADERS_OF_TLS if self._scope.get("scheme") == "https" else ())]
+        names |= dict(headers)
+        headers += [pair for pair in fixed if pair[0] not in names]
         if b"cache-control" not in names:
             headers.append((b"cache-control", b"no-store"))
-        return {**message, "headers": headers}, body
+        return {**message, "status": status, "headers": headers}, body

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -89,6 +90,33 @@ def test_every_page_is_whole_in_both_languages_and_lights_at_every_width(
     assert result["axe"] == []
     assert result["hosts"] == [httpx.URL(addresses["projection"]).netloc.decode()]
     assert 0 < result["scripts"] <= 260 * 1024
+
+
+def test_a_chart_is_saved_as_a_picture_that_says_what_it_shows(browser: Browser, tmp_path: Path) -> None:
+    result = browser("picture", pages=[_PAGES["measure"], _PAGES["districts"]], folder=str(tmp_path))
+    assert result["complaints"] == []
+    names = [f"{PLAN}-4.1.a-2025-2025-06-30.svg", f"{PLAN}-map-2025-06-30.svg"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names)
+    for name, words in zip(names, ("4.1.a", "绍兴市各区县"), strict=True):
+        drawing = ElementTree.parse(tmp_path / name).getroot()  # noqa: S314 - our own file
+        assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+        texts = ["".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
+        assert words in texts[0]
+        assert "2025年6月30日" in texts[1]
+        shapes = list(drawing.iter("{http://www.w3.org/2000/svg}path"))
+        assert len(shapes) > 5
+        assert any(shape.get("fill", "none").startswith("rgb") for shape in shapes)
+
+
+def test_an_unknown_address_is_a_page_at_the_projection_and_at_the_one_address_of_all(
+    addresses: dict[str, str],
+) -> None:
+    for name in ("projection", "gateway"):
+        page = httpx.get(f"{addresses[name]}/no-such-page", headers={"accept": "text/html"}, timeout=10)
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert '<a href="/">' in page.text
+        answer = httpx.get(f"{addresses[name]}/v1/no-such", headers={"accept": "text/html"}, timeout=10)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
 def test_the_pictures_of_the_documentation_show_these_pages(browser: Browser) -> None:

@@ -52,6 +52,12 @@ def test_from_an_adoption_to_a_restatement(state: Path, addresses: dict[str, str
     revised = plan_office(state, "revise", "4.1.b", ">=1", "--from", "2024-07-01", "--why", "中期评估")
     eventually(lambda: cell(addresses, "2024-12-31")["met"], within=20)
     assert not behind(addresses)
+    pace = cell(addresses, "2024-12-31")["pace"]
+    assert pace["revision"] == revised["id"]
+    assert {name: pace["decided"][name] for name in ("effective_from", "why")} == {
+        "effective_from": "2024-07-01",
+        "why": "中期评估",
+    }
     assert cell(addresses, "2024-06-30")["target"]["value"] == 1000
     plan_office(state, "override", MONTH, *DISTRICTS, "--by", "分管领导", "--why", "演示")
     plan_office(state, "close", MONTH)

@@ -179,6 +179,20 @@ const errands = {
     return {};
   },
 
+  /** The charts of pages, each saved as a file. */
+  async picture() {
+    const { page, record } = await open();
+    for (const hash of options.pages) {
+      await page.goto(`${base}/${hash}`);
+      await loaded(page);
+      const saved = page.waitForEvent("download");
+      await page.locator(".take button").first().click();
+      const file = await saved;
+      await file.saveAs(`${options.folder}/${file.suggestedFilename()}`);
+    }
+    return { complaints: record.complaints };
+  },
+
   /** The API's own page lists every route from our files alone. */
   async reference() {
     const { page, record } = await open();

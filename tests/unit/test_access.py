@@ -227,3 +227,30 @@ async def test_readiness_warns_a_month_before_a_key_expires(file: Path) -> None:
         book.rotate(soon.id, timedelta(0), expires_at=datetime.now(UTC) + timedelta(days=365))
         await http.get("/readyz")
         assert health.warnings == {}
+
+
+BROWSER: Final = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+async def test_a_browser_at_an_unknown_address_gets_a_page_with_a_way_back_and_a_program_gets_json(
+    file: Path, keyed: bool
+) -> None:
+    KeyFile(file, PEPPER).add(Role.READER, (), "director", None)
+    ring = KeyRing(file, PEPPER) if keyed else KeyRing(None, "")
+    app = Starlette(routes=[Route("/", _who), Route("/v1/receipts", _who)])
+    status = 401 if keyed else 404
+    async with client(AccessControl(app, ring, 1000, Health())) as browser:
+        page = await browser.get("/no-such-page", headers={**BROWSER, "accept-language": "en"})
+        assert page.status_code == 404
+        assert page.headers["content-type"].startswith("text/html")
+        assert "style-src 'sha256-" in page.headers["content-security-policy"]
+        assert "www-authenticate" not in page.headers
+        assert page.text.index("There is no such page</h1>") < page.text.index("没有这个页面</h1>")
+        assert page.text.count('href="/"') == 2
+        for path, headers in (("/v1/no-such", BROWSER), ("/no-such-page", {}), ("/no-such-page", {"accept": "*/*"})):
+            answer = await browser.get(path, headers=headers)
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    async with client(control(ring)) as browser:  # a service without a first page
+        answer = await browser.get("/no-such-page", headers=BROWSER)
+        assert answer.headers["content-type"] == "application/problem+json"

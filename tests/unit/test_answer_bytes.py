@@ -22,7 +22,7 @@ ROW = (
     '"to":"2023-12-31","value":495,"numerator":495,"denominator":null,"target":{"op":">=","value":1000,'
     '"upper":null},"met":false,"progress":0.495,"exceeds":false,"expected":750,"signal":"red",'
     '"computable":true,"pace":{"rule":{"id":"behind","zh":"实际值低于时序应达值的 80%。",'
-    '"en":"The value is below 80 % of what was expected by the day."},"clause":"4.1","revision":null,'
+    '"en":"The value is below 80 % of what was expected by the day."},"clause":"4.1","revision":null,"decided":null,'
     '"elapsed":0.75,"weights":[1,1,1,1,1,1,1,1,1,1,1,1],"baseline":null,"expected":750,"ratio":0.66,'
     '"gap":-255,"thresholds":{"green_percent":100,"amber_percent":80},"months_left":3,'
     '"needed_per_month":168.33333333333334,"forecast":{"state":"short","outlook":{"id":"unlikely",'

@@ -227,6 +227,19 @@ def test_the_figures_of_a_publication_are_said_to_be_so_and_others_not() -> None
     assert "第 2 次" in sentence
 
 
+async def test_made_up_data_are_said_to_be_so_on_the_first_page_at_the_head_of_each_and_in_every_form() -> None:
+    body = body_of({}, date(2025, 5, 31))
+    sentence = "示例数据,截至 2025-06-30。"
+    assert "示例数据" not in page(body, "zh")[0]
+    body["example_day"] = "2025-06-30"
+    text, _ = page(body, "zh")
+    assert f"<p>{sentence}" in text
+    assert sentence in wording.running_head(body, "zh")
+    assert sentence in _document(letter(body, "zh"))
+    overview = openpyxl.load_workbook(io.BytesIO(await _written(body))).worksheets[0]
+    assert sentence in "".join(str(row[0].value) for row in overview.iter_rows(max_row=5))
+
+
 def test_the_conclusion_names_the_furthest_behind_and_never_says_that_a_district_without_targets_is_well() -> None:
     sums = {("4.1.b", 2025, "330602"): {"2025-04": 100}}
     city, district = body_of(sums, date(2025, 5, 31)), body_of(sums, date(2025, 5, 31), "330602")

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict  # pydantic takes typing's own from Python 3.12 on
 
+from services.planning.events import PlanAdopted, TargetRevised, TargetSplit
 from services.planning.targets_in_force import TargetInForce
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, Scope
 from services.projection.assessment.pace import (
@@ -27,7 +28,7 @@ from services.projection.assessment.pace import (
 )
 from services.projection.assessment.values import goal_of
 from services.projection.counting.periods import bounds, period_name
-from shared.contract.events import format_instant
+from shared.contract.events import Fact, format_instant
 from shared.contract.messages import DistrictCode, Instant
 from shared.plan.model import Indicator, Measure
 from shared.plan.parts import Name
@@ -160,16 +161,27 @@ class Thresholds(TypedDict):
     amber_percent: int
 
 
+class TargetDecision(TypedDict):
+    """From which day a target holds that the plan office decided, when that was recorded, by whom, and why."""
+
+    effective_from: Day
+    recorded_at: Instant
+    by: str
+    why: str | None
+
+
 class CellPace(TypedDict):
     """Why a target has its signal, what is still needed, and where it goes.
 
-    `revision`: the id of the plan office's report that set the target; null where it is the plan's own. `elapsed`: the
-    share of the period that is gone. `weights`: of each month of the period.
+    `clause`: the document that the target rests on. `revision`: the id of the plan office's report that set the target,
+    `decided` what it said; null where it is the plan's own. `elapsed`: the share of the period that is gone. `weights`:
+    of each month of the period.
     """
 
     rule: SignalRule
     clause: str
     revision: str | None
+    decided: TargetDecision | None
     elapsed: float
     weights: list[float]
     baseline: float | None
@@ -288,6 +300,7 @@ def cell_pace(basis: AssessmentBasis, assessment: Assessment) -> CellPace | None
         "rule": {"id": rule, "zh": text["zh"], "en": text["en"]},
         "clause": target.clause,
         "revision": None if target.revised_by is None else target.revised_by.report_id,
+        "decided": _decided(target.revised_by),
         "elapsed": number(assessment.course.share(assessment.day)),
         "weights": _weights(assessment.course),
         "baseline": number(goal.baseline) if goal.kind.level else None,
@@ -298,6 +311,17 @@ def cell_pace(basis: AssessmentBasis, assessment: Assessment) -> CellPace | None
         "months_left": number(assessment.course.months_left(assessment.day)),
         "needed_per_month": number_or_none(assessment.needed_per_month),
         "forecast": forecast_value(basis.forecast(assessment)),
+    }
+
+
+def _decided(fact: Fact | None) -> TargetDecision | None:
+    if fact is None or not isinstance(fact.event, PlanAdopted | TargetRevised | TargetSplit):
+        return None
+    return {
+        "effective_from": fact.event.effective_from.isoformat(),
+        "recorded_at": format_instant(fact.recorded_at),
+        "by": fact.event.by,
+        "why": fact.event.why,
     }
 
 

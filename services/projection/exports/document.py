@@ -7,6 +7,7 @@ from services.projection.assessment.representation import (
     AssessedAnswer,
     Basis,
     BilingualText,
+    Day,
     DistrictStanding,
     ForecastValue,
     MonthName,
@@ -94,8 +95,9 @@ class BriefingPublication(TypedDict):
 class BriefingTable(TypedDict):
     """What this query adds to its scope; `published` is null where these are not the figures of a publication.
 
-    `turned`: the indicators whose signal is another than a month ago. `late`: those amber or red, the furthest from
-    what was expected first. `standings`: how each district stands; `shared_by`: by what indicative shares are made.
+    `example_day`: the day of made-up data, null where they are real. `turned`: the indicators whose signal is another
+    than a month ago. `late`: those amber or red, the furthest from what was expected first. `standings`: how each
+    district stands; `shared_by`: by what indicative shares are made.
     """
 
     month: MonthName
@@ -105,6 +107,7 @@ class BriefingTable(TypedDict):
     units: dict[str, BilingualText]
     districts: list[BriefingDistrict]
     published: BriefingPublication | None
+    example_day: Day | None
     summary: SignalCounts
     turned: list[str]
     late: list[str]

@@ -17,6 +17,7 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
         "zh": "截至 {as_of},按北京时间 {known_at} 已知的事实",
         "en": "As of {as_of}, by what was known at {known_at} Beijing time",
     },
+    "example": {"zh": "示例数据,截至 {day}。", "en": "Example data as of {day}."},
     "behind": {"zh": "尚有 {count} 条事实待计入", "en": "{count} facts not counted yet"},
     "unknown": {"zh": "部分服务无应答,不知是否完整", "en": "A service does not answer: it may be incomplete"},
     "whole": {"zh": "全市", "en": "Whole city"},
@@ -269,10 +270,12 @@ def month_name(briefing: Briefing, language: Language) -> str:
 
 
 def about(briefing: Briefing, language: Language) -> str:
-    """Return for which day and by what knowledge the numbers are, and what is not in them yet."""
+    """Return for which day and by what knowledge the numbers are, whether they are made up, and what is not in yet."""
     known_at = local(briefing["known_at"])
     scope = text("as_of", language).format(as_of=briefing["as_of"], known_at=known_at)
-    return " ".join(filter(None, (scope, freshness(briefing, language))))
+    day = briefing["example_day"]
+    example = text("example", language).format(day=day) if day else ""
+    return " ".join(filter(None, (example, scope, freshness(briefing, language))))
 
 
 def publication(briefing: Briefing, language: Language) -> str:

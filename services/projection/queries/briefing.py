@@ -78,10 +78,16 @@ WithFacts = Annotated[
 router = APIRouter(prefix="/v1/plans", tags=["briefing"])
 
 
-def briefing(basis: AssessmentBasis, month: date, publications: Sequence[PublishedFigures] = ()) -> BriefingTable:
+def briefing(
+    basis: AssessmentBasis,
+    month: date,
+    publications: Sequence[PublishedFigures] = (),
+    example_day: date | None = None,
+) -> BriefingTable:
     """Return every indicator on the day of the scope, and what has moved since the month before ended.
 
     `publications`: those of the month; the one as known at whose instant the scope is gives these figures.
+    `example_day`: of made-up data.
     """
     plan, matrix = basis.plan, district_matrix(basis)
     series: list[BriefingSeries] = [
@@ -104,6 +110,7 @@ def briefing(basis: AssessmentBasis, month: date, publications: Sequence[Publish
         "units": {unit: bilingual(name) for unit, name in plan.units.items()},
         "districts": [{"code": district.code, "name": bilingual(district.name)} for district in plan.districts],
         "published": _published(publications, basis.scope.known_at),
+        "example_day": example_day.isoformat() if example_day else None,
         "summary": summary,
         "turned": [row["id"] for row in rows if _has_turned(row)],
         "late": [row["id"] for row in sorted(rows, key=_share_of_expected) if row["signal"] in ("amber", "red")],
@@ -240,7 +247,8 @@ async def get_briefing(
         known_at = format_instant(published[-1].known_at)
 
     async def table(basis: AssessmentBasis, view: Snapshot) -> BriefingTable:
-        return briefing(basis, first, await _publications(view, basis.plan, first))
+        publications = await _publications(view, basis.plan, first)
+        return briefing(basis, first, publications, context.example_day)
 
     question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
     if form == "json":

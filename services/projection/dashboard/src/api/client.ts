@@ -69,9 +69,14 @@ export function keyOfTab(): boolean {
 export async function save(path: string): Promise<void> {
   const response = await get(path, AbortSignal.timeout(LONG_TIMEOUT_MS));
   const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1];
+  saveBlob(await response.blob(), name ?? "skillplan.html");
+}
+
+/** Save a file by a name. */
+export function saveBlob(blob: Blob, name: string): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
-  link.download = name ?? "skillplan.html";
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
 }

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { IndicatorProgress, Measure, PeriodProgress, PlanProgress } from "../api/schema";
+import type { CellPace, IndicatorProgress, Measure, PeriodProgress, PlanProgress, TargetDecision } from "../api/schema";
 import { linkTo, pick, withParams } from "../parts/address";
 import { LeadBodies } from "../parts/bodies";
 import { Clause } from "../parts/clause";
@@ -14,7 +14,7 @@ import { Loaded, Note } from "../parts/states";
 import { Trend } from "../parts/trend";
 import { findMeasure, indicatorsById, isWide, type View } from "../parts/view";
 import { WhyMoved } from "../parts/why";
-import { day, expectedText, progressText, targetText, unitName } from "../texts/format";
+import { day, expectedText, instant, progressText, targetText, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 
 export function MeasurePage({ view }: { view: View }): JSX.Element {
@@ -65,6 +65,37 @@ function Indicators({ view, measure, progress }: { view: View; measure: Measure;
   );
 }
 
+/** Since when a target is what it is, by which document, and why the plan office set it so. */
+function TargetSince({ pace, decided }: { pace: CellPace; decided: TargetDecision }): JSX.Element {
+  return (
+    <dd class="since">
+      <details>
+        <summary>{t("target.since", { day: day(decided.effective_from) })}</summary>
+        <dl class="lines">
+          <div>
+            <dt>{t("target.document")}</dt>
+            <dd>{pace.clause}</dd>
+          </div>
+          <div>
+            <dt>{t("target.why")}</dt>
+            <dd>{decided.why ?? t("target.why.none")}</dd>
+          </div>
+          <div>
+            <dt>{t("target.by")}</dt>
+            <dd>
+              {decided.by} · {instant(decided.recorded_at)}
+            </dd>
+          </div>
+          <div>
+            <dt>{t("target.report")}</dt>
+            <dd>{pace.revision}</dd>
+          </div>
+        </dl>
+      </details>
+    </dd>
+  );
+}
+
 function IndicatorPanel({ view, indicator, period }: { view: View; indicator: IndicatorProgress; period: PeriodProgress }): JSX.Element {
   const { plan, address } = view;
   const note = indicatorsById(plan).get(indicator.id)?.indicator.note;
@@ -101,6 +132,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
           <div>
             <dt>{t("value.target")}</dt>
             <dd>{targetText(period.target, indicator.unit)}</dd>
+            {period.pace?.decided && <TargetSince pace={period.pace} decided={period.pace.decided} />}
           </div>
           {period.target && (
             <>
@@ -124,7 +156,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
       <div class="two">
         <section class="card wide">
           <h2>{t("trend.title")}</h2>
-          <Loaded query={months} lines={8}>{(data) => (data.months.length ? <Trend data={data} /> : <p class="hint">{t("value.no_data")}</p>)}</Loaded>
+          <Loaded query={months} lines={8}>{(data) => (data.months.length ? <Trend view={view} data={data} /> : <p class="hint">{t("value.no_data")}</p>)}</Loaded>
         </section>
         <section class="card">
           <h2>{t("rule.title")}</h2>

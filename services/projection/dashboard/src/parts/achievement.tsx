@@ -4,6 +4,7 @@ import type { DistrictMatrix, MatrixRow } from "../api/schema";
 import { achieved, DASH, expectedText, number, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { type Area, DistrictMap } from "./map";
+import { Picture } from "./picture";
 import { Mark, type Signal, signalName } from "./signals";
 import { compared, sharedBy, together } from "./standing";
 import type { View } from "./view";
@@ -49,6 +50,12 @@ function areasOf(view: View, matrix: DistrictMatrix, rows: MatrixRow[]): Record<
   );
 }
 
+function titleOf(view: View, row: MatrixRow | undefined, by: string): string {
+  const series = view.plan.series.find(({ id }) => `s${id}` === by);
+  const of = row ? `${row.id} ${localized(row.name)}` : series ? `${series.id} ${localized(series.name)}` : t("map.by.all");
+  return `${t("map.title", { city: localized(view.plan.city) })} · ${of}`;
+}
+
 interface Props {
   view: View;
   matrix: DistrictMatrix;
@@ -63,7 +70,9 @@ export function AchievementMap({ view, matrix, by, chosen, href }: Props): JSX.E
   const areas = row ? areasOfRow(view, matrix, row) : areasOf(view, matrix, rows);
   return (
     <>
-      <DistrictMap districts={view.plan.districts} chosen={chosen} href={href} areas={areas} />
+      <Picture view={view} name={["map", by].filter(Boolean).join("-")} title={titleOf(view, row, by)}>
+        <DistrictMap districts={view.plan.districts} chosen={chosen} href={href} areas={areas} />
+      </Picture>
       <Legend steps={!row} indicative={Object.values(areas).some(({ indicative }) => indicative)} />
       {Object.values(areas).some(({ indicative }) => indicative) && <p class="hint">{t("share.note", { by: sharedBy(matrix.shared_by) })}</p>}
     </>

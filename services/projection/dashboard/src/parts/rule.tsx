@@ -13,7 +13,7 @@ export function SignalRule({ period, unit }: { period: PeriodProgress; unit: str
   const { pace, target } = period;
   if (!target) return <p class="hint">{t("rule.no_target")}</p>;
   if (!pace) return <p class="hint">{t("value.no_data")}</p>;
-  const { forecast, rule, thresholds, revision } = pace;
+  const { forecast, rule, thresholds } = pace;
   return (
     <>
       <p>
@@ -67,7 +67,6 @@ export function SignalRule({ period, unit }: { period: PeriodProgress; unit: str
           })}
         </p>
       )}
-      {revision && <p class="hint">{t("rule.revised", { report: revision })}</p>}
     </>
   );
 }

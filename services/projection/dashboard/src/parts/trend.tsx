@@ -3,9 +3,12 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CellMonth, CellMonths } from "../api/schema";
 import { amount, DASH, month, number, reached } from "../texts/format";
-import { type Key, t } from "../texts/language";
+import { type Key, localized, t } from "../texts/language";
+import { periodName } from "../texts/names";
 import type { Chart } from "./chart";
+import { Picture } from "./picture";
 import { SignalPill } from "./signals";
+import type { View } from "./view";
 
 const LEGEND: Key[] = ["trend.month", "trend.level", "trend.cumulative", "value.expected", "value.target", "trend.forecast"];
 /** Below this width the legend takes two lines. */
@@ -103,7 +106,7 @@ function chartOption(data: CellMonths): Record<string, unknown> {
   };
 }
 
-export function Trend({ data }: { data: CellMonths }): JSX.Element {
+export function Trend({ view, data }: { view: View; data: CellMonths }): JSX.Element {
   const container = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | undefined>(undefined);
   const [ready, setReady] = useState(false);
@@ -121,9 +124,13 @@ export function Trend({ data }: { data: CellMonths }): JSX.Element {
   }, []);
   // Drawn again with every answer, language and theme.
   useEffect(() => chart.current?.set(chartOption(data)));
+  const { id, name } = data.indicator;
+  const place = view.plan.districts.find(({ code }) => code === data.district)?.name;
   return (
     <>
-      <div ref={container} class="chart" role="img" aria-label={t("trend.label")} data-ready={ready} />
+      <Picture view={view} name={`${id}-${data.period}`} title={[id, localized(name), localized(place), periodName(data.period)].filter(Boolean).join(" ")}>
+        <div ref={container} class="chart" role="img" aria-label={t("trend.label")} data-ready={ready} />
+      </Picture>
       <details class="table">
         <summary>{t("trend.table")}</summary>
         <MonthTable rows={data.months} unit={data.indicator.unit} isLevel={data.indicator.basis === "level"} />

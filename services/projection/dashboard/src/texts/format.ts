@@ -136,6 +136,11 @@ export function setExampleDay(iso: string | null): void {
   exampleDay = iso;
 }
 
+/** That the numbers are made up; empty where they are not. */
+export function exampleText(): string {
+  return exampleDay ? t("picture.example", { day: day(exampleDay) }) : "";
+}
+
 /** Today in the city; of made-up data its last day. */
 export function today(): string {
   return exampleDay ?? new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(new Date());
