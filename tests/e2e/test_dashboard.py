@@ -97,11 +97,11 @@ def test_a_chart_is_saved_as_a_picture_that_says_what_it_shows(browser: Browser,
     assert result["complaints"] == []
     names = [f"{PLAN}-4.1.a-2025-2025-06-30.svg", f"{PLAN}-map-2025-06-30.svg"]
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names)
-    for name, words in zip(names, ("4.1.a", "绍兴市各区县"), strict=True):
+    for name, phrase in zip(names, ("4.1.a", "绍兴市各区县"), strict=True):
         drawing = ElementTree.parse(tmp_path / name).getroot()  # noqa: S314 - our own file
         assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
         texts = ["".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
-        assert words in texts[0]
+        assert phrase in texts[0]
         assert "2025年6月30日" in texts[1]
         shapes = list(drawing.iter("{http://www.w3.org/2000/svg}path"))
         assert len(shapes) > 5
