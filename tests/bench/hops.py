@@ -42,6 +42,7 @@ class Sizes:
     questions: int
     visits: int
     hot: int
+    listed: int
     mix: int
     heard: int
     idle: float  # by what the times of that row are multiplied
@@ -49,9 +50,11 @@ class Sizes:
 
 # `tiny` measures nothing worth reading: it shows that every part still runs (tests/integration/test_bench.py).
 SIZES = {
-    "default": Sizes(3, 6_000, 12_000, 100_000, 10_000, 1_000_000, 2_000, 3_000, 1_500, 7, 1_000, 60_000, 100_000, 1),
-    "small": Sizes(2, 1_000, 3_000, 10_000, 1_000, 50_000, 500, 600, 200, 7, 1_000, 6_000, 20_000, 1),
-    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1, 20, 600, 400, 0.02),
+    "default": Sizes(
+        3, 6_000, 12_000, 100_000, 10_000, 1_000_000, 2_000, 3_000, 1_500, 7, 1_000, 100_000, 60_000, 100_000, 1
+    ),
+    "small": Sizes(2, 1_000, 3_000, 10_000, 1_000, 50_000, 500, 600, 200, 7, 1_000, 20_000, 6_000, 20_000, 1),
+    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1, 20, 300, 600, 400, 0.02),
 }
 _next = count()
 

@@ -26,6 +26,22 @@ select line, part, period, district, array(
 )
 from (select distinct line, part, period, district from g.cell) place
 
+-- name: listed
+-- $2 facts of a line ($1) in 2024, each on a subject of its own, and the sums that go with them.
+with made as (
+    select n, date '2024-01-01' + (n % 300)::int as day, timestamptz '2025-01-01' + n * interval '1 second' as at
+    from generate_series(1, $2::int) n
+), facts as (
+    insert into g.standing
+    select $1, 0, 'recruitment', n, md5(n::text), 'skillplan.recruitment.person-hired.v1', 'hire/H-' || n, 'm' || n,
+        day, null, '330681', 1, null, '/districts/330681/hr', 'h-' || n, at, null, n, false, false, null, null
+    from made
+), ledger as (
+    insert into g.contribution
+    select $1, 0, 2024, '330681', day, day, at, 1, 'original', 'recruitment', n from made
+)
+insert into g.cell select $1, 0, 2024, '330681', day, count(*) from made group by day
+
 -- name: checkpoint
 insert into g.checkpoint values ('recruitment', $1::bigint, timestamptz '2025-10-01' + $1 * interval '1 second', $1)
 

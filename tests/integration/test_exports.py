@@ -1,71 +1,30 @@
-"""Who asks for an export and does not read it holds no connection of the database."""
+"""Who asks for exports and does not read them holds no connection, and delays nobody while they are written."""
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Iterator
+import asyncio
+import statistics
+import sys
+import threading
+import time
 from typing import Final
 
+import asyncpg
+import httpx
 import pytest
 
-from services.projection.counting import generations, writers
-from services.projection.counting.generations import of_generation
-from services.projection.counting.lines import CompiledPlans
-from tests.harness.plan_office import PLAN
-from tests.harness.processes import Process, System, eventually, run
+from services.projection.api import create_app
+from services.projection.exports.spool import beside
+from shared.observability.health import Health
+from shared.observability.metrics import Metrics
+from tests.bench.slow_readers import BRIEFING, LISTED, PROGRESS, are_written, fill_listed, who_read_nothing
+from tests.harness.processes import System, eventually, run
+from tests.harness.steps import collected_as_in_services, timed_steps
 
 _FACTS: Final = 20_000
-_INDICATOR: Final = "4.1.b"
-_BASE: Final = f"/v1/plans/{PLAN.id}"
-_LISTED: Final = f"{_BASE}/indicators/{_INDICATOR}/facts?period=2024"
-_EXPORTS: Final = (
-    _LISTED,
-    f"{_BASE}/briefing?month=2024-03&format=xlsx&facts=true",
-    f"{_BASE}/briefing?month=2024-03",
-)
-_READERS: Final = 8
-# A line's facts of 2024, each on a subject of its own, and the sums that go with them.
-_FILL: Final = """
-with made as (
-    select n, date '2024-01-01' + (n % 300)::int as day, timestamptz '2025-01-01' + n * interval '1 second' as at
-    from generate_series(1, $2::int) n
-), facts as (
-    insert into g.standing
-    select $1, 0, 'recruitment', n, md5(n::text), 'skillplan.recruitment.person-hired.v1', 'hire/H-' || n, 'm' || n,
-        day, null, '330681', 1, null, '/districts/330681/hr', 'h-' || n, at, null, n, false, false, null, null
-    from made
-), ledger as (
-    insert into g.contribution
-    select $1, 0, 2024, '330681', day, day, at, 1, 'original', 'recruitment', n from made
-)
-insert into g.cell select $1, 0, 2024, '330681', day, count(*) from made group by day
-"""
-
-
-async def _fill(dsn: str) -> None:
-    compiled = CompiledPlans([PLAN])
-    line = compiled.of_indicator[PLAN.id, _INDICATOR][0]
-    async with writers.connected(dsn, "skillplan test") as connection:
-        number = await generations.create(connection, compiled)
-        sql = of_generation(number, "tests.bench", "numbers.sql")
-        await connection.execute(_FILL.replace(" g.", f" numbers.g{number}_"), line.number, _FACTS)
-        await connection.execute(sql["monthly"], 12 * len(PLAN.years))
-        await connection.execute(sql["checkpoint"], _FACTS)
-        await connection.execute(f"analyze numbers.g{number}_standing, numbers.g{number}_contribution")
-        await generations.switch(connection, number)
-
-
-@contextlib.contextmanager
-def _who_read_nothing(api: Process, path: str) -> Iterator[None]:
-    """Ask so many times for an answer that is never read."""
-    with contextlib.ExitStack() as stack:
-        for _ in range(_READERS):
-            reader = stack.enter_context(socket.socket())
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            reader.connect(("127.0.0.1", api.port))
-            reader.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
-        yield
+_EXPORTS: Final = (LISTED, f"{BRIEFING}&format=xlsx&facts=true", BRIEFING)
+_FORMS: Final = (*_EXPORTS, f"{LISTED}&format=csv", f"{BRIEFING}&format=docx", f"{BRIEFING}&format=json")
+_PROBE_SECONDS: Final = 0.1
 
 
 def _states(system: System) -> list[str]:
@@ -80,13 +39,66 @@ def _states(system: System) -> list[str]:
 @pytest.mark.timeout(600)
 def test_who_reads_nothing_of_an_export_holds_no_connection(system: System) -> None:
     api = system.process("projection", "api")
-    run(_fill(system.databases["projection"].dsn))
+    run(fill_listed(system.databases["projection"].dsn, _FACTS))
     api.start()
-    assert len(api.http.get(_LISTED, timeout=100).json()["facts"]) == _FACTS
+    assert len(api.http.get(LISTED, timeout=100).json()["facts"]) == _FACTS
     assert _states(system) == ["idle"]
     for path in _EXPORTS:
-        with _who_read_nothing(api, path):
+        with who_read_nothing(api, path) as readers:
             for _ in range(10):
-                assert api.http.get(f"{_BASE}/progress").status_code == 200
+                assert api.http.get(PROGRESS).status_code == 200
             # Their answers are read and written, one after another; then they hold nothing, unread as they are.
-            eventually(lambda: set(_states(system)) == {"idle"}, 120, pause=1)
+            eventually(lambda: set(_states(system)) == {"idle"} and are_written(readers), 120, pause=1)
+
+
+def test_no_step_of_the_loop_is_long_while_exports_are_written(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The delay of a question is made of such steps, some twenty of them; by processor time, on any machine."""
+
+    async def longest_of(path: str) -> float:
+        pool = await asyncpg.create_pool(system.databases["projection"].dsn, min_size=0)
+        app = create_app(pool, {}, httpx.AsyncClient(), Metrics("projection", "api", Health()), b"k" * 32)
+        async with pool, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            await client.get(PROGRESS)  # what is made once, as the queries' SQL, is made
+            longest = []
+            for _ in range(3):
+                with timed_steps(monkeypatch) as steps:
+                    answer = await client.get(path)
+                assert answer.status_code == 200, answer.text
+                longest.append(max(steps))
+            return min(longest)  # a step that is too long is so in each of them
+
+    system.process("projection", "api")  # its database
+    run(fill_listed(system.databases["projection"].dsn, _FACTS // 4))
+    with collected_as_in_services():
+        longest = {path: run(longest_of(path)) for path in _FORMS}
+    assert max(longest.values()) < _PROBE_SECONDS / 2, longest
+
+
+async def test_the_writer_of_exports_leaves_the_loop_its_turns() -> None:
+    """A thread that computes gives the interpreter back within half a millisecond, not within Python's five."""
+    usual, stop = sys.getswitchinterval(), threading.Event()
+
+    def compute() -> None:
+        while not stop.is_set():
+            pass
+
+    async def turns() -> float:
+        waits = []
+        for _ in range(100):
+            began = time.perf_counter()
+            await asyncio.sleep(0.0001)  # the loop gives the interpreter away and asks for it again
+            waits.append(time.perf_counter() - began)
+        return statistics.median(waits)
+
+    try:
+        await beside(lambda: None)
+        writing = asyncio.create_task(beside(compute))
+        ours = [await turns() for _ in range(5)]
+        sys.setswitchinterval(0.005)
+        pythons = [await turns() for _ in range(5)]
+        stop.set()
+        await writing
+    finally:
+        stop.set()
+        sys.setswitchinterval(usual)
+    assert min(ours) < min(pythons) / 2

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import pytest
 
-from shared.process.memory import COLLECTED_AT
 from tests.harness.service import (
     ON_POSTGRES,
     ReportFields,
@@ -21,39 +15,12 @@ from tests.harness.service import (
     running_services_fixture,  # noqa: F401 - a fixture
     services_fixture,  # noqa: F401 - a fixture
 )
+from tests.harness.steps import collected_as_in_services, timed_steps
 
 IN_MODULE: Final = pytest.mark.asyncio(loop_scope="module")
 _BATCH: Final = {"content-type": "application/cloudevents-batch+json"}
 _REPORTS: Final = 1_000
 _PROBE_SECONDS: Final = 0.1
-
-
-@contextmanager
-def timed_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Yield the processor time of every step of the event loop meanwhile, in seconds."""
-    steps, run = [0.0], asyncio.Handle._run
-
-    def timed(handle: asyncio.Handle) -> None:
-        began = time.thread_time()
-        run(handle)
-        steps.append(time.thread_time() - began)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(asyncio.Handle, "_run", timed)
-        yield steps
-
-
-@contextmanager
-def collected_as_in_services() -> Iterator[None]:
-    """Let the collector go about as in a service, and leave alone what the tests before have left."""
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*COLLECTED_AT)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
 
 
 def matched(number: str) -> ReportFields:

@@ -1,5 +1,6 @@
 """Which facts is a number made of: their sum is the cell, or a month of it."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -45,7 +46,8 @@ from shared.http.visibility import visibility_of
 from shared.plan.model import Indicator, Plan
 
 _FILE: Final = "facts.sql"
-_CHUNK: Final = 100  # read, encoded and written in some milliseconds, between which others are answered
+_READ: Final = 100
+_STEP: Final = 20  # encoded and written in a millisecond, after which others have their turn
 _DAY: Final = "counted_on"
 _AFTER: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.([0-9]{1,9})")
 router = APIRouter(prefix="/v1/plans", tags=["progress"])
@@ -220,8 +222,10 @@ def _from(cell: _CellDays, place: Place) -> tuple[object, ...]:
 
 async def _batches(view: Snapshot, cell: _CellDays, place: Place) -> AsyncIterator[list[CountedFact]]:
     cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *_from(cell, place), None)
-    while rows := await cursor.fetch(_CHUNK):
-        yield [_fact(row) for row in rows]
+    while rows := await cursor.fetch(_READ):
+        for begin in range(0, len(rows), _STEP):
+            await asyncio.sleep(0)
+            yield [_fact(row) for row in rows[begin : begin + _STEP]]
 
 
 async def _batch(rows: Sequence[asyncpg.Record]) -> AsyncIterator[list[CountedFact]]:
