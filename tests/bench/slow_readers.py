@@ -48,13 +48,13 @@ def measure_slow_readers(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
         pids = {"read api": pid_of(api), **servers.parts}
         for name, path in _EXPORTS.items():
             rows.append(row := BenchRow(f"slow readers: /progress beside 8 unread {name}", "requests", aim=None))
-            asked = sizes.questions
-            alone = _ask(api, lambda waits: len(waits) >= asked)  # noqa: B023 - called at once
+            enough = sizes.questions
+            alone = _ask(api, lambda waits: len(waits) >= enough)  # noqa: B023 - called at once
             with who_read_nothing(api, path) as readers:
                 meter = Meter(pids)
                 writing = _ask(api, lambda waits: bool(waits) and are_written(readers))
                 row.ours.append(meter.section(len(writing)))
-                unread = _ask(api, lambda waits: len(waits) >= asked)  # noqa: B023
+                unread = _ask(api, lambda waits: len(waits) >= enough)  # noqa: B023
             longer = max(_p99(writing), _p99(unread)) - _p99(alone)
             row.note = (
                 f"{sizes.listed:,} facts: p99 alone {_p99(alone):.0f} ms, while they are written {_p99(writing):.0f},"
