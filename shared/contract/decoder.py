@@ -56,7 +56,7 @@ class Channel:
 
     `district`: the code in the Kafka topic, None over HTTP. `prefixes`: the source prefixes that the HTTP key covers,
     None while no keys are set. `for_whole`: whether the sender may report what is the whole area's own to report;
-    `whole_only`: and nothing else. `reported_by`: the id of the sender's credential (RULES G5).
+    `whole_only`: and, besides, types of every service alone. `reported_by`: its credential's id (RULES G5).
     """
 
     district: str | None = None
@@ -179,7 +179,8 @@ class Decoder:
             return reject("refused", misplaced("/district"))
         if not reader.may_report(channel):
             return reject("refused", rules.NotYourSource("/source"))
-        if not (channel.for_whole if reader.is_reserved(event) else not channel.whole_only):
+        # Who plans for the area puts right what others say (RULES G3, G4), and reports nothing else.
+        if not (channel.for_whole if reader.is_reserved(event) else event.for_every_service or not channel.whole_only):
             return reject("refused", rules.NotYourSource("/type"))
         content = reader.data(event)
         if content is None or reader.faults:

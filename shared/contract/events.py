@@ -95,6 +95,7 @@ class Event(Shape):
     has_person: ClassVar[bool]
     subject_form: ClassVar[re.Pattern[str]]
     subject_paths: ClassVar[tuple[str, ...]]
+    for_every_service: ClassVar[bool]  # those without a form of their subject, which is another report's
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Leave the class arguments to pydantic's hook below, which runs once the fields are known."""
@@ -119,6 +120,7 @@ class Event(Shape):
         cls.subject, cls.role, cls.dated, cls.ordered, cls.decision = subject, role or Adds(), dated, ordered, decision
         cls.district_only, cls.whole_only, cls.reserved = district_only, whole_only, reserved
         cls.has_person = "person" in cls.model_fields
+        cls.for_every_service = not subject
         cls.subject_paths = tuple(PLACEHOLDER.findall(subject))
         forms = {**_PART_FORMS, **(parts or {})}
         cls.subject_form = re.compile(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaConnectionError,
+    KafkaError,
     TopicAuthorizationFailedError,
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -46,6 +49,7 @@ NAMED = ("SKILLPLAN_KAFKA_USER", "SKILLPLAN_KAFKA_PASSWORD")
 NO_RIGHT = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 MINE, OTHERS, CITY = "330681", "330602", "330600"
 PLAN = "shaoxing-2023-2025"
+_HASTE_MS = 3000
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Secured:
 
     admin: str
     outside: str
+    hasty: str  # as outside, but a connection shows its password again within seconds, not within an hour
     ca: Path
     passwords: dict[str, str]
     folder: Path
@@ -80,13 +85,21 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     made = certificates.make([HOST, "localhost"])
     (folder / "ca.pem").write_bytes(made.ca)
     (folder / "broker.pem").write_bytes(made.broker)
-    admin, outside, inside, controller = any_free(4)
+    admin, outside, hasty, inside, controller = any_free(5)
     properties = (ROOT / "deploy/kafka/server.properties").read_text(encoding="utf-8")
+    outside_door = "listener.name.outside.scram-sha-512."
+    doors = [line for line in properties.splitlines() if line.startswith(outside_door)]
+    assert f"{outside_door}connections.max.reauth.ms=3600000" in doors
+    hasty_door = "\n".join(doors).replace(".outside.", ".hasty.").replace("=3600000", f"={_HASTE_MS}")
+    protocols = "listener.security.protocol.map="
+    properties = properties.replace(protocols, f"{protocols}HASTY:SASL_SSL,")
     own = (
+        f"{hasty_door}\n"
         f"controller.quorum.voters=1@{HOST}:{controller}\n"
-        f"listeners=INSIDE://{HOST}:{inside},OUTSIDE://{HOST}:{outside},ADMIN://{HOST}:{admin},"
+        f"listeners=INSIDE://{HOST}:{inside},OUTSIDE://{HOST}:{outside},HASTY://{HOST}:{hasty},ADMIN://{HOST}:{admin},"
         f"CONTROLLER://{HOST}:{controller}\n"
-        f"advertised.listeners=INSIDE://{HOST}:{inside},OUTSIDE://{HOST}:{outside},ADMIN://{HOST}:{admin}\n"
+        f"advertised.listeners=INSIDE://{HOST}:{inside},OUTSIDE://{HOST}:{outside},HASTY://{HOST}:{hasty},"
+        f"ADMIN://{HOST}:{admin}\n"
         f"ssl.keystore.location={folder / 'broker.pem'}\nlog.dirs={folder / 'kafka' / 'log'}\n"
     )
     command = kafka.prepare(
@@ -110,7 +123,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
                 settings = {"SKILLPLAN_KAFKA": at, "SKILLPLAN_KAFKA_PASSWORDS": str(passwords_folder)}
                 done = _command([module], settings)
                 assert done.returncode == 0, done.stderr
-        yield Secured(at, f"{HOST}:{outside}", folder / "ca.pem", passwords, folder)
+        yield Secured(at, f"{HOST}:{outside}", f"{HOST}:{hasty}", folder / "ca.pem", passwords, folder)
     shutil.rmtree(folder)
 
 
@@ -368,6 +381,56 @@ async def test_what_is_no_longer_allowed_is_taken_back(secured: Secured) -> None
     with pytest.raises(KafkaConnectionError):
         await _write(secured.broker("district-330000"), "recruitment.events")
     await _write(secured.broker(f"district-{MINE}"), f"recruitment.reports.{MINE}")
+
+
+async def test_connections_outlive_their_time_and_not_their_password(secured: Secured) -> None:
+    """connections.max.reauth.ms: at the end of a connection's time the password counts, and nothing that was before."""
+    topic, gone, wanted = f"receipts.{MINE}", "district-330001", access.rights(DISTRICTS)
+    remaining = {user: secured.passwords[user] for user in access.users(DISTRICTS)}
+    # It keeps the right to write, so that it is the password that it misses.
+    rights = wanted | {access.Right(gone, 4, 2, topic)}
+    await access.ensure(Broker(secured.admin), remaining | {gone: "of-one-who-leaves"}, rights)
+    theirs = dataclasses.replace(secured.broker("recruitment"), user=gone, password="of-one-who-leaves")
+    service = AIOKafkaProducer(**_hasty(secured, secured.broker("recruitment")))
+    leaving = AIOKafkaProducer(request_timeout_ms=5000, **_hasty(secured, theirs))
+    reader = AIOKafkaConsumer(
+        topic, group_id=f"district-{MINE}-stays", **_hasty(secured, secured.broker(f"district-{MINE}"))
+    )
+    sent, received = list[bytes](), list[bytes]()
+    try:
+        for client in (service, leaving, reader):
+            await client.start()
+        await reader._client._wait_on_metadata(topic)  # before anything is sent
+        await leaving.send_and_wait(topic, b"{}", key=b"k")
+        await access.ensure(Broker(secured.admin), remaining, rights, remaining)  # its password is gone
+        began, refused_after = time.monotonic(), None
+        while refused_after is None or time.monotonic() - began < 3 * _HASTE_MS / 1000:
+            assert time.monotonic() - began < 100
+            sent.append(b'{"n":%d}' % len(sent))
+            await service.send_and_wait(topic, sent[-1], key=b"k")
+            received += [
+                message.value for batch in (await reader.getmany(timeout_ms=100)).values() for message in batch
+            ]
+            if refused_after is None:
+                try:
+                    await leaving.send_and_wait(topic, b"{}", key=b"k")
+                except KafkaError:
+                    refused_after = time.monotonic() - began
+        while sent[-1] not in received:
+            assert time.monotonic() - began < 120
+            received += [
+                message.value for batch in (await reader.getmany(timeout_ms=100)).values() for message in batch
+            ]
+    finally:
+        for client in (service, leaving, reader):
+            await client.stop()
+        await access.ensure(Broker(secured.admin), remaining, wanted, remaining)
+    ours = list(dict.fromkeys(value for value in received if value in sent))
+    assert ours == sent[-len(ours) :], "none is missing, of those after a connection's end neither"
+
+
+def _hasty(secured: Secured, broker: Broker) -> dict[str, Any]:
+    return dataclasses.replace(broker, servers=secured.hasty).client()
 
 
 class _QuotasFound(Response):  # type: ignore[misc]

@@ -135,7 +135,7 @@ def test_a_role_may_what_the_table_says(city: City, service: str, method: str, p
     assert refused.headers["www-authenticate"].startswith("Bearer ")
 
 
-def test_the_plan_office_voids_a_report_and_reports_nothing_else_here(city: City) -> None:
+def test_the_plan_office_voids_a_report_and_assigns_a_subject_and_reports_nothing_else_here(city: City) -> None:
     office = city.book.add(Role.PLANNER, ("/districts/330600/",))[1]
     as_district = city.book.add(Role.DISTRICT, ("/districts/330600/",))[1]
     hired = {**person_hired("to-be-voided"), "source": ZHUJI}
@@ -154,9 +154,20 @@ def test_the_plan_office_voids_a_report_and_reports_nothing_else_here(city: City
         answers = city.batch(key, *reports).json()["results"]
         return [(answer["status"], [reason["code"] for reason in answer["reasons"]]) for answer in answers]
 
+    assigning = voiding | {"id": "assigns", "type": "skillplan.recruitment.subject-assigned.v1"}
+    assigning["data"] = {"to": "330681", "reason": "test"}
+    of_zhuji = assigning | {"source": ZHUJI, "district": "330681"}
+    assert results(city.keys["district"], of_zhuji) == [("refused", ["only-the-city"])]
+    # RULES G3 asks for the city, G4 for a key of its plan office besides.
+    assert results(as_district, assigning) == [("accepted", [])]
+    assert results(office, assigning | {"id": "assigns-too"}) == [("accepted", [])]
     assert results(as_district, voiding) == [("refused", ["not-your-source"])]
     assert results(city.keys["planner"], voiding) == [("refused", ["not-your-source"])]  # of another prefix
     assert results(office, voiding) == [("accepted", [])]
+    withdrawing = voiding | {"type": "skillplan.recruitment.report-retracted.v1"}
+    for id_ in ("assigns-too", "voids"):  # both can be taken back by who made them
+        withdrawn = withdrawing | {"id": f"withdraws-{id_}", "data": {"report_id": id_, "reason": "test"}}
+        assert results(office, withdrawn) == [("accepted", [])]
     assert results(office, own)[0][0] == "refused"
     of_a_district = {**person_hired("no-business-of-its"), "source": ZHUJI}
     assert results(city.keys["planner"], of_a_district) == [("refused", ["not-your-source"])]
