@@ -31,6 +31,33 @@ _LARGEST_HEAD: Final = 32 * 1024
 SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
 HSTS: Final = b"max-age=31536000; includeSubDomains"  # where there is TLS, browsers ask by nothing else from then on
 _LARGE: Final = Problem(431, "请求头过多或过大。", "Too many headers, or too large ones.")
+# What names one thing is there once: of two, one reader takes the first and the next the last (RFC 9110, 5.3 and 7.2).
+# The attributes of an event in binary mode are such.
+_SINGLE: Final = frozenset(
+    {
+        b"host",
+        b"authorization",
+        b"content-type",
+        b"content-encoding",
+        b"cookie",
+        b"origin",
+        b"sec-fetch-site",
+        b"x-csrf-token",
+    }
+)
+_ATTRIBUTE: Final = b"ce-"
+_AMBIGUOUS: Final = Problem(
+    400,
+    "缺少 Host,或 Host、Authorization、Content-Type、Origin、Cookie、ce-… 等只可有一个的请求头有多个;请各发一个。",
+    "Host is missing, or a header that may be there once (Host, Authorization, Content-Type, Origin, Cookie, ce-…) is "
+    "there more often; send each once.",
+)
+_ENCODED: Final = Problem(
+    415,
+    "请求体不收压缩的;请去掉 Content-Encoding,原样发送。",
+    "A body is taken as it is, not compressed: leave out Content-Encoding.",
+    accept_encoding="identity",
+)
 _FULL: Final = Problem(
     503, "同时连接过多,请稍后再试。", "Too many connections at once; try again later.", retry_after="2"
 )
@@ -147,6 +174,19 @@ def _address(transport: asyncio.BaseTransport) -> str:
     return str(peer[0]) if peer else ""
 
 
+def _fault(headers: list[tuple[bytes, bytes]], version: str) -> Problem | None:
+    """Return why a request may be understood in two ways or not at all, None when it may not."""
+    names = [name for name, _ in headers if name in _SINGLE or name.startswith(_ATTRIBUTE)]
+    if len(names) != len(set(names)) or (b"host" not in names and version != "1.0"):
+        return _AMBIGUOUS
+    for name, value in headers:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            return _ENCODED
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            return problem_of(400)
+    return None
+
+
 class _Protocol(HttpToolsProtocol):
     """A connection with a deadline: for its first request from the start, for a later one from its first byte."""
 
@@ -255,6 +295,8 @@ class _Protocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > _MOST_HEADERS or size > _LARGEST_HEAD:
             self._refuse(_LARGE)
+        elif fault := _fault(self.headers, self.parser.get_http_version()):
+            self._refuse(fault)
         if not self._refused:
             super().on_headers_complete()
 

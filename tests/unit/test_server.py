@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
+import pytest
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
@@ -140,12 +141,55 @@ def test_probes_are_answered_on_a_port_of_their_own_where_the_data_takes_no_more
         assert await status(port, b"/livez") == b"503"
         for path in (b"/livez", b"/readyz", b"/metrics"):
             assert await status(probes, path) == b"200"
+        assert await status(probes, b"/livez HTTP/1.1\r\nhost: y\r\nx:") == b"400", "two names of a host"
         assert await status(probes, b"/") == b"404", "nothing else is there"
         for _, half in halves:
             half.close()
 
     settings = Settings(port=port, probes=probes, connections=4)
     asyncio.run(serve(app, settings, flood, metrics))
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"", b"400"),
+        (b"host: x\r\nhost: x", b"400"),
+        (b"host: x\r\nHOST: y", b"400"),
+        (b"host: x\r\nauthorization: Bearer a\r\nauthorization: Bearer b", b"400"),
+        (b"host: x\r\norigin: http://x\r\norigin: http://y", b"400"),
+        (b"host: x\r\nsec-fetch-site: none\r\nsec-fetch-site: cross-site", b"400"),
+        (b"host: x\r\ncontent-type: application/json\r\ncontent-type: text/plain", b"400"),
+        (b"host: x\r\ncookie: a=1\r\ncookie: a=2", b"400"),
+        (b"host: x\r\nx-csrf-token: a\r\nx-csrf-token: b", b"400"),
+        (b"host: x\r\nce-id: a\r\nCe-Id: b", b"400"),
+        (b"host: x\r\ncontent-length: 0\r\ncontent-length: 0", b"400"),
+        (b"host: x\r\ncontent-length: 0, 0", b"400"),
+        (b"host: x\r\ncontent-length: 0\r\ntransfer-encoding: chunked", b"400"),
+        (b"host: x\r\ntransfer-encoding: gzip", b"400"),
+        (b"host: x\r\ntransfer-encoding: gzip, chunked", b"400"),
+        (b"host: x\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked", b"400"),
+        (b"host: x\r\ncontent-encoding: gzip", b"415"),
+        (b"host: x\r\ncontent-encoding: identity, br", b"415"),
+        (b"host: x\r\ncontent-encoding: Identity", b"200"),
+        (b"host: x\r\naccept: a\r\naccept: b\r\nvia: a\r\nvia: b", b"200"),
+        (b"host: x", b"200"),
+    ],
+)
+def test_what_may_be_understood_in_two_ways_is_refused_before_it_is_read(head: bytes, status: bytes) -> None:
+    async def send() -> None:
+        async with serving(Limits()) as configuration:
+            reader, writer = await asyncio.open_connection("127.0.0.1", configuration.port)
+            lines = b"\r\n".join(line for line in (b"GET / HTTP/1.1", head, b"connection: close") if line)
+            writer.write(lines + b"\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            assert answer.split(b" ", 2)[1] == status, answer
+            if status != b"200":
+                assert b"application/problem+json" in answer
+            assert (b"\r\naccept-encoding: identity\r\n" in answer) == (status == b"415")
+
+    uvloop.run(send())
 
 
 def test_who_reads_less_than_a_kilobyte_a_second_is_cut_off() -> None:
