@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal, NoReturn, assert_never
 
 from pydantic import JsonValue
@@ -38,6 +39,15 @@ _YES_OR_NO: Final = {"true": True, "yes": True, "y": True, "1": True, "是": Tru
                      "无": False}  # fmt: skip
 _NUMBER: Final = re.compile(
     r"(?P<before>¥|rmb|cny|人民币)?(?P<number>[+-]?[0-9][0-9.,']*)(?P<after>[^0-9.,+-][^0-9]{0,5})?", re.IGNORECASE
+)
+_MOST_WORDS: Final = 12
+# What stands in a cell for "nothing", "not yet" or "the same", as `plain` compares it.
+_PLACEHOLDERS: Final = frozenset(
+    {
+        *("-", "--", "—", "——", "－", "/", "//", "、", ".", "。", "…", "?", "？", "*", "〃"),
+        *("无", "暂无", "没有", "不详", "未知", "不明", "略", "待定", "待补", "待查", "未填", "空", "同上", "同前"),
+        *("n/a", "na", "nil", "null", "none", "unknown", "tbd", "ditto"),
+    }
 )
 _PLAIN: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _GROUPED: Final = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
@@ -188,12 +198,21 @@ def _word(text: str, reading: ColumnReading) -> str:
     values = reading.values or {}
     value = values.get(text, values.get(plain(text)))
     if value is None:
+        known = _known_words(tuple(values))
         raise CellError(
             "bad-value",
-            "认不出这一格的写法:请改用列出的写法,或补上它对应的取值。",
-            "This word is not known. Use one that is listed, or say which value it means.",
+            f"认不出这一格的写法。可写:{'、'.join(known)}。要用其他写法,先在表格的对照文件里写明它的意思。",
+            f"This word is not known. Known are: {', '.join(known)}. For another, add it to the mapping file first.",
         )
     return value
+
+
+@lru_cache(64)  # of one column mostly, asked for each of its rows
+def _known_words(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a mapping as they were written there, the first of many."""
+    as_compared = {plain(key) for key in keys if plain(key) != key}
+    written = [key for key in keys if key not in as_compared]
+    return (*written[:_MOST_WORDS], *(["…"] if len(written) > _MOST_WORDS else []))
 
 
 def compared(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -265,6 +284,8 @@ def _text(cell: Cell, field: ReportField, note: Note) -> str:
         text = text_of(cell)
         if _SCIENTIFIC.fullmatch(text):
             raise _number_lost()
+        if plain(text) in _PLACEHOLDERS:
+            note("placeholder")
         return text
     text = code_text(cell, note)
     return "".join(text.split())

@@ -20,7 +20,9 @@ OCCUPATION_FORM: Final = r"[0-9]-[0-9]{2}-[0-9]{2}-[0-9]{2}"
 MAJOR_FORM: Final = r"[0-9]{6}"
 MEASURE_FORM: Final = r"[1-9]\.[1-9]"
 
-OccupationCode = Annotated[str, form(OCCUPATION_FORM, "d-dd-dd-dd"), described(OCCUPATION_FORM)]
+OccupationCode = Annotated[
+    str, form(OCCUPATION_FORM, "6-18-01-01 这样的编码 a code such as 6-18-01-01"), described(OCCUPATION_FORM)
+]
 MajorCode = Annotated[str, form(MAJOR_FORM, "6 位数字 six digits"), described(MAJOR_FORM)]
 Province = Annotated[str, form(r"[0-9]{2}", "2 位数字 two digits"), described(r"[0-9]{2}")]
 

@@ -73,6 +73,11 @@ _TEXTS: Final = {
         "{column}: {count} rows hold a long number that ends in zeros ({rows}); compare with the originals, Excel may "
         "have changed the last digits.",
     ),
+    "placeholder": (
+        "「{column}」列有 {count} 行写的是“无”“同上”“-”之类({rows}),会原样报送:没有的请留空,“同上”请写出来。",
+        "{column}: {count} rows say something like “none”, “ditto” or “-” ({rows}), which is reported as it stands: "
+        "leave empty what there is none of, and write out what is the same.",
+    ),
     "hidden-column": ("用到的「{column}」列是隐藏的。", "{column} is read and is a hidden column."),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ import xlsxwriter
 from openpyxl.styles import Font
 
 from client.output import CommandError
+from client.validation import remedy_of
 from tests.harness.tables import ReadTable, mapping_file, read_table
 from tests.unit.test_client_tables import DAY, HEAD, NAMES, RIGHT, YUAN, of_book, of_text
 
@@ -152,3 +153,43 @@ def test_cells_without_references_out_of_rich_text_and_in_iso_dates_are_read(tmp
     table = of_raw_rows(tmp_path, NAMED + rows)
     assert (table.attribute("id"), table.data("amount_fen"), table.data("on")) == (["pay-A1"], RIGHT, ["2024-03-05"])
     assert table.faults == []
+
+
+HIRE: dict[str, str] = {
+    "type": "skillplan.recruitment.person-hired.v1",
+    "source": "/districts/330681/hr",
+    "id": '"hire-{合同}"',
+    "subject": '"hire/{合同}"',
+}
+HIRE_COLUMNS = """\
+姓名: data.person.name
+单位: data.enterprise.name
+职业: data.occupation_code
+渠道: {to: data.channel, values: {金蓝领招引: gold-blue-collar, 校企 合作: school-enterprise}}"""
+
+
+def of_hires(folder: Path, *rows: str) -> ReadTable:
+    return of_text(folder, "\n".join(["合同,姓名,单位,职业,渠道", *rows]), columns=HIRE_COLUMNS, **HIRE)
+
+
+@pytest.mark.parametrize("written", ["-", "——", "/", "无", " 暂无 ", "同上", "〃", "N/A", "null", "？", "待补"])
+def test_a_word_that_stands_for_nothing_is_named_and_not_taken_for_a_name(written: str, tmp_path: Path) -> None:
+    table = of_hires(tmp_path, f"1,{written},{written},6-18-01-01,金蓝领招引", "2,吴一,无锡一厂,6-18-01-01,金蓝领招引")
+    assert table.notices["placeholder"] == 1
+    opened = of_hires(tmp_path, "3,吴一,无锡一厂,6-18-01-01,金蓝领招引", "4,无双,同上海一厂,6-18-01-01,金蓝领招引")
+    assert "placeholder" not in opened.notices
+
+
+def test_what_may_stand_in_a_cell_is_said_by_example(tmp_path: Path) -> None:
+    table = of_hires(tmp_path, "1,吴一,一厂,车工,招引", "绍市 3/1,吴一,一厂,6-18-01-01,校企合作")
+    by_code = {(item.line, fault.code): fault for item in table.items for fault in item.faults if fault.cell}
+    choices = [fault for item in table.items for fault in item.faults if fault.cell == "E2"]
+    assert [("金蓝领招引、校企 合作" in fault.zh, "金蓝领招引, 校企 合作" in fault.en) for fault in choices] == [
+        (True, True)
+    ]
+    forms = [fault for item in table.items for fault in item.faults if fault.cell == "D2"]
+    assert [("6-18-01-01" in fault.zh, "6-18-01-01" in fault.en) for fault in forms] == [(True, True)]
+    assert (3, "bad-subject") in by_code, "the second word is known without its space"
+    remedy = remedy_of("bad-subject")
+    assert remedy is not None
+    assert "没有空格、斜杠和汉字" in remedy["zh"]
