@@ -292,8 +292,11 @@ def test_a_number_that_was_tampered_with_is_told(watch: Watch) -> None:
     number = watch.system.query("projection", "select generation from head")[0][0]
     change = f"update numbers.g{number}_cell set value = value + $1 returning 1"  # noqa: S608 - a number of our own
     assert eventually(lambda: watch.system.query("projection", change, 1, as_role=True))
+    # While nothing is counted they are compared once a minute.
+    assert watch.hire() == 200
     watch.fires("SkillplanRecountDiffers")
     watch.system.query("projection", change, -1, as_role=True)
+    assert watch.hire() == 200
     watch.rests("SkillplanRecountDiffers")
 
 
