@@ -15,9 +15,10 @@ from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor, client_addresses, programs, supervised
 from deploy.local.refusal import LocalError
 from deploy.local.servers import refuse_older_code
-from deploy.operations import backup, doctor, reconcile
+from deploy.operations import admin, backup, doctor, reconcile
 from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker
+from shared.process import command_line
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 State = Annotated[Path, typer.Option(envvar="STATE", help="状态文件夹 the state folder")]
@@ -304,5 +305,21 @@ def _running(folder: Path) -> Installation:
     return load(folder)
 
 
+def _here() -> Installation:
+    return _running(_existing(Path(os.environ.get("STATE") or _DEFAULT)))
+
+
+def _restart_process(process: str) -> None:
+    _turn(_existing(Path(os.environ.get("STATE") or _DEFAULT)), process, stop=True, start=True)
+
+
+app.add_typer(admin.app, name="admin")
+
+
+@app.callback()
+def _operated(context: typer.Context) -> None:
+    context.obj = admin.Operated(_here, _restart_process)
+
+
 if __name__ == "__main__":
-    sys.exit(console.in_one_sentence(lambda: app(standalone_mode=False)))
+    sys.exit(console.in_one_sentence(lambda: command_line.run(app, "skillplan", console.INTERRUPTED)))

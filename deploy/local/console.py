@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import httpx
 from rich.console import Console
@@ -18,6 +19,7 @@ _console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isa
 _started = time.monotonic()
 # In a log a line every so often shows that it is still going on; more would hide the rest.
 _REMINDER = 5.0
+INTERRUPTED: Final = 130
 
 
 def say(zh: str, en: str) -> None:
@@ -66,7 +68,7 @@ def in_one_sentence(run: Callable[[], object]) -> int:
             "已中断;已启动的部分仍在运行,make down 可停止。",
             "Interrupted; what was started still runs, make down stops it.",
         )
-        return 130
+        return INTERRUPTED
     return 1
 
 

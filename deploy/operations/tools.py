@@ -16,10 +16,11 @@ import typer
 from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
-from deploy.operations import backup, reconcile
+from deploy.operations import admin, backup, reconcile
 from deploy.operations.compose import installed
 from services.catalogue import SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker, BrokerSettings
+from shared.process import command_line
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -90,5 +91,17 @@ def _sql(service: str, statement: Annotated[str, typer.Argument(metavar="SQL")])
     status.print_rows(installed().role_dsn(service), statement)
 
 
+def _say_how_to_restart(process: str) -> None:
+    console.say("随后执行:", f"Now run: docker compose restart {process}")
+
+
+app.add_typer(admin.app, name="admin")
+
+
+@app.callback()
+def _operated(context: typer.Context) -> None:
+    context.obj = admin.Operated(installed, _say_how_to_restart)
+
+
 if __name__ == "__main__":
-    sys.exit(console.in_one_sentence(lambda: app(standalone_mode=False)))
+    sys.exit(console.in_one_sentence(lambda: command_line.run(app, "tools", console.INTERRUPTED)))

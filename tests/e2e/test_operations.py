@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -12,26 +13,24 @@ import subprocess
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from deploy.local import installation, processes, servers
-from shared.contract.decoder import Keys
-from shared.log.sealing import Seal
 from tests.conftest import ROOT
 from tests.e2e.conftest import addresses_of, make
-from tests.harness.processes import run
+from tests.harness.processes import eventually, run
+from tests.harness.reports import person_hired
+from tests.harness.topics import OutgoingMessage, publish
 
+STRUCTURED = {"content-type": "application/cloudevents+json"}
 PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "alerts.md"))
-TOKEN = "resident:<身份证号 number>"
-
-
-def blocks(language: str, text: str = PAGE) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def commands(text: str = PAGE) -> list[str]:
     """Return the commands of the blocks for a shell, each once."""
-    return list(dict.fromkeys(line for block in blocks("sh", text) for line in block.splitlines() if line))
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return list(dict.fromkeys(line for block in blocks for line in block.splitlines() if line))
 
 
 def ran(command: str, environment: dict[str, str]) -> str:
@@ -40,6 +39,7 @@ def ran(command: str, environment: dict[str, str]) -> str:
         ["bash", "-eo", "pipefail", "-c", command],
         cwd=ROOT,
         env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
@@ -63,7 +63,7 @@ def test_every_command_for_operators_runs(state: Path) -> None:
     environment = {"STATE": str(state), "URL": places["recruitment"], "PROJECTOR": projector}
     elsewhere = ("docker compose", "make keys")  # test_compose.py, and below
     lines = [command for command in commands() if not command.startswith(elsewhere)]
-    lines += [f'make sql SERVICE=subsidy SQL="{block.strip()}"' for block in blocks("sql")]
+    lines.append('make sql SERVICE=recruitment SQL="select position from log_head"')
     assert len(lines) > 15
     assert [failure for command in lines if (failure := ran(command, environment))] == []
 
@@ -77,7 +77,7 @@ def test_what_runs_other_code_is_named_and_started_again_and_older_code_changes_
     there, supervisor, running = installation.load(state), processes.Supervisor(state), pids()
 
     def recorded(statement: str) -> None:
-        run(_execute(there.owner_dsn("subsidy"), statement))
+        run(_fetch(there.owner_dsn("subsidy"), statement))
 
     others = [
         dataclasses.replace(program, environment={**program.environment, processes.CODE: "other"})
@@ -102,10 +102,10 @@ def test_what_runs_other_code_is_named_and_started_again_and_older_code_changes_
     assert "make upgrade" not in make(state, "doctor").stdout
 
 
-async def _execute(dsn: str, statement: str) -> None:
+async def _fetch(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(statement)
+        return await connection.fetch(statement, *arguments)
     finally:
         await connection.close()
 
@@ -147,16 +147,46 @@ def test_every_command_for_keys_runs(state: Path, tmp_path: Path) -> None:
     assert [failure for command in others if (failure := ran(command.replace("<编号 id>", number), environment))] == []
 
 
-def test_the_lines_of_python_do_what_the_page_says() -> None:
-    service_key, city_key = secrets.token_hex(32), secrets.token_hex(32)
-    topic, partition, offset = "recruitment.reports.330681", 0, 7
-    sealed = Seal(bytes.fromhex(service_key)).seal_unreadable(b"raw", f"{topic}/{partition}/{offset}")
-    known = {"service_key": service_key, "city_key": city_key, "sealed": sealed}
-    known |= {"topic": topic, "partition": str(partition), "offset": str(offset)}
-    answers = []
-    for block in blocks("python"):
-        *first, last = block.strip().splitlines()
-        names: dict[str, object] = dict(known)
-        exec("\n".join(first), names)  # noqa: S102 - our own page
-        answers.append(eval(last, names))  # noqa: S307 - our own page
-    assert answers == [Keys(bytes.fromhex(city_key)).token(TOKEN), b"raw"]  # of running, then of alerts
+def admin(state: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / "bin" / "skillplan"), "admin", *arguments]
+    environment = os.environ | {"STATE": str(state)}
+    return subprocess.run(
+        command, env=environment, input=typed, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_what_an_operator_puts_right_is_done_once_and_noted_with_who(state: Path) -> None:
+    there, places, mark = installation.load(state), addresses_of(state), secrets.token_hex(4)
+    raw = f"no object {mark}".encode()
+    publish(places["kafka"], [OutgoingMessage("recruitment.reports.330681", b"x", raw)])
+    statement = "select number from quarantine where size = $1 order by number desc limit 1"
+    dsn = there.role_dsn("recruitment")
+    number = str(eventually(lambda: run(_fetch(dsn, statement, len(raw))))[0]["number"])
+    assert number in admin(state, "quarantine", "recruitment").stdout
+    assert admin(state, "open", "recruitment", number, "--by", "值班员").stdout.encode() == raw + b"\n"
+
+    report = person_hired(f"erased-{mark}")
+    answer = httpx.post(f"{places['recruitment']}/v1/events", json=report, headers=STRUCTURED, timeout=30)
+    assert answer.json()["status"] == "accepted"
+    person = report["data"]["person"]["id_number"]
+    for typed, said in (("123", "什么也没有删"), (person, "recruitment"), (person, "没有此人")):
+        done = admin(state, "erase", "--reason", "申请", typed=typed)
+        assert said in done.stdout + done.stderr
+        assert (done.returncode == 0) == (said == "recruitment")
+
+    async def ended_while_open() -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("begin")
+        pid = str(connection.get_server_pid())
+        assert pid in (await asyncio.to_thread(admin, state, "sessions", "recruitment")).stdout
+        assert (await asyncio.to_thread(admin, state, "end", "recruitment", pid)).returncode == 0
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+            await connection.execute("commit")
+        connection.terminate()
+
+    run(ended_while_open())
+    assert "planning" in admin(state, "log", "nowhere").stderr
+    acts = admin(state, "history").stdout
+    assert person not in acts
+    kinds = [(act["act"], act["by"] == "值班员") for act in map(json.loads, acts.splitlines())]
+    assert {("open", True), ("erase", False), ("end", False)} <= set(kinds)

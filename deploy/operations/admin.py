@@ -1,0 +1,219 @@
+"""What the runbook has an operator look at and put right in one service's log: `skillplan admin`, `tools admin`.
+
+Each act is written with who and when to `backups/acts.ndjson`, which is only ever added to, before it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import asyncpg
+import typer
+from cryptography.exceptions import InvalidTag
+from rich.table import Table
+
+from deploy.local import console
+from deploy.local.installation import Installation
+from deploy.local.refusal import LocalError
+from services.catalogue import DOMAIN_SERVICES
+from shared.contract.decoder import Keys
+from shared.contract.identity_numbers import canonical, canonical_person, is_resident_number
+from shared.http.key_history import operator
+from shared.log.event_store import read_queries
+from shared.log.sealing import Seal
+
+_SQL: Final = read_queries("deploy.operations", "admin.sql")
+Most = Annotated[int, typer.Option("--limit", min=1, help="至多几行 rows at most")]
+By = Annotated[str, typer.Option(metavar="NAME", help="谁办的,默认为操作系统用户 who does it; the user of the system")]
+
+
+def _known(service: str) -> str:
+    if service not in DOMAIN_SERVICES:
+        names = ", ".join(DOMAIN_SERVICES)
+        raise LocalError(f"没有服务 {service}。可选:{names}", f"There is no service {service}. There are {names}")
+    return service
+
+
+Service = Annotated[str, typer.Argument(callback=_known, help="哪个服务 which service")]
+
+
+class IdType(StrEnum):
+    """The kinds of numbers that reports name a person by (VOCABULARY, person)."""
+
+    RESIDENT = "resident"
+    PASSPORT = "passport"
+    PERMIT = "hk-macao-taiwan"
+
+
+@dataclass(frozen=True)
+class Operated:
+    """The installation that is operated on; `restart` starts one of its processes again, or says how."""
+
+    installed: Callable[[], Installation]
+    restart: Callable[[str], None]
+
+
+app = typer.Typer(no_args_is_help=True, help="运维:查看并处置 An operator's view of a log, and what to put right")
+
+
+@app.command("log")
+def _log(context: typer.Context, service: Service) -> None:
+    """日志到哪里、有无缺口、已转发到哪里 How far the log is, whether it is dense, how far it was sent."""
+    _show(context.obj.installed().role_dsn(service), "log")
+
+
+@app.command("sessions")
+def _sessions(context: typer.Context, service: Service) -> None:
+    """谁的事务开着、被谁挡住 Whose transactions are open, and who blocks them."""
+    _show(_above(context.obj.installed(), service), "sessions")
+
+
+@app.command("end")
+def _end(context: typer.Context, service: Service, pid: int, by: By = "") -> None:
+    """结束一个会话,其未提交的作废 End a session; what it has not committed is undone."""
+    installation: Installation = context.obj.installed()
+    _note(installation, "end", by, service=service, pid=pid)
+    if not _rows(_above(installation, service), "end", pid):
+        raise LocalError(f"{service} 的库中没有会话 {pid}。", f"No session {pid} in the database of {service}.")
+    console.say(f"已结束会话 {pid}。", f"Session {pid} is ended.")
+
+
+@app.command("resend")
+def _resend(
+    context: typer.Context,
+    service: Service,
+    after: Annotated[int, typer.Option(min=0, help="从其后一条起 from the fact after this position on")],
+    by: By = "",
+) -> None:
+    """把某位之后的事实重发到主题;读者跳过已有的 Send facts again; readers skip what they have."""
+    installation: Installation = context.obj.installed()
+    _note(installation, "resend", by, service=service, after=after)
+    if not _rows(installation.role_dsn(service), "resend", after):
+        raise LocalError(
+            f"{service} 尚未转发到第 {after} 位之后,无可重发。",
+            f"{service} has sent nothing after position {after} yet.",
+        )
+    context.obj.restart(f"{service}-worker")
+
+
+@app.command("waiting")
+def _waiting(
+    context: typer.Context,
+    service: Service,
+    longest: Annotated[bool, typer.Option("--longest", help="逐份,等得最久的在前 one by one, oldest first")] = False,
+    limit: Most = 20,
+) -> None:
+    """哪些报告在等什么 What reports wait for."""
+    _show(context.obj.installed().role_dsn(service), "waiting_longest" if longest else "waiting", limit)
+
+
+@app.command("quarantine")
+def _quarantine(context: typer.Context, service: Service, limit: Most = 20) -> None:
+    """读不懂的消息:位置、原因、大小 Messages that could not be read: place, reason, size."""
+    _show(context.obj.installed().role_dsn(service), "quarantine", limit)
+
+
+@app.command("open")
+def _open(context: typer.Context, service: Service, number: int, by: By = "") -> None:
+    """打开隔离区的一条,原样写到标准输出;可能含个人信息 Write quarantined bytes as they came; may be personal."""
+    installation: Installation = context.obj.installed()
+    rows = _rows(installation.role_dsn(service), "quarantined", number)
+    if not rows or rows[0]["sealed"] is None:
+        raise LocalError(
+            f"隔离区没有第 {number} 条,或其字节已到期删去。",
+            f"No message {number} is there, or its bytes have ended.",
+        )
+    _note(installation, "open", by, service=service, number=number)
+    keys = installation.service_keys[service], installation.old_service_keys.get(service, "")
+    try:
+        raw = Seal(*map(bytes.fromhex, keys)).unseal_unreadable(rows[0]["sealed"], rows[0]["place"])
+    except InvalidTag:
+        raise LocalError(
+            f"{service} 现在的密钥打不开它。", f"The key that {service} has now does not open it."
+        ) from None
+    sys.stdout.buffer.write(raw + b"\n")
+
+
+@app.command("invalid")
+def _invalid(context: typer.Context, service: Service, limit: Most = 20) -> None:
+    """最近一千份无裁定的回执按区县 The last thousand receipts without a decision, by district."""
+    _show(context.obj.installed().role_dsn(service), "invalid", limit)
+
+
+@app.command("erase")
+def _erase(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option(help="依据:谁的申请、文号 on what grounds")],
+    kind: Annotated[IdType, typer.Option("--type", help="证件类型 kind of number")] = IdType.RESIDENT,
+    by: By = "",
+) -> None:
+    """由标准输入读证件号,删去此人在各服务的密钥 Read a number from standard input; that person's keys go."""
+    number = canonical((input() if not sys.stdin.isatty() else typer.prompt("证件号 number", hide_input=True)).strip())
+    if not number or (kind is IdType.RESIDENT and not is_resident_number(number)):
+        raise LocalError("证件号不对,什么也没有删。", "That is no such number; nothing was erased.")
+    installation: Installation = context.obj.installed()
+    token = Keys(bytes.fromhex(installation.city_key)).token(":".join(canonical_person(kind, number)))
+    _note(installation, "erase", by, token=token, reason=reason)
+    erased = [name for name in DOMAIN_SERVICES if _rows(installation.role_dsn(name), "erase", token)]
+    if not erased:
+        raise LocalError("各服务都没有此人的密钥。", "No service has a key of this person.")
+    names = ", ".join(erased)
+    console.say(f"已删去此人在 {names} 的密钥。", f"This person's keys are erased in {names}.")
+
+
+@app.command("history")
+def _history(context: typer.Context) -> None:
+    """谁在何时做了什么 Who did what, and when."""
+    file = context.obj.installed().state / "backups" / "acts.ndjson"
+    sys.stdout.write(file.read_text(encoding="utf-8") if file.exists() else "")
+
+
+def _above(installation: Installation, service: str) -> str:
+    """Return a service's database as superuser, who alone sees and ends what others do there."""
+    return urlsplit(installation.superuser)._replace(path=f"/{service}").geturl()
+
+
+def _rows(dsn: str, query: str, *arguments: object) -> list[asyncpg.Record]:
+    async def ask() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(dsn, timeout=5)
+        try:
+            return await connection.fetch(_SQL[query], *arguments)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def _show(dsn: str, query: str, *arguments: object) -> None:
+    rows = _rows(dsn, query, *arguments)
+    if not rows:
+        console.say("没有。", "None.")
+        return
+    table = Table()
+    for heading in rows[0].keys():  # noqa: SIM118 - a record is no mapping
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console.show(table)
+
+
+def _note(installation: Installation, act: str, by: str, **about: object) -> None:
+    """Add an act to the history of acts, before it is done: one that was broken off is there, too."""
+    folder = installation.state / "backups"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    line = json.dumps({"at": at, "by": by or operator(), "act": act, **about}, ensure_ascii=False)
+    descriptor = os.open(folder / "acts.ndjson", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as out:
+        out.write(line + "\n")
+        out.flush()
+        os.fsync(out.fileno())
