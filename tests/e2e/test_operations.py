@@ -169,10 +169,10 @@ def test_what_an_operator_puts_right_is_done_once_and_noted_with_who(state: Path
     answer = httpx.post(f"{places['recruitment']}/v1/events", json=report, headers=STRUCTURED, timeout=30)
     assert answer.json()["status"] == "accepted"
     person = report["data"]["person"]["id_number"]
-    for typed, said in (("123", "什么也没有删"), (person, "recruitment"), (person, "没有此人")):
+    for typed, sentence in (("123", "什么也没有删"), (person, "recruitment"), (person, "没有此人")):
         done = admin(state, "erase", "--reason", "申请", typed=typed)
-        assert said in done.stdout + done.stderr
-        assert (done.returncode == 0) == (said == "recruitment")
+        assert sentence in done.stdout + done.stderr
+        assert (done.returncode == 0) == (sentence == "recruitment")
 
     async def ended_while_open() -> None:
         connection = await asyncpg.connect(dsn)
