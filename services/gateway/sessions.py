@@ -106,10 +106,11 @@ class BrowserSessions:
 
 
 class WhoIsIn(BaseModel):
-    """The holder of the key that a request came with; no id while no keys are set."""
+    """The holder of the key that a request came with, by the name that it was given; no id while no keys are set."""
 
     key: str | None
     role: str | None
+    label: str
     sources: list[str]
 
 
@@ -149,8 +150,8 @@ def router_of(sessions: Sessions) -> APIRouter:
 def _who(request: Request) -> WhoIsIn:
     key = caller_of(request).key
     if key is None:
-        return WhoIsIn(key=None, role=None, sources=[])
-    return WhoIsIn(key=key.id, role=key.role, sources=list(key.prefixes))
+        return WhoIsIn(key=None, role=None, label="", sources=[])
+    return WhoIsIn(key=key.id, role=key.role, label=key.label, sources=list(key.prefixes))
 
 
 def _forget(headers: MutableHeaders) -> None:

@@ -1,4 +1,4 @@
-"""Planning's own rules: what may be adopted, revised, split, submitted, returned, approved, closed, restated. Pure."""
+"""Planning's own rules: what may be adopted, revised, split, submitted, approved, closed, restated, noted. Pure."""
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import assert_never, cast
 from services.planning.events import (
     CloseOverridden,
     MonthEvent,
+    NoteWritten,
     PeriodApproved,
     PeriodClosed,
     PeriodRestated,
@@ -23,6 +24,7 @@ from services.planning.events import (
     seal_of,
 )
 from services.planning.months import PlanMonth, asked_by, days_of, is_of, month_of, today_of
+from services.planning.notes import NotedCell, may_write, notes_of
 from services.planning.targets_in_force import (
     History,
     TargetInForce,
@@ -35,7 +37,7 @@ from services.planning.targets_in_force import (
     target_of,
 )
 from shared.contract.events import Event, Fact, Report, parse_instant
-from shared.contract.rules import Rule
+from shared.contract.rules import NotYours, Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse
 from shared.deciding.view import View
 from shared.plan.loading import PlanError
@@ -186,6 +188,8 @@ def tags(event: Event) -> Iterable[str]:
             | RestatementRequested() | PeriodRestated()
         ):  # fmt: skip
             yield f"month:{event.plan}:{event.month}"
+        case NoteWritten():
+            pass  # a later one on the cell has the same subject
 
 
 def _query(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
@@ -193,6 +197,8 @@ def _query(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
     kind, plan, *rest = report.subject.split("/")
     if kind in ("month", "restatement"):
         yield f"month:{plan}:{rest[0]}"
+        return
+    if kind == "note":
         return
     yield f"targets:{plan}"
     if plan in plans and isinstance(report.event, PlanAdopted | TargetRevised | TargetSplit):
@@ -381,6 +387,21 @@ def _decide_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, repo
     return None if ours else NotOurFigures("/data/seal")
 
 
+def _decide_note(event: NoteWritten, plan: Plan, report: Report, view: View) -> Rule | None:
+    counted = plan.indicators.get(event.indicator)
+    if counted is None:
+        return UnknownIndicator("/data/indicator")
+    if event.period not in periods_of(plan, counted[1]):
+        return UnknownPeriod("/data/period")
+    if event.of not in plan.district_codes:
+        return UnknownDistrict("/data/of")
+    if event.of not in may_write(plan, [plan.successors.get(report.district, report.district)]):
+        return NotYours("/data/of")
+    written = notes_of(plan, view).get(NotedCell(event.indicator, event.period, event.of), [])
+    same = written and (written[-1].event.cause, written[-1].event.next_step) == (event.cause, event.next_step)
+    return NothingChanged("/data/cause") if same else None
+
+
 def _decide_undoing(event: MonthEvent, subject: str, plan: Plan, view: View) -> type[Rule] | None:
     """Return the rule that keeps a fact of a month from being corrected or retracted.
 
@@ -415,6 +436,8 @@ def domain(plans: Sequence[Plan], figures_key: bytes = b"") -> Domain:
             return Refuse(UnknownPlan("/data/plan"))
         if isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
             rule = _decide_on_targets(event, plan, view)
+        elif isinstance(event, NoteWritten):
+            rule = _decide_note(event, plan, report, view)
         elif report.corrects is not None and _decide_undoing(event, report.subject, plan, view) is AlreadyPublished:
             rule = AlreadyPublished("/corrects")
         else:
@@ -424,7 +447,7 @@ def domain(plans: Sequence[Plan], figures_key: bytes = b"") -> Domain:
     def may_retract(fact: Fact, view: View) -> Rule | None:
         event = cast("PlanningEvent", fact.event)
         plan = plans_by_id.get(event.plan)
-        if plan is None or isinstance(event, PlanAdopted | TargetRevised | TargetSplit):
+        if plan is None or isinstance(event, PlanAdopted | TargetRevised | TargetSplit | NoteWritten):
             return None
         rule = _decide_undoing(event, fact.stream, plan, view)
         return None if rule is None else rule()

@@ -1,4 +1,4 @@
-"""The published language of planning: what the plan office decides on targets, and how a month's figures are closed."""
+"""The published language of planning: decisions on targets, how a month's figures are closed, notes on numbers."""
 
 import hashlib
 import hmac
@@ -238,6 +238,21 @@ class PeriodRestated(Event, subject="month/<plan>/<month>", whole_only=OnlyThePl
     by: Text
 
 
+class NoteWritten(Event, subject="note/<plan>/<indicator>/<period>/<of>"):
+    """填写说明: Why a number stands as it does, and what is done next, written on a cell; a later one takes its place.
+
+    `of`: the district whose cell it is, the city's own code for the whole. `period`: a year, or plan.
+    """
+
+    plan: No
+    indicator: No
+    period: No
+    of: DistrictCode
+    cause: Text
+    next_step: Text
+    by: Text
+
+
 TargetEvent = PlanAdopted | TargetRevised | TargetSplit
 MonthEvent = (
     PeriodSubmitted
@@ -248,5 +263,5 @@ MonthEvent = (
     | RestatementRequested
     | PeriodRestated
 )
-PlanningEvent = TargetEvent | MonthEvent
+PlanningEvent = TargetEvent | MonthEvent | NoteWritten
 LANGUAGE = Language("planning", PlanningEvent)

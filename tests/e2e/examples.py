@@ -126,6 +126,10 @@ def _of_the_plan_office() -> Iterator[Ask]:
     request_data = {"plan": PLAN, "month": MONTH, "by": "诸暨市统计科", "why": "补报"}
     why = _office("restatement-requested", request_data, "example-4", "/districts/330681/statistics",
                   f"restatement/{PLAN}/{MONTH}/E-1")  # fmt: skip
+    note = {"plan": PLAN, "indicator": "2.4.a", "period": "2023", "of": "330683", "cause": "演示:开班推迟",
+            "next_step": "演示:四月起每周报进度", "by": "嵊州市统计科"}  # fmt: skip
+    yield Ask("POST /v1/events", body=_office("note-written", note, "example-5", "/districts/330683/statistics",
+              f"note/{PLAN}/2.4.a/2023/330683"), media=STRUCTURED, recorded=False)  # fmt: skip
     close = {"source": _OFFICE, "id": "example-close", "by": "计划办公室"}
     restate = {"source": _OFFICE, "id": "example-restate", "by": "计划办公室", "request_no": "E-1"}
     yield Ask(f"GET {plans}")
@@ -197,6 +201,12 @@ def of_the_projection() -> Iterator[Ask]:
     yield Ask(closed, named | {"month": MONTH, "district": "330681"}, name="asked", title="某区县 One district")
     yield Ask(closed, named | {"month": "2023-01"}, status=404)
     yield Ask(closed, named | {"month": MONTH, "district": "000000"}, status=422)
+    notes, noted = f"GET {plan}/notes", {"indicator": "2.4.a", "period": "2023", "district": "330683"}
+    yield Ask(notes, named, name="whole", title="全部 All")
+    yield Ask(notes, named | noted, name="asked", title="一项 One cell")
+    yield Ask(notes, named | {"format": "csv"})
+    yield Ask(notes, {"plan": "none"}, status=404)
+    yield Ask(notes, named | {"district": "000000"}, status=422)
     yield Ask(f"GET {plan}/stream", named)
     yield Ask(f"GET {plan}/stream", {"plan": "none"}, status=404)
     yield Ask("GET /v1/receipts", {"source": event["source"], "id": event["id"]})

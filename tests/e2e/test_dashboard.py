@@ -108,6 +108,32 @@ def test_a_chart_is_saved_as_a_picture_that_says_what_it_shows(browser: Browser,
         assert any(shape.get("fill", "none").startswith("rgb") for shape in shapes)
 
 
+def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_everywhere(
+    browser: Browser, addresses: dict[str, str]
+) -> None:
+    cause, next_step = "<img src=x onerror=alert(1)>两家企业推迟招聘", "月底前核定用工计划"
+    result = browser(
+        "note", base=addresses["gateway"], as_of="2025-06-30", cause=cause, next_step=next_step, by="市就业处",
+        wrong={"long": "推" * 201, "hidden": "推\u200b迟"},
+    )  # fmt: skip
+    assert result["asked"] == "此项已转红,请填写原因和下一步。"
+    assert result["faults"]["empty"] == "请填写此项。"
+    assert "1-200" in result["faults"]["long"]
+    assert "不可见" in result["faults"]["hidden"]
+    assert result["unwritten"] == 0
+    assert cause in result["written"], "markup is text"
+    assert result["elements"] == 0
+    assert (cause in result["line"], next_step in result["line"]) == (True, True)
+    assert (result["axe"], result["wide"] <= 0, result["complaints"]) == ([], True, [])
+    url = f"{addresses['projection']}/v1/plans/{PLAN}"
+    briefing = httpx.get(f"{url}/briefing", params={"month": "2025-06", "figures": "now"}, timeout=20).text
+    assert "&lt;img src=x onerror=alert(1)&gt;两家企业推迟招聘" in briefing
+    assert briefing.count(next_step) == 2, "the whole's and the district's"
+    rows = httpx.get(f"{url}/notes", params={"district": "330681"}, timeout=10).json()
+    assert [(note["indicator"], note["by"], note["earlier"]) for note in rows["notes"]] == [("4.1.b", "市就业处", [])]
+    assert "330681" in rows["may"]
+
+
 def test_an_unknown_address_is_a_page_at_the_projection_and_at_the_one_address_of_all(
     addresses: dict[str, str],
 ) -> None:

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
+import { officeErrands } from "./office.mjs";
 
 const [errand, options] = [process.argv[2], JSON.parse(process.argv[3])];
 const require = createRequire(options.packages);
@@ -65,7 +66,16 @@ const valueOf = (page, indicator) =>
 
 const live = (page) => page.waitForSelector('.fresh[data-connection="live"]');
 
+/** What axe finds on a page that matters. */
+const judge = async (page) => {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes[0].target} ${nodes[0].failureSummary}`);
+};
+
 const errands = {
+  ...officeErrands({ open, loaded, go, judge, options }),
+
   /** How long a first visit takes until the overview can be used, by a browser that knows nothing yet. */
   async visit() {
     const { page } = await open();
@@ -266,12 +276,7 @@ const errands = {
     mkdirSync(shots, { recursive: true });
     await page.screenshot({ path: `${shots}/tables-${options.language}-${options.width}.png`, fullPage: true });
     const axe = [];
-    const judge = async (what) => {
-      if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
-      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-      axe.push(...violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${what}: ${id}: ${nodes[0].target} ${nodes[0].failureSummary}`));
-    };
-    await judge("checked");
+    axe.push(...(await judge(page)));
     const wide = [await width()];
     for (const [cell, text] of Object.entries(options.mends)) {
       await page.fill(`[data-cell="${cell}"]`, text);
@@ -283,7 +288,7 @@ const errands = {
     await page.waitForSelector(".send progress");
     if (options.pid) process.kill(options.pid, "SIGKILL");
     const first = await outcomes();
-    await judge("sent");
+    axe.push(...(await judge(page)));
     wide.push(await width());
     await page.screenshot({ path: `${shots}/tables-sent-${options.language}-${options.width}.png`, fullPage: true });
     await page.reload();
@@ -335,9 +340,7 @@ const errands = {
     await fill(options.forms[0]);
     await verdict("accepted");
     const counts = await page.locator("[data-verdict]").innerText();
-    await page.evaluate(require("fs").readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
-    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-    axe.push(...violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes[0].target} ${nodes[0].failureSummary}`));
+    axe.push(...(await judge(page)));
     mkdirSync(shots, { recursive: true });
     await page.screenshot({ path: `${shots}/forms-${options.language}-${options.width}.png`, fullPage: true });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

@@ -47,6 +47,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restatement(office: PlanOffice) -> None:
     targets_have_a_history(office)
     wrong_input_changes_nothing(office)
+    notes_are_read_as_they_were_known(office)
     a_month_is_closed_and_restated(office)
     check_log(office.system, "planning")
 
@@ -99,6 +100,39 @@ def targets_have_a_history(office: PlanOffice) -> None:
     assert "accepted" in withdrawn.stdout
     office.counted()
     assert office.cell("4.1.b", as_of="2024-07-01")["target"]["value"] == int(old.value or 0)
+
+
+def notes_are_read_as_they_were_known(office: PlanOffice) -> None:
+    """A note takes the place of the earlier one, as known at an instant; what is wrong with one changes nothing (F11)."""
+    arguments = ("note", "4.1.b", "2024", "330681", "--cause", "=1+1", "--by", "诸暨市统计科")
+    assert office.run(*arguments, "--next", "月底前核定").returncode == 0
+    assert office.run(*arguments, "--next", "月底前核定").returncode == 1
+    office.counted()
+    between = datetime.now(UTC).isoformat()
+    cell = {"plan": PLAN.id, "indicator": "4.1.b", "period": "2024", "of": "330681"}
+    subject = f"note/{PLAN.id}/4.1.b/2024/330681"
+    later = {"cause": "<b>企业推迟</b>", "next_step": "每周报进度", "by": "市就业处"}
+    assert office.tell("note-written", subject, **cell, **later)["status"] == "accepted"
+    head = office.head()
+    for field, text in (("cause", "推" * 201), ("next_step", "a\u200bb"), ("cause", "")):
+        (reason,) = office.tell("note-written", subject, **cell | later | {field: text})["reasons"]
+        assert (reason["code"], reason["pointer"]) == ("bad-value", f"/data/{field}")
+    refused(office.tell("note-written", subject, district="330602", **cell, **later), "not-yours")
+    assert office.head() == head
+    office.counted()
+    url = f"/v1/plans/{PLAN.id}/notes"
+    answer = office.projection.get(url, params={"indicator": "4.1.b", "district": "330681"}).json()
+    (note,) = answer["notes"]
+    assert {name: note[name] for name in later} == later
+    assert [(each["cause"], each["by"]) for each in note["earlier"]] == [("=1+1", "诸暨市统计科")]
+    assert answer["may"] == sorted(PLAN.district_codes)
+    (before,) = office.projection.get(url, params={"known_at": between}).json()["notes"]
+    assert (before["cause"], before["earlier"]) == ("=1+1", [])
+    text = office.projection.get(url, params={"known_at": between, "format": "csv"}).text
+    assert "'=1+1" in text
+    page = office.projection.get(f"/v1/plans/{PLAN.id}/briefing", params={"month": "2024-12"}).text
+    assert "&lt;b&gt;企业推迟&lt;/b&gt;" in page
+    problem(office.projection.get(url, params={"indicator": "9.9.z"}), 404)
 
 
 def wrong_input_changes_nothing(office: PlanOffice) -> None:

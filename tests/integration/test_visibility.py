@@ -72,6 +72,7 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     ],
     "/v1/plans/{plan}/figures": [{"month": MONTH}],
     "/v1/plans/{plan}/closings": [{}],
+    "/v1/plans/{plan}/notes": [{}, {"format": "csv"}, {"district": OTHER}],
     "/v1/plans/{plan}/closings/{month}": [{}, {"district": OTHER}],
     "/v1/plans/{plan}/stream": [{}],
 }  # fmt: skip
@@ -136,6 +137,10 @@ class Desks:
             self.report(
                 "planning", code, self.of_district(code, 3, "planning.period-submitted", subject, **month, by="x")
             )
+            subject = f"note/{PLAN.id}/{INDICATOR}/2024/{code}"
+            note = {"plan": PLAN.id, "indicator": INDICATOR, "period": "2024", "of": code, "by": "x"}
+            texts = {"cause": "推迟招聘", "next_step": "核定计划"}
+            self.report("planning", code, self.of_district(code, 5, "planning.note-written", subject, **note, **texts))
         self.office.planning.headers["authorization"] = f"Bearer {self.keys['planner']}"
         adopted = self.office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes(), headers=YAML).json()
         self.office.tell("plan-adopted", f"plan/{PLAN.id}", plan=PLAN.id, document=adopted["document"],

@@ -23,7 +23,7 @@ from services.projection.counting.periods import WHOLE, month_number
 from services.projection.exports import wording
 from services.projection.exports.briefing import page
 from services.projection.exports.csv import csv_lines
-from services.projection.exports.document import Briefing, BriefingIndicator
+from services.projection.exports.document import Briefing, BriefingIndicator, BriefingNote
 from services.projection.exports.letter import letter
 from services.projection.exports.wording import (
     SIGNALS,
@@ -227,6 +227,33 @@ def test_the_figures_of_a_publication_are_said_to_be_so_and_others_not() -> None
     assert "第 2 次" in sentence
 
 
+async def test_notes_stand_in_every_form_as_text_with_who_wrote_them_and_what_is_red_without_one_is_named() -> None:
+    body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1}}, date(2025, 5, 31))
+    red = row_of(body, "4.1.b")
+    assert red["signal"] == "red"
+    assert "4.1.b" in wording.without_note(body, "zh")
+    assert "尚未填写" in page(body, "zh")[0]
+    written: BriefingNote = {
+        "indicator": "4.1.b", "district": "330602", "cause": EVIL, "next_step": "<script>alert(1)</script>",
+        "by": "越城区统计科", "recorded_at": "2025-06-01T20:00:00Z",
+    }  # fmt: skip
+    body["notes"] = [written]
+    assert "4.1.b" in wording.without_note(body, "zh"), "a district's note is not the whole's"
+    body["notes"] = [written | {"district": None}, written]
+    assert "4.1.b" not in wording.without_note(body, "zh")
+    text, _ = page(body, "zh")
+    assert "&lt;script&gt;" in text
+    assert "<script>" not in text
+    assert "越城区统计科 2025-06-02" in text
+    letter_text = _document(letter(body, "zh"))
+    assert EVIL in letter_text
+    assert "<script>alert(1)</script>" in letter_text
+    sheet = openpyxl.load_workbook(io.BytesIO(await _written(body)))["原因和下一步"]
+    row = next(sheet.iter_rows(min_row=3, max_row=3))
+    assert [cell.value for cell in row[1:4]] == ["越城区", EVIL, "<script>alert(1)</script>"]
+    assert {cell.data_type for cell in row} == {"s"}
+
+
 async def test_made_up_data_are_said_to_be_so_on_the_first_page_at_the_head_of_each_and_in_every_form() -> None:
     body = body_of({}, date(2025, 5, 31))
     sentence = "示例数据,截至 2025-06-30。"
@@ -274,7 +301,7 @@ def test_the_workbook_holds_the_numbers_and_no_formula() -> None:
         for name in parts.namelist():
             assert b"<f>" not in parts.read(name), name
     book = openpyxl.load_workbook(io.BytesIO(content))
-    assert len(book.sheetnames) == 2 + len(PLAN.series) + 2
+    assert len(book.sheetnames) == 3 + len(PLAN.series) + 2
     series = next(sheet for sheet in book if sheet.title.startswith("4"))
     entry = next(row for row in series.iter_rows(values_only=True) if row[2] == "4.1.b")
     assert entry[3] == EVIL

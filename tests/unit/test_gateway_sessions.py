@@ -66,7 +66,7 @@ async def signed_in(web: httpx.AsyncClient, key: str, days: str = "0") -> httpx.
 async def test_a_session_stands_for_its_key_and_holds_it_unreadable(keys: KeyFile, web: httpx.AsyncClient) -> None:
     held, key = keys.add(Role.DISTRICT, (SOURCE,), "clerk", None)
     response = await signed_in(web, key)
-    assert response.json() == {"key": held.id, "role": "district", "sources": [SOURCE]}
+    assert response.json() == {"key": held.id, "role": "district", "label": held.label, "sources": [SOURCE]}
     session, token = response.headers.get_list("set-cookie")
     assert session.startswith(COOKIE)
     assert "HttpOnly" in session

@@ -44,6 +44,7 @@ from services.planning.events import (
     LANGUAGE,
     CloseOverridden,
     Figure,
+    NoteWritten,
     PeriodApproved,
     PeriodClosed,
     PeriodRestated,
@@ -57,12 +58,13 @@ from services.planning.events import (
     seal_of,
 )
 from services.planning.months import Action, is_of, month_of
+from services.planning.notes import may_write
 from services.planning.plan_differences import differences
 from services.planning.targets_in_force import History, document_of, months_of, plan_of
 from services.projection.assessment.targets import Targets
 from services.projection.counting.periods import WHOLE
 from shared.contract.events import Event
-from shared.contract.rules import AlreadyOpen
+from shared.contract.rules import AlreadyOpen, NotYours
 from shared.deciding.view import View
 from shared.plan.loading import check_plan, load_plan, read_plan
 from shared.plan.model import Plan
@@ -518,6 +520,46 @@ def test_only_a_closed_month_is_restated() -> None:
 
 
 # --- which target holds ----------------------------------------------------------------------------------------------
+
+
+def note(district: str = "330681", **other: Any) -> GivenReport:
+    event = NoteWritten.model_validate(
+        {"plan": ID, "indicator": "4.1.b", "period": "2024", "of": "330681", "cause": "企业推迟招聘",
+         "next_step": "月底前核定用工计划", "by": "统计科"} | other
+    )  # fmt: skip
+    return report(f"note/{event.plan}/{event.indicator}/{event.period}/{event.of}", event, district=district)
+
+
+def test_a_district_writes_on_its_own_cells_and_the_city_on_all() -> None:
+    given().when(note()).then_accepted()
+    given().when(note(of="330602")).then_refused(NotYours, "/data/of")
+    given().when(note(of=CITY)).then_refused(NotYours, "/data/of")
+    for of in ("330681", CITY):
+        given().when(note(CITY, of=of)).then_accepted()
+    assert may_write(PLAN, ["330681", "110000"]) == ["330681"]
+    assert may_write(PLAN, [CITY]) == sorted(PLAN.district_codes)
+    assert may_write(PLAN, []) == []
+
+
+def test_a_later_note_takes_the_place_of_the_earlier_whoever_wrote_it_and_the_same_again_is_none() -> None:
+    given(note()).when(note()).then_refused(NothingChanged, "/data/cause")
+    given(note()).when(note(CITY, next_step="每周报进度")).then_accepted()
+    given(note(CITY)).when(note(cause="岗位不符")).then_accepted()
+    given(note(), retraction(note().subject, "report-1")).when(note()).then_accepted()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule", "pointer"),
+    [
+        ({"plan": "no-such-plan"}, UnknownPlan, "/data/plan"),
+        ({"indicator": "9.9.z"}, UnknownIndicator, "/data/indicator"),
+        ({"period": "2022"}, UnknownPeriod, "/data/period"),
+        ({"period": "plan"}, UnknownPeriod, "/data/period"),
+        ({"of": "110000"}, UnknownDistrict, "/data/of"),
+    ],
+)
+def test_a_note_on_no_cell_of_the_plan_is_refused(wrong: dict[str, Any], rule: Any, pointer: str) -> None:
+    given().when(note(CITY, **wrong)).then_refused(rule, pointer)
 
 
 def targets(*reports: GivenReport) -> Targets:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from client.commands.plan.months import approve, close, override, restate, send_back, submit
+from client.commands.plan.months import approve, close, note, override, restate, send_back, submit
 from client.commands.plan.office import DEFAULT_ADDRESS, PlanOptions
 from client.commands.plan.subjects import assign, void
 from client.commands.plan.targets import adopt, diff, revise, show, split, withdraw
@@ -31,7 +31,7 @@ def _options(
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "show": show, "diff": diff, "adopt": adopt, "revise": revise, "split": split, "withdraw": withdraw,
     "submit": submit, "return": send_back, "approve": approve, "override": override, "close": close,
-    "restate": restate, "assign": assign, "void": void,
+    "restate": restate, "note": note, "assign": assign, "void": void,
 }  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)

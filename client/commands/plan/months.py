@@ -1,4 +1,4 @@
-"""`skillplan plan submit`, `return`, `approve`, `override`, `close`, `restate`: the months of a plan."""
+"""`skillplan plan submit`, `return`, `approve`, `override`, `note`, `close`, `restate`: the months of a plan."""
 
 import uuid
 from typing import Annotated
@@ -82,6 +82,32 @@ def override(
     with connect(context) as office:
         data: JsonObject = {"plan": plan, "month": month, "districts": [*districts], "by": by, "why": why}
         office.report("close-overridden", f"month/{plan}/{month}", data, id_, source)
+
+
+def note(
+    context: typer.Context,
+    indicator: Annotated[str, typer.Argument(help="指标编号 the indicator's id")],
+    period: Annotated[str, typer.Argument(help="年份或 plan a year, or plan")],
+    district: Annotated[str, typer.Argument(help="区划代码,330600 为全市 the district's code; 330600: the whole city")],
+    cause: Annotated[str, typer.Option("--cause", help="原因 why it stands so")],
+    next_step: Annotated[str, typer.Option("--next", help="下一步 what is done next")],
+    plan: Plan = PLAN,
+    by: By = BY,
+    id_: Id = None,
+    source: Source = None,
+) -> None:
+    """填写原因和下一步 Write on a number why it stands so, and what is done next."""
+    with connect(context) as office:
+        data: JsonObject = {
+            "plan": plan,
+            "indicator": indicator,
+            "period": period,
+            "of": district,
+            "cause": cause,
+            "next_step": next_step,
+            "by": by,
+        }
+        office.report("note-written", f"note/{plan}/{indicator}/{period}/{district}", data, id_, source)
 
 
 def close(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from services.planning.events import (
     CloseOverridden,
+    NoteWritten,
     PeriodApproved,
     PeriodClosed,
     PeriodRestated,
@@ -86,7 +87,9 @@ def _reason(event: PlanningEvent) -> str | None:
     match event:
         case PlanAdopted() | TargetRevised() | TargetSplit() | CloseOverridden() | RestatementRequested():
             return event.why
-        case PeriodSubmitted() | PeriodReturned() | PeriodApproved() | PeriodClosed() | PeriodRestated():
+        case (
+            PeriodSubmitted() | PeriodReturned() | PeriodApproved() | PeriodClosed() | PeriodRestated() | NoteWritten()
+        ):  # fmt: skip
             return None
         case _:
             assert_never(event)

@@ -92,12 +92,24 @@ class BriefingPublication(TypedDict):
     number: int
 
 
+class BriefingNote(TypedDict):
+    """Why an indicator of the briefing stands as it does, and what is done next; `district` null: the whole."""
+
+    indicator: str
+    district: DistrictCode | None
+    cause: str
+    next_step: str
+    by: str
+    recorded_at: Instant
+
+
 class BriefingTable(TypedDict):
     """What this query adds to its scope; `published` is null where these are not the figures of a publication.
 
     `example_day`: the day of made-up data, null where they are real. `turned`: the indicators whose signal is another
-    than a month ago. `late`: those amber or red, the furthest from what was expected first. `standings`: how each
-    district stands; `shared_by`: by what indicative shares are made.
+    than a month ago. `late`: those amber or red, the furthest from what was expected first. `notes`: those
+    known at the instant, in the order of the indicators, of the whole and of each district, or of one.
+    `standings`: how each district stands; `shared_by`: by what indicative shares are made.
     """
 
     month: MonthName
@@ -111,6 +123,7 @@ class BriefingTable(TypedDict):
     summary: SignalCounts
     turned: list[str]
     late: list[str]
+    notes: list[BriefingNote]
     standings: list[DistrictStanding]
     shared_by: SharedBy
     series: list[BriefingSeries]

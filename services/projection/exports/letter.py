@@ -24,7 +24,7 @@ DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.do
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can say
-_NUMBERS: Final = {"zh": ("一、", "二、", "三、", "四、"), "en": ("1. ", "2. ", "3. ", "4. ")}
+_NUMBERS: Final = {"zh": ("一、", "二、", "三、", "四、", "五、"), "en": ("1. ", "2. ", "3. ", "4. ", "5. ")}
 _DECLARED: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _WORD: Final = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -63,6 +63,12 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "by-equal": {"zh": "各区县均分", "en": "equal for every district"},
     "own-targets": {"zh": "自有目标", "en": "Targets of its own"},
     "indicative": {"zh": "按示意份额", "en": "By indicative shares"},
+    "notes": {"zh": "原因和下一步", "en": "Causes and next steps"},
+    "cause": {"zh": "原因", "en": "Cause"},
+    "next-step": {"zh": "下一步", "en": "Next step"},
+    "written-by": {"zh": "填写", "en": "Written by"},
+    "no-notes": {"zh": "尚未填写。", "en": "None was written yet."},
+    "without-note": {"zh": "已转红而未填写的:{list}。", "en": "Behind, and nothing written: {list}."},
     "folded": {
         "zh": "另有监测指标 {count} 项为零且本月无变动:{list}。",
         "en": "{count} more, without a target, are zero and did not move: {list}.",
@@ -235,6 +241,32 @@ def rows_of(briefing: Briefing) -> Iterator[BriefingIndicator]:
     for series in briefing["series"]:
         for measure in series["measures"]:
             yield from measure["indicators"]
+
+
+def note_rows(briefing: Briefing, language: Language) -> list[tuple[str, str, str, str, str]]:
+    """Return each note as people read it: indicator, district, cause, next step, by whom and when."""
+    names = {row["id"]: f"{row['id']} {row['name'][language]}" for row in rows_of(briefing)}
+    places = {district["code"]: district["name"][language] for district in briefing["districts"]}
+    return [
+        (
+            names[note["indicator"]],
+            places[note["district"]] if note["district"] else text("whole", language),
+            note["cause"],
+            note["next_step"],
+            f"{note['by']} {local(note['recorded_at'])[:10]}",
+        )
+        for note in briefing["notes"]
+    ]
+
+
+def without_note(briefing: Briefing, language: Language) -> str:
+    """Return which indicators are red and have no note of the briefing's own cell; empty where none."""
+    noted = {note["indicator"] for note in briefing["notes"] if note["district"] == briefing["district"]}
+    red = [row for row in rows_of(briefing) if row["signal"] == "red" and row["id"] not in noted]
+    if not red:
+        return ""
+    names = ("、" if language == "zh" else ", ").join(f"{row['id']} {row['name'][language]}" for row in red)
+    return text("without-note", language).format(list=names)
 
 
 def freshness(briefing: Briefing, language: Language) -> str:

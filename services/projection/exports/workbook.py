@@ -107,6 +107,7 @@ class _Book:
         self._overview()
         if not self._body["district"]:
             self._matrix()
+        self._notes()
         for series in self._body["series"]:
             self._series(series)
         self._annex()
@@ -161,6 +162,16 @@ class _Book:
                 goal = self._form(_target_format(target, unit), None) if target else None
                 self._write(sheet, cells, (None, wrapped, None, wrapped, None, None, goal), shades)
         self._filter(sheet, len(columns))
+
+    def _notes(self) -> None:
+        body, language = self._body, self._language
+        sheet = self._sheet(text("notes", language), (40, 14, 50, 50, 26))
+        columns = ("indicator", "district-name", "cause", "next-step", "written-by")
+        self._titles(sheet, columns, 1)
+        for row in wording.note_rows(body, language):
+            self._write(sheet, row, (self._wrapped,) * len(row))
+        self._filter(sheet, len(columns))
+        self._write(sheet, (wording.without_note(body, language),))
 
     def _annex(self) -> None:
         language = self._language

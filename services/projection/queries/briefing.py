@@ -26,6 +26,7 @@ from services.projection.exports.document import (
     Briefing,
     BriefingIndicator,
     BriefingMeasure,
+    BriefingNote,
     BriefingPublication,
     BriefingSeries,
     BriefingTable,
@@ -35,6 +36,7 @@ from services.projection.exports.wording import exact
 from services.projection.queries.context import Question, ReadContext, context_of
 from services.projection.queries.district_matrix import district_matrix
 from services.projection.queries.facts import facts_of
+from services.projection.queries.notes import CellNote, cell_notes
 from services.projection.queries.others import FactSieve
 from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of
 from services.projection.queries.snapshot import Snapshot
@@ -83,11 +85,12 @@ def briefing(
     month: date,
     publications: Sequence[PublishedFigures] = (),
     example_day: date | None = None,
+    notes: Sequence[CellNote] = (),
 ) -> BriefingTable:
     """Return every indicator on the day of the scope, and what has moved since the month before ended.
 
     `publications`: those of the month; the one as known at whose instant the scope is gives these figures.
-    `example_day`: of made-up data.
+    `example_day`: of made-up data. `notes`: those on the plan's cells.
     """
     plan, matrix = basis.plan, district_matrix(basis)
     series: list[BriefingSeries] = [
@@ -114,9 +117,25 @@ def briefing(
         "summary": summary,
         "turned": [row["id"] for row in rows if _has_turned(row)],
         "late": [row["id"] for row in sorted(rows, key=_share_of_expected) if row["signal"] in ("amber", "red")],
+        "notes": [note for each in notes if (note := _note(each, rows, basis.scope.district)) is not None],
         "standings": matrix["districts"],
         "shared_by": matrix["shared_by"],
         "series": series,
+    }
+
+
+def _note(note: CellNote, rows: Sequence[BriefingIndicator], district: str | None) -> BriefingNote | None:
+    """Return a note on a period that runs in the month, None for one of another; `district`: the briefing's own."""
+    runs = any((row["id"], row["period"]) == (note["indicator"], note["period"]) for row in rows)
+    if not runs or (district is not None and note["district"] not in (None, district)):
+        return None
+    return {
+        "indicator": note["indicator"],
+        "district": note["district"],
+        "cause": note["cause"],
+        "next_step": note["next_step"],
+        "by": note["by"],
+        "recorded_at": note["recorded_at"],
     }
 
 
@@ -248,7 +267,8 @@ async def get_briefing(
 
     async def table(basis: AssessmentBasis, view: Snapshot) -> BriefingTable:
         publications = await _publications(view, basis.plan, first)
-        return briefing(basis, first, publications, context.example_day)
+        known = View([fact for fact in await view.decided() if fact.recorded_at <= basis.scope.known_at])
+        return briefing(basis, first, publications, context.example_day, cell_notes(basis.plan, known))
 
     question = Question(("briefing", f"{first:%Y-%m}"), plan, as_of.isoformat(), known_at, district)
     if form == "json":

@@ -85,6 +85,7 @@ export interface Receipt {
 export interface Session {
   key: string | null;
   role: string | null;
+  label: string;
   sources: string[];
 }
 

@@ -2,8 +2,9 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
-import { linkTo } from "../parts/address";
+import type { CellNote, DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
+import { linkTo, pick } from "../parts/address";
+import { Asked, NoteLine } from "../parts/notes";
 import { ReportSummary } from "../parts/reports";
 import { SignalPill } from "../parts/signals";
 import { compared, sharedBy, shareText, Standing } from "../parts/standing";
@@ -17,6 +18,7 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const district = plan.districts.find(({ code }) => code === address.id);
   const matrix = useQuery(district ? matrixPath(view) : null);
+  const notes = useQuery(district ? pathOf("/v1/plans/{plan}/notes", { plan: plan.id, district: district.code, ...pick(address.params, "known_at") }) : null);
   const receipts = useQuery(district ? pathOf("/v1/districts/{district}/receipts", { district: district.code, limit: "1" }) : null);
   if (!district) return <Note>{t("district.unknown")}</Note>;
   return (
@@ -32,9 +34,10 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
           {(data) => (
             <>
               <Standing matrix={data} district={district.code} />
+              {notes.data && <Asked count={unexplained(data, district.code, notes.data.notes)} />}
               <section class="card">
                 <h2>{t("district.numbers")}</h2>
-                <Numbers view={view} district={district.code} name={localized(district.name)} matrix={data} />
+                <Numbers view={view} district={district.code} name={localized(district.name)} matrix={data} notes={notes.data?.notes ?? []} />
                 <p class="hint">{t("share.note", { by: sharedBy(data.shared_by) })}</p>
               </section>
             </>
@@ -57,6 +60,19 @@ interface NumbersProps {
   district: string;
   name: string;
   matrix: DistrictMatrix;
+  notes: CellNote[];
+}
+
+/** How many of a district's own numbers are red and have no note. */
+function unexplained({ indicators }: DistrictMatrix, district: string, notes: CellNote[]): number {
+  return indicators.filter((row) => {
+    const cell = row.districts.find(({ district: code }) => code === district);
+    return cell?.signal === "red" && !noteOn(row, notes);
+  }).length;
+}
+
+function noteOn(row: MatrixRow, notes: CellNote[]): CellNote | undefined {
+  return notes.find(({ indicator, period }) => indicator === row.id && period === row.period);
 }
 
 const ORDER = ["red", "amber", "green", "met"];
@@ -89,7 +105,7 @@ function Numbers(props: NumbersProps): JSX.Element {
   );
 }
 
-function NumberTable({ view, name, matrix, rows }: NumbersProps & { rows: Compared[] }): JSX.Element {
+function NumberTable({ view, name, matrix, notes, rows }: NumbersProps & { rows: Compared[] }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("district.numbers")}>
       <table class="cards-on-phone">
@@ -106,7 +122,7 @@ function NumberTable({ view, name, matrix, rows }: NumbersProps & { rows: Compar
         </thead>
         <tbody>
           {rows.map(({ row, cell }) => (
-            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} />
+            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} note={noteOn(row, notes)} />
           ))}
         </tbody>
       </table>
@@ -120,18 +136,21 @@ interface NumberRowProps {
   row: MatrixRow;
   cell: MatrixCell;
   name: string;
+  note: CellNote | undefined;
 }
 
-function NumberRow({ view, matrix, row, cell, name }: NumberRowProps): JSX.Element {
+function NumberRow({ view, matrix, row, cell, name, note }: NumberRowProps): JSX.Element {
   const { id, unit, whole } = row;
   const share = cell.denominator === null && whole.value && cell.value !== null ? cell.value / whole.value : null;
   const standing = compared(cell, matrix);
+  const href = linkTo(view.address, "measure", row.measure, { indicator: id, period: row.period, district: cell.district ?? "" });
   return (
     <tr>
       <th scope="row">
-        <a href={linkTo(view.address, "measure", row.measure, { indicator: id, district: cell.district ?? "" })}>
+        <a href={href}>
           {id} {localized(row.name)}
         </a>
+        <NoteLine note={note} signal={cell.signal} href={href} />
       </th>
       <td data-name={t("asked.period")}>{periodName(row.period)}</td>
       <td class="n" data-name={name}>

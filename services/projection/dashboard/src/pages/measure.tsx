@@ -7,6 +7,7 @@ import { linkTo, pick, withParams } from "../parts/address";
 import { LeadBodies } from "../parts/bodies";
 import { Clause } from "../parts/clause";
 import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
+import { Notes } from "../parts/notes";
 import { RankingTable } from "../parts/ranking";
 import { SignalRule } from "../parts/rule";
 import { Mark, SignalPill } from "../parts/signals";
@@ -152,6 +153,10 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
         <p>
           <a href={linkTo(address, "facts", indicator.id, { period: period.period })}>{t("measure.facts")}</a>
         </p>
+      </section>
+      <section class="card notes">
+        <h2>{t("notes.title")}</h2>
+        <Notes key={`${period.period}-${address.params["district"] ?? ""}`} view={view} indicator={indicator.id} period={period.period} signal={period.signal} />
       </section>
       <div class="two">
         <section class="card wide">

@@ -35,6 +35,11 @@ export function districtNames(districts: readonly District[]): Record<string, st
   return Object.fromEntries(districts.map((district) => [district.code, localized(district.name)]));
 }
 
+/** The code of the city itself, which stands for the whole. */
+export function cityCode(plan: Plan): string {
+  return plan.districts.find(({ city }) => city)?.code ?? "";
+}
+
 /** Where every indicator in every district is answered, for the day and instant of a view. */
 export function matrixPath({ plan, address }: View): Path<DistrictMatrix> {
   return pathOf("/v1/plans/{plan}/districts", { plan: plan.id, ...pick(address.params, "as_of", "known_at") });

@@ -1,0 +1,120 @@
+// Beside a number: why it stands as it does and what is done next; asked for where it has turned red.
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { useQuery } from "../api/queries";
+import { pathOf } from "../api/routes";
+import type { CellNote, NoteText } from "../api/schema";
+import { instant, number } from "../texts/format";
+import { t } from "../texts/language";
+import { pick } from "./address";
+import type { NoteForm } from "./note_form";
+import type { Signal } from "./signals";
+import { Loaded } from "./states";
+import { cityCode, districtNames, type View } from "./view";
+
+function Written({ note }: { note: NoteText }): JSX.Element {
+  return (
+    <>
+      <dl class="lines note">
+        <div>
+          <dt>{t("notes.cause")}</dt>
+          <dd>{note.cause}</dd>
+        </div>
+        <div>
+          <dt>{t("notes.next")}</dt>
+          <dd>{note.next_step}</dd>
+        </div>
+      </dl>
+      <p class="hint">
+        {t("notes.by", { by: note.by, at: instant(note.recorded_at) })}
+        {note.reportedby && note.reportedby !== "open" && (
+          <>
+            {" "}
+            · {t("notes.key")} <code>{note.reportedby}</code>
+          </>
+        )}
+      </p>
+    </>
+  );
+}
+
+function NoteOf({ note }: { note: CellNote }): JSX.Element {
+  return (
+    <>
+      <Written note={note} />
+      {note.earlier.length > 0 && (
+        <details>
+          <summary>{t("notes.earlier", { count: number(note.earlier.length) })}</summary>
+          {note.earlier.map((each) => (
+            <Written key={each.recorded_at} note={each} />
+          ))}
+        </details>
+      )}
+    </>
+  );
+}
+
+interface Props {
+  view: View;
+  indicator: string;
+  period: string;
+  signal: Signal;
+}
+
+/** The note on one cell, those of the districts under it where it is the whole's, and the form of who may write. */
+export function Notes({ view, indicator, period, signal }: Props): JSX.Element {
+  const { plan, address } = view;
+  const district = address.params["district"] || null;
+  const query = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, indicator, period, ...pick(address.params, "known_at") }));
+  const [Form, setForm] = useState<{ form: typeof NoteForm } | null>(null);
+  const names = districtNames(plan.districts);
+  return (
+    <Loaded query={query} lines={2}>
+      {({ notes, may }) => {
+        const own = notes.find((note) => note.district === district);
+        const others = district ? [] : notes.filter((note) => note.district !== null);
+        const of = district ?? cityCode(plan);
+        const writes = may.includes(of) && !address.params["known_at"];
+        return (
+          <>
+            {own ? <NoteOf note={own} /> : <p class={signal === "red" ? "asked" : "hint"}>{t(signal === "red" ? "notes.asked" : "notes.none")}</p>}
+            {others.length > 0 && (
+              <details class="table" open>
+                <summary>{t("notes.others", { count: number(others.length) })}</summary>
+                {others.map((note) => (
+                  <section key={note.district}>
+                    <h3>{names[note.district ?? ""]}</h3>
+                    <NoteOf note={note} />
+                  </section>
+                ))}
+              </details>
+            )}
+            {writes && !Form && (
+              <p>
+                <button type="button" class="write" onClick={() => void import("./note_form").then(({ NoteForm: form }) => setForm({ form }))}>
+                  {t(own ? "notes.rewrite" : "notes.write")}
+                </button>
+              </p>
+            )}
+            {writes && Form && <Form.form plan={plan} cell={{ indicator, period, of }} may={may} note={own} onDone={() => setForm(null)} />}
+          </>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+/** On one row of a district: what was written, or that it is asked for. */
+export function NoteLine({ note, signal, href }: { note: CellNote | undefined; signal: Signal; href: string }): JSX.Element | null {
+  if (note) return <small class="noted">{t("notes.line", { cause: note.cause, next: note.next_step })}</small>;
+  return signal === "red" ? (
+    <small class="asked">
+      <a href={href}>{t("notes.asked")}</a>
+    </small>
+  ) : null;
+}
+
+/** How many of a district's numbers are red without a note, in one sentence. */
+export function Asked({ count }: { count: number }): JSX.Element | null {
+  return count ? <p class="asked">{t("notes.asked.count", { count: number(count) })}</p> : null;
+}

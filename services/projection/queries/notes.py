@@ -1,0 +1,155 @@
+"""Why numbers stand as they do and what is done next: the notes on cells, with what each took the place of."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, cast
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from typing_extensions import TypedDict
+
+from services.planning.notes import Note, NotedCell, may_write, notes_of
+from services.projection.assessment.representation import PeriodName
+from services.projection.exports.csv import Row, csv_response
+from services.projection.queries.context import context_of
+from services.projection.queries.parameters import (
+    RESPONSES,
+    District,
+    Form,
+    KnownAt,
+    PlanNamed,
+    indicator_of,
+    period_of,
+    plan_of,
+    scope_of,
+)
+from shared.contract.decoder import is_whole
+from shared.contract.events import format_instant
+from shared.contract.messages import DistrictCode, Instant
+from shared.deciding.view import View
+from shared.http.access import caller_of
+from shared.http.visibility import Visibility, visibility_of
+from shared.plan.model import Plan
+
+_NOBODY: Final = Visibility(frozenset(), counts=False)
+_COLUMNS: Final = ("indicator", "period", "district", "cause", "next_step", "by", "recorded_at", "reportedby")
+router = APIRouter(prefix="/v1/plans", tags=["progress"])
+OfIndicator = Annotated[
+    str | None, Query(alias="indicator", description="指标编号 an indicator's id; all when left out")
+]
+OfPeriod = Annotated[str | None, Query(alias="period", description="年份或 plan a year, or plan; all when left out")]
+
+
+class NoteText(TypedDict):
+    """What was written, by whom, and when; `reportedby` is null where another district reported it (RULES G6)."""
+
+    cause: str
+    next_step: str
+    by: str
+    recorded_at: Instant
+    reportedby: str | None
+
+
+class CellNote(NoteText):
+    """The note that holds on a cell (`district` null: the whole), and those it took the place of, the latest first."""
+
+    indicator: str
+    period: PeriodName
+    district: DistrictCode | None
+    earlier: list[NoteText]
+
+
+class CellNotes(TypedDict):
+    """The notes on a plan's cells as known at an instant; `may`: the districts on whose cells the caller may write.
+
+    The city's own code in `may` means the cells of the whole.
+    """
+
+    plan: str
+    known_at: Instant
+    notes: list[CellNote]
+    may: list[DistrictCode]
+
+
+@router.get(
+    "/{plan}/notes",
+    summary="原因与下一步 Why numbers stand as they do, and what is done next",
+    description=(
+        "责任单位或区、县(市)在各项数字上填写的原因和下一步,按 `known_at` 所知;`may` 为持此密钥者可填写的区、县(市)"
+        "(市本级代码即全市)。\n\n"
+        "What lead units and districts wrote on numbers, as known at `known_at`; `may`: the districts on whose"
+        " numbers the bearer of this key may write, the city's own code meaning the whole."
+    ),
+    response_model=CellNotes,
+    responses=RESPONSES,
+)
+async def get_notes(
+    request: Request,
+    plan: PlanNamed,
+    indicator: OfIndicator = None,
+    period: OfPeriod = None,
+    district: District = None,
+    known_at: KnownAt = None,
+    form: Form = "json",
+) -> Response:
+    """Respond with the notes on a plan's cells."""
+    context = context_of(request)
+    async with context.reader.view() as view:
+        plan_read = plan_of(view.compiled, plan)
+        scope = scope_of(plan_read, None, known_at, district, context.clock())
+        if indicator is not None:
+            period_of(plan_read, indicator_of(plan_read, indicator), period, scope.as_of)
+        facts = [fact for fact in await view.decided() if fact.recorded_at <= scope.known_at]
+    notes = [
+        note
+        for note in cell_notes(plan_read, View(facts), visibility_of(request, plan_read.successors))
+        if indicator in (None, note["indicator"])
+        and period in (None, note["period"])
+        and (district is None or note["district"] == (None if is_whole(district) else district))
+    ]
+    if form == "csv":
+        rows = [{name: cast("Row", note)[name] for name in _COLUMNS} for note in notes]
+        return csv_response(rows, f"{plan}-notes.csv")
+    key = caller_of(request).key
+    speaks_for = plan_read.district_codes if key is None else {prefix.split("/")[2] for prefix in key.prefixes}
+    answer: CellNotes = {
+        "plan": plan,
+        "known_at": format_instant(scope.known_at),
+        "notes": notes,
+        "may": may_write(plan_read, speaks_for),
+    }
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def cell_notes(plan: Plan, view: View, visibility: Visibility = _NOBODY) -> list[CellNote]:
+    """Return the notes on a plan's cells, in the order of its indicators, the whole before its districts.
+
+    `visibility`: by which it is said who reported them.
+    """
+    places = {indicator: place for place, indicator in enumerate(plan.indicators)}
+    written = notes_of(plan, view)
+    cells = sorted(
+        (cell for cell in written if cell.indicator in places),
+        key=lambda cell: (places[cell.indicator], cell.period, cell.of),
+    )
+    return [_cell_note(cell, written[cell], visibility) for cell in cells]
+
+
+def _cell_note(cell: NotedCell, notes: Sequence[Note], visibility: Visibility) -> CellNote:
+    last, *earlier = [_text(note, visibility) for note in reversed(notes)]
+    return {
+        **last,
+        "indicator": cell.indicator,
+        "period": cell.period,
+        "district": None if is_whole(cell.of) else cell.of,
+        "earlier": earlier,
+    }
+
+
+def _text(note: Note, visibility: Visibility) -> NoteText:
+    return {
+        "cause": note.event.cause,
+        "next_step": note.event.next_step,
+        "by": note.event.by,
+        "recorded_at": format_instant(note.fact.recorded_at),
+        "reportedby": note.fact.reported_by if visibility.sees(note.fact.report_source) else None,
+    }
