@@ -201,12 +201,7 @@ def of_the_projection() -> Iterator[Ask]:
     yield Ask(closed, named | {"month": MONTH, "district": "330681"}, name="asked", title="某区县 One district")
     yield Ask(closed, named | {"month": "2023-01"}, status=404)
     yield Ask(closed, named | {"month": MONTH, "district": "000000"}, status=422)
-    notes, noted = f"GET {plan}/notes", {"indicator": "2.4.a", "period": "2023", "district": "330683"}
-    yield Ask(notes, named, name="whole", title="全部 All")
-    yield Ask(notes, named | noted, name="asked", title="一项 One cell")
-    yield Ask(notes, named | {"format": "csv"})
-    yield Ask(notes, {"plan": "none"}, status=404)
-    yield Ask(notes, named | {"district": "000000"}, status=422)
+    yield from _of_the_notes(f"GET {plan}/notes", named)
     yield Ask(f"GET {plan}/stream", named)
     yield Ask(f"GET {plan}/stream", {"plan": "none"}, status=404)
     yield Ask("GET /v1/receipts", {"source": event["source"], "id": event["id"]})
@@ -228,6 +223,15 @@ def _of_the_matrix(matrix: str, day: Node) -> Iterator[Ask]:
     yield Ask(matrix, day | {"format": "csv"})
     yield Ask(matrix, day | {"plan": "none"}, status=404)
     yield Ask(matrix, day | {"as_of": "soon"}, status=422)
+
+
+def _of_the_notes(notes: str, named: Node) -> Iterator[Ask]:
+    noted = {"indicator": "2.4.a", "period": "2023", "district": "330683"}
+    yield Ask(notes, named, name="whole", title="全部 All")
+    yield Ask(notes, named | noted, name="asked", title="一项 One cell")
+    yield Ask(notes, named | {"format": "csv"})
+    yield Ask(notes, {"plan": "none"}, status=404)
+    yield Ask(notes, named | {"district": "000000"}, status=422)
 
 
 def _of_the_types(event: Node) -> Iterator[Ask]:

@@ -134,6 +134,30 @@ def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_eve
     assert "330681" in rows["may"]
 
 
+@pytest.mark.timeout(400)
+def test_a_month_goes_from_its_submission_to_its_restatement_by_two_people(
+    browser: Browser, addresses: dict[str, str]
+) -> None:
+    late = [person_hired(f"month-{number}", hired_on="2024-05-06") for number in range(2)]
+    result = browser(
+        "month", base=addresses["gateway"], as_of="2025-06-30", month="2024-05", open="2024-06", district="330681",
+        other="330602", late=late, message="请核对入职人数", why="该县系统升级",
+        names={"clerk": "诸暨市统计科", "planner": "计划科", "head": "分管领导"},
+    )  # fmt: skip
+    assert late[0]["district"] == "330681"
+    assert "4.1.b" in result["moved"]
+    assert "+1" in result["moved"]
+    assert "请核对入职人数" in result["returned"]
+    assert "4.1.b" in result["returned"]
+    assert "已经关账" in result["closed"]
+    assert "another" in result["own"] or "somebody else" in result["own"]
+    assert result["publications"] == 0, "the restatement that was refused published nothing"
+    assert (result["axe"], result["wide"] <= 0) == ([], True)
+    assert [each for each in result["complaints"] if "422" not in each] == []
+    month = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/closings/2024-05", timeout=10).json()
+    assert [each["by"] for each in month["published"]] == ["计划科", "分管领导"]
+
+
 def test_an_unknown_address_is_a_page_at_the_projection_and_at_the_one_address_of_all(
     addresses: dict[str, str],
 ) -> None:

@@ -14,7 +14,98 @@ export function officeErrands({ open, loaded, go, judge, options }) {
     return page.locator(`${form} #fault-${field}`).innerText();
   };
 
+  /** Post a report, as a district's own program does. */
+  const report = async (event) => {
+    const response = await fetch(`${base}/v1/events`, { method: "POST", headers: { "content-type": "application/cloudevents+json" }, body: JSON.stringify(event) });
+    if (response.status !== 200) throw new Error(await response.text());
+  };
+  const state = (page, district, wanted) => page.waitForSelector(`.desk tr[data-district="${district}"][data-state="${wanted}"]`);
+  const press = async (page, action, district = "") => {
+    await page.click(`.desk ${district && `tr[data-district="${district}"] `}[data-act="${action}"]`);
+    await page.waitForSelector(".act .main:not([disabled])");
+  };
+
   return {
+    /** A month from its submission to its restatement, by two people; what one of them may not do is said to him. */
+    async month() {
+      mkdirSync(shots, { recursive: true });
+      const { district, month, names, late } = options;
+      const clerk = await open();
+      const planner = await open({ language: "en" });
+      const pages = [clerk.page, planner.page];
+      for (const page of pages) {
+        await page.goto(`${base}/#/${plan}/closings/${month}?as_of=${options.as_of}`);
+        await loaded(page);
+        await page.waitForSelector(".desk");
+      }
+      const axe = await judge(clerk.page);
+      await press(clerk.page, "submit", district);
+      await clerk.page.waitForSelector(".act table");
+      await act(clerk.page, { by: names.clerk });
+      await state(clerk.page, district, "submitted");
+      await report(late[0]);
+      // What came since the submission is seen before it is approved.
+      await planner.page.reload();
+      await loaded(planner.page);
+      await state(planner.page, district, "submitted");
+      const since = async () => {
+        await press(planner.page, "approve", district);
+        await planner.page.waitForSelector(".act .hint");
+        return planner.page.locator(".act .hint").innerText();
+      };
+      for (let tries = 0; !(await since()).includes(": 1") && tries < 40; tries += 1) {
+        await planner.page.reload();
+        await loaded(planner.page);
+        await planner.page.waitForSelector(".desk");
+      }
+      const moved = await planner.page.locator(".act tbody tr").first().innerText();
+      axe.push(...(await judge(planner.page)));
+      await planner.page.screenshot({ path: `${shots}/month-approve-en-1280.png`, fullPage: true });
+      await press(planner.page, "return", district);
+      await act(planner.page, { items: "4.1.b; 1.3.a", message: options.message, by: names.planner });
+      await state(clerk.page, district, "returned");
+      const returned = await clerk.page.locator(`tr[data-district="${district}"] .why`).innerText();
+      await press(clerk.page, "submit", district);
+      await act(clerk.page, { by: names.clerk });
+      await state(planner.page, district, "submitted");
+      await press(planner.page, "approve", district);
+      await act(planner.page, { by: names.planner });
+      await state(planner.page, district, "approved");
+      await press(planner.page, "override");
+      await act(planner.page, { why: options.why, by: names.head });
+      await planner.page.waitForSelector('.desk [data-act="close"]');
+      await press(clerk.page, "submit", options.other); // left open while the month is closed
+      await press(planner.page, "close");
+      await act(planner.page, { by: names.planner });
+      await planner.page.waitForSelector(".desk .status.met");
+      await act(clerk.page, { by: names.clerk });
+      await clerk.page.waitForSelector(".act .failed");
+      const closed = await clerk.page.locator(".act .failed").innerText();
+      await report(late[1]);
+      await clerk.page.reload();
+      await loaded(clerk.page);
+      await press(clerk.page, "request-restatement");
+      await act(clerk.page, { why: options.why, by: names.clerk });
+      await planner.page.waitForSelector('.desk [data-act="restate"]');
+      await press(planner.page, "restate");
+      await act(planner.page, { by: ` ${names.clerk}` });
+      const own = await faultOf(planner.page, "by");
+      const publications = await planner.page.locator(".reports li b", { hasText: "Restated" }).count();
+      await planner.page.screenshot({ path: `${shots}/month-restate-en-1280.png`, fullPage: true });
+      await act(planner.page, { by: names.head });
+      await planner.page.waitForFunction(() => [...document.querySelectorAll(".reports b")].some(({ innerText }) => innerText === "Restated"), null, { polling: 100 });
+      const narrow = await open({ theme: "dark", width: 360 });
+      await narrow.page.goto(`${base}/#/${plan}/closings/${options.open}?as_of=${options.as_of}`);
+      await loaded(narrow.page);
+      await press(narrow.page, "submit", district);
+      await narrow.page.waitForSelector(".act table");
+      axe.push(...(await judge(narrow.page)));
+      const wide = await narrow.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      await narrow.page.screenshot({ path: `${shots}/month-zh-dark-360.png`, fullPage: true });
+      await clerk.page.screenshot({ path: `${shots}/month-zh-1280.png`, fullPage: true });
+      return { moved, returned, closed, own, publications, axe, wide, complaints: [clerk, planner, narrow].flatMap(({ record }) => record.complaints) };
+    },
+
     /** A note on a number that has turned red: asked for, refused beside the field it is wrong in, written, shown. */
     async note() {
       mkdirSync(shots, { recursive: true });

@@ -103,7 +103,7 @@ def targets_have_a_history(office: PlanOffice) -> None:
 
 
 def notes_are_read_as_they_were_known(office: PlanOffice) -> None:
-    """A note takes the place of the earlier one, as known at an instant; what is wrong with one changes nothing (F11)."""
+    """A note takes the place of the earlier one, as known at an instant; a wrong one changes nothing (F11)."""
     arguments = ("note", "4.1.b", "2024", "330681", "--cause", "=1+1", "--by", "诸暨市统计科")
     assert office.run(*arguments, "--next", "月底前核定").returncode == 0
     assert office.run(*arguments, "--next", "月底前核定").returncode == 1

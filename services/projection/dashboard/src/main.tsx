@@ -8,7 +8,6 @@ import { type Connection, follow } from "./api/stream";
 import type { Plan, PlanList, StreamEvent } from "./api/schema";
 import { BodiesPage } from "./pages/bodies";
 import { BodyPage } from "./pages/body";
-import { ClosingsPage } from "./pages/closings";
 import { DistrictPage } from "./pages/district";
 import { DistrictsPage } from "./pages/districts";
 import { FactsPage } from "./pages/facts";
@@ -54,7 +53,7 @@ const PAGES: Record<Page, PageOf> = {
   receipts: ReceiptsPage,
   tables: lazy(async () => (await import("./pages/tables")).TablesPage),
   forms: lazy(async () => (await import("./pages/forms")).FormsPage),
-  closings: ClosingsPage,
+  closings: lazy(async () => (await import("./pages/closings")).ClosingsPage),
   health: HealthPage,
 };
 const PAGES_WITH_TYPE_NAMES: readonly Page[] = ["facts", "receipts", "closings"];

@@ -137,6 +137,16 @@ export async function send(method: "POST" | "DELETE", path: string, body?: unkno
   }
 }
 
+/** POST what is decided: the receipt, whether it was accepted or refused; throws Problem where nothing was decided. */
+export async function sendForReceipt(path: string, body: unknown): Promise<unknown> {
+  const headers = { ...credentials(), "Content-Type": "application/json" };
+  const response = await answered(path, { method: "POST", headers, body: JSON.stringify(body), signal: AbortSignal.timeout(LONG_TIMEOUT_MS) });
+  const answer = (await response.clone().json().catch(() => null)) as { status?: unknown } | null;
+  if (typeof answer?.status === "string") return answer;
+  await good(response);
+  throw new Problem(0);
+}
+
 /** POST a body whose answer is a file; throws Problem. */
 export async function sendFor(path: string, body: unknown): Promise<Blob> {
   try {

@@ -1,5 +1,6 @@
 // What an office says to planning: reports under the key of this browser, by whom, and the receipts they get.
-import { Problem } from "./client";
+import { Problem, sendForReceipt } from "./client";
+import type { Path } from "./routes";
 import { currentSession, report, type Receipt } from "./tables";
 
 /** Who speaks: the name that a key was given, and the sources it speaks for; no name while no keys are set. */
@@ -15,6 +16,39 @@ export interface Said {
   data: Record<string, unknown>;
 }
 
+export type MonthAction = "submit" | "approve" | "return" | "override" | "close" | "restate" | "request-restatement" | "withdraw";
+
+/** A district's month; what was done last is told of one's own, and to the plan office of all (RULES G6). */
+export interface DistrictMonth {
+  district: string;
+  state: "open" | "submitted" | "returned" | "approved";
+  needed: boolean;
+  by?: string;
+  recorded_at?: string;
+  items?: string[] | null;
+  message?: string | null;
+}
+
+export interface RestatementRequest {
+  request_no: string;
+  by: string;
+  why: string | null;
+  recorded_at: string;
+}
+
+/** How a month stands, and what the bearer of this key may do now. */
+export interface MonthState {
+  month: string;
+  from: string;
+  to: string;
+  state: "open" | "closed";
+  missing: string[];
+  districts: DistrictMonth[];
+  published: { request_no: string | null }[];
+  requests: RestatementRequest[];
+  may: MonthAction[];
+}
+
 const SYSTEM = "office"; // of a source whose key covers every system of its district
 
 export async function speaker(): Promise<Speaker> {
@@ -22,8 +56,26 @@ export async function speaker(): Promise<Speaker> {
   return { name: session?.label ?? "", sources: session?.sources ?? [] };
 }
 
+function monthAddress(plan: string, month: string): string {
+  return `./v1/plans/${encodeURIComponent(plan)}/months/${encodeURIComponent(month)}`;
+}
+
+export function monthPath(plan: string, month: string): Path<MonthState> {
+  return monthAddress(plan, month);
+}
+
+/** Close or restate a month: planning takes the figures itself. Throws Problem. */
+export async function publish(plan: string, month: string, act: "close" | "restate", body: Record<string, string>): Promise<Receipt> {
+  return (await sendForReceipt(`${monthAddress(plan, month)}/${act}`, body)) as Receipt;
+}
+
+/** Whether somebody speaks for a district; everybody does while no keys are set. */
+export function speaksFor(district: string, { sources }: Speaker): boolean {
+  return !sources.length || sources.some((prefix) => prefix.split("/")[2] === district);
+}
+
 /** The source under which somebody speaks for a district. */
-function sourceOf(district: string, { sources }: Speaker): string {
+export function sourceOf(district: string, { sources }: Speaker): string {
   const [, , , system] = (sources.find((prefix) => prefix.split("/")[2] === district) ?? "").split("/");
   return `/districts/${district}/${system || SYSTEM}`;
 }

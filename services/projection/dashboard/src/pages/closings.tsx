@@ -2,12 +2,13 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { ComparedFigure, MonthClosing, Publication } from "../api/schema";
+import type { ComparedFigure, MonthClosing, Plan, Publication } from "../api/schema";
 import { linkTo, pick } from "../parts/address";
+import { MonthDesk } from "../parts/month_desk";
 import { Others } from "../parts/others";
 import { Loaded, Note } from "../parts/states";
 import { indicatorsById, type View } from "../parts/view";
-import { amount, day, instant, month, number, reached } from "../texts/format";
+import { amount, day, instant, month, number, reached, today } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { causeName, periodName, typeName } from "../texts/names";
 
@@ -22,10 +23,23 @@ export function ClosingsPage({ view }: { view: View }): JSX.Element {
       </header>
       <Loaded query={months}>
         {(data) => {
-          const chosen = address.id || data.months.at(-1)?.month || "";
+          const all = monthsOf(plan, today());
+          const closed = data.months.map(({ month: name }) => name);
+          const chosen = address.id || closed.at(-1) || all.at(-1) || "";
           if (!chosen) return <Note title={t("closings.none.title")}>{t("closings.none.text")}</Note>;
           return (
             <div class="stack">
+              <label class="choice">
+                <span>{t("months.choose")}</span>
+                <select name="month" value={chosen} onChange={({ currentTarget }) => { location.hash = linkTo(address, "closings", currentTarget.value); }}>
+                  {all.map((name) => (
+                    <option key={name} value={name}>
+                      {month(name)}
+                      {closed.includes(name) && ` · ${t("months.closed")}`}
+                    </option>
+                  ))}
+                </select>
+              </label>
               <nav class="tabs" aria-label={t("nav.closings")}>
                 {data.months.map(({ month: name, published }) => (
                   <a key={name} href={linkTo(address, "closings", name)} aria-current={name === chosen ? "true" : undefined}>
@@ -34,13 +48,27 @@ export function ClosingsPage({ view }: { view: View }): JSX.Element {
                   </a>
                 ))}
               </nav>
-              <ClosingOf view={view} month={chosen} />
+              <MonthDesk view={view} month={chosen} />
+              {closed.includes(chosen) && <ClosingOf view={view} month={chosen} />}
+              {!closed.length && <Note title={t("closings.none.title")}>{t("closings.none.text")}</Note>}
             </div>
           );
         }}
       </Loaded>
     </>
   );
+}
+
+/** The months of a plan that have begun, the first one first. */
+function monthsOf({ period }: Plan, until: string): string[] {
+  const last = (until < period.to ? until : period.to).slice(0, 7);
+  const names: string[] = [];
+  for (let [year, of] = period.from.split("-").map(Number) as [number, number]; ; of += 1) {
+    if (of > 12) [year, of] = [year + 1, 1];
+    const name = `${year}-${String(of).padStart(2, "0")}`;
+    if (name > last) return names;
+    names.push(name);
+  }
 }
 
 function ClosingOf({ view, month: name }: { view: View; month: string }): JSX.Element {
