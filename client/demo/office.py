@@ -1,4 +1,4 @@
-"""The plan office's part in the demo of the whole city: targets split and revised, months closed, one restated."""
+"""The plan office's part in the demo of the whole city: targets, notes, months closed, one of them restated."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def stages() -> list[OfficeStage]:
         closed_on = max(_eighth_after(year, month), _eighth_after(*_CLOSED_FROM))
         by_day.setdefault(closed_on, []).extend(_month(name, _eighth_after(year, month)))
     by_day[_eighth_after(2025, 4)].extend(_restatement())
+    by_day[_eighth_after(*_LAST_CLOSED)].extend(_notes(_eighth_after(*_LAST_CLOSED)))
     # Groundwork is due in minute 0 and comes first of all.
     return [
         OfficeStage(max(1, (day - FIRST_DAY).days * MINUTES_OF_A_DAY), acts) for day, acts in sorted(by_day.items())
@@ -119,6 +120,16 @@ def _targets() -> Iterator[OfficeReport]:
         "why": "中期评估后提高(演示)",
     }
     yield _decision("target-revised", f"target/{PLAN}/3.3.a", on, revised)
+
+
+def _notes(on: date) -> Iterator[OfficeReport]:
+    """Yield what the lead unit writes on a number of the whole city, and a district on its own."""
+    for of, cause, next_step, by in (
+        (CITY, "用工需求后移,两家龙头企业推迟招聘(演示)", "六月组织专场招聘会,逐周调度(演示)", "市就业管理中心"),
+        (_RETURNED[1], "5月入职人数复核后核减(演示)", "会同企业核对名单,月底前补报(演示)", "嵊州市统计科"),
+    ):  # fmt: skip
+        data = {"indicator": "4.1.b", "period": "2025", "of": of, "cause": cause, "next_step": next_step, "by": by}
+        yield _decision("note-written", f"note/{PLAN}/4.1.b/2025/{of}", on, data, of)
 
 
 def _month(month: str, closed_on: date) -> Iterator[OfficeReport | MonthPublication]:

@@ -140,7 +140,7 @@ class Desks:
             subject = f"note/{PLAN.id}/{INDICATOR}/2024/{code}"
             note = {"plan": PLAN.id, "indicator": INDICATOR, "period": "2024", "of": code, "by": "x"}
             texts = {"cause": "推迟招聘", "next_step": "核定计划"}
-            self.report("planning", code, self.of_district(code, 5, "planning.note-written", subject, **note, **texts))
+            self.report("planning", code, self.of_district(code, 6, "planning.note-written", subject, **note, **texts))
         self.office.planning.headers["authorization"] = f"Bearer {self.keys['planner']}"
         adopted = self.office.planning.post(f"/v1/plans/{PLAN.id}/diff", content=FILE.read_bytes(), headers=YAML).json()
         self.office.tell("plan-adopted", f"plan/{PLAN.id}", plan=PLAN.id, document=adopted["document"],
@@ -156,12 +156,12 @@ class Desks:
         self.office.planning.headers["authorization"] = f"Bearer {self.keys['service']}"
         self.office.counted()
         headers = {"authorization": f"Bearer {self.keys['auditor']}"}
-        for code in (OWN, OTHER):  # five receipts of each
+        for code in (OWN, OTHER):  # six receipts of each
             eventually(
                 lambda code=code: sum(  # type: ignore[misc]
                     self.office.projection.get(f"/v1/districts/{code}/receipts", headers=headers)
                     .json()["counts"]["statuses"].values()
-                ) >= 5
+                ) >= 6
             )  # fmt: skip
 
     def ask(self, api: str, role: str, path: str, query: dict[str, str]) -> tuple[int, bytes]:
@@ -250,6 +250,14 @@ def figures_are_those_of_all_and_others_are_counted(desks: Desks) -> None:
     }
     assert of_other[OWN] == {"district": OTHER, "state": "submitted", "needed": True}
     assert of_other["planner"]["by"] == "x"
+    # Notes are everybody's to read; who wrote another's is not, and each writes where it may.
+    notes = {role: get(role, "/notes").json() for role in (OWN, "planner", "reader", "auditor")}
+    assert [len(answer["notes"]) for answer in notes.values()] == [2] * 4
+    assert {note["district"]: note["reportedby"] for note in notes[OWN]["notes"]} == {OWN: ids[OWN], OTHER: None}
+    assert {note["reportedby"] for note in notes["planner"]["notes"]} == set(ids.values())
+    assert {note["reportedby"] for note in notes["reader"]["notes"]} == {None}
+    everywhere = sorted(PLAN.district_codes)
+    assert [notes[role]["may"] for role in notes] == [[OWN], everywhere, [], []]
     # A page of four facts at a time: what is not seen is counted where it stands.
     pages: list[tuple[int, int]] = []
     after: str | None = "0"

@@ -236,7 +236,7 @@ def test_the_plan_office_of_the_city_splits_what_there_is_and_closes_months_of_w
     ]
     assert [month for month, action in published if action == "restate"] == ["2025-02"]
     planning = ServiceInMemory("planning")
-    of_2024 = [report for report in reports if report["data"].get("month", "2024") < "2024-12"]
+    of_2024 = [each for each in reports if each["data"].get("month", "2024") < "2024-12" and each["time"] < "2025"]
     for receipt in planning.send(*of_2024):  # the harness's clock stands at the first day of 2025
         assert receipt["status"] == "accepted", receipt
     split = [report["data"] for report in reports if "target-split" in report["type"]]

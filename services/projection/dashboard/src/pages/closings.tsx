@@ -29,7 +29,7 @@ export function ClosingsPage({ view }: { view: View }): JSX.Element {
           if (!chosen) return <Note title={t("closings.none.title")}>{t("closings.none.text")}</Note>;
           return (
             <div class="stack">
-              <label class="choice">
+              <label class="choice month">
                 <span>{t("months.choose")}</span>
                 <select name="month" value={chosen} onChange={({ currentTarget }) => { location.hash = linkTo(address, "closings", currentTarget.value); }}>
                   {all.map((name) => (

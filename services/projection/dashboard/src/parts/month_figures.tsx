@@ -7,7 +7,6 @@ import type { IndicatorProgress, PlanProgress } from "../api/schema";
 import { amount, DASH, instant, number, reached, signed } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { latestPeriod } from "./figures";
-import { SignalPill } from "./signals";
 import { Loaded } from "./states";
 import type { View } from "./view";
 
@@ -61,13 +60,11 @@ function FigureTable({ rows, compared }: { rows: Row[]; compared: boolean }): JS
             {compared && <th scope="col" class="n">{t("months.then")}</th>}
             <th scope="col" class="n">{t("months.now")}</th>
             {compared && <th scope="col" class="n">{t("months.difference")}</th>}
-            <th scope="col">{t("value.signal")}</th>
           </tr>
         </thead>
         <tbody>
           {rows.map(({ indicator, then, now }) => {
             const { id, name, unit } = indicator;
-            const signal = latestPeriod(indicator)?.signal ?? "none";
             return (
               <tr key={id}>
                 <th scope="row">
@@ -76,7 +73,6 @@ function FigureTable({ rows, compared }: { rows: Row[]; compared: boolean }): JS
                 {compared && <td class="n" data-name={t("months.then")}>{reached(then, unit)}</td>}
                 <td class="n" data-name={t("months.now")}><b>{reached(now, unit)}</b></td>
                 {compared && <td class="n" data-name={t("months.difference")}>{then === null || now === null ? DASH : then === now ? amount(0, unit) : signed(now - then, unit)}</td>}
-                <td data-name={t("value.signal")}>{signal === "none" ? DASH : <SignalPill signal={signal} />}</td>
               </tr>
             );
           })}
