@@ -27,6 +27,8 @@ _SQL: Final = read_queries("shared.log", "outbox_relay.sql")
 _PAGE: Final = 2000
 _SLOW_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 5.0
+# For so long what was sent waits for what is recorded next: one statement moves the checkpoints and reads that.
+_MOVE_SECONDS: Final = 0.1
 _STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 _JSON: Final = [("content-type", b"application/json")]
 # It reports its health every few seconds, unless it waits for an acknowledgement.
@@ -190,9 +192,11 @@ class Relay:
                     traces = (tracing.of_fact(row["bytes"]) for row in pages["facts"])
                     self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)
                 self._health.report("relay", None, _GOOD_FOR)
+            if not any(len(page) == _PAGE for page in pages.values()):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(recorded.wait(), _MOVE_SECONDS if reached else _LOOK_SECONDS)
+            if reached:
                 continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(recorded.wait(), _LOOK_SECONDS)
             # With nothing to send nothing else would show that the broker is away.
             if (now := asyncio.get_running_loop().time()) - looked_at >= _LOOK_SECONDS:
                 looked_at = now
