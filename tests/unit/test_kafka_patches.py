@@ -1,6 +1,7 @@
 """Each repair of aiokafka and Faust does its work, and is still needed: a test fails once they do without it."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,11 +10,22 @@ from typing import Any, Final
 import faust
 import pytest
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.subscription_state import Assignment
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
 from faust.types import TP, ConsumerMessage
 
-from shared.kafka.patches import bounded_unpacking, faust_delivery, faust_rewind, lenient_headers, metadata_backoff
+from shared.kafka.patches import (
+    bounded_unpacking,
+    faust_delivery,
+    faust_rewind,
+    lenient_headers,
+    metadata_backoff,
+    spaced_fetching,
+)
 
 GZIP: Final = 1
 LZ4: Final = 3
@@ -138,3 +150,40 @@ async def test_a_message_is_delivered_in_the_task_that_read_it_unless_partitions
     assert await in_own_task()
     faust_consumer.suspend_flow.set()
     assert not await in_own_task()
+
+
+async def fetch_twice(monkeypatch: pytest.MonkeyPatch, messages: int) -> float:
+    """Fetch twice from a broker that had so many messages each time; return the seconds between the two."""
+    partition, fetched_at = TopicPartition("reports", 0), list[float]()
+    assignment = Assignment([partition])
+    assignment.state_value(partition).highwater = messages
+    request = FetchRequest(500, 1, 1000, 0, [(partition.topic, [(partition.partition, 0, 1000)])])
+
+    async def fetch(*_: object) -> bool:
+        fetched_at.append(time.monotonic())
+        return messages > 0
+
+    monkeypatch.setattr(spaced_fetching, "_fetch", fetch)
+    fetcher: Any = Fetcher.__new__(Fetcher)
+    for _ in range(2):
+        assert await spaced_fetching._fetch_spaced(fetcher, assignment, 0, request) is (messages > 0)
+    return fetched_at[1] - fetched_at[0]
+
+
+async def test_a_fetch_of_few_messages_lets_more_of_them_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await fetch_twice(monkeypatch, 1) >= spaced_fetching._SECONDS * 0.9
+
+
+@pytest.mark.parametrize("messages", [0, 1000])
+async def test_after_silence_or_many_messages_the_next_fetch_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, messages: int
+) -> None:
+    monkeypatch.setattr(spaced_fetching, "_SECONDS", 60.0)
+    assert await fetch_twice(monkeypatch, messages) < 30
+
+
+async def test_aiokafka_still_fetches_again_at_once() -> None:
+    """Its next fetch is sent as soon as there is room for it; a release that spaces them makes ours needless."""
+    patched: Any = spaced_fetching._fetch
+    assert "sleep(self._retry_backoff)" in inspect.getsource(patched)
+    assert inspect.getsource(patched).count("sleep(") == 1

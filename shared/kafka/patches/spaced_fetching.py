@@ -1,0 +1,43 @@
+"""Fetches that follow one another too closely bring messages one by one.
+
+A message alone costs every process on its way nearly as much as many of them: 200 a second, one at a time, fill two
+cores. aiokafka fetches again at once, and the broker answers at once with what has just come; its own setting for this
+(`fetch_min_bytes`) has a message wait that comes alone.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.structs import TopicPartition
+
+_SECONDS: Final = 0.010
+_FEW: Final = 100
+_fetch: Final[Any] = Fetcher._proc_fetch_request
+
+
+def apply() -> None:
+    """Let a fetch from a broker wait until it is a hundredth of a second since the one before, where that had few."""
+    Fetcher._proc_fetch_request = _fetch_spaced
+
+
+async def _fetch_spaced(fetcher: Any, assignment: Any, node: int, request: Any) -> bool:
+    now = asyncio.get_running_loop().time
+    due: dict[int, float] = vars(fetcher).setdefault("_due_by_node", {})
+    try:
+        await asyncio.sleep(max(0.0, due.pop(node, 0.0) - now()))
+    except asyncio.CancelledError:  # as aiokafka does: nobody waits for it any more
+        return False
+    fetched: bool = await _fetch(fetcher, assignment, node, request)
+    if fetched and _waiting(assignment, request) < _FEW:
+        due[node] = now() + _SECONDS
+    return fetched
+
+
+def _waiting(assignment: Any, request: Any) -> int:
+    """Return how many messages there were from where a fetch began on, as the broker said in its answer."""
+    waiting = 0
+    for topic, partitions in request.topics:
+        for partition, offset, _ in partitions:
+            waiting += (assignment.state_value(TopicPartition(topic, partition)).highwater or offset) - offset
+    return waiting
