@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import statistics
-import sys
-import threading
-import time
 from typing import Final
 
 import asyncpg
@@ -14,7 +9,6 @@ import httpx
 import pytest
 
 from services.projection.api import create_app
-from services.projection.exports.spool import beside
 from shared.observability.health import Health
 from shared.observability.metrics import Metrics
 from tests.bench.slow_readers import BRIEFING, LISTED, PROGRESS, are_written, fill_listed, who_read_nothing
@@ -82,33 +76,3 @@ def test_no_step_of_the_loop_is_long_while_exports_are_written(system: System, m
         longest = {path: run(longest_of(path)) for path in (*_FORMS, *_PAGES)}
         longest["would-count"] = run(longest_of("/v1/would-count", {"facts": [_FACT] * _PAGE}))
     assert max(longest.values()) < _PROBE_SECONDS / 2, longest
-
-
-async def test_the_writer_of_exports_leaves_the_loop_its_turns() -> None:
-    """A thread that computes gives the interpreter back within half a millisecond, not within Python's five."""
-    usual, stop = sys.getswitchinterval(), threading.Event()
-
-    def compute() -> None:
-        while not stop.is_set():
-            pass
-
-    async def turns() -> float:
-        waits = []
-        for _ in range(100):
-            began = time.perf_counter()
-            await asyncio.sleep(0.0001)  # the loop gives the interpreter away and asks for it again
-            waits.append(time.perf_counter() - began)
-        return statistics.median(waits)
-
-    try:
-        await beside(lambda: None)
-        writing = asyncio.create_task(beside(compute))
-        ours = [await turns() for _ in range(5)]
-        sys.setswitchinterval(0.005)
-        pythons = [await turns() for _ in range(5)]
-        stop.set()
-        await writing
-    finally:
-        stop.set()
-        sys.setswitchinterval(usual)
-    assert min(ours) < min(pythons) / 2

@@ -179,7 +179,7 @@ class Desks:
         headers = {"authorization": f"Bearer {self.keys[role]}"}
         pairs = {"json": {"pairs": [query]}} if path in ASKED_BY_POST else {"params": query}
         method = "POST" if path in ASKED_BY_POST else "GET"
-        with self.apis[api].stream(method, path, headers=headers, **pairs) as answer:  # type: ignore[arg-type]
+        with self.apis[api].stream(method, path, headers=headers, **pairs) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
                 return answer.status_code, next(answer.iter_bytes())
             raw = answer.read()
