@@ -15,13 +15,13 @@ from shared.http.problems import Problem
 
 PLANNING: Final = "planning"
 _TYPES: Final = Path(__file__).resolve().parents[2] / "docs" / "events"
-_MONTH: Final = re.compile(r"/v1/plans/[^/]+/months/[^/]+")
+_OF_PLANNING: Final = re.compile(r"/v1/plans/[^/]+/(targets|months/[^/]+)")
 _OK: Final = 200
 
 
 def service_of(method: str, path: str) -> str:
-    """Return who answers a path: planning where a plan is changed or a month's state asked for, else the projection."""
-    of_planning = (method == "POST" and path.startswith("/v1/plans/")) or _MONTH.fullmatch(path)
+    """Return who answers a path: planning of changes of a plan, its targets and its months, else the projection."""
+    of_planning = (method == "POST" and path.startswith("/v1/plans/")) or _OF_PLANNING.fullmatch(path)
     return PLANNING if of_planning else PROJECTION
 
 

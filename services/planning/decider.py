@@ -104,7 +104,7 @@ class CannotBeSplit(Rule):
 
 
 class PartsDoNotAddUp(Rule):
-    zh = "各部分合计 {sum},目标为 {whole},相差 {gap};请改正,或在 difference 中写明这一差额。"
+    zh = "各部分合计 {sum},目标为 {whole},相差 {gap};请改正,或写明这一差额(difference)。"
     en = "The parts come to {sum}, the target is {whole}: a gap of {gap}. Correct them, or state the gap in difference."
 
 

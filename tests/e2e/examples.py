@@ -133,9 +133,10 @@ def _of_the_plan_office() -> Iterator[Ask]:
     close = {"source": _OFFICE, "id": "example-close", "by": "计划办公室"}
     restate = {"source": _OFFICE, "id": "example-restate", "by": "计划办公室", "request_no": "E-1"}
     yield Ask(f"GET {plans}")
-    yield Ask(f"GET {plans}/{{plan}}", named | {"on": _AS_OF})
-    yield Ask(f"GET {plans}/{{plan}}", {"plan": "none"}, status=404)
-    yield Ask(f"GET {plans}/{{plan}}", named | {"on": "soon"}, status=422)
+    for targets in (f"GET {plans}/{{plan}}", f"GET {plans}/{{plan}}/targets"):
+        yield Ask(targets, named | {"on": _AS_OF})
+        yield Ask(targets, {"plan": "none"}, status=404)
+        yield Ask(targets, named | {"on": "soon"}, status=422)
     file = f"plans/{PLAN}.yaml"
     with open(file, encoding="utf-8") as stream:
         text = stream.read()

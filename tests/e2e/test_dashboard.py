@@ -20,7 +20,7 @@ from deploy.local.installation import load
 from deploy.local.processes import Supervisor, environment, inherited
 from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
-from tests.e2e.conftest import PLAN
+from tests.e2e.conftest import PLAN, plan_office
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.ports import any_free
 from tests.harness.processes import eventually
@@ -40,6 +40,7 @@ _PAGES: Final = {
     "receipts": f"#/{PLAN}/receipts/330681?as_of=2025-06-30",
     "tables": f"#/{PLAN}/tables?as_of=2025-06-30",
     "closings": f"#/{PLAN}/closings?as_of=2025-06-30",
+    "targets": f"#/{PLAN}/targets/4.1.b?as_of=2025-06-30",
     "health": f"#/{PLAN}/health?as_of=2025-06-30",
 }
 # The pictures of the documentation; RECORD=1 takes them anew.
@@ -156,6 +157,37 @@ def test_a_month_goes_from_its_submission_to_its_restatement_by_two_people(
     assert [each for each in result["complaints"] if "422" not in each] == []
     month = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/closings/2024-05", timeout=10).json()
     assert [each["by"] for each in month["published"]] == ["计划科", "分管领导"]
+
+
+def test_a_target_is_revised_with_a_preview_and_split_by_a_proposal_that_adds_up(
+    browser: Browser, addresses: dict[str, str], state: Path
+) -> None:
+    result = browser(
+        "targets", base=addresses["gateway"], as_of="2025-06-30", indicator="1.3.b", period="2025", by="计划科",
+        measure="1.3", value="1801", why="中期评估", clause="绍市人社〔2025〕9号", **{"from": "2025-01-01"},
+    )  # fmt: skip
+    try:
+        assert (result["before"], result["unchanged"], result["after"]) == ("> 2,000", "> 2,000", "> 1,801")
+        assert result["wrong"] == "请填写数字。"
+        assert "> 2,000 改为 > 1,801" in result["preview"]
+        assert "完成率" in result["preview"]
+        assert "均分" in result["proposals"]
+        assert "相差" in result["gap"]
+        assert result["asked"] == ["有 1 项已转红,请填写原因和下一步。", "此项已转红,请填写原因和下一步。"]
+        for phrase in ("自 2025年1月1日 起执行", "绍市人社〔2025〕9号", "中期评估", "计划科"):
+            assert phrase in result["since"]
+        assert result["parts"][1:] == ["> 301", *["> 300"] * 5]
+        assert (result["axe"], result["wide"] <= 0, result["complaints"]) == ([], True, [])
+    finally:  # what other tests compare with the plan's file
+        url = f"{addresses['gateway']}/v1/plans/{PLAN}/targets"
+        (indicator,) = [
+            each for each in httpx.get(url, timeout=10).json()["indicators"] if each["id"] == "1.3.b"
+        ]  # fmt: skip
+        subjects = {"target-revised": f"target/{PLAN}/1.3.b", "target-split": f"split/{PLAN}/1.3.b/2025/districts"}
+        decided = {(subjects[each["type"]], each["source"], each["id"]) for each in indicator["history"]
+                   if each["by"] == "计划科"}  # fmt: skip
+        for subject, source, id_ in sorted(decided):
+            plan_office(state, "withdraw", subject, id_, "--why", "演示结束", "--source", source)
 
 
 def test_an_unknown_address_is_a_page_at_the_projection_and_at_the_one_address_of_all(

@@ -106,6 +106,60 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       return { moved, returned, closed, own, publications, axe, wide, complaints: [clerk, planner, narrow].flatMap(({ record }) => record.complaints) };
     },
 
+    /** A target revised with a preview and split by a proposal; what is no number or does not add up changes nothing. */
+    async targets() {
+      mkdirSync(shots, { recursive: true });
+      const { page, record } = await open();
+      await page.goto(`${base}/#/${plan}/targets/${options.indicator}?as_of=${options.as_of}`);
+      await loaded(page);
+      const whole = () => page.locator(`[data-period="${options.period}"] dd`).first().innerText();
+      const before = await whole();
+      await page.click('.desk [data-act="revise"]');
+      await page.waitForSelector(".act .main:not([disabled])");
+      await act(page, { value: "many", by: options.by, effective_from: options.from });
+      const wrong = await faultOf(page, "value");
+      await page.fill('.act [name="value"]', options.value);
+      await page.waitForSelector(".act .preview");
+      const preview = await page.locator(".act .preview").innerText();
+      const axe = await judge(page);
+      await page.screenshot({ path: `${shots}/target-revise-zh-1280.png`, fullPage: true });
+      const unchanged = await whole();
+      await act(page, { why: options.why, clause: options.clause });
+      await page.waitForFunction(([period, text]) => document.querySelector(`[data-period="${period}"] dd`).innerText !== text, [options.period, before], { polling: 50 });
+      const after = await whole();
+      await page.click('.desk [data-act="districts"]');
+      await page.waitForSelector(".act .main:not([disabled])");
+      await page.locator(".act [data-proposal]").first().click();
+      await page.waitForSelector('.act .sum[data-gap="0"]');
+      const proposals = await page.locator(".act [data-proposal]").allInnerTexts();
+      const proposed = await page.locator('.act [name="330602"]').inputValue();
+      await act(page, { 330602: "1", by: options.by, why: options.why });
+      await page.waitForSelector(".act .failed");
+      const gap = await page.locator(".act .failed").innerText();
+      await page.screenshot({ path: `${shots}/target-split-zh-1280.png`, fullPage: true });
+      await act(page, { 330602: proposed });
+      await page.waitForFunction((period) => document.querySelectorAll(`[data-period="${period}"] dd`).length > 1, options.period, { polling: 50 });
+      const parts = await page.locator(`[data-period="${options.period}"] dd`).allInnerTexts();
+      // Where the target is shown it is said since when, why and by which document it holds.
+      await go(page, `#/${plan}/measure/${options.measure}?as_of=${options.as_of}&indicator=${options.indicator}`);
+      await page.click(".since summary");
+      const since = await page.locator(".since").innerText();
+      await page.screenshot({ path: `${shots}/target-since-zh-1280.png` });
+      // A district that has a target of its own now is asked why it is red.
+      await go(page, `#/${plan}/district/330681?as_of=${options.as_of}`);
+      await page.waitForSelector(".asked a");
+      const asked = await page.locator(".asked").allInnerTexts();
+      const narrow = await open({ language: "en", theme: "dark", width: 360 });
+      await narrow.page.goto(`${base}/#/${plan}/targets/${options.indicator}?as_of=${options.as_of}`);
+      await loaded(narrow.page);
+      await narrow.page.click('.desk [data-act="months"]');
+      await narrow.page.waitForSelector(".act .sum");
+      axe.push(...(await judge(narrow.page)));
+      const wide = await narrow.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      await narrow.page.screenshot({ path: `${shots}/target-en-dark-360.png`, fullPage: true });
+      return { before, wrong, preview, unchanged, after, proposals, gap, parts, since, asked, axe, wide, complaints: [...record.complaints, ...narrow.record.complaints] };
+    },
+
     /** A note on a number that has turned red: asked for, refused beside the field it is wrong in, written, shown. */
     async note() {
       mkdirSync(shots, { recursive: true });

@@ -82,6 +82,14 @@ class PlanTargets(PlanState):
     may: list[str]
 
 
+# The projection has a route of the first path, too; at the one address of all services the second leads here.
+@router.get(
+    "/{plan}/targets",
+    summary="现行目标及其沿革 The targets in force, and how they came to be",
+    description="同 `/v1/plans/{plan}`。 As `/v1/plans/{plan}`.",
+    responses=QUERY_RESPONSES,
+    response_model_exclude_unset=True,
+)
 @router.get(
     "/{plan}",
     summary="现行目标及其沿革 The targets in force, and how they came to be",

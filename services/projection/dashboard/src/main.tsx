@@ -54,6 +54,7 @@ const PAGES: Record<Page, PageOf> = {
   tables: lazy(async () => (await import("./pages/tables")).TablesPage),
   forms: lazy(async () => (await import("./pages/forms")).FormsPage),
   closings: lazy(async () => (await import("./pages/closings")).ClosingsPage),
+  targets: lazy(async () => (await import("./pages/targets")).TargetsPage),
   health: HealthPage,
 };
 const PAGES_WITH_TYPE_NAMES: readonly Page[] = ["facts", "receipts", "closings"];

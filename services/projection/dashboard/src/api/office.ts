@@ -1,6 +1,7 @@
 // What an office says to planning: reports under the key of this browser, by whom, and the receipts they get.
 import { Problem, sendForReceipt } from "./client";
 import type { Path } from "./routes";
+import type { BilingualText, TargetValue } from "./schema";
 import { currentSession, report, type Receipt } from "./tables";
 
 /** Who speaks: the name that a key was given, and the sources it speaks for; no name while no keys are set. */
@@ -49,6 +50,62 @@ export interface MonthState {
   may: MonthAction[];
 }
 
+export interface TargetNumbers {
+  op: TargetValue["op"] | null;
+  value: number | null;
+  upper: number | null;
+}
+
+/** Who set a target, from when and why. */
+export interface TargetDecision {
+  type: string;
+  by: string;
+  why: string | null;
+  recorded_at: string;
+  effective_from?: string;
+}
+
+export interface TargetOnDay extends TargetNumbers {
+  clause: string;
+  months: Record<string, number> | null;
+  set_by: TargetDecision | null;
+}
+
+export interface PeriodTargets {
+  period: string;
+  target: TargetOnDay | null;
+  districts: Record<string, TargetOnDay>;
+  sum_of_districts: number | null;
+  difference: number | null;
+  difference_of_months: number | null;
+}
+
+export interface TargetChange extends TargetDecision {
+  district: string | null;
+  period: string | null;
+  target: TargetNumbers;
+}
+
+export interface IndicatorTargets {
+  id: string;
+  name: BilingualText;
+  unit: string;
+  basis: "annual" | "cumulative" | "level";
+  periods: PeriodTargets[];
+  history: TargetChange[];
+}
+
+/** The targets in force on a day with all that was decided on them, and what the bearer of this key may do. */
+export interface PlanTargets {
+  on: string;
+  indicators: IndicatorTargets[];
+  may: string[];
+}
+
+export function targetsPath(plan: string, on: string): Path<PlanTargets> {
+  return `./v1/plans/${encodeURIComponent(plan)}/targets?on=${encodeURIComponent(on)}`;
+}
+
 const SYSTEM = "office"; // of a source whose key covers every system of its district
 
 export async function speaker(): Promise<Speaker> {
@@ -87,5 +144,5 @@ export async function tell(id: string, said: Said, by: Speaker): Promise<Receipt
     { specversion: "1.0", id, source: sourceOf(district, by), type: `skillplan.planning.${type}.v1`, subject, time: new Date().toISOString(), district, data },
   ]);
   if (!receipt) throw new Problem(0);
-  return receipt.first ?? receipt;
+  return receipt.status === "duplicate" ? (receipt.first ?? receipt) : receipt;
 }

@@ -17,16 +17,29 @@ export interface FieldOf {
   name: string;
   label: string;
   long?: boolean;
+  /** One of many of its kind, beside each other. */
+  short?: boolean;
   optional?: boolean;
   value?: string;
+  type?: "date" | "number";
+  choices?: [value: string, label: string][];
+}
+
+/** What may be filled in at one stroke. */
+export interface Proposal {
+  label: string;
+  values: Record<string, string>;
 }
 
 interface Props {
   fields: FieldOf[];
   button: string;
-  /** Does it and returns the receipt; throws Problem. `id`: the same until it was decided. */
+  /** Does it and returns the receipt; throws Problem. `id`: the same while nothing is changed and it was not decided. */
   act: (values: Record<string, string>, by: Speaker, id: string) => Promise<Receipt>;
   onDone?: () => void;
+  proposals?: Proposal[];
+  /** What the values would change, drawn anew as they are filled in. */
+  preview?: (values: Record<string, string>) => ComponentChildren;
   children?: ComponentChildren;
 }
 
@@ -45,7 +58,7 @@ function faultsOf({ reasons = [] }: Receipt, fields: FieldOf[]): Faults {
   return faults;
 }
 
-export function Act({ fields, button, act, onDone, children }: Props): JSX.Element {
+export function Act({ fields, button, act, onDone, proposals = [], preview, children }: Props): JSX.Element {
   const [by, setBy] = useState<Speaker | null>(null);
   const [values, setValues] = useState<Record<string, string>>(() => Object.fromEntries(fields.map(({ name, value = "" }) => [name, value])));
   const [faults, setFaults] = useState<Faults>({});
@@ -61,13 +74,15 @@ export function Act({ fields, button, act, onDone, children }: Props): JSX.Eleme
   const all: FieldOf[] = [...fields, { name: "by", label: t("act.by") }];
   const set = (name: string, value: string): void => {
     setDone(false);
+    id.current = newId(); // what is changed is another report, whatever became of the one before
     setValues((before) => ({ ...before, [name]: value.replace(/\s*\n\s*/g, " ") })); // a text of the contract is one line
   };
   const submit = async (): Promise<void> => {
     if (!by || busy) return;
     const empty = all.filter(({ name, optional }) => !optional && !values[name]?.trim());
-    setFaults(Object.fromEntries(empty.map(({ name }) => [name, t("act.empty")])));
-    if (empty.length) return;
+    const unread = all.filter(({ name, type }) => type === "number" && Number.isNaN(Number(values[name] ?? "")));
+    setFaults(Object.fromEntries([...empty.map(({ name }) => [name, t("act.empty")]), ...unread.map(({ name }) => [name, t("act.number")])]));
+    if (empty.length || unread.length) return;
     setBusy(true);
     try {
       const receipt = await act(values, by, id.current);
@@ -86,7 +101,7 @@ export function Act({ fields, button, act, onDone, children }: Props): JSX.Eleme
   };
   return (
     <form
-      class="act"
+      class={`act${fields.some(({ short }) => short) ? " grid" : ""}`}
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
@@ -94,9 +109,19 @@ export function Act({ fields, button, act, onDone, children }: Props): JSX.Eleme
       }}
     >
       {children}
+      {proposals.length > 0 && (
+        <p class="acts">
+          {proposals.map((proposal) => (
+            <button key={proposal.label} type="button" data-proposal onClick={() => Object.entries(proposal.values).forEach(([name, value]) => set(name, value))}>
+              {proposal.label}
+            </button>
+          ))}
+        </p>
+      )}
       {all.map((field) => (
         <Field key={field.name} field={field} value={values[field.name] ?? ""} fault={faults[field.name]} fixed={field.name === "by" && Boolean(by?.name)} onInput={(value) => set(field.name, value)} />
       ))}
+      {preview?.(values)}
       {faults[""] && <Sentence problem={faults[""]} />}
       <p class="acts">
         <button type="submit" class="main" disabled={busy || !by}>
@@ -120,13 +145,23 @@ function Field({ field, value, fault, fixed, onInput }: FieldProps): JSX.Element
   const told = `fault-${field.name}`;
   const shared = { name: field.name, value, "aria-invalid": Boolean(fault), ...(fault ? { "aria-describedby": told } : {}) };
   return (
-    <div class={`field${fault ? " faulty" : ""}`}>
+    <div class={`field${fault ? " faulty" : ""}${field.short ? " short" : ""}`}>
       <label>
         <span>
           {field.label} {field.long && <small>{t("act.length", { count: [...value].length, most: LONGEST })}</small>}
         </span>
-        {field.long ? (
+        {field.choices ? (
+          <select {...shared} onChange={({ currentTarget }) => onInput(currentTarget.value)}>
+            {field.choices.map(([choice, label]) => (
+              <option key={choice} value={choice}>
+                {label}
+              </option>
+            ))}
+          </select>
+        ) : field.long ? (
           <textarea rows={3} {...shared} onInput={({ currentTarget }) => onInput(currentTarget.value)} />
+        ) : field.type === "date" ? (
+          <input type="date" {...shared} onInput={({ currentTarget }) => onInput(currentTarget.value)} />
         ) : (
           <input autocomplete="off" readOnly={fixed} {...shared} onInput={({ currentTarget }) => onInput(currentTarget.value)} />
         )}

@@ -13,6 +13,7 @@ const NAVIGATION: [Page, Key][] = [
   ["forms", "nav.forms"],
   ["receipts", "nav.receipts"],
   ["closings", "nav.closings"],
+  ["targets", "nav.targets"],
   ["health", "nav.health"],
 ];
 const THEME_TEXTS: Record<Theme, Key> = {
