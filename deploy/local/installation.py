@@ -18,7 +18,7 @@ from deploy.local import databases, postgres
 from deploy.local.databases import Passwords
 from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import LocalError
-from services.catalogue import API_PROBES, PROBES, SERVICES, WITH_DATABASE
+from services.catalogue import API_PROBES, DOMAIN_SERVICES, PROBES, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
 from shared.observability.health import ConfigurationError
 
@@ -45,6 +45,7 @@ class Installation:
     passwords: dict[str, Passwords] = field(default_factory=dict)
     service_keys: dict[str, str] = field(default_factory=dict)
     old_service_keys: dict[str, str] = field(default_factory=dict)  # of services whose key is being rotated
+    log_keys: dict[str, str] = field(default_factory=dict)  # what the checkpoints of a service's log are signed with
     shared_keys: dict[str, str] = field(default_factory=dict)  # of some services, by the name of the setting
 
     @property
@@ -110,6 +111,8 @@ class Installation:
             if service in WITH_DATABASE:
                 self.passwords.setdefault(service, Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24)))
                 self.service_keys.setdefault(service, secrets.token_hex(32))
+            if service in DOMAIN_SERVICES:
+                self.log_keys.setdefault(service, secrets.token_hex(32))
             for name in SERVICES[service].keys:
                 self.shared_keys.setdefault(name, secrets.token_hex(32))
         self._make_keys()
@@ -126,6 +129,8 @@ class Installation:
                 _write_secret(old, self.old_service_keys[service])
             else:
                 old.unlink(missing_ok=True)
+            if service in DOMAIN_SERVICES:
+                _write_secret(self.secrets_folder(service) / "skillplan_log_key", self.log_keys[service])
             _write_secret(self.secrets_folder(service) / "skillplan_api_key", self.api_key)
             for name in SERVICES[service].keys:
                 _write_secret(self.secrets_folder(service) / f"skillplan_{name}", self.shared_keys[name])
@@ -180,6 +185,7 @@ class Installation:
             "passwords": {service: [pair.owner, pair.role] for service, pair in self.passwords.items()},
             "service_keys": self.service_keys,
             "old_service_keys": self.old_service_keys,
+            "log_keys": self.log_keys,
             "shared_keys": self.shared_keys,
         }
         _write_secret(self.state / "secrets" / "installation.json", json.dumps(hidden, indent=1))

@@ -104,7 +104,8 @@ def back_up(
         raise
     keys.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with os.fdopen(os.open(keys, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        json.dump({"city_key": installation.city_key, "service_keys": installation.service_keys}, out)
+        of_services = {"service_keys": installation.service_keys, "log_keys": installation.log_keys}
+        json.dump({"city_key": installation.city_key, **of_services}, out)
     say(f"备份 {folder};密钥 {keys},请移到别处保存。", "Backup and keys are written; keep them apart from each other.")
     reached = {place: offset for offsets in decided.values() for place, offset in offsets.items()}
     due = inboxes.covered(folder.parent / _INBOXES, stamp, reached, timedelta(hours=raw_hours))
@@ -293,6 +294,9 @@ def _take_keys(installation: Installation, file: Path, wanted: Sequence[str]) ->
         installation.city_key = str(current["city_key"])
         taken = {service: str(key) for service, key in current["service_keys"].items() if service in wanted}
         installation.service_keys = {**installation.service_keys, **taken}
+        # A backup from before the logs were signed has none: the log then goes on under the key that there is.
+        signs = {service: str(key) for service, key in current.get("log_keys", {}).items() if service in wanted}
+        installation.log_keys = {**installation.log_keys, **signs}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(f"{file} 不是密钥文件。", f"{file} is no file of keys.") from error
     installation.make_secrets(list(SERVICES))

@@ -131,6 +131,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
             settings |= {
                 "skillplan_city_key": city_key,
                 "skillplan_service_key": store.take(f"{service}.key", _key, _KEY),
+                "skillplan_log_key": store.take(f"{service}.log_key", _key, _KEY),
             }
         settings |= {f"skillplan_{name}": store.take(name, _key, _KEY, for_ever=False) for name in entry.keys}
         if entry.addresses:
@@ -241,6 +242,7 @@ def installed(state: Path = Path("/state")) -> Installation:
             service: Passwords(_secret(f"{service}.pg_owner"), _secret(f"{service}.pg")) for service in WITH_DATABASE
         },
         service_keys={service: _secret(f"{service}.key") for service in DOMAIN_SERVICES},
+        log_keys={service: _secret(f"{service}.log_key") for service in DOMAIN_SERVICES},
     )
 
 

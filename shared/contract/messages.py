@@ -189,3 +189,22 @@ class ServiceLogHead(TypedDict):
     service: str
     position: int
     recorded_at: Instant | None
+
+
+class InclusionProof(TypedDict):
+    """That the fact at a position is in the tree of a size: its leaf's hash and the path to the root (RFC 6962)."""
+
+    service: str
+    position: int
+    size: int
+    leaf: str
+    proof: list[str]
+
+
+class ConsistencyProof(TypedDict):
+    """That the tree of a size begins with that of the size `old` (RFC 6962)."""
+
+    service: str
+    old: int
+    size: int
+    proof: list[str]

@@ -41,6 +41,10 @@ PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/v1/tables"): frozenset({Role.DISTRICT, Role.PLANNER}),
     ("GET", "/v1/districts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR}),
     ("GET", "/v1/log"): frozenset({Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
+    **{
+        ("GET", f"/v1/log/{hashes}"): frozenset(Role)
+        for hashes in ("key", "checkpoint", "tile", "proof", "consistency")
+    },
     ("GET", ""): frozenset(Role),
 }
 _CALLER: Final = "skillplan.caller"

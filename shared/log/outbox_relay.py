@@ -19,6 +19,7 @@ from shared.kafka.clients import Broker
 from shared.kafka.topic_reader import TopicReader
 from shared.log.clocks import Acknowledgement, ClockComparison
 from shared.log.event_store import read_queries
+from shared.log.tree_store import TreeBuilder
 from shared.observability import tracing
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
@@ -171,6 +172,7 @@ class Relay:
         looked_at, end = float("-inf"), await topic.end()
         checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
         reached = dict[str, int]()
+        tree = TreeBuilder(connection, self._health)
         self._recorded = recorded
         while True:
             recorded.clear()
@@ -192,9 +194,11 @@ class Relay:
                     traces = (tracing.of_fact(row["bytes"]) for row in pages["facts"])
                     self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)
                 self._health.report("relay", None, _GOOD_FOR)
+            more_in = await tree.grow(checkpoints["facts"])
             if not any(len(page) == _PAGE for page in pages.values()):
+                idle = _LOOK_SECONDS if more_in is None else more_in
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(recorded.wait(), _MOVE_SECONDS if reached else _LOOK_SECONDS)
+                    await asyncio.wait_for(recorded.wait(), _MOVE_SECONDS if reached else idle)
             if reached:
                 continue
             # With nothing to send nothing else would show that the broker is away.

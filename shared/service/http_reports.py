@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 
 import orjson
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from shared.contract import rules
 from shared.contract.cloudevents import (
@@ -27,9 +27,7 @@ from shared.contract.events import Fact, NotUnderstood, Report
 from shared.contract.messages import (
     BatchReceipts,
     FactToRecord,
-    LogPage,
     Receipt,
-    ServiceLogHead,
     ValidatedReceipt,
     ValidatedReceipts,
 )
@@ -38,18 +36,18 @@ from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
 from shared.http.openapi import describe
 from shared.http.problems import Problem, answer_problems, known_parameters
+from shared.log.tree import LogSigner
 from shared.observability.tracing import HEADER
 from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
-from shared.service import http_receipts
+from shared.service import http_log, http_receipts
 from shared.service.command_handler import CommandHandler, Preview
 from shared.service.http_door import (
     AWAY,
     LARGEST_BATCH,
     LARGEST_EVENT,
     MOST_EVENTS,
-    NOT_NOW,
     OTHER_TYPE,
     REPORT_BODIES,
     SAID_OF_EVENTS,
@@ -232,10 +230,12 @@ def create_app(
     handler: CommandHandler,
     reporters: frozenset[Role] = frozenset({Role.DISTRICT}),
     routes: Routes | None = None,
+    signer: LogSigner | None = None,
 ) -> FastAPI:
-    """Return the HTTP side of a domain service: `/v1/events`, `/v1/receipts`, `/v1/log`, `/v1/log/head`.
+    """Return the HTTP side of a domain service: `/v1/events`, `/v1/receipts`, `/v1/log…`.
 
-    `reporters`: whose keys may report every type here. `routes`: what the service answers besides.
+    `reporters`: whose keys may report every type here. `routes`: what the service answers besides. `signer`: of its
+    log's checkpoints.
     """
     group, store, service = GroupCommit(handler), handler.store, handler.service
     intake = ReportIntake(handler, group, reporters)
@@ -279,42 +279,7 @@ def create_app(
         return await intake.preview(await intake.receive(request))
 
     app.include_router(http_receipts.router_of(store))
-
-    @app.get(
-        "/v1/log/head",
-        summary="日志已到之处 Where this service's log stands",
-        description=("最后一条事实的位置和入账时刻。\n\nPosition of the last fact and when it was recorded."),
-        response_model=ServiceLogHead,
-        responses={503: NOT_NOW},
-    )
-    async def get_head(
-        settled: Annotated[
-            bool, Query(description="先等正在进行的裁定入账 first wait for what is being decided")
-        ] = False,
-    ) -> Response:
-        head = await answer_of(store.settled_head() if settled else store.head())
-        body = {"service": service, "position": head.position, "recorded_at": head.recorded_at}
-        return Response(orjson.dumps(body), media_type="application/json")
-
-    @app.get(
-        "/v1/log",
-        summary="本服务的事实 A page of this service's facts",
-        description=(
-            "按位置排列,位置连续;供对账和修复。翻页:把 `next` 作为 `after`,到头为 null。\n\n"
-            "In the order of their positions, which have no gaps; for reconciling and repair. Next page: `after` ="
-            " `next`, null at the end."
-        ),
-        response_model=LogPage,
-        responses={422: {"description": "参数不正确 A parameter is wrong"}, 503: NOT_NOW},
-    )
-    async def get_log(
-        after: Annotated[int, Query(ge=0, le=2**62, description="在此位置之后 after this position")] = 0,
-        limit: Annotated[int, Query(ge=1, le=5000, description="每页几条 how many a page")] = 1000,
-    ) -> Response:
-        facts = await answer_of(store.log(after, limit))
-        following = b"%d" % (after + limit) if len(facts) == limit else b"null"
-        body = b'{"facts":[' + b",".join(facts) + b'],"next":' + following + b"}"
-        return Response(body, media_type="application/json")
+    http_log.add_routes(app, store, service, signer)
 
     if routes is not None:
         app.include_router(routes(intake))

@@ -19,6 +19,7 @@ from shared.log.event_store import EventStore, open_pool
 from shared.log.migrate import migrate
 from shared.log.rewrapping import rewrap
 from shared.log.sealing import Seal
+from shared.log.tree import LogSigner
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
@@ -42,6 +43,7 @@ class ServiceSettings(Settings):
     city_key: SecretStr = Field(SecretStr(""), description="The city's key, hex, 32 bytes; the same for all services")
     service_key: SecretStr = Field(SecretStr(""), description="This service's key, hex, 32 bytes")
     old_service_key: SecretStr = Field(SecretStr(""), description="The one from before, until `rewrap` is done")
+    log_key: SecretStr = Field(SecretStr(""), description="What this log's checkpoints are signed with, hex, 32 bytes")
     quarantine_days: int = Field(90, ge=1, description="How long bytes are stored that could not be read")
 
 
@@ -158,7 +160,9 @@ async def _serve(service: Service, settings: ServiceSettings) -> None:
     from shared.service.http_reports import create_app  # noqa: PLC0415 - FastAPI costs a worker half a second to start
 
     parts = await _open(service, settings, "api", Health("database"))
-    app = create_app(parts.handler, service.reporters, service.routes(settings) if service.routes else None)
+    log_key = settings.log_key.get_secret_value()
+    signer = LogSigner(service.language.service, bytes.fromhex(log_key)) if log_key else None
+    app = create_app(parts.handler, service.reporters, service.routes(settings) if service.routes else None, signer)
     add_probes(app, parts.metrics)
     await serve(app, settings, until, parts.metrics)
     parts.tracing.close()

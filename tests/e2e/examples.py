@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import orjson
 from shared.contract.cloudevents import BATCH, STRUCTURED
 from tests.e2e.conftest import PLAN
 from tests.harness.languages import sample
+from tests.harness.processes import eventually
 
 MONTH: Final = "2023-03"
 SIX: Final = ("330602", "330603", "330604", "330624", "330681", "330683")
@@ -21,6 +23,7 @@ _AS_OF: Final = "2025-06-30"
 _MOST_TEXT: Final = 400
 # Every response of these types has a model; of the others the description says only what JSON or text they are.
 _MODELLED: Final = ("application/json", "text/event-stream")
+_LINES: Final = "application/x-ndjson"
 _FIELD: Final = re.compile(r"[a-z][a-z0-9_]*")
 Node = dict[str, Any]
 
@@ -38,9 +41,15 @@ class Ask:
     title: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     recorded: bool = True  # False: only what others rest on, or too large to show
+    patient: bool = False  # asked again until it is answered so
 
     def of(self, base: str) -> httpx.Response:
         """Ask it."""
+        if self.patient:
+            eventually(lambda: self._once(base).status_code == self.status)
+        return self._once(base)
+
+    def _once(self, base: str) -> httpx.Response:
         method, _, path = self.route.partition(" ")
         names = re.findall(r"\{(\w+)\}", path)
         url = base + path.format_map({name: self.given[name] for name in names})
@@ -86,6 +95,20 @@ def of_a_service(service: str) -> Iterator[Ask]:
     yield Ask(f"{log}/head", {"settled": "true"})
     yield Ask(log, {"after": "0", "limit": "3"})
     yield Ask(log, {"limit": "0"}, status=422)
+    yield Ask(log, {"after": "0", "limit": "1", "format": "ndjson"})
+    # The tree follows the log within a second or so.
+    yield Ask(f"{log}/proof", {"position": "1", "size": "1"}, patient=True)
+    yield Ask(f"{log}/proof", {"position": "1", "size": str(2**62)}, status=404)
+    yield Ask(f"{log}/proof", {"position": "0"}, status=422)
+    yield Ask(f"{log}/consistency", {"old": "1", "size": "1"})
+    yield Ask(f"{log}/consistency", {"old": "1", "size": str(2**62)}, status=404)
+    yield Ask(f"{log}/consistency", {"old": "-1"}, status=422)
+    yield Ask(f"{log}/key")
+    yield Ask(f"{log}/checkpoint")
+    yield Ask(f"{log}/tile/entries/{{number}}", {"number": "000.p/1"})
+    yield Ask(f"{log}/tile/entries/{{number}}", {"number": "000.p/0"}, status=404)
+    yield Ask(f"{log}/tile/{{level}}/{{number}}", {"level": "0", "number": "000.p/1"})
+    yield Ask(f"{log}/tile/{{level}}/{{number}}", {"level": "0", "number": "000.p/0"}, status=404)
     if service == "planning":
         yield from _of_the_plan_office()
 
@@ -250,10 +273,14 @@ def _of_the_types(event: Node) -> Iterator[Ask]:
 
 def body_of(answer: httpx.Response) -> Any:
     """Return an answer's body: its JSON, that of an event of a stream, else its text; None where it is neither."""
+    if answer.headers["content-type"] == _LINES:
+        return answer.text
     if "json" in answer.headers["content-type"]:
         return answer.json()
     if answer.headers["content-type"].startswith("text/event-stream"):
         return orjson.loads(answer.text.removeprefix("data:"))
+    if answer.headers["content-type"] == "application/octet-stream":
+        return base64.b64encode(answer.content).decode()
     return answer.text if answer.headers["content-type"].startswith(("text/", "application/yaml")) else None
 
 
@@ -294,7 +321,11 @@ def _content(media: str, each: list[tuple[Ask, Any]]) -> Node:
     if bodies[0] is None:
         return {"schema": {"type": "string", "format": "binary"}}
     named = {ask.name: {"summary": ask.title, "value": _cut(body)} for ask, body in each if ask.name}
-    schema: Node = {} if media in _MODELLED else {"schema": {"type": "object" if "json" in media else "string"}}
+    schema: Node = (
+        {}
+        if media in _MODELLED
+        else {"schema": {"type": "object" if media.endswith("json") and media != _LINES else "string"}}
+    )
     return schema | ({"examples": named} if len(named) > 1 else {"example": _cut(bodies[0])})
 
 

@@ -36,6 +36,7 @@ from tests.harness.ports import any_free
 # Of each test run its own, so that nothing written down can open what another run sealed.
 CITY_KEY: Final = secrets.token_hex(32)
 SERVICE_KEY: Final = secrets.token_hex(32)
+LOG_KEY: Final = secrets.token_hex(32)
 FIGURES_KEY: Final = secrets.token_hex(32)
 DISTRICTS: Final = district_codes(ROOT / "plans")
 # The bench and the fault table start processes as everybody does.
@@ -197,6 +198,7 @@ class System:
                 "SKILLPLAN_PORT": str(port),
                 "SKILLPLAN_CITY_KEY": CITY_KEY,
                 "SKILLPLAN_SERVICE_KEY": SERVICE_KEY,
+                "SKILLPLAN_LOG_KEY": LOG_KEY,
                 "SKILLPLAN_FIGURES_KEY": FIGURES_KEY,
                 "SKILLPLAN_PLANS": str(ROOT / "plans"),
                 **settings,

@@ -24,7 +24,9 @@ OWN, OTHER = SIX[:2]
 YAML: Final = {"content-type": "application/yaml"}
 INDICATOR: Final = "4.1.b"
 HIRED: Final = "skillplan.recruitment.person-hired.v1"
-PLACES: Final = {"plan": PLAN.id, "indicator": INDICATOR, "month": MONTH, "name": "recruitment.person-hired.v1.json"}
+PLACES: Final = {"plan": PLAN.id, "indicator": INDICATOR, "month": MONTH, "name": "recruitment.person-hired.v1.json",
+                 "level": "0", "number": "000.p/1"}  # fmt: skip
+LOGGED: Final = ("recruitment", "planning")
 # Every GET route of the services, with the queries that differ in what they list. A route that is not here fails.
 ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/asyncapi.yaml": [{}],
@@ -35,8 +37,14 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/v1/validate": [],
     "/v1/would-count": [],
     "/v1/receipts/query": [],
-    "/v1/log": [{}],
+    "/v1/log": [{}, {"format": "ndjson"}],
     "/v1/log/head": [{}],
+    "/v1/log/key": [{}],
+    "/v1/log/checkpoint": [{}],
+    "/v1/log/tile/{level}/{number}": [{}],
+    "/v1/log/tile/entries/{number}": [{}],
+    "/v1/log/proof": [{"position": "1"}],
+    "/v1/log/consistency": [{"old": "1"}],
     "/v1/receipts": [
         {"source": f"/districts/{code}/MARK{code}", "id": f"MARK{code}-{number}"}
         for code in (OWN, OTHER)
@@ -156,6 +164,8 @@ class Desks:
             self.report("planning", code, wanted)
         self.office.planning.headers["authorization"] = f"Bearer {self.keys['service']}"
         self.office.counted()
+        first = {"position": "1"}
+        eventually(lambda: all(self.apis[api].get("/v1/log/proof", params=first).is_success for api in LOGGED))
         headers = {"authorization": f"Bearer {self.keys['auditor']}"}
         for code in (OWN, OTHER):  # six receipts of each
             eventually(

@@ -53,6 +53,7 @@ def test_secrets_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         "skillplan_pg_dsn",
         "skillplan_city_key",
         "skillplan_service_key",
+        "skillplan_log_key",
         "skillplan_key_pepper",
         "skillplan_api_key",
         "keys.json",
@@ -79,9 +80,10 @@ def test_keys_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
         local.ports = {"postgres": 5432}
         local.make_secrets(["recruitment"])
     again = installation.load(tmp_path)
-    assert (again.city_key, again.service_keys, again.passwords) == (
+    assert (again.city_key, again.service_keys, again.log_keys, again.passwords) == (
         local.city_key,
         local.service_keys,
+        local.log_keys,
         local.passwords,
     )
 

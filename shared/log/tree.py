@@ -1,0 +1,224 @@
+"""Merkle tree over a log (RFC 6962), its tiles and proofs, and its signed checkpoints (C2SP tlog-tiles, signed-note).
+
+A leaf's data is the stored `fact.sha256`: the SHA-256 of the fact's exact bytes, in which its position, id, subject,
+type and data stand. Leaf i (from 0) is the fact at position i + 1, so the tree binds positions, too.
+"""
+
+import base64
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+HEIGHT: Final = 8  # of a tile
+WIDTH: Final = 1 << HEIGHT
+SIZE: Final = 32  # of a hash
+_ED25519: Final = b"\x01"  # the signature type of signed-note
+_sha256: Final = hashlib.sha256
+
+
+def leaf_hash(digest: bytes) -> bytes:
+    """Return the hash of the leaf of a fact with this SHA-256."""
+    return _sha256(b"\0" + digest).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of a node of two subtrees."""
+    return _sha256(b"\1" + left + right).digest()
+
+
+def full_hash(hashes: bytes) -> bytes:
+    """Return the hash of a full subtree: 32-byte hashes in a row, a power of two of them."""
+    while len(hashes) > SIZE:
+        pairs = range(0, len(hashes), 2 * SIZE)
+        hashes = b"".join([_sha256(b"\1" + hashes[at : at + 2 * SIZE]).digest() for at in pairs])
+    return hashes
+
+
+class TileAt(NamedTuple):
+    """Where a tile stands: `level` 0 has the leaves, each higher one the hashes of full tiles of the one below."""
+
+    level: int
+    number: int
+
+
+class NodeAt(NamedTuple):
+    """A full subtree of 2**height leaves, the `number`-th of its height."""
+
+    height: int
+    number: int
+
+    @property
+    def tile(self) -> TileAt:
+        """The tile with this subtree's hash, or those it is made of."""
+        level, within = divmod(self.height, HEIGHT)
+        return TileAt(level, (self.number << within) >> HEIGHT)
+
+    def hash(self, tile: bytes) -> bytes:
+        """Return the hash of the subtree by its tile."""
+        within = self.height % HEIGHT
+        first = (self.number << within) % WIDTH
+        return full_hash(tile[first * SIZE : (first + (1 << within)) * SIZE])
+
+
+def nodes_of(first: int, end: int) -> list[NodeAt]:
+    """Return the full subtrees that the leaves from `first` to before `end` are made of, from left to right.
+
+    `first` must be where RFC 6962 splits a tree: a multiple of the largest power of two below the number of leaves.
+    """
+    nodes = []
+    while first < end:
+        height = (end - first).bit_length() - 1
+        nodes.append(NodeAt(height, first >> height))
+        first += 1 << height
+    return nodes
+
+
+Ranges = Sequence[tuple[int, int]]
+
+
+def tiles_of(ranges: Ranges) -> set[TileAt]:
+    """Return the tiles that the hashes of these ranges of leaves are computed from."""
+    return {node.tile for first, end in ranges for node in nodes_of(first, end)}
+
+
+def hashes_of(ranges: Ranges, tile: Callable[[TileAt], bytes]) -> list[bytes]:
+    """Return the hash of each range of leaves; `tile`: the hashes of a tile, as many as there are."""
+    return [_joined([node.hash(tile(node.tile)) for node in nodes_of(first, end)]) for first, end in ranges]
+
+
+def _joined(hashes: Sequence[bytes]) -> bytes:
+    if not hashes:
+        return _sha256().digest()  # of the empty tree
+    root = hashes[-1]
+    for left in hashes[-2::-1]:
+        root = node_hash(left, root)
+    return root
+
+
+def inclusion(leaf: int, size: int) -> Ranges:
+    """Return the ranges of leaves whose hashes prove that a leaf is in the tree of a size (RFC 6962, 2.1.1)."""
+    return list(_path(leaf, 0, size))
+
+
+def _path(leaf: int, first: int, end: int) -> Iterator[tuple[int, int]]:
+    if end - first > 1:
+        middle = first + _split(end - first)
+        if leaf < middle:
+            yield from _path(leaf, first, middle)
+            yield middle, end
+        else:
+            yield from _path(leaf, middle, end)
+            yield first, middle
+
+
+def consistency(old: int, size: int) -> Ranges:
+    """Return the ranges whose hashes prove that the tree of a size begins with the one of `old` (RFC 6962, 2.1.2)."""
+    return list(_subproof(old, 0, size, whole=True)) if 0 < old < size else []
+
+
+def _subproof(old: int, first: int, end: int, whole: bool) -> Iterator[tuple[int, int]]:
+    if old == end - first:
+        if not whole:
+            yield first, end
+        return
+    split = _split(end - first)
+    middle = first + split
+    if old <= split:
+        yield from _subproof(old, first, middle, whole)
+        yield middle, end
+    else:
+        yield from _subproof(old - split, middle, end, whole=False)
+        yield first, middle
+
+
+def _split(count: int) -> int:
+    """Return the largest power of two below a count."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+class FullTile(NamedTuple):
+    """A row of `tree_tile`: the hashes of 256 leaves."""
+
+    number: int
+    hashes: bytes
+
+
+class NodeRow(NamedTuple):
+    """A row of `tree_node`: the hash of a full tile, which stands at the level above it."""
+
+    level: int
+    number: int
+    hash: bytes
+
+
+@dataclass(slots=True)
+class Growth:
+    """What a tree gets by new leaves: tiles of level 0 that became full, their hashes, and the leaves after them."""
+
+    tiles: list[FullTile]
+    nodes: list[NodeRow]
+    edge: bytes
+    size: int
+
+
+class Edge:
+    """The right edge of a tree, to which leaves are added: of each level the hashes in no full tile yet."""
+
+    def __init__(self, size: int, levels: Sequence[bytes]) -> None:
+        """`levels`: from 0 on."""
+        self.size = size
+        self._levels = [bytearray(hashes) for hashes in levels]
+
+    def add(self, digests: Iterable[bytes]) -> Growth:
+        """Add facts by their SHA-256."""
+        tiles, nodes = list[FullTile](), list[NodeRow]()
+        if not self._levels:
+            self._levels.append(bytearray())
+        leaves = self._levels[0]
+        for digest in digests:
+            leaves += _sha256(b"\0" + digest).digest()
+            self.size += 1
+            if len(leaves) == WIDTH * SIZE:
+                tiles.append(FullTile((self.size - 1) >> HEIGHT, bytes(leaves)))
+                self._close(nodes)
+        return Growth(tiles, nodes, bytes(leaves), self.size)
+
+    def _close(self, nodes: list[NodeRow]) -> None:
+        """Hash full tiles into the levels above."""
+        level = 0
+        while len(self._levels[level]) == WIDTH * SIZE:
+            hash_ = full_hash(bytes(self._levels[level]))
+            self._levels[level].clear()
+            level += 1
+            if level == len(self._levels):
+                self._levels.append(bytearray())
+            self._levels[level] += hash_
+            nodes.append(NodeRow(level, (self.size >> HEIGHT * level) - 1, hash_))
+
+
+class LogSigner:
+    """Signs a log's checkpoints by Ed25519; another key makes another log, so the key is part of its name."""
+
+    def __init__(self, service: str, key: bytes) -> None:
+        """`key`: 32 bytes, secret."""
+        self._key = Ed25519PrivateKey.from_private_bytes(key)
+        public = self._key.public_key().public_bytes_raw()
+        self.origin = f"skillplan/{service}/{_sha256(public).hexdigest()[:8]}"
+        self._id = _sha256(self.origin.encode() + b"\n" + _ED25519 + public).digest()[:4]
+        encoded = base64.b64encode(_ED25519 + public).decode()
+        self.verifier_key = f"{self.origin}+{self._id.hex()}+{encoded}"
+
+    def checkpoint(self, size: int, root: bytes) -> str:
+        """Return the signed checkpoint of a tree."""
+        text = f"{self.origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+        signature = base64.b64encode(self._id + self._key.sign(text.encode())).decode()
+        return f"{text}\n— {self.origin} {signature}\n"
+
+
+def entries(digests: Iterable[bytes]) -> bytes:
+    """Return an entry bundle: the data of leaves, each after its length."""
+    return b"".join(struct.pack(">H", len(digest)) + digest for digest in digests)
