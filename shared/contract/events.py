@@ -1,9 +1,10 @@
 """The published language: what a report and a fact are, and how an event type declares what it is."""
 
+import hashlib
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, get_args
@@ -344,6 +345,7 @@ class Fact:
     causation_id: str = ""
     traceparent: str | None = None
     reported_by: str | None = None
+    exact: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def happened_on(self) -> date:
@@ -376,6 +378,17 @@ class Fact:
             reported_by=self.reported_by,
             read_at=self.recorded_at,
         )
+
+    def sha256(self) -> str:
+        """Return the digest of the exact bytes, in hex, which are kept until they are taken."""
+        if self.exact is None:
+            self.exact = self.encode()
+        return hashlib.sha256(self.exact).hexdigest()
+
+    def take_bytes(self) -> bytes:
+        """Return the exact bytes, and keep them no longer: a fact is remembered after it is stored."""
+        exact, self.exact = self.exact, None
+        return self.encode() if exact is None else exact
 
     def encode(self) -> bytes:
         """Return the exact bytes that are stored and sent (VOCABULARY 2a)."""

@@ -82,6 +82,15 @@ class ReceiptFields(TypedDict):
     position: NotRequired[LogPosition]
     stream: NotRequired[str]
     version: NotRequired[StreamVersion]
+    sha256: NotRequired[
+        Annotated[
+            str,
+            Field(
+                pattern="^[0-9a-f]{64}$",
+                description="该位置上事实的原始字节的 SHA-256 of the exact bytes of the fact at that position",
+            ),
+        ]
+    ]
     waits_for: NotRequired[Annotated[str, Field(description="a subject, report/<id>, or what the service calls it")]]
     corrected_by: NotRequired[str]
     place: NotRequired[Annotated[str, Field(description="topic/partition/offset of what was no JSON object")]]

@@ -48,6 +48,7 @@ def decided(
     body = _body(report, service, status, decided_at, (refused,) if refused else ())
     if first_fact is not None:
         body |= {"position": first_fact.position, "stream": first_fact.stream, "version": first_fact.version}
+        body["sha256"] = first_fact.sha256()
     if waits_for is not None:
         body["waits_for"] = waits_for
     if corrected_by is not None:

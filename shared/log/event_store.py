@@ -432,7 +432,7 @@ def _row(fact: Fact) -> FactRow:
         report_id=fact.report_id,
         tags=" ".join(fact.tags),
         recorded_at=fact.recorded_at,
-        bytes=fact.encode(),
+        bytes=fact.take_bytes(),
     )
 
 

@@ -214,7 +214,9 @@ class ReportIntake:
 
 
 def _previewed(preview: Preview) -> bytes:
-    return orjson.dumps(orjson.loads(preview.answer.receipt) | {"facts": [*map(_plain, preview.facts)]})
+    receipt = orjson.loads(preview.answer.receipt)
+    receipt.pop("sha256", None)  # of bytes that will never be recorded
+    return orjson.dumps(receipt | {"facts": [*map(_plain, preview.facts)]})
 
 
 def _plain(fact: Fact) -> FactToRecord:

@@ -217,6 +217,7 @@ class _Recovery:
         """Write the receipts that were never sent, settle what waits, and move the head."""
         for row in await self._connection.fetch(_SQL["undecided"], self._restored):
             fact = decode_fact(self._languages, orjson.loads(row["bytes"]), ())
+            fact.exact = row["bytes"]
             bound = await self._connection.fetchrow(_SQL["decisions"], fact.report_source, fact.report_id)
             if fact.event.decision or (bound is not None and bound["decision"]):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Callable
@@ -141,8 +142,15 @@ def test_the_receipt_and_the_fact_are_the_same_through_every_door(running: Syste
         "position": receipt["position"],
         "stream": report["subject"],
         "version": 1,
+        "sha256": receipt["sha256"],
         "reportedby": reported_by,
     }
+    (line,) = (
+        running.the("recruitment", "api")
+        .http.get("/v1/log", params={"after": receipt["position"] - 1, "limit": 1, "format": "ndjson"})
+        .content.splitlines()
+    )
+    assert hashlib.sha256(line).hexdigest() == receipt["sha256"]
     (fact,) = answered_get(running, "/v1/log", after=receipt["position"] - 1, limit=1)["facts"]
     person = fact["data"].pop("person")
     assert fact["data"] == {name: value for name, value in report["data"].items() if name != "person"}

@@ -1,0 +1,1 @@
+"""What an auditor runs: one file that checks a log by itself."""
