@@ -34,14 +34,14 @@ def test_a_table_goes_from_drop_to_receipts_and_nothing_is_sent_twice_or_lost(
     state: Path, addresses: dict[str, str], tmp_path: Path, language: str, width: int
 ) -> None:
     name = f"e2e-{language}"
-    before = accepted(addresses, HIRED)
+    before, running = accepted(addresses, HIRED), Supervisor(state).states()
     file, changed = tmp_path / "台账.xlsx", tmp_path / "改过.xlsx"
     file.write_bytes(hires(name))
     changed.write_bytes(hires(name, faults={**FAULTS, "I3": "技师"}))
     result: dict[str, Any] = run_errand(
         "table", base=addresses["gateway"], plan=PLAN, shots=str(SHOTS), language=language, width=width,
         file=str(file), changed=str(changed), mends=right_cells(name), wrong=_wrong_tables(tmp_path),
-        pid=Supervisor(state).states()["gateway-api"]["pid"] if width > 360 else None,
+        killed=[running[name]["pid"] for name in ("gateway-api", "recruitment-api")], doomed=width > 360,
     )  # fmt: skip
     assert sorted(result["faulty"]) == sorted(FAULTS)
     assert all("→" in reason for reason in result["reasons"]), "each says what to do"

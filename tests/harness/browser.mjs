@@ -11,16 +11,17 @@ const { base, plan, shots } = options;
 const TIMEOUT_MS = 60_000;
 const WIDTHS = [1280, 768, 360];
 
-const browser = await chromium.launch({
+const settings = {
   executablePath: options.chromium,
   args: [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
   ],
-});
+};
+const browser = await chromium.launch(settings);
 
-async function open({ language = "zh", theme = "light", width = 1280 } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, reducedMotion: "reduce" });
+async function open({ language = "zh", theme = "light", width = 1280, from = browser } = {}) {
+  const context = await from.newContext({ viewport: { width, height: 900 }, reducedMotion: "reduce" });
   await context.addInitScript(([l, t]) => {
     localStorage.setItem("skillplan-language", l);
     localStorage.setItem("skillplan-theme", t);
@@ -251,9 +252,11 @@ const errands = {
     return { refused, value, leaked: stored.includes(options.key) };
   },
 
-  /** A newcomer's table from drop to receipts, the gateway killed in the middle; then the same table once more. */
+  /** A newcomer's table from drop to receipts, servers and browser killed in the middle; then the same table again. */
   async table() {
-    const { page, record } = await open({ language: options.language, width: options.width });
+    const seen = { language: options.language, width: options.width };
+    const doomed = options.doomed ? await chromium.launchServer(settings) : null;
+    let { page, record } = await open(doomed ? { ...seen, from: await chromium.connect(doomed.wsEndpoint()) } : seen);
     const width = async () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     const drop = async (file) => {
       await page.setInputFiles(".drop input", file);
@@ -268,7 +271,16 @@ const errands = {
       await page.click(".send .main");
       return outcomes();
     };
-    await page.goto(`${base}/#/${plan}/tables?as_of=2025-06-30&district=330681`);
+    const mend = async () => {
+      for (const [cell, text] of Object.entries(options.mends)) {
+        await page.fill(`[data-cell="${cell}"]`, text);
+        await page.keyboard.press("Tab");
+        await page.waitForFunction((name) => !document.querySelector(`[data-cell="${name}"]`), cell, { polling: 50 });
+        await page.waitForSelector(".send .main:not([disabled])");
+      }
+    };
+    const tables = `${base}/#/${plan}/tables?as_of=2025-06-30&district=330681`;
+    await page.goto(tables);
     await loaded(page);
     await drop(options.file);
     const faulty = await page.$$eval("[data-cell]", (all) => all.map(({ dataset }) => dataset.cell));
@@ -278,15 +290,19 @@ const errands = {
     const axe = [];
     axe.push(...(await judge(page)));
     const wide = [await width()];
-    for (const [cell, text] of Object.entries(options.mends)) {
-      await page.fill(`[data-cell="${cell}"]`, text);
-      await page.keyboard.press("Tab");
-      await page.waitForFunction((name) => !document.querySelector(`[data-cell="${name}"]`), cell, { polling: 50 });
-      await page.waitForSelector(".send .main:not([disabled])");
-    }
+    await mend();
     await page.click(".send .main");
     await page.waitForSelector(".send progress");
-    if (options.pid) process.kill(options.pid, "SIGKILL");
+    for (const pid of options.killed) process.kill(pid, "SIGKILL");
+    if (doomed) {
+      await doomed.kill();
+      ({ page, record } = await open(seen)); // a new browser, with nothing of the one before
+      while (!(await page.goto(tables).catch(() => null))) await page.waitForTimeout(200);
+      await loaded(page);
+      await drop(options.file);
+      await mend();
+      await page.click(".send .main");
+    }
     const first = await outcomes();
     axe.push(...(await judge(page)));
     wide.push(await width());
