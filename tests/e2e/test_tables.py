@@ -12,21 +12,25 @@ from deploy.local.processes import Supervisor
 from tests.e2e.conftest import PLAN, accepted
 from tests.e2e.test_dashboard import SHOTS
 from tests.harness.browser import CHROMIUM, run_errand
-from tests.harness.dropped_tables import FAULTS, ROWS, hires, right_cells
+from tests.harness.dropped_tables import FAULTS, HEADERS, ROWS, hires, right_cells
 from tests.harness.processes import eventually
 
+_WRONG: Final = ("bomb.xlsx", "other.csv", "damaged.xlsx", "2GB.xlsx", "renamed.xlsx")
 HIRED: Final = "skillplan.recruitment.person-hired.v1"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium, or CHROMIUM=<path>")
 
 
 def _wrong_tables(folder: Path) -> list[str]:
-    bomb, other, damaged = folder / "bomb.xlsx", folder / "other.csv", folder / "damaged.xlsx"
+    bomb, other, damaged, huge, renamed = (folder / name for name in _WRONG)
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b" " * (300 << 20))
     other.write_text("课程,教室,教师\n语文,101,演示\n", encoding="utf-8")
     damaged.write_bytes(b"PK\x03\x04")
-    return [str(bomb), str(other), str(damaged)]
+    with huge.open("wb") as file:
+        file.truncate(2 << 30)
+    renamed.write_bytes(hires("renamed", headers=(*HEADERS[:-1], "备用")))
+    return [str(bomb), str(other), str(damaged), str(huge), str(renamed)]
 
 
 @pytest.mark.parametrize(("language", "width"), [("zh", 1280), ("en", 360)])
