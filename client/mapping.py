@@ -21,6 +21,12 @@ from shared.contract.events import Event
 
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _ALIKE: Final = 0.5  # names of columns are short
+_OTHER_TABLE: Final = (
+    "表里一列也没有认出来。请看看:是不是这张表(不是 PDF、网页);表头是不是在最前几行;CSV 是不是用半角逗号分隔;"
+    "文字编码特别的用 --encoding 指明。要的是:",
+    "No column of the table is known. See whether it is this table (and no PDF or web page), whether its header stands "
+    "in the first rows, and whether a CSV has plain commas; name an unusual encoding by --encoding. Wanted are:",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ class RowMapping:
                 )
         faults += [fault for column in positions for fault in self._unit_faults(column, positions[column], rows)]
         if faults:
-            raise faulty_mapping(name, faults)
+            raise faulty_mapping(name, faults, is_of_table=any(places_of.values()))
         return positions
 
     def _fault(self, column: str, zh: str, en: str) -> MappingFault:
@@ -143,11 +149,15 @@ def pieces_of(template: str) -> Iterator[tuple[str, bool]]:
             yield piece, at % 2 == 1
 
 
-def faulty_mapping(name: str, faults: list[MappingFault]) -> CommandError:
-    """Return the error of a mapping file, with every fault by line and key."""
+def faulty_mapping(name: str, faults: list[MappingFault], *, is_of_table: bool = True) -> CommandError:
+    """Return the error of a mapping file, with every fault by line and key.
+
+    `is_of_table`: whether it is one for this table at all, of which no column is known otherwise.
+    """
     zh = "\n".join(f"{name}:{fault.line}: {fault.key}: {fault.zh}" for fault in sorted(faults))
     en = "\n".join(f"{name}:{fault.line}: {fault.key}: {fault.en}" for fault in sorted(faults))
-    return CommandError(f"映射文件有误:\n{zh}", f"The mapping file is wrong:\n{en}", "bad-mapping")
+    first_zh, first_en = ("映射文件有误:", "The mapping file is wrong:") if is_of_table else _OTHER_TABLE
+    return CommandError(f"{first_zh}\n{zh}", f"{first_en}\n{en}", "bad-mapping")
 
 
 def hint_zh(near: list[str]) -> str:

@@ -53,7 +53,10 @@ class ReportFile:
         if file == "-" and sys.stdin is None:
             raise CommandError("标准输入已关闭,读不到报告。", "Standard input is closed: there is nothing to read.")
         if self._mapping is not None and not is_table(file):
-            raise CommandError("映射文件只用于表格(CSV、XLSX)。", "A mapping is for tables (CSV, XLSX) only.")
+            raise CommandError(
+                "映射文件只用于表格,这个文件的扩展名不是表格的。请把表格存为 .xlsx 或 .csv(压缩的先解开)。",
+                "A mapping is for tables, and this file's name is no table's. Save it as .xlsx or .csv, unpacked.",
+            )
 
     @property
     def total(self) -> int | None:
@@ -100,7 +103,10 @@ class ReportFile:
         if not isinstance(event, dict):
             fault = ReportFault(number, "not-json", "不是 JSON 对象。", "This is no JSON object.")
             return CheckedReport(number, None, [fault])
-        return CheckedReport(number, event, list(self._checker.faults(event, number)))
+        faults = list(self._checker.faults(event, number))
+        if self._checker.repeats:
+            self.notices.tally("repeated-row", number)
+        return CheckedReport(number, event, faults)
 
     def _of_table(self) -> Iterator[CheckedReport]:
         given = self._mapping
@@ -131,6 +137,8 @@ def checked_row(draft: Draft, mapping: BoundMapping, rows: Rows, number: int, ch
     if draft.event is None:
         return CheckedReport(number, None, faults)
     of_report = list(checker.faults(draft.event, number))
+    if checker.repeats:
+        rows.notices.tally("repeated-row", number)
     if not of_report:
         return CheckedReport(number, draft.event, faults)
     of_cells = {fault.pointer for fault in draft.faults if fault.pointer}

@@ -192,6 +192,7 @@ class Checker:
         self._seen = sqlite3.connect("", isolation_level=None)
         self._seen.execute("pragma synchronous = off")
         self._seen.execute("pragma journal_mode = off")
+        self.repeats = False  # whether the last report stood in the file before, with the same content
         self._seen.execute("begin")
         self._seen.execute("create table seen (key blob primary key, digest blob, line int) without rowid")
 
@@ -203,6 +204,7 @@ class Checker:
 
     def faults(self, event: JsonObject, line: int) -> Iterator[ReportFault]:
         """Yield what is wrong with a report, and whether its id stands in the file with other content (RULES A4)."""
+        self.repeats = False
         type_ = event.get("type")
         service = type_.split(".")[1] if isinstance(type_, str) and type_.count(".") > 1 else ""
         decoder = self._decoders.get(service) or next(iter(self._decoders.values()))
@@ -227,6 +229,7 @@ class Checker:
             row = self._seen.execute("select digest, line from seen where key = ?", (key,)).fetchone()
             if row is not None:
                 digest, earlier = row
+                self.repeats = digest == report.digest and earlier != line
                 return None if digest == report.digest else int(earlier)
         self._bits[place] |= 1 << bit
         self._pending.append((key, report.digest, line))

@@ -78,6 +78,10 @@ _TEXTS: Final = {
         "{column}: {count} rows say something like “none”, “ditto” or “-” ({rows}), which is reported as it stands: "
         "leave empty what there is none of, and write out what is the same.",
     ),
+    "repeated-row": (
+        "{count} 行与前面的行完全相同,只报一次({rows})。",
+        "{count} rows repeat an earlier one and count once ({rows}).",
+    ),
     "hidden-column": ("用到的「{column}」列是隐藏的。", "{column} is read and is a hidden column."),
 }  # fmt: skip
 

@@ -61,7 +61,41 @@ class MissingAttribute(Rule):
 
 
 class BadAttribute(Rule):
+    """Says what the attribute must be that it points at."""
+
     zh, en = "这一项的格式或内容不正确。", "An envelope attribute has a wrong form or value."
+
+    def reason(self) -> dict[str, str]:
+        """Return the reason as a receipt shows it."""
+        reason = super().reason()
+        if self.pointer in _ATTRIBUTES:
+            zh, en = _ATTRIBUTES[self.pointer]
+            reason |= {"zh": f"这一项不合要求,应为:{zh}。", "en": f"The attribute has a wrong form or value: {en}."}
+        return reason
+
+
+# What each attribute must be, by its pointer.
+_ATTRIBUTES: Final = {
+    "/specversion": ("1.0", "1.0"),
+    "/id": (
+        "1 至 200 个字符,没有空格、全角字符和不可见字符",
+        "1 to 200 characters, none of them a space, full-width or invisible",
+    ),
+    "/source": (
+        "/districts/<6 位区划代码>/<系统名>,代码属于本计划",
+        "/districts/<6 digits>/<system>, with a code of the plan",
+    ),
+    "/time": (
+        "带时区的时刻,如 2024-03-05T09:00:00+08:00",
+        "an instant with its offset, such as 2024-03-05T09:00:00+08:00",
+    ),
+    "/district": ("本计划的 6 位区划代码", "a code of the plan, six digits"),
+    "/datacontenttype": ("application/json", "application/json"),
+    "/corrects": (
+        "所更正报告的编号;撤回、作废没有这一项",
+        "the id of the report that is corrected; what takes a report back has none",
+    ),
+}
 
 
 class UnknownType(Rule):

@@ -9,7 +9,9 @@ import xlsxwriter
 from openpyxl.styles import Font
 
 from client.output import CommandError
-from client.validation import remedy_of
+from client.validation import Checker, remedy_of
+from tests.harness.languages import DISTRICTS
+from tests.harness.reports import person_hired
 from tests.harness.tables import ReadTable, mapping_file, read_table
 from tests.unit.test_client_tables import DAY, HEAD, NAMES, RIGHT, YUAN, of_book, of_text
 
@@ -193,3 +195,42 @@ def test_what_may_stand_in_a_cell_is_said_by_example(tmp_path: Path) -> None:
     remedy = remedy_of("bad-subject")
     assert remedy is not None
     assert "没有空格、斜杠和汉字" in remedy["zh"]
+
+
+def test_a_row_that_repeats_another_is_counted(tmp_path: Path) -> None:
+    row = "A1,100,2024-3-5\n"
+    assert of_text(tmp_path, HEAD + row * 3 + row.replace("A1", "A2")).notices == {"repeated-row": 2}
+    assert of_text(tmp_path, HEAD + row + row.replace("A1", "A2")).notices == {}
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.4\n%", HEAD.replace(",", "，").encode(), "單號,金額\n".encode("gb18030")])
+def test_what_is_no_table_of_these_columns_is_told_in_one_sentence(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as refused:
+        of_text(tmp_path, content + b"1,2\n")
+    assert refused.value.zh.startswith("表里一列也没有认出来。")
+    assert refused.value.en.startswith("No column of the table is known.")
+    assert all(name in refused.value.zh for name in NAMES)
+
+
+@pytest.mark.parametrize("name", ["t.zip", "t.docx", "t.csv.gz", "t"])
+def test_a_file_whose_kind_is_no_table_is_told_what_to_be_saved_as(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(CommandError, match="xlsx"):
+        read_table(tmp_path / name, mapping_file(tmp_path, YUAN))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "expected"),
+    [
+        ("time", "2024-03-05", "2024-03-05T09:00:00+08:00"),
+        ("district", "诸暨", "6 位区划代码"),
+        ("source", "districts/330681/x", "/districts/<6 位区划代码>/<系统名>"),
+        ("id", "a b", "没有空格"),
+        ("specversion", "0.3", "1.0"),
+    ],
+)
+def test_an_attribute_is_refused_with_what_it_must_be(attribute: str, value: str, expected: str) -> None:
+    faults = [*Checker(DISTRICTS).faults(person_hired("awkward") | {attribute: value}, 1)]
+    (fault,) = [fault for fault in faults if fault.pointer == f"/{attribute}" and fault.code == "bad-attribute"]
+    assert expected in fault.zh
+    assert value not in fault.zh + fault.en or value in expected

@@ -273,10 +273,8 @@ def test_dates_of_workbooks_are_days(tmp_path: Path) -> None:
         ):
             sheet[cell].number_format = form
 
-    table = of_book(
-        tmp_path, NAMES, *(["A1", 1, day] for day in (DAY.replace(hour=9), DAY, DAY, DAY, 45356, date(2024, 3, 5))),
-        change=show,
-    )  # fmt: skip
+    days = (DAY.replace(hour=9), DAY, DAY, DAY, 45356, date(2024, 3, 5))
+    table = of_book(tmp_path, NAMES, *([f"A{n}", 1, day] for n, day in enumerate(days)), change=show)
     assert table.data("on") == ["2024-03-05"] * 3 + [None, None] + ["2024-03-05"]
     assert table.faults == [(5, "C5", "format-unclear"), (6, "C6", "bad-date")]
     assert table.notices == {"clock-ignored": 1, "day-not-shown": 1}

@@ -162,7 +162,6 @@ class _Reading:
         self._unknown: dict[str, list[str]] = {}
         self.faults: list[ReportFault] = []
         self._ids: dict[str, int] = {}  # of the reports, with the row of each
-        self._repeated: list[int] = []  # rows that say the same as an earlier one
 
     def result(self, sheets: list[str]) -> CheckedTable:
         """Return what was read; every row checked where it is known what fills which field."""
@@ -174,17 +173,6 @@ class _Reading:
             for notice in self._rows.notices
             if notice.code != "sheets-not-read"  # the page has a list of them
         ]
-        if self._repeated:
-            some = self._repeated[:_FIRST_ROWS]
-            notices.append(
-                TableNotice(
-                    code="repeated-row",
-                    count=len(self._repeated),
-                    zh=f"{len(self._repeated)} 行与前面的行完全相同,只报一次(第 {'、'.join(map(str, some))} 行)。",
-                    en=f"{len(self._repeated)} rows repeat an earlier one and are sent once (row "
-                    f"{', '.join(map(str, some))}).",
-                )
-            )
         return CheckedTable(
             type=self._type, types=[_choice(guess) for guess in self._guesses], sheet=self._rows.source.sheet,
             sheets=sheets, header_row=self._rows.header.first, headers=self._headers,
@@ -336,8 +324,7 @@ class _Reading:
             self._note_words(draft, row, known)
             report = None if faults else checked.event
             if report is not None and self._ids.setdefault(str(report["id"]), row.number) != row.number:
-                self._repeated.append(row.number)
-                report = None
+                report = None  # an earlier row says the same
             yield CheckedTableRow(row=row.number, cells=self._texts(row), faults=faults, report=report)
 
     def _note_words(self, draft: Draft, row: TableRow, known: Mapping[str | None, Mapping[str, str]]) -> None:
