@@ -381,21 +381,24 @@ def check_receipts(options: argparse.Namespace, key: VerifierKey) -> tuple[str, 
     mirror = Mirror(options.mirror, key)
     origin, size = mirror.must_be_there()[:2]
     service = origin.split("/")[1] if "/" in origin else origin
-    findings, right, later = list[tuple[int, str, str]](), 0, 0
+    findings, right, later, bare = list[tuple[int, str, str]](), 0, 0, 0
     for number, line in enumerate(read_text(options.receipts).splitlines(), 1):
         try:
             receipt = json.loads(line)
             counted = receipt["status"] == "accepted" and receipt["service"] == service
-            position, digest = (receipt["position"], bytes.fromhex(receipt["sha256"])) if counted else (0, b"")
+            digest = bytes.fromhex(receipt.get("sha256", "")) if counted else b""
+            position = int(receipt["position"]) if counted else 0
             id_ = f"{receipt.get('source')} {receipt.get('id')}"
         except (ValueError, KeyError, TypeError, AttributeError):
             fail(
-                f"{options.receipts} 第 {number} 行不是带有位置和哈希的回执。",
-                f"{options.receipts}, line {number}: no receipt with position and sha256.",
+                f"{options.receipts} 第 {number} 行不是回执。",
+                f"{options.receipts}, line {number}: no receipt.",
             )
         if not counted:
             continue
-        if position > size:
+        if not digest:
+            bare += 1  # from before receipts had it
+        elif position > size:
             later += 1
         elif mirror.leaves[(position - 1) * SIZE : position * SIZE] == leaf_of(digest):
             right += 1
@@ -408,7 +411,10 @@ def check_receipts(options: argparse.Namespace, key: VerifierKey) -> tuple[str, 
             f"{right} 份相符;{later} 份的位置在检查点({size})之后,请再取镜像后核验。",
             f"{right} hold; {later} are at positions after the checkpoint ({size}): mirror again, then check.",
         )
-    return f"{right} 份回执都在日志中。", f"{right} receipts are in the log."
+    return (
+        f"{right} 份回执都在日志中" + (f";{bare} 份没有哈希,未核验" if bare else "") + "。",
+        f"{right} receipts are in the log" + (f"; {bare} have no hash and were not checked" if bare else "") + ".",
+    )
 
 
 COMMANDS = {

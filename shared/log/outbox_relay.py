@@ -190,6 +190,7 @@ class Relay:
                             self.clocks.compare(sending_at, acks[outbox], datetime.now(UTC))
                 if "facts" in acks:
                     end = self._follow(end, acks["facts"][0].offset, acks["facts"][-1].offset + 1)
+                    tree.remember(pages["facts"])
                 if self._tracing.on:
                     traces = (tracing.of_fact(row["bytes"]) for row in pages["facts"])
                     self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)
@@ -282,7 +283,7 @@ class Relay:
         known = row["source"] is not None and row["id"] is not None
         key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
         # For recovery of a restored database: repeats are recognised by it, and it reveals nothing (A4).
-        digest = [("digest", row["digest"].encode())] if row["digest"] else []
+        digest = [("digest", row["digest"].hex().encode())] if row["digest"] else []
         return f"receipts.{row['district']}", key.encode(), row["bytes"], [*_JSON, *digest]
 
     def _quarantined(self, row: asyncpg.Record) -> Outgoing:

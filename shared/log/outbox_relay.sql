@@ -33,12 +33,12 @@ select h.quarantined, page.* from log_head h
 left join (
     (
         select 'facts' as outbox, position as number, stream, null as source, null as id, null::int as decision, bytes,
-            null as district, null as digest
+            null as district, sha256 as digest
         from fact where position > $3 order by position limit $5
     )
     union all
     (
-        select 'receipts', number, null, source, id, decision, bytes, district, encode(digest, 'hex')
+        select 'receipts', number, null, source, id, decision, bytes, district, digest
         from receipt where number > $4 order by number limit $5
     )
 ) as page on true

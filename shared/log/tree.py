@@ -173,15 +173,18 @@ class Edge:
         self.size = size
         self._levels = [bytearray(hashes) for hashes in levels]
 
-    def add(self, digests: Iterable[bytes]) -> Growth:
+    def add(self, digests: Sequence[bytes]) -> Growth:
         """Add facts by their SHA-256."""
         tiles, nodes = list[FullTile](), list[NodeRow]()
         if not self._levels:
             self._levels.append(bytearray())
         leaves = self._levels[0]
-        for digest in digests:
-            leaves += _sha256(b"\0" + digest).digest()
-            self.size += 1
+        at = 0
+        while at < len(digests):
+            page = digests[at : at + WIDTH - len(leaves) // SIZE]  # no further than the tile is full
+            leaves += b"".join([_sha256(b"\0" + digest).digest() for digest in page])
+            self.size += len(page)
+            at += len(page)
             if len(leaves) == WIDTH * SIZE:
                 tiles.append(FullTile((self.size - 1) >> HEIGHT, bytes(leaves)))
                 self._close(nodes)

@@ -1,7 +1,7 @@
 """The Merkle tree of a log in its database: grown beside the relay, read for checkpoints, tiles and proofs."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import asyncpg
@@ -33,6 +33,24 @@ class TreeBuilder:
         self._health = health
         self._edge: Edge | None = None
         self._due_at = 0.0
+        self._first, self._digests = 1, list[bytes]()  # what was sent last, from a position on
+
+    def remember(self, page: Sequence[asyncpg.Record]) -> None:
+        """Keep the digests of facts that were sent, so that they need not be read again; what is kept is bounded."""
+        first, last = page[0]["number"], page[-1]["number"]
+        if first != self._first + len(self._digests) or len(self._digests) > _PAGE:
+            self._first, self._digests = first, []
+        if last - first + 1 == len(page):
+            self._digests += [row["digest"] for row in page]
+
+    async def _digests_of(self, before: int, end: int) -> list[bytes]:
+        at = before + 1 - self._first
+        digests = self._digests[at : at + end - before] if at >= 0 else []
+        if len(digests) == end - before:
+            del self._digests[: at + len(digests)]
+            self._first = end + 1
+            return digests
+        return _apart(await self._connection.fetchval(_SQL["digests"], before, end))
 
     async def grow(self, sent: int) -> float | None:
         """Add a page of what was sent; return in how many seconds there is more to add, None where nothing is left.
@@ -59,10 +77,10 @@ class TreeBuilder:
 
     async def _add(self, edge: Edge, sent: int) -> None:
         before, end = edge.size, min(sent, edge.size + _PAGE)
-        rows = await self._connection.fetch(_SQL["digests"], before, end)
-        if len(rows) != end - before:
-            raise LookupError(f"of the facts from {before + 1} to {end} {len(rows)} are there")
-        grown = edge.add(row["sha256"] for row in rows)
+        digests = await self._digests_of(before, end)
+        if len(digests) != end - before:
+            raise LookupError(f"of the facts from {before + 1} to {end} {len(digests)} are there")
+        grown = edge.add(digests)
         arguments = _GROW.arguments(tiles=grown.tiles, nodes=grown.nodes, size=grown.size, edge=grown.edge)
         await self._connection.execute(_GROW.sql, *arguments)
 
@@ -125,8 +143,7 @@ class TreeReader:
         first = number * WIDTH
         if first + width > size:
             raise NotInTree
-        rows = await self._pool.fetch(_SQL["digests"], first, first + width)
-        return tree.entries(row["sha256"] for row in rows)
+        return tree.entries(_apart(await self._pool.fetchval(_SQL["digests"], first, first + width)))
 
     async def _size(self) -> tuple[int, bytes]:
         row = await self._pool.fetchrow(_SQL["tree"])
@@ -152,3 +169,7 @@ class TreeReader:
             rows = await self._pool.fetch(_SQL["tiles"], levels, numbers)
             tiles |= {TileAt(row["level"], row["number"]): row["hashes"] for row in rows}
         return tiles
+
+
+def _apart(hashes: bytes | None) -> list[bytes]:
+    return [] if hashes is None else [hashes[at : at + SIZE] for at in range(0, len(hashes), SIZE)]

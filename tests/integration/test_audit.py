@@ -259,6 +259,11 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(auditor: Auditor, tmp_path
     (folder / "cut.ndjson").write_bytes(raw[: len(raw) // 2])
     receipt: dict[str, Any] = json.loads((folder / "receipts.ndjson").read_text(encoding="utf-8").splitlines()[0])
     (folder / "later.ndjson").write_text(json.dumps(receipt | {"position": 10**9}), encoding="utf-8")
+    earlier = {name: value for name, value in receipt.items() if name != "sha256"}
+    (folder / "earlier.ndjson").write_text(json.dumps(earlier), encoding="utf-8")
+    assert (
+        "1 have no hash and were not checked" in auditor.verify("receipts", "earlier.ndjson", "--key", KEY, *mirror)[1]
+    )
     (folder / "none.ndjson").write_text("{}\n", encoding="utf-8")
     shutil.copytree(folder / "recruitment", folder / "damaged", dirs_exist_ok=True)
     leaves = (folder / "damaged" / "leaves").read_bytes()
@@ -274,7 +279,7 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(auditor: Auditor, tmp_path
         ((*whole_, "--key", KEY), "请给出", "Give --mirror"),
         (("facts", "missing.ndjson", "--key", KEY, *mirror), "读不了", "cannot be read"),
         (("receipts", "later.ndjson", "--key", KEY, *mirror), "请再取镜像", "mirror again"),
-        (("receipts", "none.ndjson", "--key", KEY, *mirror), "不是带有位置", "no receipt with position"),
+        (("receipts", "none.ndjson", "--key", KEY, *mirror), "不是回执", "no receipt."),
         (("mirror", "ftp://nowhere", "x", "--key", KEY), "http://", "must begin with"),
     ):  # fmt: skip
         code, printed = auditor.verify(*arguments)
