@@ -24,7 +24,7 @@ from tests.e2e.conftest import PLAN, plan_office
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.ports import any_free
 from tests.harness.processes import eventually
-from tests.harness.reports import person_hired
+from tests.harness.reports import person_hired, report
 
 SHOTS: Final = Path(os.environ.get("SCREENSHOTS") or ROOT / ".cache" / "screenshots")
 _PAGES: Final = {
@@ -113,9 +113,11 @@ def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_eve
     browser: Browser, addresses: dict[str, str]
 ) -> None:
     cause, next_step = "<img src=x onerror=alert(1)>两家企业推迟招聘", "月底前核定用工计划"
+    written = {"cause": "用工需求后移", "next_step": "逐周调度", "by": "市就业处"}
+    note = report("planning.note-written", "note-worst", "", written, district="330600")
     result = browser(
         "note", base=addresses["gateway"], as_of="2025-06-30", cause=cause, next_step=next_step, by="市就业处",
-        wrong={"long": "推" * 201, "hidden": "推\u200b迟"},
+        note=note, wrong={"long": "推" * 201, "hidden": "推\u200b迟"},
     )  # fmt: skip
     assert result["asked"] == "此项已转红,请填写原因和下一步。"
     assert result["faults"]["empty"] == "请填写此项。"
@@ -124,6 +126,7 @@ def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_eve
     assert result["unwritten"] == 0
     assert cause in result["written"], "markup is text"
     assert result["elements"] == 0
+    assert result["first"] == "原因:用工需求后移"
     assert (cause in result["line"], next_step in result["line"]) == (True, True)
     assert (result["axe"], result["wide"] <= 0, result["complaints"]) == ([], True, [])
     url = f"{addresses['projection']}/v1/plans/{PLAN}"
@@ -270,6 +273,7 @@ def test_where_keys_are_set_the_page_asks_for_one_and_keeps_it_for_the_session(
 def test_missing_data_and_wrong_parameters_are_explained_and_missing_data_is_no_zero(browser: Browser) -> None:
     result = browser("states")
     assert result["requests"] > 1
+    assert "没有这个页面" in result["unknown"]
     assert "计划自" in result["before"]
     assert "known_at" in result["wrong"]
     assert result["none"] == "暂无数据"

@@ -195,20 +195,6 @@ const errands = {
     return {};
   },
 
-  /** The charts of pages, each saved as a file. */
-  async picture() {
-    const { page, record } = await open();
-    for (const hash of options.pages) {
-      await page.goto(`${base}/${hash}`);
-      await loaded(page);
-      const saved = page.waitForEvent("download");
-      await page.locator(".take button").first().click();
-      const file = await saved;
-      await file.saveAs(`${options.folder}/${file.suggestedFilename()}`);
-    }
-    return { complaints: record.complaints };
-  },
-
   /** The API's own page lists every route from our files alone. */
   async reference() {
     const { page, record } = await open();
@@ -280,6 +266,10 @@ const errands = {
     });
     await late.page.goto(`${base}/#/${plan}?as_of=2025-05-31`);
     await untilLoaded(late.page);
+    await go(page, `#/${plan}/no-such-page?as_of=2025-06-30`);
+    const unknown = await page.locator("main .state").innerText();
+    await page.locator("main .state a").evaluate((link) => link.click()); // a click would be where Tab goes on from
+    await page.waitForSelector(".headline");
     await go(page, `#/${plan}?as_of=2022-06-30`);
     const before = await page.locator("main .state").innerText();
     await go(page, `#/${plan}?as_of=2025-06-30&known_at=never`);
@@ -290,7 +280,7 @@ const errands = {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     const focused = await page.evaluate(() => document.activeElement?.id);
-    return { requests, before, wrong, none, focused, address: page.url() };
+    return { requests, unknown, before, wrong, none, focused, address: page.url() };
   },
 };
 

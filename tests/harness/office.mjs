@@ -1,4 +1,4 @@
-// What an office does in the browser: notes on numbers, and the months of a plan; errands of browser.mjs.
+// What an office does in the browser: notes, months, targets, and charts to take away; errands of browser.mjs.
 import { mkdirSync } from "node:fs";
 
 export function officeErrands({ open, loaded, go, judge, options }) {
@@ -26,6 +26,20 @@ export function officeErrands({ open, loaded, go, judge, options }) {
   };
 
   return {
+    /** The charts of pages, each saved as a file. */
+    async picture() {
+      const { page, record } = await open();
+      for (const hash of options.pages) {
+        await page.goto(`${base}/${hash}`);
+        await loaded(page);
+        const saved = page.waitForEvent("download");
+        await page.locator(".take button").first().click();
+        const file = await saved;
+        await file.saveAs(`${options.folder}/${file.suggestedFilename()}`);
+      }
+      return { complaints: record.complaints };
+    },
+
     /** A month from its submission to its restatement, by two people; what one of them may not do is said to him. */
     async month() {
       mkdirSync(shots, { recursive: true });
@@ -193,6 +207,15 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       await page.waitForSelector(".noted");
       const line = await page.locator(".noted").first().innerText();
       await page.screenshot({ path: `${shots}/note-district-zh-1280.png`, fullPage: true });
+      await go(page, `#/${plan}?as_of=${options.as_of}`);
+      const worst = page.locator('.attention li:not(:has([href*="indicator=4.1.b"]))').first();
+      const indicator = new URLSearchParams((await worst.locator("a").getAttribute("href")).split("?")[1]).get("indicator");
+      const { indicators } = await (await fetch(`${base}/v1/plans/${plan}/progress?as_of=${options.as_of}`)).json();
+      const { period } = indicators.find(({ id }) => id === indicator).periods.at(-1);
+      const cell = { plan, indicator, period, of: "330600" };
+      await report({ ...options.note, subject: ["note", ...Object.values(cell)].join("/"), data: { ...options.note.data, ...cell } });
+      await worst.locator(".noted").waitFor();
+      const first = await worst.locator(".noted").innerText();
       const narrow = await open({ language: "en", theme: "dark", width: 360 });
       await narrow.page.goto(`${base}/${place}`);
       await loaded(narrow.page);
@@ -201,7 +224,7 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       axe.push(...(await judge(narrow.page)));
       const wide = await narrow.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       await narrow.page.locator(".notes").screenshot({ path: `${shots}/note-form-en-dark-360.png` });
-      return { asked, faults, unwritten, written, elements, line, axe, wide, complaints: [...record.complaints, ...narrow.record.complaints] };
+      return { asked, faults, unwritten, written, elements, line, first, axe, wide, complaints: [...record.complaints, ...narrow.record.complaints] };
     },
   };
 }

@@ -15,6 +15,7 @@ import { HealthPage } from "./pages/health";
 import { MeasurePage } from "./pages/measure";
 import { OverviewPage } from "./pages/overview";
 import { ReceiptsPage } from "./pages/receipts";
+import { UnknownPage } from "./pages/unknown";
 import { formatHash, type Page, parseHash, pick, withParams } from "./parts/address";
 import { Controls } from "./parts/controls";
 import { Freshness } from "./parts/freshness";
@@ -56,6 +57,7 @@ const PAGES: Record<Page, PageOf> = {
   closings: lazy(async () => (await import("./pages/closings")).ClosingsPage),
   targets: lazy(async () => (await import("./pages/targets")).TargetsPage),
   health: HealthPage,
+  unknown: UnknownPage,
 };
 const PAGES_WITH_TYPE_NAMES: readonly Page[] = ["facts", "receipts", "closings"];
 

@@ -1,6 +1,6 @@
 // The address of a view: `#/<plan>/<page>/<id>?as_of=…`, so that every view can be sent and bookmarked.
 
-export const PAGES = ["overview", "measure", "districts", "district", "bodies", "body", "facts", "receipts", "tables", "forms", "closings", "targets", "health"] as const;
+export const PAGES = ["overview", "measure", "districts", "district", "bodies", "body", "facts", "receipts", "tables", "forms", "closings", "targets", "health", "unknown"] as const;
 export type Page = (typeof PAGES)[number];
 export type Params = Readonly<Record<string, string>>;
 
@@ -17,7 +17,7 @@ const LASTING = ["as_of", "known_at", "district"];
 export function parseHash(hash: string): Address {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [plan = "", name = "", id = ""] = path.split("/").map(decodeURIComponent);
-  const page = PAGES.find((known) => known === name) ?? "overview";
+  const page = name ? (PAGES.find((known) => known === name) ?? "unknown") : "overview";
   return { plan, page, id, params: Object.fromEntries(new URLSearchParams(query)) };
 }
 

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { DistrictRanking, IndicatorProgress, PeriodProgress, PlanProgress, RankedDistrict } from "../api/schema";
+import type { CellNote, DistrictRanking, IndicatorProgress, PeriodProgress, PlanProgress, RankedDistrict } from "../api/schema";
 import { achieved, expectedText, month, number, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { periodName } from "../texts/names";
@@ -89,6 +89,10 @@ function changesText(rows: Row[], last: PlanProgress, running: string): string {
 /** The indicators farthest behind what was expected by now; `all` leads to the others.
  * `unsplit`: targets of the whole are not split to the district, so that nothing behind does not mean all well. */
 export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[]; all: string; unsplit: boolean }): JSX.Element {
+  const { plan, address } = view;
+  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "known_at") }));
+  const noteOn = ({ indicator, period }: Row): CellNote | undefined =>
+    notes.data?.notes.find((note) => note.indicator === indicator.id && note.period === period.period && note.district === (address.params["district"] || null));
   const worst = rows.filter(({ period }) => isLate(period)).sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
   return (
     <div class="card attention">
@@ -101,7 +105,7 @@ export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[
       )}
       <ol>
         {worst.slice(0, ATTENTION_ROWS).map((row) => (
-          <AttentionRow key={row.indicator.id} view={view} {...row} />
+          <AttentionRow key={row.indicator.id} view={view} note={noteOn(row)} {...row} />
         ))}
       </ol>
       {worst.length > ATTENTION_ROWS && (
@@ -113,7 +117,7 @@ export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[
   );
 }
 
-function AttentionRow({ view, indicator, period }: Row & { view: View }): JSX.Element {
+function AttentionRow({ view, indicator, period, note }: Row & { view: View; note: CellNote | undefined }): JSX.Element {
   const { plan, address } = view;
   const values = { plan: plan.id, indicator: indicator.id, ...pick(address.params, "as_of", "known_at") };
   const months = useQuery(pathOf("/v1/plans/{plan}/indicators/{indicator}/months", { ...values, ...pick(address.params, "district") }));
@@ -130,6 +134,7 @@ function AttentionRow({ view, indicator, period }: Row & { view: View }): JSX.El
             {[periodName(period.period), measure && leadBody(plan, measure)].filter(Boolean).join(" · ")}
             {heaviest && ` · ${t("overview.heaviest", { district: localized(heaviest.name) })}`}
           </small>
+          {note && <small class="noted">{t("notes.because", { cause: note.cause })}</small>}
         </span>
         {months.data && <Spark values={months.data.months.map((row) => row.cumulative)} />}
         <span class="figures">

@@ -198,7 +198,7 @@ function Doing({ view, state, doing: { action, on }, by, onDone }: DoingProps): 
       return <Act {...shared} fields={[noted]} act={say("period-approved", `${ofMonth}/${on}`, city, (values) => ({ ...values, submitted_by: on }))}><h3>{t("months.approve.of", { district: name })}</h3>{figures}</Act>;
     case "return": {
       const fields: FieldOf[] = [{ name: "items", label: t("months.items") }, { name: "message", label: t("months.message"), long: true }];
-      const returned = say("period-returned", `${ofMonth}/${on}`, city, (values) => ({ ...values, submitted_by: on, items: (values["items"] ?? "").split(/[;;]/).map((item) => item.trim()).filter(Boolean) }));
+      const returned = say("period-returned", `${ofMonth}/${on}`, city, (values) => ({ ...values, submitted_by: on, items: (values["items"] ?? "").split(/[;\uFF1B]/).map((item) => item.trim()).filter(Boolean) }));
       return <Act {...shared} fields={fields} act={returned}><h3>{t("months.return.of", { district: name })}</h3>{figures}</Act>;
     }
     case "override":
