@@ -238,6 +238,7 @@ class PeriodRestated(Event, subject="month/<plan>/<month>", whole_only=OnlyThePl
     by: Text
 
 
+# It neither opens nor states its subject, which is nobody's therefore (RULES G1): district and city both write.
 class NoteWritten(Event, subject="note/<plan>/<indicator>/<period>/<of>"):
     """填写说明: Why a number stands as it does, and what is done next, written on a cell; a later one takes its place.
 
