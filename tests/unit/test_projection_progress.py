@@ -172,3 +172,24 @@ def test_another_plan_has_its_own_years_and_targets() -> None:
         ("2026-01-01", "2026-01-31"),
     ]
     assert ask({}, "1.1.b", plan=OTHER.id)[0]["target"] == {"op": ">", "value": 12.5, "upper": None}
+
+
+def test_a_report_moves_its_own_rows_and_the_others_are_given_again() -> None:
+    policy = COMPILED.plans[PLAN.id]
+    targets, scope = Targets(policy), Scope(date(2025, 6, 1), NOW)
+    (hires,), (others,) = (COMPILED.of_indicator[PLAN.id, id_][:1] for id_ in ("4.1.b", "1.1.a"))
+
+    def rows(targets: Targets, hired: int, scope: Scope = scope) -> dict[str, Any]:
+        cells = {
+            (hires.number, int(Part.NUM), 2024, YUECHENG): {12 * 2024: hired},
+            (others.number, int(Part.NUM), WHOLE, KEQIAO): {12 * 2024: 9},
+        }
+        table = progress(AssessmentBasis(policy, COMPILED, targets, sums_of(policy, cells), scope))
+        return {row["id"]: row for row in table["indicators"]}
+
+    before, after, again = rows(targets, 1), rows(targets, 2), rows(targets, 1)
+    for table, hired in ((before, 1), (after, 2), (again, 1)):
+        assert table == rows(Targets(policy), hired), "what would be said without anything kept"
+    assert [id_ for id_, row in after.items() if row is not before[id_]] == ["4.1.b"]
+    for other in (Scope(date(2024, 3, 1), NOW), Scope(date(2025, 6, 1), NOW, KEQIAO), Scope(date(2025, 6, 2), NOW)):
+        assert rows(targets, 1, other) == rows(Targets(policy), 1, other)

@@ -1,8 +1,14 @@
 """How far is each target of a plan, as of a day, as known at an instant, and is that enough for the time gone."""
 
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date
+from typing import Final, NamedTuple
+
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
 
+from services.planning.targets_in_force import History
 from services.projection.assessment.assessment import AssessmentBasis
 from services.projection.assessment.representation import (
     AssessedAnswer,
@@ -13,12 +19,15 @@ from services.projection.assessment.representation import (
     cell_state,
     indicator_summary,
 )
+from services.projection.assessment.values import Amounts
 from services.projection.counting.periods import periods_of
 from services.projection.exports.csv import Row, joined
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
+from shared.plan.model import Indicator, Measure
 
+_MOST_SCOPES: Final = 16  # days and districts for which rows are kept
 router = APIRouter(prefix="/v1/plans", tags=["progress"], route_class=Conditional)
 
 
@@ -44,17 +53,49 @@ class PlanProgress(ProgressTable, AssessedAnswer):
     """The progress of every indicator of a plan."""
 
 
+SumsOfLine = Mapping[tuple[int, int], Mapping[str, Amounts]]  # by part and period, then by district
+
+
+class _MadeRow(NamedTuple):
+    """The progress of an indicator, and the sums of its lines that made it."""
+
+    sums: list[SumsOfLine | None]
+    progress: IndicatorProgress
+
+
+# Most reports move one number: the rows of the others are given again. Beside the sums, they rest on the plan with what
+# was decided on its targets, which each history stands for, and on the day and the district.
+_rows_by_scope: Final[dict[tuple[History, date, str | None], dict[str, _MadeRow]]] = {}
+
+
 def progress(basis: AssessmentBasis) -> ProgressTable:
-    """Return the progress of every indicator, by the rules of VOCABULARY 4 and 5 and RULES E."""
+    """Return the progress of every indicator, by the rules of VOCABULARY 4 and 5 and RULES E; not to be changed."""
     plan, scope = basis.plan, basis.scope
+    key = basis.targets.as_known(scope.known_at), scope.as_of, scope.district
+    rows = _rows_by_scope[key] = _rows_by_scope.pop(key, {})
+    if len(_rows_by_scope) > _MOST_SCOPES:  # the least recently used goes first
+        del _rows_by_scope[next(iter(_rows_by_scope))]
+    sums: dict[int, dict[tuple[int, int], Mapping[str, Amounts]]] = defaultdict(dict)
+    for (line, part, period), by_district in basis.sums.items():
+        sums[line][part, period] = by_district
     indicators: list[IndicatorProgress] = []
     for measure, indicator in plan.indicators.values():
-        periods: list[PeriodProgress] = []
-        for period in periods_of(plan, indicator, scope.as_of):
-            assessment = basis.assess(indicator, period, scope.district)
-            periods.append({**cell_state(assessment), "pace": cell_pace(basis, assessment)})
-        indicators.append({**indicator_summary(measure, indicator), "periods": periods})
+        own: list[SumsOfLine | None] = [
+            sums.get(line.number) for line in basis.compiled.of_indicator[plan.id, indicator.id]
+        ]
+        known = rows.get(indicator.id)
+        if known is None or known.sums != own:
+            known = rows[indicator.id] = _MadeRow(own, _progress_of(basis, measure, indicator))
+        indicators.append(known.progress)
     return {"indicators": indicators}
+
+
+def _progress_of(basis: AssessmentBasis, measure: Measure, indicator: Indicator) -> IndicatorProgress:
+    periods: list[PeriodProgress] = []
+    for period in periods_of(basis.plan, indicator, basis.scope.as_of):
+        assessment = basis.assess(indicator, period, basis.scope.district)
+        periods.append({**cell_state(assessment), "pace": cell_pace(basis, assessment)})
+    return {**indicator_summary(measure, indicator), "periods": periods}
 
 
 def _rows(table: ProgressTable) -> list[Row]:
