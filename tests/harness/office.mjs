@@ -207,6 +207,10 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       await page.waitForSelector(".noted");
       const line = await page.locator(".noted").first().innerText();
       await page.screenshot({ path: `${shots}/note-district-zh-1280.png`, fullPage: true });
+      // Its lead unit is asked about the others.
+      await go(page, `#/${plan}/body/hrss?as_of=${options.as_of}`);
+      await page.waitForSelector("main .asked");
+      const unit = await page.locator("main .asked").innerText();
       await go(page, `#/${plan}?as_of=${options.as_of}`);
       const worst = page.locator('.attention li:not(:has([href*="indicator=4.1.b"]))').first();
       const indicator = new URLSearchParams((await worst.locator("a").getAttribute("href")).split("?")[1]).get("indicator");
@@ -224,7 +228,7 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       axe.push(...(await judge(narrow.page)));
       const wide = await narrow.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       await narrow.page.locator(".notes").screenshot({ path: `${shots}/note-form-en-dark-360.png` });
-      return { asked, faults, unwritten, written, elements, line, first, axe, wide, complaints: [...record.complaints, ...narrow.record.complaints] };
+      return { asked, faults, unwritten, written, elements, line, unit, first, axe, wide, complaints: [...record.complaints, ...narrow.record.complaints] };
     },
   };
 }

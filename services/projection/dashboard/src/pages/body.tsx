@@ -6,6 +6,7 @@ import type { Measure, PlanProgress } from "../api/schema";
 import { linkTo, pick } from "../parts/address";
 import { isLate, type Row, rowsByIndicator, Sentence } from "../parts/attention";
 import { Clause } from "../parts/clause";
+import { Asked, noteOn } from "../parts/notes";
 import { MeasureCard } from "../parts/measures";
 import { Loaded, Note } from "../parts/states";
 import { isWide, type View } from "../parts/view";
@@ -37,6 +38,7 @@ interface Own {
 /** Its measures, those with something behind first; the others fold away on a phone. */
 function Measures({ view, progress }: { view: View; progress: PlanProgress }): JSX.Element {
   const { plan, address } = view;
+  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "known_at") })).data?.notes;
   const byId = rowsByIndicator(progress);
   const measures = plan.series
     .flatMap((series) => series.measures)
@@ -50,6 +52,7 @@ function Measures({ view, progress }: { view: View; progress: PlanProgress }): J
       <p class="headline">
         {t("body.standing", { name: localized(plan.bodies[address.id]), measures: measures.length })} <Sentence rows={rows} />
       </p>
+      {notes && <Asked count={rows.filter(({ indicator, period }) => period.signal === "red" && !noteOn(notes, indicator.id, period.period, address.params["district"] || null)).length} />}
       <Cards view={view} measures={measures.filter((each) => late(each)).toSorted((a, b) => late(b) - late(a))} />
       <details class="series" open={isWide() || !measures.some(late)}>
         <summary>

@@ -4,7 +4,7 @@ import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { CellNote, DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
 import { linkTo, pick } from "../parts/address";
-import { Asked, NoteLine } from "../parts/notes";
+import { Asked, NoteLine, noteOn } from "../parts/notes";
 import { ReportSummary } from "../parts/reports";
 import { SignalPill } from "../parts/signals";
 import { compared, sharedBy, shareText, Standing } from "../parts/standing";
@@ -67,12 +67,8 @@ interface NumbersProps {
 function unexplained({ indicators }: DistrictMatrix, district: string, notes: CellNote[]): number {
   return indicators.filter((row) => {
     const cell = row.districts.find(({ district: code }) => code === district);
-    return cell?.signal === "red" && !noteOn(row, notes);
+    return cell?.signal === "red" && !noteOn(notes, row.id, row.period, district);
   }).length;
-}
-
-function noteOn(row: MatrixRow, notes: CellNote[]): CellNote | undefined {
-  return notes.find(({ indicator, period }) => indicator === row.id && period === row.period);
 }
 
 const ORDER = ["red", "amber", "green", "met"];
@@ -122,7 +118,7 @@ function NumberTable({ view, name, matrix, notes, rows }: NumbersProps & { rows:
         </thead>
         <tbody>
           {rows.map(({ row, cell }) => (
-            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} note={noteOn(row, notes)} />
+            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} note={noteOn(notes, row.id, row.period, cell.district)} />
           ))}
         </tbody>
       </table>

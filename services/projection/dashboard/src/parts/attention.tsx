@@ -8,6 +8,7 @@ import { localized, t } from "../texts/language";
 import { periodName } from "../texts/names";
 import { linkTo, pick } from "./address";
 import { latestPeriod } from "./figures";
+import { noteOn } from "./notes";
 import { Mark } from "./signals";
 import { Spark } from "./spark";
 import { findMeasure, leadBody, type View } from "./view";
@@ -91,8 +92,6 @@ function changesText(rows: Row[], last: PlanProgress, running: string): string {
 export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[]; all: string; unsplit: boolean }): JSX.Element {
   const { plan, address } = view;
   const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "known_at") }));
-  const noteOn = ({ indicator, period }: Row): CellNote | undefined =>
-    notes.data?.notes.find((note) => note.indicator === indicator.id && note.period === period.period && note.district === (address.params["district"] || null));
   const worst = rows.filter(({ period }) => isLate(period)).sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
   return (
     <div class="card attention">
@@ -105,7 +104,7 @@ export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[
       )}
       <ol>
         {worst.slice(0, ATTENTION_ROWS).map((row) => (
-          <AttentionRow key={row.indicator.id} view={view} note={noteOn(row)} {...row} />
+          <AttentionRow key={row.indicator.id} view={view} note={noteOn(notes.data?.notes ?? [], row.indicator.id, row.period.period, address.params["district"] || null)} {...row} />
         ))}
       </ol>
       {worst.length > ATTENTION_ROWS && (

@@ -71,7 +71,7 @@ export function Notes({ view, indicator, period, signal }: Props): JSX.Element {
   return (
     <Loaded query={query} lines={2}>
       {({ notes, may }) => {
-        const own = notes.find((note) => note.district === district);
+        const own = noteOn(notes, indicator, period, district);
         const others = district ? [] : notes.filter((note) => note.district !== null);
         const of = district ?? cityCode(plan);
         const writes = may.includes(of) && !address.params["known_at"];
@@ -104,6 +104,11 @@ export function Notes({ view, indicator, period, signal }: Props): JSX.Element {
   );
 }
 
+/** The note that holds on a cell; `district` null: the whole. */
+export function noteOn(notes: readonly CellNote[], indicator: string, period: string, district: string | null): CellNote | undefined {
+  return notes.find((note) => note.indicator === indicator && note.period === period && note.district === district);
+}
+
 /** On one row of a district: what was written, or that it is asked for. */
 export function NoteLine({ note, signal, href }: { note: CellNote | undefined; signal: Signal; href: string }): JSX.Element | null {
   if (note) return <small class="noted">{t("notes.line", { cause: note.cause, next: note.next_step })}</small>;
@@ -114,7 +119,7 @@ export function NoteLine({ note, signal, href }: { note: CellNote | undefined; s
   ) : null;
 }
 
-/** How many of a district's numbers are red without a note, in one sentence. */
+/** How many of some numbers are red without a note, in one sentence. */
 export function Asked({ count }: { count: number }): JSX.Element | null {
   return count ? <p class="asked">{t("notes.asked.count", { count: number(count) })}</p> : null;
 }
