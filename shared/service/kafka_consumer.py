@@ -24,9 +24,10 @@ from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
 
-# A batch is what has come while the one before was handled: small when there is little to do. For so long the first
-# message waits for those that come with it.
+# A batch is what has come while the one before was handled: small when there is little to do. What comes by the hundred
+# waits for so long for those that come with it.
 _GATHER_SECONDS: Final = 0.002
+_FEW: Final = 50
 _BATCH: Final = 1000
 _STALLED_SECONDS: Final = 60
 _RETENTION_SECONDS: Final = 60
@@ -59,6 +60,8 @@ class _Queue(Protocol):
     def get_nowait(self) -> EventT[bytes]: ...
 
     def empty(self) -> bool: ...
+
+    def qsize(self) -> int: ...
 
 
 class _Channel(Protocol):
@@ -366,7 +369,7 @@ class _Inbox:
         """Wait for a message, and return it with those that came with it."""
         waiting = [await self._next()]
         self._first = None
-        await asyncio.sleep(_GATHER_SECONDS)
+        await asyncio.sleep(_GATHER_SECONDS if self._queue.qsize() >= _FEW else 0)
         while len(waiting) < most and not self._queue.empty():
             waiting.append(self._queue.get_nowait())
         return waiting
