@@ -94,6 +94,7 @@ def environment(installation: Installation, service: str, port: int | None = Non
         "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
         "SKILLPLAN_KEYS": str(installation.key_file),
         "PYTHONUNBUFFERED": "1",
+        **{name: os.environ[name] for name in ("SKILLPLAN_LOG_LEVEL",) if name in os.environ},
         **({"SKILLPLAN_EXAMPLE_DAY": CITY_DAY.isoformat()} if _shows_an_example_day(installation, service) else {}),
     }
 
@@ -108,7 +109,7 @@ def inherited() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SKILLPLAN_") or name in ("SKILLPLAN_ACCEPT", "SKILLPLAN_LOG_LEVEL")
+        if not name.startswith("SKILLPLAN_") or name == "SKILLPLAN_ACCEPT"
     }
 
 
@@ -151,10 +152,11 @@ def _addresses(installation: Installation) -> dict[str, str]:
 
 
 class ProcessState(TypedDict):
-    """What supervisor reports of a process; `pid` is 0 where it does not run."""
+    """What supervisor reports of a process; `pid` is 0 where it does not run, `stop` when it ended last (s)."""
 
     statename: str
     pid: int
+    stop: int
     description: str
 
 

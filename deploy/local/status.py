@@ -81,7 +81,7 @@ def parts(installation: Installation, supervisor: Supervisor) -> Iterator[PartOf
     """Yield every part of an installation, each process asked whether it is ready."""
     running = supervisor.pid() is not None
     states = supervisor.states() if running else {}
-    stopped: ProcessState = {"statename": "STOPPED", "pid": 0, "description": ""}
+    stopped: ProcessState = {"statename": "STOPPED", "pid": 0, "stop": 0, "description": ""}
     servers = {"kafka": installation.bootstrap, "postgres": installation.superuser}
     answers: dict[str, Callable[[str], bool]] = {"kafka": kafka.is_up, "postgres": postgres.is_up}
     for name, place in _servers(installation).items():

@@ -24,6 +24,7 @@ from deploy.local.processes import (
     INFRASTRUCTURE_PORTS,
     PLAN,
     PORTS,
+    ProcessState,
     Program,
     Supervisor,
     client_addresses,
@@ -38,6 +39,7 @@ from services.catalogue import DOMAIN_SERVICES, PROBES, SERVICES
 
 _LEFT_OVER_PATIENCE = 10.0
 _READY_PATIENCE = 120.0
+_ENDED_OFTEN = 2  # times, beside the one before this start
 _CAUGHT_UP_PATIENCE = 120.0
 # How long the whole city's demo is waited for, when it is begun and when it goes on; the rest comes in by itself.
 _CITY_PATIENCE = 75.0
@@ -180,15 +182,19 @@ def keys(installation: Installation, *arguments: str) -> int:
 
 def _wait(wanted: list[Program], supervisor: Supervisor, tell: Callable[[str], None], seconds: float) -> None:
     limit = time.monotonic() + seconds
+    ended: dict[str, set[int]] = {}
     with httpx.Client(timeout=3, trust_env=False) as client:
         while True:
             missing = {program.name: why for program in wanted if (why := _unready(client, program.url)) is not None}
             if not missing:
                 return
             states = supervisor.states()
-            fatal = [name for name in missing if name in states and states[name]["statename"] == "FATAL"]
-            if fatal or time.monotonic() > limit:
-                name = (fatal or list(missing))[0]
+            for name in missing.keys() & states.keys():
+                ended.setdefault(name, set()).add(states[name]["stop"])
+            # What ends again and again, as with a setting that it refuses, is not waited for.
+            hopeless = [name for name in missing if len(ended.get(name, ())) > _ENDED_OFTEN or _given_up(states, name)]
+            if hopeless or time.monotonic() > limit:
+                name = (hopeless or list(missing))[0]
                 log = supervisor.logs / f"{name}.log"
                 raise LocalError(
                     f"{name} 未就绪({missing[name]})。日志:{log},最后几行:\n{supervisor.last_words(name)}",
@@ -196,6 +202,10 @@ def _wait(wanted: list[Program], supervisor: Supervisor, tell: Callable[[str], N
                 )
             tell(", ".join(missing))
             time.sleep(0.2)
+
+
+def _given_up(states: dict[str, ProcessState], name: str) -> bool:
+    return name in states and states[name]["statename"] == "FATAL"
 
 
 def _unready(client: httpx.Client, url: str) -> str | None:

@@ -15,7 +15,7 @@ from shared.observability.health import Health
 _SQL: Final = read_queries("shared.log", "tree.sql")
 _GROW: Final = Statement(_SQL["grow"])
 _PAGE: Final = 2048
-_SECONDS: Final = 1.0  # between two times that a tree grows by less than a page
+_SECONDS: Final = 0.5  # between two times that a tree grows by less than a page
 _PAUSE: Final = 5.0
 _PART: Final = "tree"
 _log = structlog.get_logger()

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import statistics
-import sys
-import threading
-import time
 from typing import Final
 
 import asyncpg
@@ -14,7 +9,6 @@ import httpx
 import pytest
 
 from services.projection.api import create_app
-from services.projection.exports.spool import beside
 from shared.observability.health import Health
 from shared.observability.metrics import Metrics
 from tests.bench.slow_readers import BRIEFING, LISTED, PROGRESS, are_written, fill_listed, who_read_nothing
@@ -22,8 +16,17 @@ from tests.harness.processes import System, eventually, run
 from tests.harness.steps import collected_as_in_services, timed_steps
 
 _FACTS: Final = 20_000
+_PAGE: Final = 5_000
 _EXPORTS: Final = (LISTED, f"{BRIEFING}&format=xlsx&facts=true", BRIEFING)
 _FORMS: Final = (*_EXPORTS, f"{LISTED}&format=csv", f"{BRIEFING}&format=docx", f"{BRIEFING}&format=json")
+_PAGES: Final = (f"{LISTED}&limit={_PAGE}&after=0", f"{LISTED}&limit={_PAGE}&after=0&format=csv")
+_FACT: Final = {
+    "type": "skillplan.recruitment.person-hired.v1",
+    "subject": "hire/H-1",
+    "district": "330681",
+    "time": "2024-03-05T09:00:00+08:00",
+    "data": {"channel": "gold-blue-collar", "hired_on": "2024-03-05", "person": {"token": "a" * 32}},
+}
 _PROBE_SECONDS: Final = 0.1
 
 
@@ -54,7 +57,7 @@ def test_who_reads_nothing_of_an_export_holds_no_connection(system: System) -> N
 def test_no_step_of_the_loop_is_long_while_exports_are_written(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """The delay of a question is made of such steps, some twenty of them; by processor time, on any machine."""
 
-    async def longest_of(path: str) -> float:
+    async def longest_of(path: str, body: object = None) -> float:
         pool = await asyncpg.create_pool(system.databases["projection"].dsn, min_size=0)
         app = create_app(pool, {}, httpx.AsyncClient(), Metrics("projection", "api", Health()), b"k" * 32)
         async with pool, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
@@ -62,43 +65,14 @@ def test_no_step_of_the_loop_is_long_while_exports_are_written(system: System, m
             longest = []
             for _ in range(3):
                 with timed_steps(monkeypatch) as steps:
-                    answer = await client.get(path)
+                    answer = await client.request("POST" if body else "GET", path, json=body)
                 assert answer.status_code == 200, answer.text
                 longest.append(max(steps))
             return min(longest)  # a step that is too long is so in each of them
 
     system.process("projection", "api")  # its database
-    run(fill_listed(system.databases["projection"].dsn, _FACTS // 4))
+    run(fill_listed(system.databases["projection"].dsn, _PAGE))
     with collected_as_in_services():
-        longest = {path: run(longest_of(path)) for path in _FORMS}
+        longest = {path: run(longest_of(path)) for path in (*_FORMS, *_PAGES)}
+        longest["would-count"] = run(longest_of("/v1/would-count", {"facts": [_FACT] * _PAGE}))
     assert max(longest.values()) < _PROBE_SECONDS / 2, longest
-
-
-async def test_the_writer_of_exports_leaves_the_loop_its_turns() -> None:
-    """A thread that computes gives the interpreter back within half a millisecond, not within Python's five."""
-    usual, stop = sys.getswitchinterval(), threading.Event()
-
-    def compute() -> None:
-        while not stop.is_set():
-            pass
-
-    async def turns() -> float:
-        waits = []
-        for _ in range(100):
-            began = time.perf_counter()
-            await asyncio.sleep(0.0001)  # the loop gives the interpreter away and asks for it again
-            waits.append(time.perf_counter() - began)
-        return statistics.median(waits)
-
-    try:
-        await beside(lambda: None)
-        writing = asyncio.create_task(beside(compute))
-        ours = [await turns() for _ in range(5)]
-        sys.setswitchinterval(0.005)
-        pythons = [await turns() for _ in range(5)]
-        stop.set()
-        await writing
-    finally:
-        stop.set()
-        sys.setswitchinterval(usual)
-    assert min(ours) < min(pythons) / 2

@@ -9,13 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.local import children, installation, kafka, postgres
-from deploy.local.processes import Supervisor
+from deploy.local import up as up_command
+from deploy.local.processes import Program, Supervisor
+from deploy.local.refusal import LocalError
 from tests.conftest import ROOT
 
 
@@ -138,6 +141,21 @@ def test_an_installation_is_removed_once_that_is_confirmed_and_its_backups_stay(
     assert removed.returncode == 0, removed.stderr
     assert not any(children.command_of(pid) for pid in pids)
     assert sorted(part.name for part in state.iterdir()) == ["backups", "lock"]
+
+
+def test_a_process_that_ends_again_and_again_is_not_waited_for_and_its_last_words_are_said(tmp_path: Path) -> None:
+    """As with a setting that it refuses; by the clock it was two minutes before anything was said."""
+    refusal = "设置有误 wrong setting"
+    ends = Program("ends-api", [sys.executable, "-c", f"raise SystemExit('{refusal}')"], {}, "http://127.0.0.1:9")
+    supervisor, began = Supervisor(tmp_path), time.monotonic()
+    try:
+        supervisor.start({}, [ends])
+        supervisor.start_services()
+        with pytest.raises(LocalError, match=refusal):
+            up_command.wait_ready([ends], supervisor)
+    finally:
+        supervisor.stop()
+    assert time.monotonic() - began < 60
 
 
 def test_the_folder_of_another_major_version_is_left_alone(tmp_path: Path) -> None:

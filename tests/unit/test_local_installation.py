@@ -146,6 +146,18 @@ def test_only_the_reading_side_of_the_whole_city_s_demo_has_a_day_of_its_own(tmp
     assert installation.load(tmp_path).demo_size == "city"
 
 
+def test_a_setting_of_our_own_environment_is_a_process_s_and_not_supervisor_s_which_outlives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = Installation(tmp_path)
+    local.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})
+    monkeypatch.setenv("SKILLPLAN_LOG_LEVEL", "DEBUG")
+    assert processes.environment(local, "subsidy")["SKILLPLAN_LOG_LEVEL"] == "DEBUG"
+    assert "SKILLPLAN_LOG_LEVEL" not in processes.inherited()
+    monkeypatch.delenv("SKILLPLAN_LOG_LEVEL")
+    assert "SKILLPLAN_LOG_LEVEL" not in processes.environment(local, "subsidy")
+
+
 def test_status_says_how_far_the_whole_city_s_demo_is_until_it_is_done(tmp_path: Path) -> None:
     local = Installation(tmp_path, demo_size="city")
     local.choose_ports({**processes.PORTS, **processes.INFRASTRUCTURE_PORTS})

@@ -35,14 +35,18 @@ def router_of(plans: Sequence[Plan]) -> APIRouter:
 
     async def of(request: Request, make: Callable[[DroppedTable, Sequence[Plan]], T]) -> T:
         async with room:
-            dropped = _dropped(await _body(request))
-            if dropped.district not in codes:
-                raise Problem(422, "计划中没有这个区划代码。", "No plan has this district.")
+            body = await _body(request)
             async with free:
-                try:
-                    return await asyncio.to_thread(make, dropped, plans)
-                except CommandError as error:
-                    raise Problem(422, error.zh, error.en) from None
+                return await asyncio.to_thread(made, body, make)
+
+    def made(body: bytes, make: Callable[[DroppedTable, Sequence[Plan]], T]) -> T:
+        dropped = _dropped(body)
+        if dropped.district not in codes:
+            raise Problem(422, "计划中没有这个区划代码。", "No plan has this district.")
+        try:
+            return make(dropped, plans)
+        except CommandError as error:
+            raise Problem(422, error.zh, error.en) from None
 
     @router.post("/v1/tables/check")
     async def check_table(request: Request) -> CheckedTable:

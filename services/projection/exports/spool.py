@@ -5,7 +5,6 @@ the loop and delay every question.
 """
 
 import asyncio
-import sys
 import tempfile
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -20,10 +19,7 @@ _FULL: Final = Problem(503, "同时导出过多,请稍后再试。", "Too many e
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# How long the writer may keep the interpreter from the event loop, which asks for it after everything it waits for: a
-# question has ten such turns and more, and Python's 5 ms each would be what it notices.
-_TURN_SECONDS: Final = 0.0005
-_WRITER: Final = ThreadPoolExecutor(1, "exports", initializer=lambda: sys.setswitchinterval(_TURN_SECONDS))
+_WRITER: Final = ThreadPoolExecutor(1, "exports")
 
 
 async def beside(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

@@ -154,7 +154,7 @@ async def get_facts(
         if limit is not None:
             rows = await view.connection.fetch(view.sql(_FILE)["facts"], *_from(cell, place), limit + 1)
             page = page_of(rows, limit, lambda page: _cursor(page, place))
-            batches, following = _batch(page.rows), page.next
+            batches, following = _in_steps(page.rows), page.next
         if month is None:
             sums = await context.sums.read(view, plan_read, scope, wanted.id)
             numerator, denominator, _ = Cell(plan_read, view.compiled, wanted, number, district, sums).at()
@@ -223,14 +223,14 @@ def _from(cell: _CellDays, place: Place) -> tuple[object, ...]:
 async def _batches(view: Snapshot, cell: _CellDays, place: Place) -> AsyncIterator[list[CountedFact]]:
     cursor = await view.connection.cursor(view.sql(_FILE)["facts"], *_from(cell, place), None)
     while rows := await cursor.fetch(_READ):
-        for begin in range(0, len(rows), _STEP):
-            await asyncio.sleep(0)
-            yield [_fact(row) for row in rows[begin : begin + _STEP]]
+        async for facts in _in_steps(rows):
+            yield facts
 
 
-async def _batch(rows: Sequence[asyncpg.Record]) -> AsyncIterator[list[CountedFact]]:
-    if rows:
-        yield [_fact(row) for row in rows]
+async def _in_steps(rows: Sequence[asyncpg.Record]) -> AsyncIterator[list[CountedFact]]:
+    for begin in range(0, len(rows), _STEP):
+        await asyncio.sleep(0)
+        yield [_fact(row) for row in rows[begin : begin + _STEP]]
 
 
 async def _rows(

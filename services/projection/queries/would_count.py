@@ -19,6 +19,7 @@ from services.projection.queries.parameters import NAMED
 from shared.contract.messages import FactToRecord, MovedCell
 from shared.http.openapi import request_body
 from shared.http.problems import Problem
+from shared.observability.turns import Turns
 from shared.service.http_door import LARGEST_BATCH, read_body
 
 router = APIRouter(prefix="/v1", tags=["progress"])
@@ -80,10 +81,14 @@ async def would_count(request: Request) -> Response:
         raise _WRONG
     async with context_of(request).reader.view() as view:
         compiled = view.compiled
-    try:
-        moved: CellsMoved = {"counts_in": [list(cells_of(compiled, _log_fact(fact))) for fact in facts]}
-    except ValueError:
-        raise _WRONG from None
+    moved: CellsMoved = {"counts_in": []}
+    turns = Turns()
+    for fact in facts:
+        try:
+            moved["counts_in"].append(list(cells_of(compiled, _log_fact(fact))))
+        except ValueError:
+            raise _WRONG from None
+        await turns.take()
     return Response(orjson.dumps(moved), media_type="application/json")
 
 
