@@ -35,10 +35,12 @@ class BenchRow:
         return statistics.median(o.rate / f.rate for o, f in zip(self.ours, self.floor, strict=True))
 
     def ratio_by_cpu(self) -> float | None:
-        """Return the same by what it costs instead of how long it takes: steadier where others use the machine."""
-        if not self.floor:
-            return None
-        return statistics.median(f.cost / o.cost for o, f in zip(self.ours, self.floor, strict=True))
+        """Return the same by what it costs instead of how long it takes: steadier where others use the machine.
+
+        A round that was over before the system's clock of processor time had moved is left out.
+        """
+        ratios = [f.cost / o.cost for o, f in zip(self.ours, self.floor, strict=bool(self.floor)) if o.cost]
+        return statistics.median(ratios) if ratios else None
 
     def met(self) -> bool | None:
         """Return whether the row reaches its aim; None where there is none."""
