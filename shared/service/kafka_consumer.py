@@ -24,8 +24,8 @@ from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.process import end_process_if_failed
 
-# A batch is what has come while the one before was handled: small when there is little to do. What comes by the hundred
-# waits for so long for those that come with it.
+# A batch is what has come while the one before was handled: small when there is little to do. What comes meanwhile, or
+# by the hundred, waits for so long for those that come with it.
 _GATHER_SECONDS: Final = 0.002
 _FEW: Final = 50
 _BATCH: Final = 1000
@@ -149,12 +149,12 @@ class KafkaConsumer:
             handling: asyncio.Task[None] | None = None
             try:
                 while True:
-                    while not (events := await self._take(inbox, _BATCH)):
+                    while not (events := await self._take(inbox, _BATCH, handling)):
                         pass
                     messages = [_message(event) for event in events]
                     decoded = await decode(messages)
                     while handling is not None and await inbox.comes_before(handling, len(events) < _BATCH):
-                        more = await self._take(inbox, _BATCH - len(events))
+                        more = await self._take(inbox, _BATCH - len(events), handling)
                         added = [_message(event) for event in more]
                         decoded.extend(await decode(added))
                         events += more
@@ -181,9 +181,9 @@ class KafkaConsumer:
 
         self._app.agent(channel, name=name, concurrency=1)(agent)
 
-    async def _take(self, inbox: "_Inbox", most: int) -> list[EventT[bytes]]:
+    async def _take(self, inbox: "_Inbox", most: int, handling: asyncio.Task[None] | None) -> list[EventT[bytes]]:
         """Wait for a message, and return it with those that came with it; none where they are to be read again."""
-        waiting = await inbox.take(most)
+        waiting = await inbox.take(most, handling)
         # What was read before partitions were last assigned is read again.
         active, assigned = self._app.flow_control.is_active(), self._app.consumer_generation_id
         events = [event for event in waiting if active and event.message.generation_id == assigned]
@@ -365,11 +365,12 @@ class _Inbox:
         self._queue = queue
         self._first: asyncio.Task[EventT[bytes]] | None = None
 
-    async def take(self, most: int) -> list[EventT[bytes]]:
-        """Wait for a message, and return it with those that came with it."""
+    async def take(self, most: int, handling: asyncio.Task[None] | None) -> list[EventT[bytes]]:
+        """Wait for a message, and return it with those that came with it; more of them while a batch is handled."""
         waiting = [await self._next()]
         self._first = None
-        await asyncio.sleep(_GATHER_SECONDS if self._queue.qsize() >= _FEW else 0)
+        busy = (handling is not None and not handling.done()) or self._queue.qsize() >= _FEW
+        await asyncio.sleep(_GATHER_SECONDS if busy else 0)
         while len(waiting) < most and not self._queue.empty():
             waiting.append(self._queue.get_nowait())
         return waiting
