@@ -174,7 +174,10 @@ def _erase(
 def _history(context: typer.Context) -> None:
     """谁在何时做了什么 Who did what, and when."""
     file = context.obj.installed().state / "backups" / "acts.ndjson"
-    sys.stdout.write(file.read_text(encoding="utf-8") if file.exists() else "")
+    if file.exists():
+        sys.stdout.write(file.read_text(encoding="utf-8"))
+    else:
+        console.say("没有。", "None.")
 
 
 def _above(installation: Installation, service: str) -> str:

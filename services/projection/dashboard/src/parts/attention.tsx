@@ -133,7 +133,7 @@ function AttentionRow({ view, indicator, period, note }: Row & { view: View; not
             {[periodName(period.period), measure && leadBody(plan, measure)].filter(Boolean).join(" · ")}
             {heaviest && ` · ${t("overview.heaviest", { district: localized(heaviest.name) })}`}
           </small>
-          {note && <small class="noted">{t("notes.because", { cause: note.cause })}</small>}
+          {note && <small class="noted" translate={false}>{t("notes.because", { cause: note.cause })}</small>}
         </span>
         {months.data && <Spark values={months.data.months.map((row) => row.cumulative)} />}
         <span class="figures">

@@ -18,11 +18,11 @@ function Written({ note }: { note: NoteText }): JSX.Element {
       <dl class="lines note">
         <div>
           <dt>{t("notes.cause")}</dt>
-          <dd>{note.cause}</dd>
+          <dd translate={false}>{note.cause}</dd>
         </div>
         <div>
           <dt>{t("notes.next")}</dt>
-          <dd>{note.next_step}</dd>
+          <dd translate={false}>{note.next_step}</dd>
         </div>
       </dl>
       <p class="hint">
@@ -111,7 +111,7 @@ export function noteOn(notes: readonly CellNote[], indicator: string, period: st
 
 /** On one row of a district: what was written, or that it is asked for. */
 export function NoteLine({ note, signal, href }: { note: CellNote | undefined; signal: Signal; href: string }): JSX.Element | null {
-  if (note) return <small class="noted">{t("notes.line", { cause: note.cause, next: note.next_step })}</small>;
+  if (note) return <small class="noted" translate={false}>{t("notes.line", { cause: note.cause, next: note.next_step })}</small>;
   return signal === "red" ? (
     <small class="asked">
       <a href={href}>{t("notes.asked")}</a>
