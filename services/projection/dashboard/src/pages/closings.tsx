@@ -140,7 +140,7 @@ function Figures({ view, figures }: { view: View; figures: ComparedFigure[] }): 
   const indicators = indicatorsById(view.plan);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("closings.title")}>
-      <table>
+      <table class="cards-on-phone">
         <thead>
           <tr>
             <th scope="col">{t("value.indicator")}</th>
@@ -161,12 +161,12 @@ function Figures({ view, figures }: { view: View; figures: ComparedFigure[] }): 
                     {figure.indicator} {localized(placed?.indicator.name)}
                   </a>
                 </th>
-                <td>{periodName(figure.period)}</td>
-                <td class="n">
+                <td data-name={t("asked.period")}>{periodName(figure.period)}</td>
+                <td class="n" data-name={t("closings.value")}>
                   <b>{reached(figure.value, unit)}</b>
                 </td>
-                <td class="n">{reached(figure.live?.value, unit)}</td>
-                <td>
+                <td class="n" data-name={t("closings.live")}>{reached(figure.live?.value, unit)}</td>
+                <td data-name={t("closings.after")}>
                   <AfterClose figure={figure} unit={unit} />
                 </td>
               </tr>

@@ -94,7 +94,7 @@ function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit:
         })}
       </p>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("facts.title")}>
-        <table>
+        <table class="cards-on-phone">
           <thead>
             <tr>
               <th scope="col">{t("facts.on")}</th>
@@ -108,18 +108,22 @@ function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit:
           <tbody>
             {(singlePage ? data.facts.slice(-most).reverse() : data.facts.slice(0, most)).map((fact) => (
               <tr key={`${fact.service} ${fact.position} ${fact.district} ${fact.counted_on}`}>
-                <td class="keep">{day(fact.on)}</td>
-                <td class="keep">{names[fact.district] ?? fact.district}</td>
-                <td>
-                  <code>{fact.subject}</code>
-                  <small> {typeName(fact.type)}</small>
+                <td class="keep" data-name={t("facts.on")}>{day(fact.on)}</td>
+                <td class="keep" data-name={t("asked.district")}>{names[fact.district] ?? fact.district}</td>
+                <td data-name={t("facts.what")}>
+                  <div>
+                    <code>{fact.subject}</code>
+                    <small> {typeName(fact.type)}</small>
+                  </div>
                 </td>
-                <td class="n">{contribution(fact, ratio, unit)}</td>
-                <td class="keep"><KnownSince view={view} at={fact.recorded_at} /></td>
-                <td>
-                  <code>{fact.report_id}</code>
-                  <small> {fact.report_source}</small>
-                  <ReportedBy id={fact.reportedby} />
+                <td class="n" data-name={ratio ? t("facts.adds.ratio") : t("facts.adds")}>{contribution(fact, ratio, unit)}</td>
+                <td class="keep" data-name={t("facts.known")}><KnownSince view={view} at={fact.recorded_at} /></td>
+                <td data-name={t("facts.report")}>
+                  <div>
+                    <code>{fact.report_id}</code>
+                    <small> {fact.report_source}</small>
+                    <ReportedBy id={fact.reportedby} />
+                  </div>
                 </td>
               </tr>
             ))}
