@@ -137,7 +137,7 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
 
 def _migrations() -> list[Path]:
     """Return the files of every migration in the tree."""
-    return sorted(file for top in ("shared", "services") for file in (ROOT / top).rglob("migrations/*.sql"))
+    return sorted(file for top in ("shared", "services") for file in (ROOT / top).glob("*/migrations/*.sql"))
 
 
 def _not_up(what: str, supervisor: Supervisor, name: str) -> LocalError:

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import stat
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,11 +14,12 @@ import httpx
 import pytest
 
 from client.commands.demo import FeedPlace
-from deploy.local import console, databases, installation, kafka, ports, postgres, processes, progress, status
+from deploy.local import console, databases, installation, kafka, ports, postgres, processes, progress, servers, status
 from deploy.local.installation import Installation
 from deploy.local.postgres import Binaries
 from deploy.local.refusal import LocalError
 from services.catalogue import PROBES, SERVICES
+from tests.conftest import ROOT
 
 USUAL = {"recruitment": 18_003, "kafka": 19_092}
 
@@ -194,6 +196,13 @@ def test_java_reads_the_path_that_was_meant(path: str) -> None:
     escaped = kafka.escaped(path)
     assert escaped.isascii()
     assert escaped.encode().decode("unicode_escape") == path
+
+
+def test_every_migration_is_found_without_a_walk_through_what_is_being_installed_beside_it() -> None:
+    """npm moves whole folders of packages while databases are migrated, and a walk fails on one that has just gone."""
+    tracked = subprocess.run(["git", "ls-files", "*/migrations/*.sql"], cwd=ROOT, capture_output=True, check=True)
+    migrations = [str(file.relative_to(ROOT)) for file in servers._migrations()]
+    assert migrations == sorted(tracked.stdout.decode().split())
 
 
 def test_no_cluster_id_looks_like_an_option() -> None:
