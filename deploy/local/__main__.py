@@ -305,12 +305,16 @@ def _running(folder: Path) -> Installation:
     return load(folder)
 
 
+def _named() -> Path:
+    return _existing(Path(os.environ.get("STATE") or _DEFAULT))
+
+
 def _here() -> Installation:
-    return _running(_existing(Path(os.environ.get("STATE") or _DEFAULT)))
+    return _running(_named())
 
 
 def _restart_process(process: str) -> None:
-    _turn(_existing(Path(os.environ.get("STATE") or _DEFAULT)), process, stop=True, start=True)
+    _turn(_named(), process, stop=True, start=True)
 
 
 app.add_typer(admin.app, name="admin")

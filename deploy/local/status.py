@@ -34,18 +34,23 @@ def as_json(installation: Installation, supervisor: Supervisor) -> str:
     return json.dumps({**places, "states": states}, ensure_ascii=False)
 
 
-def print_rows(dsn: str, statement: str) -> None:
-    """Run one statement and print what it returns."""
+def rows_of(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    """Run one statement and return what it returns."""
 
     async def ask() -> list[asyncpg.Record]:
         connection = await asyncpg.connect(dsn, timeout=5)
         try:
-            return await connection.fetch(statement)
+            return await connection.fetch(statement, *arguments)
         finally:
             await connection.close()
 
+    return asyncio.run(ask())
+
+
+def print_rows(dsn: str, statement: str) -> None:
+    """Run one statement and print what it returns."""
     try:
-        rows = asyncio.run(ask())
+        rows = rows_of(dsn, statement)
     except asyncpg.PostgresError as error:
         raise LocalError(f"数据库拒绝了这条语句:{error}", f"The database refused the statement: {error}") from error
     table = Table(*(rows[0] if rows else {}).keys())

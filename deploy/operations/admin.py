@@ -5,7 +5,6 @@ Each act is written with who and when to `backups/acts.ndjson`, which is only ev
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ import typer
 from cryptography.exceptions import InvalidTag
 from rich.table import Table
 
-from deploy.local import console
+from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from services.catalogue import DOMAIN_SERVICES
@@ -186,14 +185,7 @@ def _above(installation: Installation, service: str) -> str:
 
 
 def _rows(dsn: str, query: str, *arguments: object) -> list[asyncpg.Record]:
-    async def ask() -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(dsn, timeout=5)
-        try:
-            return await connection.fetch(_SQL[query], *arguments)
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
+    return status.rows_of(dsn, _SQL[query], *arguments)
 
 
 def _show(dsn: str, query: str, *arguments: object) -> None:
