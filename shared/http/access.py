@@ -11,12 +11,12 @@ from typing import Final
 
 import structlog
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.contract.decoder import Channel
 from shared.http.api_keys import Key, KeyRing, Role
 from shared.http.problems import Problem, language_in, problem_of
+from shared.http.route_names import RouteNames
 from shared.http.server import HSTS
 from shared.http.unknown_page import HEADERS, NOTHING_THERE, is_visited, page_of
 from shared.observability.health import Health
@@ -170,10 +170,10 @@ class AccessControl:
         self._origins = frozenset(origin.encode() for origin in origins)
         self._buckets: dict[str, TokenBucket] = {}
         self._running: Counter[str] = Counter()  # requests that are being answered, by key
-        routes = getattr(app, "routes", ())
-        self._refusals = _RefusalLog(routes)
+        names = RouteNames(getattr(app, "routes", ()))
+        self._refusals = _RefusalLog(names)
         # A page at an unknown address leads back to the first one, which the services of reports do not have.
-        self.has_pages = any(getattr(route, "path", "") in ("/", "/{path:path}") for route in routes)
+        self.has_pages = not names.all.isdisjoint(("/", "/{path:path}"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -300,8 +300,8 @@ NO_KEY: Final = _unauthorized("请在 Authorization: Bearer 中给出密钥。",
 class _RefusalLog:
     """Logs refused requests: who asked from where for what, at a bounded rate; what was not logged is counted."""
 
-    def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        self._routes = routes
+    def __init__(self, names: RouteNames) -> None:
+        self._names = names
         self._bucket = TokenBucket(_LOGGED_A_SECOND, _LOGGED_AT_ONCE, time.monotonic())
         self._not_logged = 0
 
@@ -316,18 +316,10 @@ class _RefusalLog:
             key=key.id if key else None,
             peer=peer[0] if peer else None,
             method=scope["method"] if scope["method"] in _METHODS else "other",
-            route=self._route(scope),
+            route=self._names.wanted(scope),
             not_logged=self._not_logged,
         )
         self._not_logged = 0
-
-    def _route(self, scope: Scope) -> str:
-        """Return the template of the path, since a path itself may quote anything."""
-        for route in self._routes:
-            match, _ = route.matches(scope)
-            if match is not Match.NONE:
-                return str(getattr(route, "path", "other"))
-        return "other"
 
 
 class _Answer:

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.contract.identity_numbers import holds_personal_number
 from shared.http.access import PROBES, AccessControl, reporter_in
 from shared.http.api_keys import KeyRing
+from shared.http.route_names import RouteNames
 from shared.http.server import Configuration, Limits
 from shared.observability.health import ConfigurationError
 from shared.observability.metrics import Metrics
@@ -66,8 +67,8 @@ def add_probes(app: Starlette, metrics: Metrics) -> None:
 class _Watched:
     """ASGI middleware: counts and times requests, and gives each an id, in the log and in the response."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, names: RouteNames, metrics: Metrics) -> None:
+        self._app, self._names = app, names
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,8 +97,7 @@ class _Watched:
         try:
             await self._app(scope, receive, answer)
         finally:
-            # Unknown paths share one label; each would be a series of its own.
-            route = getattr(scope.get("route"), "path", "other")
+            route = self._names.taken(scope)
             self._metrics.requests.labels(route, _known(scope["method"]), status).inc()
             if scope["method"] == "POST":  # what may change something; who reads is in the metrics alone
                 _log.info("http.request", method="POST", route=route, status=status, reportedby=reporter_in(scope))
@@ -157,7 +157,8 @@ async def serve(
     if not ring.closed and any(getattr(route, "path", "") not in PROBES for route in app.routes):
         _open(settings)
     origins = settings.cors.split()
-    gate = outside(_Watched(AccessControl(app, ring, settings.rate, metrics.health, origins), metrics))
+    control = AccessControl(app, ring, settings.rate, metrics.health, origins)
+    gate = outside(_Watched(control, RouteNames(app.routes), metrics))
     if origins:
         # Outside access control: a browser's preflight request carries no key.
         gate = CORSMiddleware(

@@ -10,14 +10,17 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from shared.http.access import AccessControl, caller_of
 from shared.http.api_keys import KeyFile, KeyRing, Role
+from shared.http.route_names import RouteNames
 from shared.observability.health import Health
 
 PEPPER: Final = "5e" * 32
@@ -140,6 +143,29 @@ async def test_a_refusal_is_logged_with_who_where_and_what_and_quotes_nothing(fi
     ]
     assert "SECRET" not in str(logs)
     assert of_reader not in str(logs)
+
+
+async def test_routes_of_included_routers_are_named_whole_where_they_are_refused_and_where_they_are_taken() -> None:
+    """FastAPI keeps an included router as one route without a path, whose own routes know nothing of its prefix."""
+    months, plans = APIRouter(), APIRouter()
+    months.add_api_route("/{plan}/months/{month}/close", lambda: 1, methods=["POST"])
+    plans.include_router(months, prefix="/v1/plans")
+    app = FastAPI()
+    app.include_router(plans)
+    app.router.add_route("/{path:path}", _who)
+    names, seen = RouteNames(app.routes), []
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        wanted = names.wanted(scope)
+        await app(scope, receive, send)
+        seen.append((wanted, names.taken(scope)))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url=HERE) as http:
+        for method, path in (("POST", "/v1/plans/p/months/2024-03/close"), ("GET", "/SECRET"), ("PUT", "/SECRET")):
+            await http.request(method, path)
+    close, rest = "/v1/plans/{plan}/months/{month}/close", "/{path:path}"
+    assert seen == [(close, close), (rest, rest), (rest, rest)]
+    assert {close, rest} <= names.all
 
 
 async def test_a_flood_of_refusals_is_counted_and_not_written_out(file: Path) -> None:
