@@ -109,3 +109,10 @@ def _fetch(folder: Path, expected: dict[str, str]) -> None:
                 shutil.move(jar, ready / jar.name)
         shutil.rmtree(folder, ignore_errors=True)
         ready.rename(folder)
+
+
+if __name__ == "__main__":  # for the broker's image: python -m deploy.local.jars FOLDER
+    try:
+        classpath(Path(sys.argv[1]))
+    except LocalError as error:
+        sys.exit(f"{error.zh}\n{error.en}")

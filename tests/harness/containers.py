@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import secrets
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from docker.errors import DockerException  # type: ignore[import-untyped]
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from deploy.local import kafka, postgres
+from deploy.local import jars, kafka, postgres
 from deploy.local.ports import HOST
 from tests.harness import pair
 from tests.harness.ports import any_free
@@ -82,6 +83,8 @@ def running_kafka() -> Iterator[str]:
     # The same settings; inside, every address is the container's own.
     properties = kafka.broker_properties(port, controller_port, Path("/room/log"))
     container = _container(KAFKA, port)
+    # Of the image its Java and its start scripts; the jars are those of an installation, as in compose's own image.
+    container.with_volume_mapping(Path(jars.classpath().partition(os.pathsep)[0]).parent, "/opt/kafka/libs", "ro")
     for line in properties.splitlines():
         name, _, value = line.partition("=")
         container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
