@@ -49,9 +49,10 @@ class Settings(BrokerSettings):
 # Settings of other processes, which may stand in one environment file with ours; a test holds this list to the tree.
 _NAMES: Final = (
     "ALERTMANAGER_PORT", "BACKUPS", "BACKUP_KEYS", "BIND", "BY", "CITY_KEY", "DATABASES", "JOURNAL", "KAFKA_BIND",
-    "KAFKA_HOST", "KAFKA_NAMES", "KAFKA_PASSWORDS", "KAFKA_PORT", "KEY", "LANG", "LOG_KEY", "OLD_SERVICE_KEY",
-    "OUTLINES", "OWN", "OWN_SECRETS", "PLAN", "POSTGRES_PORT", "PROMETHEUS_PORT", "QUARANTINE_DAYS", "REPLICATION",
-    "SECRETS", "SERVICES", "SERVICE_KEY", "STATE", "STATIC", "URL", "VERSION",
+    "KAFKA_HOST", "KAFKA_NAMES", "KAFKA_PASSWORDS", "KAFKA_PORT", "KEY", "LANG", "LOG_KEY", "NODE_IMAGE",
+    "OLD_SERVICE_KEY", "OUTLINES", "OWN", "OWN_SECRETS", "PLAN", "POSTGRES_IMAGE", "POSTGRES_PORT", "PROMETHEUS_PORT",
+    "PYTHON_IMAGE", "QUARANTINE_DAYS", "REPLICATION", "SECRETS", "SERVICES", "SERVICE_KEY", "STATE", "STATIC", "URL",
+    "VERSION",
 )  # fmt: skip
 ELSEWHERE: Final = frozenset(f"SKILLPLAN_{name}" for name in _NAMES)
 S = TypeVar("S", bound=Settings)
