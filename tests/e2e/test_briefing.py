@@ -10,8 +10,10 @@ import httpx
 import openpyxl
 import pytest
 
-from services.projection.exports.wording import achieved_text, is_idle, rows_of, text
+from services.projection.exports.wording import achieved_text, goal, is_idle, rows_of, text, unit_name
+from services.projection.exports.wording import period as period_text
 from tests.e2e.conftest import PLAN, progress_of
+from tests.harness.papers import as_one, pdf_text
 from tests.harness.processes import eventually
 
 MONTH, LAST_DAY = "2025-06", "2025-06-30"
@@ -53,7 +55,7 @@ def test_the_workbook_of_a_month_holds_the_numbers_of_the_api(addresses: dict[st
     assert any(changes.values())
 
 
-def test_every_number_of_the_page_and_of_the_letter_is_that_of_the_api(addresses: dict[str, str]) -> None:
+def test_every_number_of_the_page_the_letter_and_the_pdf_is_that_of_the_api(addresses: dict[str, str]) -> None:
     briefing = _briefing(addresses, format="json").json()
     # All of them as known at one instant, whatever is decided meanwhile.
     known_at = briefing["known_at"]
@@ -61,6 +63,7 @@ def test_every_number_of_the_page_and_of_the_letter_is_that_of_the_api(addresses
     letter = _briefing(addresses, format="docx", lang="zh", known_at=known_at)
     with zipfile.ZipFile(io.BytesIO(letter.content)) as package:
         document = package.read("word/document.xml").decode()
+    paper = pdf_text(_briefing(addresses, format="pdf", lang="zh", known_at=known_at).content)
     progress = progress_of(addresses, as_of=LAST_DAY, known_at=known_at)
     rows = {row["id"]: row for row in rows_of(briefing)}
     for indicator in progress["indicators"]:
@@ -75,6 +78,9 @@ def test_every_number_of_the_page_and_of_the_letter_is_that_of_the_api(addresses
         of_letter = document[document.index(f">{start} (") :].partition("</w:tr>")[0]
         assert f">{value}<" in of_page, start
         assert f">{value}<" in of_letter, start
+        # The cells of its row in the PDF, in this order; the same blocks make the letter.
+        cells = (f"{start} ({unit_name(briefing, row['unit'], 'zh')})", period_text(row, "zh"), goal(row, "zh"), value)
+        assert as_one("".join(cells)) in paper, start
 
 
 def test_of_a_closed_month_the_figures_last_published_are_given_and_said_to_be_so(

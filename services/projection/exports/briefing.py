@@ -12,7 +12,7 @@ from services.projection.exports import wording
 from services.projection.exports.document import Briefing
 from services.projection.exports.wording import COLOURS, SIGNALS, Language
 
-_BARS: Final = {"met": "#14546f", "green": "#1d6b3a", "amber": "#d98a00", "red": "#b3261e", "none": "#777"}
+BARS: Final = {"met": "#14546f", "green": "#1d6b3a", "amber": "#d98a00", "red": "#b3261e", "none": "#777"}
 # The margins of each sheet of paper have the running head and the page's number.
 _CSS: Final = (
     "@page{size:A4 portrait;margin:18mm 14mm 16mm;@top-left{content:"
@@ -30,7 +30,7 @@ _CSS: Final = (
     "@media print{body{margin:0;max-width:none;padding:0;font-size:9pt}.annex{break-before:page}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
     + "".join(f".{signal}{{background:{colour}}}" for signal, colour in COLOURS.items())
-    + "".join(f"svg .b-{signal}{{fill:{colour}}}" for signal, colour in _BARS.items())
+    + "".join(f"svg .b-{signal}{{fill:{colour}}}" for signal, colour in BARS.items())
 )
 
 

@@ -7,7 +7,6 @@ hour at which it was called into every file. The same briefing gives the same by
 import io
 import re
 import zipfile
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -17,14 +16,13 @@ import jinja2
 
 from services.projection.exports import wording
 from services.projection.exports.document import Briefing
+from services.projection.exports.layout import layout
 from services.projection.exports.wording import COLOURS, Language
-from shared.contract.events import LOCAL_TIME
 
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can say
-_NUMBERS: Final = {"zh": ("一、", "二、", "三、", "四、", "五、"), "en": ("1. ", "2. ", "3. ", "4. ", "5. ")}
 _DECLARED: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _WORD: Final = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -63,14 +61,9 @@ _FOOTER: Final = (
 
 def letter(briefing: Briefing, language: Language) -> bytes:
     """Return the briefing as DOCX."""
-    day = datetime.fromisoformat(briefing["known_at"]).astimezone(LOCAL_TIME)
     document = _template("letter.xml").render(
-        briefing=briefing,
-        language=language,
-        wording=wording,
+        blocks=layout(briefing, language),
         colours={signal: colour.lstrip("#") for signal, colour in COLOURS.items()},
-        numbers=_NUMBERS[language],
-        day=f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%Y-%m-%d}",
     )
     head = (
         f'<w:hdr xmlns:w="{_WORD}"><w:p><w:pPr><w:pStyle w:val="Head"/></w:pPr><w:r><w:t>'

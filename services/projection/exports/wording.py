@@ -102,6 +102,7 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "amber": {"zh": "预警", "en": "slipping"},
     "red": {"zh": "滞后", "en": "behind"},
     "none": {"zh": "监测", "en": "monitored"},
+    "not-judged": {"zh": "暂不能判断", "en": "not to be judged yet"},
     "overview": {"zh": "总览", "en": "Overview"},
     "facts": {"zh": "本月事实", "en": "Facts of the month"},
     "on": {"zh": "日期", "en": "Date"},
@@ -212,6 +213,33 @@ def unit_name(briefing: Briefing, unit: str, language: Language) -> str:
 def goal(row: BriefingIndicator, language: Language) -> str:
     """Return a row's target with its comparator."""
     return text("monitored", language) if row["target"] is None else target_text(row["target"], row["unit"])
+
+
+def signal_name(row: BriefingIndicator, language: Language) -> str:
+    """Return a row's signal; a target that cannot be judged yet is not said to be none."""
+    return text("not-judged" if row["signal"] == "none" and row["target"] else row["signal"], language)
+
+
+def expected(row: BriefingIndicator) -> Decimal | None:
+    """Return what was to be there by now in the unit that people read: of what is counted the next whole one."""
+    if row["expected"] is None:
+        return None
+    if row["denominator"] is None and row["unit"] != "fen":
+        return Decimal(repr(row["expected"])).quantize(_HUNDREDTH).to_integral_value(ROUND_CEILING)
+    return rounded(row["expected"], row["unit"])
+
+
+def expected_text(row: BriefingIndicator) -> str:
+    """Return what was to be there by now, as text."""
+    number = expected(row)
+    return DASH if number is None else _text(number, row["unit"])
+
+
+def value_text(row: BriefingIndicator, language: Language) -> str:
+    """Return a row's value, or that there is none."""
+    if row["value"] is None:
+        return text("no-value", language)
+    return achieved_text(row["value"], row["unit"], row["met"], row["target"])
 
 
 def target_text(target: TargetValue, unit: str) -> str:
@@ -363,7 +391,7 @@ def _worst(row: BriefingIndicator, language: Language) -> str:
         name=f"{row['id']} {row['name'][language]}",
         period=period(row, language),
         value=achieved_text(row["value"], unit, row["met"], row["target"]),
-        expected=amount(row["expected"], unit),
+        expected=expected_text(row),
     )
 
 

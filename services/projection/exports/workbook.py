@@ -23,8 +23,10 @@ from services.projection.exports.wording import (
     Language,
     achieved,
     exact,
+    expected,
     rounded,
     rows_of,
+    signal_name,
     text,
     unit_name,
 )
@@ -151,9 +153,9 @@ class _Book:
                     measure["id"], measure["name"][language], row["id"], row["name"][language],
                     unit_name(self._body, unit, language), wording.period(row, language),
                     exact(target["value"], unit) if target else text("monitored", language),
-                    achieved(row["value"], unit, row["met"], target), rounded(row["expected"], unit),
+                    achieved(row["value"], unit, row["met"], target), expected(row),
                     # A share, which its form shows in percent.
-                    None if progress is None else progress.scaleb(-2), text(row["signal"], language),
+                    None if progress is None else progress.scaleb(-2), signal_name(row, language),
                     text(before["signal"], language) if before else None, rounded(row["change"], unit),
                     rounded(row["forecast"]["value"], unit), row["rule"][language] if row["rule"] else None,
                 )  # fmt: skip

@@ -31,6 +31,7 @@ from services.projection.exports.document import (
     BriefingSeries,
     BriefingTable,
 )
+from services.projection.exports.pdf import PDF, pdf
 from services.projection.exports.spool import beside
 from services.projection.exports.wording import exact
 from services.projection.queries.context import Question, ReadContext, context_of
@@ -55,10 +56,11 @@ Month = Annotated[
     ),
 ]
 BriefingForm = Annotated[
-    Literal["html", "xlsx", "docx", "json"],
+    Literal["html", "pdf", "docx", "xlsx", "json"],
     Query(
         alias="format",
-        description="html 供打印 for print;docx 公文 as a letter;xlsx 供计算 to reckon with;json 供程序 for programs",
+        description="html 网页 a page;pdf 供打印 for print;docx 公文 as a letter;xlsx 供计算 to reckon with;"
+        "json 供程序 for programs",
     ),
 ]
 Figures = Annotated[
@@ -77,6 +79,7 @@ WithFacts = Annotated[
         description="xlsx 附本月事实明细,其他区县的只有条数 the xlsx with the month's facts; others' are counted",
     ),
 ]
+_WRITTEN: Final = {"pdf": (pdf, PDF), "docx": (letter.letter, letter.DOCX)}
 router = APIRouter(prefix="/v1/plans", tags=["briefing"])
 
 
@@ -236,14 +239,14 @@ def _month_of(plan: Plan, month: str | None, day: date) -> tuple[date, date]:
     summary="月度通报 The monthly briefing: to print, to reckon with, or for programs",
     description=(
         "一月的通报:先结论、各区县和变化,再逐系列列出,条文在附件。已关账的月份默认用最近公布的数并注明。"
-        "HTML 可直接打印,DOCX 按公文格式,XLSX 每系列一张表。\n\n"
+        "HTML 可直接打印,PDF 内嵌中文字体,DOCX 按公文格式,XLSX 每系列一张表。\n\n"
         "A month's briefing: conclusion, districts and changes first, then series by series, the clauses in an annex."
-        " Of a closed month it has the figures last published, and says so. HTML prints as it is, the DOCX is laid out"
-        " as an official letter, the XLSX has a sheet a series."
+        " Of a closed month it has the figures last published, and says so. HTML prints as it is, the PDF carries its"
+        " fonts, the DOCX is laid out as an official letter, the XLSX has a sheet a series."
     ),
     response_model=Briefing,
     responses=RESPONSES
-    | {200: {"content": {"text/html": {}, workbook.XLSX: {}, letter.DOCX: {}, "application/json": {}}}},
+    | {200: {"content": {"text/html": {}, PDF: {}, workbook.XLSX: {}, letter.DOCX: {}, "application/json": {}}}},
 )
 async def get_briefing(
     request: Request,
@@ -279,9 +282,10 @@ async def get_briefing(
         page, headers = await beside(export.page, document, language)
         return Response(page, media_type="text/html", headers=headers)
     name = "-".join(filter(None, (document["plan"], document["month"], district)))
-    if form == "docx":
-        headers = {"Content-Disposition": f'attachment; filename="{name}.docx"', "Cache-Control": "no-cache"}
-        return Response(await beside(letter.letter, document, language), media_type=letter.DOCX, headers=headers)
+    if form in _WRITTEN:
+        write, media_type = _WRITTEN[form]
+        headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-cache"}
+        return Response(await beside(write, document, language), media_type=media_type, headers=headers)
     facts = _facts(context, document, first, request) if with_facts else None
     return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
 

@@ -58,6 +58,7 @@ export function Share({ view }: { view: View }): JSX.Element {
         <h2>{t("share.briefing")}</h2>
         <ul>
           <Take path={briefingPath(view, "html")} opens>{t("share.html")}</Take>
+          <Take path={briefingPath(view, "pdf")}>{t("share.pdf")}</Take>
           <Take path={briefingPath(view, "docx")}>{t("share.docx")}</Take>
           <Take path={briefingPath(view, "xlsx")}>{t("share.xlsx")}</Take>
           {csv && <Take path={csv}>{t("share.csv")}</Take>}
