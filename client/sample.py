@@ -13,7 +13,7 @@ from client.fields import LANGUAGES, is_reported
 from client.messages import JsonObject
 from services import vocabulary
 from shared.contract import shapes
-from shared.contract.events import Event
+from shared.contract.events import Event, ReportVoided
 
 _DISTRICT: Final = "330681"
 _CITY: Final = "330600"
@@ -36,6 +36,7 @@ _VALUES: Final[tuple[tuple[object, JsonValue], ...]] = (
     (vocabulary.Level, "3"),
     (shapes.Text, "演示 sample"),
     (shapes.ReportId, "sample-0001"),
+    (shapes.ReportSource, f"/districts/{_DISTRICT}/sample"),
     (shapes.DistrictCode, _DISTRICT),
 )
 
@@ -44,7 +45,7 @@ def sample(type_: str) -> JsonObject | None:
     """Return a valid event of a type, None when no service takes such reports."""
     language = next((language for language in LANGUAGES if language.find(type_)), None)
     event = language.find(type_) if language else None
-    if language is None or event is None or not is_reported(event):
+    if language is None or event is None or not (is_reported(event) or event is ReportVoided):
         return None
     # A retraction has the subject of what it takes back: that of any sample.
     subject = event.subject or language.events[0].subject

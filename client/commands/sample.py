@@ -11,7 +11,7 @@ import typer
 from client import sample as samples
 from client import template
 from client.commands.options import Json
-from client.fields import reported_types
+from client.fields import LANGUAGES, reported_types
 from client.output import CommandError
 from client.session import session
 
@@ -30,7 +30,7 @@ def sample(
             output.line("\n".join(reported_types()))
             return
         event = samples.sample(type_)
-        if event is None:
+        if event is None or ((mapping or csv or xlsx) and type_ not in reported_types()):
             raise _no_such_type(type_)
         if mapping:
             sys.stdout.write(template.mapping(type_))
@@ -44,6 +44,11 @@ def sample(
 
 
 def _no_such_type(type_: str) -> CommandError:
+    if any(language.find(type_) for language in LANGUAGES):
+        return CommandError(
+            "这种类型没有样例或表格模板:或由系统决定,或由市计划办公室以 skillplan plan 的命令报送。",
+            "No sample or template of this type: it is decided by the system, or reported by the commands of skillplan plan.",
+        )
     types = reported_types()
     near = [name for name in types if type_ in name] or difflib.get_close_matches(type_, types, 1)
     hint_zh, hint_en = (f"是 {near[0]} 吗?", f"Did you mean {near[0]}? ") if near else ("", "")

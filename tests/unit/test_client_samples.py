@@ -77,3 +77,14 @@ def test_the_command_line_prints_a_sample_and_lists_the_reported_types() -> None
     unknown = runner.invoke(app, ["sample", "skillplan.x.y.v1"])
     assert unknown.exit_code == 2
     assert "no such type" in unknown.stderr
+
+
+def test_what_the_city_voids_has_a_sample_and_no_template() -> None:
+    runner, type_ = CliRunner(), "skillplan.enrollment.report-voided.v1"
+    printed = json.loads(runner.invoke(app, ["sample", type_]).stdout)
+    understood("enrollment", printed)
+    assert printed["district"] == "330600"
+    for wanted in (["--csv"], ["--mapping"]):
+        refused = runner.invoke(app, ["sample", type_, *wanted])
+        assert refused.exit_code == 2
+        assert "skillplan plan" in refused.stderr
