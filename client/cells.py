@@ -216,8 +216,8 @@ def _known_words(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def compared(values: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the words of a mapping with each also as it is compared: without spaces, of any width."""
-    return {plain(word): value for word, value in values.items()} | dict(values)
+    """Return the words of a mapping with each also as it is compared: without spaces and quotes, of any width."""
+    return {**values, **{plain(word): value for word, value in values.items() if plain(word) not in values}}
 
 
 def _date(cell: Cell, note: Note) -> JsonValue:

@@ -8,11 +8,12 @@ from typing import Final
 
 # Zero-width characters, directions, soft hyphens: nobody sees them, programs copy them along.
 INVISIBLE: Final = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
-_SPACES: Final = re.compile(r"\s+")
+# Quotation marks too: “金蓝领” is typed without them, or with those of a keyboard.
+_NOT_COMPARED: Final = re.compile(r"[\s\"'“”‘’「」『』]+")
 
 
 def plain(text: str) -> str:
-    """Return a name as it is compared: NFKC, without spaces, invisible characters and the star of a needed column."""
+    """Return a name as it is compared: NFKC, without spaces, quotes, invisible characters and a needed column's star."""
     if not text.isascii():
         text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return _SPACES.sub("", text).strip("*").casefold()
+    return _NOT_COMPARED.sub("", text).strip("*").casefold()

@@ -182,6 +182,13 @@ def test_a_word_that_stands_for_nothing_is_named_and_not_taken_for_a_name(writte
     assert "placeholder" not in opened.notices
 
 
+@pytest.mark.parametrize("written", ["金蓝领", "“金蓝领”", "'金蓝领'", "「金 蓝领」", '"""金蓝领"""'])
+def test_a_word_is_known_with_any_quotation_marks_and_without(written: str, tmp_path: Path) -> None:
+    columns = HIRE_COLUMNS.replace("金蓝领招引", "“金蓝领”")
+    table = of_text(tmp_path, f"合同,姓名,单位,职业,渠道\n1,吴一,一厂,6-18-01-01,{written}", columns=columns, **HIRE)
+    assert table.data("channel") == ["gold-blue-collar"]
+
+
 def test_what_may_stand_in_a_cell_is_said_by_example(tmp_path: Path) -> None:
     table = of_hires(tmp_path, "1,吴一,一厂,车工,招引", "绍市 3/1,吴一,一厂,6-18-01-01,校企合作")
     by_code = {(item.line, fault.code): fault for item in table.items for fault in item.faults if fault.cell}
