@@ -268,7 +268,7 @@ def by_headers(rows: Rows, name: str) -> BoundMapping | None:
     if event is None:
         raise CommandError(
             f"{name}:第 {first.number} 行的 type 不是可报告的类型。",
-            f"{name}: the type in row {first.number} is none that can be reported.",
+            f"{name}: the type in row {first.number} is not one that can be reported.",
         )
     fields = fields_of(event)
     paths = [header for header in names if header and header != "type"]
@@ -278,7 +278,7 @@ def by_headers(rows: Rows, name: str) -> BoundMapping | None:
             letter = letters_of(names.index(path))
             raise CommandError(
                 f"{name}:{letter} 列的表头不是 {type_} 的字段{hint_zh(near) or '。'}",
-                f"{name}: the header of column {letter} is no field of {type_}{hint_en(near) or '.'}",
+                f"{name}: the header of column {letter} is not a field of {type_}{hint_en(near) or '.'}",
                 "no-such-field",
             )
     if len(set(paths)) != len(paths):

@@ -342,7 +342,7 @@ def _shown_number(cell: Number, reading: ColumnReading) -> tuple[Decimal, str]:
         raise CellError(
             "shown-otherwise",
             "这一格显示的数经过四舍五入,与格内的数不同。",
-            "This cell shows a rounded number.",
+            "This cell shows a rounded number, not the one that it holds.",
         )
     return number, matched["after"] or matched["before"] or ""
 
@@ -384,7 +384,7 @@ def _check_word(word: str, reading: ColumnReading) -> None:
             raise CellError(
                 "unit-differs",
                 "这一格自己写的单位与整列的单位不同。",
-                "The unit in this cell is another than that of its column.",
+                "The unit in this cell differs from that of its column.",
             )
     elif not _COUNTED.fullmatch(word):
         raise CellError("bad-value", "这里要填数字,后面不带别的字。", "A number alone is expected.")

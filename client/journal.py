@@ -337,8 +337,8 @@ def unusable(error: Exception) -> CommandError:
         zh, en = (
             "发送记录已损坏,或不是本程序的文件。请把它改名留存,或用 --journal、SKILLPLAN_JOURNAL 另指一个位置;"
             "重新报送不会重复计数。",
-            "The journal is damaged, or no file of this program. Put it aside, or name another place by --journal or "
-            "SKILLPLAN_JOURNAL; what is sent again is not counted twice.",
+            "The journal is damaged, or not a file of this program. Put it aside, or name another place by --journal "
+            "or SKILLPLAN_JOURNAL; what is sent again is not counted twice.",
         )
     else:
         zh, en = (

@@ -24,7 +24,7 @@ _ALIKE: Final = 0.5  # names of columns are short
 _OTHER_TABLE: Final = (
     "表里一列也没有认出来。请看看:是不是这张表(不是 PDF、网页);表头是不是在最前几行;CSV 是不是用半角逗号分隔;"
     "文字编码特别的用 --encoding 指明。要的是:",
-    "No column of the table is known. See whether it is this table (and no PDF or web page), whether its header stands "
+    "No column of the table is known. See whether it is this table (not a PDF or web page), whether its header stands "
     "in the first rows, and whether a CSV has plain commas; name an unusual encoding by --encoding. Wanted are:",
 )
 

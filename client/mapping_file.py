@@ -91,9 +91,11 @@ def read_mapping(file: Path) -> RowMapping:
         content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - BaseLoader makes text only
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise faulty_mapping(file.name, [MappingFault(line, _WHOLE_FILE, "不是有效的 YAML", "no valid YAML")]) from None
+        raise faulty_mapping(
+            file.name, [MappingFault(line, _WHOLE_FILE, "不是有效的 YAML", "not valid YAML")]
+        ) from None
     except (yaml.YAMLError, RecursionError):
-        raise faulty_mapping(file.name, [MappingFault(1, _WHOLE_FILE, "不是有效的 YAML", "no valid YAML")]) from None
+        raise faulty_mapping(file.name, [MappingFault(1, _WHOLE_FILE, "不是有效的 YAML", "not valid YAML")]) from None
     if not isinstance(content, dict):
         raise faulty_mapping(file.name, [MappingFault(1, _WHOLE_FILE, "应为键和值", "keys and values are expected")])
     lines: dict[Path_, int] = {}

@@ -55,7 +55,7 @@ class ReportFile:
         if self._mapping is not None and not is_table(file):
             raise CommandError(
                 "映射文件只用于表格,这个文件的扩展名不是表格的。请把表格存为 .xlsx 或 .csv(压缩的先解开)。",
-                "A mapping is for tables, and this file's name is no table's. Save it as .xlsx or .csv, unpacked.",
+                "A mapping is for tables, and this file is not named as one. Save it as .xlsx or .csv, unpacked.",
             )
 
     @property
@@ -101,7 +101,7 @@ class ReportFile:
         except orjson.JSONDecodeError:
             event = None
         if not isinstance(event, dict):
-            fault = ReportFault(number, "not-json", "不是 JSON 对象。", "This is no JSON object.")
+            fault = ReportFault(number, "not-json", "不是 JSON 对象。", "This is not a JSON object.")
             return CheckedReport(number, None, [fault])
         faults = list(self._checker.faults(event, number))
         if self._checker.repeats:
@@ -117,7 +117,7 @@ class ReportFile:
             if mapping is None:
                 raise CommandError(
                     "表头不是字段名。请用 --mapping 给出映射文件;skillplan sample <类型> --mapping 可打印一个。",
-                    "The headers are no names of fields. Give a mapping file by --mapping; "
+                    "The headers are not names of fields. Give a mapping file by --mapping; "
                     "`skillplan sample <type> --mapping` prints one to start from.",
                 )
             self._bound = mapping, rows

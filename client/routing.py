@@ -63,16 +63,16 @@ def route(event: Mapping[str, JsonValue]) -> Route:
     kind = _TYPE.fullmatch(str(event.get("type", "")))
     if kind is None:
         raise CannotPublishError(
-            "报告类型(type)不是 skillplan.<服务>.<事实>.v<n>", "type is no skillplan.<service>.<fact>.v<n>"
+            "报告类型(type)不是 skillplan.<服务>.<事实>.v<n>", "type is not of the form skillplan.<service>.<fact>.v<n>"
         )
     district = district_of(event.get("source", ""))
     if district is None:
         raise CannotPublishError(
-            "来源(source)不是 /districts/<区划代码>/<系统>", "source is no /districts/<code>/<system>"
+            "来源(source)不是 /districts/<区划代码>/<系统>", "source is not of the form /districts/<code>/<system>"
         )
     subject = event.get("subject")
     if not isinstance(subject, str) or not subject:
-        raise CannotPublishError("缺少业务编号(subject)", "there is no subject")
+        raise CannotPublishError("缺少业务编号(subject)", "the subject is missing")
     return Route(kind[1], district, subject.encode())
 
 

@@ -56,7 +56,7 @@ class Wire:
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             raise CommandError(
                 "密钥中有不可用的字符;请整段复制。",
-                "The key holds a character that cannot be; copy it whole.",
+                "The key holds a character that no key has; copy the whole key.",
                 "bad-key",
             )
         return {"authorization": f"Bearer {self.key}"} if self.key else {}
@@ -66,7 +66,7 @@ class Wire:
             return ssl.create_default_context(cafile=self.ca)
         except OSError:
             raise CommandError(
-                "SKILLPLAN_CA 不是可用的证书文件。", "SKILLPLAN_CA is no usable file of certificates."
+                "SKILLPLAN_CA 不是可用的证书文件。", "SKILLPLAN_CA is not a usable file of certificates."
             ) from None
 
 

@@ -73,7 +73,7 @@ class VerifierKey:
         except ValueError:
             fail(
                 "--key 不是验证公钥(名称+编号+base64)。",
-                "--key is no verifier key (name+id+base64) and no file of one.",
+                "--key is neither a verifier key (name+id+base64) nor a file that holds one.",
             )
         self._wrong = InvalidSignature
 
@@ -95,7 +95,7 @@ class VerifierKey:
                     fail(f"{where}:检查点的签名不对。", f"{where}: the checkpoint's signature is wrong.")
         fail(
             f"{where}:没有这把公钥({self.name})签署的检查点:是别的城市或服务的,或换了密钥。",
-            f"{where}: no checkpoint that this key ({self.name}) has signed: another city's or service's, or newer.",
+            f"{where}: no checkpoint signed by this key ({self.name}): another city's or service's, or the key changed.",
         )
 
 
@@ -206,7 +206,7 @@ def tiles(address: str, first: int, size: int) -> bytes:
         partial = f".p/{width}" if width < WIDTH else ""
         part = fetch(f"{address}/tile/0/{'/'.join(reversed(groups))}{partial}")
         if len(part) != width * SIZE:
-            fail(f"分块 {number} 不完整。", f"Tile {number} is not whole.")
+            fail(f"分块 {number} 不完整。", f"Tile {number} is incomplete.")
         parts.append(part)
     return b"".join(parts)
 
@@ -247,7 +247,7 @@ def read_leaves(export: str) -> bytearray:
     if not line.endswith(b"\n"):
         fail(
             f"{export} 在第 {len(leaves) // SIZE} 行中间断了:导出不完整。",
-            f"{export} is cut off within line {len(leaves) // SIZE}: the export is not whole.",
+            f"{export} is cut off within line {len(leaves) // SIZE}: the export is incomplete.",
         )
     return leaves
 
@@ -392,7 +392,7 @@ def check_receipts(options: argparse.Namespace, key: VerifierKey) -> tuple[str, 
         except (ValueError, KeyError, TypeError, AttributeError):
             fail(
                 f"{options.receipts} 第 {number} 行不是回执。",
-                f"{options.receipts}, line {number}: no receipt.",
+                f"{options.receipts}, line {number}: not a receipt.",
             )
         if not counted:
             continue

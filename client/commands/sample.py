@@ -47,7 +47,7 @@ def _no_such_type(type_: str) -> CommandError:
     if any(language.find(type_) for language in LANGUAGES):
         return CommandError(
             "这种类型没有样例或表格模板:或由系统决定,或由市计划办公室以 skillplan plan 的命令报送。",
-            "No sample or template of this type: it is decided by the system, or reported by the commands of skillplan plan.",
+            "No sample or template: the system decides this type, or the commands of skillplan plan report it.",
         )
     types = reported_types()
     near = [name for name in types if type_ in name] or difflib.get_close_matches(type_, types, 1)

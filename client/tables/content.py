@@ -53,7 +53,7 @@ BROKEN: Final = {
     ),
     "date-out-of-range": (
         "这一格显示为日期,但其数值不是任何一天。",
-        "This cell is formatted as a date, but its number is no day.",
+        "This cell is formatted as a date, but no day has its number.",
     ),
     "format-unclear": (
         "这一格的显示格式特殊,看到的和格内的内容不是一回事。",

@@ -108,12 +108,12 @@ def _no_workbook(start: bytes) -> CommandError:
     if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
         return CommandError(
             "扩展名是 Excel 工作簿的,内容却是网页或 XML(有的系统这样导出)。请用 Excel 打开后另存为 .xlsx。",
-            "It is named as a workbook and is none: a web page or XML, as some systems export it. Open it in Excel and "
-            "save it as .xlsx.",
+            "It is named as a workbook but is not one: a web page or XML, as some systems export it. Open it in Excel "
+            "and save it as .xlsx.",
         )
     return CommandError(
         "扩展名是 Excel 工作簿的,内容却不是。请用 Excel 另存为 .xlsx,或把扩展名改回 .csv。",
-        "It is named as a workbook and is none. Save it as .xlsx in Excel, or name it .csv again.",
+        "It is named as a workbook but is not one. Save it as .xlsx in Excel, or name it .csv again.",
     )
 
 

@@ -70,7 +70,7 @@ def existing(file: str) -> Path:
     """Return the path of a file that is there; raises CommandError."""
     path = Path(file)
     if path.is_dir():
-        raise CommandError("这是一个文件夹,不是文件。", "This is a folder, no file.")
+        raise CommandError("这是一个文件夹,不是文件。", "This is a folder, not a file.")
     if not path.exists():
         raise CommandError("没有这个文件。", "There is no such file.")
     return path

@@ -13,7 +13,7 @@ _NOT_COMPARED: Final = re.compile(r"[\s\"'“”‘’「」『』]+")
 
 
 def plain(text: str) -> str:
-    """Return a name as it is compared: NFKC, without spaces, quotes, invisible characters and a needed column's star."""
+    """Return a name as it is compared: NFKC, without spaces, quotes, what is invisible and a needed column's star."""
     if not text.isascii():
         text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return _NOT_COMPARED.sub("", text).strip("*").casefold()

@@ -176,7 +176,7 @@ def below_header(source: Source, wanted: Collection[str], number: int | None, hi
     header = find_header(first, wanted, number)
     if header is None:
         if number is not None and first:
-            raise CommandError(f"第 {number} 行是空的,不是表头。", f"Row {number} is empty and no header.")
+            raise CommandError(f"第 {number} 行是空的,不是表头。", f"Row {number} is empty and cannot be the header.")
         raise no_rows()
     if number is None and header.last > 1:
         place = f"第 {header.first} 行" if header.first == header.last else f"第 {header.first}-{header.last} 行"

@@ -56,7 +56,7 @@ def _rows(stream: IO[str], comma: str, progress: Progress, notices: Notices) -> 
         except csv.Error:
             raise CommandError(
                 f"第 {number} 行(文件第 {line + 1} 行)起不是有效的 CSV:多半是引号没有成对。",
-                f"From row {number} (line {line + 1} of the file) on this is no valid CSV; most likely an unclosed "
+                f"From row {number} (line {line + 1} of the file) on this is not valid CSV; most likely an unclosed "
                 "quote.",
             ) from None
         if cells is None:

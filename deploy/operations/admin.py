@@ -158,7 +158,7 @@ def _erase(
     """由标准输入读证件号,删去此人在各服务的密钥 Read a number from standard input; that person's keys go."""
     number = canonical((input() if not sys.stdin.isatty() else typer.prompt("证件号 number", hide_input=True)).strip())
     if not number or (kind is IdType.RESIDENT and not is_resident_number(number)):
-        raise LocalError("证件号不对,什么也没有删。", "That is no such number; nothing was erased.")
+        raise LocalError("证件号不对,什么也没有删。", "That is not an identity number; nothing was erased.")
     installation: Installation = context.obj.installed()
     token = Keys(bytes.fromhex(installation.city_key)).token(":".join(canonical_person(kind, number)))
     _note(installation, "erase", by, token=token, reason=reason)

@@ -144,7 +144,8 @@ def read(folder: Path, wanted: Sequence[str]) -> Backup:
         digests = {service: manifest["services"][service]["sha256"] for service in wanted}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(
-            f"{folder} 不是含有 {', '.join(wanted)} 的备份。", f"{folder} is no backup with {', '.join(wanted)} in it."
+            f"{folder} 不是含有 {', '.join(wanted)} 的备份。",
+            f"{folder} is not a backup with {', '.join(wanted)} in it.",
         ) from error
     backup = Backup(folder, manifest)
     for service, digest in digests.items():
@@ -298,7 +299,7 @@ def _take_keys(installation: Installation, file: Path, wanted: Sequence[str]) ->
         signs = {service: str(key) for service, key in current.get("log_keys", {}).items() if service in wanted}
         installation.log_keys = {**installation.log_keys, **signs}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LocalError(f"{file} 不是密钥文件。", f"{file} is no file of keys.") from error
+        raise LocalError(f"{file} 不是密钥文件。", f"{file} is not a file of keys.") from error
     installation.make_secrets(list(SERVICES))
 
 

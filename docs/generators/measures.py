@@ -16,7 +16,7 @@ _HEADINGS: Final = (
 
 
 def measures(catalogue: Catalogue) -> str:
-    """Return docs/measures.md; raises IncompleteError for a measure that is not whole."""
+    """Return docs/measures.md; raises IncompleteError for a measure that is incomplete."""
     plan = catalogue.plan
     if gaps := [gap for series in plan.series for measure in series.measures for gap in _gaps(catalogue, measure)]:
         raise IncompleteError("\n".join(gaps))

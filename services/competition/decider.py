@@ -32,14 +32,14 @@ from shared.plan.model import Plan, successors
 class PartsExceedTotal(Rule):
     """More passed than sat."""
 
-    zh = "合格人数多于参加人数,请核对 candidates 与 passed。"
+    zh = "合格人数多于参加人数,请核对这两个数(candidates、passed)。"
     en = "More passed than took part; check candidates and passed."
 
 
 class SeriesNotOpen(Rule):
     """No standing opening of the series on or before the day (RULES C10)."""
 
-    zh = "授予之日该职称系列尚未开放。请先报告 title-series-opened,再换新编号重报。"
+    zh = "授予之日该职称系列尚未开放。请先报告职称系列开放(title-series-opened),再换新编号重报。"
     en = (
         "This title series was not open on the day of conferral. Report title-series-opened first, then report the "
         "title again under a new id."

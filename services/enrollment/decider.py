@@ -53,7 +53,10 @@ class OverlappingApprenticeship(Rule):
 class OverlappingTraining(Rule):
     """The same person, the same programme, overlapping dates, passed or not (RULES C2)."""
 
-    zh = "该人员在同一培训项目中已有日期重叠的培训记录。请核对 started_on 与 completed_on;同一次培训只报一次。"
+    zh = (
+        "该人员在同一培训项目中已有日期重叠的培训记录。请核对开始和结束的日期(started_on、completed_on);"
+        "同一次培训只报一次。"
+    )
     en = (
         "This person is on record with a training of this programme on some of these days. Check started_on and "
         "completed_on; one training is reported once."

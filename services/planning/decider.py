@@ -56,7 +56,7 @@ class UnknownIndicator(Rule):
 
 
 class UnknownDistrict(Rule):
-    zh, en = "不是该计划的区划代码。", "This is none of the plan's districts."
+    zh, en = "不是该计划的区划代码。", "This is not one of the plan's districts."
 
 
 class UnknownPeriod(Rule):

@@ -27,7 +27,7 @@ from shared.plan.model import Plan, successors
 class AlreadyEmployedThere(Rule):
     """The same person, the same enterprise, overlapping spans."""
 
-    zh = "该人员在该企业已有日期重叠的在职记录。如前一段已结束,请先报告 hire-ended;新合同可从前一段的结束日起算。"
+    zh = "该人员在该企业已有日期重叠的在职记录。如前一段已结束,请先报告离职(hire-ended);新合同可从前一段的结束日起算。"
     en = (
         "This person is on record as employed at this enterprise on some of these days. If that employment has ended, "
         "report hire-ended first; a new contract may start on its end date."
@@ -37,7 +37,7 @@ class AlreadyEmployedThere(Rule):
 class ClassFull(Rule):
     """As many standing members as seats (RULES C12)."""
 
-    zh = "该班的名额已满。名额有误的,请更正 cooperation-class-opened 后换新编号重报。"
+    zh = "该班的名额已满。名额有误的,请先更正开班报告(cooperation-class-opened),再换新编号重报。"
     en = (
         "All seats of this class are taken. If the number of seats is wrong, correct cooperation-class-opened, "
         "then report the student again under a new id."

@@ -126,7 +126,7 @@ class BadValue(Rule):
 
 
 class BadDate(Rule):
-    zh, en = "不是有效日期,应为 YYYY-MM-DD。", "This is no valid date; it must be YYYY-MM-DD."
+    zh, en = "不是有效日期,应为 YYYY-MM-DD。", "This is not a valid date; it must be YYYY-MM-DD."
 
 
 class BadChecksum(Rule):
@@ -141,7 +141,7 @@ class PersonalNumber(Rule):
 
 
 class NotAnEvent(Rule):
-    zh, en = "批量中的这一项不是 JSON 对象。", "This element of the batch is no JSON object."
+    zh, en = "批量中的这一项不是 JSON 对象。", "This element of the batch is not a JSON object."
 
     def code_of(self) -> str:
         return BadValue.code
@@ -150,7 +150,7 @@ class NotAnEvent(Rule):
 class NotJson(Rule):
     zh, en = (
         "收到的内容不是一个 JSON 对象:{seen_zh}。它在主题中的位置见 place。",
-        "What came is no JSON object: {seen_en}. Where it stands in the topic: place.",
+        "What came is not a JSON object: {seen_en}. Where it stands in the topic: place.",
     )
 
 
@@ -211,7 +211,7 @@ class NotYours(Rule):
 
 
 class InTheFuture(Rule):
-    zh, en = "日期在未来:计划中的事不是事实。", "The date lies ahead: what is planned is no fact."
+    zh, en = "日期在未来:计划中的事不是事实。", "The date lies ahead: what is planned is not a fact yet."
 
 
 class EndsBeforeStart(Rule):

@@ -29,7 +29,8 @@ def first_seen(raw: bytes, reason: str) -> FirstSeen:
         return FirstSeen("消息没有内容", "the message has no content")
     if reason == "not-an-object":
         return FirstSeen(
-            "是 JSON,但不是对象(一条消息一个对象,不放数组)", "JSON, but no object (one object a message, no array)"
+            "是 JSON,但不是对象(一条消息一个对象,不放数组)",
+            "JSON, but not an object (one object a message, not an array)",
         )
     for start, name in _COMPRESSED.items():
         if raw.startswith(start):

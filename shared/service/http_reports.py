@@ -294,7 +294,7 @@ def _readable(parse: Callable[[], T]) -> T:
     except NotReadableError as error:
         texts = {
             "empty": ("请求体为空。", "The body is empty."),
-            "not-json": ("请求体不是有效的 JSON(UTF-8)。", "The body is no valid JSON in UTF-8."),
+            "not-json": ("请求体不是有效的 JSON(UTF-8)。", "The body is not valid JSON in UTF-8."),
             "not-an-object": ("请求体应为一个 JSON 对象。", "The body must be one JSON object."),
             "not-an-array": ("批量请求体应为 JSON 数组。", "The body of a batch must be a JSON array."),
         }

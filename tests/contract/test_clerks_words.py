@@ -34,7 +34,7 @@ def test_no_text_of_a_refusal_begins_with_or_rests_on_a_programmers_word() -> No
     ("language", "text"),
     [
         ("zh", "第 5 行「录用日期」(K5):不是有效日期,应为 YYYY-MM-DD。\n    → 写成 YYYY-MM-DD"),
-        ("en", 'row 5 "录用日期" (K5): This is no valid date'),
+        ("en", 'row 5 "录用日期" (K5): This is not a valid date'),
     ],
 )
 def test_a_faulty_cell_is_named_by_row_and_column_then_the_reason_the_fix_and_last_the_code(

@@ -102,4 +102,4 @@ async def text_of(request: Request, *content_types: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise Problem(400, "请求体不是 UTF-8。", "The body is no UTF-8.") from None
+        raise Problem(400, "请求体不是 UTF-8。", "The body is not in UTF-8.") from None

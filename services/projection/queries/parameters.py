@@ -112,7 +112,7 @@ def scope_of(
             )
         instant = parsed
     if district is not None and district not in plan.district_codes:
-        raise Problem(422, "district 不是该计划的区划代码。", "district is none of this plan's codes.")
+        raise Problem(422, "district 不是该计划的区划代码。", "district is not one of this plan's codes.")
     return Scope(day, instant, district)
 
 

@@ -139,12 +139,12 @@ async def get_district_receipts(
     context = context_of(request)
     caller_of(request).must_cover(f"/districts/{district}/*")  # a key for one system of the district is not enough
     if status is not None and status not in _STATUSES:
-        raise Problem(422, "status 不是回执的结果。", "status is no status of a receipt.")
+        raise Problem(422, "status 不是回执的结果。", "status is not a status of a receipt.")
     if after is not None and not _CURSOR.fullmatch(after):
         raise wrong_cursor()
     for text in (district, type, code):
         if text is not None and "\x00" in text:
-            raise Problem(422, "参数中含有不可用的字符。", "A parameter holds a character that cannot be.")
+            raise Problem(422, "参数中含有不可用的字符。", "A parameter holds a character that is not allowed.")
     wanted = ReceiptFilter(district, None if day is None else parse_day("day", day), type, status, code)
     async with context.reader.view() as view:
         if not any(plan.covers(district) for plan in view.compiled.plans.values()):
