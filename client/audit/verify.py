@@ -95,7 +95,7 @@ class VerifierKey:
                     fail(f"{where}:检查点的签名不对。", f"{where}: the checkpoint's signature is wrong.")
         fail(
             f"{where}:没有这把公钥({self.name})签署的检查点:是别的城市或服务的,或换了密钥。",
-            f"{where}: no checkpoint signed by this key ({self.name}): another city's or service's, or the key changed.",
+            f"{where}: no checkpoint of this key ({self.name}): another city's or service's, or the key changed.",
         )
 
 

@@ -260,7 +260,7 @@ def test_a_key_that_was_not_copied_whole_is_refused_before_anything_is_sent(tmp_
     sent = ["publish", str(CSV), "--mapping", str(MAPPING), "--http", "--key", "钥匙", "--patience", "0"]
     done = runner.invoke(app, [*sent, "--journal", str(tmp_path / "journal.sqlite")])
     assert done.exit_code == 2
-    assert "copy it whole" in done.stderr
+    assert "copy the whole key" in done.stderr
 
 
 def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_own_road(tmp_path: Path) -> None:
@@ -284,15 +284,15 @@ def test_what_the_plan_office_decides_is_checked_and_sent_as_json_lines_by_its_o
     ("name", "content", "message"),
     [
         ("a.xlsx", b"PK\x03\x04nothing", "damaged"),
-        ("a.xlsx", b"type,id\n1,2\n", "named as a workbook and is none"),
+        ("a.xlsx", b"type,id\n1,2\n", "named as a workbook but is not one"),
         ("a.xls", b"\xd0\xcf\x11\xe0old", "old (.xls) or password"),
         ("a.xlsx", b"\xd0\xcf\x11\xe0secret", "old (.xls) or password"),
         ("a.csv", b"\xff\xff\x80\x80,\xff", "neither in UTF-8 nor in GB 18030"),
-        ("a.csv", b"type,id,id,source,subject\n1,2,2,3,4\n", "none that can be reported"),
+        ("a.csv", b"type,id,id,source,subject\n1,2,2,3,4\n", "not one that can be reported"),
         ("a.csv", b"type,id,id,source,subject\nskillplan.subsidy.subsidy-paid.v1,2,2,3,4\n", "same name"),
         ("a.csv", b'type,id,source,subject\n"x\n', "unclosed quote"),
         ("a.csv", b"name,date\n1,2\n", "--mapping"),
-        ("a.csv", b"type,id,source,subject,data.x\nskillplan.subsidy.subsidy-paid.v1,1,2,3,4\n", "no field of"),
+        ("a.csv", b"type,id,source,subject,data.x\nskillplan.subsidy.subsidy-paid.v1,1,2,3,4\n", "not a field of"),
     ],
 )
 def test_a_file_that_is_no_table_gets_one_clear_sentence(

@@ -28,7 +28,7 @@ NOW = datetime(2024, 6, 1, tzinfo=UTC)
         (b"\x00\x00\x00\x01\x02" + b'{"a": 1}', "byte 00, id 258"),
         (b"\x1f\x8b\x08\x00\x00", "gzip"),
         (b"\x28\xb5\x2f\xfd\x00", "zstd"),
-        (b"[1, 2]", "no object"),
+        (b"[1, 2]", "not an object"),
         (b"<html>", "XML"),
         ('{"a": "绍兴"}'.encode("gb18030"), "not UTF-8"),
         (b"{'a': 1}", "not written as JSON"),
