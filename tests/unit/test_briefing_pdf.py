@@ -3,10 +3,11 @@
 import io
 import re
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import pypdf
 import pytest
+from pypdf.generic import DictionaryObject
 
 from services.projection.exports import wording
 from services.projection.exports.layout import layout
@@ -38,7 +39,9 @@ def test_the_fonts_are_in_the_file_the_sheets_are_a4_with_their_head_and_it_is_t
     body = body_of(SUMS, date(2025, 5, 31))
     content = pdf(body, "zh")
     file = pypdf.PdfReader(io.BytesIO(content))
-    fonts = {font.get_object()["/BaseFont"] for page in file.pages for font in page["/Resources"]["/Font"].values()}
+    resources = [cast("DictionaryObject", page["/Resources"]) for page in file.pages]
+    named = [cast("DictionaryObject", each["/Font"]) for each in resources]
+    fonts = {cast("DictionaryObject", font.get_object())["/BaseFont"] for each in named for font in each.values()}
     assert {font.partition("+")[2] for font in fonts} == {
         "NotoSansSC-Regular-Identity-H",
         "NotoSerifSC-Regular-Identity-H",
@@ -50,7 +53,7 @@ def test_the_fonts_are_in_the_file_the_sheets_are_a4_with_their_head_and_it_is_t
         text = as_one(page.extract_text())
         assert head in text
         assert f"—{number}—" in text
-    assert file.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    assert cast("DictionaryObject", file.root_object["/MarkInfo"])["/Marked"]
     assert file.metadata is not None
     assert file.metadata.title == wording.title(body, "zh")
 
