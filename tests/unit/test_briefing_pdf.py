@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pypdf
 import pytest
-from pypdf.generic import DictionaryObject
+from pypdf.generic import BooleanObject, DictionaryObject
 
 from services.projection.exports import wording
 from services.projection.exports.layout import layout
@@ -41,7 +41,7 @@ def test_the_fonts_are_in_the_file_the_sheets_are_a4_with_their_head_and_it_is_t
     file = pypdf.PdfReader(io.BytesIO(content))
     resources = [cast("DictionaryObject", page["/Resources"]) for page in file.pages]
     named = [cast("DictionaryObject", each["/Font"]) for each in resources]
-    fonts = {cast("DictionaryObject", font.get_object())["/BaseFont"] for each in named for font in each.values()}
+    fonts = {str(cast("DictionaryObject", font.get_object())["/BaseFont"]) for each in named for font in each.values()}
     assert {font.partition("+")[2] for font in fonts} == {
         "NotoSansSC-Regular-Identity-H",
         "NotoSerifSC-Regular-Identity-H",
@@ -53,7 +53,7 @@ def test_the_fonts_are_in_the_file_the_sheets_are_a4_with_their_head_and_it_is_t
         text = as_one(page.extract_text())
         assert head in text
         assert f"—{number}—" in text
-    assert cast("DictionaryObject", file.root_object["/MarkInfo"])["/Marked"]
+    assert cast("DictionaryObject", file.root_object["/MarkInfo"])["/Marked"] == BooleanObject(True)
     assert file.metadata is not None
     assert file.metadata.title == wording.title(body, "zh")
 
