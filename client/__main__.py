@@ -27,6 +27,7 @@ from client.commands.sample import sample
 from client.commands.statement import statement
 from client.commands.validate import validate
 from client.commands.verify import verify
+from client.commands.witness import witness
 from client.output import STOPPED, language
 from client.session import guarded
 from shared.process.command_line import run
@@ -39,7 +40,7 @@ app = typer.Typer(
     "2 用法、文件或设置有误 usage · 3 服务不可用 service away · 4 未全部答复 not all answered · "
     "70 程序出错 a fault of the program · 130 中断 stopped · 141 输出无人接收 nobody reads",
 )  # fmt: skip
-for command in (validate, publish, receipts, statement, correct, retract, verify, sample, demo):
+for command in (validate, publish, receipts, statement, correct, retract, verify, witness, sample, demo):
     app.command()(command)
 app.add_typer(plan.app, name="plan")
 

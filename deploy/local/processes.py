@@ -39,6 +39,7 @@ _SOCKET_PATH_LIMIT = 100
 _ALREADY_STARTED = 60  # a fault code of supervisor
 # In each process's environment a digest of what it runs: a change of one is a change of its configuration.
 CODE, PLAN = "RUNNING_CODE", "RUNNING_PLAN"
+_HANDED_ON = ("SKILLPLAN_LOG_LEVEL", "SKILLPLAN_WITNESSES")  # of our own environment to every process
 _CODE_SUFFIXES = {".py", ".sql", ".html", ".yaml"}
 
 
@@ -94,7 +95,7 @@ def environment(installation: Installation, service: str, port: int | None = Non
         "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
         "SKILLPLAN_KEYS": str(installation.key_file),
         "PYTHONUNBUFFERED": "1",
-        **{name: os.environ[name] for name in ("SKILLPLAN_LOG_LEVEL",) if name in os.environ},
+        **{name: os.environ[name] for name in _HANDED_ON if name in os.environ},
         **({"SKILLPLAN_EXAMPLE_DAY": CITY_DAY.isoformat()} if _shows_an_example_day(installation, service) else {}),
     }
 

@@ -135,6 +135,30 @@ def _subproof(old: int, first: int, end: int, whole: bool) -> Iterator[tuple[int
         yield first, middle
 
 
+def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
+    """Return whether a proof shows that the tree of a size and root begins with an old one (RFC 9162, 2.1.4.2)."""
+    if old in (0, size):
+        return not proof and (old_root == root if old else old_root == _joined([]))
+    if not 0 < old < size or not proof:
+        return False
+    path = list(proof) if old & (old - 1) else [old_root, *proof]
+    within, last = old - 1, size - 1
+    while within & 1:
+        within, last = within >> 1, last >> 1
+    older = newer = path[0]
+    for hash_ in path[1:]:
+        if not last:
+            return False
+        if within & 1 or within == last:
+            older, newer = node_hash(hash_, older), node_hash(hash_, newer)
+            while not within & 1 and within:
+                within, last = within >> 1, last >> 1
+        else:
+            newer = node_hash(newer, hash_)
+        within, last = within >> 1, last >> 1
+    return last == 0 and (older, newer) == (old_root, root)
+
+
 def _split(count: int) -> int:
     """Return the largest power of two below a count."""
     return 1 << (count - 1).bit_length() - 1
@@ -203,6 +227,11 @@ class Edge:
             nodes.append(NodeRow(level, (self.size >> HEIGHT * level) - 1, hash_))
 
 
+def key_id(name: str, typed_key: bytes) -> bytes:
+    """Return the id of a key in signed notes: by its name, and the key after its type."""
+    return _sha256(name.encode() + b"\n" + typed_key).digest()[:4]
+
+
 class LogSigner:
     """Signs a log's checkpoints by Ed25519; another key makes another log, so the key is part of its name."""
 
@@ -211,7 +240,7 @@ class LogSigner:
         self._key = Ed25519PrivateKey.from_private_bytes(key)
         public = self._key.public_key().public_bytes_raw()
         self.origin = f"skillplan/{service}/{_sha256(public).hexdigest()[:8]}"
-        self._id = _sha256(self.origin.encode() + b"\n" + _ED25519 + public).digest()[:4]
+        self._id = key_id(self.origin, _ED25519 + public)
         encoded = base64.b64encode(_ED25519 + public).decode()
         self.verifier_key = f"{self.origin}+{self._id.hex()}+{encoded}"
 

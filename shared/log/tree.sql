@@ -1,6 +1,12 @@
 -- name: tree
 select size, edge from tree
 
+-- name: cosigned
+select cosigned from tree
+
+-- name: keep_cosigned
+update tree set cosigned = $1 where cosigned is distinct from $1
+
 -- name: digests
 -- The digests of facts after a position, up to one, in a row: one value costs less than a row each.
 select string_agg(sha256, '')

@@ -113,6 +113,15 @@ class TreeReader:
         (root,) = await self._hashes([(0, size)], size, edge)
         return size, root
 
+    async def cosigned(self) -> str | None:
+        """Return the latest checkpoint that witnesses have cosigned, None where there is none."""
+        note: str | None = await self._pool.fetchval(_SQL["cosigned"])
+        return note
+
+    async def keep_cosigned(self, note: str | None) -> None:
+        """Keep a cosigned checkpoint in place of the one before it."""
+        await self._pool.execute(_SQL["keep_cosigned"], note)
+
     async def inclusion(self, leaf: int, size: int | None) -> tuple[int, bytes, list[bytes]]:
         """Return the size of the tree, the hash of a leaf, and the proof that it is in it; no `size`: the whole one."""
         whole, edge = await self._size()

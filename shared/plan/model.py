@@ -31,6 +31,7 @@ from shared.plan.parts import (
     Text,
     refuse,
 )
+from shared.plan.witnesses import Witnesses
 
 
 def _as_list(given: object) -> object:
@@ -367,6 +368,7 @@ class Plan(PlanPart):
     pace: Pace = Pace()
     parameters: Parameters
     credit_codes: tuple[ListedCreditCode, ...] = ()
+    witnesses: Witnesses | None = None
     series: Annotated[tuple[Series, ...], Field(min_length=1)]
 
     @cached_property

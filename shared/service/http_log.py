@@ -146,16 +146,24 @@ def _add_tree(app: FastAPI, tree: TreeReader, signer: LogSigner | None) -> None:
         "/v1/log/checkpoint",
         summary="已签名的检查点 The signed checkpoint of this log",
         description=(
-            "C2SP tlog-checkpoint:名称、树的大小、根哈希、Ed25519 签名。树的叶是各事实的 SHA-256,第 i 叶(从 0 起)是"
-            "位置 i+1 的事实。\n\n"
-            "C2SP tlog-checkpoint: origin, size of the tree, root hash, Ed25519 signature. The leaves of the tree are"
-            " the SHA-256 of the facts; leaf i, from 0, is the fact at position i+1."
+            "C2SP tlog-checkpoint:名称、树的大小、根哈希、Ed25519 签名,设了见证的另有其副署。树的叶是各事实的 SHA-256,"
+            "第 i 叶(从 0 起)是位置 i+1 的事实。\n\n"
+            "C2SP tlog-checkpoint: origin, size of the tree, root hash, Ed25519 signature, and the cosignatures of"
+            " witnesses where there are any. The leaves of the tree are the SHA-256 of the facts; leaf i, from 0, is"
+            " the fact at position i+1."
         ),
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 503: NOT_NOW},
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 422: _WRONG, 503: NOT_NOW},
     )
-    async def get_checkpoint() -> Response:
+    async def get_checkpoint(
+        cosigned: Annotated[
+            bool,
+            Query(description="见证副署的最新一份;false:不等 the latest cosigned; false: without waiting"),
+        ] = True,
+    ) -> Response:
         signs = _signer(signer)
+        if cosigned and (note := await answer_of(tree.cosigned())) is not None:
+            return _text(note)
         return _text(signs.checkpoint(*await answer_of(tree.root())))
 
     @app.get(

@@ -44,6 +44,7 @@ class ServiceSettings(Settings):
     service_key: SecretStr = Field(SecretStr(""), description="This service's key, hex, 32 bytes")
     old_service_key: SecretStr = Field(SecretStr(""), description="The one from before, until `rewrap` is done")
     log_key: SecretStr = Field(SecretStr(""), description="What this log's checkpoints are signed with, hex, 32 bytes")
+    witnesses: str = Field("", description="Witnesses of the log, https://…/#<verifier key>, separated by spaces")
     quarantine_days: int = Field(90, ge=1, description="How long bytes are stored that could not be read")
 
 
@@ -160,17 +161,23 @@ async def _serve(service: Service, settings: ServiceSettings) -> None:
     from shared.service.http_reports import create_app  # noqa: PLC0415 - FastAPI costs a worker half a second to start
 
     parts = await _open(service, settings, "api", Health("database"))
-    log_key = settings.log_key.get_secret_value()
-    signer = LogSigner(service.language.service, bytes.fromhex(log_key)) if log_key else None
+    signer = _signer(service, settings)
     app = create_app(parts.handler, service.reporters, service.routes(settings) if service.routes else None, signer)
     add_probes(app, parts.metrics)
     await serve(app, settings, until, parts.metrics)
     parts.tracing.close()
 
 
+def _signer(service: Service, settings: ServiceSettings) -> LogSigner | None:
+    log_key = settings.log_key.get_secret_value()
+    return LogSigner(service.language.service, bytes.fromhex(log_key)) if log_key else None
+
+
 async def _work(service: Service, settings: ServiceSettings) -> None:
+    from shared.service.witnesses import Witnessing  # noqa: PLC0415 - needed by no other process
     from shared.service.worker import Worker  # noqa: PLC0415 - Faust costs every other command half a second to start
 
     parts = await _open(service, settings, "worker", Health("database", "kafka", "relay"))
-    await Worker(parts, service.hears, service.reserved, settings.quarantine_days).run()
+    witnessing = Witnessing(parts, _signer(service, settings), settings.witnesses)
+    await Worker(parts, service.hears, service.reserved, settings.quarantine_days, witnessing).run()
     parts.tracing.close()

@@ -19,6 +19,7 @@ from shared.service.kafka_consumer import KafkaConsumer
 from shared.service.kafka_facts import KafkaFacts
 from shared.service.kafka_reports import KafkaReports
 from shared.service.parts import Parts
+from shared.service.witnesses import Witnessing
 
 _EXPIRY_SECONDS: Final = 60
 _log = structlog.get_logger()
@@ -28,11 +29,17 @@ class Worker:
     """The work of one service that no request sets off."""
 
     def __init__(
-        self, parts: Parts, hears: Sequence[Language], reserved: ReservedTopic | None, quarantine_days: int
+        self,
+        parts: Parts,
+        hears: Sequence[Language],
+        reserved: ReservedTopic | None,
+        quarantine_days: int,
+        witnessing: Witnessing,
     ) -> None:
         stamina.instrumentation.set_on_retry_hooks([])  # each retry here logs what it waits for
         self._parts = parts
         self._quarantine_days = quarantine_days
+        self._witnessing = witnessing
         self._group = f"skillplan-{parts.name}"
         health = parts.metrics.health
         self._consumer = KafkaConsumer(self._group, parts.settings.broker, health)
@@ -51,7 +58,7 @@ class Worker:
         await serve(app, self._parts.settings, self._work, self._parts.metrics)
 
     async def _work(self, stop: asyncio.Event) -> None:
-        beside = [asyncio.create_task(work) for work in (self._relay.run(), self._expire())]
+        beside = [asyncio.create_task(work) for work in (self._relay.run(), self._expire(), self._witnessing.run())]
         for task in beside:
             task.add_done_callback(end_process_if_failed)
         await self._consumer.run(stop)

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from client.audit.witness import CosigningWitness, server_of
 from deploy.local import postgres
+from shared.log.cosignatures import Cosigner, CosigningKey, TreeHead, read_checkpoint
 from shared.log.tree import LogSigner
 from tests.conftest import ROOT
 from tests.harness.databases import drop
@@ -69,6 +72,8 @@ return convert_to(replace(convert_from($1, 'UTF8'), '"channel":', '"chanel":'), 
 create or replace function renumbered(bytea, bigint) returns bytea language sql immutable
 return convert_to(replace(convert_from($1, 'UTF8'), '"position":' || $2, '"position":' || $2 - 1), 'UTF8')
 """
+STARTED: Final = """for _ in $(seq 300); do if [ -s started ]; then break; fi; sleep 0.2; done
+kill "$(cat pid)"; grep -q '"key":"audit.example+' started"""
 ON_THE_STACK: Final = {"forked", "cut-back"}
 
 
@@ -171,9 +176,11 @@ async def attacked(address: str, sql: str) -> bytes:
 
 def test_every_command_of_the_page_runs(auditor: Auditor) -> None:
     commands = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
-        done = auditor.shell(command)
+        serves = "skillplan witness" in command  # it answers until it is stopped
+        beside = f"( {command.strip()} --port 0 --json & echo $! >pid ) >started 2>&1\n{STARTED}"
+        done = auditor.shell(beside if serves else command)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
     assert (auditor.folder / "recruitment.key").read_text().strip() == KEY
 
@@ -290,3 +297,51 @@ def test_the_file_imports_nothing_of_ours() -> None:
     text = VERIFY.read_text(encoding="utf-8")
     imported = set(re.findall(r"^\s*(?:from|import) ([a-z_0-9]+)", text, re.MULTILINE))
     assert imported - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+def test_witnesses_cosign_what_is_published_and_nothing_waits_for_one_that_is_away(
+    auditor: Auditor, tmp_path: Path
+) -> None:
+    system, keys = auditor.system, [KEY]
+    witnesses = [CosigningWitness(tmp_path / name, f"{name}.example", keys) for name in ("district", "bureau")]
+    servers = [server_of(witness, "127.0.0.1", 0) for witness in witnesses]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    away = CosigningKey("away.example", b"a" * 32).verifier_key
+    pairs = zip(servers, witnesses, strict=True)
+    addresses = [f"http://127.0.0.1:{server.server_port}/#{each.key.verifier_key}" for server, each in pairs]
+    worker, http = system.the("recruitment", "worker"), system.the("recruitment", "api").http
+    worker.kill()
+    worker.settings["SKILLPLAN_WITNESSES"] = " ".join([*addresses, f"http://127.0.0.1:9/#{away}"])
+    worker.start()
+    try:
+        size = http.get("/v1/log/head").json()["position"]
+
+        def published() -> TreeHead | None:
+            head = read_checkpoint(http.get("/v1/log/checkpoint").text)
+            return head if head.size == size and len(head.signatures) > 1 else None
+
+        head = eventually(published)
+        assert head is not None
+        for witness in witnesses:
+            assert Cosigner(witness.key.verifier_key).cosigned_at(head.text, head.signatures)
+            assert witness.last(head.origin).size == head.size
+        warning = worker.http.get("/readyz").json()["warnings"]["witnesses"]
+        assert warning.startswith("2 of 3 cosign, 1 are needed: away.example does not answer")
+        assert auditor.mirror("witnessed")[0] == 0, "who knows nothing of witnesses reads it as before"
+        # The service signs a shorter log: no witness cosigns it, and what was cosigned stays published.
+        worker.kill()
+        system.query("recruitment", "truncate tree_tile, tree_node")
+        system.query("recruitment", "update tree set size = 0, edge = ''")
+        assert read_checkpoint(http.get("/v1/log/checkpoint?cosigned=false").text).size == 0
+        assert published() == head
+    finally:
+        worker.settings["SKILLPLAN_WITNESSES"] = ""
+        worker.start()
+        auditor.reached()
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+        for witness in witnesses:
+            witness.close()
+    eventually(lambda: len(read_checkpoint(http.get("/v1/log/checkpoint").text).signatures) == 1)
