@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -188,13 +189,18 @@ def _clock(milliseconds: int) -> str:
 
 
 def measure_idle(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
-    """Let every process of an installation wait for something to do."""
+    """Let every process of an installation wait for something to do; nobody reads."""
     row = BenchRow("13 idle, all processes", "seconds", aim=None)
     with servers.system() as system:
         commands = [(service, command) for service in LOGS for command in DOMAIN_SERVICES[service].commands]
         processes = [
             system.process(service, command).start(wait=False)
-            for service, command in (*commands, ("projection", "projector"), ("projection", "api"))
+            for service, command in (*commands, ("projection", "projector"))
+        ]
+        doors = json.dumps({service: system.the(service, "api").url for service in LOGS})
+        processes += [
+            system.process(service, "api", SKILLPLAN_SERVICES=doors).start(wait=False)
+            for service in ("projection", "gateway")
         ]
         for process in processes:
             process.wait_ready()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import faust
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import Assignment
@@ -22,6 +23,7 @@ from shared.kafka.patches import (
     bounded_unpacking,
     faust_delivery,
     faust_rewind,
+    idle_fetching,
     lenient_headers,
     metadata_backoff,
     spaced_fetching,
@@ -31,6 +33,7 @@ GZIP: Final = 1
 LZ4: Final = 3
 ZSTD: Final = 4
 LARGE: Final = 9 * 1024 * 1024
+HELD_MS: Final = 500
 
 
 def batch(value: bytes, codec: int = 0, header: str = "ce_id") -> bytes:
@@ -157,17 +160,24 @@ async def fetch_twice(monkeypatch: pytest.MonkeyPatch, messages: int) -> float:
     partition, fetched_at = TopicPartition("reports", 0), list[float]()
     assignment = Assignment([partition])
     assignment.state_value(partition).highwater = messages
-    request = FetchRequest(500, 1, 1000, 0, [(partition.topic, [(partition.partition, 0, 1000)])])
+    request = FetchRequest(HELD_MS, 1, 1000, 0, [(partition.topic, [(partition.partition, 0, 1000)])])
 
     async def fetch(*_: object) -> bool:
         fetched_at.append(time.monotonic())
         return messages > 0
 
     monkeypatch.setattr(spaced_fetching, "_fetch", fetch)
-    fetcher: Any = Fetcher.__new__(Fetcher)
+    fetcher = fetcher_of_one_broker()
     for _ in range(2):
         assert await spaced_fetching._fetch_spaced(fetcher, assignment, 0, request) is (messages > 0)
+    assert request._max_wait_ms == HELD_MS, "it asks for all partitions"
     return fetched_at[1] - fetched_at[0]
+
+
+def fetcher_of_one_broker() -> Any:
+    fetcher: Any = Fetcher.__new__(Fetcher)
+    fetcher._select_read_replica = lambda _: 0
+    return fetcher
 
 
 async def test_a_fetch_of_few_messages_lets_more_of_them_gather(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,3 +197,36 @@ async def test_aiokafka_still_fetches_again_at_once() -> None:
     patched: Any = spaced_fetching._fetch
     assert "sleep(self._retry_backoff)" in inspect.getsource(patched)
     assert inspect.getsource(patched).count("sleep(") == 1
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_fetch_that_leaves_out_partitions_is_not_held_for_long(
+    monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    partition, left_out = TopicPartition("reports", 0), TopicPartition("reports", 1)
+    assignment = Assignment([partition, left_out])
+    if paused:
+        assignment.state_value(left_out).pause()
+    request = FetchRequest(HELD_MS, 1, 1000, 0, [(partition.topic, [(partition.partition, 0, 1000)])])
+
+    async def fetch(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(spaced_fetching, "_fetch", fetch)
+    await spaced_fetching._fetch_spaced(fetcher_of_one_broker(), assignment, 0, request)
+    assert request._max_wait_ms == (HELD_MS if paused else spaced_fetching._PARTIAL_MS)
+
+
+def test_aiokafka_still_fetches_from_some_partitions_before_all_are_taken() -> None:
+    assert "backoff = record.calculate_backoff()" in inspect.getsource(Fetcher._get_actions_per_node)
+
+
+async def test_a_consumer_looks_seldom_and_aiokafka_still_looks_often() -> None:
+    assert "consumer_timeout_ms=200" in inspect.getsource(AIOKafkaConsumer.__init__)
+    idle_fetching.apply()
+    for consumer, seconds in (
+        (AIOKafkaConsumer(), idle_fetching._LOOK_MS / 1000),
+        (AIOKafkaConsumer(consumer_timeout_ms=100), 0.1),
+    ):
+        assert consumer._consumer_timeout == seconds
+        await consumer.stop()

@@ -37,7 +37,7 @@ class World:
             raise Problem(503, "不在。", "Away.")
         return self.version
 
-    def heads(self) -> tuple[int, ...]:
+    async def recent(self) -> tuple[int, ...]:
         return (self.version,)
 
     def clock(self) -> datetime:
@@ -47,7 +47,7 @@ class World:
     async def compute(self) -> Computed:
         self.computed += 1
         body = {"version": self.version, "known_at": "", "rows": ["字" * 100] * 50}
-        return Computed(body, (self.version, self.heads()), True, None)
+        return Computed(body, (self.version, await self.recent()), True, None)
 
 
 @pytest.fixture

@@ -21,9 +21,6 @@ from shared.kafka.clients import Broker
 from shared.observability.tracing import Tracing
 
 WAIT_MS: Final = 2000  # for messages, at most; the broker answers as soon as there is one
-# aiokafka asks a broker one thing at a time: while it is asked for logs that are read to their ends, one that is far
-# ahead of us waits as long.
-_HELD_MS: Final = 200
 _BREATH: Final = 250
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 5.0
@@ -56,7 +53,7 @@ def new_consumer(broker: Broker, most: int, **settings: int) -> aiokafka.AIOKafk
         enable_auto_commit=False,
         auto_offset_reset="none",
         max_poll_records=most,
-        fetch_max_wait_ms=_HELD_MS,
+        fetch_max_wait_ms=WAIT_MS,
         request_timeout_ms=20000,
         **settings,
         **broker.client(),

@@ -143,7 +143,7 @@ class ResponseCache:
         if noted is None:
             return None
         (question, day), scope["route"] = noted  # the route for the metrics
-        state = (await self._reader.state(), self._heads.heads())
+        state = (await self._reader.state(), await self._heads.recent())
         cached = self._responses.get((question, None if day is None else today(now)))
         if cached is None or state != self._state:
             return None
@@ -155,7 +155,7 @@ class ResponseCache:
 
     async def respond(self, key: Key, compute: Callable[[], Awaitable[Computed]], now: datetime) -> Response:
         """Return the cached response of a key, else compute it; `now` is the instant of the request."""
-        state = (await self._reader.state(), self._heads.heads())
+        state = (await self._reader.state(), await self._heads.recent())
         if state == self._state and (cached := self._responses.get(key)) is not None:
             return cached.response(now)
         task = self._computing.get((state, key))

@@ -71,6 +71,7 @@ class CheckpointWatch:
             await asyncio.sleep(_EVERY_SECONDS)
 
     async def _look(self) -> Beat:
+        await self._heads.recent()
         async with self._reader.view() as view:
             receipts = await self._receipts_read(view)
         behind = [log["behind_events"] for log in self._heads.progress(view.checkpoints).values()]

@@ -93,6 +93,7 @@ class ReadContext:
 
     async def answer(self, question: Question, compute: Compute[Table], now: datetime) -> QueryResult[Table]:
         """Read the answer to a question in one snapshot, `now` where it names no day or instant; raises Problem."""
+        await self.heads.recent()
         async with self.reader.view() as view:
             plan = plan_of(view.compiled, question.plan)
             scope = scope_of(plan, question.as_of, question.known_at, question.district, now, self.example_day)

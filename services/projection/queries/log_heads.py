@@ -1,6 +1,8 @@
 """The heads of the services' logs, and how far the numbers are behind them."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -16,6 +18,9 @@ from shared.observability.health import Health
 from shared.observability.metrics import Reading, Since
 
 _LATE_SECONDS: Final = 60.0
+# Once a second while anybody reads. After so long without a reader, more seldom: for the metrics alone.
+_QUIET_SECONDS: Final = 10.0
+_SELDOM_SECONDS: Final = 4.0
 _log = structlog.get_logger()
 
 
@@ -32,7 +37,7 @@ class _Lag(NamedTuple):
 
 
 class LogHeads:
-    """Asks each service once a second for the head of its log; a service that does not answer has none."""
+    """Asks each service at intervals for the head of its log; a service that does not answer has none."""
 
     def __init__(self, services: Mapping[str, str], client: httpx.AsyncClient, health: Health) -> None:
         self._services = dict(services)
@@ -41,6 +46,10 @@ class LogHeads:
         self._heads: dict[str, ServiceHead] = {}
         self._since = {service: Since() for service in services}
         self._lag: dict[str, _Lag] = {}
+        self._read_at = time.monotonic()
+        self._wanted = asyncio.Event()
+        self._recent = asyncio.Event()
+        self._recent.set()
         self.counted: dict[
             str, int
         ] = {}  # the position up to which each log was counted when the database was last read
@@ -49,8 +58,16 @@ class LogHeads:
         """Return the head of a log, None when the service did not answer last time."""
         return self._heads.get(service)
 
+    async def recent(self) -> tuple[ServiceHead | None, ...]:
+        """Return the heads of all logs, asked for a second ago at most where the services answer at once."""
+        self._read_at = time.monotonic()
+        if not self._recent.is_set():
+            self._wanted.set()
+            await self._recent.wait()
+        return self.heads()
+
     def heads(self) -> tuple[ServiceHead | None, ...]:
-        """Return the heads of all logs, in the order of LOGS."""
+        """Return the heads of all logs as they were known last, in the order of LOGS."""
         return tuple(self._heads.get(service) for service in LOGS)
 
     def progress(self, checkpoints: Iterable[asyncpg.Record]) -> dict[str, LogProgress]:
@@ -77,7 +94,14 @@ class LogHeads:
         """Ask until cancelled."""
         while True:
             await self.ask()
+            self._recent.set()
             await asyncio.sleep(1)
+            if time.monotonic() - self._read_at > _QUIET_SECONDS:
+                self._recent.clear()
+                self._wanted.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_SELDOM_SECONDS):
+                        await self._wanted.wait()
 
     async def ask(self, settled: bool = False) -> tuple[str, ...]:
         """Ask every service now and return their names; `settled`: answered once pending decisions are recorded."""

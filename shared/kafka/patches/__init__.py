@@ -3,7 +3,7 @@
 A test of each fails once it is not needed (tests/unit/test_kafka_patches.py). Those of Faust are made by its consumer.
 """
 
-from shared.kafka.patches import bounded_unpacking, metadata_backoff, spaced_fetching
+from shared.kafka.patches import bounded_unpacking, idle_fetching, metadata_backoff, spaced_fetching
 
 
 def apply() -> None:
@@ -11,3 +11,4 @@ def apply() -> None:
     metadata_backoff.apply()
     bounded_unpacking.apply()
     spaced_fetching.apply()
+    idle_fetching.apply()
