@@ -55,7 +55,7 @@ def is_reported(event: type[Event]) -> bool:
 
 def reported_types() -> list[str]:
     """Return every type that districts report."""
-    return [language.type_of(event) for language in LANGUAGES for event in language.events if is_reported(event)]
+    return [language.type_of(event) for language in LANGUAGES for event in language.versions if is_reported(event)]
 
 
 @cache

@@ -88,4 +88,5 @@ def type_name(type_: str) -> str:
     names = terms()["types"]
     event = next((event for language in LANGUAGES if (event := language.find(type_)) is not None), None)
     title = _TITLE.match(event.__doc__ or "") if event is not None else None
-    return title[0] if title else names.get(f"{service}.{name}") or names.get(name) or type_
+    known = title[0] if title else names.get(f"{service}.{name}") or names.get(name) or type_
+    return f"{known}(旧版 v{event.version},收到 {event.sunset})" if event is not None and event.sunset else known

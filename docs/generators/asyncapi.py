@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from deploy.kafka import topics
 from docs.generators.catalogue import DOCS, LANGUAGES, PLAN, ROOT
+from docs.generators.schemas import schema as schema_of
 from docs.generators.schemas import untitled
 from services.catalogue import COUNTED
 from shared.contract.events import Event, Language
@@ -68,10 +69,10 @@ def document() -> Schema:
     operations: dict[str, Schema] = {}
     for language in LANGUAGES:
         service = language.service
-        sent = {_name(language, event): _fact(parts, language, event) for event in language.events}
+        sent = {_name(language, event): _fact(parts, language, event) for event in language.versions}
         taken = {
             _name(language, event): _report(parts, language, event)
-            for event in language.events if not event.decision
+            for event in language.versions if not event.decision
         }  # fmt: skip
         inbox = topics.reports(service, "{district}")
         channels[f"{service}.reports"] = _channel(
@@ -143,12 +144,12 @@ def document() -> Schema:
 
 
 def _name(language: Language, event: type[Event]) -> str:
-    return f"{language.service}.{event.type_name}.v1"
+    return f"{language.service}.{event.versioned_name()}"
 
 
 def _report(parts: _Components, language: Language, event: type[Event]) -> Schema:
     name = _name(language, event)
-    schema = parts.schema(f"report.{name}", json.loads((DOCS / "events" / f"{name}.json").read_text(encoding="utf-8")))
+    schema = parts.schema(f"report.{name}", schema_of(language, event))
     message = _message(language.type_of(event), _described(event), schema, _CLOUDEVENTS)
     sample = ROOT / "tests" / "contract" / "samples" / f"{name}.json"
     if sample.exists():

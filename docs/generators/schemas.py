@@ -24,7 +24,8 @@ _UPPER: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 def catalogue() -> dict[str, Schema]:
     """Return the schema of every type by the name of its file."""
     return {
-        f"{language.service}.{event.type_name}.v1.json": schema(language, event) for language, event in every_type(ALL)
+        f"{language.service}.{event.versioned_name()}.json": schema(language, event)
+        for language, event in every_type(ALL)
     }
 
 

@@ -30,12 +30,14 @@ def service_types(language: Language, catalogue: Catalogue) -> str:
 
 
 def _types_of(catalogue: Catalogue, language: Language) -> list[Mapping[str, object]]:
-    return [_described(catalogue, language, event) for event in language.events]
+    return [_described(catalogue, language, event) for event in language.versions]
 
 
 def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> Mapping[str, object]:
     """Return what the template says of one type."""
     name = f"{language.service}.{event.type_name}"
+    versioned = f"{language.service}.{event.versioned_name()}"
+    shown = versioned if event.sunset else name
     known = catalogue.terms
     text = " ".join((event.__doc__ or "").split("\n\n")[0].split())
     zh, _, en = text.partition(": ")
@@ -55,10 +57,15 @@ def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> 
         ]
         for field, form in schema.get("properties", {}).items()
     ]
-    sample = ROOT / "tests" / "contract" / "samples" / f"{name}.v1.json"
+    sample = ROOT / "tests" / "contract" / "samples" / f"{versioned}.json"
     return {
-        "name": name,
-        "anchor": anchor(name),
+        "name": shown,
+        "anchor": anchor(shown),
+        "type": language.type_of(event),
+        "schema": f"{versioned}.json",
+        "sunset": event.sunset,
+        "newest": {"name": name, "anchor": anchor(name)} if event.sunset else None,
+        "has_former": event.former is not None,
         "zh": zh,
         "en": en,
         "subject": event.subject,

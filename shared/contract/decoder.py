@@ -2,10 +2,9 @@
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -14,7 +13,6 @@ from pydantic import ValidationError
 from shared.contract import rules
 from shared.contract.events import (
     LOCAL_TIME,
-    PLACEHOLDER,
     Event,
     Language,
     NotUnderstood,
@@ -23,6 +21,7 @@ from shared.contract.events import (
     SubjectAssigned,
     format_instant,
     parse_instant,
+    parted,
 )
 from shared.contract.faults import faults_of, pointer_to
 from shared.contract.identity_numbers import canonical_person, holds_personal_number
@@ -39,7 +38,6 @@ _USUAL: Final = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "district", "corrects", "traceparent", "datacontenttype"}
 )
 _KNOWN: Final = _USUAL | {"data", "data_base64"}  # members of the JSON format that are no attributes
-_CREDIT_CODE: Final = "credit_code"  # how the path of a part of a subject ends that is one
 _MOST_ITEMS: Final = 5_000
 _MOST_REASONS: Final = 50
 # What a fact and a receipt are made of must fit into one Kafka message (1 MiB), with its envelope and the sealing.
@@ -149,6 +147,9 @@ class Decoder:
         event = reader.event_class()
         if event is not None and self.is_closed(reader.source_district, received_at):
             reader.refuse_new(event)
+        if event is not None and event.sunset and received_at.astimezone(LOCAL_TIME).date() > event.sunset:
+            newest = self.language.newest_of(event).version
+            reader.faults.append(rules.VersionEnded("/type", until=f"{event.sunset}", newest=f"v{newest}"))
         source_district = reader.source_district
 
         def reject(status: str, *reasons: Rule) -> NotUnderstood:
@@ -164,6 +165,7 @@ class Decoder:
                 district=reader.district or route,
                 route=route if route in self.districts else None,
                 reported_by=channel.reported_by,
+                sunset=event.sunset if event is not None else None,
             )
 
         if reader.faults or event is None:
@@ -208,7 +210,7 @@ class Decoder:
             subject=reader.subject,
             time=reader.time,
             district=reader.district,
-            event=data,
+            event=data.newest(),
             body=body,
             at=reader.at,
             digest=self.keys.digest(compact),
@@ -219,6 +221,7 @@ class Decoder:
             personal=personal.fields if personal else None,
             reported_by=channel.reported_by,
             read_at=read_at,
+            sunset=event.sunset,
         )
 
 
@@ -355,7 +358,7 @@ class _Reader:
             if matched is None:
                 continue
             self._parts = matched
-            codes, others = _parted(template, matched)
+            codes, others = parted(template, matched)
             wrong = [code for code in codes if not self.decoder.door.takes_credit_code(code)]
             if any(map(holds_personal_number, (*wrong, others))):
                 personal = True
@@ -443,17 +446,3 @@ class _Reader:
                 self._fault(rules.SubjectMismatch, "data/" + path.replace(".", "/"))
             if path == "district" and part != self.district:
                 self._fault(rules.SubjectMismatch, "subject")
-
-
-@cache
-def _codes_at(template: str) -> tuple[bool, ...]:
-    return tuple(path.endswith(_CREDIT_CODE) for path in PLACEHOLDER.findall(template))
-
-
-def _parted(template: str, matched: re.Match[str]) -> tuple[Sequence[str], str]:
-    """Return the parts of a subject that are credit codes, and the others in one text."""
-    codes_at = _codes_at(template)
-    if not any(codes_at):
-        return (), matched[0]
-    parts = list(zip(codes_at, matched.groups(), strict=True))
-    return [part for is_code, part in parts if is_code], "/".join(part for is_code, part in parts if not is_code)

@@ -3,10 +3,10 @@
 import hashlib
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import ClassVar, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ LOCAL_TIME: Final = ZoneInfo("Asia/Shanghai")  # of every date: the one zone of 
 _TIME: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_FORMER: Final = re.compile(r"V[0-9]+$")  # how the class of a former version is called
 PLACEHOLDER: Final = re.compile(r"<([a-z_.]+)>")
 
 # What a part of a subject looks like, by the last word of its placeholder; a part that stands neither here nor in a
@@ -82,9 +83,16 @@ class Event(Shape):
     placeholder; `district_only`, the rule that a report for the whole area breaks, where the type counts for a
     district alone (RULES E11); `whole_only`, the rule that a report for a district breaks, where only who answers for
     the whole area may report the type (G2); `reserved`: only with a key of who plans for it.
+
+    A type whose data changes by more than an addition becomes a version: its class is renamed `…V1` and gets a
+    `sunset`, the last day on which reports of it are taken, and the method `upcast`; the class of the new version
+    names it as `former`. Reports and facts of a former version keep their type and data, and mean what `upcast` says.
     """
 
     type_name: ClassVar[str]
+    version: ClassVar[int]
+    former: ClassVar["type[Event] | None"]
+    sunset: ClassVar[date | None]
     subject: ClassVar[str]
     role: ClassVar[SubjectRole]
     dated: ClassVar[str | None]
@@ -114,10 +122,18 @@ class Event(Shape):
         district_only: type[Rule] | None = None,
         whole_only: type[Rule] | None = None,
         reserved: bool = False,
+        former: "type[Event] | None" = None,
+        sunset: date | None = None,
         **kwargs: object,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        name, _, version = cls.__name__.rpartition("V") if _FORMER.search(cls.__name__) else (cls.__name__, "", "")
+        cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+        cls.former, cls.sunset, cls.version = former, sunset, former.version + 1 if former else 1
+        if bool(version) != (sunset is not None) or version not in ("", str(cls.version)):
+            raise TypeError(f"{cls.__name__}: a former version is called …V{cls.version} and has a sunset")
+        if former is not None and former.type_name != cls.type_name:
+            raise TypeError(f"{cls.__name__}: {former.__name__} is no version of it")
         cls.subject, cls.role, cls.dated, cls.ordered, cls.decision = subject, role or Adds(), dated, ordered, decision
         cls.district_only, cls.whole_only, cls.reserved = district_only, whole_only, reserved
         cls.has_person = "person" in cls.model_fields
@@ -128,9 +144,41 @@ class Event(Shape):
             PLACEHOLDER.sub(lambda part: f"({forms.get(part[1].rpartition('.')[2], NO_FORM)})", subject)
         )
 
+    @classmethod
+    def versioned_name(cls) -> str:
+        """Return the name of the type with its version, as it ends the CloudEvents type."""
+        return f"{cls.type_name}.v{cls.version}"
+
     def happened_on(self, at: datetime) -> date:
         """Return the date of the fact (RULES A1) that happened `at`."""
         return getattr(self, self.dated) if self.dated else at.astimezone(LOCAL_TIME).date()
+
+    def upcast(self) -> "Event":
+        """Return what a former version says in the words of the next: a pure function of its data."""
+        return self
+
+    def newest(self) -> "Event":
+        """Return what it says in the words of the newest version of its type."""
+        return self if self.sunset is None else self.upcast().newest()
+
+
+def kind_of(type_: str) -> str:
+    """Return a CloudEvents type without prefix and version: of all versions of a type the same."""
+    return type_.removeprefix("skillplan.").rpartition(".v")[0]
+
+
+@cache
+def _codes_at(template: str) -> tuple[bool, ...]:
+    return tuple(path.endswith("credit_code") for path in PLACEHOLDER.findall(template))
+
+
+def parted(template: str, matched: re.Match[str]) -> tuple[Sequence[str], str]:
+    """Return the parts of a subject that are credit codes, and the others in one text."""
+    codes_at = _codes_at(template)
+    if not any(codes_at):
+        return (), matched[0]
+    parts = list(zip(codes_at, matched.groups(), strict=True))
+    return [part for is_code, part in parts if is_code], "/".join(part for is_code, part in parts if not is_code)
 
 
 class ReportRetracted(Event, role=Retracts()):
@@ -199,19 +247,29 @@ def taken_back(event: Event, source: str) -> ReportKey | None:
 
 
 class Language:
-    """The event types of one service, derived from the union of their classes, and those that every service has."""
+    """The event types of one service, derived from the union of their classes, and those that every service has.
+
+    `events`: each in its newest version; `versions`: with the former ones, which are still read, and taken until their
+    sunset.
+    """
 
     def __init__(self, service: str, union: object) -> None:
         self.service = service
         own: tuple[type[Event], ...] = get_args(union) or (typing.cast("type[Event]", union),)
         self.events: tuple[type[Event], ...] = (*own, *_KERNEL)
-        self.subject_forms = tuple({event.subject: event.subject_form for event in own}.items())
-        self._whole_forms = tuple(event.subject_form for event in own if event.reserved)
-        self._by_type = {self.type_of(event): event for event in self.events}
+        self.versions = tuple(version for event in self.events for version in _versions(event))
+        named = [event for event in self.versions if event.subject]
+        self.subject_forms = tuple({event.subject: event.subject_form for event in named}.items())
+        self._whole_forms = tuple(event.subject_form for event in named if event.reserved)
+        self._by_type = {self.type_of(event): event for event in self.versions}
 
     def type_of(self, event: type[Event]) -> str:
         """Return the CloudEvents type of an event class."""
-        return f"skillplan.{self.service}.{event.type_name}.v1"
+        return f"skillplan.{self.service}.{event.versioned_name()}"
+
+    def newest_of(self, event: type[Event]) -> type[Event]:
+        """Return the newest version of a type."""
+        return next(version for version in self.events if version.type_name == event.type_name)
 
     def is_of_whole(self, subject: str) -> bool:
         """Tell whether a subject may be one of those that only who plans for the whole area reports on."""
@@ -222,11 +280,20 @@ class Language:
         return self._by_type.get(type_name)
 
 
+def _versions(event: type[Event]) -> Iterator[type[Event]]:
+    """Yield an event type, then its former versions, the newest first."""
+    version: type[Event] | None = event
+    while version is not None:
+        yield version
+        version = version.former
+
+
 @dataclass(slots=True)
 class Report:
     """A report that was understood: who says what happened, to which subject, when.
 
     `body` is the data as JSON values as it will be recorded; `personal` the personal fields until they are sealed.
+    `event` is what it says in the newest version of its type; `sunset` the last day on which its own version is taken.
     """
 
     id: str
@@ -247,6 +314,7 @@ class Report:
     reported_by: str | None = None  # the credential that sent it (RULES G5); older reports have none
     read_at: datetime | None = None  # by the clock of who read it, where that is not who received it
     resumed: bool = False  # it waits again, or in the place of what it corrects: that was settled before
+    sunset: date | None = None
 
     @property
     def clock_at(self) -> datetime:
@@ -296,6 +364,7 @@ class NotUnderstood:
     route: str | None = None  # the district whose receipts topic gets the receipt
     place: str | None = None  # topic/partition/offset of what could not be read at all (RULES A19)
     reported_by: str | None = None
+    sunset: date | None = None
 
 
 def parse_instant(text: object) -> datetime | None:
@@ -345,6 +414,7 @@ class Fact:
     causation_id: str = ""
     traceparent: str | None = None
     reported_by: str | None = None
+    sunset: date | None = None  # of the version that its type names
     exact: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -377,6 +447,7 @@ class Fact:
             correlation_id=self.correlation_id,
             reported_by=self.reported_by,
             read_at=self.recorded_at,
+            sunset=self.sunset,
         )
 
     def sha256(self) -> str:

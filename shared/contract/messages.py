@@ -91,6 +91,13 @@ class ReceiptFields(TypedDict):
             ),
         ]
     ]
+    sunset: NotRequired[
+        Annotated[
+            str,
+            WithJsonSchema({"type": "string", "format": "date"}),
+            Field(description="该版本收到这一天为止 the last day on which reports of this version are taken"),
+        ]
+    ]
     waits_for: NotRequired[Annotated[str, Field(description="a subject, report/<id>, or what the service calls it")]]
     corrected_by: NotRequired[str]
     place: NotRequired[Annotated[str, Field(description="topic/partition/offset of what was no JSON object")]]

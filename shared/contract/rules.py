@@ -105,6 +105,18 @@ class UnknownType(Rule):
     )
 
 
+class VersionEnded(Rule):
+    """A former version of a type, after the last day on which it is taken."""
+
+    zh, en = (
+        "这类报告的旧版只收到 {until} 为止,请改按 {newest} 版填写后重报。",
+        "This version was taken until {until}. Send the report in version {newest}.",
+    )
+
+    def code_of(self) -> str:
+        return "unknown-type"
+
+
 class BadSubject(Rule):
     zh, en = "业务编号不符合这类报告的格式:{form}。", "The subject does not have the form of this type: {form}."
 

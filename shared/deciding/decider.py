@@ -16,6 +16,7 @@ from shared.contract.events import (
     ReportVoided,
     Retracts,
     SubjectAssigned,
+    kind_of,
 )
 from shared.contract.rules import Rule
 from shared.deciding.ownership import not_yours
@@ -165,7 +166,7 @@ def _decide_named(
     if named is None:
         source, id_ = key
         return Wait(f"report/{id_}", f"report:{source}:{id_}")
-    if named.subject != report.subject or (not retracts and named.type != report.type):
+    if named.subject != report.subject or (not retracts and kind_of(named.type) != kind_of(report.type)):
         return Refuse(rules.OtherSubject(pointer))
     if retracts and _is_final(named, report.event):
         return Refuse(rules.NothingToRetract(pointer))

@@ -201,7 +201,7 @@ def decode_fact(languages: Mapping[str, Language], envelope: JsonObject, tags: t
         recorded_at=recorded_at,
         report_source=envelope["reportsource"],
         report_id=envelope["reportid"],
-        event=event.model_validate(envelope["data"]),
+        event=event.model_validate(envelope["data"]).newest(),
         body=envelope["data"],
         tags=tags,
         corrects=envelope.get("corrects"),
@@ -209,4 +209,5 @@ def decode_fact(languages: Mapping[str, Language], envelope: JsonObject, tags: t
         causation_id=envelope["causationid"],
         traceparent=envelope.get("traceparent"),
         reported_by=envelope.get("reportedby"),
+        sunset=event.sunset,
     )

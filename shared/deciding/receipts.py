@@ -22,6 +22,7 @@ def _body(
         "district": arrived.district,
         "reportedby": arrived.reported_by,
         "place": arrived.place if isinstance(arrived, NotUnderstood) else None,
+        "sunset": arrived.sunset.isoformat() if arrived.sunset else None,
     }
     return {name: value for name, value in named.items() if value is not None} | {
         "service": service,

@@ -357,10 +357,10 @@ def may_repeat(event: type[Event]) -> bool:
 
 def _content(item: Fact | Report) -> _Content:
     """Return what is equal for equal contents; of a person only who it is, since the rest is sealed."""
-    body = item.body
+    body = item.body if item.sunset is None else item.event.model_dump(mode="json", exclude_none=True)
     if "person" in body:
         body = body | {"person": body["person"]["token"]}
-    return item.type, item.district, item.happened_on, orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    return item.event.type_name, item.district, item.happened_on, orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
 def position_of(fact: Fact) -> tuple[str, int]:

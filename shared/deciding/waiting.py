@@ -126,9 +126,10 @@ def restore_waiting(stored: bytes, language: Language) -> Report:
     digest = bytes.fromhex(fields.pop("digest"))
     return Report(
         **fields,
-        event=event.model_validate(fields["body"]),
+        event=event.model_validate(fields["body"]).newest(),
         at=at,
         digest=digest,
         received_at=received_at,
         read_at=read_at,
+        sunset=event.sunset,
     )

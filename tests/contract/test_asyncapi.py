@@ -78,7 +78,7 @@ def test_every_topic_stands_in_it_with_its_partitions(described: dict[str, Any])
 
 def test_every_type_is_a_message_of_its_service_and_decisions_are_never_reported(described: dict[str, Any]) -> None:
     for language in LANGUAGES:
-        every = {f"{language.service}.{event.type_name}.v1": event for event in language.events}
+        every = {f"{language.service}.{event.versioned_name()}": event for event in language.versions}
         assert described["channels"][f"{language.service}.events"]["messages"].keys() == every.keys()
         reported = {name for name, event in every.items() if not event.decision}
         assert described["channels"][f"{language.service}.reports"]["messages"].keys() == reported

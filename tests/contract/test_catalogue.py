@@ -15,8 +15,10 @@ from shared.log.event_store import is_stream
 from tests.harness.languages import ALL, SAMPLES, every_type, sample
 
 NOW: Final = catalogue()
-REPORTED: Final = [(language.service, event.type_name) for language, event in every_type(ALL) if not event.decision]
-DECIDED: Final = [(language.service, event.type_name) for language, event in every_type(ALL) if event.decision]
+REPORTED: Final = [
+    (language.service, event.versioned_name()) for language, event in every_type(ALL) if not event.decision
+]
+DECIDED: Final = [(language.service, event.versioned_name()) for language, event in every_type(ALL) if event.decision]
 
 
 @pytest.mark.parametrize("name", sorted(NOW))
@@ -39,21 +41,21 @@ def test_every_released_type_is_still_there() -> None:
 @pytest.mark.parametrize("name", sorted(NOW))
 def test_a_schema_is_a_schema_and_the_stored_sample_agrees_with_it(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(NOW[name])
-    service, type_name, _, _ = name.split(".")
-    checked(NOW[name]).validate(sample(service, type_name))
+    service, _, versioned = name.removesuffix(".json").partition(".")
+    checked(NOW[name]).validate(sample(service, versioned))
 
 
 @pytest.mark.parametrize(("service", "name"), DECIDED)
 def test_the_stored_sample_of_a_decision_is_a_fact_of_its_type(service: str, name: str) -> None:
     stored_fact = sample(service, name)
     fact = decode_fact(ALL, stored_fact, ())
-    assert (fact.event.type_name, fact.service, fact.report_id) == (name, service, stored_fact["reportid"])
+    assert (fact.event.versioned_name(), fact.service, fact.report_id) == (name, service, stored_fact["reportid"])
     assert event_body(fact.event) == stored_fact["data"]
 
 
 @pytest.mark.parametrize(("language", "event"), list(every_type(ALL)))
 def test_a_subject_is_no_tag_and_a_tag_no_subject(language: Language, event: type[Event]) -> None:
-    stored_sample = sample(language.service, event.type_name)
+    stored_sample = sample(language.service, event.versioned_name())
     data = stored_sample["data"] | ({"person": {"token": "t", "sealed": "s"}} if event.has_person else {})
     tags = DOMAIN_SERVICES[language.service].composed().domain([]).tags(event.model_validate(data))
     assert is_stream(stored_sample["subject"])
@@ -62,7 +64,7 @@ def test_a_subject_is_no_tag_and_a_tag_no_subject(language: Language, event: typ
 
 @pytest.mark.parametrize(("service", "name"), REPORTED)
 def test_a_schema_refuses_what_the_decoder_refuses(service: str, name: str) -> None:
-    validator = checked(NOW[f"{service}.{name}.v1.json"])
+    validator = checked(NOW[f"{service}.{name}.json"])
     for field in sample(service, name)["data"]:
         wrong = sample(service, name)
         wrong["data"][field] = {"no": "such"}

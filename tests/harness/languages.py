@@ -20,13 +20,14 @@ RECEIVED: Final = datetime(2025, 1, 1, tzinfo=UTC)
 def every_type(languages: Mapping[str, Language] = LANGUAGES) -> Iterator[tuple[Language, type[Event]]]:
     """Yield every type with its language; those of districts, unless told."""
     for language in languages.values():
-        for event in language.events:
+        for event in language.versions:
             yield language, event
 
 
 def sample(service: str, name: str) -> dict[str, Any]:
-    """Return the stored sample of a type."""
-    stored: dict[str, Any] = json.loads((SAMPLES / f"{service}.{name}.v1.json").read_text(encoding="utf-8"))
+    """Return the stored sample of a type: of its first version, unless the name ends with another."""
+    versioned = name if ".v" in name else f"{name}.v1"
+    stored: dict[str, Any] = json.loads((SAMPLES / f"{service}.{versioned}.json").read_text(encoding="utf-8"))
     return stored
 
 

@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from services.projection.counting import generations
-from services.projection.counting.facts import decode, event_types, kind_of
+from services.projection.counting.facts import decode, event_types
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.shares import shares_of
-from shared.contract.events import Event
+from shared.contract.events import Event, kind_of
 from shared.plan.loading import PlanError, load_plan, load_plans
 from shared.plan.model import Plan
 

@@ -34,7 +34,7 @@ async def listener_of(service: str, connection: asyncpg.Connection, compared: Co
     if importlib.util.find_spec(f"services.{service}.policies") is not None:
         policies = importlib.import_module(f"services.{service}.policies")
         for language in getattr(policies, "HEARS", ()):
-            types[language.service] = frozenset(map(language.type_of, language.events))
+            types[language.service] = frozenset(map(language.type_of, language.versions))
     reached = {row["service"]: row["position"] for row in await connection.fetch(_SQL["subscriptions"])}
     return Listener(connection, compared, types, reached)
 

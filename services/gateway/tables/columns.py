@@ -101,7 +101,9 @@ def name_of(template: Template, column: TemplateColumn) -> tuple[str, str]:
 
 def title_of(type_: str) -> tuple[str, str]:
     """Return what a type is called, in Chinese and in English."""
-    return type_name(type_), type_.split(".")[2].replace("-", " ")
+    event, english = event_of(type_), type_.split(".")[2].replace("-", " ")
+    former = f" (former v{event.version}, until {event.sunset})" if event is not None and event.sunset else ""
+    return type_name(type_), english + former
 
 
 def match(headers: Sequence[str], columns: Sequence[TemplateColumn]) -> dict[str, int]:
@@ -131,6 +133,8 @@ def guesses(headers: Sequence[str]) -> list[TypeGuess]:
     """Return every type, that first which a table's headers fit best."""
     result = []
     for type_, template in templates().items():
+        if (event := event_of(type_)) is None or event.sunset:
+            continue  # a table of a former version looks much like one of the newest; who has one names it
         matched = match(headers, template.columns)
         needed = [column.header for column in template.columns if is_needed(template, column)]
         result.append(TypeGuess(type_, sum(name in matched for name in needed), len(needed), len(matched)))

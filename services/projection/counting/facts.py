@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from services.catalogue import COUNTED, DOMAIN_SERVICES
-from shared.contract.events import LOCAL_TIME, Event, parse_instant
+from shared.contract.events import LOCAL_TIME, Event, kind_of, parse_instant
 
 # The logs that are followed: those whose facts are counted, and what the plan office decides on targets and months.
 LOGS: Final = tuple(DOMAIN_SERVICES)
@@ -57,11 +57,6 @@ class LogFact(msgspec.Struct, gc=False):
         return at.astimezone(LOCAL_TIME).date()
 
 
-def kind_of(type_name: str) -> str:
-    """Return a CloudEvents type without prefix and version."""
-    return type_name.removeprefix("skillplan.").rpartition(".v")[0]
-
-
 def date_in(data: Data, field: str) -> date:
     """Return the date in a field; raises KeyError, TypeError or ValueError where there is none."""
     value = data[field]
@@ -74,7 +69,7 @@ def date_in(data: Data, field: str) -> date:
 def event_types() -> Mapping[str, type[Event]]:
     """Return every type of fact that the services publish, by its CloudEvents type."""
     languages = [DOMAIN_SERVICES[service].language for service in COUNTED]
-    return {language.type_of(event): event for language in languages for event in language.events}
+    return {language.type_of(event): event for language in languages for event in language.versions}
 
 
 _fact: Final = msgspec.json.Decoder(LogFact)

@@ -10,12 +10,12 @@ from typing import Final, NamedTuple, assert_never
 import msgspec
 import orjson
 
-from services.projection.counting.facts import Data, LogFact, date_in, event_types, kind_of
+from services.projection.counting.facts import Data, LogFact, date_in, event_types
 from services.projection.counting.periods import WHOLE, bounds
 from services.projection.counting.selectors import constant, member_by, sum_of, text_at
 from services.projection.counting.standing import InForce, StandingRow
 from services.projection.counting.uses import Use, UseRole, Uses
-from shared.contract.events import Event
+from shared.contract.events import Event, kind_of
 from shared.plan.loading import PlanError, PlanFault
 from shared.plan.model import (
     Count,
@@ -113,11 +113,15 @@ class Line:
 
 
 class _TypeUses(NamedTuple):
-    """What facts of one type are to all lines, the field with their date, and their subject."""
+    """What facts of one type are to all lines, the field with their date, and their subject.
+
+    `former`: the class of a former version, whose facts are counted by what they say in the newest.
+    """
 
     dated: str | None
     uses: tuple[tuple[Line, Use], ...]
     district_at: int | None  # which part of the subject is a district's code
+    former: type[Event] | None = None
 
 
 class CompiledPlans:
@@ -141,9 +145,13 @@ class CompiledPlans:
                 for line in lines:
                     for use in line.uses:
                         uses.setdefault(use.kind, []).append((line, use))
+        newest = {kind_of(type_name): event for type_name, event in event_types().items() if event.sunset is None}
         for type_name, event in event_types().items():
             self._by_type[type_name] = _TypeUses(
-                event.dated, tuple(uses.get(kind_of(type_name), ())), _district_at(event)
+                newest[kind_of(type_name)].dated,
+                tuple(uses.get(kind_of(type_name), ())),
+                _district_at(event),
+                event if event.sunset else None,
             )
         self._refuse_unknown(uses)
         self.taking_each_alone = frozenset(line.number for line in self.lines if line.takes_each_alone)
@@ -163,12 +171,14 @@ class CompiledPlans:
         of_type = self._by_type.get(fact.type)
         if of_type is None:
             raise ValueError(f"{fact.type} is a type that this program does not know")
-        dated, uses, district_at = of_type
+        dated, uses, district_at, former = of_type
         rows: list[StandingRow] = []
         if not uses:
             return rows
         try:
             data = fact.decoded()
+            if former is not None:
+                data = former.model_validate(data).newest().model_dump(mode="json", exclude_none=True)
             on = fact.happened_on(data, dated)
             for line, use in uses:
                 row = _row(fact, data, on, line, use, district_at)

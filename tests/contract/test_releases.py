@@ -1,0 +1,131 @@
+"""What a release left behind: its facts decode, fold and count as then, and nothing that it promised is taken away."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+
+import orjson
+import pytest
+
+from deploy.kafka import topics
+from docs.generators.schemas import breaks as schema_breaks
+from docs.generators.schemas import catalogue
+from services.catalogue import COUNTED
+from services.projection.counting.lines import CompiledPlans
+from shared.contract import remedies
+from shared.contract.events import Retracts
+from shared.deciding.facts import FactIndex, decode_fact
+from shared.plan.loading import load_plan, load_plans
+from tests.conftest import ROOT
+from tests.harness.in_memory_store import InMemoryStore
+from tests.harness.languages import ALL, SAMPLES
+from tests.harness.oracle import standing_at
+from tests.releases.__main__ import PLAN, read, releases
+
+of_each_release = pytest.mark.parametrize("release", releases())
+
+
+@cache
+def facts_of(release: str) -> Mapping[str, list[tuple[bytes, dict[str, Any]]]]:
+    """Return the exact bytes of every fact of a release and what they say, by service, in order."""
+    return {
+        name.removesuffix(".events"): [
+            (exact, orjson.loads(exact)) for _, value, _ in topic["messages"] if (exact := base64.b64decode(value))
+        ]
+        for name, topic in read(release, "topics").items()
+        if name.endswith(".events")
+    }
+
+
+@of_each_release
+def test_the_facts_of_a_release_are_read_to_the_byte(release: str) -> None:
+    for service, facts in facts_of(release).items():
+        assert facts, service
+        for exact, envelope in facts:
+            fact = decode_fact(ALL, envelope, ())
+            assert fact.encode() == exact, envelope
+
+
+@of_each_release
+def test_every_type_of_a_release_has_bytes_of_it(release: str) -> None:
+    types = {envelope["type"] for facts in facts_of(release).values() for _, envelope in facts}
+    samples = {f"skillplan.{file.stem}" for file in SAMPLES.glob("*.json")}
+    assert {
+        f"skillplan.{name.removesuffix('.json')}" for name in read(release, "promised")["schemas"]
+    } <= types | samples
+    assert len(types) > 70
+
+
+@of_each_release
+def test_the_facts_of_a_release_fold_as_the_rules_say(release: str) -> None:
+    for service, facts in facts_of(release).items():
+        index = FactIndex(decode_fact(ALL, envelope, ()) for _, envelope in facts)
+        envelopes = [envelope for _, envelope in facts]
+        latest = datetime.fromisoformat(max(envelope["recordedat"] for envelope in envelopes))
+        said = [fact for fact in standing_at(envelopes, latest) if _reported(service, fact)]
+        standing = {(fact["reportsource"], fact["reportid"]) for fact in said}
+        reported = {
+            (fact["subject"], fact["reportsource"], fact["reportid"]) for fact in envelopes if _reported(service, fact)
+        }
+        wrong = [
+            key for key in reported
+            if index.own_view(key[0], service).counts(service, key[1:]) != (key[1:] in standing)
+        ]  # fmt: skip
+        assert not wrong, (service, wrong)
+
+
+def _reported(service: str, fact: dict[str, Any]) -> bool:
+    """Tell whether a fact is what somebody reported, and no taking back."""
+    event = ALL[service].find(fact["type"])
+    return event is not None and not event.decision and not isinstance(event.role, Retracts)
+
+
+@of_each_release
+def test_the_facts_of_a_release_count_as_they_did_then(release: str) -> None:
+    plan = load_plan(ROOT / "plans" / f"{PLAN}.yaml")
+    store = InMemoryStore(CompiledPlans([plan]))
+    for service in COUNTED:
+        store.apply(envelope for _, envelope in facts_of(release)[service])
+    wrong, compared = [], 0
+    for question in read(release, "numbers"):
+        asked, answer = question["asked"], question["answer"]
+        for row in answer["indicators"]:
+            indicator = plan.indicators[row["id"]][1]
+            for period in row["periods"]:
+                cell = store.cell(
+                    plan, indicator, asked.get("district"), period["period"],
+                    date.fromisoformat(asked["as_of"]), datetime.fromisoformat(asked["known_at"]),
+                )  # fmt: skip
+                compared += 1
+                if cell != (period["numerator"], period["denominator"]):
+                    wrong.append((asked, row["id"], period, cell))
+    assert not wrong, wrong[:3]
+    assert compared > 700
+
+
+@of_each_release
+def test_no_schema_of_a_release_is_taken_from(release: str) -> None:
+    now = catalogue()
+    promised = read(release, "promised")["schemas"]
+    gone = [name for name in promised if name not in now]
+    assert not gone
+    assert [fault for name, old in promised.items() for fault in schema_breaks(old, now[name])] == []
+
+
+@of_each_release
+def test_no_topic_of_a_release_is_gone_or_parted_otherwise(release: str) -> None:
+    plans = list(load_plans(ROOT / "plans"))
+    districts = sorted({district.code for plan in plans for district in plan.districts})
+    now = {topic.name: topic.partitions for topic in topics.wanted(districts)}
+    assert {name: now.get(name) for name in read(release, "promised")["topics"]} == read(release, "promised")["topics"]
+
+
+@of_each_release
+def test_no_code_of_a_release_is_gone(release: str) -> None:
+    now = remedies.written()
+    for status, codes in read(release, "promised")["codes"].items():
+        assert not set(codes) - set(now[status]), status
