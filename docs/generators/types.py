@@ -37,7 +37,7 @@ def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> 
     """Return what the template says of one type."""
     name = f"{language.service}.{event.type_name}"
     versioned = f"{language.service}.{event.versioned_name()}"
-    shown = versioned if event.sunset else name
+    heading = versioned if event.sunset else name
     known = catalogue.terms
     text = " ".join((event.__doc__ or "").split("\n\n")[0].split())
     zh, _, en = text.partition(": ")
@@ -59,8 +59,8 @@ def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> 
     ]
     sample = ROOT / "tests" / "contract" / "samples" / f"{versioned}.json"
     return {
-        "name": shown,
-        "anchor": anchor(shown),
+        "name": heading,
+        "anchor": anchor(heading),
         "type": language.type_of(event),
         "schema": f"{versioned}.json",
         "sunset": event.sunset,

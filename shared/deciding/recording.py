@@ -30,13 +30,15 @@ class Recorder:
         """Record an event because of a report; `cause`: the fact that led to it, the report itself by default."""
         self._head.position += 1
         service, fact_id = self._language.service, str(uuid_utils.uuid7())
-        said = event is report.event  # in the version that it was sent in; what is decided besides, in the newest
+        as_reported = (
+            event is report.event
+        )  # in the version that it was sent in; what is decided besides, in the newest
         fact = Fact(
             service=service,
             position=self._head.position,
             version=self._loader.facts.version(service, report.subject) + 1,
             id=fact_id,
-            type=report.type if said else self._language.type_of(type(event)),
+            type=report.type if as_reported else self._language.type_of(type(event)),
             stream=report.subject,
             district=report.district,
             at=report.at,
@@ -52,7 +54,7 @@ class Recorder:
             causation_id=cause.id if cause else report.id,
             traceparent=report.traceparent,
             reported_by=report.reported_by,
-            sunset=report.sunset if said else None,
+            sunset=report.sunset if as_reported else None,
         )
         self._recorded.facts.append(fact)
         self._loader.facts.add(fact)

@@ -66,8 +66,8 @@ def test_the_facts_of_a_release_fold_as_the_rules_say(release: str) -> None:
         index = FactIndex(decode_fact(ALL, envelope, ()) for _, envelope in facts)
         envelopes = [envelope for _, envelope in facts]
         latest = datetime.fromisoformat(max(envelope["recordedat"] for envelope in envelopes))
-        said = [fact for fact in standing_at(envelopes, latest) if _reported(service, fact)]
-        standing = {(fact["reportsource"], fact["reportid"]) for fact in said}
+        in_force = [fact for fact in standing_at(envelopes, latest) if _reported(service, fact)]
+        standing = {(fact["reportsource"], fact["reportid"]) for fact in in_force}
         reported = {
             (fact["subject"], fact["reportsource"], fact["reportid"]) for fact in envelopes if _reported(service, fact)
         }
@@ -92,17 +92,17 @@ def test_the_facts_of_a_release_count_as_they_did_then(release: str) -> None:
         store.apply(envelope for _, envelope in facts_of(release)[service])
     wrong, compared = [], 0
     for question in read(release, "numbers"):
-        asked, answer = question["asked"], question["answer"]
+        parameters, answer = question["asked"], question["answer"]
         for row in answer["indicators"]:
             indicator = plan.indicators[row["id"]][1]
             for period in row["periods"]:
                 cell = store.cell(
-                    plan, indicator, asked.get("district"), period["period"],
-                    date.fromisoformat(asked["as_of"]), datetime.fromisoformat(asked["known_at"]),
+                    plan, indicator, parameters.get("district"), period["period"],
+                    date.fromisoformat(parameters["as_of"]), datetime.fromisoformat(parameters["known_at"]),
                 )  # fmt: skip
                 compared += 1
                 if cell != (period["numerator"], period["denominator"]):
-                    wrong.append((asked, row["id"], period, cell))
+                    wrong.append((parameters, row["id"], period, cell))
     assert not wrong, wrong[:3]
     assert compared > 700
 

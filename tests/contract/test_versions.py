@@ -20,15 +20,15 @@ SECOND: Final = "skillplan.recruitment.fair-held.v2"
 SUNSET: Final = "2025-06-30"
 
 
-@pytest.fixture(scope="module", name="shown")
-def shown_fixture() -> dict[str, Any]:
+@pytest.fixture(scope="module", name="published")
+def published_fixture() -> dict[str, Any]:
     """What a process whose language has a second version of `fair-held` says of it."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.harness.second_version"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    shown: dict[str, Any] = json.loads(done.stdout)
-    return shown
+    published: dict[str, Any] = json.loads(done.stdout)
+    return published
 
 
 @pytest.mark.parametrize(
@@ -46,56 +46,56 @@ def shown_fixture() -> dict[str, Any]:
     ],
 )
 def test_both_versions_are_decided_as_one_type(
-    shown: dict[str, Any], report: str, status: str, codes: list[str], sunset: str | None
+    published: dict[str, Any], report: str, status: str, codes: list[str], sunset: str | None
 ) -> None:
-    receipt = shown["answers"][report]
+    receipt = published["answers"][report]
     assert (receipt["status"], [reason["code"] for reason in receipt["reasons"]]) == (status, codes)
     assert receipt.get("sunset") == sunset
 
 
-def test_a_former_version_is_taken_to_the_end_of_its_last_day_in_the_local_time(shown: dict[str, Any]) -> None:
-    assert shown["last day"]
-    (reason,) = shown["answers"]["after the sunset"]["reasons"]
+def test_a_former_version_is_taken_to_the_end_of_its_last_day_in_the_local_time(published: dict[str, Any]) -> None:
+    assert published["last day"]
+    (reason,) = published["answers"]["after the sunset"]["reasons"]
     assert reason["pointer"] == "/type"
     assert SUNSET in reason["zh"]
     assert "v2" in reason["en"]
 
 
 def test_a_fact_keeps_the_type_and_the_data_of_its_report_and_means_what_the_newest_version_says(
-    shown: dict[str, Any],
+    published: dict[str, Any],
 ) -> None:
-    first, second, *_ = shown["facts"]
+    first, second, *_ = published["facts"]
     assert (first["type"], second["type"]) == (FIRST, SECOND)
     assert "on" in first["data"]
     assert "jobs" not in first["data"]
-    assert shown["events"][:4] == ["FairHeld"] * 4
-    assert all(shown["exact"])
+    assert published["events"][:4] == ["FairHeld"] * 4
+    assert all(published["exact"])
 
 
-def test_the_plan_counts_both_alike(shown: dict[str, Any]) -> None:
+def test_the_plan_counts_both_alike(published: dict[str, Any]) -> None:
     # One of the first version, corrected by one of the second; one of the second; one of the first, taken back.
-    assert shown["counted"] == [2, 2]
+    assert published["counted"] == [2, 2]
 
 
-def test_lists_forms_samples_schemas_and_pages_show_both(shown: dict[str, Any]) -> None:
-    assert set(shown["reported"]) == set(shown["forms"]) == {FIRST, SECOND}
-    assert shown["names"][0] == f"{shown['names'][1]}(旧版 v1,收到 {SUNSET})"
-    assert f"until {SUNSET}" in shown["form"]["name"]["en"]
-    assert [sample["type"] for sample in shown["samples"]] == [FIRST, SECOND]
-    assert ["on" in sample["data"] for sample in shown["samples"]] == [True, False]
-    for type_, sample in zip((FIRST, SECOND), shown["samples"], strict=True):
-        jsonschema.validate(sample, shown["schemas"][f"{type_.removeprefix('skillplan.')}.json"])
+def test_lists_forms_samples_schemas_and_pages_show_both(published: dict[str, Any]) -> None:
+    assert set(published["reported"]) == set(published["forms"]) == {FIRST, SECOND}
+    assert published["names"][0] == f"{published['names'][1]}(旧版 v1,收到 {SUNSET})"
+    assert f"until {SUNSET}" in published["form"]["name"]["en"]
+    assert [sample["type"] for sample in published["samples"]] == [FIRST, SECOND]
+    assert ["on" in sample["data"] for sample in published["samples"]] == [True, False]
+    for type_, sample in zip((FIRST, SECOND), published["samples"], strict=True):
+        jsonschema.validate(sample, published["schemas"][f"{type_.removeprefix('skillplan.')}.json"])
     names = [type_.removeprefix("skillplan.") for type_ in (FIRST, SECOND)]
-    assert set(shown["messages"]) == {f"{kind}.{name}" for kind in ("fact", "report") for name in names}
-    assert "## recruitment.fair-held\n" in shown["page"]
-    assert f"the newest version: `{SECOND}`" in shown["page"]
-    assert "## recruitment.fair-held.v1\n" in shown["page"]
-    assert f"taken until {SUNSET}" in shown["page"]
-    assert "events/recruitment.fair-held.v2.json" in shown["page"]
+    assert set(published["messages"]) == {f"{kind}.{name}" for kind in ("fact", "report") for name in names}
+    assert "## recruitment.fair-held\n" in published["page"]
+    assert f"the newest version: `{SECOND}`" in published["page"]
+    assert "## recruitment.fair-held.v1\n" in published["page"]
+    assert f"taken until {SUNSET}" in published["page"]
+    assert "events/recruitment.fair-held.v2.json" in published["page"]
 
 
-def test_a_table_without_a_word_on_its_version_is_of_the_newest(shown: dict[str, Any]) -> None:
-    assert shown["guessed"] == SECOND
+def test_a_table_without_a_word_on_its_version_is_of_the_newest(published: dict[str, Any]) -> None:
+    assert published["guessed"] == SECOND
 
 
 class _HeldV1(Event, subject="held/<no>", role=Opens(), dated="on", sunset=date(2025, 6, 30)):

@@ -128,7 +128,7 @@ def main() -> None:
             "last day": not isinstance(last, NotUnderstood),
             "facts": facts,
             "events": [type(fact.event).__name__ for fact in decoded],
-            "exact": [json.loads(fact.encode()) == said for fact, said in zip(decoded, facts, strict=True)],
+            "exact": [json.loads(fact.encode()) == recorded for fact, recorded in zip(decoded, facts, strict=True)],
             "counted": [store.cell(plan, indicator, at, "2024", day, known_at)[0] for at in (None, "330681")],
             "reported": [type_ for type_ in reported_types() if ".fair-held." in type_],
             "samples": [sample(first), sample(second)],

@@ -128,8 +128,8 @@ def test_a_database_of_an_older_release_is_refused_until_it_is_migrated_and_then
     questions = read(upgraded.release, "numbers")
     positions = {name: each["position"] for name, each in questions[0]["answer"]["complete_to"].items()}
 
-    def progress(asked: dict[str, str]) -> dict[str, Any]:
-        answer: dict[str, Any] = processes[3].http.get(f"/v1/plans/{PLAN}/progress", params=asked).json()
+    def progress(parameters: dict[str, str]) -> dict[str, Any]:
+        answer: dict[str, Any] = processes[3].http.get(f"/v1/plans/{PLAN}/progress", params=parameters).json()
         return answer
 
     eventually(lambda: all(progress({})["complete_to"][name]["position"] >= at for name, at in positions.items()))

@@ -51,8 +51,8 @@ def read(release: str, name: str) -> Any:
 
 def releases() -> list[str]:
     """Return the releases of which something is kept, by their commits, the oldest first."""
-    kept = [file.parent.name for file in FOLDER.glob("*/numbers.json.gz")]
-    return sorted(kept, key=lambda release: str(read(release, "numbers")[0]["asked"]["known_at"]))
+    commits = [file.parent.name for file in FOLDER.glob("*/numbers.json.gz")]
+    return sorted(commits, key=lambda release: str(read(release, "numbers")[0]["asked"]["known_at"]))
 
 
 def last() -> str:
@@ -61,7 +61,7 @@ def last() -> str:
 
 
 def _dump(installation: Installation, service: str) -> str:
-    """Return a database as statements that any client can run: no tool of PostgreSQL is asked for to restore it."""
+    """Return a database as statements that any client can run: no tool of PostgreSQL is needed to restore it."""
     binaries = [binaries.folder / "pg_dump" for binaries in postgres.find_binaries()]
     program = next((str(file) for file in binaries if file.exists()), shutil.which("pg_dump"))
     assert program, "no pg_dump"
@@ -111,17 +111,17 @@ def _topics(broker: Broker) -> dict[str, Any]:
 
 
 def _numbers(installation: Installation) -> list[dict[str, Any]]:
-    """Return the progress of the plan on some days and for some districts, each with what was asked."""
+    """Return the progress of the plan on some days and for some districts, each with its parameters."""
     url = f"{installation.url('projection')}/v1/plans/{PLAN}/progress"
     with httpx.Client(timeout=60, trust_env=False, headers=installation.credentials) as client:
         known_at = client.get(url).json()["known_at"]
         answers = []
         for day in DAYS:
             for district in DISTRICTS:
-                asked = {"as_of": day, "known_at": known_at} | ({"district": district} if district else {})
-                answer = client.get(url, params=asked)
+                question = {"as_of": day, "known_at": known_at} | ({"district": district} if district else {})
+                answer = client.get(url, params=question)
                 answer.raise_for_status()
-                answers.append({"asked": asked, "answer": answer.json()})
+                answers.append({"asked": question, "answer": answer.json()})
     return answers
 
 
