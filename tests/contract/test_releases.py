@@ -6,26 +6,34 @@ import base64
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
+import httpx
 import orjson
 import pytest
 
 from deploy.kafka import topics
 from docs.generators.schemas import breaks as schema_breaks
 from docs.generators.schemas import catalogue
-from services.catalogue import COUNTED
+from services.catalogue import COUNTED, SERVICES
+from services.gateway.api import create_app as gateway_app
+from services.gateway.upstream import Upstream
 from services.projection.counting.lines import CompiledPlans
 from shared.contract import remedies
 from shared.contract.events import Retracts
 from shared.deciding.facts import FactIndex, decode_fact
+from shared.observability.health import Health
+from shared.observability.metrics import Metrics
 from shared.plan.loading import load_plan, load_plans
 from tests.conftest import ROOT
+from tests.contract.test_openapi import described_fixture as described_fixture  # noqa: PLC0414
 from tests.harness.in_memory_store import InMemoryStore
 from tests.harness.languages import ALL, SAMPLES
 from tests.harness.oracle import standing_at
-from tests.releases.__main__ import PLAN, read, releases
+from tests.releases.__main__ import PLAN, last, read, releases
+from tests.releases.promises import taken_away
 
+NOBODY: Final = "http://127.0.0.1:1"
 of_each_release = pytest.mark.parametrize("release", releases())
 
 
@@ -116,6 +124,23 @@ def test_no_schema_of_a_release_is_taken_from(release: str) -> None:
     assert [fault for name, old in promised.items() for fault in schema_breaks(old, now[name])] == []
 
 
+@pytest.mark.parametrize("described", SERVICES, indirect=True)
+async def test_no_route_parameter_or_field_of_the_last_release_is_taken_away(
+    described: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    service = request.node.callspec.params["described"]
+    old, now = read(last(), "promised")["apis"][service], described
+    if service == "gateway":
+        # What it passes on is described by who answers it, and compared there.
+        async with Upstream({"planning": NOBODY}, NOBODY, tls=True) as upstream:
+            app = gateway_app(upstream, Metrics(service, "api", Health()))
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+                now = (await client.get("/openapi.json")).json()
+        assert len(now["paths"].keys() & old["paths"].keys()) > 3
+        old["paths"] = {path: methods for path, methods in old["paths"].items() if path in now["paths"]}
+    assert taken_away(old, now) == []
+
+
 @of_each_release
 def test_no_topic_of_a_release_is_gone_or_parted_otherwise(release: str) -> None:
     plans = list(load_plans(ROOT / "plans"))
@@ -129,3 +154,34 @@ def test_no_code_of_a_release_is_gone(release: str) -> None:
     now = remedies.written()
     for status, codes in read(release, "promised")["codes"].items():
         assert not set(codes) - set(now[status]), status
+
+
+def _answers(schema: dict[str, Any], **parameter: Any) -> dict[str, Any]:
+    """Return the description of an API with one route that answers this, and takes a parameter."""
+    content = {"application/json": {"schema": schema}}
+    route: dict[str, Any] = {"responses": {"200": {"content": content}}}
+    if parameter:
+        route["parameters"] = [{"in": "query", "name": "day", **parameter}]
+    return {"paths": {"/v1/log": {"get": route}}, "components": {"schemas": {}}}
+
+
+_FIELDS: Final = {"facts": {"type": "array"}, "next": {"type": "integer"}}
+_PAGE: Final[dict[str, Any]] = {"type": "object", "properties": _FIELDS}
+
+
+@pytest.mark.parametrize(
+    ("now", "lost"),
+    [
+        ({"paths": {}}, "GET /v1/log: gone"),
+        (_answers({"type": "object", "properties": {"next": {"type": "integer"}}}), "GET /v1/log 200/facts: gone"),
+        (
+            _answers(_PAGE | {"properties": _FIELDS | {"next": {"type": "string"}}}),
+            "GET /v1/log 200/next: may be ['string']",
+        ),
+        (_answers(_PAGE, required=True), "GET /v1/log ?day: asked for"),
+        (_answers(_PAGE | {"properties": _FIELDS | {"more": {"type": "boolean"}}}), None),
+        (_answers(_PAGE, required=False), None),
+    ],
+)
+def test_what_is_taken_away_is_named_with_its_place(now: dict[str, Any], lost: str | None) -> None:
+    assert taken_away(_answers(_PAGE), now) == ([lost] if lost else [])
