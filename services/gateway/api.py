@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
 
-from services.gateway import forms, receipts, reports, sessions, validation
+from services.gateway import forms, logs, receipts, reports, sessions, validation
 from services.gateway.openapi import add_description, service_of
 from services.gateway.sessions import Sessions
 from services.gateway.tables import routes as tables
@@ -30,7 +30,7 @@ def create_app(
     )  # fmt: skip
     answer_problems(app)
     describe(app, "gateway")
-    for part in (reports, validation, receipts):
+    for part in (reports, validation, receipts, logs):
         app.include_router(part.router_of(upstream))
     app.include_router(sessions.router_of(browsers or Sessions(secrets.token_bytes(32))))
     app.include_router(tables.router_of(plans))

@@ -11,11 +11,18 @@ from typing_extensions import TypedDict
 
 from services.gateway.upstream import ServiceResponse, Upstream, away, headers_of_caller
 from shared.contract.cloudevents import JsonObject
-from shared.contract.messages import PairsReceipts, Receipt
+from shared.contract.messages import PairsReceipts, Receipt, RecordedReport
 from shared.http.openapi import problem_response
 from shared.http.problems import Problem, known_parameters
 from shared.service.http_door import IdNamed, SourceNamed
-from shared.service.http_receipts import NEVER_RECEIVED, PAIRS, SAID_OF_QUERY, read_pairs
+from shared.service.http_receipts import (
+    NEVER_RECEIVED,
+    NOT_RECORDED,
+    PAIRS,
+    SAID_OF_QUERY,
+    SAID_OF_REPORT,
+    read_pairs,
+)
 
 _OK: Final = 200
 _NOT_RECEIVED: Final = 404
@@ -65,6 +72,30 @@ def router_of(upstream: Upstream) -> APIRouter:
         if not receipts:
             raise away(missing) if missing else NEVER_RECEIVED
         return _json({"receipts": receipts, "away": missing})
+
+    @router.get(
+        "/v1/receipts/report",
+        summary="一份报告所报的内容,不分服务 What a report said, whichever service decided it",
+        description=SAID_OF_REPORT,
+        response_model=RecordedReport,
+        responses={
+            404: problem_response(NOT_RECORDED, "没有记下 Nothing is recorded"),
+            422: {"description": "缺少参数 A parameter is missing"},
+            503: problem_response(away(["recruitment"]), "可能由没有应答的服务裁定 It may be with one that is away"),
+        },
+        tags=["receipts"],
+    )
+    async def get_report(request: Request, source: SourceNamed, id: IdNamed) -> Response:
+        answers = await _ask_all(
+            request, upstream, "GET", "/v1/receipts/report?" + urlencode({"source": source, "id": id})
+        )
+        if refusal := _refusal(answers):
+            return refusal
+        for answer in answers.values():
+            if answer is not None and answer.status == _OK:
+                return answer.response()
+        missing = [service for service, answer in answers.items() if answer is None]
+        raise away(missing) if missing else NOT_RECORDED
 
     @router.post(
         "/v1/receipts/query",

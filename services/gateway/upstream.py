@@ -109,17 +109,18 @@ class Upstream:
         self._health.warn(service, None)
         return answer
 
-    async def forward(self, request: Request, service: str, body: bytes | None = None) -> Response:
+    async def forward(self, request: Request, service: str, body: bytes | None = None, target: str = "") -> Response:
         """Pass a request on as it is and return the response as it comes.
 
-        `body`: where it was read already. Raises Problem 503 when the service does not answer.
+        `body`: where it was read already; `target`: path and query at the service, where they are others.
+        Raises Problem 503 when the service does not answer.
         """
         scope = request.scope
         is_stream = scope["path"].endswith("/stream")
         try:
             response = await self._sessions[is_stream].request(
                 scope["method"],
-                self._url(service, target_of(scope)),
+                self._url(service, target or target_of(scope)),
                 headers=headers_of(scope),
                 data=request.stream() if body is None and _has_body(scope) else body,
                 allow_redirects=False,

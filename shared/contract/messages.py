@@ -120,13 +120,19 @@ class BatchReceipts(TypedDict):
 
 
 class FactToRecord(TypedDict):
-    """A fact that would be recorded, without who it is about."""
+    """A fact that is or would be recorded, without who it is about."""
 
     type: str
     subject: str
     district: DistrictCode
     time: Instant
     data: dict[str, object]
+
+
+class RecordedReport(FactToRecord):
+    """What is recorded of a report: the fact that it became, and `decided`, what the service decided because of it."""
+
+    decided: list[FactToRecord]
 
 
 class MovedCell(TypedDict):

@@ -377,6 +377,10 @@ class EventStore:
         rows = await self.pool.fetch(_SQL["receipts"], [key[0] for key in keys], [key[1] for key in keys])
         return {(row["source"], row["id"]): row["bytes"] for row in rows}
 
+    async def because_of(self, report: ReportKey, stream: str, version: int) -> list[bytes]:
+        """Return the bytes of the facts of a stream, from a version on, that were recorded because of a report."""
+        return [row["bytes"] for row in await self.pool.fetch(_SQL["because_of"], stream, version, *report)]
+
     async def end_unreadable(self, days: int) -> int:
         """Delete the bytes of what could not be read more than so many days ago; its row stays. Returns how many."""
         rows = await self.pool.fetch(_SQL["end_unreadable"], days)

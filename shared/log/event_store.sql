@@ -50,6 +50,11 @@ cross join lateral (
     where source = k.source and id = k.id order by (decision is null), decision desc, number desc limit 1
 ) as r
 
+-- name: because_of
+-- The facts of a stream, from a version on, that were recorded because of a report.
+select bytes from fact
+where stream = $1 and version >= $2 and report_source = $3 and report_id = $4 order by version limit 10
+
 -- name: waiting
 -- The reports that wait for one of the keys.
 select until, number, report from waiting where until = any($1)

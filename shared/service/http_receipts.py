@@ -7,9 +7,9 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from shared.contract.events import ReportKey
-from shared.contract.messages import PairsReceipts, Receipt, ReportPairs
+from shared.contract.messages import FactToRecord, PairsReceipts, Receipt, RecordedReport, ReportPairs
 from shared.http.access import caller_of
-from shared.http.openapi import request_body
+from shared.http.openapi import problem_response, request_body
 from shared.http.problems import Problem
 from shared.log.event_store import EventStore
 from shared.service.http_door import NOT_NOW, IdNamed, SourceNamed, answer_of, read_body
@@ -24,6 +24,16 @@ _NO_PAIRS: Final = Problem(
 )
 _TOO_MANY: Final = Problem(413, f"每次最多问 {MOST_PAIRS} 对。", f"At most {MOST_PAIRS} pairs can be asked for.")
 PAIRS: Final = request_body({"application/json": ReportPairs})
+NOT_RECORDED: Final = Problem(
+    404,
+    "没有记下这份报告:没有收到过、被退回,或还在等待。",
+    "Nothing is recorded of this report: it was never received, was refused, or waits.",
+)
+SAID_OF_REPORT: Final = (
+    "受理的报告所记下的内容,不含个人;更正、终止等后续报告由此填起。\n\n"
+    "What is recorded of a report that was accepted, without persons: corrections, ends and whatever follows begin from"
+    " it."
+)
 SAID_OF_QUERY: Final = (
     f"一次问最多 {MOST_PAIRS} 对 `source` 与 `id`;答复按次序,没有收到过的 `receipts` 为空。\n\n"
     f"Up to {MOST_PAIRS} pairs of `source` and `id` at once; answered in their order, with no `receipts` where"
@@ -57,6 +67,18 @@ async def read_pairs(request: Request) -> list[ReportKey]:
     return [(pair.source, pair.id) for pair in pairs]
 
 
+def _impersonal(fact: bytes) -> FactToRecord:
+    """Return what a fact says, without who it is about."""
+    recorded = orjson.loads(fact)
+    return {
+        "type": recorded["type"],
+        "subject": recorded["subject"],
+        "district": recorded["district"],
+        "time": recorded["time"],
+        "data": {name: value for name, value in recorded["data"].items() if name != "person"},
+    }
+
+
 def router_of(store: EventStore) -> APIRouter:
     """Return the routes, for the log of one service."""
     router = APIRouter()
@@ -81,6 +103,29 @@ def router_of(store: EventStore) -> APIRouter:
         if receipt is None:
             raise NEVER_RECEIVED
         return Response(receipt, media_type="application/json")
+
+    @router.get(
+        "/v1/receipts/report",
+        summary="一份报告所报的内容 What a report said",
+        description=SAID_OF_REPORT,
+        response_model=RecordedReport,
+        responses={
+            404: problem_response(NOT_RECORDED, "没有记下 Nothing is recorded"),
+            422: {"description": "缺少参数 A parameter is missing"},
+            503: NOT_NOW,
+        },
+    )
+    async def get_report(request: Request, source: SourceNamed, id: IdNamed) -> Response:
+        caller_of(request).must_cover(source)
+        receipt = None if "\x00" in source + id else await answer_of(store.receipt(source, id))
+        place = orjson.loads(receipt) if receipt else {}
+        if place.get("status") != "accepted":
+            raise NOT_RECORDED
+        facts = await answer_of(store.because_of((source, id), place["stream"], place["version"]))
+        if not facts:
+            raise NOT_RECORDED
+        said, *decided = map(_impersonal, facts)
+        return Response(orjson.dumps({**said, "decided": decided}), media_type="application/json")
 
     @router.post(
         "/v1/receipts/query",

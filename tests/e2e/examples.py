@@ -121,6 +121,11 @@ def of_the_gateway() -> Iterator[Ask]:
     wrong = {name: value for name, value in report("recruitment").items() if name != "subject"} | {"id": "example-h"}
     never = {"report_id": "never-sent", "reason": "演示"}
     yield from _of_reports(event, wrong, sample("competition", "report-retracted") | {"id": "example-i", "data": never})
+    log, where = "GET /services/{service}/v1/log", {"service": "enrollment"}
+    yield Ask(log, where | {"after": "0", "limit": "1"})
+    yield Ask(log, {"service": "nobody"}, status=404)
+    yield Ask(f"{log}/{{what}}", where | {"what": "key"})
+    yield Ask(f"{log}/{{what}}", {"service": "nobody", "what": "key"}, status=404)
 
 
 def _of_reports(event: Node, wrong: Node, waiting: Node) -> Iterator[Ask]:
@@ -138,6 +143,9 @@ def _of_reports(event: Node, wrong: Node, waiting: Node) -> Iterator[Ask]:
     yield Ask(receipts, known)
     yield Ask(receipts, never, status=404)
     yield Ask(receipts, {"source": event["source"]}, status=422)
+    yield Ask(f"{receipts}/report", known)
+    yield Ask(f"{receipts}/report", never, status=404)
+    yield Ask(f"{receipts}/report", {"source": event["source"]}, status=422)
     json = "application/json"
     yield Ask(query, body={"pairs": [known, never]}, media=json, name="pairs", title="两对 Two pairs")
     yield Ask(query, body={"pairs": [never] * 1001}, media=json, status=413)

@@ -38,6 +38,7 @@ class Town:
     system: System
     key: str
     reader: str
+    service: str
 
     @property
     def gateway(self) -> Process:
@@ -84,7 +85,7 @@ def town(postgres: str, _template: Template, tmp_path_factory: pytest.TempPathFa
                 if process is not projection:  # without a projector it has no numbers
                     process.wait_ready()
             eventually(lambda: projection.http.get("/livez").status_code == 200)
-            yield Town(system, district, reader)
+            yield Town(system, district, reader, service)
         finally:
             system.close()
 
@@ -169,6 +170,35 @@ def test_receipts_are_found_without_knowing_who_decided(town: Town) -> None:
     assert refused == [413, 422, 422, 422]
     other = {"source": NEIGHBOUR, "id": "x"}
     assert town.ask("POST", "/v1/receipts/query", json={"pairs": [other]}).status_code == 403
+
+
+def test_what_a_report_said_is_given_again_without_persons_to_whoever_may_see_its_source(town: Town) -> None:
+    hired = person_hired(32)
+    named = {"source": hired["source"], "id": hired["id"]}
+    assert town.ask("GET", "/v1/receipts/report", params=named).status_code == 404
+    town.post(hired)
+    recorded = town.ask("GET", "/v1/receipts/report", params=named).json()
+    said = {name: value for name, value in hired["data"].items() if name != "person"}
+    assert recorded == {
+        "type": hired["type"], "subject": hired["subject"], "district": "330681", "time": hired["time"],
+        "data": said, "decided": [],
+    }  # fmt: skip
+    assert town.ask("GET", "/v1/receipts/report", params=named | {"source": NEIGHBOUR}).status_code == 403
+    assert town.ask("GET", "/v1/receipts/report", params=named, key=town.reader).status_code == 403
+    town.post(hired | {"id": "refused-32"})
+    assert town.ask("GET", "/v1/receipts/report", params=named | {"id": "refused-32"}).status_code == 404
+
+
+def test_the_log_of_each_service_is_below_its_name_with_the_rights_that_it_has_there(town: Town) -> None:
+    direct, below = town.system.the("recruitment", "api"), "/services/recruitment"
+    for path in ("/v1/log/head", "/v1/log?after=0&limit=2&format=ndjson", "/v1/log?limit=0", "/v1/log/key"):
+        for key in (town.key, town.service):
+            through, own = (town.ask("GET", at, by, key=key) for at, by in ((below + path, None), (path, direct)))
+            assert (through.status_code, through.content) == (own.status_code, own.content), path
+    assert town.ask("GET", f"{below}/v1/log/head", key=town.service).json()["service"] == "recruitment"
+    assert town.ask("GET", f"{below}/v1/log", key=town.key).status_code == 403
+    assert town.ask("GET", "/services/projection/v1/log", key=town.service).status_code == 404
+    assert town.ask("GET", f"{below}/v1/receipts", key=town.service).status_code == 404
 
 
 def test_what_is_validated_gets_the_receipt_it_would_get_and_is_not_recorded(town: Town) -> None:

@@ -82,6 +82,12 @@ export interface Receipt {
   counts_in?: { indicator: string; period: string; name: BilingualText }[] | null;
 }
 
+export interface RecordedReport {
+  time: string;
+  data: Record<string, unknown>;
+  decided: { data: Record<string, unknown> }[];
+}
+
 export interface Session {
   key: string | null;
   role: string | null;
@@ -90,9 +96,6 @@ export interface Session {
 }
 
 const BATCH = "application/cloudevents-batch+json";
-const NOT_OFFERED = [404, 405];
-let validates = true; // until the gateway says that it does not
-
 export async function checkTable(table: DroppedTable): Promise<CheckedTable> {
   return (await send("POST", "./v1/tables/check", table)) as CheckedTable;
 }
@@ -114,21 +117,25 @@ export async function receiptsOf(source: string, ids: string[]): Promise<Map<str
   return new Map(results.flatMap(({ id, receipts }) => (receipts[0] ? [[id, receipts[0]]] : [])));
 }
 
+/** What is recorded of a report, without persons; null where nothing is, or where none here answers. */
+export async function recordedReport(source: string, id: string): Promise<RecordedReport | null> {
+  try {
+    return (await getJson(`./v1/receipts/report?${new URLSearchParams({ source, id }).toString()}`)) as RecordedReport;
+  } catch (error) {
+    if (error instanceof Problem && !error.temporary) return null;
+    throw error;
+  }
+}
+
 /** Report a batch; the receipts in the order sent, null for what its service could not decide now. */
 export async function report(reports: Report[]): Promise<(Receipt | null)[]> {
   return receiptsIn(await send("POST", "./v1/events", reports, BATCH));
 }
 
-/** What reports would be answered, without reporting them; reported all the same, which for what was reported before
- * changes nothing (RULES A5), where the gateway does not offer it. */
+/** What reports would be answered, without reporting them. Throws Problem, also where the gateway does not offer it:
+ * whoever only asks must never report instead. */
 export async function validate(reports: Report[]): Promise<(Receipt | null)[]> {
-  try {
-    if (validates) return receiptsIn(await send("POST", "./v1/validate", reports, BATCH));
-  } catch (error) {
-    if (!(error instanceof Problem && NOT_OFFERED.includes(error.status))) throw error;
-    validates = false;
-  }
-  return report(reports);
+  return receiptsIn(await send("POST", "./v1/validate", reports, BATCH));
 }
 
 function receiptsIn(answer: unknown): (Receipt | null)[] {

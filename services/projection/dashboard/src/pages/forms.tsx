@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../api/client";
 import { type Content, contentOf, FORM_NAMES, type FormName, formOf, type Heading, impersonal, type ReportForm, reportOf } from "../api/forms";
 import { useQuery } from "../api/queries";
-import { currentSession, type Receipt } from "../api/tables";
+import { currentSession, type Receipt, recordedReport } from "../api/tables";
 import { type Params, withParams } from "../parts/address";
 import { deliver, type Draft, drafts, dropDraft, keepDraft, keepSent, newId, pending, sentContent, settledDrafts } from "../parts/drafts";
 import { SchemaForm } from "../parts/form";
@@ -13,7 +13,7 @@ import { rememberOrganisations, withNames } from "../parts/organisations";
 import { STATUS_COLOURS } from "../parts/reports";
 import { Loaded, Sentence } from "../parts/states";
 import type { View } from "../parts/view";
-import { today } from "../texts/format";
+import { dayOf, today } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { serviceName, statusName } from "../texts/names";
 
@@ -31,18 +31,27 @@ interface Sent {
   receipt: Receipt;
 }
 
+/** What an earlier report said: as this browser remembers it, else as its service has recorded it, without persons. */
+async function saidBefore({ source = "", report = "" }: Params): Promise<Content> {
+  const before = sentContent(source, report);
+  if (before.data || !source || !report) return before;
+  const recorded = await recordedReport(source, report);
+  if (!recorded) return {};
+  const data = Object.assign({}, ...recorded.decided.map((decision) => decision.data), recorded.data) as Content["data"];
+  return { on: dayOf(new Date(recorded.time)), ...(data ? { data } : {}) };
+}
+
 /** What is begun from an address: nothing, or what follows, corrects or takes back what is open. */
-function begun(form: ReportForm, params: Params): Content {
-  const { subject = "", source = "", report = "" } = params;
+function begun(form: ReportForm, params: Params, before: Content): Content {
+  const { subject = "", report = "" } = params;
   if (!subject) return {};
   const content = contentOf(form, subject);
-  const before = sentContent(source, report);
   if (form.type.endsWith(".report-retracted.v1")) return { ...content, data: { report_id: report, reason: t("tables.reason.usual") } };
-  if (params["corrects"]) return { ...before, ...content, data: { ...before.data, ...content.data } };
   // What has the same name means the same thing: the persons of a demand, those of its match.
   const fields = Object.keys((form.form as { properties: { data: { properties: object } } }).properties.data.properties);
   const same = Object.fromEntries(Object.entries(before.data ?? {}).filter(([name]) => fields.includes(name)));
   const data = { ...same, ...content.data };
+  if (params["corrects"]) return { ...(form.dated || !before.on ? {} : { on: before.on }), ...content, data };
   return form.dated ? { ...content, data: { ...data, [form.dated]: today() } } : { ...content, on: today(), data };
 }
 
@@ -113,12 +122,12 @@ function Desk({ view, forms }: { view: View; forms: FormName[] }): JSX.Element {
     if (!forms.some((form) => form.type === type)) return undefined;
     let current = true;
     const draft = drafts().find(({ id }) => id === params["draft"]);
-    void Promise.all([formOf(type), currentSession().catch(() => null)]).then(([form, session]) => {
+    void Promise.all([formOf(type), currentSession().catch(() => null), draft ? {} : saidBefore(params)]).then(([form, session, before]) => {
       if (!current) return;
       const [, , district, system] = (params["source"] ?? session?.sources[0] ?? "").split("/");
       const usual = params["district"] || plan.districts.find(({ city }) => !city)?.code || "";
       const heading = draft ?? { id: newId(), district: district || usual, system: system || "form", corrects: params["corrects"] || null };
-      setOpen({ form, heading, content: draft?.content ?? begun(form, params) });
+      setOpen({ form, heading, content: draft?.content ?? begun(form, params, before) });
     }, failed);
     return () => { current = false; };
   }, [begin]);

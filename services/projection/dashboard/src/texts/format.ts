@@ -143,5 +143,10 @@ export function exampleText(): string {
 
 /** Today in the city; of made-up data its last day. */
 export function today(): string {
-  return exampleDay ?? new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(new Date());
+  return exampleDay ?? dayOf(new Date());
+}
+
+/** The date of an instant in the city, `YYYY-MM-DD`. */
+export function dayOf(at: Date): string {
+  return new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Shanghai" }).format(at);
 }
