@@ -5,7 +5,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request, Response
 
 from services.gateway.upstream import Upstream, away, target_of
-from shared.http.openapi import problem_response
+from shared.contract.messages import LogPage
+from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
 
 _NO_SERVICE: Final = Problem(404, "没有这个服务。", "There is no such service.")
@@ -28,7 +29,7 @@ def router_of(upstream: Upstream) -> APIRouter:
             raise _NO_SERVICE
         return await upstream.forward(request, service, target=target_of(request.scope).partition(f"/{service}")[2])
 
-    responses = {
+    responses: Responses = {
         404: problem_response(_NO_SERVICE, "没有这个服务 No such service"),
         503: problem_response(away(["recruitment"]), "该服务没有应答 It does not answer"),
     }
@@ -37,7 +38,7 @@ def router_of(upstream: Upstream) -> APIRouter:
         "/services/{service}/v1/log",
         summary="某服务的事实 The facts of a service",
         description=_SAID,
-        response_class=Response,
+        response_model=LogPage,
         responses=responses,
     )
     async def get_log(request: Request, service: _Service) -> Response:
@@ -48,7 +49,7 @@ def router_of(upstream: Upstream) -> APIRouter:
         summary="某服务日志的检查点、分块和证明 Checkpoint, tiles and proofs of a service's log",
         description=_SAID,
         response_class=Response,
-        responses=responses,
+        responses=responses | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def get_of_log(request: Request, service: _Service, what: _What) -> Response:
         return await ask(request, service)
