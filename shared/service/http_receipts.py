@@ -124,8 +124,8 @@ def router_of(store: EventStore) -> APIRouter:
         facts = await answer_of(store.because_of((source, id), place["stream"], place["version"]))
         if not facts:
             raise NOT_RECORDED
-        said, *decided = map(_impersonal, facts)
-        return Response(orjson.dumps({**said, "decided": decided}), media_type="application/json")
+        own, *decided = map(_impersonal, facts)
+        return Response(orjson.dumps({**own, "decided": decided}), media_type="application/json")
 
     @router.post(
         "/v1/receipts/query",
