@@ -178,10 +178,10 @@ def test_what_a_report_said_is_given_again_without_persons_to_whoever_may_see_it
     assert town.ask("GET", "/v1/receipts/report", params=named).status_code == 404
     town.post(hired)
     recorded = town.ask("GET", "/v1/receipts/report", params=named).json()
-    said = {name: value for name, value in hired["data"].items() if name != "person"}
+    impersonal = {name: value for name, value in hired["data"].items() if name != "person"}
     assert recorded == {
         "type": hired["type"], "subject": hired["subject"], "district": "330681", "time": hired["time"],
-        "data": said, "decided": [],
+        "data": impersonal, "decided": [],
     }  # fmt: skip
     assert town.ask("GET", "/v1/receipts/report", params=named | {"source": NEIGHBOUR}).status_code == 403
     assert town.ask("GET", "/v1/receipts/report", params=named, key=town.reader).status_code == 403
