@@ -7,6 +7,8 @@ from typing import assert_never, cast
 
 from services.planning.events import (
     CloseOverridden,
+    ErasureEvent,
+    ErasureRequested,
     MonthEvent,
     NoteWritten,
     PeriodApproved,
@@ -14,8 +16,9 @@ from services.planning.events import (
     PeriodRestated,
     PeriodReturned,
     PeriodSubmitted,
+    PersonErased,
     PlanAdopted,
-    PlanningEvent,
+    PlanEvent,
     RestatementRequested,
     TargetEvent,
     TargetRevised,
@@ -158,17 +161,21 @@ class NotOurFigures(Rule):
 
 class NotRequested(Rule):
     zh, en = (
-        "没有这个编号的重述申请,或它已经办结。",
-        "No restatement of this number was asked for, or it was made already.",
+        "没有这个编号的申请,或它已经办结。",
+        "Nothing was asked for under this number, or it was done already.",
     )
 
 
 class OwnRequest(Rule):
-    zh = "重述须由申请人以外的人核准:姓名和所用的密钥(或 Kafka 用户)都不得相同。"
+    zh = "须由申请人以外的人核准:姓名和所用的密钥(或 Kafka 用户)都不得相同。"
     en = (
-        "A restatement is approved by somebody else than who asked for it: under another name, and by another key (or "
-        "user of Kafka)."
+        "This is approved by somebody else than who asked for it: under another name, and by another key (or user of "
+        "Kafka)."
     )
+
+
+class AlreadyErased(Rule):
+    zh, en = "已经核准的删除不能撤回或更正。", "An erasure that was approved is not taken back or corrected."
 
 
 class AlreadyPublished(Rule):
@@ -188,8 +195,8 @@ def tags(event: Event) -> Iterable[str]:
             | RestatementRequested() | PeriodRestated()
         ):  # fmt: skip
             yield f"month:{event.plan}:{event.month}"
-        case NoteWritten():
-            pass  # a later one on the cell has the same subject
+        case NoteWritten() | ErasureRequested() | PersonErased():
+            pass  # a later one has the same subject
 
 
 def _query(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
@@ -198,7 +205,7 @@ def _query(report: Report, plans: Mapping[str, Plan]) -> Iterable[str]:
     if kind in ("month", "restatement"):
         yield f"month:{plan}:{rest[0]}"
         return
-    if kind == "note":
+    if kind in ("note", "erasure"):
         return
     yield f"targets:{plan}"
     if plan in plans and isinstance(report.event, PlanAdopted | TargetRevised | TargetSplit):
@@ -419,6 +426,23 @@ def _decide_undoing(event: MonthEvent, subject: str, plan: Plan, view: View) -> 
             assert_never(event)
 
 
+def _decide_erasure(event: ErasureEvent, report: Report, view: View) -> Rule | None:
+    """Return the rule that an erasure of a person breaks (contract F12): two take part, and what was approved stays."""
+    if broken := _decide_taking_back(report.subject, view):
+        return broken
+    if isinstance(event, ErasureRequested):
+        return None
+    request = next((it.fact for _, it in view.of(ErasureRequested) if it.fact.stream == report.subject), None)
+    if request is None:
+        return NotRequested("/subject")
+    return OwnRequest("/data/by") if asked_by(request, report.reported_by, event.by) else None
+
+
+def _decide_taking_back(subject: str, view: View) -> Rule | None:
+    approved = any(it.fact.stream == subject for _, it in view.of(PersonErased))
+    return AlreadyErased("/subject") if approved else None
+
+
 def domain(plans: Sequence[Plan], figures_key: bytes = b"") -> Domain:
     """Return planning's rules over the plans that are counted.
 
@@ -430,7 +454,10 @@ def domain(plans: Sequence[Plan], figures_key: bytes = b"") -> Domain:
         return _query(report, plans_by_id)
 
     def decide(report: Report, view: View) -> Decision:
-        event = cast("PlanningEvent", report.event)
+        if isinstance(report.event, ErasureRequested | PersonErased):
+            broken = _decide_erasure(report.event, report, view)
+            return Refuse(broken) if broken else Accept()
+        event = cast("PlanEvent", report.event)
         plan = plans_by_id.get(event.plan)
         if plan is None:
             return Refuse(UnknownPlan("/data/plan"))
@@ -445,7 +472,9 @@ def domain(plans: Sequence[Plan], figures_key: bytes = b"") -> Domain:
         return Refuse(rule) if rule else Accept()
 
     def may_retract(fact: Fact, view: View) -> Rule | None:
-        event = cast("PlanningEvent", fact.event)
+        if isinstance(fact.event, ErasureRequested | PersonErased):
+            return _decide_taking_back(fact.stream, view)
+        event = cast("PlanEvent", fact.event)
         plan = plans_by_id.get(event.plan)
         if plan is None or isinstance(event, PlanAdopted | TargetRevised | TargetSplit | NoteWritten):
             return None

@@ -1,4 +1,4 @@
-"""The published language of planning: decisions on targets, how a month's figures are closed, notes on numbers."""
+"""The published language of planning: decisions on targets, closing a month, notes, erasing a person."""
 
 import hashlib
 import hmac
@@ -15,6 +15,7 @@ from shared.contract.identity_numbers import holds_personal_number
 from shared.contract.shapes import (
     LARGEST,
     AtTheDoor,
+    Count,
     Date,
     DistrictCode,
     Month,
@@ -23,6 +24,8 @@ from shared.contract.shapes import (
     Sha256,
     Shape,
     Text,
+    described,
+    form,
 )
 from shared.plan.loading import DEEPEST, MOST_NODES
 
@@ -92,6 +95,27 @@ class Figure(Shape):
     value: int | float | None = None
     goal: int | float | None = None
     met: bool | None = None
+
+
+_PSEUDONYM: Final = r"[0-9a-f]{32}"
+Token = Annotated[str, form(_PSEUDONYM, "32 位十六进制 32 hex digits"), described(_PSEUDONYM)]
+
+
+class Unreadable(Shape):
+    """What of one person becomes unreadable in a service, counted before it is destroyed.
+
+    `keys`: of the person, 0 or 1. `facts`: with fields sealed under that key, all at or before `position`. `waiting`,
+    `raw`: reports that wait, and reports as they came on the inbox's topics. `quarantined`: messages that name the
+    person.
+    """
+
+    service: No
+    keys: Count
+    facts: Count
+    waiting: Count
+    quarantined: Count
+    raw: Count
+    position: Count
 
 
 Figures = Annotated[list[Figure], Field(min_length=1)]
@@ -254,6 +278,22 @@ class NoteWritten(Event, subject="note/<plan>/<indicator>/<period>/<of>"):
     by: Text
 
 
+class ErasureRequested(Event, subject="erasure/<no>", role=Opens(), whole_only=OnlyThePlanOffice, reserved=True):
+    """申请删除个人信息: Somebody asks that a person's keys be destroyed. `token` is the person's, as facts have it."""
+
+    token: Token
+    by: Text
+    why: Text
+
+
+class PersonErased(Event, subject="erasure/<no>", whole_only=OnlyThePlanOffice, reserved=True):
+    """核准删除个人信息: Another approves it: what becomes unreadable, by service, and in how many backups."""
+
+    by: Text
+    unreadable: Annotated[list[Unreadable], Field(min_length=1)]
+    backups: Count
+
+
 TargetEvent = PlanAdopted | TargetRevised | TargetSplit
 MonthEvent = (
     PeriodSubmitted
@@ -264,5 +304,7 @@ MonthEvent = (
     | RestatementRequested
     | PeriodRestated
 )
-PlanningEvent = TargetEvent | MonthEvent | NoteWritten
+ErasureEvent = ErasureRequested | PersonErased
+PlanEvent = TargetEvent | MonthEvent | NoteWritten
+PlanningEvent = PlanEvent | ErasureEvent
 LANGUAGE = Language("planning", PlanningEvent)

@@ -9,6 +9,7 @@ from typing import Final, Literal, assert_never, get_args
 
 from services.planning.events import (
     CloseOverridden,
+    ErasureRequested,
     Figure,
     MonthEvent,
     PeriodApproved,
@@ -122,12 +123,13 @@ class PlanMonth:
 
 
 def asked_by(request: Fact, credential: str | None, name: str | None = None) -> bool:
-    """Return whether a restatement was asked for by this credential, or under this name (RULES F9a).
+    """Return whether a restatement or an erasure was asked for by this credential, or under this name (RULES F9a).
 
     While no keys are set everybody has the credential `open`, which is nobody's; names alone tell them apart then.
     """
     event = request.event
-    same_name = isinstance(event, RestatementRequested) and name is not None and _same_name(event.by, name)
+    asked = event.by if isinstance(event, RestatementRequested | ErasureRequested) else None
+    same_name = asked is not None and name is not None and _same_name(asked, name)
     return same_name or (credential not in (None, OPEN) and request.reported_by == credential)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.planning.decider import (
     AdoptedSince,
+    AlreadyErased,
     AlreadyPublished,
     AlreadySubmitted,
     BadKnownAt,
@@ -43,6 +44,7 @@ from services.planning.decider import (
 from services.planning.events import (
     LANGUAGE,
     CloseOverridden,
+    ErasureRequested,
     Figure,
     NoteWritten,
     PeriodApproved,
@@ -50,10 +52,12 @@ from services.planning.events import (
     PeriodRestated,
     PeriodReturned,
     PeriodSubmitted,
+    PersonErased,
     PlanAdopted,
     RestatementRequested,
     TargetRevised,
     TargetSplit,
+    Unreadable,
     digest_of,
     seal_of,
 )
@@ -560,6 +564,31 @@ def test_a_later_note_takes_the_place_of_the_earlier_whoever_wrote_it_and_the_sa
 )
 def test_a_note_on_no_cell_of_the_plan_is_refused(wrong: dict[str, Any], rule: Any, pointer: str) -> None:
     given().when(note(CITY, **wrong)).then_refused(rule, pointer)
+
+
+def wish(by: str = "信息科", key: str = "0badcafe", number: str = "2026-11") -> GivenReport:
+    event = ErasureRequested(token="0f" * 16, by=by, why="本人申请")
+    return report(f"erasure/{number}", event, district=CITY, by=key)
+
+
+def erase(by: str = "分管领导", key: str = "1badcafe", number: str = "2026-11") -> GivenReport:
+    lost = Unreadable(service="recruitment", keys=1, facts=2, waiting=0, quarantined=0, raw=1, position=9)
+    event = PersonErased(by=by, unreadable=[lost], backups=1)
+    return report(f"erasure/{number}", event, district=CITY, by=key)
+
+
+def test_a_person_is_erased_when_one_asked_and_another_approves_and_that_stays() -> None:
+    """RULES F12."""
+    given(wish()).when(erase()).then_accepted()
+    given().when(erase()).then_refused(NotRequested, "/subject")
+    given(wish(number="2026-12")).when(erase()).then_refused(NotRequested, "/subject")
+    given(wish()).when(erase(by="信 息科")).then_refused(OwnRequest, "/data/by")
+    given(wish()).when(erase(key="0badcafe")).then_refused(OwnRequest, "/data/by")
+    given(wish(key="open")).when(erase(key="open")).then_accepted()
+    given(wish(), retraction(wish().subject, "report-1", CITY)).when(erase()).then_refused(NotRequested)
+    for number in ("report-1", "report-2"):
+        given(wish(), erase()).when(retraction(wish().subject, number, CITY)).then_refused(AlreadyErased)
+    given(wish(), erase()).when(erase(by="他人", key="2badcafe")).then_refused(AlreadyErased, "/subject")
 
 
 def targets(*reports: GivenReport) -> Targets:

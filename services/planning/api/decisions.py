@@ -15,7 +15,7 @@ from services.planning.events import (
     PeriodReturned,
     PeriodSubmitted,
     PlanAdopted,
-    PlanningEvent,
+    PlanEvent,
     RestatementRequested,
     TargetRevised,
     TargetSplit,
@@ -78,12 +78,12 @@ class Decision(Body):
         return cls.model_validate(own | fields)
 
 
-def event_of(fact: Fact) -> PlanningEvent:
+def event_of(fact: Fact) -> PlanEvent:
     """Return the event of a fact in force: one of planning's own, never a retraction."""
-    return cast("PlanningEvent", fact.event)
+    return cast("PlanEvent", fact.event)
 
 
-def _reason(event: PlanningEvent) -> str | None:
+def _reason(event: PlanEvent) -> str | None:
     match event:
         case PlanAdopted() | TargetRevised() | TargetSplit() | CloseOverridden() | RestatementRequested():
             return event.why
