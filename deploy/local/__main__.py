@@ -284,7 +284,7 @@ def _restore(
             supervisor.stop_parts(supervisor.parts(wanted))
         try:
             backup.restore(installation, backed_up, wanted)
-            backup.recover(installation, wanted)
+            backup.recover(installation, backed_up, wanted)
         finally:
             supervisor.start_services()
     up.up(folder, up.Wish())  # what was started is waited for
@@ -322,7 +322,9 @@ app.add_typer(admin.app, name="admin")
 
 @app.callback()
 def _operated(context: typer.Context) -> None:
-    context.obj = admin.Operated(_here, _restart_process)
+    context.obj = admin.Operated(
+        _here, _restart_process, lambda here: here.url("planning"), lambda here, _service: Broker(here.bootstrap)
+    )
 
 
 if __name__ == "__main__":

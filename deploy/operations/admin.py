@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -23,10 +25,11 @@ from rich.table import Table
 from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
+from deploy.operations import erasure
 from services.catalogue import DOMAIN_SERVICES
-from shared.contract.decoder import Keys
-from shared.contract.identity_numbers import canonical, canonical_person, is_resident_number
+from shared.contract.identity_numbers import canonical, is_resident_number
 from shared.http.key_history import operator
+from shared.kafka.clients import Broker
 from shared.log.event_store import read_queries
 from shared.log.sealing import Seal
 
@@ -55,10 +58,16 @@ class IdType(StrEnum):
 
 @dataclass(frozen=True)
 class Operated:
-    """The installation that is operated on; `restart` starts one of its processes again, or says how."""
+    """The installation that is operated on.
+
+    `restart` starts one of its processes again, or says how. `planning`: the address of that service. `broker`: the
+    broker, as a service's user.
+    """
 
     installed: Callable[[], Installation]
     restart: Callable[[str], None]
+    planning: Callable[[Installation], str]
+    broker: Callable[[Installation, str], Broker]
 
 
 app = typer.Typer(no_args_is_help=True, help="运维:查看并处置 An operator's view of a log, and what to put right")
@@ -152,21 +161,23 @@ def _invalid(context: typer.Context, service: Service, limit: Most = 20) -> None
 def _erase(
     context: typer.Context,
     reason: Annotated[str, typer.Option(help="依据:谁的申请、文号 on what grounds")],
+    second: Annotated[str, typer.Option(metavar="NAME", help="核准人,须为另一人 who approves it, another person")],
     kind: Annotated[IdType, typer.Option("--type", help="证件类型 kind of number")] = IdType.RESIDENT,
     by: By = "",
+    backups: Annotated[list[Path] | None, typer.Option(help="别处的备份文件夹 folders of backups elsewhere")] = None,
+    key: Annotated[str, typer.Option(envvar="SKILLPLAN_KEY", help="申请人的密钥 the first one's key")] = "",
+    second_key: Annotated[str, typer.Option(envvar="SKILLPLAN_SECOND_KEY", help="核准人的密钥 the second's")] = "",
 ) -> None:
-    """由标准输入读证件号,删去此人在各服务的密钥 Read a number from standard input; that person's keys go."""
+    """由标准输入读证件号,销毁此人在各处的密钥 Read a number from standard input; that person's keys go everywhere."""
     number = canonical((input() if not sys.stdin.isatty() else typer.prompt("证件号 number", hide_input=True)).strip())
     if not number or (kind is IdType.RESIDENT and not is_resident_number(number)):
         raise LocalError("证件号不对,什么也没有删。", "That is not an identity number; nothing was erased.")
     installation: Installation = context.obj.installed()
-    token = Keys(bytes.fromhex(installation.city_key)).token(":".join(canonical_person(kind, number)))
-    _note(installation, "erase", by, token=token, reason=reason)
-    erased = [name for name in DOMAIN_SERVICES if _rows(installation.role_dsn(name), "erase", token)]
-    if not erased:
-        raise LocalError("各服务都没有此人的密钥。", "No service has a key of this person.")
-    names = ", ".join(erased)
-    console.say(f"已删去此人在 {names} 的密钥。", f"This person's keys are erased in {names}.")
+    _note(installation, "erase", by, second=second, reason=reason)
+    act = erasure.Act(kind, number, by or operator(), second, reason, (key, second_key))
+    planning, broker_of = context.obj.planning(installation), partial(context.obj.broker, installation)
+    certificate = erasure.erase(act, erasure.Places(installation, planning, broker_of, tuple(backups or ())))
+    console.say(f"已销毁此人的密钥;证书 {certificate}", "This person's keys are destroyed; that is the certificate.")
 
 
 @app.command("history")

@@ -39,6 +39,3 @@ select concat_ws('/', topic, partition, "offset") as place, sealed from quaranti
 select district as "区县 district", count(*) as "份数 reports"
 from (select district from receipt where decision is null order by number desc limit 1000) as latest
 group by 1 order by 2 desc limit $1
-
--- name: erase
-delete from person_key where token = $1 returning token

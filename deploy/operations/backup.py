@@ -12,12 +12,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import asyncpg
@@ -28,33 +28,18 @@ from deploy.local.console import say, step
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.local.up import run
-from deploy.operations import inboxes
+from deploy.operations import erasable, inboxes
+from deploy.operations import erasure_records as records
+from deploy.operations.erasable import MANIFEST, DumpedDatabase, Manifest, digest_of
 from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker
 
-_MANIFEST = "backup.json"
 _INBOXES = "inboxes.json"  # beside the backups: up to where each reached in the inboxes
 # The tables of which a later backup has rows that nothing else has, and their columns.
 _BROUGHT: Final = {
     "waiting": ("source", "id", "until", "number", "since", "never", "report"),
-    "person_key": ("token", "wrapped"),
+    "person_key": erasable.TABLES["person_key"],
 }
-
-
-class DumpedDatabase(TypedDict):
-    """The dump of a database, and the head of its log where it has one."""
-
-    sha256: str
-    bytes: int
-    position: int | None
-
-
-class Manifest(TypedDict):
-    """What a backup holds, by service, and the fingerprints of the keys that belong to it."""
-
-    taken_at: str
-    services: dict[str, DumpedDatabase]
-    keys: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -81,6 +66,17 @@ def back_up(
     Then raw reports leave the broker as far as a backup reached that was taken at least `raw_hours` before.
     `broker_of`: the broker, as a service's user.
     """
+    with records.alone(installation.state / "backups"):
+        return _back_up(installation, to, keys_to, raw_hours, broker_of)
+
+
+def _back_up(
+    installation: Installation,
+    to: Path | None,
+    keys_to: Path | None,
+    raw_hours: int,
+    broker_of: Callable[[str], Broker],
+) -> Backup:
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder = (to or installation.state / "backups") / stamp
     keys = (keys_to or installation.state / "backup-keys") / f"{stamp}.json"
@@ -98,7 +94,7 @@ def back_up(
             with step(f"备份 {service}", f"Backing up {service}"):
                 digests[service] = _dump(installation, service, folder / f"{service}.dump")
         manifest: Manifest = {"taken_at": stamp, "services": digests, "keys": _fingerprints(installation)}
-        (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        erasable.write_manifest(folder, manifest)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -140,21 +136,28 @@ def _delete(broker: Broker, service: str, up_to: inboxes.Offsets) -> None:
 def read(folder: Path, wanted: Sequence[str]) -> Backup:
     """Read a backup and see that the files of these services are whole."""
     try:
-        manifest: Manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        digests = {service: manifest["services"][service]["sha256"] for service in wanted}
+        manifest: Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        digests = {
+            folder / name: digest
+            for service in wanted
+            for name, digest in _files(service, manifest["services"][service]).items()
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(
             f"{folder} 不是含有 {', '.join(wanted)} 的备份。",
             f"{folder} is not a backup with {', '.join(wanted)} in it.",
         ) from error
     backup = Backup(folder, manifest)
-    for service, digest in digests.items():
-        if not backup.dump(service).exists() or _digest(backup.dump(service)) != digest:
-            raise LocalError(
-                f"{backup.dump(service)} 缺失或已损坏。",
-                f"{backup.dump(service)} is missing or damaged; nothing changed.",
-            )
+    for file, digest in digests.items():
+        if not file.exists() or digest_of(file) != digest:
+            raise LocalError(f"{file} 缺失或已损坏。", f"{file} is missing or damaged; nothing changed.")
     return backup
+
+
+def _files(service: str, dumped: DumpedDatabase) -> dict[str, str]:
+    """Return the files of a service in a backup, with their digests."""
+    apart = dumped.get("apart", {}).values()
+    return {f"{service}.dump": dumped["sha256"]} | {rows["file"]: rows["sha256"] for rows in apart}
 
 
 def check(installation: Installation, folder: Path, wanted: Sequence[str], keys: Path | None) -> None:
@@ -185,19 +188,21 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
         with step(f"恢复 {service}", f"Restoring {service}"):
             asyncio.run(_make_room(installation.superuser, service, f"{service}_new"))
             _fill(installation, f"{service}_new", backup.dump(service))
+            fresh = _database_address(installation, f"{service}_new")
+            asyncio.run(_add_rows(installation, fresh, backup, service, erasable.TABLES))
             asyncio.run(_swap(installation.superuser, service, f"{service}_new", f"{service}_before_{stamp}"))
         if run(installation, service, "migrate"):
             raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
         later = _newest(backup, service) if service in DOMAIN_SERVICES else None
         if later is not None:
             with step(f"取来后来的备份中在等待的报告 {service}", f"Taking what waits in a later backup: {service}"):
-                _bring_along(installation, service, later.dump(service))
+                _bring_along(installation, service, later)
     say(f"原库保留为 *_before_{stamp}。", "The databases that were there are kept under these names.")
 
 
 def _newest(backup: Backup, service: str) -> Backup | None:
     """Return the newest backup beside this one that is later and has this service under the same key, None without."""
-    for manifest in sorted(backup.folder.parent.glob(f"*/{_MANIFEST}"), reverse=True):
+    for manifest in sorted(backup.folder.parent.glob(f"*/{MANIFEST}"), reverse=True):
         if manifest.parent.name <= backup.folder.name:
             return None
         with suppress(LocalError):
@@ -207,7 +212,18 @@ def _newest(backup: Backup, service: str) -> Backup | None:
     return None
 
 
-def _bring_along(installation: Installation, service: str, dump: Path) -> None:
+async def _add_rows(
+    installation: Installation, dsn: str, backup: Backup, service: str, tables: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Add the rows that lie apart from a dump, but no key of a person who was erased since it was made."""
+    if service not in DOMAIN_SERVICES:
+        return
+    await erasable.copy_in(dsn, backup.folder, backup.manifest["services"][service], tables)
+    folders = (installation.state / "backups", backup.folder.parent)
+    await records.erase_again(dsn, records.erased_since(folders, backup.manifest["taken_at"]))
+
+
+def _bring_along(installation: Installation, service: str, later: Backup) -> None:
     """Add the reports that wait in a later backup, and the keys of persons: the broker has neither any more.
 
     What of them was decided since is found by `recover`, as with those of the backup itself.
@@ -215,25 +231,56 @@ def _bring_along(installation: Installation, service: str, dump: Path) -> None:
     name = f"{service}_later"
     asyncio.run(_make_room(installation.superuser, service, name))
     into = (f"--dbname={_database(installation, name)}", "--no-owner", "--no-privileges", "--exit-on-error")
-    _tool(installation, "pg_restore", *into, *(f"--table={table}" for table in _BROUGHT), str(dump))
+    _tool(installation, "pg_restore", *into, *(f"--table={table}" for table in _BROUGHT), str(later.dump(service)))
+    keys = {"person_key": _BROUGHT["person_key"]}
+    asyncio.run(_add_rows(installation, _database_address(installation, name), later, service, keys))
     asyncio.run(_copy_rows(_database_address(installation, name), _database_address(installation, service)))
     asyncio.run(_drop(installation.superuser, name))
 
 
-def recover(installation: Installation, wanted: Sequence[str]) -> None:
-    """Let each domain service take back what its topics have beyond its log."""
+def recover(installation: Installation, folder: Path, wanted: Sequence[str]) -> None:
+    """Let each domain service take back what its topics have beyond its log; who was erased since stays so."""
     for service in wanted:
         if service != "projection" and run(installation, service, "recover"):
             raise LocalError(
                 f"{service} 未能从主题取回,暂不作决定;见上。",
                 f"{service} could not recover and decides nothing; see above.",
             )
+    taken_at = read(folder, []).manifest["taken_at"]
+    handled = records.erased_since((installation.state / "backups", folder.parent), taken_at)
+    recorded = asyncio.run(records.approved_since(installation.owner_dsn("planning"), taken_at)) - handled
+    for service in set(wanted) & set(DOMAIN_SERVICES):
+        asyncio.run(records.erase_again(installation.owner_dsn(service), recorded))
 
 
 def _dump(installation: Installation, service: str, file: Path) -> DumpedDatabase:
-    position = asyncio.run(_position(installation.owner_dsn(service))) if service != "projection" else None
-    _tool(installation, "pg_dump", "--format=custom", f"--file={file}", f"--dbname={_database(installation, service)}")
-    return {"sha256": _digest(file), "bytes": file.stat().st_size, "position": position}
+    if service in DOMAIN_SERVICES:
+        dumped = asyncio.run(_dump_log(installation, service, file))
+    else:
+        _run_dump(installation, service, file)
+        dumped = {"sha256": "", "bytes": 0, "position": None}
+    return dumped | {"sha256": digest_of(file), "bytes": file.stat().st_size}
+
+
+async def _dump_log(installation: Installation, service: str, file: Path) -> DumpedDatabase:
+    """Dump a log, and apart from it the rows that may have to go, as of one snapshot."""
+    connection = await asyncpg.connect(_database_address(installation, service))
+    try:
+        await connection.execute("set idle_in_transaction_session_timeout = 0")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            snapshot = await connection.fetchval("select pg_export_snapshot()")
+            position = await connection.fetchval("select position from log_head")
+            without = [f"--exclude-table-data={table}" for table in erasable.TABLES]
+            await asyncio.to_thread(_run_dump, installation, service, file, f"--snapshot={snapshot}", *without)
+            apart = await erasable.copy_out(connection, file.parent, service)
+    finally:
+        await connection.close()
+    return {"sha256": "", "bytes": 0, "position": int(position), "apart": apart}
+
+
+def _run_dump(installation: Installation, service: str, file: Path, *options: str) -> None:
+    what = ("--format=custom", f"--file={file}", f"--dbname={_database(installation, service)}")
+    _tool(installation, "pg_dump", *what, *options)
 
 
 def _fill(installation: Installation, name: str, dump: Path) -> None:
@@ -278,11 +325,6 @@ def _tool(installation: Installation, tool: str, *arguments: str) -> None:
         raise LocalError(f"{tool} 失败:{reason}", f"{tool} failed: {reason}")
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def _fingerprints(installation: Installation) -> dict[str, str]:
     """Return short digests that identify the keys; the keys are random and 32 bytes long."""
     keys = {"city": installation.city_key, **installation.service_keys}
@@ -301,14 +343,6 @@ def _take_keys(installation: Installation, file: Path, wanted: Sequence[str]) ->
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LocalError(f"{file} 不是密钥文件。", f"{file} is not a file of keys.") from error
     installation.make_secrets(list(SERVICES))
-
-
-async def _position(dsn: str) -> int:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return int(await connection.fetchval("select position from log_head"))
-    finally:
-        await connection.close()
 
 
 async def _major(dsn: str) -> int:

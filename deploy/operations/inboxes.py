@@ -8,15 +8,16 @@ reaches further. So no backup that is restored lacks what the broker no longer h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import NotLeaderForPartitionError, OffsetOutOfRangeError
 
+from deploy.operations.hops.topics import messages_before
 from shared.kafka.clients import Broker
 
 Offsets = dict[str, int]  # by topic/partition, the first offset that is not decided
@@ -32,6 +33,26 @@ async def decided(broker: Broker, service: str) -> Offsets:
         await admin.close()
     inboxes = {place: at.offset for place, at in committed.items() if place.topic.startswith(f"{service}.reports.")}
     return {f"{place.topic}/{place.partition}": offset for place, offset in sorted(inboxes.items()) if offset > 0}
+
+
+async def holding(broker: Broker, service: str, is_meant: Callable[[bytes], bool]) -> tuple[int, Offsets]:
+    """Return how many raw reports of a service are meant, and up to where they go. Raises KafkaError, TimeoutError."""
+    consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **broker.client())
+    await consumer.start()
+    try:
+        inboxes = [topic for topic in await consumer.topics() if topic.startswith(f"{service}.reports.")]
+        places = [TopicPartition(name, it) for name in inboxes for it in consumer.partitions_for_topic(name) or ()]
+        count, up_to = 0, Offsets()
+        if places:
+            async for messages in messages_before(consumer, await consumer.end_offsets(places)):
+                for message in messages:
+                    if is_meant(message.value or b"") or is_meant(message.key or b""):
+                        count += 1
+                        place = f"{message.topic}/{message.partition}"
+                        up_to[place] = max(up_to.get(place, 0), message.offset + 1)
+        return count, up_to
+    finally:
+        await consumer.stop()
 
 
 def covered(file: Path, taken_at: str, now_decided: Offsets, after: timedelta) -> Offsets:

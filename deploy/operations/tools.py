@@ -6,6 +6,7 @@ The same as `make` does to a local one; only stopping and starting is Docker's, 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -52,7 +53,7 @@ def _restore(
     backup.check(installation, backups / taken, wanted, None)
     _must_be_stopped(installation, wanted)
     backup.restore(installation, backups / taken, wanted)
-    backup.recover(installation, wanted)
+    backup.recover(installation, backups / taken, wanted)
 
 
 def _must_be_stopped(installation: Installation, wanted: Sequence[str]) -> None:
@@ -95,12 +96,18 @@ def _say_how_to_restart(process: str) -> None:
     console.say("随后执行:", f"Now run: docker compose restart {process}")
 
 
+def _address_of_planning(installation: Installation) -> str:
+    return os.environ.get("SKILLPLAN_PLANNING") or f"http://planning-api:{installation.ports['planning']}"
+
+
 app.add_typer(admin.app, name="admin")
 
 
 @app.callback()
 def _operated(context: typer.Context) -> None:
-    context.obj = admin.Operated(installed, _say_how_to_restart)
+    context.obj = admin.Operated(
+        installed, _say_how_to_restart, _address_of_planning, lambda _here, service: _broker(service)
+    )
 
 
 if __name__ == "__main__":

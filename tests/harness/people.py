@@ -1,6 +1,8 @@
 """Made-up people and organisations: numbers with right check digits that no one has been given, the same every run."""
 
+import json
 from datetime import date, timedelta
+from functools import cache
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -67,3 +69,19 @@ resident_numbers: Final = st.builds(
 credit_codes: Final = st.builds(
     credit_code, index=st.integers(0, 999_999_999), kind=st.sampled_from(["11", "12", "51", "91", "92"])
 )
+
+
+@cache
+def spelt(secret: str) -> set[bytes]:
+    """Return the ways in which programs write a text down."""
+    escaped = json.dumps(secret)[1:-1]
+    return {
+        secret.encode(),
+        escaped.encode(),
+        escaped.upper().replace("\\U", "\\u").encode(),
+        secret.encode("utf-16-le"),
+        secret.encode("gb18030"),
+        repr(secret.encode())[2:-1].encode(),
+        "".join(f"%{byte:02X}" for byte in secret.encode()).encode(),
+        secret.encode().hex().encode(),
+    }

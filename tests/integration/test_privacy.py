@@ -13,6 +13,7 @@ import pytest
 
 from services.catalogue import COUNTED
 from shared.log.sealing import Seal
+from tests.harness.people import spelt
 from tests.harness.processes import DISTRICTS, SERVICE_KEY, System, eventually, run
 from tests.harness.reports import OF_THE_FIRST_ROAD, Report, person, person_hired, subsidy_claimed, subsidy_paid
 from tests.harness.topics import binary, publish, settle, standing, structured, whole
@@ -156,22 +157,6 @@ def secrets() -> list[str]:
     matches = {each[field] for each in people for field in ("id_number", "name", "phone") if field in each}
     # Without its last character, too: a number may be cut or its check digit spelt otherwise.
     return sorted(matches | {number[:17] for number in matches if number[:17].isdecimal()} | {"EA7Q41902Z"})
-
-
-@cache
-def spelt(secret: str) -> set[bytes]:
-    """Return the ways in which programs write a text down."""
-    escaped = json.dumps(secret)[1:-1]
-    return {
-        secret.encode(),
-        escaped.encode(),
-        escaped.upper().replace("\\U", "\\u").encode(),
-        secret.encode("utf-16-le"),
-        secret.encode("gb18030"),
-        repr(secret.encode())[2:-1].encode(),
-        "".join(f"%{byte:02X}" for byte in secret.encode()).encode(),
-        secret.encode().hex().encode(),
-    }
 
 
 def betrayed(content: bytes) -> list[str]:

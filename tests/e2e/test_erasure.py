@@ -1,0 +1,226 @@
+"""Erasing people as an act of two: afterwards they are nowhere, and facts, hashes and numbers are what they were."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from deploy.local import installation, postgres
+from deploy.operations import erasure_records
+from services.catalogue import DOMAIN_SERVICES
+from tests.conftest import ROOT
+from tests.e2e.conftest import make
+from tests.e2e.test_backup import BATCH, backed_up, numbers, receipt_of
+from tests.harness.people import reported, spelt
+from tests.harness.processes import eventually, run
+from tests.harness.reports import certificate_issued, person_hired, subsidy_claimed
+from tests.harness.topics import OutgoingMessage, publish, structured, whole
+
+SEEDED: Final = 3
+MARK: Final = secrets.token_hex(3)
+
+
+def someone(n: int) -> dict[str, Any]:
+    """Return a person whose name is found nowhere by chance."""
+    return reported(700_000 + n) | {"name": f"遗忘{chr(0x9F10 + n)}{chr(0x9E10 + n)}"}
+
+
+def admin(state: Path, n: int, second: str = "分管领导", number: str = "") -> subprocess.Popen[str]:
+    arguments = ["erase", "--reason", "本人申请", "--by", "信息科", "--second", second]
+    erasing = subprocess.Popen(
+        [str(ROOT / "bin" / "skillplan"), "admin", *arguments], env=os.environ | {"STATE": str(state)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert erasing.stdin is not None
+    erasing.stdin.write((number or someone(n)["id_number"]) + "\n")
+    erasing.stdin.close()
+    return erasing
+
+
+def ended(erasing: subprocess.Popen[str]) -> tuple[int, str]:
+    assert erasing.stdout is not None
+    with erasing.stdout as out:
+        said = out.read()
+    return erasing.wait(120), said
+
+
+async def _fetch(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetch(statement, *arguments)
+    finally:
+        await connection.close()
+
+
+def rows(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    return run(_fetch(dsn, statement, *arguments))
+
+
+@pytest.fixture
+def seeded(state: Path, addresses: dict[str, str]) -> list[dict[str, Any]]:
+    """People with facts in two services, a report that waits, one on a topic, and one in a message nobody can read."""
+    hires = [person_hired(f"{MARK}-{n}", person=someone(n)) for n in range(SEEDED)]
+    publish(addresses["kafka"], map(structured, hires))
+    for n in range(SEEDED):
+        certificate = certificate_issued(f"{MARK}-{n}", person=someone(n))
+        claim = subsidy_claimed(f"{MARK}-none-{n}", person=someone(n))
+        for service, report in (("competition", certificate), ("subsidy", claim)):
+            answer = httpx.post(f"{addresses[service]}/v1/events", json=[report], headers=BATCH, timeout=30)
+            assert answer.json()["results"][0]["status"] in ("accepted", "waiting")
+        cut = json.dumps(person_hired("cut", person=someone(n)), ensure_ascii=False).encode("gb18030")[:-9]
+        publish(addresses["kafka"], [OutgoingMessage("recruitment.reports.330681", b"cut", cut)])
+    eventually(lambda: all(receipt_of(addresses, hire) == "accepted" for hire in hires))
+    dsn = installation.load(state).owner_dsn("recruitment")
+    unreadable = "select count(*) from quarantine where topic = 'recruitment.reports.330681' and sealed is not null"
+    eventually(lambda: rows(dsn, unreadable)[0][0] >= SEEDED)
+    return hires
+
+
+def proofs(there: installation.Installation) -> dict[str, list[bytes]]:
+    """Return the hash of every fact of the services that count, as stored."""
+    statement = "select sha256 from fact where sha256 = sha256(bytes) order by position"
+    return {name: [row[0] for row in rows(there.owner_dsn(name), statement)] for name in DOMAIN_SERVICES}
+
+
+def everything(state: Path, there: installation.Installation, kafka: str) -> Iterator[tuple[str, bytes]]:
+    """Yield what is stored: tables, files of the database and its WAL, topics, logs, opened backups, records."""
+    databases = [row[0] for row in rows(there.superuser, "select datname from pg_database where datallowconn")]
+    for name in databases:
+        address = urlsplit(there.superuser)._replace(path=f"/{name}").geturl()
+        tables = "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public'"
+        for (table,) in rows(address, tables):
+            content = rows(address, f"select convert_to(t::text, 'UTF8') from {table} t")  # noqa: S608 - the catalogue's
+            yield f"{name}: {table}", b"\n".join(row[0] for row in content)
+    folders = ("logs", "backups", "postgres")
+    files = (file for folder in folders for file in (state / folder).resolve().rglob("*") if file.is_file())
+    for file in files:
+        if file.suffix == ".dump":
+            opened = subprocess.run(
+                [str(postgres.find_binaries()[0].folder / "pg_restore"), "-f", "-", str(file)],
+                capture_output=True, check=True, timeout=60,
+            )  # fmt: skip
+            yield str(file), opened.stdout
+        else:
+            yield str(file), file.read_bytes()
+    codes = [f"{service}.reports.330681" for service in DOMAIN_SERVICES]
+    topics = [*codes, *(f"{service}.events" for service in DOMAIN_SERVICES), "receipts.330681", "quarantine"]
+    for topic in topics:
+        yield topic, b"\n".join((message.key or b"") + (message.value or b"") for message in whole(kafka, topic))
+
+
+def betrayed(state: Path, there: installation.Installation, kafka: str, wanted: set[bytes]) -> set[str]:
+    return {place for place, content in everything(state, there, kafka) if any(secret in content for secret in wanted)}
+
+
+def verified(note: str, verifier_key: str) -> dict[str, Any]:
+    """Check a signed note and return what it says."""
+    text, _, signature = note.rpartition("\n\n")
+    public = base64.b64decode(verifier_key.strip().rpartition("+")[2])[1:]
+    signed = base64.b64decode(signature.split()[-1])[4:]
+    Ed25519PublicKey.from_public_bytes(public).verify(signed, f"{text}\n".encode())
+    certificate: dict[str, Any] = json.loads(text)
+    return certificate
+
+
+def nothing_is_erased_without_a_known_person_and_two_others(
+    state: Path, there: installation.Installation
+) -> list[asyncpg.Record]:
+    statement = "select position from log_head"
+    planned = rows(there.owner_dsn("planning"), statement)
+    for second, number in (("分管领导", someone(99)["id_number"]), ("信 息科", ""), ("分管领导", "1")):
+        code, said = ended(admin(state, 0, second, number))
+        assert code != 0
+        assert "什么也没有删" in said
+        assert "Traceback" not in said
+    assert rows(there.owner_dsn("planning"), statement) == planned
+    return planned
+
+
+def certificates_say_what_became_unreadable_and_of_nobody(
+    state: Path, there: installation.Installation, planning: str, since: float, tokens: list[str]
+) -> None:
+    key = httpx.get(f"{planning}/v1/log/key", timeout=30).text
+    notes = [file for file in (state / "backups" / "erasures").glob("*.certificate") if file.stat().st_mtime >= since]
+    assert len(notes) == SEEDED
+    for note in notes:
+        certificate = verified(note.read_text(encoding="utf-8"), key)
+        assert not any(token in note.read_text(encoding="utf-8") for token in tokens)
+        assert [fact["by"] for fact in certificate["recorded"]] == ["信息科", "分管领导"]
+        digests = [bytes.fromhex(fact["sha256"]) for fact in certificate["recorded"]]
+        assert digests == [proofs(there)["planning"][fact["position"] - 1] for fact in certificate["recorded"]]
+        counts = {name: (it["facts"], it["waiting"]) for name, it in certificate["services"].items()}
+        assert (counts["recruitment"], counts["competition"], counts["subsidy"]) == ((1, 0), (1, 0), (0, 1))
+
+
+@pytest.mark.timeout(600)
+def test_who_is_erased_is_nowhere_and_numbers_hashes_and_restored_backups_say_no_more(
+    state: Path, addresses: dict[str, str], seeded: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    there, kafka = installation.load(state), addresses["kafka"]
+    folder = backed_up(state)
+    away = tmp_path / "away" / folder.name
+    shutil.copytree(folder, away)
+    before, counted, hashes = time.time(), numbers(addresses), proofs(there)
+    secret = {way for n in range(SEEDED) for field in someone(n).values() for way in spelt(field)}
+    facts = [json.loads(row[0]) for row in rows(there.owner_dsn("recruitment"), "select bytes from fact")]
+    of = {fact["reportid"]: fact["data"]["person"]["token"] for fact in facts if "person" in fact["data"]}
+    tokens = [of[hire["id"]] for hire in seeded]
+    # As rows of a table and of a backup have it.
+    wrapped = {
+        bytes(row[0])
+        for service in DOMAIN_SERVICES
+        for row in rows(there.owner_dsn(service), "select wrapped from person_key where token = any($1)", tokens)
+    }
+    assert len(wrapped) == 3 * SEEDED
+    keys = {key.hex().encode() for key in wrapped}
+    assert any(key in (folder / "recruitment.person_key.0").read_bytes() for key in keys), "the search finds them"
+    assert betrayed(state, there, kafka, secret) == {"recruitment.reports.330681"}
+
+    planned = nothing_is_erased_without_a_known_person_and_two_others(state, there)
+    erasing = admin(state, 0)
+    eventually(lambda: rows(there.owner_dsn("planning"), "select position from log_head") != planned)
+    os.killpg(erasing.pid, signal.SIGKILL)
+    ended(erasing)
+    for n in range(SEEDED):
+        code, said = ended(admin(state, n))
+        assert code == 0, said
+    code, said = ended(admin(state, 0))
+    assert code != 0
+    assert "什么也没有删" in said, "there is nothing left to destroy"
+
+    assert betrayed(state, there, kafka, secret | keys) == set()
+    assert proofs(there) | {"planning": []} == hashes | {"planning": []}
+    assert numbers(addresses) == counted
+    certificates_say_what_became_unreadable_and_of_nobody(state, there, addresses["planning"], before, tokens)
+    said_by_planning = run(erasure_records.approved_since(there.owner_dsn("planning"), folder.name))
+    assert said_by_planning >= set(tokens), "an installation that lost its records knows it from the log"
+
+    restored = make(state, "restore", FROM=str(away), SERVICE="recruitment")
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    there_again = rows(
+        there.owner_dsn("recruitment"),
+        "select count(*), count(*) filter (where token = any($1)) from person_key",
+        tokens,
+    )
+    assert there_again[0][1] == 0, "a copy elsewhere still has them, and a restore leaves them out"
+    assert there_again[0][0] > 0
+    eventually(lambda: numbers(addresses) == counted)
+    again = person_hired(f"{MARK}-again", person=someone(0))
+    answer = httpx.post(f"{addresses['recruitment']}/v1/events", json=[again], headers=BATCH, timeout=30)
+    assert answer.json()["results"][0]["status"] == "accepted"
+    assert len(rows(there.owner_dsn("recruitment"), "select from person_key where token = $1", tokens[0])) == 1
