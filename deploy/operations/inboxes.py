@@ -37,11 +37,10 @@ async def decided(broker: Broker, service: str) -> Offsets:
 
 async def holding(broker: Broker, service: str, is_meant: Callable[[bytes], bool]) -> tuple[int, Offsets]:
     """Return how many raw reports of a service are meant, and up to where they go. Raises KafkaError, TimeoutError."""
+    places = await _places(broker, service)
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **broker.client())
     await consumer.start()
     try:
-        inboxes = [topic for topic in await consumer.topics() if topic.startswith(f"{service}.reports.")]
-        places = [TopicPartition(name, it) for name in inboxes for it in consumer.partitions_for_topic(name) or ()]
         count, up_to = 0, Offsets()
         if places:
             async for messages in messages_before(consumer, await consumer.end_offsets(places)):
@@ -53,6 +52,17 @@ async def holding(broker: Broker, service: str, is_meant: Callable[[bytes], bool
         return count, up_to
     finally:
         await consumer.stop()
+
+
+async def _places(broker: Broker, service: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        inboxes = [topic for topic in await admin.list_topics() if topic.startswith(f"{service}.reports.")]
+        described = await admin.describe_topics(inboxes)
+    finally:
+        await admin.close()
+    return [TopicPartition(row["topic"], it["partition"]) for row in described for it in row["partitions"]]
 
 
 def covered(file: Path, taken_at: str, now_decided: Offsets, after: timedelta) -> Offsets:

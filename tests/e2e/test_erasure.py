@@ -28,26 +28,26 @@ from tests.e2e.conftest import make
 from tests.e2e.test_backup import BATCH, backed_up, numbers, receipt_of
 from tests.harness.people import reported, spelt
 from tests.harness.processes import eventually, run
-from tests.harness.reports import certificate_issued, person_hired, subsidy_claimed
+from tests.harness.reports import certificate_issued, organisation, person_hired, subsidy_claimed
 from tests.harness.topics import OutgoingMessage, publish, structured, whole
 
-SEEDED: Final = 3
-MARK: Final = secrets.token_hex(3)
+SEEDED: Final = 2
 
 
-def someone(n: int) -> dict[str, Any]:
-    """Return a person whose name is found nowhere by chance."""
-    return reported(700_000 + n) | {"name": f"遗忘{chr(0x9F10 + n)}{chr(0x9E10 + n)}"}
+def someone() -> dict[str, Any]:
+    """Return a person whom no other run knows, and whose name is found nowhere by chance."""
+    n = secrets.randbelow(90_000)
+    return reported(700_000 + n) | {"name": f"遗忘{chr(0x4E00 + n % 20_000)}{chr(0x9E10 + n // 20_000)}"}
 
 
-def admin(state: Path, n: int, second: str = "分管领导", number: str = "") -> subprocess.Popen[str]:
+def admin(state: Path, number: str, second: str = "分管领导") -> subprocess.Popen[str]:
     arguments = ["erase", "--reason", "本人申请", "--by", "信息科", "--second", second]
     erasing = subprocess.Popen(
         [str(ROOT / "bin" / "skillplan"), "admin", *arguments], env=os.environ | {"STATE": str(state)},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     assert erasing.stdin is not None
-    erasing.stdin.write((number or someone(n)["id_number"]) + "\n")
+    erasing.stdin.write(f"{number}\n")
     erasing.stdin.close()
     return erasing
 
@@ -74,20 +74,23 @@ def rows(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
 @pytest.fixture
 def seeded(state: Path, addresses: dict[str, str]) -> list[dict[str, Any]]:
     """People with facts in two services, a report that waits, one on a topic, and one in a message nobody can read."""
-    hires = [person_hired(f"{MARK}-{n}", person=someone(n)) for n in range(SEEDED)]
+    dsn = installation.load(state).owner_dsn("recruitment")
+    unreadable = "select count(*) from quarantine where topic = 'recruitment.reports.330681'"
+    before = rows(dsn, unreadable)[0][0]
+    people = [someone() for _ in range(SEEDED)]
+    marks = [secrets.token_hex(4) for _ in people]
+    hires = [person_hired(mark, person=person) for mark, person in zip(marks, people, strict=True)]
     publish(addresses["kafka"], map(structured, hires))
-    for n in range(SEEDED):
-        certificate = certificate_issued(f"{MARK}-{n}", person=someone(n))
-        claim = subsidy_claimed(f"{MARK}-none-{n}", person=someone(n))
+    for mark, person in zip(marks, people, strict=True):
+        certificate = certificate_issued(mark, person=person)
+        claim = subsidy_claimed(f"{mark}-none", person=person)
         for service, report in (("competition", certificate), ("subsidy", claim)):
             answer = httpx.post(f"{addresses[service]}/v1/events", json=[report], headers=BATCH, timeout=30)
             assert answer.json()["results"][0]["status"] in ("accepted", "waiting")
-        cut = json.dumps(person_hired("cut", person=someone(n)), ensure_ascii=False).encode("gb18030")[:-9]
+        cut = json.dumps(person_hired("cut", person=person), ensure_ascii=False).encode("gb18030")[:-9]
         publish(addresses["kafka"], [OutgoingMessage("recruitment.reports.330681", b"cut", cut)])
     eventually(lambda: all(receipt_of(addresses, hire) == "accepted" for hire in hires))
-    dsn = installation.load(state).owner_dsn("recruitment")
-    unreadable = "select count(*) from quarantine where topic = 'recruitment.reports.330681' and sealed is not null"
-    eventually(lambda: rows(dsn, unreadable)[0][0] >= SEEDED)
+    eventually(lambda: rows(dsn, unreadable)[0][0] >= before + SEEDED)
     return hires
 
 
@@ -138,12 +141,12 @@ def verified(note: str, verifier_key: str) -> dict[str, Any]:
 
 
 def nothing_is_erased_without_a_known_person_and_two_others(
-    state: Path, there: installation.Installation
+    state: Path, there: installation.Installation, known: str
 ) -> list[asyncpg.Record]:
     statement = "select position from log_head"
     planned = rows(there.owner_dsn("planning"), statement)
-    for second, number in (("分管领导", someone(99)["id_number"]), ("信 息科", ""), ("分管领导", "1")):
-        code, said = ended(admin(state, 0, second, number))
+    for second, number in (("分管领导", someone()["id_number"]), ("信 息科", known), ("分管领导", "1")):
+        code, said = ended(admin(state, number, second))
         assert code != 0
         assert "什么也没有删" in said
         assert "Traceback" not in said
@@ -176,7 +179,7 @@ def test_who_is_erased_is_nowhere_and_numbers_hashes_and_restored_backups_say_no
     away = tmp_path / "away" / folder.name
     shutil.copytree(folder, away)
     before, counted, hashes = time.time(), numbers(addresses), proofs(there)
-    secret = {way for n in range(SEEDED) for field in someone(n).values() for way in spelt(field)}
+    secret = {way for hire in seeded for field in hire["data"]["person"].values() for way in spelt(field)}
     facts = [json.loads(row[0]) for row in rows(there.owner_dsn("recruitment"), "select bytes from fact")]
     of = {fact["reportid"]: fact["data"]["person"]["token"] for fact in facts if "person" in fact["data"]}
     tokens = [of[hire["id"]] for hire in seeded]
@@ -191,15 +194,16 @@ def test_who_is_erased_is_nowhere_and_numbers_hashes_and_restored_backups_say_no
     assert any(key in (folder / "recruitment.person_key.0").read_bytes() for key in keys), "the search finds them"
     assert betrayed(state, there, kafka, secret) == {"recruitment.reports.330681"}
 
-    planned = nothing_is_erased_without_a_known_person_and_two_others(state, there)
-    erasing = admin(state, 0)
+    numbers_of = [hire["data"]["person"]["id_number"] for hire in seeded]
+    planned = nothing_is_erased_without_a_known_person_and_two_others(state, there, numbers_of[0])
+    erasing = admin(state, numbers_of[0])
     eventually(lambda: rows(there.owner_dsn("planning"), "select position from log_head") != planned)
     os.killpg(erasing.pid, signal.SIGKILL)
     ended(erasing)
-    for n in range(SEEDED):
-        code, said = ended(admin(state, n))
+    for number in numbers_of:
+        code, said = ended(admin(state, number))
         assert code == 0, said
-    code, said = ended(admin(state, 0))
+    code, said = ended(admin(state, numbers_of[0]))
     assert code != 0
     assert "什么也没有删" in said, "there is nothing left to destroy"
 
@@ -220,7 +224,7 @@ def test_who_is_erased_is_nowhere_and_numbers_hashes_and_restored_backups_say_no
     assert there_again[0][1] == 0, "a copy elsewhere still has them, and a restore leaves them out"
     assert there_again[0][0] > 0
     eventually(lambda: numbers(addresses) == counted)
-    again = person_hired(f"{MARK}-again", person=someone(0))
+    again = person_hired(secrets.token_hex(4), person=seeded[0]["data"]["person"], enterprise=organisation(61))
     answer = httpx.post(f"{addresses['recruitment']}/v1/events", json=[again], headers=BATCH, timeout=30)
     assert answer.json()["results"][0]["status"] == "accepted"
     assert len(rows(there.owner_dsn("recruitment"), "select from person_key where token = $1", tokens[0])) == 1
