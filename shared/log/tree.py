@@ -249,7 +249,7 @@ class LogSigner:
         return self.note(f"{self.origin}\n{size}\n{base64.b64encode(root).decode()}\n")
 
     def note(self, text: str) -> str:
-        """Return a text of whole lines as a signed note (C2SP signed-note); only a checkpoint begins with the origin."""
+        """Return whole lines as a signed note (C2SP signed-note); only a checkpoint begins with the origin."""
         signature = base64.b64encode(self._id + self._key.sign(text.encode())).decode()
         return f"{text}\n— {self.origin} {signature}\n"
 
