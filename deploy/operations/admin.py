@@ -176,7 +176,7 @@ def _erase(
     _note(installation, "erase", by, second=second, reason=reason)
     act = erasure.Act(kind, number, by or operator(), second, reason, (key, second_key))
     planning, broker_of = context.obj.planning(installation), partial(context.obj.broker, installation)
-    certificate = erasure.erase(act, erasure.Places(installation, planning, broker_of, tuple(backups or ())))
+    certificate = erasure.erase(act, erasure.ErasureSites(installation, planning, broker_of, tuple(backups or ())))
     console.say(f"已销毁此人的密钥;证书 {certificate}", "This person's keys are destroyed; that is the certificate.")
 
 

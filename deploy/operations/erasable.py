@@ -126,9 +126,9 @@ def _rewrite(folder: Path, manifest: Manifest, service: str, table: str, change:
     changed = 0
     with named.open("rb") as lines, fresh.open("wb") as out:
         for line in lines:
-            kept = change(line)
-            changed += kept != line
-            out.write(kept)
+            rest = change(line)
+            changed += rest != line
+            out.write(rest)
         out.flush()
         os.fsync(out.fileno())
     if changed:

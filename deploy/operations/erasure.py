@@ -67,7 +67,7 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Places:
+class ErasureSites:
     """Where it is done: installation, planning's address, the broker as a service's user, more folders of backups."""
 
     installation: Installation
@@ -135,7 +135,7 @@ def _bare(text: str) -> str:
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text).upper())
 
 
-def erase(act: Act, places: Places) -> Path:
+def erase(act: Act, places: ErasureSites) -> Path:
     """Erase a person and return the certificate; raises LocalError, with nothing changed, where that may not be."""
     keys = set(act.credentials) - {""}
     if _bare(act.by) == _bare(act.second) or (any(act.credentials) and len(keys) < len(act.credentials)):
@@ -147,23 +147,23 @@ def erase(act: Act, places: Places) -> Path:
         return _erase(act, places)
 
 
-def _erase(act: Act, places: Places) -> Path:
+def _erase(act: Act, places: ErasureSites) -> Path:
     home, installation = places.home, places.installation
     token = act.token(installation.city_key)
     mentions = Mentions(canonical_person(act.kind, act.number)[1])
     record = Record.unfinished(home, token)
     with step("查找", "Searching"):
-        found = asyncio.run(_survey(places, token, mentions))
-    if record is None and not any(it.keys or it.quarantined or it.raw for it in found.values()):
+        holdings = asyncio.run(_survey(places, token, mentions))
+    if record is None and not any(it.keys or it.quarantined or it.raw for it in holdings.values()):
         raise LocalError(
             "各服务都没有此人的密钥,什么也没有删。", "No service has a key of this person; nothing was erased."
         )
     if record is None:
         record = Record(f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}", token)
         record.write(home)
-    recorded = _record_facts(act, places, record, found)
+    recorded = _record_facts(act, places, record, holdings)
     taken: dict[str, object] = {
-        "services": {service: it.counts() for service, it in found.items()},
+        "services": {service: it.counts() for service, it in holdings.items()},
         "inboxes": _clear_inboxes(places, mentions),
         "backups": _clear_backups(places, token, mentions),
     }
@@ -172,17 +172,17 @@ def _erase(act: Act, places: Places) -> Path:
     return _certify(places, record, recorded, taken)
 
 
-async def _survey(places: Places, token: str, mentions: Mentions) -> dict[str, Found]:
-    """Look at everything and change nothing; names that are found are searched for from then on."""
-    found = {}
+async def _survey(places: ErasureSites, token: str, mentions: Mentions) -> dict[str, Found]:
+    """Look at everything and change nothing; names that turn up are searched for from then on."""
+    holdings = {}
     for service in DOMAIN_SERVICES:
         connection = await asyncpg.connect(places.installation.owner_dsn(service))
         try:
-            found[service] = await _of_service(connection, service, token, _seals(places.installation, service))
+            holdings[service] = await _of_service(connection, service, token, _seals(places.installation, service))
         finally:
             await connection.close()
-        mentions.add(found[service].names)
-    for service, it in found.items():
+        mentions.add(holdings[service].names)
+    for service, it in holdings.items():
         connection = await asyncpg.connect(places.installation.owner_dsn(service))
         try:
             meant = await _unreadable(connection, _seals(places.installation, service), mentions)
@@ -190,7 +190,7 @@ async def _survey(places: Places, token: str, mentions: Mentions) -> dict[str, F
             await connection.close()
         it.quarantined = len(meant)
         it.raw, _ = await inboxes.holding(places.broker_of(service), service, mentions)
-    return found
+    return holdings
 
 
 async def _of_service(connection: asyncpg.Connection, service: str, token: str, seals: list[Seal]) -> Found:
@@ -199,7 +199,7 @@ async def _of_service(connection: asyncpg.Connection, service: str, token: str, 
     kinds = [row["kind"] for row in rows]
     position = await connection.fetchval(_SQL["position"])
     held = int(wrapped is not None)
-    found = Found(service, held, kinds.count("fact"), kinds.count("waiting"), position=position)
+    holdings = Found(service, held, kinds.count("fact"), kinds.count("waiting"), position=position)
     for row in rows:
         for sealed in _sealed_in(orjson.loads(row["bytes"]), token) if wrapped is not None else ():
             for seal in seals:
@@ -207,9 +207,9 @@ async def _of_service(connection: asyncpg.Connection, service: str, token: str, 
                     fields = orjson.loads(seal.unseal(wrapped, token, sealed))
                 except (InvalidTag, InvalidUnwrap):
                     continue
-                found.names |= {fields[name] for name in ("name", "phone", "id_number") if fields.get(name)}
+                holdings.names |= {fields[name] for name in ("name", "phone", "id_number") if fields.get(name)}
                 break
-    return found
+    return holdings
 
 
 def _sealed_in(document: object, token: str) -> Iterator[str]:
@@ -224,8 +224,8 @@ def _sealed_in(document: object, token: str) -> Iterator[str]:
 def _seals(installation: Installation, service: str) -> list[Seal]:
     """Return what opens a service's own bytes, with every key of it that lies here: of now, and of kept backups."""
     keys = [installation.service_keys[service], installation.old_service_keys.get(service, "")]
-    kept = sorted((installation.state / "backup-keys").glob("*.json"))
-    keys += [json.loads(file.read_text(encoding="utf-8"))["service_keys"].get(service, "") for file in kept]
+    files = sorted((installation.state / "backup-keys").glob("*.json"))
+    keys += [json.loads(file.read_text(encoding="utf-8"))["service_keys"].get(service, "") for file in files]
     return [Seal(bytes.fromhex(key)) for key in dict.fromkeys(keys) if key]
 
 
@@ -247,17 +247,19 @@ def _is_meant(seals: list[Seal], mentions: Mentions, sealed: bytes, place: str) 
     return True
 
 
-def _record_facts(act: Act, places: Places, record: Record, found: Mapping[str, Found]) -> list[dict[str, object]]:
+def _record_facts(
+    act: Act, places: ErasureSites, record: Record, holdings: Mapping[str, Found]
+) -> list[dict[str, object]]:
     """Report the request and its approval; return where they stand. Raises LocalError, having destroyed nothing."""
     whole = next(filter(is_whole, district_codes(ROOT / "plans")))
     subject, at = f"erasure/{record.number}", format_instant(datetime.now(UTC))
     backups = len(list(places.kept_backups()))
-    asked = {"token": record.token, "by": act.by, "why": act.reason}
-    approved = {"by": act.second, "unreadable": [it.counts() for it in found.values()], "backups": backups}
+    request = {"token": record.token, "by": act.by, "why": act.reason}
+    approved = {"by": act.second, "unreadable": [it.counts() for it in holdings.values()], "backups": backups}
     recorded = []
     with step("记入计划日志", "Recording it in planning's log"):
         for name, data, key in zip(
-            ("erasure-requested", "person-erased"), (asked, approved), act.credentials, strict=True
+            ("erasure-requested", "person-erased"), (request, approved), act.credentials, strict=True
         ):
             stands = asyncio.run(_recorded(places.installation.owner_dsn("planning"), subject, name))
             if stands is None:
@@ -274,8 +276,8 @@ def _record_facts(act: Act, places: Places, record: Record, found: Mapping[str, 
     return recorded
 
 
-def _tell(places: Places, report: dict[str, object], key: str, record: Record) -> None:
-    """Report to planning; what it refuses is as if never asked, unless it was broken off after that."""
+def _tell(places: ErasureSites, report: dict[str, object], key: str, record: Record) -> None:
+    """Report to planning; what it refuses is as if never reported, unless it was broken off after that."""
     headers = {"content-type": "application/cloudevents+json"} | ({"authorization": f"Bearer {key}"} if key else {})
     answer = httpx.post(f"{places.planning}/v1/events", content=orjson.dumps(report), headers=headers, timeout=30)
     receipt = answer.json()
@@ -296,12 +298,16 @@ async def _recorded(planning: str, subject: str, name: str) -> dict[str, object]
     for row in rows:
         fact = json.loads(row["bytes"])
         if fact["type"] == f"skillplan.planning.{name}.v1":
-            said = {"type": fact["type"], "position": row["position"], "sha256": row["sha256"].hex()}
-            return said | {"by": fact["data"]["by"], "reportedby": fact.get("reportedby"), "at": fact["recordedat"]}
+            statement = {"type": fact["type"], "position": row["position"], "sha256": row["sha256"].hex()}
+            return statement | {
+                "by": fact["data"]["by"],
+                "reportedby": fact.get("reportedby"),
+                "at": fact["recordedat"],
+            }
     return None
 
 
-def _clear_inboxes(places: Places, mentions: Mentions) -> dict[str, int]:
+def _clear_inboxes(places: ErasureSites, mentions: Mentions) -> dict[str, int]:
     """Delete raw reports up to the last one of the person, once they are decided and a backup has what was decided."""
     up_to: dict[str, inboxes.Offsets] = {}
     for service in DOMAIN_SERVICES:
@@ -333,7 +339,7 @@ def _await_decided(broker: Broker, service: str, up_to: inboxes.Offsets) -> None
         time.sleep(1)
 
 
-def _clear_backups(places: Places, token: str, mentions: Mentions) -> dict[str, object]:
+def _clear_backups(places: ErasureSites, token: str, mentions: Mentions) -> dict[str, object]:
     """Take the person out of every backup within reach; return what went of each, or that nothing can be taken out."""
     cleared: dict[str, object] = {}
     for folder in places.kept_backups():
@@ -358,7 +364,7 @@ def _clear_backups(places: Places, token: str, mentions: Mentions) -> dict[str, 
     return cleared
 
 
-async def _clear_databases(places: Places, token: str, mentions: Mentions) -> dict[str, dict[str, int]]:
+async def _clear_databases(places: ErasureSites, token: str, mentions: Mentions) -> dict[str, dict[str, int]]:
     """Destroy keys and unreadable bytes in every service's database and in those that a restore put aside."""
     installation, cleared = places.installation, {}
     superuser = await asyncpg.connect(installation.superuser)
@@ -391,12 +397,12 @@ async def _clear_database(dsn: str, seals: list[Seal], token: str, mentions: Men
         await connection.close()
 
 
-def _certify(places: Places, record: Record, recorded: list[dict[str, object]], taken: dict[str, object]) -> Path:
+def _certify(places: ErasureSites, record: Record, recorded: list[dict[str, object]], taken: dict[str, object]) -> Path:
     """Write the certificate, a note signed by planning's log key, and end the record. Neither names the person."""
-    said = {"erasure": record.number, "at": format_instant(datetime.now(UTC)), "recorded": recorded} | taken
-    text = json.dumps(said, ensure_ascii=False, indent=1)
+    statement = {"erasure": record.number, "at": format_instant(datetime.now(UTC)), "recorded": recorded} | taken
+    text = json.dumps(statement, ensure_ascii=False, indent=1)
     note = LogSigner("planning", bytes.fromhex(places.installation.log_keys["planning"])).note(f"{text}\n")
     file = record.certificate(places.home)
     file.write_text(note, encoding="utf-8")
-    Record(record.number, record.token, str(said["at"])).write(places.home)
+    Record(record.number, record.token, str(statement["at"])).write(places.home)
     return file

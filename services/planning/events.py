@@ -101,7 +101,7 @@ _PSEUDONYM: Final = r"[0-9a-f]{32}"
 Token = Annotated[str, form(_PSEUDONYM, "32 位十六进制 32 hex digits"), described(_PSEUDONYM)]
 
 
-class Unreadable(Shape):
+class ErasedCounts(Shape):
     """What of one person becomes unreadable in a service, counted before it is destroyed.
 
     `keys`: of the person, 0 or 1. `facts`: with fields sealed under that key, all at or before `position`. `waiting`,
@@ -290,7 +290,7 @@ class PersonErased(Event, subject="erasure/<no>", whole_only=OnlyThePlanOffice, 
     """核准删除个人信息: Another approves it: what becomes unreadable, by service, and in how many backups."""
 
     by: Text
-    unreadable: Annotated[list[Unreadable], Field(min_length=1)]
+    unreadable: Annotated[list[ErasedCounts], Field(min_length=1)]
     backups: Count
 
 

@@ -128,8 +128,8 @@ def asked_by(request: Fact, credential: str | None, name: str | None = None) -> 
     While no keys are set everybody has the credential `open`, which is nobody's; names alone tell them apart then.
     """
     event = request.event
-    asked = event.by if isinstance(event, RestatementRequested | ErasureRequested) else None
-    same_name = asked is not None and name is not None and _same_name(asked, name)
+    asker = event.by if isinstance(event, RestatementRequested | ErasureRequested) else None
+    same_name = asker is not None and name is not None and _same_name(asker, name)
     return same_name or (credential not in (None, OPEN) and request.reported_by == credential)
 
 

@@ -55,8 +55,8 @@ def admin(state: Path, number: str, second: str = "分管领导") -> subprocess.
 def ended(erasing: subprocess.Popen[str]) -> tuple[int, str]:
     assert erasing.stdout is not None
     with erasing.stdout as out:
-        said = out.read()
-    return erasing.wait(120), said
+        output = out.read()
+    return erasing.wait(120), output
 
 
 async def _fetch(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
@@ -146,10 +146,10 @@ def nothing_is_erased_without_a_known_person_and_two_others(
     statement = "select position from log_head"
     planned = rows(there.owner_dsn("planning"), statement)
     for second, number in (("分管领导", someone()["id_number"]), ("信 息科", known), ("分管领导", "1")):
-        code, said = ended(admin(state, number, second))
+        code, output = ended(admin(state, number, second))
         assert code != 0
-        assert "什么也没有删" in said
-        assert "Traceback" not in said
+        assert "什么也没有删" in output
+        assert "Traceback" not in output
     assert rows(there.owner_dsn("planning"), statement) == planned
     return planned
 
@@ -201,11 +201,11 @@ def test_who_is_erased_is_nowhere_and_numbers_hashes_and_restored_backups_say_no
     os.killpg(erasing.pid, signal.SIGKILL)
     ended(erasing)
     for number in numbers_of:
-        code, said = ended(admin(state, number))
-        assert code == 0, said
-    code, said = ended(admin(state, numbers_of[0]))
+        code, output = ended(admin(state, number))
+        assert code == 0, output
+    code, output = ended(admin(state, numbers_of[0]))
     assert code != 0
-    assert "什么也没有删" in said, "there is nothing left to destroy"
+    assert "什么也没有删" in output, "there is nothing left to destroy"
 
     assert betrayed(state, there, kafka, secret | keys) == set()
     assert proofs(there) | {"planning": []} == hashes | {"planning": []}

@@ -44,6 +44,7 @@ from services.planning.decider import (
 from services.planning.events import (
     LANGUAGE,
     CloseOverridden,
+    ErasedCounts,
     ErasureRequested,
     Figure,
     NoteWritten,
@@ -57,7 +58,6 @@ from services.planning.events import (
     RestatementRequested,
     TargetRevised,
     TargetSplit,
-    Unreadable,
     digest_of,
     seal_of,
 )
@@ -572,7 +572,7 @@ def wish(by: str = "信息科", key: str = "0badcafe", number: str = "2026-11") 
 
 
 def erase(by: str = "分管领导", key: str = "1badcafe", number: str = "2026-11") -> GivenReport:
-    lost = Unreadable(service="recruitment", keys=1, facts=2, waiting=0, quarantined=0, raw=1, position=9)
+    lost = ErasedCounts(service="recruitment", keys=1, facts=2, waiting=0, quarantined=0, raw=1, position=9)
     event = PersonErased(by=by, unreadable=[lost], backups=1)
     return report(f"erasure/{number}", event, district=CITY, by=key)
 
