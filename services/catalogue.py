@@ -124,7 +124,11 @@ DOMAIN_SERVICES: Final = {
         DomainService(
             "planning",
             8005,
-            addresses={"projection": "projection"},
+            # The counted ones: of whose logs a close needs the witnesses' cosignatures.
+            addresses={
+                "projection": "projection",
+                "services": ("enrollment", "competition", "recruitment", "subsidy"),
+            },
             keys=FIGURES,
             reporters=frozenset({"district", "planner"}),
             counted=False,

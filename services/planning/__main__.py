@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 class PlanningSettings(ServiceSettings):
-    """Settings of planning: those of every domain service, where the projection answers, and the key of its seal."""
+    """Settings of planning: those of every domain service, where others answer, and the key of the seal."""
 
+    services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
     projection: str = Field("", description="Address of the projection, http://…")
     figures_key: SecretStr = Field(SecretStr(""), description="Key of the seal on a month's figures, hex, 32 bytes")
 
@@ -22,7 +23,7 @@ class PlanningSettings(ServiceSettings):
 def _routes(settings: PlanningSettings) -> "Routes":
     from services.planning.api import routes  # noqa: PLC0415 - FastAPI costs a worker half a second to start
 
-    return routes(settings, settings.projection)
+    return routes(settings, settings.projection, settings.services)
 
 
 main(replace(DOMAIN_SERVICES["planning"].composed(), settings=PlanningSettings, routes=_routes))

@@ -39,6 +39,7 @@ from services.planning.targets_in_force import (
     plan_of,
     target_of,
 )
+from services.planning.witnessed import all_witnessed, heads_of, lacking, sentence
 from shared.contract.events import Event, Fact, Report, parse_instant
 from shared.contract.rules import NotYours, Rule
 from shared.deciding.decider import Accept, Decision, Domain, Refuse
@@ -157,6 +158,11 @@ class NotOurFigures(Rule):
         "The projection has not counted these figures: their seal is missing or another's. Take them by close or "
         "restate rather than write or change them by hand."
     )
+
+
+class NotWitnessed(Rule):
+    zh = "计划要求见证副署后关账。{zh}请用 close 关账,它会等待并附上副署。"
+    en = "The plan asks for witnesses. {en} Close by close, which waits for the cosignatures and adds them."
 
 
 class NotRequested(Rule):
@@ -346,7 +352,7 @@ def _decide_on_month(event: MonthEvent, plan: Plan, report: Report, view: View, 
             return _decide_override(event, month)
         case PeriodClosed():
             not_approved = NotApproved(districts=", ".join(month.missing)) if month.missing else None
-            return not_approved or _decide_figures(event, month, report, key)
+            return not_approved or _decide_figures(event, month, report, key) or _decide_witnesses(event, plan)
         case RestatementRequested():
             return None
         case PeriodRestated():
@@ -392,6 +398,15 @@ def _decide_figures(event: PeriodClosed | PeriodRestated, month: PlanMonth, repo
     seal = seal_of(key, event.plan, event.month, event.known_at, event.sha256)
     ours = bool(key) and event.seal is not None and hmac.compare_digest(event.seal, seal)
     return None if ours else NotOurFigures("/data/seal")
+
+
+def _decide_witnesses(event: PeriodClosed, plan: Plan) -> Rule | None:
+    """Refuse a close without the cosignatures that its plan asks for, of each log that is counted from."""
+    logs = lacking(plan, all_witnessed(plan, heads_of(event.checkpoints or ())))
+    if plan.witnesses is None or not logs:
+        return None
+    zh, en = sentence(logs, plan.witnesses.needed)
+    return NotWitnessed("/data/checkpoints", zh=zh, en=en)
 
 
 def _decide_note(event: NoteWritten, plan: Plan, report: Report, view: View) -> Rule | None:

@@ -228,6 +228,20 @@ class CloseOverridden(Event, subject="month/<plan>/<month>", whole_only=OnlyTheP
     why: Text
 
 
+class CosignedCheckpoint(Shape):
+    """A log's checkpoint (C2SP tlog-checkpoint), with its own signature and those of its witnesses, a line each."""
+
+    origin: Text
+    size: Annotated[int, Field(ge=0, le=LARGEST)]
+    root: Text
+    signatures: Annotated[list[Text], Field(min_length=1, max_length=20)]
+
+    @property
+    def text(self) -> str:
+        """What is signed."""
+        return f"{self.origin}\n{self.size}\n{self.root}\n"
+
+
 class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_only=OnlyThePlanOffice, reserved=True):
     """月度关账: A month's figures are published, as they were known at an instant."""
 
@@ -237,6 +251,7 @@ class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_on
     figures: Figures
     sha256: Sha256
     seal: Sha256 | None = None
+    checkpoints: Annotated[list[CosignedCheckpoint], Field(min_length=1, max_length=20)] | None = None
     by: Text
 
 

@@ -138,7 +138,7 @@ def _subproof(old: int, first: int, end: int, whole: bool) -> Iterator[tuple[int
 def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
     """Return whether a proof shows that the tree of a size and root begins with an old one (RFC 9162, 2.1.4.2)."""
     if old in (0, size):
-        return not proof and (old_root == root if old else old_root == _joined([]))
+        return not proof and (old != size or old_root == root)
     if not 0 < old < size or not proof:
         return False
     path = list(proof) if old & (old - 1) else [old_root, *proof]

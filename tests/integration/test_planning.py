@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
 import json
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
 
+from client.audit.witness import CosigningWitness, server_of
 from services.planning.events import Figure, digest_of, seal_of
 from services.planning.targets_in_force import document_of
 from shared.http.api_keys import KeyFile, Role
+from shared.log.cosignatures import read_checkpoint
+from shared.log.tree import LogSigner
 from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, PlanOffice
-from tests.harness.processes import FIGURES_KEY, System
+from tests.harness.processes import FIGURES_KEY, LOG_KEY, System, eventually
 from tests.harness.reports import report as envelope
 from tests.harness.topics import check_log
 
@@ -44,11 +51,14 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(400)
-def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restatement(office: PlanOffice) -> None:
+def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restatement(
+    office: PlanOffice, tmp_path: Path
+) -> None:
     targets_have_a_history(office)
     wrong_input_changes_nothing(office)
     notes_are_read_as_they_were_known(office)
     a_month_is_closed_and_restated(office)
+    a_close_waits_for_witnesses(office, tmp_path)
     check_log(office.system, "planning")
 
 
@@ -478,3 +488,89 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
     # The city body takes back the planner's request, too: both speak through one source.
     assert {name for name, desk in desks.items() if taken_back(desk, requests)} == reporters - {"planner"}
     check_log(system, "planning")
+
+
+class OtherLogs(BaseHTTPRequestHandler):
+    """What services that are not running here would answer of their empty logs: where they stand, and a checkpoint."""
+
+    cosigned: ClassVar[dict[str, str]] = {}
+
+    def do_GET(self) -> None:
+        log = self.path.split("/")[1]
+        text = '{"position": 0}' if "/log/head" in self.path else self.cosigned[log]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[str]:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def a_close_waits_for_witnesses(office: PlanOffice, folder: Path) -> None:
+    """RULES F8b: with witnesses away a close says whose cosignature is missing, deciding goes on; then it closes."""
+    system, month = office.system, "2024-05"
+    witnesses = [
+        CosigningWitness(
+            folder / name, f"{name}.example", [LogSigner("recruitment", bytes.fromhex(LOG_KEY)).verifier_key]
+        )
+        for name in ("a", "b")
+    ]
+    keys = [witness.key for witness in witnesses]
+    names = ", ".join(
+        f'{{name: {{zh: 见证{at}, en: W{at}}}, key: "{key.verifier_key}"}}' for at, key in enumerate(keys)
+    )
+    (folder / "plans").mkdir()
+    asks = FILE.read_text(encoding="utf-8").replace("\nseries:", f"\nwitnesses: {{needed: 2, of: [{names}]}}\nseries:")
+    (folder / "plans" / FILE.name).write_text(asks, encoding="utf-8")
+    for log in ("enrollment", "competition", "subsidy"):
+        note = LogSigner(log, b"k" * 32).checkpoint(0, hashlib.sha256().digest())
+        text = read_checkpoint(note).text
+        OtherLogs.cosigned[log] = note + "".join(key.cosign(text, 1_700_000_000) for key in keys)
+    override = {"plan": PLAN.id, "month": month, "districts": SIX, "by": "分管领导", "why": "试"}
+    assert office.tell("close-overridden", f"month/{PLAN.id}/{month}", **override)["status"] == "accepted"
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), OtherLogs)) as others:
+        addresses = {log: f"{others}/{log}" for log in OtherLogs.cosigned}
+        addresses["recruitment"] = system.the("recruitment", "api").url
+        for command in ("api", "worker"):
+            process = system.the("planning", command)
+            process.kill(15)
+            process.settings |= {
+                "SKILLPLAN_PLANS": str(folder / "plans"), "SKILLPLAN_SERVICES": json.dumps(addresses),
+            }  # fmt: skip
+            process.start()
+        close = f"/v1/plans/{PLAN.id}/months/{month}"
+        told = problem(office.planning.post(f"{close}/close", json={"by": "计划科"}), 503)
+        assert ("recruitment 的日志有 0 份" in told["zh"], "without W0, W1" in told["en"]) == (True, True), told
+        state = office.planning.get(close).json()
+        assert (state["state"], state["witnesses"]["needed"], state["witnesses"]["enough"]) == ("open", 2, False)
+        assert "见证0、见证1" in state["witnesses"]["zh"]
+        done = office.run("--json", "close", month, "--by", "计划科")
+        assert (done.returncode, "W0, W1" in done.stderr) == (3, True), done.stderr
+        office.hire(900, "2024-05-20")  # deciding goes on
+        with contextlib.ExitStack() as stack:
+            urls = [stack.enter_context(serving(server_of(witness, "127.0.0.1", 0))) for witness in witnesses]
+            worker = system.the("recruitment", "worker")
+            worker.kill(15)
+            worker.settings["SKILLPLAN_WITNESSES"] = " ".join(
+                f"{url}/#{key.verifier_key}" for url, key in zip(urls, keys, strict=True)
+            )
+            worker.settings["SKILLPLAN_PLANS"] = str(folder / "plans")
+            worker.start()
+            eventually(lambda: office.planning.get(close).json()["witnesses"]["enough"])
+            closed = office.planning.post(f"{close}/close", json={"by": "计划科"}).json()
+            assert closed["status"] == "accepted", closed
+    state = office.planning.get(close).json()
+    assert (state["state"], state["witnesses"]["enough"]) == ("closed", True)
+    assert all(
+        log["by"] == [{"zh": "见证0", "en": "W0"}, {"zh": "见证1", "en": "W1"}] for log in state["witnesses"]["logs"]
+    )
+    for witness in witnesses:
+        witness.close()

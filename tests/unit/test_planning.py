@@ -30,6 +30,7 @@ from services.planning.decider import (
     NotOurFigures,
     NotRequested,
     NotSubmitted,
+    NotWitnessed,
     OwnRequest,
     PartsDoNotAddUp,
     PlanNotValid,
@@ -70,6 +71,8 @@ from services.projection.counting.periods import WHOLE
 from shared.contract.events import Event
 from shared.contract.rules import AlreadyOpen, NotYours
 from shared.deciding.view import View
+from shared.log.cosignatures import CosigningKey, read_checkpoint
+from shared.log.tree import LogSigner
 from shared.plan.loading import check_plan, load_plan, read_plan
 from shared.plan.model import Plan
 from tests.harness.given import GivenReport, Situation, report, retraction, rules_of
@@ -442,6 +445,40 @@ def test_figures_that_the_projection_has_not_counted_are_not_published(seal: str
     """RULES F8a: sealed by another key, for another month, plan or instant, over other figures, or not at all."""
     given(*ALL_APPROVED).when(close(seal=seal)).then_refused(NotOurFigures, "/data/seal")
     given(*ALL_APPROVED, close(), ask()).when(restate(seal=seal)).then_refused(NotOurFigures, "/data/seal")
+
+
+WITNESSES = [CosigningKey(f"{name}.example", name.encode().ljust(32, b"w")) for name in ("a", "b", "c")]
+
+
+def checkpoint_of(service: str, *witnesses: CosigningKey, size: int = 7) -> dict[str, Any]:
+    note = LogSigner(service, b"k" * 32).checkpoint(size, b"r" * 32)
+    head = read_checkpoint(
+        note + "".join(witness.cosign(read_checkpoint(note).text, 1_700_000_000) for witness in witnesses)
+    )
+    return {"origin": head.origin, "size": size, "root": head.text.split("\n")[2], "signatures": [*head.signatures]}
+
+
+def test_a_plan_that_asks_for_witnesses_is_closed_with_their_cosignatures_of_every_log() -> None:
+    names = ", ".join(f'{{name: {{zh: 见证, en: W}}, key: "{witness.verifier_key}"}}' for witness in WITNESSES)
+    plan = changed("\nseries:", f"\nwitnesses: {{needed: 2, of: [{names}]}}\nseries:")
+    asks = rules_of(domain([plan], KEY), LANGUAGE)(*ALL_APPROVED)
+    a, b, c = WITNESSES
+    logs = ("enrollment", "competition", "recruitment", "subsidy")
+    whole = [checkpoint_of(log, a, b) for log in logs]
+    asks.when(close(checkpoints=whole)).then_accepted()
+    asks.when(close(checkpoints=[checkpoint_of(log, c, a, b) for log in logs])).then_accepted()
+    other = CosigningKey("a.example", b"o" * 32)
+    for wrong in (
+        None,
+        whole[:3],
+        [*whole[:3], checkpoint_of("planning", a, b)],
+        [*whole[:3], checkpoint_of("subsidy", a)],
+        [*whole[:3], checkpoint_of("subsidy", a, a)],
+        [*whole[:3], checkpoint_of("subsidy", a, other)],
+        [*whole[:3], whole[3] | {"size": 8}],
+    ):
+        asks.when(close(checkpoints=wrong)).then_refused(NotWitnessed, "/data/checkpoints")
+    given(*ALL_APPROVED).when(close()).then_accepted()
 
 
 def test_without_a_key_no_figures_are_taken() -> None:

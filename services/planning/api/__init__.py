@@ -1,5 +1,7 @@
 """HTTP API of planning: the plans and their targets, a month's state, closing a month with the projection's figures."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Depends, Request
 
 from services.planning.api import differences, months, plans, publication, targets
@@ -9,11 +11,16 @@ from shared.process.settings import Settings
 from shared.service.http_reports import ReportIntake, Routes
 
 
-def routes(settings: Settings, projection: str) -> Routes:
-    """Return planning's own routes; `projection`: address of the service that has the figures, empty when not set."""
+def routes(settings: Settings, projection: str, services: Mapping[str, str]) -> Routes:
+    """Return planning's own routes.
+
+    `projection`: address of the service that has the figures, empty when not set. `services`: those of the services
+    from whose logs they come, by name.
+    """
 
     def with_intake(intake: ReportIntake) -> APIRouter:
-        context = PlanningContext(intake, settings, projection, {plan.id: plan for plan in load_plans(settings.plans)})
+        plans_by_id = {plan.id: plan for plan in load_plans(settings.plans)}
+        context = PlanningContext(intake, settings, projection, services, plans_by_id)
 
         async def provide(request: Request) -> None:
             request.state.planning = context

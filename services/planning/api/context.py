@@ -43,6 +43,7 @@ class PlanningContext:
     intake: ReportIntake
     settings: Settings
     projection: str
+    services: Mapping[str, str]
     plans: Mapping[str, Plan]
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)  # one plan file at a time, beside all else
     _facts: list[Fact] = field(default_factory=list)

@@ -7,15 +7,18 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from services.planning.api.context import QUERY_RESPONSES, Context, MonthName, PlanId
+from services.planning.api.context import QUERY_RESPONSES, Context, MonthName, PlanId, PlanningContext
 from services.planning.api.decisions import Body, Decision, Instant
 from services.planning.api.permissions import Permissions, is_city_of
-from services.planning.events import CloseOverridden, PeriodReturned
+from services.planning.api.witnesses import look
+from services.planning.events import CloseOverridden, PeriodClosed, PeriodReturned
 from services.planning.months import Action, DistrictMonth, PlanMonth, Status, today_of
+from services.planning.witnessed import all_witnessed, heads_of, lacking, sentence
 from shared.contract.events import Fact
 from shared.http.access import caller_of
 from shared.http.visibility import Visibility, visibility_of
 from shared.plan.model import Plan
+from shared.plan.parts import Name
 
 router = APIRouter()
 
@@ -60,6 +63,32 @@ class RestatementRequest(Decision, _RequestNumber):
     """A request to publish a closed month anew."""
 
 
+class WitnessName(Body):
+    """The name of a witness."""
+
+    zh: str
+    en: str
+
+
+class LogCosigned(Body):
+    """How far a service's log is cosigned, by whom, and who is missing; `size`: null where it does not answer."""
+
+    service: str
+    size: int | None
+    by: list[WitnessName]
+    missing: list[WitnessName]
+
+
+class MonthWitnesses(Body):
+    """The cosignatures that a close needs of each log, or had; `enough`: whether they are there, `zh`, `en`: if not."""
+
+    needed: int
+    enough: bool
+    zh: str | None
+    en: str | None
+    logs: list[LogCosigned]
+
+
 class MonthState(Body):
     """A month of a plan: its districts, its publications, its requests; `may`: what the bearer of this key can do.
 
@@ -76,6 +105,7 @@ class MonthState(Body):
     overrides: list[OverrideDecision]
     published: list[PublicationDecision]
     requests: list[RestatementRequest]
+    witnesses: MonthWitnesses | None
     may: list[Action]
 
 
@@ -110,6 +140,7 @@ async def get_month(plan: PlanId, month: MonthName, request: Request, context: C
             for number, fact in current.requests.items()
             if visibility.sees(fact.report_source)
         ],
+        witnesses=await _witnesses(context, counted, current),
         may=Permissions(caller_of(request), counted).on_month(current, today_of(datetime.now(UTC))),
     )
 
@@ -129,6 +160,36 @@ def _district(
         items=None if returned is None else returned.items,
         message=None if returned is None else returned.message,
     )
+
+
+async def _witnesses(context: PlanningContext, plan: Plan, month: PlanMonth) -> MonthWitnesses | None:
+    """Return what witnesses have cosigned: what the close had, or what is there now; None where none are needed."""
+    if plan.witnesses is None:
+        return None
+    closes = [publication.fact.event for publication in month.published]
+    closed = next((event for event in closes if isinstance(event, PeriodClosed)), None)
+    if closed is None:
+        logs = await look(context, plan)
+    elif closed.checkpoints is None:
+        return None  # closed before the plan asked
+    else:
+        logs = all_witnessed(plan, heads_of(closed.checkpoints))
+    missing = lacking(plan, logs)
+    zh, en = sentence(missing, plan.witnesses.needed) if missing else (None, None)
+    return MonthWitnesses(
+        needed=plan.witnesses.needed,
+        enough=not missing,
+        zh=zh,
+        en=en,
+        logs=[
+            LogCosigned(service=log.service, size=log.size, by=_named(log.by), missing=_named(log.missing))
+            for log in logs
+        ],
+    )
+
+
+def _named(names: Iterable[Name]) -> list[WitnessName]:
+    return [WitnessName(zh=name.zh, en=name.en) for name in names]
 
 
 def _overrides(facts: Iterable[Fact], visibility: Visibility) -> list[OverrideDecision]:

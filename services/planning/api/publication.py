@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from services.planning.api.context import PLAN_RESPONSES, Context, MonthName, PlanId, PlanningContext, taking, text_of
+from services.planning.api.witnesses import cosigned_checkpoints
 from services.planning.events import LANGUAGE, PeriodClosed, PeriodRestated
 from shared.contract.events import format_instant
 from shared.contract.messages import Receipt
@@ -84,8 +85,10 @@ _RESPONSES: Final[Responses] = (PLAN_RESPONSES | taking(_JSON)) | {
     "/{plan}/months/{month}/close",
     summary="关账:取数并公布 Close: take the figures and publish them",
     description=(
-        "答复是回执;带同样的 `source` 与 `id` 再发,答以同一回执。\n\n"
-        "The answer is a receipt; sent again with the same `source` and `id` it is the same receipt."
+        "答复是回执;带同样的 `source` 与 `id` 再发,答以同一回执。计划要求见证的,等到副署够数;等不到则 503,"
+        "写明缺谁的。\n\n"
+        "The answer is a receipt; sent again with the same `source` and `id` it is the same receipt. Where the plan"
+        " asks for witnesses it waits for their cosignatures; 503 says whose are missing."
     ),
     responses=_RESPONSES,
     response_model=Receipt,
@@ -126,6 +129,8 @@ async def _publish(
     if (receipt := await _accepted_before(context, source, id_, type_, subject)) is not None:
         return Response(receipt, media_type="application/json")
     figures = await _figures(context, plan, month, given.known_at)
+    cosigned = await cosigned_checkpoints(context, counted) if event is PeriodClosed else []
+    checkpoints = {"checkpoints": [checkpoint.model_dump() for checkpoint in cosigned]} if cosigned else {}
     data = {name: value for name, value in sent.items() if name not in ("source", "id", "known_at")}
     envelope = {
         "specversion": "1.0",
@@ -135,7 +140,7 @@ async def _publish(
         "subject": subject,
         "time": format_instant(datetime.now(UTC)),
         "district": city,
-        "data": {"plan": plan, "month": month} | data | figures.model_dump(),
+        "data": {"plan": plan, "month": month} | data | figures.model_dump() | checkpoints,
     }
     began = context.intake.handler.tracing.now()
     return await context.intake.report(envelope, caller, datetime.now(UTC), began)

@@ -47,6 +47,8 @@ export interface MonthState {
   districts: DistrictMonth[];
   published: { request_no: string | null }[];
   requests: RestatementRequest[];
+  /** The cosignatures that a close needs where the plan asks for witnesses, and the sentence that says what is missing. */
+  witnesses: { enough: boolean; zh: string | null; en: string | null } | null;
   may: MonthAction[];
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type DistrictMonth, type MonthAction, monthPath, type MonthState, publish, type RestatementRequest, sourceOf, type Speaker, speaker, speaksFor, tell } from "../api/office";
 import { useQuery } from "../api/queries";
 import { instant, month as monthText } from "../texts/format";
-import { type Key, t } from "../texts/language";
+import { type Key, localized, t } from "../texts/language";
 import { Act, type FieldOf } from "./act";
 import { SubmittedFigures } from "./month_figures";
 import { Loaded } from "./states";
@@ -50,6 +50,7 @@ function Desk({ view, state, by }: { view: View; state: MonthState; by: Speaker 
         <span class={`status ${state.state === "closed" ? "met" : "none"}`}>{t(state.state === "closed" ? "months.closed" : "months.not_closed")}</span>{" "}
         {state.state === "open" && state.missing.length > 0 && <span>{t("months.missing", { districts: state.missing.map((code) => names[code] ?? code).join(t("list.comma")) })}</span>}
       </p>
+      {state.state === "open" && state.witnesses && !state.witnesses.enough && <p class="why">{localized({ zh: state.witnesses.zh ?? "", en: state.witnesses.en ?? "" })}</p>}
       <div class="scroll" tabIndex={0} role="region" aria-label={t("months.districts")}>
         <table class="cards-on-phone">
           <thead>
