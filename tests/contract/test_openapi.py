@@ -49,7 +49,7 @@ async def described_fixture(request: pytest.FixtureRequest) -> Node:
     decoder = Decoder(ALL[name], DISTRICTS, Keys(b"k" * 32), COUNTED)
     domain = DOMAIN_SERVICES[name].domain(load_plans(ROOT / "plans"))
     handler = CommandHandler(decoder, domain, EventStore(pool), Seal(b"s" * 32))
-    own = routes(Settings(plans=ROOT / "plans"), "") if name == "planning" else None
+    own = routes(Settings(plans=ROOT / "plans"), "", {}) if name == "planning" else None
     return create_app(handler, routes=own).openapi()
 
 

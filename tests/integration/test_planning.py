@@ -517,24 +517,19 @@ def serving(server: ThreadingHTTPServer) -> Iterator[str]:
 def a_close_waits_for_witnesses(office: PlanOffice, folder: Path) -> None:
     """RULES F8b: with witnesses away a close says whose cosignature is missing, deciding goes on; then it closes."""
     system, month = office.system, "2024-05"
-    witnesses = [
-        CosigningWitness(
-            folder / name, f"{name}.example", [LogSigner("recruitment", bytes.fromhex(LOG_KEY)).verifier_key]
-        )
-        for name in ("a", "b")
-    ]
+    log_keys = [LogSigner("recruitment", bytes.fromhex(LOG_KEY)).verifier_key]
+    witnesses = [CosigningWitness(folder / name, f"{name}.example", log_keys) for name in ("a", "b")]
     keys = [witness.key for witness in witnesses]
-    names = ", ".join(
-        f'{{name: {{zh: 见证{at}, en: W{at}}}, key: "{key.verifier_key}"}}' for at, key in enumerate(keys)
-    )
+    entries = [f'{{name: {{zh: 见证{at}, en: W{at}}}, key: "{key.verifier_key}"}}' for at, key in enumerate(keys)]
+    block = f"\nwitnesses: {{needed: 2, of: [{', '.join(entries)}]}}\nseries:"
     (folder / "plans").mkdir()
-    asks = FILE.read_text(encoding="utf-8").replace("\nseries:", f"\nwitnesses: {{needed: 2, of: [{names}]}}\nseries:")
+    asks = FILE.read_text(encoding="utf-8").replace("\nseries:", block)
     (folder / "plans" / FILE.name).write_text(asks, encoding="utf-8")
     for log in ("enrollment", "competition", "subsidy"):
         note = LogSigner(log, b"k" * 32).checkpoint(0, hashlib.sha256().digest())
         text = read_checkpoint(note).text
         OtherLogs.cosigned[log] = note + "".join(key.cosign(text, 1_700_000_000) for key in keys)
-    override = {"plan": PLAN.id, "month": month, "districts": SIX, "by": "分管领导", "why": "试"}
+    override: dict[str, Any] = {"plan": PLAN.id, "month": month, "districts": SIX, "by": "分管领导", "why": "试"}
     assert office.tell("close-overridden", f"month/{PLAN.id}/{month}", **override)["status"] == "accepted"
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), OtherLogs)) as others:
         addresses = {log: f"{others}/{log}" for log in OtherLogs.cosigned}
@@ -547,8 +542,8 @@ def a_close_waits_for_witnesses(office: PlanOffice, folder: Path) -> None:
             }  # fmt: skip
             process.start()
         close = f"/v1/plans/{PLAN.id}/months/{month}"
-        told = problem(office.planning.post(f"{close}/close", json={"by": "计划科"}), 503)
-        assert ("recruitment 的日志有 0 份" in told["zh"], "without W0, W1" in told["en"]) == (True, True), told
+        away = problem(office.planning.post(f"{close}/close", json={"by": "计划科"}), 503)
+        assert ("recruitment 的日志有 0 份" in away["zh"], "without W0, W1" in away["en"]) == (True, True), away
         state = office.planning.get(close).json()
         assert (state["state"], state["witnesses"]["needed"], state["witnesses"]["enough"]) == ("open", 2, False)
         assert "见证0、见证1" in state["witnesses"]["zh"]
@@ -569,8 +564,7 @@ def a_close_waits_for_witnesses(office: PlanOffice, folder: Path) -> None:
             assert closed["status"] == "accepted", closed
     state = office.planning.get(close).json()
     assert (state["state"], state["witnesses"]["enough"]) == ("closed", True)
-    assert all(
-        log["by"] == [{"zh": "见证0", "en": "W0"}, {"zh": "见证1", "en": "W1"}] for log in state["witnesses"]["logs"]
-    )
+    both = [{"zh": "见证0", "en": "W0"}, {"zh": "见证1", "en": "W1"}]
+    assert all(log["by"] == both for log in state["witnesses"]["logs"])
     for witness in witnesses:
         witness.close()
