@@ -1,16 +1,16 @@
 """Whether the logs that a month's figures come from are cosigned as its plan asks. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from services.catalogue import COUNTED
 from services.planning.events import CosignedCheckpoint
 from shared.log.cosignatures import Cosigner, TreeHead
 from shared.plan.model import Plan
 from shared.plan.parts import Name
 from shared.plan.witnesses import Witnesses
 
-LOGS: Final = COUNTED
+_COUNTED_FROM: Final = re.compile(r'"fact":"([a-z]+)\.')
 
 
 class LogWitnessed(NamedTuple):
@@ -20,6 +20,11 @@ class LogWitnessed(NamedTuple):
     size: int | None
     by: Sequence[Name]
     missing: Sequence[Name]
+
+
+def logs_of(plan: Plan) -> list[str]:
+    """Return the services from whose logs a plan counts."""
+    return sorted(set(_COUNTED_FROM.findall(plan.model_dump_json())))
 
 
 def service_of(origin: str) -> str:
@@ -40,7 +45,7 @@ def witnessed(witnesses: Witnesses, service: str, head: TreeHead | None) -> LogW
 
 def all_witnessed(plan: Plan, heads: Mapping[str, TreeHead | None]) -> list[LogWitnessed]:
     """Return how each log that a plan counts from is cosigned; nothing where the plan asks for no witnesses."""
-    return [witnessed(plan.witnesses, log, heads.get(log)) for log in LOGS] if plan.witnesses else []
+    return [witnessed(plan.witnesses, log, heads.get(log)) for log in logs_of(plan)] if plan.witnesses else []
 
 
 def lacking(plan: Plan, logs: Iterable[LogWitnessed]) -> list[LogWitnessed]:

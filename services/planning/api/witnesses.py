@@ -1,7 +1,7 @@
 """Asks the logs for the checkpoints that witnesses have cosigned, and waits for them where a month is to be closed."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import httpx
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.planning.api.context import PlanningContext
 from services.planning.events import CosignedCheckpoint
-from services.planning.witnessed import LOGS, LogWitnessed, all_witnessed, lacking, sentence
+from services.planning.witnessed import LogWitnessed, all_witnessed, lacking, logs_of, sentence
 from shared.http import client as http_client
 from shared.http.problems import Problem
 from shared.log.cosignatures import Malformed, TreeHead, read_checkpoint
@@ -27,7 +27,7 @@ class _LogHead(BaseModel):
 async def look(context: PlanningContext, plan: Plan) -> list[LogWitnessed]:
     """Return how each log that a plan counts from is cosigned now."""
     async with _client(context) as client:
-        return all_witnessed(plan, await _checkpoints(client, context))
+        return all_witnessed(plan, await _checkpoints(client, context, logs_of(plan)))
 
 
 async def cosigned_checkpoints(context: PlanningContext, plan: Plan) -> list[CosignedCheckpoint]:
@@ -38,11 +38,12 @@ async def cosigned_checkpoints(context: PlanningContext, plan: Plan) -> list[Cos
     if plan.witnesses is None:
         return []
     end = asyncio.get_running_loop().time() + _PATIENCE
+    names = logs_of(plan)
     async with _client(context) as client:
-        reached = await asyncio.gather(*(_position(client, context, log) for log in LOGS))
-        positions = dict(zip(LOGS, reached, strict=True))
+        reached = await asyncio.gather(*(_position(client, context, log) for log in names))
+        positions = dict(zip(names, reached, strict=True))
         while True:
-            heads = await _checkpoints(client, context)
+            heads = await _checkpoints(client, context, names)
             logs = all_witnessed(plan, heads)
             short = lacking(plan, logs)
             behind = [log for log in logs if log in short or log.size is None or log.size < positions[log.service]]
@@ -78,9 +79,11 @@ async def _position(client: httpx.AsyncClient, context: PlanningContext, log: st
         ) from None  # fmt: skip
 
 
-async def _checkpoints(client: httpx.AsyncClient, context: PlanningContext) -> dict[str, TreeHead | None]:
-    heads = await asyncio.gather(*(_checkpoint(client, context, log) for log in LOGS))
-    return dict(zip(LOGS, heads, strict=True))
+async def _checkpoints(
+    client: httpx.AsyncClient, context: PlanningContext, logs: Sequence[str]
+) -> dict[str, TreeHead | None]:
+    heads = await asyncio.gather(*(_checkpoint(client, context, log) for log in logs))
+    return dict(zip(logs, heads, strict=True))
 
 
 async def _checkpoint(client: httpx.AsyncClient, context: PlanningContext, log: str) -> TreeHead | None:
