@@ -11,11 +11,12 @@ from rich.table import Table
 
 from client.demo.feed import CITY_SIZE
 from deploy.local import databases
-from deploy.local.installation import ROOT, Installation
+from deploy.local.installation import Installation
 from services.projection.assessment.representation import TargetValue
 from services.projection.exports.wording import DASH, achieved_text, target_text
 
 _ALL = "全部 all"
+_UNITS = {"fen": "元 yuan", "%": "%"}
 _BAR = 20
 
 
@@ -44,12 +45,10 @@ def demo_place(installation: Installation) -> DemoPlace:
 
 def complete_to(client: httpx.Client, projection: str) -> Mapping[str, Mapping[str, Any]]:
     """Ask up to what position of each log the answers are complete."""
-    for plan in _plans():
-        answer = client.get(f"{projection}/v1/plans/{plan}/progress")
-        answer.raise_for_status()
-        checkpoints: Mapping[str, Mapping[str, Any]] = answer.json()["complete_to"]
-        return checkpoints
-    return {}
+    checkpoints: Mapping[str, Mapping[str, Any]] = {}
+    for progress in _progress(client, projection):
+        checkpoints = progress["complete_to"]  # the same of each plan
+    return checkpoints
 
 
 def addresses(installation: Installation, services: list[str]) -> Table:
@@ -66,14 +65,17 @@ def addresses(installation: Installation, services: list[str]) -> Table:
 
 def tables(client: httpx.Client, projection: str) -> Iterator[Table]:
     """Ask for each plan's progress today and lay it out."""
-    for plan in _plans():
-        answer = client.get(f"{projection}/v1/plans/{plan}/progress")
+    yield from map(_table, _progress(client, projection))
+
+
+def _progress(client: httpx.Client, projection: str) -> Iterator[dict[str, Any]]:
+    """Ask for the progress of each plan that is counted."""
+    plans = client.get(f"{projection}/v1/plans")
+    plans.raise_for_status()
+    for plan in plans.json()["plans"]:
+        answer = client.get(f"{projection}/v1/plans/{plan['id']}/progress")
         answer.raise_for_status()
-        yield _table(answer.json())
-
-
-def _plans() -> list[str]:
-    return sorted(file.stem for file in (ROOT / "plans").glob("*.yaml"))
+        yield answer.json()
 
 
 def _table(progress: Mapping[str, Any]) -> Table:
@@ -105,4 +107,5 @@ def _target(target: TargetValue | None, unit: str) -> str:
 
 
 def _with_unit(text: str, unit: str) -> str:
-    return f"{text} 元 yuan" if unit == "fen" and text != DASH else text
+    shown = _UNITS.get(unit)
+    return f"{text} {shown}" if shown and text != DASH else text
