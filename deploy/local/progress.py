@@ -107,5 +107,5 @@ def _target(target: TargetValue | None, unit: str) -> str:
 
 
 def _with_unit(text: str, unit: str) -> str:
-    shown = _UNITS.get(unit)
-    return f"{text} {shown}" if shown and text != DASH else text
+    symbol = _UNITS.get(unit)
+    return f"{text} {symbol}" if symbol and text != DASH else text
