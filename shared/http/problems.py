@@ -88,9 +88,10 @@ def _parameters(dependant: "Dependant") -> set[str]:
 
 
 async def known_parameters(request: Request) -> None:
-    """Refuse a query parameter that the route does not have; a dependency of every route.
+    """Refuse a query parameter that the route does not have, or that is given twice; a dependency of every route.
 
-    What is left unread misleads: `?dry_run=true` would be decided for good, `?asof=` answered for today.
+    What is left unread misleads: `?dry_run=true` would be decided for good, `?asof=` answered for today, the first of
+    two days for the second.
     """
     if not request.scope["query_string"]:
         return
@@ -99,12 +100,16 @@ async def known_parameters(request: Request) -> None:
     if known is None:
         known = _known[route.endpoint] = _parameters(route.dependant)
     if not request.query_params.keys() <= known:
-        names = "、".join(sorted(known)) or "–"
+        if not known:
+            raise Problem(422, "这个地址没有查询参数。", "This address takes no query parameters.")
+        names = "、".join(sorted(known))
         raise Problem(
             422,
             f"有这里没有的查询参数;可用的:{names}。",
             f"A query parameter that is not known here; known are: {names.replace('、', ', ')}.",
         )
+    if len(request.query_params.multi_items()) > len(request.query_params):
+        raise Problem(422, "同一个查询参数写了几次;请只写一次。", "A query parameter is there twice; give it once.")
 
 
 def answer_problems(app: "FastAPI") -> None:

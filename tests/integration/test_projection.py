@@ -542,6 +542,7 @@ def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection)
         f"/v1/plans/{PLAN}/progress?as_of=2024-13-01": 422,
         f"/v1/plans/{PLAN}/progress?known_at=yesterday": 422,
         f"/v1/plans/{PLAN}/progress?asof=2024-12-31": 422,  # would be answered for today
+        f"/v1/plans/{PLAN}/progress?as_of=2024-06-30&as_of=2024-06-29": 422,  # would be answered for one of them
         f"/v1/plans/{PLAN}/progress?known_at=2024-01-01": 422,
         f"/v1/plans/{PLAN}/indicators/9.9.z/facts": 404,
         f"/v1/plans/{PLAN}/indicators/4.1.b/facts?period=plan": 422,
