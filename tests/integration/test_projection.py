@@ -568,8 +568,8 @@ def test_wrong_questions_get_a_problem_in_both_languages(projection: Projection)
         assert answer.json()["zh"] != answer.json()["en"]
     plans = projection.get("/v1/plans")["plans"]
     assert [plan["id"] for plan in plans] == ["lakeside-2024-2026", PLAN]
-    shown = tables(projection.api.http, "")  # at the end of `make up`, whatever the plans' files are called
-    assert [str(table.title).split()[2] for table in shown] == ["lakeside-2024-2026", PLAN]
+    progress_tables = tables(projection.api.http, "")  # at the end of `make up`, whatever the plans' files are called
+    assert [str(table.title).split()[2] for table in progress_tables] == ["lakeside-2024-2026", PLAN]
     assert len(projection.get(f"/v1/plans/{PLAN}")["series"]) == 5
     progress = projection.get(f"/v1/plans/{PLAN}/progress", as_of="2024-02-29", known_at="2024-03-01T08:00:00+08:00")
     assert (progress["as_of"], progress["known_at"], progress["district"]) == (
