@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from datetime import date
 from importlib import resources
@@ -84,7 +85,7 @@ async def _project(settings: ProjectionSettings) -> None:
     districts = sorted(
         {code for plan in load_plans(settings.plans) for code in (*plan.district_codes, *plan.successors)}
     )
-    receipts = ReceiptFollower(settings.dsn, settings.broker, districts, metrics.health)
+    receipts = ReceiptFollower(settings.dsn, settings.broker, districts, metrics.health, lambda: projector.is_behind)
 
     async def project(stop: asyncio.Event) -> None:
         # Any other error than of the database or the broker ends the process, and its supervisor starts another.
@@ -143,6 +144,8 @@ async def _recount(settings: ProjectionSettings) -> int:
     return 1 if wrong else 0
 
 
+# A rebuild takes what processor time is left over: reports and questions go first.
+_BEHIND_OTHERS: Final = 10
 _MIGRATIONS: Final = resources.files("services.projection") / "migrations"
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)),
@@ -179,6 +182,7 @@ def main() -> None:
             case "migrate":
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to="projection"))
             case "rebuild":
+                os.nice(_BEHIND_OTHERS)
                 uvloop.run(_rebuild(settings))
             case _:
                 sys.exit(asyncio.run(_recount(settings)))

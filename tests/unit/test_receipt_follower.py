@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from services.projection.receipts.follower import latest, read
+from services.projection.receipts import follower
+from services.projection.receipts.follower import latest, pause_after, read
 from services.projection.receipts.query import counts_of, with_remedies
 from services.projection.receipts.store import FollowedReceipt
 
@@ -93,3 +94,9 @@ def test_each_reason_of_a_receipt_has_its_fix_also_where_its_code_names_a_servic
     (reason,) = with_remedies(received.body)["reasons"]
     assert reason["fix"] is not None
     assert reason["fix"]["en"]
+
+
+def test_receipts_gather_while_there_are_few_and_wait_for_the_facts() -> None:
+    most = follower._MOST
+    assert pause_after(most, facts_wait=False) == 0
+    assert 0 < pause_after(most - 1, facts_wait=False) < pause_after(most, facts_wait=True)

@@ -181,12 +181,15 @@ class LogReader:
         self._broker = broker
         self._services = services
         self.logs: dict[str, _Log] = {}
+        self.is_behind = False  # whether the last batch was as large as one may be
+        self._most = 0
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
         self._counting: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def following(self, most: int) -> AsyncIterator["LogReader"]:
         """Open a consumer at the checkpoints, and close it at the end."""
+        self._most = most
         checkpoints = await self._ledger.checkpoints(self._services)
         self.logs = {service: _Log(service, checkpoints[service]) for service in self._services}
         consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
@@ -238,6 +241,7 @@ class LogReader:
             if log.looks_back():
                 _log.warning("projector.from-the-start", topic=partition.topic)
                 await consumer.seek_to_beginning(partition)
+        self.is_behind = read >= self._most
         await self.settle()
         moves = {
             log.service: CheckpointMove(log.written, log.reached)
@@ -256,18 +260,20 @@ class LogReader:
     async def read_all(self, on_progress: Callable[[int, int], None]) -> None:
         """Count until nothing is left, or a log cannot be read further.
 
-        `on_progress` gets about once a second how many messages were read, of how many.
+        `on_progress` gets about once a second, and at the end, how many messages were read, of how many.
         """
         read, reported_at = 0, time.monotonic()
-        ahead = sum((await self.ahead()).values())
-        while ahead:
-            messages = await self.step(must_be_current=False)
-            read += messages
-            if not messages:
-                await self.settle()
-            if not messages or time.monotonic() - reported_at > 1:
-                ahead, reported_at = sum((await self.ahead()).values()), time.monotonic()
-                on_progress(read, read + ahead)
+        while left := sum((await self.ahead()).values()):
+            messages = 1
+            while left > 0 and messages:
+                messages = await self.step(must_be_current=False)
+                read += messages
+                left -= messages
+                if time.monotonic() - reported_at > 1:
+                    reported_at = time.monotonic()
+                    on_progress(read, read + max(left, 0))
+            await self.settle()
+            on_progress(read, read + max(left, 0))
             if not messages and any(log.problem for log in self.logs.values()):
                 break
 

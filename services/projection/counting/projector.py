@@ -1,6 +1,7 @@
 """The process that writes the numbers: one at a time; it waits while the database or the broker is unavailable."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Final
@@ -48,9 +49,15 @@ class Projector:
         self._accepted = accepted
         self._health = metrics.health
         self._counted = Counting(metrics.registry, tracing)
+        self._compiled: CompiledPlans | None = None
         self._follower: LogReader | None = None  # while this is the process that writes
         self._compared: list[Reading] = []
         metrics.read(self._read)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to count than one batch takes."""
+        return self._follower is not None and self._follower.is_behind
 
     async def run(self) -> None:
         """Project until cancelled; with the database or the broker away, pause and start again from the checkpoints."""
@@ -59,8 +66,8 @@ class Projector:
     async def _attempt(self) -> None:
         try:
             await self._project()
-        except (Switched, OtherWriter) as error:
-            _log.info("projector.starts-again", why=type(error).__name__)
+        except OtherWriter:
+            _log.info("projector.starts-again")
         except TopicsMissing as error:
             self._health.report("kafka", f"missing topics: {error}")
             _log.warning("projector.paused", waiting_for="topics", missing=str(error))
@@ -75,27 +82,38 @@ class Projector:
         async with writers.connected(self._dsn, "skillplan projection projector") as connection:
             if not await self._lock(connection):
                 return
-            number, compiled = await self._generation(connection, CompiledPlans(load_plans(self._plans)))
-            follower = LogReader(self._broker, Ledger(connection, number, compiled), compiled, self._counted)
-            async with follower.following(_MOST):
-                _log.info("projector.follows", generation=number)
-                self._follower = follower
-                beside = [
-                    asyncio.create_task(work) for work in (self._watch(follower), self._compare(number, follower))
-                ]
+            while True:
+                number, compiled = await self._generation(connection, self._compile())
+                with contextlib.suppress(Switched):  # at once: readers wait for what comes
+                    await self._follow(connection, number, compiled)
+
+    def _compile(self) -> CompiledPlans:
+        """Return the plan files as they are now, compiled."""
+        plans = {plan.id: plan for plan in load_plans(self._plans)}
+        if self._compiled is None or self._compiled.plans != plans:
+            self._compiled = CompiledPlans(tuple(plans.values()))
+        return self._compiled
+
+    async def _follow(self, connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
+        """Count into a generation until another is read: raises Switched then."""
+        follower = LogReader(self._broker, Ledger(connection, number, compiled), compiled, self._counted)
+        async with follower.following(_MOST):
+            _log.info("projector.follows", generation=number)
+            self._follower = follower
+            beside = [asyncio.create_task(work) for work in (self._watch(follower), self._compare(number, follower))]
+            for task in beside:
+                task.add_done_callback(end_process_if_failed)
+            try:
+                while True:
+                    if not await follower.step(must_be_current=True):
+                        await follower.settle()
+                        await connection.execute("select 1")  # an idle connection does not notice that it is broken
+                    self._report(follower)
+            finally:
+                self._follower = None
+                self._compared = []
                 for task in beside:
-                    task.add_done_callback(end_process_if_failed)
-                try:
-                    while True:
-                        if not await follower.step(must_be_current=True):
-                            await follower.settle()
-                            await connection.execute("select 1")  # an idle connection does not notice that it is broken
-                        self._report(follower)
-                finally:
-                    self._follower = None
-                    self._compared = []
-                    for task in beside:
-                        task.cancel()
+                    task.cancel()
 
     async def _lock(self, connection: asyncpg.Connection) -> bool:
         """Wait until no other process writes; a standby is healthy."""

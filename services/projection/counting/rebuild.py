@@ -101,9 +101,10 @@ async def _replay(
     if shares:
         async with beside(number, shares[1:]), reader(shares[0]).following(_MOST) as own:
             await own.read_all(on_progress)
-        async with reader().following(_MOST) as follower:
-            await follower.read_all(on_progress)  # what has come since, and what a process that failed has left
-    await connection.execute(of_generation(number)["analyze"])
+    async with reader().following(_MOST) as follower:
+        await follower.read_all(on_progress)  # what has come since, and what a process that failed has left
+        await connection.execute(of_generation(number)["analyze"])
+        await follower.read_all(on_progress)  # and since then, so that no number goes back at the switch
     behind = [
         f"{log.service}.events: {log.committed.position} < {counted[log.service]} {log.problem or ''}".strip()
         for log in follower.logs.values()

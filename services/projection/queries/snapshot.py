@@ -103,6 +103,7 @@ class SnapshotReader:
     pool: asyncpg.Pool
     exports: asyncpg.Pool | None = None
     _compiled: dict[tuple[int, int], tuple[CompiledPlans, _Decisions]] = field(default_factory=dict)
+    _plans: tuple[str, CompiledPlans] | None = None  # as they were last stored, and compiled
     _number: int | None = None  # the generation last read
     _running: asyncio.Task[State] | None = None
     _next: asyncio.Task[State] | None = None
@@ -154,9 +155,15 @@ class SnapshotReader:
                     state, checkpoints = await _state(connection)
                 key = state[:2]
                 if key not in self._compiled:
-                    compiled = CompiledPlans(read_plans(await connection.fetchval(_PLANS, state[0])))
+                    compiled = self._compile(await connection.fetchval(_PLANS, state[0]))
                     self._compiled = {key: (compiled, _Decisions())}
                 yield Snapshot(connection, state, checkpoints, *self._compiled[key])
+
+    def _compile(self, documents: str) -> CompiledPlans:
+        """Return stored plans compiled; those of a generation that was rebuilt are mostly the same."""
+        if self._plans is None or self._plans[0] != documents:
+            self._plans = documents, CompiledPlans(read_plans(documents))
+        return self._plans[1]
 
 
 @contextlib.asynccontextmanager

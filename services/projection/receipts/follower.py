@@ -6,7 +6,7 @@ In force is the latest decision, else the last receipt that decided nothing.
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -32,6 +32,8 @@ _LOOK_AGAIN: Final = 10.0
 _GOOD_FOR: Final = 15.0  # seconds that a step may take at most
 # Between batches that are not full, so that a stream of receipts is stored ten times a second and not one by one.
 _GATHERED: Final = 0.1
+# Between any two batches while there are many facts to count: numbers come first, of one processor.
+_AFTER_FACTS: Final = 1.0
 _log = structlog.get_logger()
 
 
@@ -99,14 +101,27 @@ def latest(received: Iterable[FollowedReceipt]) -> list[FollowedReceipt]:
     return list(in_force.values())
 
 
-class ReceiptFollower:
-    """Reads the receipts topics of districts; receipts and offsets are stored in one transaction a batch."""
+def pause_after(receipts: int, facts_wait: bool) -> float:
+    """Return for how long the next batch gathers, in seconds."""
+    if facts_wait:
+        return _AFTER_FACTS
+    return _GATHERED if receipts < _MOST else 0.0
 
-    def __init__(self, dsn: str, broker: Broker, districts: Sequence[str], health: Health) -> None:
+
+class ReceiptFollower:
+    """Reads the receipts topics of districts; receipts and offsets are stored in one transaction a batch.
+
+    `facts_wait`: whether the same process has many facts to count, which go first.
+    """
+
+    def __init__(
+        self, dsn: str, broker: Broker, districts: Sequence[str], health: Health, facts_wait: Callable[[], bool]
+    ) -> None:
         self._dsn = dsn
         self._broker = broker
         self._topics = [f"receipts.{code}" for code in districts]
         self._health = health
+        self._facts_wait = facts_wait
 
     async def run(self) -> None:
         """Follow until cancelled; while the database or the broker is away, pause, then go on from what is stored."""
@@ -176,5 +191,4 @@ class ReceiptFollower:
             if len(moved) < len(moves):
                 raise writers.OtherWriter(", ".join(sorted({move.topic for move in moves} - moved)))
         offsets.update({move.topic: move.after for move in moves})
-        if len(received) < _MOST:
-            await asyncio.sleep(_GATHERED)
+        await asyncio.sleep(pause_after(len(received), self._facts_wait()))
