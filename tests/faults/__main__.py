@@ -81,7 +81,7 @@ def done(fault: Fault, held: float, rate: float, console: Console) -> FaultRow:
     seconds = _BEFORE + held + _AFTER
     reports = int(seconds * rate)
     try:
-        with fault_installation(logs, fault.services, fault.own_disks) as own:
+        with fault_installation(logs, fault.services, fault.own_disks, fault.code_in) as own:
             return suffer(own, fault, reports, seconds, held)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's result
         (logs / "failure.log").write_text(traceback.format_exc(), encoding="utf-8")

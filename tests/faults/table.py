@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ import httpx
 from tests.conftest import ROOT
 from tests.faults.clock import Clock
 from tests.faults.flood import half_open_flood, plan_bomb, slow_readers
+from tests.faults.upgrade import oldest_release, rolling_upgrade
 from tests.harness.faults import FaultInstallation, Server
 from tests.harness.processes import Process, eventually, run
 from tests.harness.processes import _fetch as fetch
@@ -48,6 +50,7 @@ class Fault:
     services: tuple[str, ...] = ("recruitment",)
     own_disks: bool = False
     held: float = 60.0  # seconds
+    code_in: Callable[[Path], Path] | None = None  # puts older code into a folder, which runs at first
 
 
 @dataclass
@@ -309,6 +312,9 @@ FAULTS: Final = (
     Fault("只问不读的人", "slow readers", slow_readers, held=20),
     Fault("只发半个请求的洪水", "half-open flood", half_open_flood, held=20),
     Fault("计划文件炸弹", "plan bomb", plan_bomb, held=20),
+    Fault(
+        "新旧版本并行、逐个换上", "rolling upgrade", rolling_upgrade, services=("recruitment",), code_in=oldest_release
+    ),
     Fault("数据库时钟前后跳一小时", "database clock jumps", _clocks("database"), held=20),
     Fault("领域服务时钟前后跳一小时", "service clock jumps", _clocks("services"), held=20),
     Fault("投影器时钟前后跳一小时", "projector clock jumps", _clocks("projector"), held=20),
@@ -319,7 +325,6 @@ def suffer(own: FaultInstallation, fault: Fault, reports: int, seconds: float, h
     """Send reports by both doors while the fault holds; return what became of them."""
     mark, each = f"{re.sub('[^a-z]', '-', fault.en)}-{time.monotonic_ns()}", reports // len(own.services)
     sent = {service: [_REPORT[service](f"{mark}-{n}") for n in range(each)] for service in own.services}
-    doors = {service: own.system.the(service, "api").url for service in sent}
     row = FaultRow(fault, held, each * len(sent))
     with contextlib.ExitStack() as watched:
         for process in own.processes:
@@ -328,7 +333,7 @@ def suffer(own: FaultInstallation, fault: Fault, reports: int, seconds: float, h
             meanwhile.enter_context(_listening(own, row.ready_said))
             flows = [
                 meanwhile.enter_context(
-                    flowing(doors[service], own.system.kafka, some[::2], some[1::2], seconds, PATIENCE)
+                    flowing(partial(_door, own, service), own.system.kafka, some[::2], some[1::2], seconds, PATIENCE)
                 )
                 for service, some in sent.items()
             ]
@@ -351,6 +356,10 @@ def suffer(own: FaultInstallation, fault: Fault, reports: int, seconds: float, h
     row.accepted = _accepted(own, [report for some in sent.values() for report in some])
     row.recount = _recount(own)
     return row
+
+
+def _door(own: FaultInstallation, service: str) -> str:
+    return own.system.the(service, "api").url
 
 
 def _accepted(own: FaultInstallation, sent: list[Report]) -> int:

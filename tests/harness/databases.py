@@ -47,6 +47,15 @@ async def create(superuser: str, service: str, name: str, template: str | None) 
         )
 
 
+async def fill(dsn: str, dump: str) -> None:
+    """Run the statements of a plain dump, as a superuser."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(dump)
+    finally:
+        await connection.close()
+
+
 async def mark_compared(dsn: str) -> None:
     """Record that the log was compared with its topic, as a worker does (decision 0020)."""
     connection = await asyncpg.connect(dsn)

@@ -18,6 +18,7 @@ from deploy.kafka import topics as deploy_topics
 from deploy.local import jars, kafka, postgres
 from deploy.local.ports import HOST
 from shared.kafka.clients import Broker
+from tests.conftest import ROOT
 from tests.faults.disk import Disk, own_disk
 from tests.harness.ports import any_free
 from tests.harness.processes import Process, System, eventually, own_database, run, topics_of
@@ -100,6 +101,31 @@ class FaultInstallation:
     def processes(self) -> tuple[Process, ...]:
         return tuple(self.system.processes)
 
+    def start_beside(self, process: Process) -> Process:
+        """Start another process of the same service and command, on ports of its own."""
+        return self._start(process.service, process.command)
+
+    def start_all(self) -> None:
+        """Start both processes of every service, and those of the projection."""
+        for service, command in (
+            *((s, c) for s in self.services for c in ("api", "worker")),
+            ("projection", "projector"),
+        ):
+            self._start(service, command)
+        self._start("projection", "api")
+        for process in self.processes:
+            process.wait_ready(PATIENCE)
+
+    def _start(self, service: str, command: str) -> Process:
+        settings = {}
+        if service == "projection" and command == "api":
+            settings["SKILLPLAN_SERVICES"] = json.dumps(
+                {name: self.system.the(name, "api").url for name in self.services}
+            )
+        elif command == "api":
+            settings["SKILLPLAN_PROBES"] = str(any_free(1)[0])
+        return self.system.process(service, command, **settings).start(wait=False)
+
     def all_counted(self) -> bool:
         """Tell whether the projection has counted every log whole."""
         metrics = self.projector.http.get("/metrics").text
@@ -120,9 +146,15 @@ class FaultInstallation:
 
 @contextlib.contextmanager
 def fault_installation(
-    logs: Path, services: tuple[str, ...] = ("recruitment",), own_disks: bool = False
+    logs: Path,
+    services: tuple[str, ...] = ("recruitment",),
+    own_disks: bool = False,
+    code_in: Callable[[Path], Path] | None = None,
 ) -> Iterator[FaultInstallation]:
-    """Start broker, database, some services and the projection; all of it is gone afterwards."""
+    """Start broker, database, some services and the projection; all of it is gone afterwards.
+
+    `code_in`: puts the code that they run into a folder, where it is not today's.
+    """
     folder = Path(tempfile.mkdtemp(prefix="skillplan-away-"))
     folder.chmod(0o711)  # the database runs as another user when we are root
     broker_port, controller_port, database_port, broker_road, database_road = any_free(5)
@@ -156,7 +188,10 @@ def fault_installation(
         )
         to_broker = stack.enter_context(between(HOST, broker_port, broker_road))
         to_database = stack.enter_context(between(HOST, database_port, database_road))
-        system = System(bootstrap, logs, lambda name: own_database(superuser, name, database_road), superuser)
+        code = ROOT if code_in is None else code_in(folder)
+        system = System(
+            bootstrap, logs, lambda name: own_database(superuser, name, database_road, code), superuser, code=code
+        )
         # A broker that was hurt may never end in order.
         for server, end in ((broker, signal.SIGKILL), (database, signal.SIGINT)):
             server.begin()
@@ -165,15 +200,8 @@ def fault_installation(
             eventually(server.answers, PATIENCE)
         stack.callback(system.close)
         run(deploy_topics.create(Broker(bootstrap), topics_of(services)))
-        both = [(service, name) for service in services for name in ("api", "worker")]
-        for service, name in (*both, ("projection", "projector")):
-            own_port = {"SKILLPLAN_PROBES": str(any_free(1)[0])} if name == "api" else {}
-            system.process(service, name, **own_port).start(wait=False)
-        doors = {service: system.the(service, "api").url for service in services}
-        system.process("projection", "api", SKILLPLAN_SERVICES=json.dumps(doors)).start(wait=False)
-        for process in system.processes:
-            process.wait_ready(PATIENCE)
         own = FaultInstallation(system, services, database, broker, to_database, to_broker, folder)
+        own.start_all()
         if "subsidy" in services:  # nothing is granted without
             answer = system.the("subsidy", "api").http.post("/v1/events", json=standard_set("faults"))
             assert answer.json()["status"] == "accepted", answer.text

@@ -80,6 +80,7 @@ class Process:
     log: Path
     child: subprocess.Popen[bytes] | Child | None = None
     ends: list[int] = field(default_factory=list)  # exit codes, while it is watched
+    code: Path = ROOT  # the tree that it runs
     _watched: threading.Event | None = None
 
     def __post_init__(self) -> None:
@@ -91,7 +92,8 @@ class Process:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, wait: bool = True) -> Process:
-        self.child = self._exec() if "LD_PRELOAD" in self.settings or not _IN_TEST else self._fork()
+        own = "LD_PRELOAD" in self.settings or self.code != ROOT  # not what this process has imported
+        self.child = self._exec() if own or not _IN_TEST else self._fork()
         if wait:
             self.wait_ready()
         return self
@@ -105,7 +107,7 @@ class Process:
             return _STARTER.submit(
                 subprocess.Popen[bytes],
                 dies_with_parent([sys.executable, "-m", f"services.{self.service}", self.command]),
-                cwd=ROOT,
+                cwd=self.code,
                 env={**os.environ, **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -135,6 +137,12 @@ class Process:
         assert self.child is not None
         self.child.send_signal(number)
         return self.child.wait(30)
+
+    def retire(self) -> int:
+        """End it in order for good, whoever watches it; returns the exit code."""
+        if self._watched is not None:
+            self._watched.set()
+        return self.kill(signal.SIGTERM)
 
     def signal(self, number: int) -> None:
         """Send a signal that does not end it, such as SIGSTOP."""
@@ -183,16 +191,15 @@ class System:
     superuser: str = ""
     databases: dict[str, Database] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
+    code: Path = ROOT  # the tree that the next processes run
 
     def process(self, service: str, command: str, **settings: str) -> Process:
         if service not in self.databases and service in WITH_DATABASE:
             self.databases[service] = self.new_database(service)
         port = any_free(1)[0]
-        process = Process(
-            service,
-            command,
-            port,
-            {
+        known = {
+            name: value
+            for name, value in {
                 "SKILLPLAN_PG_DSN": self.databases[service].dsn if service in WITH_DATABASE else "",
                 "SKILLPLAN_KAFKA": self.kafka,
                 "SKILLPLAN_PORT": str(port),
@@ -200,13 +207,26 @@ class System:
                 "SKILLPLAN_SERVICE_KEY": SERVICE_KEY,
                 "SKILLPLAN_LOG_KEY": LOG_KEY,
                 "SKILLPLAN_FIGURES_KEY": FIGURES_KEY,
-                "SKILLPLAN_PLANS": str(ROOT / "plans"),
+                "SKILLPLAN_PLANS": str(self.code / "plans"),
                 **settings,
-            },
+            }.items()
+            if self._knows(name)
+        }
+        process = Process(
+            service,
+            command,
+            port,
+            known,
             self.folder / f"{service}-{command}-{port}.log",
+            code=self.code,
         )
         self.processes.append(process)
         return process
+
+    def _knows(self, setting: str) -> bool:
+        """Tell whether the code has a setting of this name: an older one refuses those that came since."""
+        word = re.compile(rf"\b{setting.removeprefix('SKILLPLAN_').lower()}\b")
+        return self.code == ROOT or any(word.search(file.read_text()) for file in self.code.glob("s*/**/*.py"))
 
     def start(self, service: str, *commands: str) -> list[Process]:
         """Start processes of a service at once and wait until each is ready."""
@@ -278,14 +298,18 @@ class System:
                 holder.result()
 
 
-def own_database(superuser: str, service: str, road: int | None = None) -> Database:
-    """Make a service's database on a server of the test's own; `road`: the port that the service goes through to it."""
+def own_database(superuser: str, service: str, road: int | None = None, code: Path = ROOT) -> Database:
+    """Make a service's database on a server of the test's own; `road`: the port that the service goes through to it.
+
+    `code`: the tree whose migrations it gets.
+    """
     passwords = Passwords(secrets.token_hex(12), secrets.token_hex(12))
     run(databases.ensure_roles(superuser, {service: passwords}))
     run(databases.ensure_databases(superuser, [service]))
     owner = databases.address(superuser, f"{service}_owner", passwords.owner, service)
-    migrations = "services/projection/migrations" if service == "projection" else "shared/log/migrations"
-    run(migrate(owner, ROOT / migrations, service))
+    of_logs = next(folder for folder in ("shared/log/migrations", "shared/migrations") if (code / folder).is_dir())
+    migrations = "services/projection/migrations" if service == "projection" else of_logs
+    run(migrate(owner, code / migrations, service))
     by_road = superuser if road is None else re.sub(rf"@{HOST}:\d+/", f"@{HOST}:{road}/", superuser)
     return Database(service, service, owner, databases.address(by_road, service, passwords.role, service))
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -37,7 +37,7 @@ class Flow:
     def ended(self) -> bool:
         return self.answered == len(self.by_http) and self.published == len(self.by_kafka)
 
-    async def send(self, address: str, kafka: str) -> None:
+    async def send(self, address: str | Callable[[], str], kafka: str) -> None:
         """Send all of it by both doors."""
         self._began = time.monotonic()
         await asyncio.gather(self._post(address), self._publish(kafka))
@@ -50,15 +50,16 @@ class Flow:
         due = int((time.monotonic() - self._began) / self._seconds * len(reports)) + 1
         return min(max(due, sent + 1), len(reports))
 
-    async def _post(self, address: str) -> None:
+    async def _post(self, address: str | Callable[[], str]) -> None:
         """Send batch after batch; what got no answer is sent again, with the same ids."""
         batch = {"content-type": "application/cloudevents-batch+json"}
-        async with httpx.AsyncClient(base_url=address, timeout=10, verify=False) as client:  # noqa: S501 - no TLS here
+        async with httpx.AsyncClient(timeout=10, verify=False) as client:  # noqa: S501 - no TLS here
             while self.answered < len(self.by_http):
                 await self._due(min(self.answered + _BATCH, len(self.by_http)) - 1, self.by_http)
                 some = self.by_http[self.answered : self.answered + _BATCH]
                 try:
-                    answer = await client.post("/v1/events", json=some, headers=batch)
+                    door = address if isinstance(address, str) else address()
+                    answer = await client.post(f"{door}/v1/events", json=some, headers=batch)
                 except httpx.TransportError:
                     await asyncio.sleep(_PAUSE)
                     continue
@@ -91,14 +92,17 @@ class Flow:
 
 @contextlib.contextmanager
 def flowing(
-    address: str,
+    address: str | Callable[[], str],
     kafka: str,
     by_http: Sequence[Report],
     by_kafka: Sequence[Report],
     seconds: float,
     patience: float = 60.0,
 ) -> Iterator[Flow]:
-    """Send all of it within about so many seconds while the block runs; at its end, wait until all is sent."""
+    """Send all of it within about so many seconds while the block runs; at its end, wait until all is sent.
+
+    `address`: of the door, or what says where it is now.
+    """
     flow = Flow(by_http, by_kafka, seconds)
 
     async def send() -> None:

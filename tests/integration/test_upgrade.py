@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 
 from deploy.kafka import topics as deploy_topics
 from deploy.local.databases import Database
 from services.catalogue import WITH_DATABASE
 from tests.conftest import NewTopics
-from tests.harness.databases import addresses, create, drop, migrate
+from tests.harness.databases import addresses, create, drop, fill, migrate
 from tests.harness.fork_server import fork_server
 from tests.harness.processes import DISTRICTS, Process, System, eventually, run
 from tests.harness.reports import person_hired
@@ -69,21 +68,13 @@ def upgraded(
         name = f"{service}_{secrets.token_hex(4)}"
         run(create(postgres, service, name, None))
         made.append(name)
-        run(_fill(urlunsplit(urlsplit(postgres)._replace(path=f"/{name}")), dumps[service]))
+        run(fill(urlunsplit(urlsplit(postgres)._replace(path=f"/{name}")), dumps[service]))
         return addresses(postgres, service, name, passwords)
 
     with contextlib.closing(System(kafka, tmp_path, new_database, postgres)) as system:
         yield Upgraded(release, system)
     for name in made:
         run(drop(postgres, name))
-
-
-async def _fill(dsn: str, dump: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(dump)
-    finally:
-        await connection.close()
 
 
 def _bytes(text: str | None) -> bytes | None:

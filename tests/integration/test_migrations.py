@@ -1,0 +1,101 @@
+"""No migration keeps a big table from being used for as long as it takes to go through it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from services.catalogue import WITH_DATABASE
+from tests.conftest import ROOT
+from tests.harness.databases import create, drop, fill
+from tests.harness.migration_locks import blocked_by
+from tests.harness.processes import run
+from tests.integration.conftest import Template
+from tests.releases.__main__ import read, releases
+
+
+@pytest.fixture(name="database_of")
+def database_of_fixture(
+    request: pytest.FixtureRequest, postgres: str, _template: Template
+) -> Iterator[tuple[str, str]]:
+    """A database of a release with what it held then, as (service, address of a superuser)."""
+    release, service = request.param
+    _template(service, None)  # its roles
+    name = f"{service}_{secrets.token_hex(4)}"
+    address = urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
+    run(create(postgres, service, name, None))
+    run(fill(address, read(release, "databases")[service]))
+    yield service, address
+    run(drop(postgres, name))
+
+
+def _migrations(service: str) -> list[Path]:
+    folder = "services/projection/migrations" if service == "projection" else "shared/log/migrations"
+    return sorted((ROOT / folder).glob("*.sql"))
+
+
+@pytest.mark.parametrize(
+    "database_of",
+    [(release, service) for release in releases() for service in ("enrollment", "projection")],
+    indirect=True,
+    ids="-".join,
+)
+def test_no_migration_since_a_release_goes_through_a_table_under_a_lock(database_of: tuple[str, str]) -> None:
+    service, address = database_of
+    assert service in WITH_DATABASE
+
+    async def tried() -> None:
+        connection = await asyncpg.connect(address)
+        try:
+            await connection.execute("analyze")
+            applied = {row["name"] for row in await connection.fetch("select name from migration")}
+            assert applied
+            for file in _migrations(service):
+                if file.name not in applied:
+                    sql = file.read_text(encoding="utf-8").replace("{role}", service)
+                    assert await blocked_by(connection, sql) == [], file.name
+                    await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    run(tried())
+
+
+@pytest.mark.parametrize("database_of", [(releases()[0], "enrollment")], indirect=True, ids=["enrollment"])
+@pytest.mark.parametrize(
+    ("sql", "problem"),
+    [
+        ("alter table fact add column note text", None),
+        ("alter table fact add column note text not null default 'none'", None),
+        ("create table other (fact bigint references fact)", None),
+        ("alter table fact add constraint positive check (version > 0) not valid", None),
+        ("alter table log_head alter column receipts type numeric", None),
+        ("alter table fact add column drawn float not null default random()", "fact: written anew"),
+        ("alter table fact alter column version type bigint", "fact: written anew"),
+        ("create index fact_id on fact (id)", "fact: gone through under ShareLock"),
+        (
+            "alter table fact add constraint positive check (version > 0)",
+            "fact: gone through under AccessExclusiveLock",
+        ),
+        ("update fact set report_id = report_id", "fact: every row is changed"),
+    ],
+)
+def test_a_migration_that_would_stop_reports_for_as_long_as_a_table_is_big_is_named(
+    database_of: tuple[str, str], sql: str, problem: str | None
+) -> None:
+    async def tried() -> list[str]:
+        connection = await asyncpg.connect(database_of[1])
+        try:
+            await connection.execute("analyze")
+            return await blocked_by(connection, sql)
+        finally:
+            await connection.close()
+
+    problems = run(tried())
+    assert len(problems) == (problem is not None)
+    assert all(text.startswith(problem or "") for text in problems)
