@@ -169,8 +169,14 @@ def _erase(
     second_key: Annotated[str, typer.Option(envvar="SKILLPLAN_SECOND_KEY", help="核准人的密钥 the second's")] = "",
 ) -> None:
     """由标准输入读证件号,销毁此人在各处的密钥 Read a number from standard input; that person's keys go everywhere."""
-    number = canonical((input() if not sys.stdin.isatty() else typer.prompt("证件号 number", hide_input=True)).strip())
-    if not number or (kind is IdType.RESIDENT and not is_resident_number(number)):
+    given = typer.prompt("证件号 number", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    number = canonical(given.strip())
+    if not number:
+        raise LocalError(
+            "标准输入里没有证件号,什么也没有删;请由标准输入给一行证件号。",
+            "Standard input has no number, so nothing was erased: give it one line with the number.",
+        )
+    if kind is IdType.RESIDENT and not is_resident_number(number):
         raise LocalError("证件号不对,什么也没有删。", "That is not an identity number; nothing was erased.")
     installation: Installation = context.obj.installed()
     _note(installation, "erase", by, second=second, reason=reason)

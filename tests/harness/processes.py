@@ -225,8 +225,8 @@ class System:
 
     def _knows(self, setting: str) -> bool:
         """Tell whether the code has a setting of this name: an older one refuses those that came since."""
-        word = re.compile(rf"\b{setting.removeprefix('SKILLPLAN_').lower()}\b")
-        return self.code == ROOT or any(word.search(file.read_text()) for file in self.code.glob("s*/**/*.py"))
+        field = re.compile(rf"^    {setting.removeprefix('SKILLPLAN_').lower()}: ", re.MULTILINE)
+        return self.code == ROOT or any(field.search(file.read_text()) for file in self.code.glob("s*/**/*.py"))
 
     def start(self, service: str, *commands: str) -> list[Process]:
         """Start processes of a service at once and wait until each is ready."""
