@@ -145,7 +145,8 @@ def nothing_is_erased_without_a_known_person_and_two_others(
 ) -> list[asyncpg.Record]:
     statement = "select position from log_head"
     planned = rows(there.owner_dsn("planning"), statement)
-    for second, number in (("分管领导", someone()["id_number"]), ("信 息科", known), ("分管领导", "1")):
+    wrong = (("分管领导", someone()["id_number"]), ("信 息科", known), ("分管领导", "1"), ("分管领导", ""))
+    for second, number in wrong:
         code, output = ended(admin(state, number, second))
         assert code != 0
         assert "什么也没有删" in output
