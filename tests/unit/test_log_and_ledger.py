@@ -1,7 +1,6 @@
 """A service's log and the ledger agree on what is in force, whatever is corrected, retracted, voided (RULES B, G4)."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
 from random import Random
 from typing import Any, Final
 
@@ -10,18 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.catalogue import DOMAIN_SERVICES
-from services.projection.counting.lines import CompiledPlans
 from shared.deciding.facts import decode_fact
 from shared.deciding.stream_fold import StreamFold
 from tests.harness.in_memory_store import InMemoryStore
-from tests.harness.service import plans, report
+from tests.harness.service import report
 from tests.harness.service_in_memory import ReportFields, ServiceInMemory
-from tests.unit.test_ownership import HOME, hire, retracted, voided
+from tests.unit.test_ownership import COMPILED, DAY, FOREVER, HOME, PLAN, hire, retracted, voided
 
-(PLAN,) = [plan for plan in plans() if plan.id == "shaoxing-2023-2025"]
-COMPILED: Final = CompiledPlans([PLAN])
-DAY: Final = date(2024, 12, 31)
-FOREVER: Final = datetime(2100, 1, 1, tzinfo=UTC)
 # What opens a thing and what ends it: from a date on, or as if it had never been; and the number that it makes.
 BODY: Final = ("enrollment", "evaluation-body-accredited", "evaluation-body-withdrawn", "1.4.a", "plan")
 FAIR: Final = ("recruitment", "fair-held", "fair-cancelled", "4.1.a", "2024")
