@@ -46,11 +46,13 @@ _SINGLE: Final = frozenset(
     }
 )
 _ATTRIBUTE: Final = b"ce-"
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
 _AMBIGUOUS: Final = Problem(
     400,
-    "缺少 Host,或 Host、Authorization、Content-Type、Origin、Cookie、ce-… 等只可有一个的请求头有多个;请各发一个。",
+    "缺少 Host,或 Host、Authorization、Content-Type、Origin、Cookie、ce-… 等只可有一个的请求头有多个,"
+    "或请求行写了另一个主机;请各发一个。",
     "Host is missing, or a header that may be there once (Host, Authorization, Content-Type, Origin, Cookie, ce-…) is "
-    "there more often; send each once.",
+    "there more often, or the request line names another host; send each once.",
 )
 _ENCODED: Final = Problem(
     415,
@@ -174,11 +176,17 @@ def _address(transport: asyncio.BaseTransport) -> str:
     return str(peer[0]) if peer else ""
 
 
-def _fault(headers: list[tuple[bytes, bytes]], version: str) -> Problem | None:
+def _fault(target: bytes, headers: list[tuple[bytes, bytes]], version: str) -> Problem | None:
     """Return why a request may be understood in two ways or not at all, None when it may not."""
     names = [name for name, _ in headers if name in _SINGLE or name.startswith(_ATTRIBUTE)]
     if len(names) != len(set(names)) or (b"host" not in names and version != "1.0"):
         return _AMBIGUOUS
+    if version not in _VERSIONS:
+        return problem_of(400)
+    if not target.startswith(b"/"):  # "http://host/path": another host than Host is a second one
+        _, _, rest = target.partition(b"://")
+        if rest.partition(b"/")[0].lower() != dict(headers).get(b"host", b"").strip().lower():
+            return _AMBIGUOUS
     for name, value in headers:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             return _ENCODED
@@ -295,7 +303,7 @@ class _Protocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > _MOST_HEADERS or size > _LARGEST_HEAD:
             self._refuse(_LARGE)
-        elif fault := _fault(self.headers, self.parser.get_http_version()):
+        elif fault := _fault(self.url, self.headers, self.parser.get_http_version()):
             self._refuse(fault)
         if not self._refused:
             super().on_headers_complete()

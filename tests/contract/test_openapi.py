@@ -4,30 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-import asyncpg
-import httpx
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from services.catalogue import COUNTED, DOMAIN_SERVICES, SERVICES
-from services.gateway.api import create_app as gateway_app
-from services.gateway.upstream import Upstream
-from services.planning.api import routes
-from services.projection.api import create_app as projection_app
+from services.catalogue import DOMAIN_SERVICES, SERVICES
 from shared.contract.cloudevents import BATCH, STRUCTURED
-from shared.contract.decoder import Decoder, Keys
 from shared.http.openapi import EXAMPLES, PROBLEM
-from shared.log.event_store import EventStore
-from shared.log.sealing import Seal
-from shared.observability.health import Health
-from shared.observability.metrics import Metrics
-from shared.plan.loading import load_plans
-from shared.process.settings import Settings
-from shared.service.command_handler import CommandHandler
-from shared.service.http_reports import create_app
-from tests.conftest import ROOT
-from tests.harness.languages import ALL, DISTRICTS
+from tests.harness.apis import app_of
 
 BOTH: Final = re.compile(r"(?s)(?=.*[\u4e00-\u9fff])(?=.*[A-Za-z]{2})")
 LINES: Final = "application/x-ndjson"  # a fact a line
@@ -37,20 +21,8 @@ Node = dict[str, Any]
 
 @pytest.fixture(name="described")
 async def described_fixture(request: pytest.FixtureRequest) -> Node:
-    """Return what an API says of itself; nothing is asked of a database for it."""
-    pool: asyncpg.Pool = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
-    name: str = request.param
-    if name == "gateway":
-        return gateway_app(Upstream({}, "", tls=True), Metrics(name, "api", Health())).openapi()
-    if name == "projection":
-        async with httpx.AsyncClient() as client:
-            app = projection_app(pool, {}, client, Metrics(name, "api", Health()), b"")
-            return app.openapi()
-    decoder = Decoder(ALL[name], DISTRICTS, Keys(b"k" * 32), COUNTED)
-    domain = DOMAIN_SERVICES[name].domain(load_plans(ROOT / "plans"))
-    handler = CommandHandler(decoder, domain, EventStore(pool), Seal(b"s" * 32))
-    own = routes(Settings(plans=ROOT / "plans"), "", {}) if name == "planning" else None
-    return create_app(handler, routes=own).openapi()
+    """Return what an API says of itself."""
+    return (await app_of(request.param)).openapi()
 
 
 every_api = pytest.mark.parametrize("described", SERVICES, indirect=True)

@@ -195,6 +195,35 @@ def test_what_may_be_understood_in_two_ways_is_refused_before_it_is_read(head: b
     uvloop.run(send())
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET / HTTP/1.1", b"200"),
+        (b"GET / HTTP/1.0", b"200"),
+        (b"GET http://x/ HTTP/1.1", b"200"),
+        (b"GET http://X/ HTTP/1.1", b"200"),
+        (b"GET http://y/ HTTP/1.1", b"400"),
+        (b"GET http://x@y/ HTTP/1.1", b"400"),
+        (b"GET http://x:80/ HTTP/1.1", b"400"),
+        (b"GET http:/x/ HTTP/1.1", b"400"),
+        (b"OPTIONS * HTTP/1.1", b"400"),
+        (b"GET / HTTP/2.0", b"400"),
+        (b"GET / HTTP/1.2", b"400"),
+        (b"GET / HTTP/9.9", b"400"),
+    ],
+)
+def test_a_request_line_names_one_host_and_a_version_that_is_spoken_here(line: bytes, status: bytes) -> None:
+    async def send() -> None:
+        async with serving(Limits()) as configuration:
+            reader, writer = await asyncio.open_connection("127.0.0.1", configuration.port)
+            writer.write(line + b"\r\nhost: x\r\nconnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            assert answer.split(b" ", 2)[1] == status, answer
+
+    uvloop.run(send())
+
+
 def test_who_reads_less_than_a_kilobyte_a_second_is_cut_off() -> None:
     async def drip() -> None:
         async with serving(Limits(seconds=1)) as configuration:
