@@ -28,6 +28,8 @@ _BETWEEN: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2027\u2043\u2212\u2800\u3164\uffa0"
     ".\u00b7\u0387\u2022\u2024\u2219\u22c5\u2e31\u3002\u30fb\uff0e\uff61\uff65\ufe52\ufe63"
 )
+# Written for the check character: the sign of multiplication, the Cyrillic and the Greek letter, crosses.
+_LIKE_X: Final = frozenset("\u00d7\u03a7\u03c7\u0425\u0445\u2573\u2715\u2716")
 _SEPARATORS: Final = frozenset({"Cf", "Cc", "Mn", "Me", "Zs", "Zl", "Zp", "Pc", "Pd"})
 _ASCII_SPACES: Final = str.maketrans("", "", " \t\r\n\v\f-\x1c\x1d\x1e\x1f")
 _ASCII_RUN: Final = re.compile(r"(?:[0-9][\x00\x1c-\x1f\x7f\s._-]*+){17}[0-9Xx]")
@@ -88,7 +90,8 @@ def canonical_person(id_type: str, number: str) -> tuple[str, str]:
 def holds_personal_number(text: str) -> bool:
     """Tell whether a valid resident number stands anywhere in a text, in whatever spelling (RULES A14).
 
-    Spaces, hyphens, underscores, dots and what cannot be seen may stand between its digits, of any width or script.
+    Spaces, hyphens, underscores, dots and what cannot be seen may stand between its digits, of any width or script,
+    and what looks like an X for the X.
     """
     if text.isascii():
         if len(text) < _LENGTH or _ASCII_RUN.search(text) is None:
@@ -98,13 +101,15 @@ def holds_personal_number(text: str) -> bool:
         return False
     else:
         bare = "".join(
-            _ascii_digit(char)
+            _plain(char)
             for char in unicodedata.normalize("NFKC", text)
             if char not in _BETWEEN and unicodedata.category(char) not in _SEPARATORS
         )
     return any(is_resident_number(digits.upper()) for digits in _INSIDE.findall(bare))
 
 
-def _ascii_digit(char: str) -> str:
+def _plain(char: str) -> str:
+    if char in _LIKE_X:
+        return "X"
     digit = unicodedata.decimal(char, None)
     return char if digit is None else str(digit)

@@ -61,6 +61,9 @@ SPELLINGS = [
     "\u2060 ".join(NUMBER),
     NUMBER.translate(FULL_WIDTH),
     X_NUMBER.lower().replace("x", "x"),
+    X_NUMBER.replace("X", "\u00d7"),
+    X_NUMBER.replace("X", "\u0425"),
+    X_NUMBER.replace("X", "\u03c7").translate(FULL_WIDTH),
     "".join(chr(0x0660 + int(char)) for char in next(n for n in map(people.number_of, range(9)) if n.isdigit())),
     "1" + NUMBER + "2",
 ]
