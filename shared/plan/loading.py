@@ -20,7 +20,10 @@ from shared.plan.parts import PlanPart
 LARGEST_FILE: Final = 1024 * 1024  # bytes
 DEEPEST: Final = 20
 MOST_NODES: Final = 50_000
+# Of a number in groups of sixty, such as 1:1:1:…, each group costs more than the one before; a fault's path quotes keys.
+LONGEST_TEXT: Final = 4000
 _MOST_FAULTS: Final = 1000
+_LONGEST_TYPO: Final = 64
 _LONGEST_PROBLEM: Final = 200
 # Of many directives libyaml compares each with all others, in one call that nothing interrupts.
 _DIRECTIVE: Final = re.compile("(?:^|[\\r\\n\\x85\\u2028\\u2029\\ufeff])%")
@@ -67,7 +70,8 @@ def load_plan(file: str | Path) -> Plan:
 def read_plan(text: str, name: str) -> Plan:
     """Read a plan from YAML text; `name` stands for the file in what PlanError says.
 
-    Whatever the text is, reading it is bounded: no anchors, aliases or directives, 20 levels, 50,000 nodes, 1 MiB.
+    Whatever the text is, reading it is bounded: no anchors, aliases, tags or directives, 20 levels, 50,000 nodes, texts
+    of 4,000 characters, 1 MiB.
     """
     source = _Source(text, name)
     if source.faults:
@@ -179,7 +183,7 @@ class _Source:
             mark = error.problem_mark
             problem = (error.problem or "")[:_LONGEST_PROBLEM]  # it may quote a tag of any length
             self.faults.append(PlanFault(name, mark.line + 1 if mark else 1, "", "YAML", f"YAML: {problem}"))
-        except (ValueError, yaml.YAMLError) as error:
+        except (ValueError, OverflowError, yaml.YAMLError) as error:
             self.faults.append(PlanFault(name, 1, "", "YAML", f"YAML: {error}"))
         finally:
             loader.dispose()
@@ -239,7 +243,8 @@ class _Source:
         if kind == "plan":
             zh, en = str(context["zh"]), str(context["en"])
         elif kind == "extra_forbidden":
-            near = difflib.get_close_matches(str(path[-1]), _known_keys(), n=1)
+            key = str(path[-1])
+            near = difflib.get_close_matches(key, _known_keys(), n=1) if len(key) <= _LONGEST_TYPO else []
             zh = "没有这个键" + (f"(是 {near[0]} 吗?)" if near else "")
             en = "no such key" + (f" (did you mean {near[0]}?)" if near else "")
         else:
@@ -266,6 +271,10 @@ def _excess(text: str, name: str) -> PlanFault | None:
             line = event.start_mark.line + 1 if event.start_mark else 1
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 return fault(line, "不用锚点和别名(&、*)", "no anchors and aliases (& and *)")
+            if getattr(event, "tag", None) is not None:
+                return fault(line, "不用标签(!)", "no tags (!)")
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST_TEXT:
+                return fault(line, f"每处文字至多 {LONGEST_TEXT:,} 字", f"texts of at most {LONGEST_TEXT:,} characters")
             nodes += isinstance(event, yaml.NodeEvent)
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:

@@ -237,7 +237,7 @@ def reports_on_others(sender: str, other: str, tag: str) -> list[dict[str, Any]]
 
     return [
         made(1, "person-hired", data),
-        made(2, "person-hired", data, source=f"/districts/{other}/MARK{other}", id=theirs),
+        made(2, "person-hired", data, source=f"/districts/{other}/MARK{other}", district=other, id=theirs),
         made(3, "person-hired", data, corrects=theirs),
         made(4, "report-retracted", {"report_id": theirs, "reason": "错报"}),
     ]

@@ -189,6 +189,13 @@ BOMBS = [
     ("字" * 400_000, "expected at most 1 MiB"),
     ("%TAG !a! b\n" * 80_000 + "---\na: 1", "expected no directives"),
     ("series: [" + "1," * 40_000 + "]", "faults)"),
+    ("a: " + "1:" * 500_000 + "1", "expected texts of at most 4,000 characters"),
+    ('a: 1\n? "' + "k" * 4001 + '"\n: 1', "2: (file): 应为 每处文字至多 4,000 字"),
+    ("a: " + "1:" * 1900 + "1.5", "expected YAML"),
+    ("a: !!timestamp x", "1: (file): 应为 不用标签(!); expected no tags (!)"),
+    ("a: 1\nb: !!bool x", "2: (file): 应为 不用标签(!)"),
+    ("a: !!python/object/apply:os.system [x]", "expected no tags"),
+    ("!!set {a}", "expected no tags"),
 ]
 
 
