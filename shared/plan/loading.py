@@ -20,7 +20,7 @@ from shared.plan.parts import PlanPart
 LARGEST_FILE: Final = 1024 * 1024  # bytes
 DEEPEST: Final = 20
 MOST_NODES: Final = 50_000
-# Of a number in groups of sixty, such as 1:1:1:…, each group costs more than the one before; a fault's path quotes keys.
+# Of a number in groups of sixty (1:1:1:…) each group costs more than the one before; and a fault quotes keys.
 LONGEST_TEXT: Final = 4000
 _MOST_FAULTS: Final = 1000
 _LONGEST_TYPO: Final = 64
@@ -145,6 +145,7 @@ _EXPECTED: Final[Mapping[str, tuple[str, str]]] = {
     "date_from_datetime_parsing": ("日期 YYYY-MM-DD", "a date YYYY-MM-DD"),
     "decimal_type": ("数字", "a number"),
     "decimal_parsing": ("数字", "a number"),
+    "finite_number": ("数字", "a number"),
     "tuple_type": ("列表", "a list"),
     "dict_type": ("键和值", "a mapping of keys to values"),
     "model_type": ("键和值", "a mapping of keys to values"),

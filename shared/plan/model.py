@@ -256,13 +256,17 @@ class Coverage(PlanPart):
 Value = Annotated[Count | Distinct | Sum | Latest | Milestones | Ratio | Coverage, Field(discriminator="kind")]
 
 
+# As in the reports that revise one; with more digits it is a slip, and no answer could carry it.
+Quantity = Annotated[Decimal, Field(ge=0, le=10**15)]
+
+
 class Target(PlanPart):
     """What is to be reached; `baseline` is where a level started from."""
 
     op: Literal[">=", ">", "=", "range", "all"]
-    value: Decimal | None = None
-    upper: Decimal | None = None
-    baseline: Decimal | None = None
+    value: Quantity | None = None
+    upper: Quantity | None = None
+    baseline: Quantity | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
