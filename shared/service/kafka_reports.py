@@ -4,8 +4,8 @@ Their sender gets a receipt all the same, which says what was seen first (RULES 
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -37,16 +37,24 @@ class DecodedReports:
 class KafkaReports:
     """The topics `<service>.reports.<district>`, and the one of who plans for the whole area where there is one.
 
-    `named`: the broker asks for users, so that whoever wrote a topic is the user who alone may.
+    `named`: the broker asks for users, so that whoever wrote a topic is the user who alone may. `with_keys`: tells
+    whether reports over HTTP need a key by now.
     """
 
-    def __init__(self, handler: CommandHandler, reserved: ReservedTopic | None = None, *, named: bool = False) -> None:
-        self._handler = handler
+    def __init__(
+        self,
+        handler: CommandHandler,
+        reserved: ReservedTopic | None = None,
+        *,
+        named: bool = False,
+        with_keys: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._handler, self._with_keys = handler, with_keys
         districts = sorted(handler.decoder.districts)
         channels = {
             district: Channel(
                 district=district,
-                for_whole=reserved is None and not named,  # who plans has no user for this topic (RULES G4)
+                for_whole=reserved is None and not named,  # who plans has no user for this topic (RULES G4); see decode
                 reported_by=district_user(district) if named else district,
             )
             for district in districts
@@ -59,6 +67,7 @@ class KafkaReports:
                 reported_by=reserved.user,
             )
         self._channels = {f"{handler.service}.reports.{sender}": channel for sender, channel in channels.items()}
+        self._reserved = {f"{handler.service}.reports.{reserved.sender}"} if reserved is not None else frozenset[str]()
 
     def subscribe(self, consumer: KafkaConsumer) -> None:
         """Take the reports of every sender."""
@@ -73,8 +82,11 @@ class KafkaReports:
     async def decode(self, messages: Sequence[KafkaMessage]) -> DecodedReports:
         """Decode a batch; now and then it lets the batch before it, which is being decided, go on."""
         decoded, now = DecodedReports(self._handler.tracing.now()), datetime.now(UTC)
+        with_keys = self._with_keys()
         for number, message in enumerate(messages, 1):
             at, channel = datetime.fromtimestamp(message.at, UTC), self._channels[message.topic]
+            if with_keys and message.topic not in self._reserved:  # nobody shows a key here (RULES G4)
+                channel = replace(channel, for_whole=False)
             try:
                 envelope = from_kafka(message.value, message.headers)
             except NotReadableError as error:

@@ -9,6 +9,7 @@ import structlog
 from starlette.applications import Starlette
 
 from shared.contract.events import Language
+from shared.http.api_keys import KeyRing
 from shared.kafka.clients import ReservedTopic
 from shared.log.outbox_relay import Relay
 from shared.observability.metrics import Reading
@@ -43,7 +44,14 @@ class Worker:
         self._group = f"skillplan-{parts.name}"
         health = parts.metrics.health
         self._consumer = KafkaConsumer(self._group, parts.settings.broker, health)
-        reports = KafkaReports(parts.handler, reserved, named=bool(parts.settings.broker.user))
+        ring = KeyRing(parts.settings.keys, parts.settings.key_pepper.get_secret_value())
+
+        def with_keys() -> bool:
+            ring.refresh()
+            return ring.closed
+
+        named = bool(parts.settings.broker.user)
+        reports = KafkaReports(parts.handler, reserved, named=named, with_keys=with_keys)
         reports.subscribe(self._consumer)
         self._facts = [KafkaFacts(language.service, parts.handler, self._consumer, health) for language in hears]
         dsn = parts.settings.pg_dsn.get_secret_value()

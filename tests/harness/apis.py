@@ -32,20 +32,30 @@ from tests.harness.languages import ALL, DISTRICTS
 _BESIDES: Final = frozenset({"/assets", "/{path:path}"})
 
 
+def nowhere() -> asyncpg.Pool:
+    """Return a pool that never connects."""
+    pool: asyncpg.Pool = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
+    return pool
+
+
 async def app_of(service: str) -> FastAPI:
     """Return the app that a service's api serves."""
-    pool: asyncpg.Pool = asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
+    pool = nowhere()
     metrics = Metrics(service, "api", Health())
     if service == "gateway":
         return gateway_app(Upstream({}, "", tls=True), metrics)
     if service == "projection":
         async with httpx.AsyncClient() as client:
             return projection_app(pool, {}, client, metrics, b"")
+    own = routes(Settings(plans=ROOT / "plans"), "") if service == "planning" else None
+    return create_app(handler_of(service, pool), routes=own)
+
+
+def handler_of(service: str, pool: asyncpg.Pool) -> CommandHandler:
+    """Return a handler that can decode; its database is asked for what it decides."""
     decoder = Decoder(ALL[service], DISTRICTS, Keys(b"k" * 32), COUNTED)
     domain = DOMAIN_SERVICES[service].domain(load_plans(ROOT / "plans"))
-    handler = CommandHandler(decoder, domain, EventStore(pool), Seal(b"s" * 32))
-    own = routes(Settings(plans=ROOT / "plans"), "") if service == "planning" else None
-    return create_app(handler, routes=own)
+    return CommandHandler(decoder, domain, EventStore(pool), Seal(b"s" * 32))
 
 
 def routes_with_keys(app: FastAPI) -> Iterator[tuple[str, str]]:

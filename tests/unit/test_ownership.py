@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.projection.counting.lines import CompiledPlans
 from shared.contract.decoder import Channel
+from shared.contract.events import NotUnderstood
+from shared.service.kafka_consumer import KafkaMessage
+from shared.service.kafka_reports import KafkaReports
 from tests.contract.vocabulary import ONLY_THE_CITY, VOCABULARY
+from tests.harness.apis import handler_of, nowhere
 from tests.harness.in_memory_store import InMemoryStore
 from tests.harness.service import LATER, opening_of, plans, prerequisites, report
 from tests.harness.service_in_memory import ReportFields, ServiceInMemory
@@ -326,6 +331,22 @@ class TestVoiding:
         log.say(assigned(split, "330602"))
         log.say(voided(split))
         assert log.now(split) == ("accepted", [], ["voided"])
+
+
+async def test_once_keys_are_set_nobody_voids_by_way_of_a_broker_that_asks_for_no_users() -> None:
+    """RULES G4: it takes an office's key then, and whoever reaches such a broker shows none. Assigning goes on (G3)."""
+    keys: list[str] = []
+    reports = KafkaReports(handler_of("recruitment", nowhere()), with_keys=lambda: bool(keys))
+
+    async def decoded(sent: ReportFields) -> list[str]:
+        raw = orjson.dumps(sent)
+        message = KafkaMessage("recruitment.reports.330600", 0, 0, None, raw, (), datetime.now(UTC).timestamp())
+        (arrived,) = (await reports.decode([message])).arrived
+        return [reason.code for reason in arrived.reasons] if isinstance(arrived, NotUnderstood) else []
+
+    assert [await decoded(sent) for sent in (voided(hire()), assigned(hire(), "330602"))] == [[], []]
+    keys.append("the first")
+    assert [await decoded(sent) for sent in (voided(hire()), assigned(hire(), "330602"))] == [["not-your-source"], []]
 
 
 # What three districts may send at random: on hires, fairs and demands, three of each, with persons of their own.
