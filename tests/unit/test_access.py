@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from shared.http import access
 from shared.http.access import AccessControl, caller_of
 from shared.http.api_keys import KeyFile, KeyRing, Role
 from shared.http.route_names import RouteNames
@@ -166,6 +167,30 @@ async def test_routes_of_included_routers_are_named_whole_where_they_are_refused
     close, rest = "/v1/plans/{plan}/months/{month}/close", "/{path:path}"
     assert seen == [(close, close), (rest, rest), (rest, rest)]
     assert {close, rest} <= names.all
+
+
+async def test_one_key_has_so_many_requests_at_once_and_another_its_own(file: Path) -> None:
+    book, most = KeyFile(file, PEPPER), access._MOST_AT_ONCE
+    secrets = [book.add(Role.AUDITOR)[1] for _ in range(2)]
+    running, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def wait(_request: Request) -> JSONResponse:
+        running.release()
+        await go_on.wait()
+        return JSONResponse({})
+
+    app = AccessControl(Starlette(routes=[Route("/v1/receipts", wait)]), KeyRing(file, PEPPER), 1000, Health())
+    async with client(app, key=secrets[0]) as one, client(app, key=secrets[1]) as another:
+        asked = [asyncio.create_task(one.get("/v1/receipts")) for _ in range(most)]
+        for _ in range(most):
+            await running.acquire()
+        refused = await one.get("/v1/receipts")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        others = asyncio.create_task(another.get("/v1/receipts"))
+        await running.acquire()
+        go_on.set()
+        assert {answer.status_code for answer in await asyncio.gather(*asked, others)} == {200}
+        assert (await one.get("/v1/receipts")).status_code == 200
 
 
 async def test_a_flood_of_refusals_is_counted_and_not_written_out(file: Path) -> None:

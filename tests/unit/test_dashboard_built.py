@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -10,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from deploy.local import dashboard
+from deploy.local.dashboard import path_with_node
 from services.projection.pages import add_pages
 from shared.plan.loading import load_plan
 from tests.conftest import ROOT
@@ -66,3 +71,26 @@ def test_without_npm_the_build_fails_with_one_sentence_and_what_was_built_stays(
     assert "npm ci" in failure.value.zh
     assert "npm ci" in failure.value.en
     assert (static / "index.html").read_text() == "before"
+
+
+def test_npm_runs_no_script_of_a_package_that_it_installs(tmp_path: Path) -> None:
+    """By the settings that lie beside the dashboard's list: whoever runs npm there needs no option for it."""
+    package, room = tmp_path / "package", tmp_path / "room"
+    for folder in (package, room):
+        folder.mkdir()
+    mark = tmp_path / "ran"
+    package.joinpath("package.json").write_text(
+        json.dumps({"name": "package", "version": "1.0.0", "scripts": {"install": f"touch {mark}"}})
+    )
+    room.joinpath("package.json").write_text(json.dumps({"dependencies": {"package": "file:../package"}}))
+    install = ["npm", "install", "--offline", "--no-audit", "--no-fund", "--install-links"]
+    environment = {**os.environ, "PATH": path_with_node(), "HOME": str(tmp_path)}
+    run = functools.partial(subprocess.run, install, cwd=room, env=environment, check=True, capture_output=True)
+    shutil.copy(dashboard.SOURCES / ".npmrc", room)
+    run()
+    assert (room / "node_modules" / "package" / "package.json").is_file()
+    assert not mark.exists()
+    (room / ".npmrc").unlink()
+    shutil.rmtree(room / "node_modules")
+    run()
+    assert mark.exists(), "without the settings it would have run"

@@ -119,3 +119,15 @@ async def test_there_is_a_bound_to_how_many_listen(monkeypatch: pytest.MonkeyPat
             watch.admit()
         await cast(Any, beats).aclose()
         watch.admit()
+
+
+async def test_one_key_has_so_many_streams_and_another_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_watch, "_MOST_OF_KEY", 1)
+    async with watching(Checkpoints()) as watch:
+        beats = watch.beats("one")
+        await anext(beats)
+        with pytest.raises(Problem):
+            watch.admit("one")
+        watch.admit("another")
+        await cast(Any, beats).aclose()
+        watch.admit("one")

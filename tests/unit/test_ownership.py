@@ -1,5 +1,6 @@
 """Nobody acts for another (RULES G1 to G4): whose a subject is, what is the city's alone, assigning and voiding."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -94,6 +95,17 @@ def test_another_districts_report_on_a_subject_is_refused_and_the_citys_is_not(s
     assert [reason["code"] for reason in by_city["reasons"]] != ["not-yours"], by_city
     if opening_of(service, name) is not None or VOCABULARY[service][name].role == "stands":
         assert by_city["status"] == "accepted", by_city
+
+
+def test_the_receipt_says_who_may_and_that_the_city_can_put_it_right() -> None:
+    log = ServiceInMemory("recruitment")
+    log.say(hire())
+    log.say(hire_ended(source=OTHER), "refused", "not-yours")
+    (reason,) = log.receipts()[-1]["reasons"]
+    assert reason["pointer"] == "/subject"
+    assert all(words in reason["zh"] for words in ("由其所属区划报告", "上级主管部门改定归属", "由其代为报告"))
+    assert all(words in reason["en"] for words in ("which alone reports", "assign it to you", "report it itself"))
+    assert "330681" not in json.dumps(reason), "not whose it is (RULES G6)"
 
 
 @pytest.mark.parametrize("service", [*VOCABULARY, "planning"])

@@ -14,7 +14,7 @@ Row = Mapping[str, object]
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK: Final = 65_536
 # Spreadsheets evaluate a cell that begins so (OWASP, CSV injection), Chinese ones the full-width signs too.
-_FORMULA: Final = ("=", "+", "-", "@")
+_FORMULA: Final = ("=", "+", "-", "\u2212", "@")
 _INVISIBLE: Final = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
