@@ -20,11 +20,12 @@ _ELSEWHERE: Final = ("127.0.0.2", 0)  # reports come in from another address tha
 _FACTS: Final = f"/v1/plans/{PLAN.id}/indicators/4.1.b/facts?period=2024&format=csv"
 _HALF: Final = b"POST /v1/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
 _YAML: Final = {"content-type": "application/yaml"}
-# Deep, of many nodes, multiplied by aliases, and large.
+# Deep, of many nodes, multiplied by aliases, a number whose every group costs more than the one before, and large.
 _BOMBS: Final = (
     b"[" * 50_000,
     b"[" + b"1," * 50_000 + b"]",
     b"a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n",
+    b"a: " + b"1:" * 500_000 + b"1",
     b"x" * (1024 * 1024 + 1),
 )
 
