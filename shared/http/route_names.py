@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
-from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
+
+if TYPE_CHECKING:
+    from fastapi.routing import RouteContext
 
 _OTHER: Final = "other"  # unknown paths share one name; each would be a series of its own
 
@@ -16,13 +18,12 @@ class RouteNames:
     """The whole template of each route of an app, those of included routers among them, which know only their part."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
-        self._contexts = tuple(iter_route_contexts(routes))
-        self.all = frozenset(context.path or _OTHER for context in self._contexts)
+        each = [(str(getattr(route, "path", None) or _OTHER), route) for route in _flat(routes)]
+        self.all = frozenset(name for name, _ in each)
+        self._matches = [(name, route.matches) for name, route in each]
         # FastAPI says which route it took, Starlette which endpoint.
         self._names = {
-            id(taken): context.path or _OTHER
-            for context in self._contexts
-            for taken in (context.original_route, context.endpoint)
+            id(getattr(route, said, route)): name for name, route in each for said in ("original_route", "endpoint")
         }
 
     def taken(self, scope: Scope) -> str:
@@ -31,8 +32,16 @@ class RouteNames:
 
     def wanted(self, scope: Scope) -> str:
         """Name the route that a request was for, which was refused before the app saw it."""
-        for context in self._contexts:
-            match, _ = context.matches(scope)
+        for name, matches in self._matches:
+            match, _ = matches(scope)
             if match is not Match.NONE:
-                return context.path or _OTHER
+                return name
         return _OTHER
+
+
+def _flat(routes: Sequence[BaseRoute]) -> Iterable[BaseRoute | RouteContext]:
+    if all(hasattr(route, "path") for route in routes):
+        return routes
+    from fastapi.routing import iter_route_contexts  # noqa: PLC0415 - a worker, which has none, starts sooner
+
+    return iter_route_contexts(routes)

@@ -3,12 +3,14 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import Depends, FastAPI
 
 from services.projection.assessment.assessment import Scope
 from services.projection.queries.facts import place_of
 from services.projection.queries.parameters import page_of, parse_day, scope_of
-from shared.http.problems import Problem
+from shared.http.problems import Problem, answer_problems, known_parameters
 from shared.plan.loading import load_plan
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
@@ -71,3 +73,31 @@ def test_a_page_names_the_next_one_only_where_rows_are_left() -> None:
 def test_a_cursor_that_is_none_of_ours_is_a_wrong_parameter(after: str) -> None:
     with pytest.raises(Problem):
         place_of(after, date(2024, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 200),
+        ("district=330681", 200),
+        ("district=330681&day=1", 200),
+        ("district=330681&district=330602", 422),
+        ("district=330681&district=330681", 422),
+        ("district=330681&district=", 422),
+        ("district=330681&%64istrict=330602", 422),
+        ("District=330681", 422),
+        ("district[]=330681", 422),
+    ],
+)
+async def test_a_parameter_is_known_and_there_once(query: str, status: int) -> None:
+    app = FastAPI(dependencies=[Depends(known_parameters)])
+    answer_problems(app)
+
+    @app.get("/")
+    async def get(district: str = "", day: str = "") -> str:
+        return district + day
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        answer = await client.get(f"/?{query}")
+    assert answer.status_code == status
+    assert status == 200 or {"zh", "en"} <= answer.json().keys()
