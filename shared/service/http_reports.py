@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -210,13 +210,21 @@ class ReportIntake:
     async def preview(self, received: ReceivedReports) -> Response:
         """Answer what was received as it would be decided now, with the facts that would be recorded; nothing is."""
         previews = await answer_of(self.handler.preview(received.items)) if received.items else []
-        return received.response([preview.answer.status for preview in previews], [*map(_previewed, previews)])
+        return received.response([preview.answer.status for preview in previews], [*receipts_of(previews)])
 
 
-def _previewed(preview: Preview) -> bytes:
-    receipt = orjson.loads(preview.answer.receipt)
-    receipt.pop("sha256", None)  # of bytes that will never be recorded
-    return orjson.dumps(receipt | {"facts": [*map(_plain, preview.facts)]})
+def receipts_of(previews: Iterable[Preview]) -> Iterator[bytes]:
+    """Yield the receipts of previews, without hashes of what will never be recorded, be it a report or its first."""
+    tried = set[tuple[str | None, str | None]]()
+    for preview in previews:
+        receipt = orjson.loads(preview.answer.receipt)
+        key = receipt.get("source"), receipt.get("id")
+        receipt.pop("sha256", None)
+        if "first" not in receipt:
+            tried.add(key)
+        elif key in tried:
+            receipt["first"].pop("sha256", None)
+        yield orjson.dumps(receipt | {"facts": [*map(_plain, preview.facts)]})
 
 
 def _plain(fact: Fact) -> FactToRecord:

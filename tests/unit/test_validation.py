@@ -13,6 +13,7 @@ from services.projection.counting.facts import LogFact
 from services.projection.counting.lines import CompiledPlans
 from services.projection.queries.would_count import cells_of
 from shared.plan.loading import load_plans
+from shared.service.http_reports import receipts_of
 from tests.conftest import ROOT
 from tests.harness.reports import (
     certificate_issued,
@@ -56,6 +57,20 @@ def test_a_preview_is_what_the_decision_is_and_leaves_nothing() -> None:
     assert personal.answer.status == "accepted"
     (wrong,) = service.preview(opened | {"subject": "x"})
     assert (wrong.answer.status, list(wrong.facts)) == ("invalid", [])
+
+
+def test_the_hash_of_a_first_report_is_shown_where_it_is_recorded() -> None:
+    """RULES A5 has `first` as it stands now: in a batch that is only tried it stands nowhere, and has no hash."""
+    service = ServiceInMemory("enrollment")
+    recorded, tried = major_opened(1), major_opened(2)
+    service.say(recorded)
+    (hashed,) = [receipt["sha256"] for receipt in service.receipts()]
+    changed = tried | {"time": "2024-06-30T08:00:00+08:00"}
+    receipts = [*map(orjson.loads, receipts_of(service.preview(recorded, tried, tried, changed, recorded)))]
+    assert [receipt["status"] for receipt in receipts] == ["duplicate", "accepted", "duplicate", "refused", "duplicate"]
+    firsts = [receipt.get("first", {}).get("sha256") for receipt in receipts]
+    assert firsts == [hashed, None, None, None, hashed]
+    assert not any("sha256" in receipt for receipt in receipts)
 
 
 def test_a_decision_of_the_service_is_among_what_would_be_recorded() -> None:
