@@ -223,7 +223,7 @@ const errands = {
     return { lost, value, failed: await page.locator(".failed").count() };
   },
 
-  /** Where keys are set the page asks for one, once a session, and stores it nowhere else. */
+  /** Where keys are set the page asks for one, once a session, stores it nowhere else, and forgets it on signing out. */
   async keyed() {
     const { page } = await open();
     await page.goto(`${base}/#/${plan}?as_of=2025-06-30`);
@@ -242,7 +242,12 @@ const errands = {
     const other = await (await browser.newContext()).newPage();
     await other.goto(`${base}/#/${plan}?as_of=2025-06-30`);
     await other.waitForSelector("input[name=key]");
-    return { refused, value, leaked: stored.includes(options.key) };
+    await page.getByRole("button", { name: "退出" }).click();
+    await page.waitForSelector("input[name=key]");
+    await page.reload();
+    await page.waitForSelector("input[name=key]");
+    const kept = await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }) + document.cookie);
+    return { refused, value, leaked: (stored + kept).includes(options.key) };
   },
 
   /** The states of a page without data, with a wrong parameter, and with an answer that is slow or never comes. */

@@ -44,7 +44,11 @@ class PlanOffice:
 
     def run(self, *arguments: str) -> Ended:
         """Run the plan office's command line."""
-        environment = {"SKILLPLAN_PLANNING": str(self.planning.base_url)}
+        environment = {
+            "SKILLPLAN_PLANNING": str(self.planning.base_url),
+            "SKILLPLAN_PROJECTION": str(self.projection.base_url),
+            "SKILLPLAN_SERVICES": json.dumps({"recruitment": str(self.recruitment.base_url)}),
+        }
         return fork_server().run("client", ["plan", *arguments], environment, 200)
 
     def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restateme
     wrong_input_changes_nothing(office)
     notes_are_read_as_they_were_known(office)
     a_month_is_closed_and_restated(office)
+    the_office_assigns_and_voids(office)
     a_close_waits_for_witnesses(office, tmp_path)
     check_log(office.system, "planning")
 
@@ -143,6 +144,24 @@ def notes_are_read_as_they_were_known(office: PlanOffice) -> None:
     page = office.projection.get(f"/v1/plans/{PLAN.id}/briefing", params={"month": "2024-12"}).text
     assert "&lt;b&gt;企业推迟&lt;/b&gt;" in page
     problem(office.projection.get(url, params={"indicator": "9.9.z"}), 404)
+
+
+def the_office_assigns_and_voids(office: PlanOffice) -> None:
+    """By its commands, at another service than its own: the subject is another district's, the hire counts no more."""
+    office.hire(70, "2024-05-06")
+    office.counted()
+    before = office.cell("4.1.b")["value"]
+    subject, source, why = "hire/C-70", "/districts/330681/tests", ("--why", "查实")
+    done = office.run("assign", subject, "330602", "--service", "recruitment", *why)
+    assert done.returncode == 0, done.stderr
+    ended = envelope("recruitment.hire-ended", "h-70-end", subject, {"ended_on": "2024-05-20"})
+    refused(office.recruitment.post("/v1/events", json=ended, headers=STRUCTURED).json(), "not-yours")
+    assert office.run("void", source, "no-such-report", *why).returncode != 0
+    eventually(lambda: office.projection.get("/v1/receipts", params={"source": source, "id": "h-70"}).is_success)
+    done = office.run("void", source, "h-70", *why)  # where it was decided and on what: by its receipt
+    assert done.returncode == 0, done.stderr
+    office.counted()
+    assert office.cell("4.1.b")["value"] == before - 1
 
 
 def wrong_input_changes_nothing(office: PlanOffice) -> None:
