@@ -140,6 +140,20 @@ def anchors(file: Path) -> set[str]:
     return {anchor(heading) for heading in headings} | set(re.findall(r'<a id="([^"]+)">', text))
 
 
+def test_every_promise_of_security_names_tests_that_are_there() -> None:
+    page = (DOCS / "security.md").read_text(encoding="utf-8")
+    table = page[page.index("| 承诺 promise |") :].split("\n\n")[0].splitlines()[2:]
+    promises = [row for row in table if not row.startswith("| **")]
+    for row in promises:
+        shown = re.findall(r"\(\.\./(tests/[a-z0-9_/]+\.py)\)((?:[:,] `test_[a-z0-9_]+`)*)", row)
+        assert shown, row
+        for file, names in shown:
+            text = (ROOT / file).read_text(encoding="utf-8")
+            missing = [name for name in re.findall(r"test_[a-z0-9_]+", names) if f"def {name}(" not in text]
+            assert not missing, (file, missing)
+    assert len(promises) > 25
+
+
 def test_every_make_target_that_a_page_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {name for line in re.findall(r"^([a-z -]+):", makefile, re.MULTILINE) for name in line.split()}
