@@ -180,19 +180,25 @@ def test_probes_are_answered_on_a_port_of_their_own_where_the_data_takes_no_more
     ],
 )
 def test_what_may_be_understood_in_two_ways_is_refused_before_it_is_read(head: bytes, status: bytes) -> None:
-    async def send() -> None:
+    answer = answer_to(*(line for line in (b"GET / HTTP/1.1", head) if line))
+    assert answer.split(b" ", 2)[1] == status, answer
+    if status != b"200":
+        assert b"application/problem+json" in answer
+    assert (b"\r\naccept-encoding: identity\r\n" in answer) == (status == b"415")
+
+
+def answer_to(*lines: bytes) -> bytes:
+    """Return all that is answered to the head of a request."""
+
+    async def send() -> bytes:
         async with serving(Limits()) as configuration:
             reader, writer = await asyncio.open_connection("127.0.0.1", configuration.port)
-            lines = b"\r\n".join(line for line in (b"GET / HTTP/1.1", head, b"connection: close") if line)
-            writer.write(lines + b"\r\n\r\n")
+            writer.write(b"\r\n".join((*lines, b"connection: close", b"", b"")))
             answer = await reader.read()
             writer.close()
-            assert answer.split(b" ", 2)[1] == status, answer
-            if status != b"200":
-                assert b"application/problem+json" in answer
-            assert (b"\r\naccept-encoding: identity\r\n" in answer) == (status == b"415")
+            return answer
 
-    uvloop.run(send())
+    return uvloop.run(send())
 
 
 @pytest.mark.parametrize(
@@ -213,15 +219,8 @@ def test_what_may_be_understood_in_two_ways_is_refused_before_it_is_read(head: b
     ],
 )
 def test_a_request_line_names_one_host_and_a_version_that_is_spoken_here(line: bytes, status: bytes) -> None:
-    async def send() -> None:
-        async with serving(Limits()) as configuration:
-            reader, writer = await asyncio.open_connection("127.0.0.1", configuration.port)
-            writer.write(line + b"\r\nhost: x\r\nconnection: close\r\n\r\n")
-            answer = await reader.read()
-            writer.close()
-            assert answer.split(b" ", 2)[1] == status, answer
-
-    uvloop.run(send())
+    answer = answer_to(line, b"host: x")
+    assert answer.split(b" ", 2)[1] == status, answer
 
 
 def test_who_reads_less_than_a_kilobyte_a_second_is_cut_off() -> None:
