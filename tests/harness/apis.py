@@ -47,7 +47,7 @@ async def app_of(service: str) -> FastAPI:
     if service == "projection":
         async with httpx.AsyncClient() as client:
             return projection_app(pool, {}, client, metrics, b"")
-    own = routes(Settings(plans=ROOT / "plans"), "") if service == "planning" else None
+    own = routes(Settings(plans=ROOT / "plans"), "", {}) if service == "planning" else None
     return create_app(handler_of(service, pool), routes=own)
 
 
