@@ -23,7 +23,9 @@ class RouteNames:
         self._matches = [(name, route.matches) for name, route in each]
         # FastAPI says which route it took, Starlette which endpoint.
         self._names = {
-            id(getattr(route, said, route)): name for name, route in each for said in ("original_route", "endpoint")
+            id(getattr(route, attribute, route)): name
+            for name, route in each
+            for attribute in ("original_route", "endpoint")
         }
 
     def taken(self, scope: Scope) -> str:
