@@ -145,9 +145,9 @@ def test_every_promise_of_security_names_tests_that_are_there() -> None:
     table = page[page.index("| 承诺 promise |") :].split("\n\n")[0].splitlines()[2:]
     promises = [row for row in table if not row.startswith("| **")]
     for row in promises:
-        shown = re.findall(r"\(\.\./(tests/[a-z0-9_/]+\.py)\)((?:[:,] `test_[a-z0-9_]+`)*)", row)
-        assert shown, row
-        for file, names in shown:
+        linked = re.findall(r"\(\.\./(tests/[a-z0-9_/]+\.py)\)((?:[:,] `test_[a-z0-9_]+`)*)", row)
+        assert linked, row
+        for file, names in linked:
             text = (ROOT / file).read_text(encoding="utf-8")
             missing = [name for name in re.findall(r"test_[a-z0-9_]+", names) if f"def {name}(" not in text]
             assert not missing, (file, missing)

@@ -271,9 +271,9 @@ def bodies(sender: str, other: str, tag: str = "") -> dict[tuple[str, str], tupl
 
 async def listed(api: str, described: dict[str, Any]) -> list[tuple[str, str]]:
     """Return method and path of every route of an api, whether or not it is described."""
-    said = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
+    described_routes = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
     plain = {(method, path.replace(":path}", "}")) for method, path in routes_with_keys(await app_of(api))}
-    every = sorted(said | plain)
+    every = sorted(described_routes | plain)
     for method, path in every:
         assert path in ROUTES, f"a route of {api} of which this test does not say what may be seen: {path}"
         assert method != "GET" or ROUTES[path], path

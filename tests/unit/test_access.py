@@ -180,17 +180,17 @@ async def test_one_key_has_so_many_requests_at_once_and_another_its_own(file: Pa
         return JSONResponse({})
 
     app = AccessControl(Starlette(routes=[Route("/v1/receipts", wait)]), KeyRing(file, PEPPER), 1000, Health())
-    async with client(app, key=secrets[0]) as one, client(app, key=secrets[1]) as another:
-        asked = [asyncio.create_task(one.get("/v1/receipts")) for _ in range(most)]
+    async with client(app, key=secrets[0]) as first, client(app, key=secrets[1]) as second:
+        requests = [asyncio.create_task(first.get("/v1/receipts")) for _ in range(most)]
         for _ in range(most):
             await running.acquire()
-        refused = await one.get("/v1/receipts")
+        refused = await first.get("/v1/receipts")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
-        others = asyncio.create_task(another.get("/v1/receipts"))
+        others = asyncio.create_task(second.get("/v1/receipts"))
         await running.acquire()
         go_on.set()
-        assert {answer.status_code for answer in await asyncio.gather(*asked, others)} == {200}
-        assert (await one.get("/v1/receipts")).status_code == 200
+        assert {answer.status_code for answer in await asyncio.gather(*requests, others)} == {200}
+        assert (await first.get("/v1/receipts")).status_code == 200
 
 
 async def test_a_flood_of_refusals_is_counted_and_not_written_out(file: Path) -> None:

@@ -103,8 +103,8 @@ def test_the_receipt_says_who_may_and_that_the_city_can_put_it_right() -> None:
     log.say(hire_ended(source=OTHER), "refused", "not-yours")
     (reason,) = log.receipts()[-1]["reasons"]
     assert reason["pointer"] == "/subject"
-    assert all(words in reason["zh"] for words in ("由其所属区划报告", "上级主管部门改定归属", "由其代为报告"))
-    assert all(words in reason["en"] for words in ("which alone reports", "assign it to you", "report it itself"))
+    assert all(part in reason["zh"] for part in ("由其所属区划报告", "上级主管部门改定归属", "由其代为报告"))
+    assert all(part in reason["en"] for part in ("which alone reports", "assign it to you", "report it itself"))
     assert "330681" not in json.dumps(reason), "not whose it is (RULES G6)"
 
 
