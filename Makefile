@@ -52,8 +52,8 @@ logs: venv-local ## 跟随日志;SERVICE=subsidy 只看一个 Follow the logs; S
 demo: venv-local ## 再报一批演示数据;REPORTS=1000 SEED=2 Report another demo feed
 	@$(LOCAL) demo
 
-rebuild: venv-local ## 由日志重放重建读模型;ACCEPT=<代码 code> 同意计划改动 Rebuild by replay; ACCEPT= a change of the plans
-	@SKILLPLAN_ACCEPT="$(ACCEPT)" $(LOCAL) run projection rebuild
+rebuild: venv-local ## 由日志重放重建读模型;BESIDE=1 先看差异,ACCEPT=<代码 code> 同意,BACK=1 放弃 Rebuild; see what differs first, accept it, let it go
+	@SKILLPLAN_ACCEPT="$(ACCEPT)" SKILLPLAN_ONLY="$(PLAN)" SKILLPLAN_REPORT="$(REPORT)" $(LOCAL) run projection $(if $(BESIDE),beside,$(if $(BACK),back,rebuild))
 
 sql: venv-local ## 在某服务的库中查询;SERVICE=subsidy SQL='…' Ask a service's database
 	@$(LOCAL) sql

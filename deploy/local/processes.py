@@ -19,7 +19,7 @@ import xmlrpc.client
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -105,12 +105,13 @@ def _shows_an_example_day(installation: Installation, service: str) -> bool:
     return service == PROJECTION.name and installation.demo_size == "city"
 
 
+_OF_A_REBUILD: Final = ("SKILLPLAN_ACCEPT", "SKILLPLAN_ONLY", "SKILLPLAN_REPORT")
+
+
 def inherited() -> dict[str, str]:
     """Return our own environment without settings that were meant for something else."""
     return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("SKILLPLAN_") or name == "SKILLPLAN_ACCEPT"
+        name: value for name, value in os.environ.items() if not name.startswith("SKILLPLAN_") or name in _OF_A_REBUILD
     }
 
 

@@ -1,4 +1,4 @@
-"""Composition root of the projection: `api`, `projector`, `migrate`, `rebuild`, `recount`."""
+"""Composition root of the projection: `api`, `projector`, `migrate`, `rebuild`, `beside`, `back`, `recount`."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,9 @@ from services.projection.counting import generations, store, writers
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, TopicsMissing
 from services.projection.counting.projector import Projector
-from services.projection.counting.rebuild import RebuildBehind, rebuild
+from services.projection.counting.rebuild import RebuildBehind, go_back, rebuild, stand_beside, standing_plans
 from services.projection.counting.withheld import FactsWouldGo
+from services.projection.exports import difference_report
 from services.projection.receipts.follower import ReceiptFollower
 from shared.http import client as http_client
 from shared.log.event_store import keep_session
@@ -41,6 +42,10 @@ class ProjectionSettings(Settings):
     services: dict[str, str] = Field({}, description='Addresses of the services, {"enrollment": "http://…", …}')
     figures_key: SecretStr = Field(SecretStr(""), description="Key of the seal on a month's figures, hex, 32 bytes")
     accept: str = Field("", description="Code of a change of the plans that may take facts out of the numbers")
+    only: str = Field(
+        "", description="Plan that alone is taken from its file by `beside`; the others stay as they count"
+    )
+    report: str = Field("", description="Folder into which `beside` writes its report as JSON and as a page")
     example_day: date | None = Field(
         None, description="Day of made-up data, shown where none is asked for (YYYY-MM-DD); else today"
     )
@@ -103,7 +108,7 @@ async def _project(settings: ProjectionSettings) -> None:
     tracing.close()
 
 
-async def _rebuild(settings: ProjectionSettings) -> None:
+async def _rebuild(settings: ProjectionSettings, command: str) -> None:
     compiled = CompiledPlans(load_plans(settings.plans))
     if problem := await settings.broker.problem():
         sys.exit(problem)
@@ -114,8 +119,33 @@ async def _rebuild(settings: ProjectionSettings) -> None:
         print(f"重放 replayed {read:,} / {of:,} ({read / seconds:,.0f}/s)", flush=True)  # noqa: T201 - for a person
 
     async with writers.connected(settings.dsn, "skillplan projection rebuild") as connection:
+        if command == "beside":
+            compiled = await _only(connection, compiled, settings.only)
+            found = await stand_beside(connection, settings.broker, compiled, Counting(), print_progress)
+            print(difference_report.written(found, Path(settings.report) if settings.report else None), flush=True)  # noqa: T201
+            return
         number = await rebuild(connection, settings.broker, compiled, Counting(), print_progress, settings.accept)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
+
+
+async def _only(connection: asyncpg.Connection, compiled: CompiledPlans, plan: str) -> CompiledPlans:
+    """Return the plans as they are counted now, but for one, that of its file; without one those of the files."""
+    current = await generations.current(connection)
+    standing = await standing_plans(connection, current.number) if current else None
+    if not plan or standing is None:
+        return compiled
+    if plan not in compiled.plans:
+        raise ConfigurationError(f"没有计划 {plan} There is no plan {plan}")
+    return CompiledPlans(list((standing.plans | {plan: compiled.plans[plan]}).values()))
+
+
+async def _go_back(settings: ProjectionSettings) -> None:
+    async with writers.connected(settings.dsn, "skillplan projection rebuild") as connection:
+        count = await go_back(connection)
+    print(  # noqa: T201
+        "已放弃;数字照旧 let go; the numbers stay" if count else "没有待定的一代 no generation stands beside",
+        flush=True,
+    )
 
 
 async def _recount(settings: ProjectionSettings) -> int:
@@ -148,7 +178,7 @@ async def _recount(settings: ProjectionSettings) -> int:
 _BEHIND_OTHERS: Final = 10
 _MIGRATIONS: Final = resources.files("services.projection") / "migrations"
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("api", "projector", "rebuild", "recount"), ("pg_dsn",)),
+    **dict.fromkeys(("api", "projector", "rebuild", "beside", "back", "recount"), ("pg_dsn",)),
     "migrate": ("pg_owner_dsn",),
 }
 
@@ -181,9 +211,11 @@ def main() -> None:
                 uvloop.run(_project(settings))
             case "migrate":
                 asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to="projection"))
-            case "rebuild":
+            case "rebuild" | "beside":
                 os.nice(_BEHIND_OTHERS)
-                uvloop.run(_rebuild(settings))
+                uvloop.run(_rebuild(settings, command))
+            case "back":
+                uvloop.run(_go_back(settings))
             case _:
                 sys.exit(asyncio.run(_recount(settings)))
     except (ConfigurationError, FactsWouldGo, PlanError, RebuildBehind, TopicsMissing) as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import re
 import shutil
 import signal
@@ -33,7 +34,7 @@ from tests.harness.ports import any_free
 from tests.harness.processes import Process, System, eventually, run
 from tests.harness.proxy import between as network_between
 from tests.harness.reports import person_hired
-from tests.harness.topics import OutgoingMessage, publish
+from tests.harness.topics import OutgoingMessage, publish, whole
 
 SHAOXING = ROOT / "plans" / "shaoxing-2023-2025.yaml"
 LAKESIDE = ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml"
@@ -410,6 +411,71 @@ def test_a_change_of_plans_that_takes_facts_out_says_how_many_and_waits_until_it
     projection.assert_recount_equal()
     tables = projection.system.query("projection", "select tablename from pg_tables where schemaname = 'numbers'")
     assert len({row["tablename"].partition("_")[0] for row in tables}) == 1
+
+
+def test_a_rebuild_stands_beside_and_says_what_differs_until_it_is_accepted_or_let_go(
+    projection: Projection, tmp_path: Path
+) -> None:
+    """Issue 19.5: by the plan as it is now the hires of another channel count, and those of before no longer."""
+    projector = projection.projector().start()
+    projection.publish(*hires(1, 30))
+    projection.wait_for(recruitment=30)
+    plan = projection.plans / SHAOXING.name
+    text = plan.read_text(encoding="utf-8")
+    other = text.replace("where: {channel: gold-blue-collar}", "where: {channel: school-enterprise}")
+    plan.write_text(other, encoding="utf-8")
+    lakeside = projection.plans / LAKESIDE.name
+    lakeside.write_text(lakeside.read_text(encoding="utf-8").replace("weight: 1", "weight: 2"), encoding="utf-8")
+
+    def value() -> int:
+        return int(projection.progress(as_of="2024-12-31")["4.1.b", "2024"]["value"])
+
+    def beside() -> dict[str, Any]:
+        folder = tmp_path / "report"
+        done = projection.command("beside", SKILLPLAN_REPORT=str(folder), SKILLPLAN_ONLY=PLAN)
+        assert done.returncode == 0, done.output
+        difference: dict[str, Any] = json.loads((folder / "difference.json").read_text(encoding="utf-8"))
+        page = (folder / "difference.html").read_text(encoding="utf-8")
+        assert f"make rebuild ACCEPT={difference['code']}" in page
+        assert f"ACCEPT={difference['code']}" in done.output
+        return difference
+
+    ends = topic_ends(projection)
+    difference = beside()
+    cells = [(it["plan"], it["indicator"], it["period"], it["before"], it["after"]) for it in difference["cells"]]
+    assert difference["facts"] == 30
+    assert cells == [(PLAN, "4.1.b", 2024, 10, 0)] * 3
+    assert {it["facts"] for it in difference["cells"]} == {10}
+    named = {(fact["service"], fact["position"]) for it in difference["cells"] for fact in it["because"]}
+    assert named == {("recruitment", position) for position in range(1, 31)}
+    assert (value(), _generation(projection)) == (30, 1)
+    # The projector goes on, started anew, too: it decides nothing by itself while somebody is asked.
+    projector.kill(signal.SIGTERM)
+    projector = projection.projector().start()
+    projection.publish(hire(31, person=77))
+    projection.wait_for(recruitment=31)
+    assert (value(), _generation(projection)) == (31, 1)
+    assert "plans" not in projector.http.get("/readyz").json().get("warnings", {})
+    assert projection.command("back").returncode == 0
+    tables = projection.system.query("projection", "select tablename from pg_tables where schemaname = 'numbers'")
+    assert len({row["tablename"].partition("_")[0] for row in tables}) == 1
+    again = beside()
+    assert again["facts"] == 31
+    assert projection.command("rebuild", SKILLPLAN_ACCEPT="0" * 12).returncode == 1, "it asks, as without one beside"
+    difference = beside()
+    projection.publish(hire(32, person=78))
+    projection.wait_for(recruitment=32)
+    accepted = projection.command("rebuild", SKILLPLAN_ACCEPT=difference["code"])
+    assert accepted.returncode == 0, accepted.output
+    assert (value(), _generation(projection)) == (0, difference["beside"])
+    assert topic_ends(projection) == {name: end + 2 * (name == "recruitment.events") for name, end in ends.items()}
+    projection.wait_for(recruitment=32)
+    projection.assert_recount_equal()
+
+
+def topic_ends(projection: Projection) -> dict[str, int]:
+    topics = [f"{service}.events" for service in DOMAIN_SERVICES]
+    return {topic: len(whole(projection.system.kafka, topic)) for topic in topics}
 
 
 def _generation(projection: Projection) -> int:

@@ -1,14 +1,16 @@
-"""Counts all facts again into a new generation, beside the one that is read, and switches unless facts would go."""
+"""Counts all facts again into a new generation, beside the one that is read, and switches, unless somebody is asked."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 import asyncpg
 from pydantic import ValidationError
 
-from services.projection.counting import generations, store, withheld, writers
+from services.projection.counting import difference, generations, store, withheld, writers
+from services.projection.counting.difference import Difference
 from services.projection.counting.facts import LOGS
 from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
@@ -42,18 +44,77 @@ async def rebuild(
     on. `on_progress` is called about once a second. Raises RebuildBehind; and FactsWouldGo where other plans leave out
     facts that count, unless `accepted` is the code of just that change.
     """
-    while not await writers.lock(connection, writers.REBUILD_LOCK):  # noqa: ASYNC110 - another process has it
-        await asyncio.sleep(1)
-    try:
+    async with _alone(connection):
+        number = await _accepted_beside(connection, accepted)
+        if number is not None:
+            compiled = CompiledPlans(await generations.plans_of(connection, number))
+            await _replay(connection, number, broker, compiled, counting, on_progress)
+        else:
+            number = await generations.create(connection, compiled)
+            try:
+                await _replay(connection, number, broker, compiled, counting, on_progress)
+                await _ask(connection, number, compiled, accepted)
+            except (RebuildBehind, FactsWouldGo):
+                await generations.discard(connection, number)
+                raise
+        await generations.switch(connection, number)
+        return number
+
+
+async def stand_beside(
+    connection: asyncpg.Connection,
+    broker: Broker,
+    compiled: CompiledPlans,
+    counting: Counting,
+    on_progress: OnProgress,
+) -> Difference | None:
+    """Count all facts into a generation that stands beside the one that is read, and return what it would change.
+
+    Whoever reads and writes goes on as before; `rebuild` switches to it once its code is accepted. One that stood there
+    before is dropped. None where nothing is read yet. Raises RebuildBehind.
+    """
+    async with _alone(connection):
+        await _let_go(connection)
+        current = await generations.current(connection)
+        if current is None:
+            return None
         number = await generations.create(connection, compiled)
         try:
             await _replay(connection, number, broker, compiled, counting, on_progress)
-            await _ask(connection, number, compiled, accepted)
-        except (RebuildBehind, FactsWouldGo):
+            return await difference.compare(connection, generations.digest(compiled), current.number, number)
+        except RebuildBehind:
             await generations.discard(connection, number)
             raise
-        await generations.switch(connection, number)
-        return number
+
+
+async def go_back(connection: asyncpg.Connection) -> int:
+    """Let go of what stands beside the generation that is read; return how many generations."""
+    async with _alone(connection):
+        return await _let_go(connection)
+
+
+async def _let_go(connection: asyncpg.Connection) -> int:
+    waiting = await difference.standing_beside(connection)
+    for beside_ in waiting:
+        await generations.discard(connection, beside_.number)
+    return len(waiting)
+
+
+async def _accepted_beside(connection: asyncpg.Connection, accepted: str) -> int | None:
+    """Return the generation that stands beside and is accepted, where this code still counts as it was counted."""
+    for waiting in await difference.standing_beside(connection):
+        plans = CompiledPlans(await generations.plans_of(connection, waiting.number))
+        if waiting.code == accepted and waiting.digest == generations.digest(plans):
+            return waiting.number
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    while not await writers.lock(connection, writers.REBUILD_LOCK):  # noqa: ASYNC110 - another process has it
+        await asyncio.sleep(1)
+    try:
+        yield
     finally:
         if not connection.is_closed():
             await connection.execute("select pg_advisory_unlock($1)", writers.REBUILD_LOCK)
