@@ -22,7 +22,7 @@ from tests.harness.processes import eventually, run
 from tests.harness.topics import OutgoingMessage, publish
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
-PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "alerts.md"))
+PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "alerts.md", "planning.md"))
 
 
 def commands(text: str = PAGE) -> list[str]:

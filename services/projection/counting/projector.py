@@ -138,7 +138,9 @@ class Projector:
         _log.info("projector.counts-anew", generation=current.number)
         self._health.report("lines", "counting anew: the plans, or the code that counts, have changed")
         before = await standing_plans(connection, current.number)
-        if before and await self._is_asked(connection, compiled, current, before):
+        waiting = await difference.standing_beside(connection)
+        # Somebody is asked: what is read goes on, unless the code that counted it is gone.
+        if waiting and before and generations.digest(before) == current.digest:
             _log.info("projector.goes-on", generation=current.number)
             self._health.report("lines", None)
             return current.number, before
@@ -153,17 +155,6 @@ class Projector:
             return standing.number, before
         finally:
             self._health.report("lines", None)
-
-    async def _is_asked(
-        self,
-        connection: asyncpg.Connection,
-        compiled: CompiledPlans,
-        current: CurrentGeneration,
-        before: CompiledPlans,
-    ) -> bool:
-        """Tell whether a generation by these plans stands beside, for somebody to decide on, and this one goes on."""
-        waiting = {beside.digest for beside in await difference.standing_beside(connection)}
-        return generations.digest(before) == current.digest and generations.digest(compiled) in waiting
 
     async def _count_anew(
         self,
