@@ -22,7 +22,8 @@ from tests.harness.processes import eventually, run
 from tests.harness.topics import OutgoingMessage, publish
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
-PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("operations.md", "alerts.md", "planning.md"))
+PAGES = ("operations.md", "alerts.md", "planning.md")
+PAGE = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
 
 
 def commands(text: str = PAGE) -> list[str]:
