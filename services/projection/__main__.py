@@ -121,8 +121,8 @@ async def _rebuild(settings: ProjectionSettings, command: str) -> None:
     async with writers.connected(settings.dsn, "skillplan projection rebuild") as connection:
         if command == "beside":
             compiled = await _only(connection, compiled, settings.only)
-            found = await stand_beside(connection, settings.broker, compiled, Counting(), print_progress)
-            print(difference_report.written(found, Path(settings.report) if settings.report else None), flush=True)  # noqa: T201
+            report = await stand_beside(connection, settings.broker, compiled, Counting(), print_progress)
+            print(difference_report.written(report, Path(settings.report) if settings.report else None), flush=True)  # noqa: T201
             return
         number = await rebuild(connection, settings.broker, compiled, Counting(), print_progress, settings.accept)
     print(f"已切换到第 {number} 代 switched to generation {number}", flush=True)  # noqa: T201
