@@ -18,6 +18,7 @@ from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import BenchRow, memory, shares, table
 from tests.bench.slow_readers import measure_slow_readers
+from tests.bench.streams import measure_streams
 from tests.bench.tables import measure_tables
 from tests.bench.whole_road import measure_hard_mix, measure_hearing, measure_idle, measure_whole_road
 from tests.harness.bench import BenchServers, bench_servers
@@ -66,6 +67,7 @@ PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "growth": measure_growth,
     "questions": measure_questions,
     "hot": measure_hot_subject,
+    "streams": measure_streams,
     "readers": measure_slow_readers,
     "mix": measure_whole_road,
     "hearing": measure_hearing,

@@ -37,13 +37,13 @@ def measure_hot_subject(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
         (api,) = system.start(feed.SERVICE, "api")
         for _ in range(sizes.rounds):
             run = new_run()
-            _send(api, [_raised(f"{run}-{number}", 1) for number in range(size)])
-            _send(api, [_raised(run, _BATCHES * size)])
+            send(api, [raised(f"{run}-{number}", 1) for number in range(size)])
+            send(api, [raised(run, _BATCHES * size)])
             with _probed(api) as waits:
-                different = [_matched(f"{run}-{number}", f"{run}-d{number}") for number in range(size)]
+                different = [matched(f"{run}-{number}", f"{run}-d{number}") for number in range(size)]
                 spread.floor.append(_timed(servers, api, different))
                 for batch in range(_BATCHES):
-                    section = _timed(servers, api, [_matched(run, f"{run}-{batch}-{number}") for number in range(size)])
+                    section = _timed(servers, api, [matched(run, f"{run}-{batch}-{number}") for number in range(size)])
                     if batch == 0:
                         spread.ours.append(section)
                         later.floor.append(section)
@@ -55,11 +55,12 @@ def measure_hot_subject(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
 
 def _timed(servers: BenchServers, api: Process, events: list[dict[str, Any]]) -> Section:
     meter = Meter({"api": pid_of(api), **servers.parts})
-    _send(api, events)
+    send(api, events)
     return meter.section(len(events))
 
 
-def _send(api: Process, events: list[dict[str, Any]]) -> None:
+def send(api: Process, events: list[dict[str, Any]]) -> None:
+    """Report events as one batch; raises RuntimeError unless all are accepted."""
     answer = httpx.post(f"{api.url}/v1/events", content=json.dumps(events), headers=_BATCH, timeout=300).json()
     statuses = {receipt["status"] for receipt in answer["results"]}
     if statuses != {"accepted"}:
@@ -88,12 +89,14 @@ def _probed(api: Process) -> Iterator[list[float]]:
         asking.join()
 
 
-def _raised(no: str, persons: int) -> dict[str, Any]:
+def raised(no: str, persons: int) -> dict[str, Any]:
+    """Return a report that so many persons are wanted."""
     data = {"project": "重大项目", "enterprise": organisation(1), "occupation_code": "6-18-01-01", "persons": persons}
     return report("recruitment.demand-raised", f"raised-{no}", f"demand/{no}", data, time=_now())
 
 
-def _matched(no: str, id_: str) -> dict[str, Any]:
+def matched(no: str, id_: str) -> dict[str, Any]:
+    """Return a report that one of those persons was found: another fact on the same subject."""
     data = {"instrument": "recruitment-line", "persons": 1}
     return report("recruitment.demand-matched", id_, f"demand/{no}", data, time=_now())
 

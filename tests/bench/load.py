@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import sys
+import time
 from collections import deque
 from typing import Any
 
@@ -14,15 +15,17 @@ import uvloop
 from tests.bench import feed
 from tests.bench.meter import Meter
 
+_PERCENTILES = (50, 95, 99, 99.9)
 _END = b"\r\n\r\n"
-_WARM_UP = 10
+WARM_UP = 10  # requests a client
 
 
 class _Client(asyncio.Protocol):
     """Sends the next request as soon as the last one is answered."""
 
-    def __init__(self, requests: deque[bytes], done: asyncio.Future[None], wanted: bytes) -> None:
-        self._requests, self._done, self._wanted = requests, done, wanted
+    def __init__(self, requests: deque[bytes], done: asyncio.Future[None], wanted: bytes, waits: list[float]) -> None:
+        self._requests, self._done, self._wanted, self._waits = requests, done, wanted, waits
+        self._sent_at = 0.0
         self._transport: asyncio.Transport | None = None
         self._received = b""
 
@@ -43,6 +46,7 @@ class _Client(asyncio.Protocol):
         if not answer.startswith(b"HTTP/1.1 200") or self._wanted not in answer:
             self._fail(RuntimeError(f"not as wanted: {answer[:600]!r}"))
             return
+        self._waits.append(time.perf_counter() - self._sent_at)
         self._send()
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -52,6 +56,7 @@ class _Client(asyncio.Protocol):
         if self._transport is None:
             raise RuntimeError("not connected")
         if self._requests:
+            self._sent_at = time.perf_counter()
             self._transport.write(self._requests.popleft())
         elif not self._done.done():
             self._done.set_result(None)
@@ -61,19 +66,23 @@ class _Client(asyncio.Protocol):
             self._done.set_exception(error)
 
 
-async def _send_all(port: int, requests: list[bytes], clients: int, wanted: bytes) -> None:
+async def _send_all(port: int, requests: list[bytes], clients: int, wanted: bytes) -> list[float]:
+    """Return how many seconds each request waited for its answer."""
     loop, waiting = asyncio.get_running_loop(), deque(requests)
+    waits = list[float]()
     done = [loop.create_future() for _ in range(clients)]
     made = [
-        await loop.create_connection(lambda end=end: _Client(waiting, end, wanted), "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(lambda end=end: _Client(waiting, end, wanted, waits), "127.0.0.1", port)  # type: ignore[misc]
         for end in done
     ]
     await asyncio.gather(*done)
     for transport, _ in made:
         transport.close()
+    return waits
 
 
-def _post(body: bytes, kind: bytes) -> bytes:
+def post(body: bytes, kind: bytes) -> bytes:
+    """Return a report, or a batch of them, as a request."""
     head = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/%s\r\nContent-Length: %d\r\n\r\n"
     return head % (kind, len(body)) + body
 
@@ -81,11 +90,15 @@ def _post(body: bytes, kind: bytes) -> bytes:
 def _requests(options: dict[str, Any], first: int, count: int) -> list[bytes]:
     if path := options.get("get"):
         return [b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path.encode()] * count
+    if "shape" in options:
+        from tests.bench.streams import requests_of  # noqa: PLC0415 - which makes them by our functions
+
+        return requests_of(options, count)
     run, each = options["run"], options.get("batch", 1)
     if each == 1:
-        return [_post(feed.hire(at, run), b"cloudevents+json") for at in range(first, first + count)]
+        return [post(feed.hire(at, run), b"cloudevents+json") for at in range(first, first + count)]
     return [
-        _post(feed.batch(at, each, run), b"cloudevents-batch+json") for at in range(first, first + count * each, each)
+        post(feed.batch(at, each, run), b"cloudevents-batch+json") for at in range(first, first + count * each, each)
     ]
 
 
@@ -93,14 +106,17 @@ async def main(options: dict[str, Any]) -> None:
     """Send `count` requests (each of `batch` reports, or GET of a path) and print the section they took."""
     each, clients, count = options.get("batch", 1), options["clients"], options["count"]
     # A batch says its status inside and answers 200 whatever it is.
-    wanted = b'"status":"accepted"' if "run" in options else b""
+    wanted = b'"status":"accepted"' if "run" in options and options.get("shape") != "reads" else b""
     first = options.get("first", 0)
-    warm = clients * _WARM_UP if each == 1 else clients
+    warm = clients * WARM_UP if each == 1 else clients
     requests = _requests(options, first, count + warm)
     await _send_all(options["port"], requests[:warm], clients, wanted)
     meter = Meter(options["pids"])
-    await _send_all(options["port"], requests[warm:], clients, wanted)
+    waits = await _send_all(options["port"], requests[warm:], clients, wanted)
     section = meter.section(count * each)
+    section.waits_ms = [round(wait * 1e3, 3) for wait in waits]
+    ordered = sorted(section.waits_ms)
+    section.extra = {f"p{share:g}_ms": ordered[int(len(ordered) * share / 100)] for share in _PERCENTILES}
     sys.stdout.write(json.dumps(dataclasses.asdict(section)) + "\n")
 
 

@@ -15,12 +15,16 @@ SELF = "floor"  # by this name a program counts itself
 
 @dataclass
 class Section:
-    """One measured stretch: how many things, in how many seconds, at how many CPU seconds of whom."""
+    """One measured stretch: how many things, in how many seconds, at how many CPU seconds of whom.
+
+    `waits_ms`: how long each request waited, in the order of the answers.
+    """
 
     count: int = 0
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
     extra: dict[str, float] = field(default_factory=dict)
+    waits_ms: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
