@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 from typing import Final
 
 from deploy.kafka import access, topics
+from deploy.kafka.properties import broker_properties
 from deploy.kubernetes.city import City, Manifest, manifest
 from services.catalogue import WITH_DATABASE
 
@@ -21,9 +21,8 @@ SERVERS: Final = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 BACKUPS: Final = "barman-cloud.cloudnative-pg.io"
-_PROPERTIES: Final = Path(__file__).resolve().parents[1] / "kafka" / "server.properties"
 # What of the broker's own file is not of listeners, disks and who it is, which the operator writes.
-_OURS: Final = ("auto.", "offsets.", "transaction.", "share.", "group.")
+_OURS: Final = ("auto.", "offsets.", "transaction.", "share.", "group.", "default.", "min.")
 _STRIMZI: Final = "kafka.strimzi.io/v1beta2"
 _CNPG: Final = "postgresql.cnpg.io/v1"
 _OF_THE_CLUSTER: Final = {"strimzi.io/cluster": KAFKA}
@@ -42,19 +41,12 @@ PARAMETERS: Final = {  # a parameter or a statement may hold a person
 
 
 def broker_settings(brokers: int) -> dict[str, str | int | bool]:
-    """Return the settings of deploy/kafka/server.properties, on several brokers."""
-    lines = (line.partition("=") for line in _PROPERTIES.read_text(encoding="utf-8").splitlines())
-    settings: dict[str, str | int | bool] = {
+    """Return what the operator does not write itself of deploy/kafka/server.properties, on several brokers."""
+    return {
         name: int(value) if value.isdecimal() else value == "true" if value in ("true", "false") else value
-        for name, _, value in lines
+        for name, value in broker_properties(brokers).items()
         if name.startswith(_OURS)
     }
-    for name in settings:
-        if name.endswith("replication.factor"):
-            settings[name] = min(3, brokers)
-        elif name.endswith("min.isr"):
-            settings[name] = 2
-    return settings | {"default.replication.factor": 3, "min.insync.replicas": 2}
 
 
 def kafka(city: City) -> list[Manifest]:

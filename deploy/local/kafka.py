@@ -98,10 +98,17 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
     properties.write_text(broker_properties(port, controller_port, log_dir) + besides, encoding="ascii")
+    return command(properties, log_dir, new_cluster_id(), class_path=class_path, java=java)
+
+
+def command(properties: Path, log_dir: Path, cluster: str, *, class_path: str, java: str) -> list[str]:
+    """Format the broker's log folder once, and return the command that runs it in the foreground.
+
+    `cluster`: the id that all brokers of one cluster are formatted with.
+    """
     # The locale is what Java reads and writes file names in.
     start = ["env", "LC_ALL=C.UTF-8", java, *_LOGGING]
     if not (log_dir / "meta.properties").exists():
-        cluster = new_cluster_id()
         formatted = subprocess.run(
             [
                 *(*start, "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"),

@@ -16,11 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from tests.conftest import ROOT
+from tests.faults.hosts import HOST_FAULTS, suffer_on_hosts
 from tests.faults.table import FAULTS, STARTING, Fault, FaultRow, suffer
 from tests.harness.faults import fault_installation
+from tests.harness.hosts import three_hosts
 
 HEADINGS = ("故障 fault", "秒 s", "已发 sent", "每秒 a second", "接受 accepted", "丢失 lost", "重复 twice",
             "重算差 recount", "追平用时 lag 0 after, s", "/readyz 其间所述 said meanwhile")  # fmt: skip
+ALL_FAULTS = (*FAULTS, *HOST_FAULTS)
 _PAGE = ROOT / "docs" / "faults.md"
 _LOGS = ROOT / ".cache" / "faults"
 _BEFORE, _AFTER = 1, 3  # seconds in which reports flow besides
@@ -41,7 +44,9 @@ installation while reports came in by both doors; nobody helped. Where only some
 def cells(row: FaultRow) -> tuple[str, ...]:
     """Return a row as it is shown."""
     counted = (row.accepted, row.lost, row.twice, row.recount)
-    name = " ".join(filter(None, (f"{row.fault.zh} {row.fault.en}", row.note and f"({row.note})")))
+    pause = f"停顿至多 paused at most {row.pause:.1f} s" if row.pause else ""
+    note = "; ".join(filter(None, (row.note, pause)))
+    name = " ".join(filter(None, (f"{row.fault.zh} {row.fault.en}", note and f"({note})")))
     answers = f"✗ {row.wrong}. {readiness(row)}" if row.wrong else readiness(row)
     return (
         name, f"{row.seconds:.0f}", str(row.sent), f"{row.rate:.0f}", *map(str, counted), f"{row.lag_gone:.1f}", answers
@@ -64,7 +69,7 @@ def page(rows: list[FaultRow], before: str) -> str:
     old = before.splitlines() if heads[0] in before else []
     lines = [
         fresh.get(fault.en) or next((line for line in old if line.startswith(f"| {fault.zh} {fault.en}")), None)
-        for fault in FAULTS
+        for fault in ALL_FAULTS
     ]
     return _HEAD + "\n".join([*heads, *filter(None, lines)]) + "\n"
 
@@ -81,6 +86,9 @@ def done(fault: Fault, held: float, rate: float, console: Console) -> FaultRow:
     seconds = _BEFORE + held + _AFTER
     reports = int(seconds * rate)
     try:
+        if fault.hosts:
+            with three_hosts(logs, fault.services) as hosts:
+                return suffer_on_hosts(hosts, fault, reports, seconds, held)
         with fault_installation(logs, fault.services, fault.own_disks, fault.code_in) as own:
             return suffer(own, fault, reports, seconds, held)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's result
@@ -103,9 +111,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=300.0, help="每秒报告数 reports a second")
     parser.add_argument("--write", action="store_true", help="写入 docs/faults.md write the page")
     options = parser.parse_args()
-    chosen = [fault for fault in FAULTS if any(word in fault.en for word in options.only.split(","))]
+    chosen = [fault for fault in ALL_FAULTS if any(word in fault.en for word in options.only.split(","))]
     if not chosen:
-        names = ", ".join(fault.en for fault in FAULTS)
+        names = ", ".join(fault.en for fault in ALL_FAULTS)
         parser.error(f"没有这样的故障 no fault is called so: {options.only}; {names}")
     # SIGTERM also unmounts and stops everything in order.
     signal.signal(signal.SIGTERM, _end)

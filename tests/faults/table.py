@@ -28,13 +28,14 @@ from tests.faults.clock import Clock
 from tests.faults.flood import half_open_flood, plan_bomb, slow_readers
 from tests.faults.upgrade import oldest_release, rolling_upgrade
 from tests.harness.faults import FaultInstallation, Server
-from tests.harness.processes import Process, eventually, run
+from tests.harness.processes import Process, System, eventually, run
 from tests.harness.processes import _fetch as fetch
 from tests.harness.reports import Report, certificate_issued, person_hired, subsidy_claimed
 from tests.harness.topics import check_log, last_receipts
 from tests.harness.traffic import flowing
 
 PATIENCE = 180.0
+LONGEST_PAUSE = 15.0  # of three hosts, seconds
 STARTING = "starting"  # what a part says that never said anything yet
 _SUPERVISOR_SECONDS = 5.0  # between two starts of a server that ends again and again
 
@@ -45,12 +46,13 @@ class Fault:
 
     zh: str
     en: str
-    done: Callable[[FaultInstallation, float], str]
+    done: Callable[..., str]  # with what it is done to, and for how long
     names: str = ""  # what `/readyz` of some process has to name meanwhile, as an expression; empty: nothing
     services: tuple[str, ...] = ("recruitment",)
     own_disks: bool = False
     held: float = 60.0  # seconds
     code_in: Callable[[Path], Path] | None = None  # puts older code into a folder, which runs at first
+    hosts: bool = False  # done to three hosts
 
 
 @dataclass
@@ -66,6 +68,7 @@ class FaultRow:
     twice: int = 0
     recount: int = 0
     lag_gone: float = 0.0
+    pause: float = 0.0  # the longest time in which nothing was recorded, where it is bounded
     ready_said: set[tuple[str, str, str]] = field(default_factory=set)  # process, part, why
     note: str = ""
     failed: str = ""
@@ -89,6 +92,8 @@ class FaultRow:
         if self.failed:
             return self.failed
         problems = [f"{name} {count}" for name, count in counts.items() if count]
+        if self.pause > LONGEST_PAUSE:
+            problems.append(f"停顿 paused {self.pause:.1f} s")
         if self.unnamed:
             problems.append("/readyz 未说明原因 never named the cause")
         return "; ".join(problems)
@@ -353,7 +358,7 @@ def suffer(own: FaultInstallation, fault: Fault, reports: int, seconds: float, h
         ours = {(report["source"], report["id"]) for report in some}
         row.lost += sum(not facts[report["type"], report["source"], report["id"]] for report in some)
         row.twice += sum(count > 1 for (_, source, id_), count in facts.items() if (source, id_) in ours)
-    row.accepted = _accepted(own, [report for some in sent.values() for report in some])
+    row.accepted = accepted(own.system, [report for some in sent.values() for report in some])
     row.recount = _recount(own)
     return row
 
@@ -362,8 +367,9 @@ def _door(own: FaultInstallation, service: str) -> str:
     return own.system.the(service, "api").url
 
 
-def _accepted(own: FaultInstallation, sent: list[Report]) -> int:
-    receipts = last_receipts(own.system, {report["district"] for report in sent})
+def accepted(system: System, sent: list[Report]) -> int:
+    """Count the reports whose last receipt, as the projection and districts read it, accepts them."""
+    receipts = last_receipts(system, {report["district"] for report in sent})
     return sum(receipts[report["source"], report["id"]]["status"] == "accepted" for report in sent)
 
 

@@ -37,10 +37,10 @@ class Flow:
     def ended(self) -> bool:
         return self.answered == len(self.by_http) and self.published == len(self.by_kafka)
 
-    async def send(self, address: str | Callable[[], str], kafka: str) -> None:
-        """Send all of it by both doors."""
+    async def send(self, address: str | Callable[[], str], kafka: str, key: str) -> None:
+        """Send all of it by both doors, over HTTP with this key where there is one."""
         self._began = time.monotonic()
-        await asyncio.gather(self._post(address), self._publish(kafka))
+        await asyncio.gather(self._post(address, key), self._publish(kafka))
         self.took = time.monotonic() - self._began
 
     async def _due(self, sent: int, reports: Sequence[Report]) -> int:
@@ -50,9 +50,10 @@ class Flow:
         due = int((time.monotonic() - self._began) / self._seconds * len(reports)) + 1
         return min(max(due, sent + 1), len(reports))
 
-    async def _post(self, address: str | Callable[[], str]) -> None:
+    async def _post(self, address: str | Callable[[], str], key: str) -> None:
         """Send batch after batch; what got no answer is sent again, with the same ids."""
         batch = {"content-type": "application/cloudevents-batch+json"}
+        batch |= {"authorization": f"Bearer {key}"} if key else {}
         async with httpx.AsyncClient(timeout=10, verify=False) as client:  # noqa: S501 - no TLS here
             while self.answered < len(self.by_http):
                 await self._due(min(self.answered + _BATCH, len(self.by_http)) - 1, self.by_http)
@@ -98,6 +99,7 @@ def flowing(
     by_kafka: Sequence[Report],
     seconds: float,
     patience: float = 60.0,
+    key: str = "",
 ) -> Iterator[Flow]:
     """Send all of it within about so many seconds while the block runs; at its end, wait until all is sent.
 
@@ -106,7 +108,7 @@ def flowing(
     flow = Flow(by_http, by_kafka, seconds)
 
     async def send() -> None:
-        sending = asyncio.create_task(flow.send(address, kafka))
+        sending = asyncio.create_task(flow.send(address, kafka, key))
         while not sending.done() and not given_up.is_set():
             await asyncio.wait([sending], timeout=0.2)
         sending.cancel()

@@ -1,0 +1,144 @@
+"""The configuration of three hosts: what the catalogue, the processes and the other ways of running say, compared.
+
+It runs for real in `make faults`: tests/faults/hosts.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from deploy.cluster import servers
+from deploy.cluster.__main__ import files, main
+from deploy.cluster.hosts import Cluster, HostsRefused, read_cluster
+from deploy.cluster.units import settings_of
+from deploy.kafka.properties import broker_properties
+from deploy.local.postgres import OPTIONS
+from deploy.secrets.kept import KeptSecrets
+from services.catalogue import ELSEWHERE, GATEWAY, SERVICES
+from shared.process.settings import Settings
+from tests.conftest import ROOT
+
+FILE: Final = ROOT / "deploy" / "cluster" / "shaoxing.yaml"
+CLUSTER: Final = read_cluster(FILE)
+PROCESSES: Final = [(name, command) for name, entry in SERVICES.items() for command in entry.commands]
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    return files(CLUSTER, KeptSecrets(tmp_path_factory.mktemp("secrets")))
+
+
+def test_two_hosts_run_every_process_and_all_three_the_servers(hosts: dict[str, dict[str, str]]) -> None:
+    ours = {f"{name}-{command}" for name, command in PROCESSES}
+    for host in CLUSTER.hosts:
+        units = {Path(file).stem.removeprefix("skillplan-"): text for file, text in hosts[host.name].items()
+                 if file.endswith(".service")}  # fmt: skip
+        assert set(units) == {"etcd", "kafka", "postgres", "haproxy"} | (ours if host.services else set())
+        assert all("\nRestart=always\n" in text and "\nNoNewPrivileges=yes\n" in text for text in units.values())
+        assert all(f"skillplan-{name}.service" in hosts[host.name]["units/skillplan.target"] for name in units)
+        for name, text in units.items():
+            for file in re.findall(rf"{CLUSTER.etc}/(\S+)", text):
+                assert file in hosts[host.name], f"{name} reads {file}, which nobody writes"
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids="-".join)
+def test_a_process_has_settings_that_it_knows_and_files_that_are_there(
+    process: tuple[str, str], hosts: dict[str, dict[str, str]]
+) -> None:
+    name, command = process
+    settings = settings_of(CLUSTER, CLUSTER.hosts[0], name, command)
+    written = dict(re.findall(r"^(\w+)='(.*)'$", hosts["one"][f"settings/{name}-{command}.env"], re.MULTILINE))
+    assert written == settings
+    secrets = {file.rpartition("/")[2] for file in hosts["one"] if file.startswith(f"secrets/{name}/")}
+    known = {f"SKILLPLAN_{each.upper()}" for each in Settings.model_fields} | ELSEWHERE
+    known |= {"SKILLPLAN_SERVICES", "SKILLPLAN_SECRETS"}
+    assert {each for each in settings if each.startswith("SKILLPLAN_")} <= known
+    of_services = {"SKILLPLAN_CITY_KEY", "SKILLPLAN_SERVICE_KEY", "SKILLPLAN_LOG_KEY"}
+    assert {each.upper() for each in secrets} <= known | of_services
+    for value in settings.values():
+        if value.startswith(f"{CLUSTER.etc}/"):
+            file = value.removeprefix(f"{CLUSTER.etc}/")
+            assert any(each == file or each.startswith(f"{file}/") for each in hosts["one"]), value
+    assert int(settings["SKILLPLAN_PORT"]) == SERVICES[name].ports[command]
+    doors = re.findall(r"bind 127\.0\.0\.1:(\d+)", hosts["one"]["haproxy.cfg"])
+    urls = [*json.loads(settings.get("SKILLPLAN_SERVICES", "{}")).values(), settings.get("SKILLPLAN_PROJECTION")]
+    assert {url.rpartition(":")[2] for url in filter(None, urls)} <= set(doors)
+
+
+def test_haproxy_asks_each_api_on_its_own_port_how_it_is(hosts: dict[str, dict[str, str]]) -> None:
+    text = hosts["three"]["haproxy.cfg"]
+    for name, entry in SERVICES.items():
+        block = text.partition(f"listen {name}-api\n")[2].partition("\nlisten ")[0]
+        asked = re.findall(r"server \w+ (\S+):(\d+) ssl verify required .* port (\d+)", block)
+        serving = [(str(host.address), str(entry.port), str(entry.probes["api"])) for host in CLUSTER.serving]
+        assert asked == serving
+    door = text.partition(f"listen {GATEWAY.name}-api\n")[2].partition("\nlisten ")[0]
+    assert "bind :443 ssl crt" in door
+    assert re.findall(r"bind (?!127\.0\.0\.1:)(\S+)", text) == [":443"]
+
+
+def test_a_message_and_a_commit_are_on_two_hosts_before_they_are_acknowledged(
+    hosts: dict[str, dict[str, str]],
+) -> None:
+    for at, host in enumerate(CLUSTER.hosts, 1):
+        lines = (line.partition("=") for line in hosts[host.name]["kafka.properties"].splitlines())
+        broker = {name: value for name, _, value in lines}
+        assert (broker["node.id"], broker["broker.rack"]) == (str(at), host.rack)
+        assert {broker[name] for name in broker if name.endswith("replication.factor")} == {"3"}
+        assert {broker[name] for name in broker if name.endswith((".isr", "insync.replicas"))} == {"2"}
+        secured = dict(each.split(":") for each in broker["listener.security.protocol.map"].split(","))
+        opened = dict(each.split("://") for each in broker["listeners"].split(","))
+        plain = {name: where for name, where in opened.items() if secured[name] == "PLAINTEXT"}
+        assert plain == {"ADMIN": servers.KAFKA_ADMIN}
+        untouched = {
+            name: value for name, value in broker_properties(1).items()
+            if name.startswith(("auto.", "sasl.", "authorizer.", "allow.", "group.", "listener.name."))
+        }  # fmt: skip
+        assert untouched.items() <= broker.items()
+        patroni: dict[str, Any] = yaml.safe_load(hosts[host.name]["postgres/patroni.yml"])
+        rules = patroni["bootstrap"]["dcs"]
+        assert rules["synchronous_mode"] is rules["synchronous_mode_strict"] is True
+        assert rules["ttl"] >= rules["loop_wait"] + 2 * rules["retry_timeout"]
+        parameters = patroni["postgresql"]["parameters"]
+        private = {name: OPTIONS[name] for name in OPTIONS if name.startswith(("log_parameter", "log_min"))}
+        assert private.items() <= parameters.items()
+        assert not any(rule.startswith("host ") for rule in patroni["postgresql"]["pg_hba"]), "only by TLS"
+
+
+def test_secrets_stay_what_they_are(tmp_path: Path) -> None:
+    first = files(CLUSTER, KeptSecrets(tmp_path))
+    assert files(CLUSTER, KeptSecrets(tmp_path)) == first
+
+
+WRONG: Final[dict[str, Callable[[str], str]]] = {
+    "address": lambda text: text.replace("192.0.2.12", "192.0.2.11"),
+    "services": lambda text: text.replace("rack: b, services: true", "rack: b"),
+    "nets": lambda text: text + "nets: 1\n",
+    "YAML": lambda text: text + "hosts: [\n",
+}
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_a_wrong_file_of_hosts_is_refused_in_one_sentence(word: str, tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yaml"
+    file.write_text(WRONG[word](FILE.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(HostsRefused, match=word):
+        read_cluster(file)
+    with pytest.raises(SystemExit):
+        main([])
+
+
+def test_every_host_s_folder_is_its_own_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["render", str(FILE), str(tmp_path / "secrets"), str(tmp_path / "out")])
+    assert capsys.readouterr().out.count("cluster.rendered") == len(CLUSTER.hosts)
+    modes = subprocess.run(["find", tmp_path / "out", "-type", "f", "-perm", "/077"], capture_output=True, check=True)
+    assert modes.stdout == b""
+    assert isinstance(CLUSTER, Cluster)

@@ -1,0 +1,128 @@
+"""Faults of three hosts: a broker, the leading database, a whole host, and the network between two halves."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from typing import Final
+
+import httpx
+
+from services.catalogue import SERVICES
+from tests.conftest import ROOT
+from tests.faults.table import PATIENCE, Fault, FaultRow, accepted
+from tests.harness.hosts import Hosts
+from tests.harness.processes import eventually
+from tests.harness.reports import person_hired
+from tests.harness.topics import check_log, standing
+from tests.harness.traffic import flowing
+
+_SERVICE: Final = "recruitment"
+_DOOR: Final = "three"  # whose HAProxy the reports come by: it runs no service
+_VICTIM: Final = "one"
+
+
+def _broker_lost(hosts: Hosts, held: float) -> str:
+    broker = hosts.unit("two", "kafka")
+    broker.stop(signal.SIGKILL)
+    time.sleep(held)
+    broker.start()
+    return ""
+
+
+def _leader_killed(hosts: Hosts, held: float) -> str:
+    """Kill the server process of the primary, as soon as there is one again and for so long; at least twenty times."""
+    end, times, who = time.monotonic() + held, 0, set[str]()
+    while times < 20 or time.monotonic() < end:
+        who.add(eventually(hosts.primary, PATIENCE) or "")
+        hosts.kill_database()
+        times += 1
+        time.sleep(held / 20)
+    return f"{times} 次 kills; 先后为主 primaries: {', '.join(sorted(who))}"
+
+
+def _host_killed(hosts: Hosts, held: float) -> str:
+    for unit in hosts.units[_VICTIM]:
+        unit.wanted = False
+    for unit in hosts.units[_VICTIM]:
+        unit.kill()
+    was = hosts.primary()
+    time.sleep(held)
+    for unit in hosts.units[_VICTIM]:
+        unit.stop(signal.SIGKILL)
+        unit.start()
+    return f"其后为主 primary afterwards: {hosts.primary()}, {was or '–'} 当时 at once"
+
+
+def _cut(hosts: Hosts, held: float) -> str:
+    before = hosts.primary()
+    with hosts.cut_off(_VICTIM):
+        time.sleep(held)
+        meanwhile = hosts.primary()
+    return f"{_VICTIM} | two, three; 主库 primary: {before} → {meanwhile}"
+
+
+HOST_FAULTS: Final = (
+    Fault("三台:一个 Kafka 被杀", "three hosts: broker lost", _broker_lost, held=30, hosts=True),
+    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=120, hosts=True),
+    Fault("三台:一台的全部进程被杀", "three hosts: host killed", _host_killed, held=30, hosts=True),
+    Fault("三台:网络被切成两半", "three hosts: network cut", _cut, held=30, hosts=True),
+)
+
+
+def suffer_on_hosts(hosts: Hosts, fault: Fault, reports: int, seconds: float, held: float) -> FaultRow:
+    """Send reports by both doors while the fault holds; return what became of them, and the longest pause."""
+    mark = f"{re.sub('[^a-z]', '-', fault.en)}-{time.monotonic_ns()}"
+    sent = [person_hired(f"{mark}-{n}") for n in range(reports)]
+    (door,) = [f"https://{host.address}" for host in hosts.cluster.hosts if host.name == _DOOR]
+    row = FaultRow(fault, held, reports)
+    with flowing(door, hosts.system.kafka, sent[::2], sent[1::2], seconds, PATIENCE, hosts.key) as flow:
+        time.sleep(1)
+        row.note = fault.done(hosts, held)
+    row.rate = row.sent / flow.took
+    over = time.monotonic()
+    eventually(lambda: all(receipt is not None for receipt in standing(hosts.system, _SERVICE, sent)), PATIENCE)
+    eventually(lambda: _counted(hosts), PATIENCE)
+    eventually(hosts.ready, PATIENCE)
+    row.lag_gone = time.monotonic() - over
+    facts = Counter((fact["reportsource"], fact["reportid"]) for fact in check_log(hosts.system, _SERVICE))
+    ours = {(report["source"], report["id"]) for report in sent}
+    row.lost = sum(not facts[report] for report in ours)
+    row.twice = sum(facts[report] > 1 for report in ours)
+    row.accepted = accepted(hosts.system, sent)
+    row.recount = _recount(hosts)
+    row.pause = _longest_pause(hosts)
+    return row
+
+
+def _counted(hosts: Hosts) -> bool:
+    """Tell whether the projector that writes has counted the log whole."""
+    position = hosts.system.query(_SERVICE, "select position from log_head")[0][0]
+    for host in hosts.cluster.serving:
+        url = f"https://{host.address}:{SERVICES['projection'].probes['projector']}/metrics"
+        text = httpx.get(url, verify=False, timeout=5).text  # noqa: S501 - it is asked by its address
+        counted = re.search(rf'projection_position{{service="{_SERVICE}"}} (\S+)', text)
+        if counted is not None and float(counted[1]) == position:
+            return True
+    return False
+
+
+def _recount(hosts: Hosts) -> int:
+    """Let the projection recount its ledger on a host; 0 when it is equal."""
+    unit = hosts.unit("two", "projection-projector")
+    command = [*unit.command[:-1], "recount"]
+    environment = {**os.environ, **unit.settings}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, check=False, timeout=PATIENCE
+    ).returncode
+
+
+def _longest_pause(hosts: Hosts) -> float:
+    """Return the longest time in which nothing was recorded, in seconds."""
+    gap = "recorded_at - lag(recorded_at) over (order by position)"
+    sql = f"select extract(epoch from max(gap)) as gap from (select {gap} as gap from fact) gaps"  # noqa: S608
+    return float(hosts.system.query(_SERVICE, sql)[0]["gap"])
