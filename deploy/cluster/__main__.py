@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.cluster import servers
-from deploy.cluster.hosts import Cluster, read_cluster
+from deploy.cluster.hosts import ThreeHosts, read_cluster
 from deploy.cluster.units import settings_of, units
 from deploy.kafka import access
 from deploy.local import databases, jars, kafka
@@ -25,7 +25,7 @@ from shared.plan.districts import district_codes
 _PLANS = Path(__file__).resolve().parents[2] / "plans"
 
 
-def files(cluster: Cluster, secrets: KeptSecrets, listeners: str = "") -> dict[str, dict[str, str]]:
+def files(cluster: ThreeHosts, secrets: KeptSecrets, listeners: str = "") -> dict[str, dict[str, str]]:
     """Return the files of each host below `etc`, by host; those of systemd are in `units/`.
 
     `listeners`: further ones of Kafka, without TLS and passwords, with `{address}` for the host's; only tests have any.
@@ -70,12 +70,12 @@ def _environment(settings: dict[str, str]) -> str:
     return "".join(f"{name}='{value}'\n" for name, value in settings.items())
 
 
-def _dsn(cluster: Cluster, role: str, password: str, database: str) -> str:
+def _dsn(cluster: ThreeHosts, role: str, password: str, database: str) -> str:
     trust = f"sslmode=verify-ca&sslrootcert={cluster.etc}/ca.pem"
     return f"postgresql://{role}:{password}@127.0.0.1:{servers.DATABASE_DOOR}/{database}?{trust}"
 
 
-def render(cluster: Cluster, secrets: KeptSecrets, folder: Path) -> None:
+def render(cluster: ThreeHosts, secrets: KeptSecrets, folder: Path) -> None:
     """Write the files of each host into a folder of its name, readable by nobody else."""
     for host, texts in files(cluster, secrets).items():
         for name, text in texts.items():
@@ -86,7 +86,7 @@ def render(cluster: Cluster, secrets: KeptSecrets, folder: Path) -> None:
         sys.stdout.write(f"cluster.rendered host={host} files={len(texts)}\n")
 
 
-def prepare(cluster: Cluster, secrets: KeptSecrets) -> None:
+def prepare(cluster: ThreeHosts, secrets: KeptSecrets) -> None:
     """Make roles, databases, topics, users and rights, and migrate; on one of the hosts, and again at each upgrade."""
     superuser = _dsn(cluster, "postgres", secrets.password("postgres"), "postgres")
     passwords = {

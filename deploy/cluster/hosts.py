@@ -32,7 +32,7 @@ class Host(BaseModel):
     services: bool = False
 
 
-class Cluster(BaseModel):
+class ThreeHosts(BaseModel):
     """Three machines of one city. `etc`, `data`, `code`: where its files, its data and the checkout are on each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,10 +78,10 @@ class Cluster(BaseModel):
         )
 
 
-def read_cluster(file: Path) -> Cluster:
+def read_cluster(file: Path) -> ThreeHosts:
     """Read the hosts of a city; raises HostsRefused."""
     try:
-        return Cluster.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        return ThreeHosts.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise HostsRefused(f"读不了 {file}:{error.strerror}。", f"{file} cannot be read: {error.strerror}.") from None
     except yaml.YAMLError as error:

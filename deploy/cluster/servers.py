@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from deploy.cluster.hosts import Cluster, Host
+from deploy.cluster.hosts import Host, ThreeHosts
 from deploy.kafka.properties import broker_properties
 from deploy.local.kafka import escaped
 from deploy.local.postgres import OPTIONS
@@ -21,7 +21,7 @@ _POSTGRES, _PATRONI, _ETCD, _ETCD_PEERS = 5432, 8008, 2379, 2380
 _TTL, _LOOK, _TRY = 10, 1, 4
 
 
-def etcd(cluster: Cluster, host: Host) -> dict[str, str]:
+def etcd(cluster: ThreeHosts, host: Host) -> dict[str, str]:
     """Return etcd's settings, as environment variables: nobody comes in without a certificate of ours."""
     address, pem, authority = host.address, f"{cluster.etc}/host.pem", f"{cluster.etc}/ca.pem"
     tls = {
@@ -44,7 +44,7 @@ def etcd(cluster: Cluster, host: Host) -> dict[str, str]:
     }
 
 
-def kafka(cluster: Cluster, host: Host, listeners: str = "") -> str:
+def kafka(cluster: ThreeHosts, host: Host, listeners: str = "") -> str:
     """Write the broker's properties: those of deploy/kafka/server.properties, on three hosts.
 
     `listeners`: further ones, `,NAME://address:port`, without TLS and passwords; only tests have any.
@@ -79,7 +79,7 @@ def kafka(cluster: Cluster, host: Host, listeners: str = "") -> str:
     return "".join(f"{name}={value}\n" for name, value in (broker_properties(3) | own).items())
 
 
-def patroni(cluster: Cluster, host: Host, passwords: dict[str, str]) -> str:
+def patroni(cluster: ThreeHosts, host: Host, passwords: dict[str, str]) -> str:
     """Write Patroni's settings: a commit waits for a standby, and only that one may become the primary.
 
     `passwords`: of `postgres`, `replicator` and `patroni`, by name.
@@ -140,7 +140,7 @@ def patroni(cluster: Cluster, host: Host, passwords: dict[str, str]) -> str:
     return yaml.safe_dump(settings, sort_keys=False, width=120)
 
 
-def haproxy(cluster: Cluster) -> str:
+def haproxy(cluster: ThreeHosts) -> str:
     """Write HAProxy's settings, alike on every host: the primary, the APIs, and the door with TLS in front."""
     checked = f"ssl verify required ca-file {cluster.etc}/ca.pem check check-ssl"
     text = f"""\

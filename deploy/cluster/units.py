@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from deploy.cluster.hosts import Cluster, Host
+from deploy.cluster.hosts import Host, ThreeHosts
 from deploy.cluster.servers import API_DOORS, KAFKA
 from services.catalogue import SERVICES, WITH_DATABASE
 
 TARGET: Final = "skillplan.target"
 
 
-def settings_of(cluster: Cluster, host: Host, name: str, command: str) -> dict[str, str]:
+def settings_of(cluster: ThreeHosts, host: Host, name: str, command: str) -> dict[str, str]:
     """Return the environment of one process; what is secret comes from files."""
     entry = SERVICES[name]
     pem = f"{cluster.etc}/host.pem"
@@ -37,7 +37,7 @@ def settings_of(cluster: Cluster, host: Host, name: str, command: str) -> dict[s
     return settings | entry.address_settings(lambda other: f"http://127.0.0.1:{SERVICES[other].port + API_DOORS}")
 
 
-def units(cluster: Cluster, host: Host) -> dict[str, str]:
+def units(cluster: ThreeHosts, host: Host) -> dict[str, str]:
     """Return the units of a host, by file name."""
     python = f"{cluster.code}/.venv/bin/python"
     broker = f"{cluster.etc}/kafka.properties {cluster.data}/kafka {cluster.kafka_id}"
@@ -61,7 +61,7 @@ def units(cluster: Cluster, host: Host) -> dict[str, str]:
     return made | {TARGET: f"{target}[Install]\nWantedBy=multi-user.target\n"}
 
 
-def _unit(cluster: Cluster, name: str, user: str, command: str, further: str) -> str:
+def _unit(cluster: ThreeHosts, name: str, user: str, command: str, further: str) -> str:
     further_lines = f"{further}\n" if further else ""
     return f"""\
 [Unit]

@@ -17,7 +17,7 @@ import yaml
 
 from deploy.cluster import servers
 from deploy.cluster.__main__ import files, main
-from deploy.cluster.hosts import Cluster, HostsRefused, read_cluster
+from deploy.cluster.hosts import HostsRefused, read_cluster
 from deploy.cluster.units import settings_of
 from deploy.kafka.properties import broker_properties
 from deploy.local.postgres import OPTIONS
@@ -77,9 +77,9 @@ def test_haproxy_asks_each_api_on_its_own_port_how_it_is(hosts: dict[str, dict[s
     text = hosts["three"]["haproxy.cfg"]
     for name, entry in SERVICES.items():
         block = text.partition(f"listen {name}-api\n")[2].partition("\nlisten ")[0]
-        asked = re.findall(r"server \w+ (\S+):(\d+) ssl verify required .* port (\d+)", block)
+        checked = re.findall(r"server \w+ (\S+):(\d+) ssl verify required .* port (\d+)", block)
         serving = [(str(host.address), str(entry.port), str(entry.probes["api"])) for host in CLUSTER.serving]
-        assert asked == serving
+        assert checked == serving
     door = text.partition(f"listen {GATEWAY.name}-api\n")[2].partition("\nlisten ")[0]
     assert "bind :443 ssl crt" in door
     assert re.findall(r"bind (?!127\.0\.0\.1:)(\S+)", text) == [":443"]
@@ -141,4 +141,3 @@ def test_every_host_s_folder_is_its_own_alone(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.count("cluster.rendered") == len(CLUSTER.hosts)
     modes = subprocess.run(["find", tmp_path / "out", "-type", "f", "-perm", "/077"], capture_output=True, check=True)
     assert modes.stdout == b""
-    assert isinstance(CLUSTER, Cluster)

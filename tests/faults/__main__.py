@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import shutil
 import signal
@@ -19,7 +20,7 @@ from tests.conftest import ROOT
 from tests.faults.hosts import HOST_FAULTS, suffer_on_hosts
 from tests.faults.table import FAULTS, STARTING, Fault, FaultRow, suffer
 from tests.harness.faults import fault_installation
-from tests.harness.hosts import three_hosts
+from tests.harness.hosts import Hosts, three_hosts
 
 HEADINGS = ("故障 fault", "秒 s", "已发 sent", "每秒 a second", "接受 accepted", "丢失 lost", "重复 twice",
             "重算差 recount", "追平用时 lag 0 after, s", "/readyz 其间所述 said meanwhile")  # fmt: skip
@@ -30,8 +31,10 @@ _BEFORE, _AFTER = 1, 3  # seconds in which reports flow besides
 _HEAD = """# 故障 Faults
 
 由 `make faults ARGS=--write` 生成:每一行都在一套新建的系统上真实发生过一次,其间报告从两扇门流入,无人插手。
-只做几行时(`--only`)其余各行不变。 Written by `make faults ARGS=--write`. Each row was done for real to a new
-installation while reports came in by both doors; nobody helped. Where only some were done (`--only`) the others stay.
+只做几行时(`--only`)其余各行不变。“三台”各行依次做在同一套三台主机上。 Written by `make faults ARGS=--write`.
+Each row was done for real to a new installation while reports came in by both doors; nobody helped. Where only
+some were done (`--only`) the others stay. Those of "three hosts" were done one after another to one installation
+on three hosts, each a network namespace that runs the units of [production.md](production.md).
 
 - *每秒 a second*:实际送达的速率;不能送达的其后补送,故含停顿。 The rate that was reached; what could not be taken was
   sent again afterwards, so pauses are in it.
@@ -78,8 +81,13 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def done(fault: Fault, held: float, rate: float, console: Console) -> FaultRow:
-    """Do one fault to an installation of its own, so that a row that fails is no other's trouble."""
+def done(
+    fault: Fault, held: float, rate: float, console: Console, hosts: contextlib.AbstractContextManager[Hosts]
+) -> FaultRow:
+    """Do one fault to an installation of its own, so that a row that fails is no other's trouble.
+
+    `hosts`: the three hosts, which bear theirs one after another.
+    """
     logs = _LOGS / re.sub("[^a-z]+", "-", fault.en)
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
@@ -87,14 +95,36 @@ def done(fault: Fault, held: float, rate: float, console: Console) -> FaultRow:
     reports = int(seconds * rate)
     try:
         if fault.hosts:
-            with three_hosts(logs, fault.services) as hosts:
-                return suffer_on_hosts(hosts, fault, reports, seconds, held)
+            with hosts as three:
+                return suffer_on_hosts(three, fault, reports, seconds, held)
         with fault_installation(logs, fault.services, fault.own_disks, fault.code_in) as own:
             return suffer(own, fault, reports, seconds, held)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's result
         (logs / "failure.log").write_text(traceback.format_exc(), encoding="utf-8")
         console.print(f"  {escape(traceback.format_exc().strip()[-2000:])}\n  {logs}")
         return FaultRow(fault, held, reports, failed=" ".join(f"{type(error).__name__}: {error}".split())[:200])
+
+
+class _OnceStarted(contextlib.AbstractContextManager[Hosts]):
+    """Three hosts that are started when they are first needed, and stay until `close`."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._hosts: Hosts | None = None
+
+    def __enter__(self) -> Hosts:
+        if self._hosts is None:
+            logs = _LOGS / "hosts"
+            shutil.rmtree(logs, ignore_errors=True)
+            logs.mkdir(parents=True)
+            self._hosts = self._stack.enter_context(three_hosts(logs, ("recruitment",)))
+        return self._hosts
+
+    def __exit__(self, *_error: object) -> None:
+        """Leave them running."""
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 def _end(number: int, _frame: object) -> None:
@@ -118,14 +148,16 @@ def main() -> int:
     # SIGTERM also unmounts and stops everything in order.
     signal.signal(signal.SIGTERM, _end)
     console, rows, began = Console(width=200), [], time.monotonic()
-    for number, fault in enumerate(chosen, 1):
-        console.print(f"… {number}/{len(chosen)} {fault.zh} {fault.en}")
-        row = done(fault, options.held or fault.held, options.rate, console)
-        rows.append(row)
-        if options.write:  # each time: a row that is there is not lost with those that are not
-            _PAGE.write_text(page(rows, _PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-        passed = f"{time.monotonic() - began:.0f} s"
-        console.print(f"  {'✗ ' + escape(row.wrong) if row.wrong else '✓'} {row.accepted}/{row.sent} {passed}")
+    with contextlib.closing(_OnceStarted()) as hosts:
+        for number, fault in enumerate(chosen, 1):
+            console.print(f"… {number}/{len(chosen)} {fault.zh} {fault.en}")
+            row = done(fault, options.held or fault.held, options.rate, console, hosts)
+            rows.append(row)
+            if options.write:  # each time: a row that is there is not lost with those that are not
+                _PAGE.write_text(page(rows, _PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+            passed = f"{time.monotonic() - began:.0f} s"
+            verdict = "✗ " + escape(row.wrong) if row.wrong else "✓"
+            console.print(f"  {verdict} {row.accepted}/{row.sent} {' '.join(cells(row)[:9])} {passed}")
     table = Table()
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")

@@ -67,8 +67,8 @@ def _cut(hosts: Hosts, held: float) -> str:
 
 
 HOST_FAULTS: Final = (
-    Fault("三台:一个 Kafka 被杀", "three hosts: broker lost", _broker_lost, held=30, hosts=True),
-    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=120, hosts=True),
+    Fault("三台:一个 Kafka 被杀", "three hosts: broker lost", _broker_lost, held=20, hosts=True),
+    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=80, hosts=True),
     Fault("三台:一台的全部进程被杀", "three hosts: host killed", _host_killed, held=30, hosts=True),
     Fault("三台:网络被切成两半", "three hosts: network cut", _cut, held=30, hosts=True),
 )

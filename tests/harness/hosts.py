@@ -24,7 +24,7 @@ from typing import Final
 import httpx
 
 from deploy.cluster.__main__ import files
-from deploy.cluster.hosts import Cluster
+from deploy.cluster.hosts import ThreeHosts
 from deploy.local.databases import Database
 from deploy.local.debian import fetch
 from deploy.local.postgres import find_binaries
@@ -95,7 +95,7 @@ class Unit:
 class Hosts:
     """Three hosts with all that runs on them, and the way in that a district has."""
 
-    cluster: Cluster
+    cluster: ThreeHosts
     units: dict[str, list[Unit]]
     system: System
     key: str
@@ -144,8 +144,8 @@ class Hosts:
         return True
 
 
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -225,7 +225,7 @@ def three_hosts(logs: Path, services: tuple[str, ...]) -> Iterator[Hosts]:
         ]
         values = {"name": "faults", "host": "faults.invalid", "postgres": find_binaries()[0].folder, "hosts": every}
         clusters = {
-            name: Cluster.model_validate(
+            name: ThreeHosts.model_validate(
                 values | {"code": ROOT, "etc": folder / name / "etc", "data": folder / name / "data"}
             )
             for name in addresses
@@ -271,7 +271,7 @@ def three_hosts(logs: Path, services: tuple[str, ...]) -> Iterator[Hosts]:
         yield hosts
 
 
-def _prepare(namespace: str, cluster: Cluster, folder: Path) -> None:
+def _prepare(namespace: str, cluster: ThreeHosts, folder: Path) -> None:
     """Run `deploy.cluster prepare` on a host, again until the brokers and the primary are there for it."""
     file = folder / "hosts.json"
     file.write_text(cluster.model_dump_json(), encoding="utf-8")
