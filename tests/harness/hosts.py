@@ -40,7 +40,7 @@ _PACKAGES: Final = (
     "python3-psycopg2", "python3-click", "python3-dateutil", "python3-prettytable", "python3-psutil", "python3-urllib3",
     "python3-yaml", "python3-six", "python3-wcwidth", "python3-dnspython", "python3-idna",
 )  # fmt: skip
-_NET: Final = "10.213.77"
+_NET: Final = f"10.213.{secrets.randbelow(250) + 1}"  # beside those of other runs
 _DRIVER: Final = 19092  # a door of each broker for the driver of the test, without passwords
 
 
@@ -101,6 +101,7 @@ class Hosts:
     key: str
     namespaces: dict[str, str]
     folder: Path
+    victim: str = ""  # the host that a fault is done to
 
     def unit(self, host: str, name: str) -> Unit:
         return next(unit for unit in self.units[host] if unit.name == name)
