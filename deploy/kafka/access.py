@@ -73,8 +73,10 @@ def rights(districts: Iterable[str]) -> set[Right]:
             Right(service, _READ, _TOPIC, "receipts.", _PREFIXED),
             Right(service, _WRITE, _TOPIC, "receipts.", _PREFIXED),
             Right(service, _WRITE, _TOPIC, topics.quarantine().name),
+            Right(service, _WRITE, _TOPIC, topics.sandbox().name),
             Right("projection", _READ, _TOPIC, topics.events(service).name),
             *(Right(service, _READ, _TOPIC, topics.events(heard).name) for heard in entry.hears),
+            *({Right(service, _READ, _TOPIC, topics.sandbox().name)} if entry.hears else ()),
         }
     allowed |= {
         Right("projection", _READ, _TOPIC, "receipts.", _PREFIXED),

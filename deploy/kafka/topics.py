@@ -89,6 +89,12 @@ def quarantine() -> Topic:
     return Topic("quarantine", 1, dict(_KEPT))
 
 
+def sandbox() -> Topic:
+    """Return the topic of what all sandboxes record (RULES A25): its week, and a day for who reads late."""
+    config = {"cleanup.policy": "delete", "retention.ms": str(8 * _DAY), "segment.ms": str(_DAY)}
+    return Topic("sandbox.events", 1, config)
+
+
 def wanted(districts: Iterable[str]) -> list[Topic]:
     """List every topic of an installation with these districts."""
     codes = sorted(set(districts))
@@ -98,6 +104,7 @@ def wanted(districts: Iterable[str]) -> list[Topic]:
         *(events(service) for service in DOMAIN_SERVICES),
         *(receipts(code) for code in codes),
         quarantine(),
+        sandbox(),
     ]
 
 

@@ -27,6 +27,7 @@ from services.projection.queries import (
     outlook,
     plans,
     ranking,
+    sandbox,
     stream,
     target_progress,
     who_is_behind,
@@ -63,6 +64,7 @@ _ROUTERS = (
     changes.router,
     stream.router,
     would_count.router,
+    sandbox.router,
     lookup.router,
     district_receipts.router,
 )

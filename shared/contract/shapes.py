@@ -157,6 +157,7 @@ def described(pattern: str) -> WithJsonSchema:
 ID_FORM: Final = r"[^\s\x00-\x1f\x7f]{1,200}"
 DISTRICT_FORM: Final = r"[0-9]{6}"
 SOURCE_FORM: Final = r"/districts/[0-9]{6}/[A-Za-z0-9._-]{1,40}"
+_SANDBOX: Final = re.compile(r"/districts/[0-9]{6}/sandbox", re.IGNORECASE)
 NO_FORM: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 _MONTH: Final = r"[0-9]{4}-(0[1-9]|1[0-2])"
@@ -170,6 +171,13 @@ ReportId = Annotated[
     AfterValidator(_report_id),
     described(ID_FORM),
 ]
+
+
+def in_sandbox(source: str | None) -> bool:
+    """Tell whether what a source reports is a trial (RULES A25): its system begins with `sandbox`, however written."""
+    return source is not None and _SANDBOX.match(source) is not None
+
+
 ReportSource = Annotated[
     str, AfterValidator(_impersonal), form(SOURCE_FORM, "/districts/<code>/<system>"), described(SOURCE_FORM)
 ]

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, cast
 import asyncpg
 
 from shared.contract.events import Fact, ReportKey
+from shared.contract.shapes import in_sandbox
 from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE, DatabaseNotReady
 
@@ -56,9 +57,12 @@ _HEAR: Final = Statement(_SQL["hear"])
 _QUARANTINE: Final = Statement(_SQL["quarantine"])
 
 
-async def open_pool(dsn: str, name: str, most: int = 4) -> asyncpg.Pool:
-    """Open a pool that bounds every statement; index scans always, since a growing log outruns its statistics."""
-    settings = {"application_name": name, "enable_seqscan": "off", "jit": "off"}
+async def open_pool(dsn: str, name: str, most: int = 4, schema: str = "public") -> asyncpg.Pool:
+    """Open a pool that bounds every statement; index scans always, since a growing log outruns its statistics.
+
+    `schema`: the only one whose tables its statements reach.
+    """
+    settings = {"application_name": name, "enable_seqscan": "off", "jit": "off", "search_path": schema}
     return await asyncpg.create_pool(
         dsn, min_size=0, max_size=most, command_timeout=30, server_settings=settings, reset=keep_session
     )
@@ -230,6 +234,11 @@ class Transaction:
         self._connection = connection
         self.waited = waited
 
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement of whoever knows more of the tables than is told here."""
+        rows: list[asyncpg.Record] = await self._connection.fetch(sql, *arguments)
+        return rows
+
     async def head(self, keys: Sequence[ReportKey] = ()) -> tuple[Head, dict[ReportKey, Decided]]:
         """Read the head, and the decision in force of each report that has one."""
         rows = await self._head(keys)
@@ -314,10 +323,13 @@ class Transaction:
 
 
 class EventStore:
-    """The database of one service."""
+    """The database of one service; `sandbox`: that of its sandbox, where it has one."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    channel = "recorded"
+
+    def __init__(self, pool: asyncpg.Pool, sandbox: "EventStore | None" = None) -> None:
         self.pool = pool
+        self.sandbox = sandbox
         self.wake: Callable[[], bool] = lambda: False  # the relay of this process, where it is the one that sends
 
     @asynccontextmanager
@@ -365,20 +377,27 @@ class EventStore:
         if self.wake():
             return
         with suppress(*UNAVAILABLE):  # it is recorded all the same, and the relay polls too
-            await self.pool.execute("notify recorded")
+            await self.pool.execute(f"notify {self.channel}")
 
     async def receipt(self, source: str, id_: str) -> bytes | None:
         """Return the receipt of a report as it stands now (RULES A18)."""
+        if self.sandbox is not None and in_sandbox(source):
+            return await self.sandbox.receipt(source, id_)
         receipt: bytes | None = await self.pool.fetchval(_SQL["receipt"], source, id_)
         return receipt
 
     async def receipts_of(self, keys: Sequence[ReportKey]) -> dict[ReportKey, bytes]:
         """Return the same of many reports, without those that were never received."""
+        if self.sandbox is not None and (tried := [key for key in keys if in_sandbox(key[0])]):
+            own = [key for key in keys if not in_sandbox(key[0])]
+            return await self.receipts_of(own) | await self.sandbox.receipts_of(tried)
         rows = await self.pool.fetch(_SQL["receipts"], [key[0] for key in keys], [key[1] for key in keys])
         return {(row["source"], row["id"]): row["bytes"] for row in rows}
 
     async def because_of(self, report: ReportKey, stream: str, version: int) -> list[bytes]:
         """Return the bytes of the facts of a stream, from a version on, that were recorded because of a report."""
+        if self.sandbox is not None and in_sandbox(report[0]):
+            return await self.sandbox.because_of(report, stream, version)
         return [row["bytes"] for row in await self.pool.fetch(_SQL["because_of"], stream, version, *report)]
 
     async def end_unreadable(self, days: int) -> int:

@@ -25,12 +25,14 @@ from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 
 _SQL: Final = read_queries("shared.log", "outbox_relay.sql")
-_PAGE: Final = 2000
+PAGE: Final = 2000
+TURN: Final = _SQL["turn"]
+CHECKPOINTS: Final = _SQL["checkpoints"]
 _SLOW_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 5.0
 # For so long what was sent waits for what is recorded next: one statement moves the checkpoints and reads that.
 _MOVE_SECONDS: Final = 0.1
-_STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 _JSON: Final = [("content-type", b"application/json")]
 # It reports its health every few seconds, unless it waits for an acknowledgement.
 _GOOD_FOR: Final = 15.0
@@ -73,7 +75,7 @@ class Relay:
         self._recorded: asyncio.Event | None = None
         self._outboxes: dict[str, Callable[[asyncpg.Record], Outgoing | None]] = {
             "facts": self._fact,
-            "receipts": self._receipt,
+            "receipts": message_of_receipt,
             "quarantine": self._quarantined,
         }
 
@@ -170,7 +172,7 @@ class Relay:
         await connection.add_listener("recorded", lambda *_: recorded.set())
         connection.add_termination_listener(lambda *_: recorded.set())
         looked_at, end = float("-inf"), await topic.end()
-        checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(_SQL["checkpoints"])}
+        checkpoints = {row["outbox"]: row["number"] for row in await connection.fetch(CHECKPOINTS)}
         reached = dict[str, int]()
         tree = TreeBuilder(connection, self._health)
         self._recorded = recorded
@@ -196,7 +198,7 @@ class Relay:
                     self._tracing.hop("relay", (trace.decode() for trace in traces if trace), began)
                 self._health.report("relay", None, _GOOD_FOR)
             more_in = await tree.grow(checkpoints["facts"])
-            if not any(len(page) == _PAGE for page in pages.values()):
+            if not any(len(page) == PAGE for page in pages.values()):
                 idle = _LOOK_SECONDS if more_in is None else more_in
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(recorded.wait(), _MOVE_SECONDS if reached else idle)
@@ -221,12 +223,12 @@ class Relay:
         may be more facts than a page, receipts wait.
         """
         rows = await connection.fetch(
-            _SQL["turn"],
+            TURN,
             list(reached),
             list(reached.values()),
             checkpoints["facts"],
             checkpoints["receipts"],
-            _PAGE,
+            PAGE,
         )
         if not rows:
             raise LookupError("log_head is empty")
@@ -234,10 +236,10 @@ class Relay:
         for row in rows:
             if row["outbox"] is not None:
                 pages[row["outbox"]].append(row)
-        if len(pages["facts"]) == _PAGE:
+        if len(pages["facts"]) == PAGE:
             pages["receipts"] = []
         if rows[0]["quarantined"] > checkpoints["quarantine"]:
-            pages["quarantine"] = await connection.fetch(_SQL["quarantine"], checkpoints["quarantine"], _PAGE)
+            pages["quarantine"] = await connection.fetch(_SQL["quarantine"], checkpoints["quarantine"], PAGE)
         return pages
 
     async def _send(
@@ -273,18 +275,8 @@ class Relay:
     def _fact(self, row: asyncpg.Record) -> Outgoing:
         raw = row["bytes"]
         trace = tracing.of_fact(raw)
-        headers = [*_STRUCTURED, (tracing.HEADER, trace)] if trace else _STRUCTURED
+        headers = [*STRUCTURED, (tracing.HEADER, trace)] if trace else STRUCTURED
         return f"{self._service}.events", row["stream"].encode(), raw, headers
-
-    def _receipt(self, row: asyncpg.Record) -> Outgoing | None:
-        """The topic is compacted: an answer that decides nothing must not displace a decision, so its key differs."""
-        if row["district"] is None:
-            return None
-        known = row["source"] is not None and row["id"] is not None
-        key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
-        # For recovery of a restored database: repeats are recognised by it, and it reveals nothing (A4).
-        digest = [("digest", row["digest"].hex().encode())] if row["digest"] else []
-        return f"receipts.{row['district']}", key.encode(), row["bytes"], [*_JSON, *digest]
 
     def _quarantined(self, row: asyncpg.Record) -> Outgoing:
         value = {
@@ -299,6 +291,20 @@ class Relay:
             "at": format_instant(row["at"]),
         }
         return "quarantine", f"{self._service} {row['number']}".encode(), orjson.dumps(value), _JSON
+
+
+def message_of_receipt(row: asyncpg.Record) -> Outgoing | None:
+    """Return the message of a receipt, None where no topic gets it.
+
+    The topic is compacted: an answer that decides nothing must not displace a decision, so its key differs.
+    """
+    if row["district"] is None:
+        return None
+    known = row["source"] is not None and row["id"] is not None
+    key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
+    # For recovery of a restored database: repeats are recognised by it, and it reveals nothing (A4).
+    digest = [("digest", row["digest"].hex().encode())] if row["digest"] else []
+    return f"receipts.{row['district']}", key.encode(), row["bytes"], [*_JSON, *digest]
 
 
 async def _close(connection: asyncpg.Connection) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Annotated, Final, Literal, TypeVar
 
 import orjson
@@ -45,6 +45,8 @@ _Number = Annotated[
 _Size = Annotated[
     int | None, Query(ge=0, le=_LAST, description="树的大小,缺省为现在的 size of the tree; by default as it is now")
 ]
+_After = Annotated[int, Query(ge=0, le=_LAST, description="在此位置之后 after this position")]
+_Limit = Annotated[int, Query(ge=1, le=5000, description="每页几条 how many a page")]
 T = TypeVar("T")
 
 
@@ -79,6 +81,8 @@ def _text(text: str) -> Response:
 def add_routes(app: FastAPI, store: EventStore, service: str, signer: LogSigner | None) -> None:
     """Add the routes of the log of one service; `signer`: without it there are no checkpoints."""
     _add_facts(app, store, service)
+    if store.sandbox is not None:
+        _add_sandbox(app, store.sandbox)
     _add_tree(app, TreeReader(store.pool), signer)
     _add_proofs(app, TreeReader(store.pool), service)
 
@@ -114,8 +118,8 @@ def _add_facts(app: FastAPI, store: EventStore, service: str) -> None:
         responses={200: {"content": {_LINES: {"schema": {"type": "string"}}}}, 422: _WRONG, 503: NOT_NOW},
     )
     async def get_log(
-        after: Annotated[int, Query(ge=0, le=_LAST, description="在此位置之后 after this position")] = 0,
-        limit: Annotated[int, Query(ge=1, le=5000, description="每页几条 how many a page")] = 1000,
+        after: _After = 0,
+        limit: _Limit = 1000,
         form: Annotated[
             Literal["json", "ndjson"], Query(alias="format", description="json,或每行一条 json, or a fact a line")
         ] = "json",
@@ -123,9 +127,29 @@ def _add_facts(app: FastAPI, store: EventStore, service: str) -> None:
         facts = await answer_of(store.log(after, limit))
         if form == "ndjson":
             return Response(b"".join(fact + b"\n" for fact in facts), media_type=_LINES)
-        following = b"%d" % (after + limit) if len(facts) == limit else b"null"
-        body = b'{"facts":[' + b",".join(facts) + b'],"next":' + following + b"}"
-        return Response(body, media_type="application/json")
+        return _page(facts, after + limit if len(facts) == limit else None)
+
+
+def _page(facts: Sequence[bytes], following: int | None) -> Response:
+    body = b'{"facts":[' + b",".join(facts) + b'],"next":' + (b"%d" % following if following else b"null") + b"}"
+    return Response(body, media_type="application/json")
+
+
+def _add_sandbox(app: FastAPI, sandbox: EventStore) -> None:
+    @app.get(
+        "/v1/log/sandbox",
+        summary="试报系统的事实 A page of what sandboxes reported here",
+        description=(
+            "来源以 `sandbox` 开头的系统本周所报并受理的事实(RULES A25),按位置排列;每周一清空。翻页同 `/v1/log`。\n\n"
+            "What sources whose system begins with `sandbox` have reported this week (RULES A25), in the order of their"
+            " positions; emptied every Monday. Pages as at `/v1/log`."
+        ),
+        response_model=LogPage,
+        responses={422: _WRONG, 503: NOT_NOW},
+    )
+    async def get_sandbox(after: _After = 0, limit: _Limit = 1000) -> Response:
+        facts = await answer_of(sandbox.log(after, limit))
+        return _page(facts, orjson.loads(facts[-1])["position"] if len(facts) == limit else None)
 
 
 def _add_tree(app: FastAPI, tree: TreeReader, signer: LogSigner | None) -> None:

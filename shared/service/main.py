@@ -18,6 +18,7 @@ from shared.log.database import MIGRATIONS, check_database
 from shared.log.event_store import EventStore, open_pool
 from shared.log.migrate import migrate
 from shared.log.rewrapping import rewrap
+from shared.log.sandbox import open_sandbox
 from shared.log.sealing import Seal
 from shared.log.tree import LogSigner
 from shared.observability.health import ConfigurationError, Health
@@ -32,6 +33,7 @@ from shared.service.command_handler import CommandHandler
 from shared.service.decision_metrics import DecisionMetrics
 from shared.service.parts import Parts
 from shared.service.recovery import CannotRecover, recover
+from shared.service.sandbox import SandboxHandler
 
 if TYPE_CHECKING:
     from shared.service.http_reports import Routes
@@ -79,7 +81,8 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
     keys = _bytes_of(settings, _KEYS)
     old = bytes.fromhex(settings.old_service_key.get_secret_value())
     await check_database(name, dsn, keys, {"service_key": old} if old else {})
-    store = EventStore(await open_pool(dsn, f"skillplan {name} {process}"))
+    sandbox = await open_sandbox(dsn, f"skillplan {name} {process}")
+    store = EventStore(await open_pool(dsn, f"skillplan {name} {process}"), sandbox)
     decoder = Decoder(
         service.language,
         {code for plan in plans for code in plan.district_codes},
@@ -88,15 +91,12 @@ async def _open(service: Service, settings: ServiceSettings, process: str, healt
         {listed.code for plan in plans for listed in plan.credit_codes},
         former_codes(plans),
     )
+    domain = service.domain(plans, **_bytes_of(settings, service.keys))
+    seal = Seal(keys["service_key"], old)
     handler = CommandHandler(
-        decoder,
-        service.domain(plans, **_bytes_of(settings, service.keys)),
-        store,
-        Seal(keys["service_key"], old),
-        service.hears,
-        tracing,
-        DecisionMetrics(name, metrics.registry),
-    )
+        decoder, domain, store, seal, service.hears, tracing, DecisionMetrics(name, metrics.registry),
+        sandbox=SandboxHandler(decoder, domain, sandbox, seal, service.hears, tracing),
+    )  # fmt: skip
     parts = Parts(settings, plans, store, handler, metrics, tracing)
     metrics.ask("database", parts.ask)
     return parts

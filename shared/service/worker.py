@@ -12,6 +12,7 @@ from shared.contract.events import Language
 from shared.http.api_keys import KeyRing
 from shared.kafka.clients import ReservedTopic
 from shared.log.outbox_relay import Relay
+from shared.log.sandbox import SandboxRelay
 from shared.observability.metrics import Reading
 from shared.observability.unavailable import UNAVAILABLE
 from shared.plan.model import districts_by_waiting_days
@@ -20,7 +21,11 @@ from shared.service.kafka_consumer import KafkaConsumer
 from shared.service.kafka_facts import KafkaFacts
 from shared.service.kafka_reports import KafkaReports
 from shared.service.parts import Parts
+<<<<<<< HEAD
 from shared.service.witnesses import Witnessing
+=======
+from shared.service.sandbox import SandboxFacts, SandboxHandler
+>>>>>>> e4ac696 (Decide what sandboxes report in a log of their own, emptied weekly, counted in a plan of its own)
 
 _EXPIRY_SECONDS: Final = 60
 _log = structlog.get_logger()
@@ -53,9 +58,13 @@ class Worker:
         named = bool(parts.settings.broker.user)
         reports = KafkaReports(parts.handler, reserved, named=named, with_keys=with_keys)
         reports.subscribe(self._consumer)
+        self._sandbox = parts.handler.sandbox
+        if hears and self._sandbox is not None:
+            SandboxFacts([language.service for language in hears], self._sandbox, self._consumer)
         self._facts = [KafkaFacts(language.service, parts.handler, self._consumer, health) for language in hears]
         dsn = parts.settings.pg_dsn.get_secret_value()
         self._relay = Relay(dsn, parts.settings.broker, parts.name, health, self._compare, parts.tracing)
+        self._sandbox_relay = SandboxRelay(dsn, parts.settings.broker, health)
         parts.store.wake = self._relay.wake
         parts.metrics.read(self._read)
 
@@ -66,7 +75,11 @@ class Worker:
         await serve(app, self._parts.settings, self._work, self._parts.metrics)
 
     async def _work(self, stop: asyncio.Event) -> None:
+<<<<<<< HEAD
         beside = [asyncio.create_task(work) for work in (self._relay.run(), self._expire(), self._witnessing.run())]
+=======
+        beside = [asyncio.create_task(work) for work in (self._relay.run(), self._expire(), self._sandbox_relay.run())]
+>>>>>>> e4ac696 (Decide what sandboxes report in a log of their own, emptied weekly, counted in a plan of its own)
         for task in beside:
             task.add_done_callback(end_process_if_failed)
         await self._consumer.run(stop)
@@ -90,6 +103,8 @@ class Worker:
                     # A district that has left the plans has the longest of them.
                     while await self._parts.handler.expire(days, None if days == longest else districts):
                         pass
+                if isinstance(self._sandbox, SandboxHandler):  # nothing waits there for longer than its week
+                    await self._sandbox.begin_week()
                 if ended := await self._parts.store.end_unreadable(self._quarantine_days):
                     _log.info("quarantine.ended", count=ended, days=self._quarantine_days)
             except UNAVAILABLE:

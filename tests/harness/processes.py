@@ -330,4 +330,5 @@ def topics_of(services: Sequence[str]) -> list[deploy_topics.Topic]:
         *map(deploy_topics.events, DOMAIN_SERVICES),
         *map(deploy_topics.receipts, DISTRICTS),
         deploy_topics.quarantine(),
+        deploy_topics.sandbox(),
     ]

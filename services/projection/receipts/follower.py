@@ -21,6 +21,7 @@ from services.projection.counting.log_reader import WAIT_MS, new_consumer, read_
 from services.projection.receipts.store import FollowedReceipt, OffsetMove, ReceiptKey, store_receipts
 from services.projection.receipts.store import offsets as offsets_of
 from shared.contract.events import LOCAL_TIME
+from shared.contract.shapes import in_sandbox
 from shared.kafka.clients import Broker
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
@@ -60,13 +61,18 @@ _receipt: Final = msgspec.json.Decoder(_Receipt)
 
 
 def read(message_key: bytes | None, value: bytes | None, place: str) -> FollowedReceipt | None:
-    """Return the receipt in a message; None for what repeats a first one (RULES A6) and for what is no receipt."""
+    """Return the receipt in a message.
+
+    None for what repeats a first one (RULES A6), for what no page shows (A25), and for what is no receipt.
+    """
     try:
         receipt = _receipt.decode(value or b"")
         body = (value or b"").decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if receipt.first is not msgspec.UNSET or receipt.received_at.tzinfo is None or receipt.decided_at.tzinfo is None:
+        return None
+    if in_sandbox(receipt.source):
         return None
     key = f"{receipt.source} {receipt.id}" if receipt.source is not None and receipt.id is not None else place
     return FollowedReceipt(
