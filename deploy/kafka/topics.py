@@ -90,7 +90,7 @@ def quarantine() -> Topic:
 
 
 def sandbox() -> Topic:
-    """Return the topic of what all sandboxes record (RULES A25): its week, and a day for who reads late."""
+    """Return the topic of what all sandboxes record (RULES A26): its week, and a day for who reads late."""
     config = {"cleanup.policy": "delete", "retention.ms": str(8 * _DAY), "segment.ms": str(_DAY)}
     return Topic("sandbox.events", 1, config)
 

@@ -67,9 +67,11 @@ def document() -> Schema:
     parts = _Components()
     channels: dict[str, Schema] = {}
     operations: dict[str, Schema] = {}
+    facts: dict[str, Schema] = {}
     for language in LANGUAGES:
         service = language.service
         sent = {_name(language, event): _fact(parts, language, event) for event in language.versions}
+        facts |= sent
         taken = {
             _name(language, event): _report(parts, language, event)
             for event in language.versions if not event.decision
@@ -97,6 +99,9 @@ def document() -> Schema:
         operations[f"{service}.publish"] = _operation(
             "send", f"{service}.events", "至少一次,不跳号 At least once, in order, no position skipped"
         )
+    tried = "试报系统的事实,每周一清空 What sandboxes report (A26), forgotten every Monday"
+    channels["sandbox.events"] = _channel(topics.sandbox(), facts, tried)
+    operations["sandbox.publish"] = _operation("send", "sandbox.events", tried)
     for topic, schema, text in (
         (
             topics.receipts("{district}"),

@@ -174,7 +174,7 @@ ReportId = Annotated[
 
 
 def in_sandbox(source: str | None) -> bool:
-    """Tell whether what a source reports is a trial (RULES A25): its system begins with `sandbox`, however written."""
+    """Tell whether what a source reports is a trial (RULES A26): its system begins with `sandbox`, however written."""
     return source is not None and _SANDBOX.match(source) is not None
 
 

@@ -1,4 +1,4 @@
-"""The sandbox of a service (RULES A25): a log of its own, emptied every week, and the relay of it."""
+"""The sandbox of a service (RULES A26): a log of its own, emptied every week, and the relay of it."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from shared.observability.unavailable import UNAVAILABLE
 SCHEMA: Final = "sandbox"
 TOPIC: Final = "sandbox.events"  # the facts of all services' sandboxes
 _SQL: Final = read_queries("shared.log", "sandbox.sql")
-_LOOK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 15.0
 _PART: Final = "sandbox"
 _log = structlog.get_logger()
 

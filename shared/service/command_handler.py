@@ -106,7 +106,7 @@ class CommandHandler:
         streams: StreamCache | None = None,
         sandbox: "CommandHandler | None" = None,
     ) -> None:
-        """`sandbox`: who decides what sandboxes report (RULES A25); none in a sandbox."""
+        """`sandbox`: who decides what sandboxes report (RULES A26); none in a sandbox."""
         self.decoder = decoder
         self.language = decoder.language
         self.service = decoder.language.service

@@ -81,8 +81,7 @@ def _text(text: str) -> Response:
 def add_routes(app: FastAPI, store: EventStore, service: str, signer: LogSigner | None) -> None:
     """Add the routes of the log of one service; `signer`: without it there are no checkpoints."""
     _add_facts(app, store, service)
-    if store.sandbox is not None:
-        _add_sandbox(app, store.sandbox)
+    _add_sandbox(app, store.sandbox)
     _add_tree(app, TreeReader(store.pool), signer)
     _add_proofs(app, TreeReader(store.pool), service)
 
@@ -135,20 +134,20 @@ def _page(facts: Sequence[bytes], following: int | None) -> Response:
     return Response(body, media_type="application/json")
 
 
-def _add_sandbox(app: FastAPI, sandbox: EventStore) -> None:
+def _add_sandbox(app: FastAPI, sandbox: EventStore | None) -> None:
     @app.get(
         "/v1/log/sandbox",
         summary="试报系统的事实 A page of what sandboxes reported here",
         description=(
-            "来源以 `sandbox` 开头的系统本周所报并受理的事实(RULES A25),按位置排列;每周一清空。翻页同 `/v1/log`。\n\n"
-            "What sources whose system begins with `sandbox` have reported this week (RULES A25), in the order of their"
+            "来源以 `sandbox` 开头的系统本周所报并受理的事实(RULES A26),按位置排列;每周一清空。翻页同 `/v1/log`。\n\n"
+            "What sources whose system begins with `sandbox` have reported this week (RULES A26), in the order of their"
             " positions; emptied every Monday. Pages as at `/v1/log`."
         ),
         response_model=LogPage,
         responses={422: _WRONG, 503: NOT_NOW},
     )
     async def get_sandbox(after: _After = 0, limit: _Limit = 1000) -> Response:
-        facts = await answer_of(sandbox.log(after, limit))
+        facts = await answer_of(sandbox.log(after, limit)) if sandbox is not None else []
         return _page(facts, orjson.loads(facts[-1])["position"] if len(facts) == limit else None)
 
 

@@ -1,4 +1,4 @@
-"""Decides what sandboxes report, as everything is decided, in a log of their own that is emptied weekly (RULES A25)."""
+"""Decides what sandboxes report, as everything is decided, in a log of their own that is emptied weekly (RULES A26)."""
 
 import asyncio
 from collections import defaultdict

@@ -21,11 +21,8 @@ from shared.service.kafka_consumer import KafkaConsumer
 from shared.service.kafka_facts import KafkaFacts
 from shared.service.kafka_reports import KafkaReports
 from shared.service.parts import Parts
-<<<<<<< HEAD
-from shared.service.witnesses import Witnessing
-=======
 from shared.service.sandbox import SandboxFacts, SandboxHandler
->>>>>>> e4ac696 (Decide what sandboxes report in a log of their own, emptied weekly, counted in a plan of its own)
+from shared.service.witnesses import Witnessing
 
 _EXPIRY_SECONDS: Final = 60
 _log = structlog.get_logger()
@@ -75,11 +72,8 @@ class Worker:
         await serve(app, self._parts.settings, self._work, self._parts.metrics)
 
     async def _work(self, stop: asyncio.Event) -> None:
-<<<<<<< HEAD
-        beside = [asyncio.create_task(work) for work in (self._relay.run(), self._expire(), self._witnessing.run())]
-=======
-        beside = [asyncio.create_task(work) for work in (self._relay.run(), self._expire(), self._sandbox_relay.run())]
->>>>>>> e4ac696 (Decide what sandboxes report in a log of their own, emptied weekly, counted in a plan of its own)
+        works = (self._relay.run(), self._sandbox_relay.run(), self._expire(), self._witnessing.run())
+        beside = [asyncio.create_task(work) for work in works]
         for task in beside:
             task.add_done_callback(end_process_if_failed)
         await self._consumer.run(stop)

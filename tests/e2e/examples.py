@@ -96,6 +96,8 @@ def of_a_service(service: str) -> Iterator[Ask]:
     yield Ask(log, {"after": "0", "limit": "3"})
     yield Ask(log, {"limit": "0"}, status=422)
     yield Ask(log, {"after": "0", "limit": "1", "format": "ndjson"})
+    yield Ask(f"{log}/sandbox", {"after": "0", "limit": "2"})
+    yield Ask(f"{log}/sandbox", {"limit": "0"}, status=422)
     # The tree follows the log within a second or so.
     yield Ask(f"{log}/proof", {"position": "1", "size": "1"}, patient=True)
     yield Ask(f"{log}/proof", {"position": "1", "size": str(2**62)}, status=404)
@@ -237,6 +239,7 @@ def of_the_projection() -> Iterator[Ask]:
     yield from _of_the_notes(f"GET {plan}/notes", named)
     yield Ask(f"GET {plan}/stream", named)
     yield Ask(f"GET {plan}/stream", {"plan": "none"}, status=404)
+    yield from _of_the_sandbox("GET /v1/sandbox/{plan}/progress", named)
     yield Ask("GET /v1/receipts", {"source": event["source"], "id": event["id"]})
     yield Ask("GET /v1/receipts", {"source": event["source"], "id": "never-sent"}, status=404)
     yield Ask("GET /v1/receipts", {"source": event["source"]}, status=422)
@@ -249,6 +252,12 @@ def of_the_projection() -> Iterator[Ask]:
     yield Ask(receipts, {"district": "000000"}, status=404)
     yield Ask(receipts, where | {"day": "soon"}, status=422)
     yield from _of_the_types(event)
+
+
+def _of_the_sandbox(progress: str, named: Node) -> Iterator[Ask]:
+    yield Ask(progress, named | {"as_of": _AS_OF, "district": "330681"})
+    yield Ask(progress, {"plan": "none"}, status=404)
+    yield Ask(progress, named | {"as_of": "soon"}, status=422)
 
 
 def _of_the_matrix(matrix: str, day: Node) -> Iterator[Ask]:

@@ -1,4 +1,4 @@
-"""What sandboxes report goes the whole road, in a plan of its own, and touches nothing that is real (RULES A25)."""
+"""What sandboxes report goes the whole road, in a plan of its own, and touches nothing that is real (RULES A26)."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Trial:
     def receipt(self, report: Node) -> Node | None:
         params = {"source": report["source"], "id": report["id"]}
         answer = self.http.get("/v1/receipts", params=params)
-        found: Node | None = answer.json()["receipts"][0] if answer.is_success else None
-        return found
+        receipt: Node | None = answer.json()["receipts"][0] if answer.is_success else None
+        return receipt
 
     def hires(self, path: str = "/v1/sandbox") -> int | None:
         answer = self.http.get(f"{path}/{PLAN}/progress", params={"as_of": "2024-12-31", "district": "330681"}).json()
@@ -102,8 +102,8 @@ def test_every_report_gets_its_receipt_and_moves_the_numbers_of_the_sandbox_alon
     assert trial.post(retracted | {"data": {"report_id": hired["id"], "reason": "试"}})[0]["status"] == "accepted"
     assert trial.hires() == before + 1
     pairs = {"pairs": [{"source": each["source"], "id": each["id"]} for each in (hired, other)]}
-    asked = trial.http.post("/v1/receipts/query", json=pairs).json()["results"]
-    assert [[receipt["status"] for receipt in each["receipts"]] for each in asked] == [["accepted"], ["accepted"]]
+    answers = trial.http.post("/v1/receipts/query", json=pairs).json()["results"]
+    assert [[receipt["status"] for receipt in each["receipts"]] for each in answers] == [["accepted"], ["accepted"]]
     assert trial.http.get("/v1/receipts/report", params=pairs["pairs"][1]).json()["subject"] == other["subject"]
     assert not trial.hires("/v1/plans"), "the real number"
 
@@ -120,8 +120,8 @@ def test_over_kafka_it_is_the_same_and_no_page_shows_it(trial: Trial, kafka: str
 
     eventually(heard)
     eventually(lambda: ids <= {message.json["reportid"] for message in whole(kafka, TOPIC)})
-    shown = trial.projection.get("/v1/districts/330681/receipts", params={"limit": "500"}).json()
-    assert shown["receipts"] == []
+    page = trial.projection.get("/v1/districts/330681/receipts", params={"limit": "500"}).json()
+    assert page["receipts"] == []
 
 
 def test_what_one_service_decides_by_another_it_decides_in_the_sandbox_too(trial: Trial) -> None:

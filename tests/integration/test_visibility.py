@@ -53,6 +53,8 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/services/{service}/v1/log": [{}, {"format": "ndjson"}],
     "/services/{service}/v1/log/{what}": [{}],
     "/v1/log/head": [{}],
+    "/v1/log/sandbox": [{}],
+    "/v1/sandbox/{plan}/progress": [{}, {"district": OTHER}],
     "/v1/log/key": [{}],
     "/v1/log/checkpoint": [{}],
     "/v1/log/tile/{level}/{number}": [{}],
@@ -325,7 +327,9 @@ def test_no_route_shows_a_role_more_of_others_than_it_may_see(system: System, tm
     assert seen[OTHER] == {OTHER: without_logs, OWN: set()}
     assert seen["reader"] == {OWN: set(), OTHER: set()}
     # Figures are everybody's.
-    for path in ROUTES.keys() - LISTS - {"/v1/log/head"} | {"/v1/plans/{plan}/indicators/{indicator}/facts"}:
+    for path in ROUTES.keys() - LISTS - {"/v1/log/head", "/v1/log/sandbox"} | {
+        "/v1/plans/{plan}/indicators/{indicator}/facts"
+    }:
         if ROUTES[path] and not path.startswith("/v1/receipts"):
             assert all(statuses[role, path] == {200} for role in desks.keys), path
     figures_are_those_of_all_and_others_are_counted(desks)

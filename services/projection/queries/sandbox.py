@@ -1,4 +1,4 @@
-"""What would the numbers of a plan be if what sandboxes reported this week were all there is (RULES A25)."""
+"""What would the numbers of a plan be if what sandboxes reported this week were all there is (RULES A26)."""
 
 import asyncio
 from collections import defaultdict

@@ -63,7 +63,7 @@ _receipt: Final = msgspec.json.Decoder(_Receipt)
 def read(message_key: bytes | None, value: bytes | None, place: str) -> FollowedReceipt | None:
     """Return the receipt in a message.
 
-    None for what repeats a first one (RULES A6), for what no page shows (A25), and for what is no receipt.
+    None for what repeats a first one (RULES A6), for what no page shows (A26), and for what is no receipt.
     """
     try:
         receipt = _receipt.decode(value or b"")

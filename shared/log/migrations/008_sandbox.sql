@@ -1,4 +1,4 @@
--- The sandbox (RULES A25): what sources whose system begins with `sandbox` report is decided by the same code on tables
+-- The sandbox (RULES A26): what sources whose system begins with `sandbox` report is decided by the same code on tables
 -- of its own, which are emptied every week. A session of the sandbox sees this schema alone, so that no statement of it
 -- can reach the log.
 create schema sandbox;
