@@ -398,7 +398,7 @@ class _Reader:
         """Return the data and the personal fields, or None after noting every fault in them."""
         given = self.envelope.get("data")
         if not isinstance(given, dict):
-            self._fault(rules.BadValue if given is not None else rules.MissingField, "data", expected="object")
+            self._fault(rules.BadValue if given is not None else rules.MissingField, "data", expected="对象 an object")
             return None
         for name, value in given.items():
             # Each item may have faults of its own; a million of them took 6 s and 1.2 GB.

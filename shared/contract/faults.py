@@ -22,6 +22,8 @@ _FAULTS: Final[Mapping[str, type[Rule]]] = {
 _EXPECTED: Final[Mapping[str, str]] = {
     "string_type": "字符串 a string",
     "int_type": "整数 an integer",
+    "float_type": "数 a number",
+    "finite_number": "有限的数 a finite number",
     "bool_type": "是或否(true、false) true or false",
     "model_type": "对象 an object",
     "model_attributes_type": "对象 an object",
@@ -32,6 +34,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "too_short": "至少一项 at least one item",
     "dict_type": "对象 an object",
 }
+_LISTS: Final = ("literal_error", "enum")
 
 
 def faults_of(error: ValidationError, place: str) -> Iterator[Rule]:
@@ -42,7 +45,16 @@ def faults_of(error: ValidationError, place: str) -> Iterator[Rule]:
         steps = [step for step in (*fault["loc"], context.get("field")) if step not in ("[key]", None)]
         kind = fault["type"]
         make = _FAULTS.get(kind, rules.BadValue)
-        yield make(pointer_to(place, steps), expected=context.get("expected") or _EXPECTED.get(kind, fault["msg"]))
+        expected = (
+            _one_of(str(context["expected"])) if kind in _LISTS else context.get("expected") or _EXPECTED.get(kind)
+        )
+        yield make(pointer_to(place, steps), expected=expected or "另一种内容 something else")
+
+
+def _one_of(listed: str) -> str:
+    """Return in both languages the values that pydantic lists as `'a', 'b' or 'c'`."""
+    values = re.findall(r"'([^']*)'", listed)
+    return f"{'、'.join(values)} 之一 one of {', '.join(values)}" if len(values) > 1 else "".join(values)
 
 
 def pointer_to(place: str, steps: Iterable[str | int]) -> str:

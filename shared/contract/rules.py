@@ -70,7 +70,10 @@ class BadAttribute(Rule):
         reason = super().reason()
         if self.pointer in _ATTRIBUTES:
             zh, en = _ATTRIBUTES[self.pointer]
-            reason |= {"zh": f"这一项不合要求,应为:{zh}。", "en": f"The attribute has a wrong form or value: {en}."}
+            reason |= {
+                "zh": f"这一项不合要求,应为:{zh}。",
+                "en": f"The attribute has a wrong form or value; expected: {en}.",
+            }
         return reason
 
 
@@ -134,7 +137,7 @@ class UnknownField(Rule):
 
 
 class BadValue(Rule):
-    zh, en = "填写的内容不合要求,应为:{expected}。", "The field has a wrong type, range or value: {expected}."
+    zh, en = "填写的内容不合要求,应为:{expected}。", "The field has a wrong type, range or value; expected: {expected}."
 
 
 class BadDate(Rule):

@@ -1,5 +1,7 @@
 """What the decoder makes of an envelope: RULES A1, A2, A4 and A7 to A15, E11, E14, each code provoked."""
 
+import itertools
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -25,7 +27,8 @@ from shared.deciding import receipts
 from shared.deciding.decider import Accept, Decision, Refuse, decide
 from shared.deciding.view import EMPTY
 from tests.harness import people
-from tests.harness.languages import sample
+from tests.harness.languages import ALL, sample
+from tests.harness.languages import decode as decode_for
 
 DISTRICTS: Final = ("330600", "330602", "330603", "330604", "330624", "330681", "330683")
 NOW: Final = datetime(2024, 6, 1, 4, 0, tzinfo=UTC)
@@ -808,3 +811,20 @@ def test_whatever_comes_gets_an_answer_that_holds_no_number(
         assert orjson.loads(receipt)["reasons"]
     else:
         assert NUMBER.encode() not in orjson.dumps(answer.body)
+
+
+@pytest.mark.parametrize("language", ALL.values(), ids=ALL.keys())
+def test_what_is_wrong_is_said_in_chinese_to_who_reads_chinese_and_in_english_to_who_reads_english(
+    language: Language,
+) -> None:
+    """Whatever stands in whatever field of any type: no sentence of a library in between, no empty one."""
+    for event in language.events:
+        if event.decision:
+            continue
+        known = sample(language.service, event.versioned_name().rpartition(".")[0])
+        for name, wrong in itertools.product(known["data"], (None, 1.5, "?", [7], {"?": 1})):
+            answer = decode_for(language.service, known | {"data": known["data"] | {name: wrong}})
+            for reason in (rule.reason() for rule in getattr(answer, "reasons", ())):
+                assert not re.search(r"[A-Za-z']+,? [a-z]+ [a-z]+", reason["zh"]), (event, name, reason)
+                assert not re.search("[\u4e00-\u9fff]", reason["en"]), (event, name, reason)
+                assert not reason["en"].endswith(": ."), (event, name, reason)
