@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from client.demo.people import MadeUpPeople
+from services.catalogue import DOMAIN_SERVICES
+from shared.http.api_keys import KeyFile, Role
 from tests.e2e.conftest import PLAN, accepted
 from tests.e2e.test_dashboard import SHOTS
+from tests.harness import reports
 from tests.harness.browser import CHROMIUM, run_errand
-from tests.harness.processes import eventually
+from tests.harness.languages import sample
+from tests.harness.ports import any_free
+from tests.harness.processes import Process, eventually
 
 HIRED: Final = "skillplan.recruitment.person-hired.v1"
 FAIR: Final = "skillplan.recruitment.fair-held.v1"
@@ -61,3 +69,82 @@ def test_a_form_is_judged_as_it_is_filled_in_and_goes_out_once_whatever_the_netw
     private = [str(person[name]) for person in persons for name in ("id_number", "name")]
     for place in (result["stored"], *(log.read_text(errors="replace") for log in (state / "logs").glob("*"))):
         assert not any(value in place for value in private)
+
+
+# What ends, pays, matches or corrects a report: the names of types, by what they go on from; "" corrects it.
+_FOLLOWED: Final = {
+    "recruitment.person-hired": ("", "hire-ended"), "recruitment.demand-raised": ("", "demand-matched"),
+    "competition.certificate-issued": ("", "certificate-revoked"), "competition.award-granted": ("award-withdrawn",),
+    "enrollment.major-opened": ("", "major-closed"), "enrollment.apprenticeship-started": ("apprenticeship-ended",),
+    "subsidy.wage-agreement-signed": ("", "wage-agreement-ended"), "subsidy.subsidy-claimed": ("subsidy-paid",),
+}  # fmt: skip
+
+
+def test_what_follows_a_report_begins_with_most_of_it_filled_in_also_where_another_browser_sent_it(
+    addresses: dict[str, str],
+) -> None:
+    """Reports of a sandbox, so that no number of the installation moves."""
+    url, batch = addresses["gateway"], {"content-type": "application/cloudevents-batch+json"}
+    claim = reports.subsidy_claimed("form")
+    opened = {name: sample(*name.split(".")) for name in _FOLLOWED} | {"subsidy.subsidy-claimed": claim}
+    sent = [reports.standard_set("form"), reports.certificate_issued("form"), *opened.values()]
+    for report in sent:
+        report["source"] = f"/districts/{report['district']}/sandbox-forms"
+
+    def all_accepted() -> bool:
+        answers = httpx.post(f"{url}/v1/events", content=json.dumps(sent), headers=batch, timeout=30).json()["results"]
+        return all((answer.get("first") or answer)["status"] == "accepted" for answer in answers)
+
+    eventually(all_accepted)
+    followups = [
+        {
+            "form": f"skillplan.{name.partition('.')[0]}.{follows}.v1" if follows else opened[name]["type"],
+            "subject": opened[name]["subject"], "source": opened[name]["source"], "report": opened[name]["id"],
+            **({} if follows else {"corrects": opened[name]["id"]}),
+        }
+        for name, all_that_follow in _FOLLOWED.items()
+        for follows in all_that_follow
+    ]  # fmt: skip
+    result = run_errand("follow", base=url, plan=PLAN, shots=str(SHOTS), followups=followups)
+    assert len(result["begun"]) == len(followups)
+    for each in result["begun"]:
+        assert each["needed"] > 0
+        assert len(each["empty"]) <= 0.3 * each["needed"], each
+        if each["corrects"]:  # what is of a person alone is asked for again: no browser and no answer holds it
+            assert all("person" in field for field in each["empty"]), each
+
+
+def test_a_key_is_pasted_once_and_ends_by_signing_out_and_by_being_revoked(
+    addresses: dict[str, str], tmp_path: Path
+) -> None:
+    """A gateway with keys in front of the services of the installation."""
+    pepper = "6b" * 32
+    file = tmp_path / "keys.json"
+    book = KeyFile(file, pepper)
+    book.create()
+    made = [book.add(Role.DISTRICT, ("/districts/330681/",)) for _ in range(2)]
+    port = any_free(1)[0]
+    gateway = Process("gateway", "api", port, {
+        "SKILLPLAN_PORT": str(port), "SKILLPLAN_KEYS": str(file), "SKILLPLAN_KEY_PEPPER": pepper,
+        "SKILLPLAN_SERVICES": json.dumps({name: addresses[name] for name in DOMAIN_SERVICES}),
+        "SKILLPLAN_PROJECTION": addresses["projection"],
+    }, tmp_path / "gateway.log").start()  # fmt: skip
+    revoke = (
+        "import sys; from pathlib import Path; from shared.http.api_keys import KeyFile;"
+        " KeyFile(Path(sys.argv[1]), sys.argv[2]).revoke(sys.argv[3])"
+    )
+    try:
+        result = run_errand(
+            "key", base=gateway.url, plan=PLAN, shots=str(SHOTS), keys=[text for _, text in made],
+            revoke=[sys.executable, "-c", revoke, str(file), pepper, made[1][0].id],
+        )  # fmt: skip
+    finally:
+        gateway.kill()
+        gateway.http.close()
+    session = {(each["name"], each["httpOnly"], each["sameSite"], each["days"]) for each in result["session"]}
+    assert session == {("skillplan-session", True, "Strict", 0), ("skillplan-csrf", False, "Strict", 0)}
+    assert {each["days"] for each in result["kept"]} == {30}
+    assert "密钥" in result["refused"]
+    assert result["forged"] == 403, "without the token nothing that changes something is done"
+    assert result["after"] == result["ended"] == []
+    assert not any(text in result["stored"] + gateway.log.read_text() for _, text in made)

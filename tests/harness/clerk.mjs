@@ -1,4 +1,5 @@
 // What a clerk does in the browser: a table dropped and sent, forms filled in; errands of browser.mjs.
+import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 
 export function clerkErrands({ open, loaded, judge, launchServer, connect, options }) {
@@ -84,6 +85,61 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
       }
       const stored = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href, document.cookie]));
       return { faulty, reasons, axe, wide, first, again, changed, corrected, retracted, renewed, wrong, stored, complaints: record.complaints };
+    },
+
+    /** Forms begun from reports that another browser sent: how many of their needed fields are filled in. */
+    async follow() {
+      const { page, record } = await open();
+      const begun = [];
+      for (const { form, ...given } of options.followups) {
+        const query = new URLSearchParams({ as_of: "2025-06-30", type: form, ...given });
+        await page.goto(`${base}/#/${plan}/forms?${query}`);
+        await page.waitForSelector(`.form[data-form="${form}"] form`);
+        const needed = await page.$$eval(".form form :is(input, select, textarea):required", (all) => all.map(({ id, type, name, value, form: of }) =>
+          ({ id, filled: type === "radio" ? Boolean(of.elements[name].value) : value !== "" })));
+        begun.push({ form, corrects: Boolean(given.corrects), empty: needed.filter(({ filled }) => !filled).map(({ id }) => id), needed: needed.length });
+      }
+      return { begun, complaints: record.complaints };
+    },
+
+    /** A key pasted once: a shared link opens in a new tab, nothing but an HttpOnly cookie has it, and it ends. */
+    async key() {
+      const { page, record } = await open();
+      const context = page.context();
+      const first = `${base}/#/${plan}?as_of=2025-06-30`;
+      const asks = (on) => on.waitForSelector('form input[name="key"]');
+      const enter = async (on, key, keep) => {
+        await (await asks(on)).fill(key);
+        if (keep) await on.check('input[name="keep"]');
+        await on.click('form button[type="submit"]');
+      };
+      const cookies = async () => (await context.cookies()).map(({ name, httpOnly, sameSite, expires }) =>
+        ({ name, httpOnly, sameSite, days: expires < 0 ? 0 : Math.round((expires - Date.now() / 1000) / 86400) }));
+      const stored = (on) => on.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href, document.cookie]));
+      await page.goto(first);
+      await enter(page, "sk_00000000_wrong", false);
+      const refused = await page.locator("form [role=alert]").innerText();
+      await enter(page, options.keys[0], false);
+      await loaded(page);
+      const session = await cookies();
+      const tab = await context.newPage();
+      await tab.goto(`${base}/#/${plan}/measure/4.1?as_of=2025-06-30`);
+      await loaded(tab);
+      const forged = await tab.evaluate(async () => (await fetch("./v1/receipts/query", { method: "POST", body: '{"pairs":[]}', headers: { "Content-Type": "application/json" } })).status);
+      const places = [await stored(page), await stored(tab)];
+      await page.locator("header button", { hasText: /退出|Sign out/ }).first().click();
+      await asks(page);
+      const after = await cookies();
+      await tab.reload();
+      await asks(tab);
+      await enter(tab, options.keys[1], true);
+      await loaded(tab);
+      const kept = await cookies();
+      places.push(await stored(tab));
+      execFileSync(options.revoke[0], options.revoke.slice(1));
+      await tab.reload();
+      await asks(tab);
+      return { refused, session, forged, after, kept, ended: await cookies(), stored: places.join(""), complaints: record.complaints };
     },
 
     /** Forms filled in and sent while the network comes and goes: each goes out once, and no number of a person is stored. */
