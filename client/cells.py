@@ -28,6 +28,7 @@ _PROTECTED: Final = re.compile(r'="(.*)"|=(-?[0-9.]+)', re.DOTALL)
 _ERROR: Final = re.compile(
     r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA|FIELD!|BLOCKED!|CONNECT!|BUSY!)|#{3,}|Err:\d+"
 )
+_RAISED: Final = ("<super>", "<sub>", "<circle>", "<fraction>")  # of how Unicode takes characters apart
 _SCIENTIFIC: Final = re.compile(r"-?[0-9](\.[0-9]+[eE]\+?|[eE]\+)[0-9]{2,3}")
 _LONG_NUMBER: Final = re.compile(r"[0-9]{15}0+|[0-9]{15,}0{3}")
 _EXACT: Final = 10**15  # a spreadsheet keeps the digits of a larger number no longer exact
@@ -259,12 +260,23 @@ def code_text(cell: Cell, note: Note) -> str:
     text = text_of(cell)
     if isinstance(cell, str):
         if not text.isascii():
+            _check_plain(text)
             text = unicodedata.normalize("NFKC", text).strip().translate(_DASHES)
         if text[:1] in _BEGINS_CHANGED:
             _check_changed(text, note)
     elif isinstance(cell, Number) and "," in text:
         raise _unclear()  # 1,234 and 1234 would be two things
     return text
+
+
+def _check_plain(text: str) -> None:
+    """Raise CellError for digits and letters that are raised, circled or a fraction: whoever sees 10² means no 102."""
+    if not text.isascii() and any(unicodedata.decomposition(sign).startswith(_RAISED) for sign in text):
+        raise CellError(
+            "bad-value",
+            "这里有上标、下标、带圈或分数的字符,请改用普通的数字和字母。",
+            "Raised, lowered, circled or fraction characters stand here; write plain digits and letters.",
+        )
 
 
 def _check_changed(text: str, note: Note) -> None:
@@ -348,6 +360,7 @@ def _shown_number(cell: Number, reading: ColumnReading) -> tuple[Decimal, str]:
 
 
 def _written_number(text: str, reading: ColumnReading) -> tuple[Decimal, str]:
+    _check_plain(text)
     matched = _NUMBER.fullmatch(unicodedata.normalize("NFKC", text).replace(" ", "").lower())
     if matched is None:
         raise CellError("bad-value", "这里要填数字。", "A number is expected.")

@@ -30,6 +30,10 @@ _TEXTS: Final = {
         "{count} rows of signatures and notes are left out ({rows}).",
     ),
     "repeated-header": ("{count} 行重复的表头没有读({rows})。", "{count} repeated header rows are left out ({rows})."),
+    "column-numbers": (
+        "{count} 行是各列的栏次编号,没有读({rows})。",
+        "{count} rows that only number the columns are left out ({rows}).",
+    ),
     "unfilled-row": (
         "{count} 行要报的各列都空着,没有读({rows})。",
         "{count} rows with nothing in the columns that are reported are left out ({rows}).",

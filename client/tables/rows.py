@@ -21,17 +21,21 @@ Hidden = Literal["include", "leave"]
 RowFault = Literal["other-width", "joined-rows"]
 
 _NO_LABEL: Final = re.compile(r"[A-Za-z]*[-0-9./_ ][-0-9A-Za-z./_ ]*|.{60,}", re.DOTALL)  # ids, numbers, long texts
+_STEMS: Final = "甲乙丙丁戊己庚辛壬癸"
+_FEWEST_NUMBERED: Final = 3  # columns; fewer numbers may be those of a thing
 _LABELS: Final = 3  # the first cells of a row, one of which says what it is
 # Compared without spaces. What follows a total is a number of rows, a unit, a district.
 _TOTAL: Final = re.compile(
-    r"(?:本页|本月|本年|本期|全年|年度|累计|全部|以上|分类|各项|总)?(?:合计|小计|总计|共计|总和|累计|汇总)"
+    r"[★☆※]?(?:本页|本月|本年|本期|全年|年度|累计|全部|以上|分类|各项|大写|人数|金额|总)?"
+    r"(?:合计|小计|总计|共计|总和|累计|汇总|总数|平均|均值)"
     r"(?:[:(].*|\d+\w?|金额|人数|数)?|(?:grand|sub)?-?total:?|sum:?"
 )
 _SIGNATURE: Final = re.compile(
     r"(?:填表|制表|填报|报送|审核|审批|审签|复核|校核|经办|统计|联系|负责|单位负责|分管|主管|科室|部门)"
     r"(?:人|员|单位|部门|科室|时间|日期|领导|电话|负责人|人员|人签字|人签名|人电话)+(?:[:(].*|签字.*|签章.*|盖章.*)?"
     r"|(?:制表|审核|复核|填报|经办|负责人|单位|公章|盖章|签字|签章)[:(].*|(?:单位|部门)?[(]?(?:盖章|公章|签章)[)]?:?.*"
-    r"|(?:备注|注|说明|填表说明|填报说明|附注)\d*:.*|填表说明|填报说明"
+    r"|(?:备注|注|说明|填表说明|填报说明|附注|附件|审批意见|审核意见)\d*:.*|填表说明|填报说明"
+    r"|[(]?(?:以下(?:空白|无正文|无内容)|(?:续|接)上?表|转下页|接上页)[)]?|第\d+页(?:.?共\d+页)?"
 )
 
 
@@ -124,6 +128,8 @@ class Rows:
             return kind
         if self.used and all(is_empty(cells[at]) for at in self.used if at < len(cells)):
             return "unfilled-row"
+        if row.number == self.header.last + 1 and _numbers_columns(cells):
+            return "column-numbers"
         return "repeated-header" if self._repeats_header(cells) else None
 
     def _kind_of_label(self, row: SourceRow) -> str | None:
@@ -168,6 +174,16 @@ class Rows:
         if self.source.is_text and width < self._width:
             return "other-width"
         return None
+
+
+def _numbers_columns(cells: list[Cell]) -> bool:
+    """Tell whether a row numbers the columns, as below headers of statistical tables: 1, 2, 3 or 甲, 1, 2."""
+    texts = [plain(plain_text(cell)).strip("()[]栏") for cell in cells if not is_empty(cell)]
+    words = [text for text in texts if text not in ("栏次", "序号")]
+    stems = "".join(word for word in words if word in _STEMS)
+    numbers = words[len(stems) :]
+    counted = all(number == str(at) for at, number in enumerate(numbers, 1))
+    return len(words) >= _FEWEST_NUMBERED and _STEMS.startswith(stems) and len(stems) <= len(words) and counted
 
 
 def below_header(source: Source, wanted: Collection[str], number: int | None, hidden: Hidden | None) -> Rows:

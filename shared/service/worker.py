@@ -93,12 +93,12 @@ class Worker:
         longest = max(districts_by_days)
         while True:
             try:
+                if isinstance(self._sandbox, SandboxHandler):  # nothing waits there for longer than its week
+                    await self._sandbox.begin_week()
                 for days, districts in districts_by_days.items():
                     # A district that has left the plans has the longest of them.
                     while await self._parts.handler.expire(days, None if days == longest else districts):
                         pass
-                if isinstance(self._sandbox, SandboxHandler):  # nothing waits there for longer than its week
-                    await self._sandbox.begin_week()
                 if ended := await self._parts.store.end_unreadable(self._quarantine_days):
                     _log.info("quarantine.ended", count=ended, days=self._quarantine_days)
             except UNAVAILABLE:

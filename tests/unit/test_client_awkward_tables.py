@@ -241,3 +241,27 @@ def test_an_attribute_is_refused_with_what_it_must_be(attribute: str, value: str
     (fault,) = [fault for fault in faults if fault.pointer == f"/{attribute}" and fault.code == "bad-attribute"]
     assert expected in fault.zh
     assert value not in fault.zh + fault.en or value in expected
+
+
+@pytest.mark.parametrize("sign", "²₂②½")
+def test_a_raised_or_circled_character_is_no_plain_one(sign: str, tmp_path: Path) -> None:
+    assert of_text(tmp_path, f"{HEAD}A1,10{sign},2024-3-5\n").faults == [(2, "B2", "bad-value")]
+    circled = of_text(tmp_path, f"{HEAD}A{sign},100,2024-3-5\n")
+    assert circled.attribute("id") == [None], "another thing than A2"
+    assert {code for *_, code in circled.faults} == {"bad-value"}
+
+
+@pytest.mark.parametrize(
+    ("row", "notice"),
+    [
+        ("1,2,3", "column-numbers"), ("甲,1,2", "column-numbers"), ("甲,乙,丙", "column-numbers"),
+        ("(1),(2),(3)", "column-numbers"), ("大写合计,壹佰元整,", "total-row"), ("★合计,100,", "total-row"),
+        ("人数合计,100,2024-3-5", "total-row"), ("平均,100,", "total-row"), ("(以下空白),,", "signature-row"),
+        ("第 1 页 共 2 页,,", "signature-row"), ("附件:1 份,,", "signature-row"),
+    ],
+)  # fmt: skip
+def test_a_row_that_is_none_of_the_list_is_left_out_and_counted(row: str, notice: str, tmp_path: Path) -> None:
+    table = of_text(tmp_path, f"{HEAD}{row}\nA1,100,2024-3-5\n")
+    assert (table.attribute("id"), table.faults, table.notices) == (["pay-A1"], [], {notice: 1})
+    data = of_text(tmp_path, f"{HEAD}A1,100,2024-3-5\n1,2,2024-3-6\n")
+    assert data.data("amount_fen") == [10_000, 200]
