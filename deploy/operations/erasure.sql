@@ -18,6 +18,8 @@ where sealed is not null and number > $1 order by number limit 1000
 update quarantine set sealed = null where number = any($1)
 
 -- name: destroy
+-- The one in the sandbox, too, which would be forgotten with its week.
+with tried as (delete from sandbox.person_key where token = $1)
 delete from person_key where token = $1
 
 -- name: kept
