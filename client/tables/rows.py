@@ -179,11 +179,11 @@ class Rows:
 def _numbers_columns(cells: list[Cell]) -> bool:
     """Tell whether a row numbers the columns, as below headers of statistical tables: 1, 2, 3 or 甲, 1, 2."""
     texts = [plain(plain_text(cell)).strip("()[]栏") for cell in cells if not is_empty(cell)]
-    words = [text for text in texts if text not in ("栏次", "序号")]
-    stems = "".join(word for word in words if word in _STEMS)
-    numbers = words[len(stems) :]
+    labels = [text for text in texts if text not in ("栏次", "序号")]
+    stems = "".join(label for label in labels if label in _STEMS)
+    numbers = labels[len(stems) :]
     counted = all(number == str(at) for at, number in enumerate(numbers, 1))
-    return len(words) >= _FEWEST_NUMBERED and _STEMS.startswith(stems) and len(stems) <= len(words) and counted
+    return len(labels) >= _FEWEST_NUMBERED and _STEMS.startswith(stems) and len(stems) <= len(labels) and counted
 
 
 def below_header(source: Source, wanted: Collection[str], number: int | None, hidden: Hidden | None) -> Rows:
