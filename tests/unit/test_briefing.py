@@ -22,7 +22,7 @@ from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE, month_number
 from services.projection.exports import wording
 from services.projection.exports.briefing import page
-from services.projection.exports.csv import csv_lines
+from services.projection.exports.csv import columns_of, csv_lines
 from services.projection.exports.document import Briefing, BriefingIndicator, BriefingNote
 from services.projection.exports.letter import letter
 from services.projection.exports.wording import (
@@ -37,6 +37,7 @@ from services.projection.exports.wording import (
 )
 from services.projection.exports.workbook import ListedFact, workbook
 from services.projection.queries.briefing import briefing
+from services.projection.queries.who_is_behind import BehindTarget
 from shared.http.problems import language_of
 from shared.plan.loading import load_plan
 from tests.harness.cells import sums_of
@@ -318,7 +319,7 @@ def test_csv_opens_in_a_spreadsheet_as_it_stands() -> None:
         {"id": "1", "name": {"zh": "越城", "en": EVIL}, "value": -3, "target": None, "met": True},
         {"id": "+2", "name": {"zh": "\t=1", "en": ""}, "value": 0.5, "target": {"op": ">=", "value": 2}, "met": None},
     ]
-    content = b"".join(csv_lines(rows))
+    content = b"".join(csv_lines(rows, ("id", "name.zh", "name.en", "value", "target.op", "target.value", "met")))
     assert content.startswith(b"\xef\xbb\xbf")
     read = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert read[0] == {
@@ -326,6 +327,17 @@ def test_csv_opens_in_a_spreadsheet_as_it_stands() -> None:
         "met": "true",
     }  # fmt: skip
     assert (read[1]["id"], read[1]["name.zh"], read[1]["target.value"]) == ("'+2", "'\t=1", "2")
+
+
+def test_a_table_has_the_same_columns_whatever_its_rows_hold() -> None:
+    columns = columns_of(BehindTarget)
+    assert columns[:4] == ("id", "measure", "name.zh", "name.en")
+    assert {"target.op", "target.upper", "lead", "behind_by.percent"} < set(columns)
+    assert "target" not in columns
+    assert b"".join(csv_lines([], columns)).decode("utf-8-sig").strip().split(",") == list(columns)
+    row = dict.fromkeys(BehindTarget.__annotations__) | {"target": None, "lead": ["hrss", "education"]}
+    (read,) = csv.DictReader(io.StringIO(b"".join(csv_lines([row], columns)).decode("utf-8-sig")))
+    assert (list(read), read["target.op"], read["lead"]) == (list(columns), "", "hrss; education")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +357,7 @@ def test_csv_opens_in_a_spreadsheet_as_it_stands() -> None:
     ],
 )
 def test_no_cell_begins_a_formula_in_whatever_spelling(text: str, guarded: bool) -> None:
-    content = b"".join(csv_lines([{"name": text}])).decode("utf-8-sig")
+    content = b"".join(csv_lines([{"name": text}], ["name"])).decode("utf-8-sig")
     (row,) = csv.DictReader(io.StringIO(content, newline=""))
     assert row["name"] == ("'" + text if guarded else text)
 

@@ -100,10 +100,13 @@ class TargetValue(TypedDict):
 DaySpan = TypedDict("DaySpan", {"from": Day, "to": Day})
 
 
-class CellState(DaySpan):
+class _Period(TypedDict):
+    period: PeriodName
+
+
+class CellState(_Period, DaySpan):
     """An indicator in one period, for the whole or a district, on the day asked for."""
 
-    period: PeriodName
     value: float | None
     numerator: int
     denominator: int | None

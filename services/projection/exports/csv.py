@@ -4,11 +4,12 @@ import csv
 import io
 import unicodedata
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from functools import lru_cache
-from itertools import chain
-from typing import Final
+from functools import cache, lru_cache
+from types import UnionType
+from typing import Final, Union, get_args, get_origin
 
 from starlette.responses import StreamingResponse
+from typing_extensions import get_type_hints, is_typeddict
 
 Row = Mapping[str, object]
 _BOM: Final = b"\xef\xbb\xbf"
@@ -18,20 +19,45 @@ _FORMULA: Final = ("=", "+", "-", "\u2212", "@")
 _INVISIBLE: Final = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
-def csv_response(rows: Sequence[Row], name: str) -> StreamingResponse:
+@cache
+def columns_of(shape: type) -> tuple[str, ...]:
+    """Return the columns of a row: the members of its TypedDict, those of nested ones dotted.
+
+    The same whatever the rows hold: none at all, or null where others have an object.
+    """
+    columns: list[str] = []
+    for name, hint in get_type_hints(shape).items():
+        origin: object = get_origin(hint)
+        kinds = get_args(hint) if origin in (Union, UnionType) else (hint,)
+        nested = next((kind for kind in kinds if is_typeddict(kind)), None)
+        columns += [name] if nested is None else [f"{name}.{column}" for column in columns_of(nested)]
+    return tuple(columns)
+
+
+def joined_columns(outer_name: str, outer: type, inner_name: str, inner: type) -> tuple[str, ...]:
+    """Return the columns of the rows of `joined`."""
+    inner_members = get_type_hints(inner).keys()
+    own = [
+        f"{outer_name}.{column}" if member in inner_members else column
+        for column in columns_of(outer)
+        for member in (column.partition(".")[0],)
+        if member != inner_name
+    ]
+    return (*own, *columns_of(inner))
+
+
+def csv_response(rows: Sequence[Row], columns: Sequence[str], name: str) -> StreamingResponse:
     """Respond with rows as a file of this name."""
-    return csv_file(csv_lines(rows), name)
+    return csv_file(csv_lines(rows, columns), name)
 
 
-async def csv_parts(batches: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:
-    """Yield batches of rows as one CSV; every batch has the same columns."""
-    first = True
+async def csv_parts(batches: AsyncIterator[Sequence[Row]], columns: Sequence[str]) -> AsyncIterator[bytes]:
+    """Yield batches of rows as one CSV."""
+    for part in csv_lines((), columns):
+        yield part
     async for rows in batches:
-        for part in csv_lines(rows, with_header=first):
+        for part in csv_lines(rows, columns, with_header=False):
             yield part
-        first = False
-    if first:
-        yield _BOM
 
 
 def csv_file(parts: Iterator[bytes] | AsyncIterator[bytes], name: str) -> StreamingResponse:
@@ -40,12 +66,9 @@ def csv_file(parts: Iterator[bytes] | AsyncIterator[bytes], name: str) -> Stream
     return StreamingResponse(parts, headers=headers, media_type="text/csv")
 
 
-def csv_lines(rows: Sequence[Row], with_header: bool = True) -> Iterator[bytes]:
+def csv_lines(rows: Sequence[Row], columns: Sequence[str], with_header: bool = True) -> Iterator[bytes]:
     """Yield rows as CSV, nested members as dotted columns; `with_header`: after a BOM and the names of the columns."""
     flat = [dict(_flat(row)) if any(isinstance(cell, dict) for cell in row.values()) else row for row in rows]
-    columns = list(dict.fromkeys(chain.from_iterable(flat)))
-    # A member that is null in one row and an object in another is not a column of its own.
-    columns = [name for name in columns if not any(other.startswith(f"{name}.") for other in columns)]
     out = io.StringIO()
     writer = csv.writer(out)
     if with_header:
@@ -92,6 +115,6 @@ def _cell(value: object) -> object:
         case str():
             return "'" + value if _is_formula(value) else value
         case list():
-            return "; ".join(map(str, value))
+            return "; ".join(" ".join(map(str, it.values())) if isinstance(it, dict) else str(it) for it in value)
         case _:
             return value

@@ -130,13 +130,14 @@ class ReadContext:
         compute: Compute[Table],
         form: Literal["json", "csv"],
         rows: Callable[[Table], Sequence[Mapping[str, object]]],
+        columns: Sequence[str],
     ) -> Response:
-        """Respond as JSON, or with the rows of the answer as CSV; raises Problem."""
+        """Respond as JSON, or with the rows of the answer as CSV of these columns; raises Problem."""
         if form == "json":
             return await self.respond(question, compute)
         body = await self.read(question, compute)
         parts = (body["plan"], *question.name, body["district"], body["as_of"])
-        return csv_response(rows(cast("Table", body)), f"{'-'.join(str(part) for part in parts if part)}.csv")
+        return csv_response(rows(cast("Table", body)), columns, f"{'-'.join(str(part) for part in parts if part)}.csv")
 
 
 def context_of(request: Request) -> ReadContext:

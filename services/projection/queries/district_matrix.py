@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
@@ -26,7 +26,7 @@ from services.projection.assessment.representation import (
 )
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.periods import period_name
-from services.projection.exports.csv import Row, joined
+from services.projection.exports.csv import Row, joined, joined_columns
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, Form, KnownAt, PlanNamed
@@ -134,6 +134,16 @@ def district_matrix(basis: AssessmentBasis) -> Matrix:
     }
 
 
+class _MatrixRowOfCell(IndicatorSummary):
+    """A row of the table without the cells themselves."""
+
+    period: PeriodName
+    lead: list[str]
+
+
+_COLUMNS: Final = joined_columns("indicators", _MatrixRowOfCell, "districts", MatrixCell)
+
+
 def _rows(table: Matrix) -> list[Row]:
     return [
         joined("indicators", {name: cell for name, cell in row.items() if name != "whole"}, "districts", own)
@@ -160,7 +170,7 @@ async def get_district_matrix(
 ) -> Response:
     """Respond with every indicator in every district."""
     question = Question(("districts",), plan, as_of, known_at)
-    return await context_of(request).respond_table(question, pure(district_matrix), form, _rows)
+    return await context_of(request).respond_table(question, pure(district_matrix), form, _rows, _COLUMNS)
 
 
 def _shares(basis: AssessmentBasis) -> _Shares:

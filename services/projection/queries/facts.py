@@ -17,7 +17,7 @@ from services.projection.assessment.assessment import Scope
 from services.projection.assessment.representation import Day, MonthName, PeriodName, ScopeFields, scope_fields
 from services.projection.assessment.values import Cell
 from services.projection.counting.periods import bounds, period_name
-from services.projection.exports.csv import csv_file, csv_parts
+from services.projection.exports.csv import columns_of, csv_file, csv_parts
 from services.projection.exports.spool import spooled
 from services.projection.queries.context import context_of
 from services.projection.queries.others import FactCount, FactSieve
@@ -70,6 +70,10 @@ class CountedFact(TypedDict):
     reportedby: str | None
     numerator: int
     denominator: int
+
+
+_COLUMNS: Final = columns_of(CountedFact)
+_WITH_COUNTS: Final = (*_COLUMNS, "count")
 
 
 class _Head(ScopeFields):
@@ -163,7 +167,7 @@ async def get_facts(
             numerator, denominator = int(row["num"]), int(row["den"])
         if form == "csv":
             return csv_file(
-                await spooled(csv_parts(_rows(batches, sieve))),
+                await spooled(csv_parts(_rows(batches, sieve), _COLUMNS if sieve.seen_all else _WITH_COUNTS)),
                 f"{plan_read.id}-{indicator}-facts-{scope.as_of}.csv",
             )
         fields = scope_fields(plan_read.id, scope)
@@ -241,7 +245,7 @@ async def _rows(
         async for facts in batches:
             yield facts
         return
-    blank = dict.fromkeys((*CountedFact.__annotations__, "count"))
+    blank = dict.fromkeys(_WITH_COUNTS)
     async for facts in batches:
         if rows := [{**fact, "count": 1} for fact in sieve.seen(facts, _DAY)]:
             yield rows

@@ -1,6 +1,7 @@
 """What does each lead unit answer for: its measures with their worst signal, and how many there are of each."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
@@ -15,7 +16,7 @@ from services.projection.assessment.representation import (
     bilingual,
     count_signals,
 )
-from services.projection.exports.csv import Row, joined
+from services.projection.exports.csv import Row, joined, joined_columns
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
@@ -85,6 +86,9 @@ def measures(basis: AssessmentBasis) -> MeasuresTable:
     return {"bodies": bodies}
 
 
+_COLUMNS: Final = joined_columns("bodies", BodySignals, "measures", MeasureSignals)
+
+
 def _rows(table: MeasuresTable) -> list[Row]:
     return [joined("bodies", body, "measures", measure) for body in table["bodies"] for measure in body["measures"]]
 
@@ -111,7 +115,7 @@ async def get_measures(
     """Respond with the measures of a plan by lead unit."""
     context = context_of(request)
     return await context.respond_table(
-        Question(("measures",), plan, as_of, known_at, district), pure(measures), form, _rows
+        Question(("measures",), plan, as_of, known_at, district), pure(measures), form, _rows, _COLUMNS
     )
 
 

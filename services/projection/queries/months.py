@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Assessment, AssessmentBasis, MonthEnd
 from services.projection.assessment.pace import IndicatorKind, Signal
@@ -23,6 +24,7 @@ from services.projection.assessment.values import indicator_kind
 from services.projection.counting.lines import Line, LineShape, Part
 from services.projection.counting.periods import month_number
 from services.projection.counting.uses import UseRole
+from services.projection.exports.csv import columns_of
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of
 from services.projection.queries.parameters import (
@@ -45,13 +47,16 @@ _Counted = dict[tuple[int, int], int]  # (part, month) → what is first counted
 router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
 
-class CellMonth(DaySpan):
+class _Month(TypedDict):
+    month: MonthName
+
+
+class CellMonth(_Month, DaySpan):
     """A month of a cell: `value` what is first counted in it (a level: its month-end), `cumulative` at its end.
 
     `signal_then` as it was on the last day, `signal` as it is shown now: amber where it was red and was made up since.
     """
 
-    month: MonthName
     complete: bool
     value: float | None
     numerator: int
@@ -60,6 +65,9 @@ class CellMonth(DaySpan):
     expected: float | None
     signal: Signal
     signal_then: Signal
+
+
+_COLUMNS: Final = columns_of(CellMonth)
 
 
 class MonthsTable(CellState):
@@ -111,7 +119,7 @@ async def get_months(
         }
 
     question = Question(("months", indicator, period or ""), plan, as_of, known_at, district, indicator)
-    return await context.respond_table(question, months, form, lambda table: table["months"])
+    return await context.respond_table(question, months, form, lambda table: table["months"], _COLUMNS)
 
 
 async def _months(basis: AssessmentBasis, view: Snapshot, assessment: Assessment) -> list[CellMonth]:

@@ -108,7 +108,7 @@ async def get_notes(
     ]
     if form == "csv":
         rows = [{name: cast("Row", note)[name] for name in _COLUMNS} for note in notes]
-        return csv_response(rows, f"{plan}-notes.csv")
+        return csv_response(rows, _COLUMNS, f"{plan}-notes.csv")
     key = caller_of(request).key
     speaks_for = plan_read.district_codes if key is None else {prefix.split("/")[2] for prefix in key.prefixes}
     answer: CellNotes = {

@@ -19,6 +19,7 @@ from services.projection.assessment.representation import (
     number,
     number_or_none,
 )
+from services.projection.exports.csv import columns_of
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
@@ -33,6 +34,9 @@ class IndicatorOutlook(IndicatorSummary, CellState):
     months_left: float
     needed_per_month: float | None
     forecast: ForecastValue
+
+
+_COLUMNS: Final = columns_of(IndicatorOutlook)
 
 
 class OutlookTable(TypedDict):
@@ -89,4 +93,6 @@ async def get_outlook(
     """Respond with the outlook of a plan."""
     context = context_of(request)
     question = Question(("outlook",), plan, as_of, known_at, district)
-    return await context.respond_table(question, pure(outlook), form, lambda table: table["indicators"])
+    return await context.respond_table(
+        question, pure(outlook), form, lambda table: table["indicators"], columns_of(IndicatorOutlook)
+    )

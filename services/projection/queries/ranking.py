@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
@@ -20,6 +20,7 @@ from services.projection.assessment.representation import (
 )
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.periods import month_number
+from services.projection.exports.csv import columns_of
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import (
@@ -46,15 +47,21 @@ class RankChange(TypedDict):
     rank: int | None
 
 
-class RankedDistrict(CellState):
-    """A district in the ranking; the city's own bodies and what cannot be computed have no rank."""
-
+class _Ranked(TypedDict):
     rank: int | None
     code: DistrictCode
     name: BilingualText
     city: bool
+
+
+class RankedDistrict(_Ranked, CellState):
+    """A district in the ranking; the city's own bodies and what cannot be computed have no rank."""
+
     share_of_whole: float | None
     change: RankChange
+
+
+_COLUMNS: Final = columns_of(RankedDistrict)
 
 
 class Ranks(TypedDict):
@@ -109,7 +116,9 @@ async def get_districts(
         }
 
     question = Question(("districts", indicator, period or ""), plan, as_of, known_at, None, indicator)
-    return await context.respond_table(question, pure(ranking), form, lambda table: table["districts"])
+    return await context.respond_table(
+        question, pure(ranking), form, lambda table: table["districts"], columns_of(RankedDistrict)
+    )
 
 
 def _rank(basis: AssessmentBasis, whole: Assessment) -> Ranks:

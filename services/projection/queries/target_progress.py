@@ -21,7 +21,7 @@ from services.projection.assessment.representation import (
 )
 from services.projection.assessment.values import Amounts
 from services.projection.counting.periods import periods_of
-from services.projection.exports.csv import Row, joined
+from services.projection.exports.csv import Row, joined, joined_columns
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
@@ -104,6 +104,9 @@ def _progress_of(basis: AssessmentBasis, measure: Measure, indicator: Indicator)
     return {**indicator_summary(measure, indicator), "periods": periods}
 
 
+_COLUMNS: Final = joined_columns("indicators", IndicatorProgress, "periods", PeriodProgress)
+
+
 def _rows(table: ProgressTable) -> list[Row]:
     return [
         joined("indicators", indicator, "periods", period)
@@ -134,5 +137,5 @@ async def get_progress(
     """Respond with the progress of a plan."""
     context = context_of(request)
     return await context.respond_table(
-        Question(("progress",), plan, as_of, known_at, district), pure(progress), form, _rows
+        Question(("progress",), plan, as_of, known_at, district), pure(progress), form, _rows, _COLUMNS
     )

@@ -1,6 +1,7 @@
 """Who is behind, and by how much: every target of the city or a district that is amber or red, the furthest first."""
 
 from fractions import Fraction
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
@@ -17,6 +18,7 @@ from services.projection.assessment.representation import (
     number,
     number_or_none,
 )
+from services.projection.exports.csv import columns_of
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
 from services.projection.queries.parameters import RESPONSES, AsOf, District, Form, KnownAt, PlanNamed
@@ -33,14 +35,20 @@ class Shortfall(TypedDict):
     percent: float
 
 
-class BehindTarget(IndicatorSummary, CellState):
-    """A target that is behind; `district` is null for the whole, `lead` names the bodies that answer for it."""
-
+class _Responsible(TypedDict):
     district: DistrictCode | None
     lead: list[str]
+
+
+class BehindTarget(IndicatorSummary, _Responsible, CellState):
+    """A target that is behind; `district` is null for the whole, `lead` names the bodies that answer for it."""
+
     behind_by: Shortfall
     needed_per_month: float | None
     months_left: float
+
+
+_COLUMNS: Final = columns_of(BehindTarget)
 
 
 class BehindTable(TypedDict):
@@ -90,7 +98,9 @@ async def get_behind(
     """Respond with the targets that are behind."""
     context = context_of(request)
     question = Question(("behind",), plan, as_of, known_at, district)
-    return await context.respond_table(question, pure(who_is_behind), form, lambda table: table["behind"])
+    return await context.respond_table(
+        question, pure(who_is_behind), form, lambda table: table["behind"], columns_of(BehindTarget)
+    )
 
 
 def _ratio(assessment: Assessment) -> Fraction:
