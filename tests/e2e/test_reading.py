@@ -71,7 +71,7 @@ def test_every_table_is_to_be_had_as_csv(addresses: dict[str, str], path: str) -
     others: tuple[dict[str, str], ...] = ({"district": "330681"}, {"as_of": "2022-06-30"})
     for other in others:
         if "district" not in other or not path.endswith("districts"):
-            assert _get(addresses, path, **other | {"format": "csv"}).text.splitlines()[0] == header
+            assert _get(addresses, path, None, format="csv", **other).text.splitlines()[0] == header
 
 
 def test_the_csv_of_progress_holds_what_its_json_holds(addresses: dict[str, str]) -> None:
