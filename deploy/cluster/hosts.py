@@ -8,17 +8,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from deploy.local.refusal import LocalError
+from deploy.local.values import read_values
 
 _NAME: Final = r"^[a-z]([a-z0-9-]{0,40}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=_NAME)]
-
-
-class HostsRefused(LocalError):
-    """The file of hosts says something that cannot be."""
 
 
 class Host(BaseModel):
@@ -79,13 +74,5 @@ class ThreeHosts(BaseModel):
 
 
 def read_cluster(file: Path) -> ThreeHosts:
-    """Read the hosts of a city; raises HostsRefused."""
-    try:
-        return ThreeHosts.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise HostsRefused(f"读不了 {file}:{error.strerror}。", f"{file} cannot be read: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise HostsRefused(f"{file} 不是 YAML。", f"{file} is no YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as invalid:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc'])) or '–'}: {fault['msg']}" for fault in invalid.errors())
-        raise HostsRefused(f"{file} 有误:{wrong}", f"{file} is wrong: {wrong}") from None
+    """Read the hosts of a city; raises ValuesRefused."""
+    return read_values(file, ThreeHosts)

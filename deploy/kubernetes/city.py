@@ -7,10 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from deploy.local.refusal import LocalError
+from deploy.local.values import read_values
 from shared.plan.districts import district_codes
 from shared.process.settings import Settings
 
@@ -19,10 +18,6 @@ Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|[KMGT]i?)?$")]
 Label = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 _FOLDER: Final = "folder"
-
-
-class CityRefused(LocalError):
-    """The file of a city says something that cannot be."""
 
 
 class _Values(BaseModel):
@@ -140,18 +135,8 @@ class City(_Values):
 
 
 def read_city(file: Path) -> City:
-    """Read the values of a city; raises CityRefused."""
-    try:
-        return City.model_validate(
-            yaml.safe_load(file.read_text(encoding="utf-8")), context={_FOLDER: file.resolve().parent}
-        )
-    except OSError as error:
-        raise CityRefused(f"读不了 {file}:{error.strerror}。", f"{file} cannot be read: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise CityRefused(f"{file} 不是 YAML。", f"{file} is no YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as invalid:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc'])) or '–'}: {fault['msg']}" for fault in invalid.errors())
-        raise CityRefused(f"{file} 有误:{wrong}", f"{file} is wrong: {wrong}") from None
+    """Read the values of a city; raises ValuesRefused."""
+    return read_values(file, City, {_FOLDER: file.resolve().parent})
 
 
 def manifest(api: str, kind: str, name: str, **parts: Any) -> Manifest:

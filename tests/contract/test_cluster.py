@@ -17,10 +17,11 @@ import yaml
 
 from deploy.cluster import servers
 from deploy.cluster.__main__ import files, main
-from deploy.cluster.hosts import HostsRefused, read_cluster
+from deploy.cluster.hosts import read_cluster
 from deploy.cluster.units import settings_of
 from deploy.kafka.properties import broker_properties
 from deploy.local.postgres import OPTIONS
+from deploy.local.values import ValuesRefused
 from deploy.secrets.kept import KeptSecrets
 from services.catalogue import ELSEWHERE, GATEWAY, SERVICES
 from shared.process.settings import Settings
@@ -130,7 +131,7 @@ WRONG: Final[dict[str, Callable[[str], str]]] = {
 def test_a_wrong_file_of_hosts_is_refused_in_one_sentence(word: str, tmp_path: Path) -> None:
     file = tmp_path / "hosts.yaml"
     file.write_text(WRONG[word](FILE.read_text(encoding="utf-8")), encoding="utf-8")
-    with pytest.raises(HostsRefused, match=word):
+    with pytest.raises(ValuesRefused, match=word):
         read_cluster(file)
     with pytest.raises(SystemExit):
         main([])

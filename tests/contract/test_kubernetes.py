@@ -23,9 +23,10 @@ from jsonschema import Draft202012Validator
 from deploy.kafka import access, topics
 from deploy.kubernetes import processes
 from deploy.kubernetes.__main__ import main, rendered, write
-from deploy.kubernetes.city import CityRefused, read_city
+from deploy.kubernetes.city import read_city
 from deploy.kubernetes.secrets import secret_manifests
 from deploy.kubernetes.servers import PARAMETERS
+from deploy.local.values import ValuesRefused
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, SERVICES, WITH_DATABASE
 from shared.service.main import _NEEDED
@@ -378,7 +379,7 @@ def test_a_wrong_file_of_a_city_is_refused_in_one_sentence(word: str, tmp_path: 
     file = tmp_path / "city.yaml"
     assert before in text
     file.write_text(text.replace(before, after), encoding="utf-8")
-    with pytest.raises(CityRefused, match=word):
+    with pytest.raises(ValuesRefused, match=word):
         read_city(file)
     with pytest.raises(SystemExit):
         main([])
