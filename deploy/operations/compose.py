@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import asyncpg
+from cryptography import x509
 
 from deploy.kafka import access
 from deploy.local import databases
@@ -29,10 +31,15 @@ _ALL: Final = Path("/secrets/all")
 _KEYS: Final = Path("/run/keys/keys.json")
 _POSTGRES: Final = "postgres:5432"
 _KAFKA: Final = "kafka:9092"
+_KAFKA_TLS: Final = "kafka:9096"
+_CA: Final = "ca.pem"  # of our own servers, in the volume of each that asks them
+_TLS: Final = "tls.pem"  # key and certificate that a server shows
+_BY_TLS: Final = {"skillplan_tls_cert", "skillplan_tls_key", "skillplan_ca", "skillplan_kafka_ca"}  # gone without it
+_HERE: Final = Path("/run/skillplan")  # where a process finds its volume
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 # Who reads a volume of secrets: the users of the public images, else ours.
 _OURS: Final = 10001
-_READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534}
+_READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534, "grafana": 472}
 
 
 class SetupError(Exception):
@@ -55,7 +62,7 @@ class _Store:
         """
         file = self.folder / name
         there = file.read_text(encoding="utf-8") if file.exists() else None
-        wanted = self._given(name, form) or there or make()
+        wanted = self.given(name, form) or there or make()
         if form is _KEY and for_ever and there is not None and wanted != there:
             raise SetupError(
                 f"{name} 与在用的密钥不同;已封存的数据只能用原密钥打开。请放回原密钥,或用新的安装"
@@ -65,7 +72,8 @@ class _Store:
             write(file, wanted, _OURS)
         return wanted
 
-    def _given(self, name: str, form: re.Pattern[str] | None) -> str | None:
+    def given(self, name: str, form: re.Pattern[str] | None = None) -> str | None:
+        """Return what the operator's own folder has under a name, None where it has nothing."""
         if self.own is None:
             return None
         file = self.own / name
@@ -83,7 +91,21 @@ class _Store:
             raise SetupError(
                 f"密钥文件 {name} 应为 64 位十六进制(小写) the secret file {name} must be 64 hex digits, lower case"
             )
+        if name.endswith(".pem"):
+            _check_certificate(name, text)
         return text
+
+
+def _check_certificate(name: str, text: str) -> None:
+    """Refuse what is no certificate, or one that nobody would take any more."""
+    try:
+        ends = min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(text.encode()))
+    except ValueError:
+        raise SetupError(f"密钥文件 {name} 中没有证书 the secret file {name} holds no certificate") from None
+    if ends < datetime.now(UTC):
+        raise SetupError(
+            f"证书 {name} 已于 {ends:%Y-%m-%d} 过期,请换新 the certificate {name} expired on {ends:%Y-%m-%d}; renew it"
+        )
 
 
 def write(file: Path, text: str, reader: int) -> None:
@@ -100,16 +122,26 @@ def write(file: Path, text: str, reader: int) -> None:
     fresh.rename(file)
 
 
-def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
-    """Make what is missing and hand each part of the installation its own, in its own volume."""
+def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str], tls: bool) -> None:
+    """Make what is missing and hand each part of the installation its own, in its own volume.
+
+    `names`: by which districts reach the broker; `hosts`: by which people reach the gateway.
+    """
     store = _Store(room / "all", own)
+    city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)
+    _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), pepper, tls)
+    processes = [f"{name}-{command}" for name, entry in SERVICES.items() for command in entry.commands]
+    ours = [*processes, "postgres", "localhost", *hosts]
+    ca, shown = _certificate(store, "Skillplan", ours, ("tls_names", _CA, _TLS))
+    kafka_ca, kafka_shown = _certificate(store, "Kafka", names, ("names", "kafka_ca.pem", "kafka_broker.pem"))
+    write(store.folder / "tls", "on" if tls else "", _OURS)  # for what an operator does to the installation
     handed: dict[str, Mapping[str, str]] = {
-        "postgres": {"password": store.take("postgres", _password)},
-        "exporter": {"password": store.take("exporter", _password)},
+        "postgres": {"password": store.take("postgres", _password), _TLS: shown},
+        "exporter": {"password": store.take("exporter", _password), _CA: ca},
+        "grafana": {"password": store.take("grafana", _password)},
         # Receivers of alarms; none by default.
         "alertmanager": {"alert_webhook": store.take("alert_webhook", lambda: "http://127.0.0.1:9/nobody")},
     }
-    city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)
     handed["keys"] = {"skillplan_key_pepper": pepper}
     users = {user: store.take(f"kafka/{user}", _password) for user in access.users(district_codes(Path("plans")))}
     access_settings = {
@@ -117,16 +149,27 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
         "skillplan_keys": str(_KEYS),
         "skillplan_open": "true",  # until there are keys, ports are published on the host's loopback alone
     }
-    handed[GATEWAY.name] = access_settings  # it shows its callers' keys, and has none of its own
+    secured = {
+        "skillplan_tls_cert": str(_HERE / _TLS),
+        "skillplan_tls_key": str(_HERE / _TLS),
+        "skillplan_ca": str(_HERE / _CA),
+        _CA: ca,
+    }
+    if tls:
+        access_settings |= secured
+    # It shows its callers' keys and has none of its own; and to people the certificate that the operator may give.
+    handed[GATEWAY.name] = access_settings | ({_TLS: store.given("http.pem") or shown} if tls else {})
     for service, entry in WITH_DATABASE.items():
         role = store.take(f"{service}.pg", _password)
         store.take(f"{service}.pg_owner", _password)
         settings = {
-            "skillplan_pg_dsn": f"postgresql://{service}:{role}@{_POSTGRES}/{service}",
-            "skillplan_kafka": _KAFKA,
+            "skillplan_pg_dsn": f"postgresql://{service}:{role}@{_POSTGRES}/{service}" + _checked(tls, _HERE / _CA),
+            "skillplan_kafka": _KAFKA_TLS if tls else _KAFKA,
             "skillplan_kafka_user": service,
             "skillplan_kafka_password": users[service],
         } | access_settings
+        if tls:
+            settings |= {"skillplan_kafka_ca": str(_HERE / "kafka_ca.pem"), "kafka_ca.pem": kafka_ca, _TLS: shown}
         if service in DOMAIN_SERVICES:
             settings |= {
                 "skillplan_city_key": city_key,
@@ -137,25 +180,20 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
         if entry.addresses:
             settings["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
         handed[service] = settings
-    made = certificates.make(names)
-    names_file = store.folder / "names"
-    if not names_file.exists() or names_file.read_text(encoding="utf-8") != ",".join(names):
-        # Other names, another certificate; the one that an operator gives is his own business.
-        for name in ("kafka_ca.pem", "kafka_broker.pem"):
-            (store.folder / name).unlink(missing_ok=True)
-        write(names_file, ",".join(names), _OURS)
-    authority = store.take("kafka_ca.pem", made.ca.decode)
-    handed["kafka"] = {"broker.pem": store.take("kafka_broker.pem", made.broker.decode)}
+    handed["kafka"] = {"broker.pem": kafka_shown}
     handed["districts"] = {user: users[user] for user in users if user not in WITH_DATABASE} | {
-        "ca.pem": authority,
-        "skillplan_kafka": _KAFKA,
+        "ca.pem": kafka_ca,
+        "skillplan_kafka": _KAFKA_TLS if tls else _KAFKA,
     }
-    _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), pepper)
+    if tls:
+        handed["districts"] = {**handed["districts"], "skillplan_kafka_ca": str(_HERE / "ca.pem")}
     for volume, files in handed.items():
         if not (room / volume).is_dir():
             raise SetupError(
                 f"docker-compose.yml 中没有卷 {volume} there is no volume for {volume} in docker-compose.yml"
             )
+        for name in _BY_TLS - files.keys():
+            (room / volume / name).unlink(missing_ok=True)
         for name, text in files.items():
             place = room / volume / name
             if not place.exists() or place.read_text(encoding="utf-8") != text:
@@ -163,13 +201,45 @@ def make_secrets(room: Path, own: Path | None, names: list[str]) -> None:
     sys.stdout.write(f"secrets.ready volumes={len(handed)}\n")
 
 
-def _check_published(address: str, pepper: str) -> None:
-    """Refuse to publish HTTP beyond this host while everybody is let in (RULES A10)."""
-    if address not in ("127.0.0.1", "::1", "localhost") and not KeyRing(_KEYS, pepper).closed:
+def _certificate(store: _Store, of: str, names: list[str], files: tuple[str, str, str]) -> tuple[str, str]:
+    """Return the CA's certificate and what servers show; made anew for other names, unless an operator gave them.
+
+    `files`: where the names, the CA's certificate and the servers' key and certificate are remembered.
+    """
+    remembered, authority, server = files
+    made, place, text = certificates.make(dict.fromkeys(names), of), store.folder / remembered, ",".join(names)
+    if not place.exists() or place.read_text(encoding="utf-8") != text:
+        for name in (authority, server):
+            (store.folder / name).unlink(missing_ok=True)
+        write(place, text, _OURS)
+    return store.take(authority, made.ca.decode), store.take(server, made.server.decode)
+
+
+def _checked(tls: bool, authority: Path) -> str:
+    """Return how an address of PostgreSQL ends: by TLS, with the server's certificate checked, or without."""
+    return f"?sslmode=verify-full&sslrootcert={authority}" if tls else ""
+
+
+def _check_published(address: str, pepper: str, tls: bool) -> None:
+    """Refuse to publish HTTP beyond this host while everybody is let in (RULES A10), or in clear."""
+    if address in ("127.0.0.1", "::1", "localhost"):
+        return
+    if not KeyRing(_KEYS, pepper).closed:
         raise SetupError(
             f"SKILLPLAN_BIND={address} 会让任何人都能报告:请先建密钥(见 .env.example)"
             f" SKILLPLAN_BIND={address} would let anybody report: make keys first (.env.example)"
         )
+    if not tls:
+        raise SetupError(
+            f"SKILLPLAN_BIND={address} 会让密钥与报告明文传输:请设 SKILLPLAN_TLS=on(见 .env.example)"
+            f" SKILLPLAN_BIND={address} would send keys and reports in clear: set SKILLPLAN_TLS=on (.env.example)"
+        )
+
+
+def _tls(setting: str) -> bool:
+    if setting not in ("", "on"):
+        raise SetupError(f"SKILLPLAN_TLS={setting}:应为 on,或不设 SKILLPLAN_TLS={setting}: on, or leave it out")
+    return setting == "on"
 
 
 def _api_key(pepper: str) -> str:
@@ -230,12 +300,16 @@ def _secret(name: str) -> str:
 
 def installed(state: Path = Path("/state")) -> Installation:
     """Return the installation as what `make` does to one takes it."""
+    tls = (_ALL / "tls").exists() and _secret("tls") == "on"
     return Installation(
         state,
         ports={name: entry.port for name, entry in SERVICES.items()},
-        kafka=_KAFKA,
+        kafka=_KAFKA_TLS if tls else _KAFKA,
         superuser_dsn=databases.address(
-            f"postgresql://{_POSTGRES}/postgres", "postgres", _secret("postgres"), "postgres"
+            f"postgresql://{_POSTGRES}/postgres{_checked(tls, _ALL / _CA)}",
+            "postgres",
+            _secret("postgres"),
+            "postgres",
         ),
         city_key=_secret("city_key"),
         passwords={
@@ -300,7 +374,13 @@ def main(arguments: list[str]) -> None:
         case ["secrets"]:
             own = os.environ.get("SKILLPLAN_OWN")
             names = dict.fromkeys(os.environ.get("SKILLPLAN_KAFKA_NAMES", "kafka,localhost,127.0.0.1").split(","))
-            make_secrets(_ALL.parent, Path(own) if own else None, list(names))
+            hosts = os.environ.get("SKILLPLAN_HTTP_HOST", "127.0.0.1").split(",")
+            tls = _tls(os.environ.get("SKILLPLAN_TLS", ""))
+            make_secrets(_ALL.parent, Path(own) if own else None, list(names), hosts, tls)
+        case ["authority"]:
+            sys.stdout.write(_secret(_CA))
+        case ["grafana"]:
+            sys.stdout.write(f"{_secret('grafana')}\n")
         case ["databases"]:
             make_databases()
         case ["topics"]:
@@ -315,8 +395,8 @@ def main(arguments: list[str]) -> None:
             rotated(_ALL.parent, service)
         case _:
             sys.exit(
-                "用法 usage: python -m deploy.operations.compose secrets|databases|topics|district <code>|office"
-                "|rotate <service>|rewrap <service>|rotated <service>"
+                "用法 usage: python -m deploy.operations.compose secrets|databases|topics|authority|grafana"
+                "|district <code>|office|rotate <service>|rewrap <service>|rotated <service>"
             )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import asyncpg
@@ -19,7 +20,7 @@ from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations import admin, backup, reconcile
 from deploy.operations.compose import installed
-from services.catalogue import SERVICES, WITH_DATABASE
+from services.catalogue import PROJECTION, SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker, BrokerSettings
 from shared.process import command_line
 
@@ -36,7 +37,10 @@ def _backup(
 
 def _broker(service: str) -> Broker:
     """Return the broker as a service's user, who alone may delete from its inboxes."""
-    return BrokerSettings(_secrets_dir=f"/state/secrets/{service}").broker
+    # What a process finds in its own volume lies elsewhere here.
+    folder = Path("/state/secrets") / service
+    authority = Path("/secrets/all/kafka_ca.pem") if (folder / "kafka_ca.pem").exists() else None
+    return BrokerSettings(_secrets_dir=str(folder), kafka_ca=authority).broker
 
 
 @app.command("restore")
@@ -81,7 +85,7 @@ def _reconcile(as_json: Annotated[bool, typer.Option("--json")] = False) -> None
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = installed()
     databases = {name: installation.role_dsn(name) for name in WITH_DATABASE}
-    raise typer.Exit(reconcile.run(reconcile.Places(databases, BrokerSettings().broker), as_json))
+    raise typer.Exit(reconcile.run(reconcile.Places(databases, _broker(PROJECTION.name)), as_json))
 
 
 @app.command("sql")

@@ -1,4 +1,4 @@
-"""Makes the CA that districts trust and the certificate that the broker shows: for who has none of their own."""
+"""Makes a CA and the certificate that servers show under it: for who has none of their own."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _BOTH_SIDES = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM texts: what clients trust, and what only the broker may read (its key and its certificate)."""
+    """PEM texts: what clients trust, and what only the server may read (its key and its certificate)."""
 
     ca: bytes
-    broker: bytes
+    server: bytes
 
 
-def make(names: Iterable[str]) -> Certificates:
-    """Make both for a broker that is reached under these host names and addresses.
+def make(names: Iterable[str], of: str = "Kafka") -> Certificates:
+    """Make both for servers that are reached under these host names and addresses; `of`: what the CA is called after.
 
     The CA's own key is not kept: nothing else can be signed with it.
     """
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = _name("Skillplan Kafka CA")
+    ca_name = _name(f"Skillplan {of} CA")
     ca = (
         _begun(ca_name, ca_name, ca_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -40,7 +40,7 @@ def make(names: Iterable[str]) -> Certificates:
         .sign(ca_key, hashes.SHA256())
     )
     certificate = (
-        _begun(_name("kafka"), ca_name, key)
+        _begun(_name(of.lower()), ca_name, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_BOTH_SIDES), critical=False)

@@ -66,7 +66,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
     made |= {user: {"password": "made by Strimzi"} for user in of_kind("KafkaUser")}
     pair = certificates.make(["kafka"])
     authority = {"ca.crt": pair.ca.decode()}
-    server = authority | dict.fromkeys(("tls.crt", "tls.key"), pair.broker.decode())
+    server = authority | dict.fromkeys(("tls.crt", "tls.key"), pair.server.decode())
     made |= {each["spec"]["secretName"]: server for each in of_kind("Certificate").values()}
     made |= {f"{name}-cluster-ca-cert": authority for name in of_kind("Kafka")}
     return made | {f"{name}-ca": authority for name in of_kind("Cluster")}

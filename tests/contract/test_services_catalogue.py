@@ -24,7 +24,7 @@ PROCESSES: Final = {
 # What compose runs besides: it prepares, stores, watches, or is started by hand.
 OTHERS: Final = {
     "secrets", "databases", "topics", "keys", "tools", "kafka", "postgres", "prometheus", "alertmanager",
-    "postgres-exporter", "demo",
+    "postgres-exporter", "demo", "grafana",
 }  # fmt: skip
 
 
@@ -93,7 +93,9 @@ def test_compose_runs_a_process_as_the_catalogue_says(process: str) -> None:
         assert settings.pop("SKILLPLAN_PROBES") == SERVICES[name].probes[command]
         usual = "${SKILLPLAN_BIND:-127.0.0.1}:${SKILLPLAN_%s_PORT:-%d}:%d" % (name.upper(), port, port)  # noqa: UP031
         assert block["ports"] == [usual]
-        derived = SERVICES[name].address_settings(lambda other: f"http://{other}-api:{SERVICES[other].port}")
+        derived = SERVICES[name].address_settings(
+            lambda other: f"http${{SKILLPLAN_TLS:+s}}://{other}-api:{SERVICES[other].port}"
+        )
         assert {key: _read(value) for key, value in settings.items()} == {k: _read(v) for k, v in derived.items()}
     else:
         assert "ports" not in block
@@ -114,6 +116,18 @@ def test_compose_hands_every_service_its_secrets() -> None:
 
 def test_the_demo_waits_for_every_service_that_it_reports_to() -> None:
     assert set(COMPOSE["services"]["demo"]["depends_on"]) == {f"{name}-worker" for name in COUNTED}
+
+
+def test_prometheus_asks_by_tls_for_the_same_where_it_is_on() -> None:
+    """`prometheus-tls.yml` is `prometheus.yml` but for how Skillplan's processes are asked."""
+    folder = ROOT / "deploy" / "monitoring" / "prometheus"
+    by_tls: dict[str, Any] = yaml.safe_load((folder / "prometheus-tls.yml").read_text(encoding="utf-8"))
+    (job,) = (job for job in by_tls["scrape_configs"] if job["job_name"] == "skillplan")
+    assert job.pop("scheme") == "https"
+    assert job.pop("tls_config") == {"insecure_skip_verify": True}
+    assert by_tls == PROMETHEUS
+    (file,) = (word for word in COMPOSE["services"]["prometheus"]["command"] if "config.file" in word)
+    assert file == "--config.file=/etc/prometheus/prometheus${SKILLPLAN_TLS:+-tls}.yml"
 
 
 def test_prometheus_scrapes_every_process_of_the_catalogue() -> None:

@@ -84,7 +84,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("secured")
     made = certificates.make([HOST, "localhost"])
     (folder / "ca.pem").write_bytes(made.ca)
-    (folder / "broker.pem").write_bytes(made.broker)
+    (folder / "broker.pem").write_bytes(made.server)
     admin, outside, hasty, inside, controller = any_free(5)
     properties = (ROOT / "deploy/kafka/server.properties").read_text(encoding="utf-8")
     outside_door = "listener.name.outside.scram-sha-512."
