@@ -132,11 +132,11 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
     _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), pepper, tls)
     processes = [f"{name}-{command}" for name, entry in SERVICES.items() for command in entry.commands]
     ours = [*processes, "postgres", "localhost", *hosts]
-    ca, shown = _certificate(store, "Skillplan", ours, ("tls_names", _CA, _TLS))
-    kafka_ca, kafka_shown = _certificate(store, "Kafka", names, ("names", "kafka_ca.pem", "kafka_broker.pem"))
+    ca, pem = _certificate(store, "Skillplan", ours, ("tls_names", _CA, _TLS))
+    kafka_ca, kafka_pem = _certificate(store, "Kafka", names, ("names", "kafka_ca.pem", "kafka_broker.pem"))
     write(store.folder / "tls", "on" if tls else "", _OURS)  # for what an operator does to the installation
     handed: dict[str, Mapping[str, str]] = {
-        "postgres": {"password": store.take("postgres", _password), _TLS: shown},
+        "postgres": {"password": store.take("postgres", _password), _TLS: pem},
         "exporter": {"password": store.take("exporter", _password), _CA: ca},
         "grafana": {"password": store.take("grafana", _password)},
         # Receivers of alarms; none by default.
@@ -158,7 +158,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
     if tls:
         access_settings |= secured
     # It shows its callers' keys and has none of its own; and to people the certificate that the operator may give.
-    handed[GATEWAY.name] = access_settings | ({_TLS: store.given("http.pem") or shown} if tls else {})
+    handed[GATEWAY.name] = access_settings | ({_TLS: store.given("http.pem") or pem} if tls else {})
     for service, entry in WITH_DATABASE.items():
         role = store.take(f"{service}.pg", _password)
         store.take(f"{service}.pg_owner", _password)
@@ -169,7 +169,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
             "skillplan_kafka_password": users[service],
         } | access_settings
         if tls:
-            settings |= {"skillplan_kafka_ca": str(_HERE / "kafka_ca.pem"), "kafka_ca.pem": kafka_ca, _TLS: shown}
+            settings |= {"skillplan_kafka_ca": str(_HERE / "kafka_ca.pem"), "kafka_ca.pem": kafka_ca, _TLS: pem}
         if service in DOMAIN_SERVICES:
             settings |= {
                 "skillplan_city_key": city_key,
@@ -180,7 +180,7 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
         if entry.addresses:
             settings["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
         handed[service] = settings
-    handed["kafka"] = {"broker.pem": kafka_shown}
+    handed["kafka"] = {"broker.pem": kafka_pem}
     handed["districts"] = {user: users[user] for user in users if user not in WITH_DATABASE} | {
         "ca.pem": kafka_ca,
         "skillplan_kafka": _KAFKA_TLS if tls else _KAFKA,
@@ -224,7 +224,7 @@ def _check_published(address: str, pepper: str, tls: bool) -> None:
     """Refuse to publish HTTP beyond this host while everybody is let in (RULES A10), or in clear."""
     if address in ("127.0.0.1", "::1", "localhost"):
         return
-    if not KeyRing(_KEYS, pepper).closed:
+    if not (_KEYS.exists() and KeyRing(_KEYS, pepper).closed):
         raise SetupError(
             f"SKILLPLAN_BIND={address} 会让任何人都能报告:请先建密钥(见 .env.example)"
             f" SKILLPLAN_BIND={address} would let anybody report: make keys first (.env.example)"

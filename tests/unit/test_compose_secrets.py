@@ -1,0 +1,98 @@
+"""What `secrets` of docker-compose.yml hands to each part of an installation, with TLS and without; it runs as root."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from deploy.operations import compose
+from deploy.secrets import certificates
+from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
+from shared.http.api_keys import KeyFile, Role
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users, as root alone may")
+VOLUMES: Final = (*SERVICES, "postgres", "exporter", "alertmanager", "grafana", "keys", "kafka", "districts")
+NAMES, HOSTS = ["kafka", "localhost"], ["skills.example.org"]
+
+
+@pytest.fixture(name="room")
+def room_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The volumes of an installation, empty, and where its keys will be."""
+    for volume in VOLUMES:
+        (tmp_path / "secrets" / volume).mkdir(parents=True)
+    (tmp_path / "keys").mkdir()
+    monkeypatch.setattr(compose, "_KEYS", tmp_path / "keys" / "keys.json")
+    monkeypatch.delenv("SKILLPLAN_BIND", raising=False)
+    return tmp_path / "secrets"
+
+
+def _handed(room: Path) -> dict[str, str]:
+    """Return every file of every part but the store of all."""
+    files = (file for volume in VOLUMES for file in (room / volume).iterdir())
+    return {str(file.relative_to(room)): file.read_text(encoding="utf-8") for file in files}
+
+
+def _make(room: Path, own: Path | None = None, *, tls: bool) -> dict[str, str]:
+    compose.make_secrets(room, own, NAMES, HOSTS, tls)
+    return _handed(room)
+
+
+def test_with_tls_every_process_has_what_it_shows_and_what_it_checks_by(room: Path) -> None:
+    files = _make(room, tls=True)
+    for service in SERVICES:
+        assert (
+            files[f"{service}/skillplan_tls_cert"] == files[f"{service}/skillplan_tls_key"] == "/run/skillplan/tls.pem"
+        )
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(room / service / "tls.pem")
+        assert files[f"{service}/ca.pem"].startswith("-----BEGIN CERTIFICATE")
+    for service in WITH_DATABASE:
+        assert files[f"{service}/skillplan_pg_dsn"].endswith("?sslmode=verify-full&sslrootcert=/run/skillplan/ca.pem")
+        assert files[f"{service}/skillplan_kafka"] == "kafka:9096"
+        assert files[f"{service}/skillplan_kafka_ca"] == "/run/skillplan/kafka_ca.pem"
+
+
+def test_it_is_repeated_without_a_change_and_turned_off_without_a_rest(room: Path) -> None:
+    before = _make(room, tls=True)
+    assert _make(room, tls=True) == before
+    off = _make(room, tls=False)
+    assert not {name for name in off if Path(name).name in compose._BY_TLS}
+    assert all("sslmode" not in off[f"{service}/skillplan_pg_dsn"] for service in WITH_DATABASE)
+    assert off["recruitment/skillplan_kafka"] == "kafka:9092"
+    lasting = ("kafka/broker.pem", "postgres/tls.pem", *(f"{name}/skillplan_service_key" for name in DOMAIN_SERVICES))
+    assert {name: off[name] for name in lasting} == {name: before[name] for name in lasting}
+
+
+def test_other_names_get_another_certificate_and_districts_keep_theirs(room: Path) -> None:
+    before = _make(room, tls=True)
+    compose.make_secrets(room, None, NAMES, [*HOSTS, "second.example.org"], tls=True)
+    after = _handed(room)
+    assert after["gateway/tls.pem"] != before["gateway/tls.pem"]
+    assert after["kafka/broker.pem"] == before["kafka/broker.pem"]
+
+
+def test_a_certificate_of_the_operator_is_shown_by_the_gateway_alone(room: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "http.pem").write_bytes(certificates.make(HOSTS, "Own").server)
+    files = _make(room, other, tls=True)
+    assert files["gateway/tls.pem"] == (other / "http.pem").read_text().strip()
+    assert files["recruitment/tls.pem"] != files["gateway/tls.pem"]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.7", "::"])  # noqa: S104 - refused, that is the point
+def test_nothing_is_published_in_clear_or_to_anybody(room: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("SKILLPLAN_BIND", address)
+    with pytest.raises(compose.SetupError, match="make keys first"):
+        _make(room, tls=True)
+    assert _handed(room) == {}, "nothing is changed"
+    keys = KeyFile(compose._KEYS, (room / "all" / "key_pepper").read_text())
+    keys.create()
+    keys.add(Role.DISTRICT, prefixes=("/districts/330681/",))
+    with pytest.raises(compose.SetupError, match="SKILLPLAN_TLS=on"):
+        _make(room, tls=False)
+    assert _handed(room) == {}, "nothing is changed"
+    assert _make(room, tls=True)
