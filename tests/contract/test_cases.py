@@ -95,7 +95,7 @@ def test_a_container_is_healthy_by_tls_as_it_is_without(tmp_path: Path) -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     (program,) = re.findall(r'^  CMD \["python", "-I", "-S", "-c", "(.*)"\]$', text, re.MULTILINE)
     made = make(["127.0.0.1"])
-    (tmp_path / "server.pem").write_bytes(made.broker)
+    (tmp_path / "server.pem").write_bytes(made.server)
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trust.load_cert_chain(tmp_path / "server.pem")
 

@@ -489,7 +489,7 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     log = stack.compose("run", "--rm", "tools", "admin", "log", "recruitment")
     assert log.returncode == 0, log.stderr
     assert "position" in log.stdout
-    nobody = stack.compose("run", "--rm", "-T", "tools", "admin", "erase", "--reason", "申请")
+    nobody = stack.compose("run", "--rm", "-T", "tools", "admin", "erase", "--reason", "申请", "--second", "某人")
     assert nobody.returncode == 1
     assert "没有证件号" in nobody.stderr
     recount = ("projection-projector", "services.projection", "recount")

@@ -123,7 +123,7 @@ def test_every_command_trusts_the_same_authority_and_says_where_a_certificate_is
     """Case F35."""
     made = make(["127.0.0.1"])
     (tmp_path / "ca.pem").write_bytes(made.ca)
-    (tmp_path / "server.pem").write_bytes(made.broker)
+    (tmp_path / "server.pem").write_bytes(made.server)
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trust.load_cert_chain(tmp_path / "server.pem")
     address = f"https://{answers(502, trust)}"
