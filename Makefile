@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down start stop restart upgrade doctor uninstall status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site client check test bench venv-local venv-dev
+.PHONY: help up down start stop restart upgrade doctor uninstall status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site client sbom check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -88,6 +88,12 @@ site: venv-dev ## 由 docs/ 生成文档网站到 .site/ Build the documentation
 
 client: venv-dev ## skillplan 工具的安装包到 dist/ The wheel of the skillplan tool: uv tool install dist/skillplan-*.whl
 	@.venv/bin/uv --quiet build --wheel --out-dir dist . && ls dist/skillplan-*.whl
+
+sbom: venv-dev ## 软件清单(CycloneDX)到 dist/ What the image is made of, as CycloneDX
+	@mkdir -p dist
+	@.venv/bin/uv --quiet tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --of JSON -o dist/sbom-python.json requirements.txt
+	@cd services/projection/dashboard && npm sbom --package-lock-only --sbom-format cyclonedx --omit dev > ../../../dist/sbom-dashboard.json
+	@ls dist/sbom-*.json
 
 check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import contracts
 	@.venv/bin/ruff check .

@@ -138,7 +138,7 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
 
     `{role}` in a file stands for the name `grants_to`, the role the service works with. Two at once are
     harmless: the second waits for the first's advisory lock. Returns the names applied now. Raises MigrationRefused
-    when an applied file was changed or is gone.
+    when an applied file was changed or is gone, or one does not go through; what was applied before it stays.
     """
     if not _ROLE.fullmatch(grants_to):
         raise MigrationRefused(f"角色名不合规 not a role name: {grants_to!r}")
@@ -179,9 +179,16 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
                 continue
             if applied and file.name < max(applied):
                 raise MigrationRefused(f"新迁移的编号须在已应用的之后 a new migration must come last: {file.name}")
-            async with connection.transaction():
-                await connection.execute(text.replace("{role}", grants_to))
-                await connection.execute("insert into migration (name, sha256) values ($1, $2)", file.name, digest)
+            try:
+                async with connection.transaction():
+                    await connection.execute(text.replace("{role}", grants_to))
+                    await connection.execute("insert into migration (name, sha256) values ($1, $2)", file.name, digest)
+            except asyncpg.PostgresError as error:
+                raise MigrationRefused(
+                    f"迁移 {file.name} 未能完成({error}),已全部撤回,数据库仍如其前;处理后再运行一次即可。"
+                    f" The migration {file.name} did not go through ({error}); all of it is undone and the database is"
+                    " as it was before. Mend that, and run it again."
+                ) from None
             done.append(file.name)
         return done
     finally:

@@ -1,8 +1,9 @@
-"""No migration keeps a big table from being used for as long as it takes to go through it."""
+"""No migration keeps a big table from being used for as long as it takes to go through it, and none is half done."""
 
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -11,9 +12,11 @@ import asyncpg
 import pytest
 
 from services.catalogue import WITH_DATABASE
-from tests.conftest import ROOT
+from shared.log.migrate import MigrationRefused, migrate
+from tests.conftest import ROOT, NewDatabase
 from tests.harness.databases import create, drop, fill
 from tests.harness.migration_locks import blocked_by
+from tests.harness.processes import _fetch as fetch
 from tests.harness.processes import run
 from tests.integration.conftest import Template
 from tests.releases.__main__ import read, releases
@@ -99,3 +102,26 @@ def test_a_migration_that_would_stop_reports_for_as_long_as_a_table_is_big_is_na
     problems = run(tried())
     assert len(problems) == (problem is not None)
     assert all(text.startswith(problem or "") for text in problems)
+
+
+def test_a_migration_that_breaks_off_is_undone_named_and_may_be_repeated(database: NewDatabase, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(ROOT / "shared" / "log" / "migrations", folder)
+    made = database("enrollment")
+    second = folder / "998_whole.sql"
+    broken = folder / "999_half.sql"
+    second.write_text("create table whole (n int);")
+    broken.write_text("create table half (n int); insert into half values (1); alter table nowhere add column n int;")
+
+    def tables() -> list[str]:
+        sql = "select table_name from information_schema.tables where table_schema = 'public' order by 1"
+        return [row["table_name"] for row in run(fetch(made.owner_dsn, sql))]
+
+    before = tables()
+    with pytest.raises(MigrationRefused, match=r"999_half\.sql did not go through .*as it was before") as refused:
+        run(migrate(made.owner_dsn, folder, "enrollment"))
+    assert "\n" not in str(refused.value)
+    assert tables() == sorted([*before, "whole"]), "what was whole stays, of the half nothing does"
+    broken.write_text("create table half (n int);")
+    assert run(migrate(made.owner_dsn, folder, "enrollment")) == ["999_half.sql"]
+    assert "half" in tables()
