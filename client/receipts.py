@@ -135,6 +135,9 @@ def line_printer(output: Output) -> Printer:
             output.line(f"    {text('位置', 'at', ' ')} {place}")
         if waits_for := receipt.get("waits_for"):
             output.line(f"    {text('等待', 'waits for', ' ')} {waits_for}")
+        if sunset := receipt.get("sunset"):  # also where this program is older than the newer version
+            until_zh, until_en = f"这一版本收到 {sunset} 为止", f"reports of this version are taken until {sunset}"
+            output.line(f"    {text(until_zh, until_en)}")
         for reason in receipt.get("reasons", ()):
             zh, en = place_name(reason["pointer"]) if reason.get("pointer") else ("", "")
             about_zh, about_en = f"「{zh}」" if zh else "", f'"{en}" ' if en else ""

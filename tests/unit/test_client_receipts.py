@@ -53,3 +53,12 @@ def test_a_receipt_is_said_in_the_readers_words(
         assert "same content as another" in head
         assert reason == '    "subject" It stands. [already-open]'
     assert fix.startswith("    → ")
+
+
+@pytest.mark.parametrize(("language", "sentence"), [("zh", "收到 2027-06-30 为止"), ("en", "until 2027-06-30")])
+def test_a_receipt_of_a_former_version_says_until_when_it_is_taken(
+    language: str, sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKILLPLAN_LANG", language)
+    receipts.line_printer(Output())(RECEIPT | {"sunset": "2027-06-30"})
+    assert sentence in capsys.readouterr().out.splitlines()[1]
