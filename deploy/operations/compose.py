@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
-from cryptography import x509
 
 from deploy.kafka import access
 from deploy.local import databases
@@ -99,7 +98,7 @@ class _Store:
 def _check_certificate(name: str, text: str) -> None:
     """Refuse what is no certificate, or one that nobody would take any more."""
     try:
-        ends = min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(text.encode()))
+        ends = certificates.ends_at(text.encode())
     except ValueError:
         raise SetupError(f"密钥文件 {name} 中没有证书 the secret file {name} holds no certificate") from None
     if ends < datetime.now(UTC):
@@ -158,7 +157,10 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
     if tls:
         access_settings |= secured
     # It shows its callers' keys and has none of its own; and to people the certificate that the operator may give.
-    handed[GATEWAY.name] = access_settings | ({_TLS: store.given("http.pem") or pem} if tls else {})
+    http_pem = store.given("http.pem")
+    if http_pem is not None:
+        write(store.folder / "http.pem", http_pem, _OURS)  # looked at with the others
+    handed[GATEWAY.name] = access_settings | ({_TLS: http_pem or pem} if tls else {})
     for service, entry in WITH_DATABASE.items():
         role = store.take(f"{service}.pg", _password)
         store.take(f"{service}.pg_owner", _password)

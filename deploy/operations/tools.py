@@ -9,21 +9,25 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import asyncpg
 import typer
+from rich.table import Table
 
 from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations import admin, backup, reconcile
 from deploy.operations.compose import installed
+from deploy.secrets import certificates
 from services.catalogue import PROJECTION, SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker, BrokerSettings
 from shared.process import command_line
 
+_SOON: Final = timedelta(days=30)
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -86,6 +90,24 @@ def _reconcile(as_json: Annotated[bool, typer.Option("--json")] = False) -> None
     installation = installed()
     databases = {name: installation.role_dsn(name) for name in WITH_DATABASE}
     raise typer.Exit(reconcile.run(reconcile.Places(databases, _broker(PROJECTION.name)), as_json))
+
+
+@app.command("certificates")
+def _certificates() -> None:
+    """各证书何时到期;三十天内有到期的则退出码非零 When each certificate ends; a code other than 0 if one does soon."""
+    raise typer.Exit(0 if list_certificates(Path("/secrets/all")) else 1)
+
+
+def list_certificates(store: Path) -> bool:
+    """Print when each certificate in the store of secrets ends; tell whether none does within thirty days."""
+    table, soon, well = Table("", "证书 Certificate", "到期 Ends", "怎么办 What to do"), datetime.now(UTC) + _SOON, True
+    for file in sorted(store.glob("*.pem")):
+        ends, renew = certificates.ends_at(file.read_bytes()), ""
+        if ends < soon:
+            renew, well = "把新证书放进密钥文件夹再 up put a new one into the folder of secrets, then up again", False
+        table.add_row("✗" if renew else "✓", file.name, f"{ends:%Y-%m-%d}", renew)
+    console.show(table)
+    return well
 
 
 @app.command("sql")

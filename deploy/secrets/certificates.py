@@ -55,6 +55,11 @@ def make(names: Iterable[str], of: str = "Kafka") -> Certificates:
     return Certificates(ca.public_bytes(serialization.Encoding.PEM), private + pem)
 
 
+def ends_at(pem: bytes) -> datetime:
+    """Return when the first of some certificates ends; raises ValueError where there is none."""
+    return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem))
+
+
 def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (

@@ -409,6 +409,12 @@ def test_publishing_beyond_this_host_in_clear_is_refused(stack: Stack, keys: dic
     assert (unknown.returncode, "SKILLPLAN_TLS=yes" in unknown.stderr) == (1, True)
 
 
+def test_certificates_are_listed_with_their_last_days(stack: Stack) -> None:
+    listed = stack.documented("tools certificates")
+    assert all(name in listed for name in ("ca.pem", "tls.pem", "kafka_broker.pem"))
+    assert "✗" not in listed
+
+
 def test_every_connection_between_the_containers_is_by_tls(stack: Stack) -> None:
     sql = (
         "select count(*) filter (where ssl), count(*) filter (where not ssl) from pg_stat_ssl join pg_stat_activity"

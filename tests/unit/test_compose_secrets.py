@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import ssl
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from deploy.operations import compose
+from deploy.operations import compose, tools
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
@@ -81,6 +82,20 @@ def test_a_certificate_of_the_operator_is_shown_by_the_gateway_alone(room: Path,
     files = _make(room, other, tls=True)
     assert files["gateway/tls.pem"] == (other / "http.pem").read_text().strip()
     assert files["recruitment/tls.pem"] != files["gateway/tls.pem"]
+
+
+def test_a_certificate_that_ends_soon_is_named(
+    room: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make(room, tls=True)
+    assert tools.list_certificates(room / "all")
+    monkeypatch.setattr(certificates, "_YEARS", timedelta(days=20))
+    (room / "all" / "kafka_broker.pem").unlink()
+    compose.write(room / "all" / "kafka_broker.pem", certificates.make(NAMES).server.decode(), 0)
+    capsys.readouterr()
+    assert not tools.list_certificates(room / "all")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "✗" in line)
+    assert "kafka_broker.pem" in line
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.7", "::"])  # noqa: S104 - refused, that is the point
