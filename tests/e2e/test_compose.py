@@ -1,8 +1,7 @@
-"""What an operator gets from `docker compose up -d --wait` with TLS on, driven from outside; needs a Docker daemon."""
+"""What an operator gets from `docker compose up -d --wait` alone, driven from outside; needs a Docker daemon."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -14,20 +13,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import httpx._transports.default
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ClusterAuthorizationFailedError, TopicAuthorizationFailedError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from deploy.local import jars
@@ -54,15 +47,6 @@ pytestmark = [
 ]
 
 
-def expired_certificate() -> str:
-    """Return a certificate whose last day was years ago."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old")])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    dated = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(datetime(2020, 1, 2, tzinfo=UTC))
-    signed = dated.serial_number(x509.random_serial_number()).sign(key, hashes.SHA256())
-    return signed.public_bytes(serialization.Encoding.PEM).decode()
-
-
 @dataclass(frozen=True)
 class Stack:
     """A project of docker compose with ports of its own."""
@@ -76,7 +60,7 @@ class Stack:
         return subprocess.run(
             ["docker", "compose", "-p", self.name, *arguments],
             cwd=ROOT,
-            env={**os.environ, "SKILLPLAN_VERSION": self.name, "SKILLPLAN_TLS": "on", **ports, **environment},
+            env={**os.environ, "SKILLPLAN_VERSION": self.name, **ports, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -95,8 +79,7 @@ class Stack:
 
     @property
     def addresses(self) -> dict[str, str]:
-        schemes = {part.lower(): "https" if part.lower() in SERVICES else "http" for part in self.ports}
-        return {part.lower(): f"{schemes[part.lower()]}://127.0.0.1:{port}" for part, port in self.ports.items()}
+        return {part.lower(): f"http://127.0.0.1:{port}" for part, port in self.ports.items()}
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return what Docker says of each container, by service."""
@@ -127,24 +110,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         up = made.compose("up", "-d", "--build", "--wait")
         assert up.returncode == 0, up.stderr[-3000:] + made.compose("logs", "--tail", "5").stdout[-5000:]
-        (made.folder / "authority.pem").write_text(made.documented("deploy.operations.compose authority"))
-        with trusting(made.folder / "authority.pem"):
-            yield made
+        yield made
     finally:
         down = made.compose("--profile", "*", "down", "-v", "--timeout", "10")
         _docker("image", "rm", "-f", *(f"skillplan{part}:{made.name}" for part in IMAGES))
         assert down.returncode == 0, down.stderr
-
-
-@contextlib.contextmanager
-def trusting(authority: Path) -> Iterator[None]:
-    """Let httpx check certificates by this authority alone."""
-    made: Any = httpx._transports.default.create_ssl_context  # type: ignore[attr-defined]  # cached by the tests
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("SSL_CERT_FILE", str(authority))
-        made.cache_clear()
-        yield
-    made.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +254,7 @@ def test_the_administrator_s_door_is_open_inside_the_broker_s_container_alone(st
 def test_docker_shows_what_is_wrong_with_a_process(stack: Stack) -> None:
     assert stack.compose("stop", "kafka").returncode == 0
     try:
-        eventually(lambda: "kafka:9096" in _last_word(stack, "subsidy-worker"), within=60)
+        eventually(lambda: "kafka:9092" in _last_word(stack, "subsidy-worker"), within=60)
     finally:
         assert stack.compose("start", "kafka").returncode == 0
     eventually(lambda: _unhealthy(stack) == [], within=180)
@@ -373,8 +343,6 @@ def test_a_process_that_ends_is_started_again(stack: Stack) -> None:
         ("postgres", "", "the secret file postgres is empty"),
         ("city_key", "not-hex", "the secret file city_key must be 64 hex digits"),
         ("city_key", "ab" * 32, "city_key differs from the key in use"),
-        ("http.pem", "no PEM", "the secret file http.pem holds no certificate"),
-        ("http.pem", expired_certificate(), "the certificate http.pem expired on 2020-01-02; renew it"),
     ],
 )
 def test_a_wrong_secret_of_the_operator_is_named_and_changes_nothing(
@@ -398,38 +366,6 @@ def test_publishing_beyond_this_host_without_keys_is_refused(stack: Stack) -> No
         fresh.compose("down", "-v")
     assert refused.returncode == 1
     assert "make keys first" in refused.stderr
-
-
-def test_publishing_beyond_this_host_in_clear_is_refused(stack: Stack, keys: dict[str, str]) -> None:
-    assert keys
-    refused = stack.compose("run", "--rm", "secrets", SKILLPLAN_BIND="0.0.0.0", SKILLPLAN_TLS="")  # noqa: S104 - refused
-    assert refused.returncode == 1
-    assert "set SKILLPLAN_TLS=on" in refused.stderr
-    unknown = stack.compose("run", "--rm", "secrets", SKILLPLAN_TLS="yes")
-    assert (unknown.returncode, "SKILLPLAN_TLS=yes" in unknown.stderr) == (1, True)
-
-
-def test_certificates_are_listed_with_their_last_days(stack: Stack) -> None:
-    listed = stack.documented("tools certificates")
-    assert all(name in listed for name in ("ca.pem", "tls.pem", "kafka_broker.pem"))
-    assert "✗" not in listed
-
-
-def test_every_connection_between_the_containers_is_by_tls(stack: Stack) -> None:
-    sql = (
-        "select count(*) filter (where ssl), count(*) filter (where not ssl) from pg_stat_ssl join pg_stat_activity"
-        " using (pid) where client_addr is not null and client_addr <> '127.0.0.1'"
-    )
-    ask = f'PGPASSWORD=$(cat /run/skillplan/password) psql -h 127.0.0.1 -U postgres -Atc "{sql}"'
-    by_tls, in_clear = stack.compose("exec", "-T", "postgres", "bash", "-c", ask).stdout.strip().split("|")
-    assert (int(by_tls) > 10, in_clear) == (True, "0")
-    sockets = stack.compose("exec", "-T", "kafka", "bash", "-c", "cat /proc/net/tcp /proc/net/tcp6").stdout
-    rows = [row.split() for row in sockets.splitlines() if ":" in row and "address" not in row]
-    established = [int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "01"]
-    assert established.count(9096) > 5
-    assert 9092 not in established
-    with pytest.raises(httpx.TransportError):
-        httpx.get(stack.addresses["gateway"].replace("https", "http"), timeout=20)
 
 
 def test_with_keys_each_may_what_its_role_says_and_the_services_go_on(stack: Stack, keys: dict[str, str]) -> None:
@@ -492,12 +428,6 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     assert _value(stack, reader, "4.1.b", "2024") == before + 40
     dense = "select count(*) >= 40 and count(*) = max(position) as dense from fact"
     assert "True" in stack.compose("run", "--rm", "tools", "sql", "recruitment", dense).stdout
-    log = stack.compose("run", "--rm", "tools", "admin", "log", "recruitment")
-    assert log.returncode == 0, log.stderr
-    assert "position" in log.stdout
-    nobody = stack.compose("run", "--rm", "-T", "tools", "admin", "erase", "--reason", "申请", "--second", "某人")
-    assert nobody.returncode == 1
-    assert "没有证件号" in nobody.stderr
     recount = ("projection-projector", "services.projection", "recount")
     assert stack.compose("run", "--rm", "--no-deps", *recount).returncode == 0
     stack.documented("tools reconcile")
