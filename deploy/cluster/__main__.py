@@ -33,7 +33,7 @@ def files(cluster: ThreeHosts, secrets: KeptSecrets, listeners: str = "") -> dic
     names = [name for host in cluster.hosts for name in (host.name, str(host.address), f"{host.name}.{cluster.host}")]
     made = certificates.make([*names, cluster.host, "localhost", "127.0.0.1"])
     authority = secrets.take("ca.pem", made.ca.decode)
-    pem = secrets.take("host.pem", made.broker.decode)
+    pem = secrets.take("host.pem", made.server.decode)
     passwords = {name: secrets.password(name) for name in ("postgres", "replicator", "patroni")}
     common = {
         "ca.pem": authority,
