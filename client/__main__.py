@@ -20,6 +20,7 @@ import typer
 from client.commands import plan
 from client.commands.correct import correct
 from client.commands.demo import demo
+from client.commands.evidence import evidence
 from client.commands.publish import publish
 from client.commands.receipts import receipts
 from client.commands.retract import retract
@@ -40,7 +41,7 @@ app = typer.Typer(
     "2 用法、文件或设置有误 usage · 3 服务不可用 service away · 4 未全部答复 not all answered · "
     "70 程序出错 a fault of the program · 130 中断 stopped · 141 输出无人接收 nobody reads",
 )  # fmt: skip
-for command in (validate, publish, receipts, statement, correct, retract, verify, witness, sample, demo):
+for command in (validate, publish, receipts, statement, correct, retract, evidence, verify, witness, sample, demo):
     app.command()(command)
 app.add_typer(plan.app, name="plan")
 

@@ -19,9 +19,13 @@ def witness(
     json: Json = False,
 ) -> None:
     """见证日志:查明只增未改后副署 Cosign what logs sign once it is shown that they only grew (C2SP tlog-witness)."""
-    from client.audit.witness import CosigningWitness, server_of  # noqa: PLC0415 - needs the package cryptography
-
     with session(json, resumable=False) as (output, _):
+        try:
+            from client.audit.witness import CosigningWitness, server_of  # noqa: PLC0415 - no other command needs it
+        except ImportError:
+            raise CommandError(
+                "缺少 cryptography 包:pip install cryptography。", "The package is missing: pip install cryptography."
+            ) from None
         if not name or any(sign.isspace() or sign == "+" for sign in name):
             raise CommandError("--name 不能有空白和加号。", "--name holds neither spaces nor a plus sign.")
         keys = [line for given in log for line in _keys_in(given)]

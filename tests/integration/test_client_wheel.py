@@ -81,4 +81,8 @@ def test_the_wheel_holds_no_module_that_the_program_does_not_import(tool: Tool) 
     imported = tool.run("python", "-c", OURS.format({"client", "shared", "services"})).stdout.split()
     files = [name for name in zipfile.ZipFile(tool.wheel).namelist() if name.endswith(".py")]
     modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files}
-    assert modules - set(imported) == {"services.gateway", "services.projection"}  # empty packages
+    on_demand = {"client.audit.witness", "shared.log", "shared.log.cosignatures", "shared.log.tree"}  # by its command
+    assert modules - set(imported) == {"services.gateway", "services.projection"} | on_demand  # empty packages
+    assert "client/audit/check.html" in zipfile.ZipFile(tool.wheel).namelist()
+    lacking = tool.run("skillplan", "witness", "folder", "--name", "w", "--log", "x", SKILLPLAN_LANG="en")
+    assert (lacking.returncode, "pip install cryptography" in lacking.stderr) == (2, True), lacking.stderr

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from services.planning.targets_in_force import document_of
 from shared.http.api_keys import KeyFile, Role
 from shared.log.cosignatures import read_checkpoint
 from shared.log.tree import LogSigner
+from tests.conftest import ROOT
+from tests.harness.fork_server import fork_server
 from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, PlanOffice
 from tests.harness.processes import FIGURES_KEY, LOG_KEY, System, eventually
 from tests.harness.reports import report as envelope
@@ -587,3 +590,28 @@ def a_close_waits_for_witnesses(office: PlanOffice, folder: Path) -> None:
     assert all(log["by"] == both for log in state["witnesses"]["logs"])
     for witness in witnesses:
         witness.close()
+    evidence_is_checked_offline(office, month, folder)
+
+
+def evidence_is_checked_offline(office: PlanOffice, month: str, folder: Path) -> None:
+    """The pack of a closed month: its page finds a changed digit and nothing else; again it is the same bytes."""
+    office.counted()
+    services = {name: office.system.the(name, "api").url for name in ("recruitment", "planning")}
+    environment = {"SKILLPLAN_SERVICES": json.dumps(services), "SKILLPLAN_PROJECTION": str(office.projection.base_url)}
+    packs = [folder / "pack.zip", folder / "again.zip", folder / "changed.zip"]
+    for pack in packs[:2]:
+        done = fork_server().run("client", ["evidence", PLAN.id, month, str(pack)], environment, 200)
+        assert done.returncode == 0, done.stderr
+    made = packs[0].read_bytes()
+    assert made == packs[1].read_bytes()
+    subject = b'"subject":"hire/C-900"'
+    assert subject in made
+    packs[2].write_bytes(made.replace(subject, b'"subject":"hire/C-901"'))
+    script, page = ROOT / "tests" / "harness" / "check_pack.mjs", ROOT / "client" / "audit" / "check.html"
+    ran = subprocess.run(
+        ["node", str(script), str(page), str(packs[0]), str(packs[2])], capture_output=True, timeout=120, check=True
+    )
+    first, changed = map(json.loads, ran.stdout.splitlines())
+    assert (first["findings"], first["open"], first["month"]) == ([], [], month), first
+    assert first["facts"] > 1
+    assert "的事实有改动:hire/C-900" in changed["findings"][0]["zh"], changed
