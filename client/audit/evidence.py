@@ -180,17 +180,17 @@ def _contributions(cell: Counted) -> Decoded:
 
 def _closing_fact(sources: Sources, plan: str, month: str, sha256: str) -> Decoded | None:
     """Return the fact that published a month's figures last, None where the key may not read planning's log."""
-    found = None
+    published = None
     try:
         for line in sources.all_lines(_PLANNING):
             if sha256.encode() in line and b".planning.period-" in line:
                 fact: Decoded = orjson.loads(line)
                 data: Any = fact["data"]
                 if (data.get("plan"), data.get("month"), data.get("sha256")) == (plan, month, sha256):
-                    found = fact
+                    published = fact
     except _Denied:
         return None
-    return found
+    return published
 
 
 def _facts(sources: Sources, service: str, positions: Sequence[int], size: int) -> dict[str, bytes]:
