@@ -79,6 +79,7 @@ async def compare(connection: asyncpg.Connection, digest: str, read: int, beside
         # These read whole tables, unlike all else on a connection that writes.
         for setting in ("seqscan", "hashjoin", "mergejoin"):
             await connection.execute(f"set local enable_{setting} = on")
+        await connection.execute("set local work_mem = '128MB'")
         await connection.execute(on("changed"), timeout=_SECONDS)
         await connection.execute(on("analyze"))
         rows = await connection.fetch(on("cells"), timeout=_SECONDS)

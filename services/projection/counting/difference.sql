@@ -7,16 +7,22 @@ with until as materialized (
     from {old}checkpoint o join {new}checkpoint n using (service)
 ), before as materialized (
     select l.plan, l.indicator, greatest(l.part, c.part) as side, c.period, c.district, c.effective_on, c.service,
-        c.position, sum(c.delta)::bigint as amount
-    from {old}contribution c join {old}line l on l.number = c.line join until using (service)
-    where c.recorded_at <= until.recorded_at
-    group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(c.delta) <> 0
+        c.position, c.amount
+    from (
+        select line, part, period, district, effective_on, service, position, sum(delta)::bigint as amount
+        from {old}contribution join until using (service)
+        where {old}contribution.recorded_at <= until.recorded_at
+        group by 1, 2, 3, 4, 5, 6, 7 having sum(delta) <> 0
+    ) c join {old}line l on l.number = c.line
 ), after as materialized (
     select l.plan, l.indicator, greatest(l.part, c.part) as side, c.period, c.district, c.effective_on, c.service,
-        c.position, sum(c.delta)::bigint as amount
-    from {new}contribution c join {new}line l on l.number = c.line join until using (service)
-    where c.recorded_at <= until.recorded_at
-    group by 1, 2, 3, 4, 5, 6, 7, 8 having sum(c.delta) <> 0
+        c.position, c.amount
+    from (
+        select line, part, period, district, effective_on, service, position, sum(delta)::bigint as amount
+        from {new}contribution join until using (service)
+        where {new}contribution.recorded_at <= until.recorded_at
+        group by 1, 2, 3, 4, 5, 6, 7 having sum(delta) <> 0
+    ) c join {new}line l on l.number = c.line
 )
 select plan, indicator, side, period, district, effective_on, service, position, coalesce(b.amount, 0) as before,
     coalesce(a.amount, 0) as after
