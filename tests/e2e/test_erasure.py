@@ -133,7 +133,7 @@ def betrayed(state: Path, there: installation.Installation, kafka: str, wanted: 
 def verified(note: str, verifier_key: str) -> dict[str, Any]:
     """Check a signed note and return what it says."""
     text, _, signature = note.rpartition("\n\n")
-    public = base64.b64decode(verifier_key.strip().rpartition("+")[2])[1:]
+    public = base64.b64decode(verifier_key.strip().split("+", 2)[2])[1:]
     signed = base64.b64decode(signature.split()[-1])[4:]
     Ed25519PublicKey.from_public_bytes(public).verify(signed, f"{text}\n".encode())
     certificate: dict[str, Any] = json.loads(text)
