@@ -50,6 +50,11 @@ class ProjectionSettings(Settings):
         None, description="Day of made-up data, shown where none is asked for (YYYY-MM-DD); else today"
     )
     outlines: Path | None = Field(None, description="GeoJSON of outlines, each with a `code`; else the sketch")
+    frames: str = Field(
+        "",
+        pattern=r"^(\s*https?://[A-Za-z0-9.:\[\]-]+)*\s*$",
+        description="Origins whose pages may show the dashboard in a frame, https://…, separated by spaces; none else",
+    )
 
     @property
     def dsn(self) -> str:
@@ -73,8 +78,9 @@ async def _serve(settings: ProjectionSettings) -> None:
         async with http_client.client(settings.api_key.get_secret_value(), settings.ca, 5) as client:
             figures_key = bytes.fromhex(settings.figures_key.get_secret_value())
             app = create_app(
-                pool, settings.services, client, metrics, figures_key, settings.outlines, exports, settings.example_day
-            )
+                pool, settings.services, client, metrics, figures_key, settings.outlines, exports,
+                settings.example_day, frames=settings.frames.split(),
+            )  # fmt: skip
             await serve(app, settings, until, metrics)
     finally:
         pool.terminate()

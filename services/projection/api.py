@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -80,12 +80,13 @@ def create_app(
     exports: asyncpg.Pool | None = None,
     example_day: date | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    frames: Sequence[str] = (),
 ) -> FastAPI:
     """Return the read API and the dashboard.
 
     `services`: the addresses of the domain services by name, which `client` asks. `figures_key`: by which a month's
-    figures are sealed. `outlines`: see `add_pages`. `exports`: see `SnapshotReader`. `example_day`: the day of made-up
-    data, which is shown where a question names none; nothing is decided by it.
+    figures are sealed. `outlines`, `frames`: see `add_pages`. `exports`: see `SnapshotReader`. `example_day`: the day
+    of made-up data, which is shown where a question names none; nothing is decided by it.
     """
     heads = LogHeads(services, client, metrics.health)
     reader = SnapshotReader(pool, exports)
@@ -135,7 +136,7 @@ def create_app(
     app.add_middleware(KnownAnswers, cache=cache, clock=clock)
     for router in _ROUTERS:
         app.include_router(router)
-    add_pages(app, outlines)
+    add_pages(app, outlines, frames=frames)
     app.include_router(contract.router)
     metrics.ask("database", check_database)
     metrics.read(heads.read)

@@ -1,5 +1,6 @@
 """Serves the dashboard: built files under a strict content security policy, cached by their hashed names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ _POLICY: Final = (
 _POLICY_OF_REFERENCE: Final = _POLICY.replace(
     "style-src 'self'; img-src 'self'", "style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
+_FRAMED: Final = '<meta name="skillplan-frames" content="allowed">'  # the page offers what is put into another one
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -51,21 +53,25 @@ class _HashedFiles(StaticFiles):
         await super().__call__(scope, receive, send_with_headers)
 
 
-def add_pages(app: FastAPI, outlines: Path | None, static: Path = STATIC) -> None:
+def add_pages(app: FastAPI, outlines: Path | None, static: Path = STATIC, frames: Sequence[str] = ()) -> None:
     """Serve the dashboard at `/` and the API's own page at `/docs`; a page that is not built says so.
 
-    `outlines`: a map in place of the built one.
+    `outlines`: a map in place of the built one. `frames`: the origins whose pages may show the dashboard in a frame;
+    there it shows numbers alone, so that nobody is led to press a button that he does not see.
     """
+    dashboard = _POLICY.replace("frame-ancestors 'none'", " ".join(("frame-ancestors", *frames))) if frames else _POLICY
 
     def page(name: str, policy: str) -> Response:
         file = static / name
         # Read each time, since a new build has other names of files.
-        text = file.read_bytes() if file.is_file() else _NOT_BUILT
+        text = file.read_text(encoding="utf-8") if file.is_file() else _NOT_BUILT
+        if policy is not _POLICY_OF_REFERENCE and frames:
+            text = text.replace("</head>", _FRAMED + "</head>")
         return HTMLResponse(text, headers=_HEADERS | {"Content-Security-Policy": policy})
 
     @app.get("/", include_in_schema=False)
     async def get_page() -> Response:
-        return page("index.html", _POLICY)
+        return page("index.html", dashboard)
 
     @app.get("/docs", include_in_schema=False)
     async def get_reference() -> Response:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -42,6 +43,29 @@ async def test_the_map_is_the_one_that_is_set_else_the_built_one(tmp_path: Path)
         app = FastAPI()
         add_pages(app, outlines, tmp_path)
         assert (await _get(app, "/map.json")).json()["features"] == features
+
+
+@pytest.mark.parametrize("frames", [[], ["https://portal.example", "http://127.0.0.1:9000"]])
+async def test_only_pages_that_are_named_may_show_the_dashboard_in_a_frame(tmp_path: Path, frames: list[str]) -> None:
+    for name in ("index.html", "docs.html"):
+        (tmp_path / name).write_text("<head></head>")
+    app = FastAPI()
+    add_pages(app, None, tmp_path, frames)
+    page, reference = await _get(app, "/"), await _get(app, "/docs")
+    wanted = "frame-ancestors https://portal.example http://127.0.0.1:9000" if frames else "frame-ancestors 'none'"
+    assert page.headers["content-security-policy"].endswith(wanted)
+    assert ("skillplan-frames" in page.text) is bool(frames)
+    assert reference.headers["content-security-policy"].endswith("frame-ancestors 'none'")
+    assert "skillplan-frames" not in reference.text
+
+
+@pytest.mark.parametrize("frames", ["https://a.example; script-src *", "*"])
+def test_an_origin_of_frames_adds_nothing_else_to_the_policy(frames: str) -> None:
+    command = [sys.executable, "-m", "services.projection", "--show-settings"]
+    environment = os.environ | {"SKILLPLAN_FRAMES": frames}
+    refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode
+    assert "SKILLPLAN_FRAMES" in refused.stderr
 
 
 def test_the_outlines_are_those_of_the_plans_districts(tmp_path: Path) -> None:

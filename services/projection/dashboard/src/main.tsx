@@ -16,7 +16,7 @@ import { MeasurePage } from "./pages/measure";
 import { OverviewPage } from "./pages/overview";
 import { ReceiptsPage } from "./pages/receipts";
 import { UnknownPage } from "./pages/unknown";
-import { formatHash, type Page, parseHash, pick, withParams } from "./parts/address";
+import { fitsFrames, formatHash, framed, type Page, parseHash, pick, withParams } from "./parts/address";
 import { Controls } from "./parts/controls";
 import { Freshness } from "./parts/freshness";
 import { Brand, Header } from "./parts/header";
@@ -97,6 +97,7 @@ function App(): JSX.Element {
     setAddress(parseHash(hash));
   }, [complete, id, address]);
 
+  if (framed && (keyNeeded || !fitsFrames(address.page))) return <Outside />;
   if (keyNeeded) {
     return (
       <KeyForm
@@ -122,6 +123,17 @@ function App(): JSX.Element {
   }
   const view: View = { plan: plan.data, address, asOf: address.params["as_of"] ?? today() };
   return <Layout key={plan.data.id} view={view} plans={plans.data} redraw={() => setDrawings((count) => count + 1)} />;
+}
+
+/** In a frame, what is not shown there: a link to it, in a window of its own. */
+function Outside(): JSX.Element {
+  return (
+    <main>
+      <Note title={t("frame.title")}>
+        {t("frame.text")} <a href={location.href} target="_blank" rel="noreferrer">{t("frame.open")}</a>
+      </Note>
+    </main>
+  );
 }
 
 /** Follow a plan's stream: when its numbers move everything is requested again. */
@@ -167,7 +179,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
       <a class="skip" href="#main" onClick={(click) => { click.preventDefault(); document.getElementById("main")?.focus(); }}>
         {t("nav.skip")}
       </a>
-      <Header address={address} redraw={redraw} />
+      {!framed && <Header address={address} redraw={redraw} />}
       <div class="under">
         <div class="title">
           <h1>{localized(plan.title)}</h1>
@@ -175,7 +187,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
           {plans.example_day && <p class="example">{t("example.is", { day: day(plans.example_day) })}</p>}
         </div>
         <Freshness connection={connection} event={event} at={at} fixed={Boolean(address.params["known_at"])} />
-        <Controls view={view} plans={plans} />
+        {framed ? <a href={location.href} target="_blank" rel="noreferrer">{t("frame.open")}</a> : <Controls view={view} plans={plans} />}
       </div>
       <main id="main" tabIndex={-1}>
         <PageContent view={view} />

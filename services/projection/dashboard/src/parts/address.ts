@@ -11,6 +11,21 @@ export interface Address {
   params: Params;
 }
 
+/** The pages that show numbers and decide nothing: what another page may have in a frame. */
+const SHOWN_IN_FRAMES: readonly Page[] = ["overview", "measure", "districts", "district", "bodies", "body"];
+
+export function fitsFrames(page: Page): boolean {
+  return SHOWN_IN_FRAMES.includes(page);
+}
+
+/** Whether this page is shown within another one, where nobody can know what lies over a button. */
+export const framed = window.self !== window.top;
+
+/** Whether the server lets other pages show this one. */
+export function mayBeFramed(): boolean {
+  return document.querySelector('meta[name="skillplan-frames"]') !== null;
+}
+
 /** Parameters carried from page to page; the others belong to one page. */
 const LASTING = ["as_of", "known_at", "district"];
 

@@ -6,7 +6,7 @@ import { pathOf } from "../api/routes";
 import type { CellNote, NoteText } from "../api/schema";
 import { instant, number } from "../texts/format";
 import { t } from "../texts/language";
-import { pick } from "./address";
+import { framed, pick } from "./address";
 import type { NoteForm } from "./note_form";
 import type { Signal } from "./signals";
 import { Loaded } from "./states";
@@ -74,7 +74,7 @@ export function Notes({ view, indicator, period, signal }: Props): JSX.Element {
         const own = noteOn(notes, indicator, period, district);
         const others = district ? [] : notes.filter((note) => note.district !== null);
         const of = district ?? cityCode(plan);
-        const writes = may.includes(of) && !address.params["known_at"];
+        const writes = may.includes(of) && !address.params["known_at"] && !framed;
         return (
           <>
             {own ? <NoteOf note={own} /> : <p class={signal === "red" ? "asked" : "hint"}>{t(signal === "red" ? "notes.asked" : "notes.none")}</p>}

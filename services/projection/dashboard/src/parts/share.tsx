@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { keyOfTab, save } from "../api/client";
 import { language, t } from "../texts/language";
-import { formatHash, pick } from "./address";
+import { fitsFrames, formatHash, mayBeFramed, pick } from "./address";
 import { findMeasure, type View } from "./view";
 
 /** Where the numbers of a page are to be had as CSV; empty for a page without. */
@@ -40,6 +40,13 @@ function briefingPath({ plan, address, asOf }: View, format: string): string {
   return `./v1/plans/${encodeURIComponent(plan.id)}/briefing?${new URLSearchParams(values)}`;
 }
 
+/** What puts this page into another one. */
+function frameOf(address: string): string {
+  const frame = document.createElement("iframe");
+  Object.assign(frame, { src: address, width: "100%", height: "640", title: t("app.name") });
+  return frame.outerHTML;
+}
+
 export function Share({ view }: { view: View }): JSX.Element {
   const menu = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
@@ -67,6 +74,12 @@ export function Share({ view }: { view: View }): JSX.Element {
           <span>{t("share.link")}</span>
           <input readOnly value={new URL(formatHash(fixed), location.href).href} onFocus={({ currentTarget }) => currentTarget.select()} />
         </label>
+        {mayBeFramed() && fitsFrames(view.address.page) && (
+          <label>
+            <span>{t("share.frame")}</span>
+            <input readOnly value={frameOf(new URL(formatHash(view.address), location.href).href)} onFocus={({ currentTarget }) => currentTarget.select()} />
+          </label>
+        )}
       </div>
     </details>
   );
