@@ -53,6 +53,7 @@ _PICTURES: Final = {
     "phone": {"hash": _PAGES["overview"], "width": 390, "height": 844},
 }
 _LARGEST_PICTURES: Final = 1_500_000
+_ASKED: Final = r"20[0-9]{2}年[0-9]+月起滞后,请填写原因和下一步。"
 _EMPTY_PICTURE: Final = 20_000
 PICTURES: Final = ROOT / "docs" / "pictures"
 Browser = Callable[..., dict[str, Any]]
@@ -120,14 +121,14 @@ def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_eve
         "note", base=addresses["gateway"], as_of="2025-06-30", cause=cause, next_step=next_step, by="市就业处",
         note=note, wrong={"long": "推" * 201, "hidden": "推\u200b迟"},
     )  # fmt: skip
-    assert result["asked"] == "此项已转红,请填写原因和下一步。"
+    assert re.fullmatch(_ASKED, result["asked"])
     assert result["faults"]["empty"] == "请填写此项。"
     assert "1-200" in result["faults"]["long"]
     assert "不可见" in result["faults"]["hidden"]
     assert result["unwritten"] == 0
     assert cause in result["written"], "markup is text"
     assert result["elements"] == 0
-    assert re.fullmatch(r"有 [1-9][0-9]* 项已转红,请填写原因和下一步。", result["unit"])
+    assert re.fullmatch(r"有 [1-9][0-9]* 项已转红而尚未说明,请填写原因和下一步。", result["unit"])
     assert result["first"] == "原因:用工需求后移"
     assert (cause in result["line"], next_step in result["line"]) == (True, True)
     assert (result["axe"], result["wide"] <= 0, result["complaints"]) == ([], True, [])
@@ -178,7 +179,9 @@ def test_a_target_is_revised_with_a_preview_and_split_by_a_proposal_that_adds_up
         assert "完成率" in result["preview"]
         assert "均分" in result["proposals"]
         assert "相差" in result["gap"]
-        assert result["asked"] == ["有 1 项已转红,请填写原因和下一步。", "此项已转红,请填写原因和下一步。"]
+        count, asked = result["asked"]
+        assert count == "有 1 项已转红而尚未说明,请填写原因和下一步。"
+        assert re.fullmatch(_ASKED, asked)
         for phrase in ("自 2025年1月1日 起执行", "绍市人社〔2025〕9号", "中期评估", "计划科"):
             assert phrase in result["since"]
         assert result["parts"][1:] == ["> 301", *["> 300"] * 5]

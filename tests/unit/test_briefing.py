@@ -37,6 +37,7 @@ from services.projection.exports.wording import (
 )
 from services.projection.exports.workbook import ListedFact, workbook
 from services.projection.queries.briefing import briefing
+from services.projection.queries.notes import answers
 from services.projection.queries.who_is_behind import BehindTarget
 from shared.http.problems import language_of
 from shared.plan.loading import load_plan
@@ -253,6 +254,22 @@ async def test_notes_stand_in_every_form_as_text_with_who_wrote_them_and_what_is
     row = next(sheet.iter_rows(min_row=3, max_row=3))
     assert [cell.value for cell in row[1:4]] == ["越城区", EVIL, "<script>alert(1)</script>"]
     assert {cell.data_type for cell in row} == {"s"}
+
+
+def test_a_note_from_before_an_indicator_turned_red_is_asked_for_anew() -> None:
+    # 1,000 a year: 301 are enough until March, are amber at the end of April and red from the end of May on.
+    sums = {("4.1.b", 2025, "330602"): {"2025-01": 300, "2025-05": 1}}
+    body = body_of(sums, date(2025, 5, 31))
+    row = row_of(body, "4.1.b")
+    assert row["red_since"] == "2025-05-01"
+    written: BriefingNote = {
+        "indicator": "4.1.b", "district": None, "cause": "春节停工", "next_step": "补招", "by": "市就业处",
+        "recorded_at": "2025-04-30T15:59:59Z",
+    }  # fmt: skip
+    for recorded_at, is_asked in (("2025-04-30T15:59:59Z", True), ("2025-04-30T16:00:00Z", False)):  # midnight here
+        body["notes"] = [written | {"recorded_at": recorded_at}]
+        assert ("4.1.b" in wording.without_note(body, "zh")) is is_asked
+        assert answers(recorded_at, date(2025, 5, 1)) is not is_asked
 
 
 async def test_made_up_data_are_said_to_be_so_on_the_first_page_at_the_head_of_each_and_in_every_form() -> None:

@@ -49,7 +49,7 @@ async def test_the_map_is_the_one_that_is_set_else_the_built_one(tmp_path: Path)
 async def test_only_pages_that_are_named_may_show_the_dashboard_in_a_frame(tmp_path: Path, frames: list[str]) -> None:
     for name in ("index.html", "docs.html"):
         (tmp_path / name).write_text("<head></head>")
-    app = FastAPI()
+    app = FastAPI(docs_url=None)
     add_pages(app, None, tmp_path, frames)
     page, reference = await _get(app, "/"), await _get(app, "/docs")
     wanted = "frame-ancestors https://portal.example http://127.0.0.1:9000" if frames else "frame-ancestors 'none'"

@@ -175,6 +175,17 @@ class AssessmentBasis:
         signals = made_up([month.signal for month in months])
         return [replace(month, current_signal=signal) for month, signal in zip(months, signals, strict=True)]
 
+    def red_since(self, assessment: Assessment) -> date | None:
+        """Return the first day of the month from whose end on a cell that is red has been so; None where it is not."""
+        if assessment.signal != "red":
+            return None
+        since = assessment.day.replace(day=1)
+        for month in reversed(self.months(assessment)):
+            if month.signal != "red":
+                break
+            since = month.first
+        return since
+
     def month_before(self, assessment: Assessment, month: date) -> MonthEnd | None:
         """Return a cell at the end of the month before another; None where its period had not begun."""
         first, last = bounds(self.plan, assessment.period)

@@ -37,7 +37,10 @@ class DistrictFigure(TypedDict):
 
 
 class BriefingIndicator(TypedDict):
-    """An indicator in the period that runs in the month; `before` is null where that period begins with the month."""
+    """An indicator in the period that runs in the month; `before` is null where that period begins with the month.
+
+    `red_since`: the first day of the month from whose end on it has been red; null where it is not.
+    """
 
     id: str
     name: BilingualText
@@ -52,6 +55,7 @@ class BriefingIndicator(TypedDict):
     progress: float | None
     expected: float | None
     signal: Signal
+    red_since: Day | None
     rule: SignalRule | None
     forecast: ForecastValue
     before: MonthBefore | None

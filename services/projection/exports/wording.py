@@ -288,9 +288,13 @@ def note_rows(briefing: Briefing, language: Language) -> list[tuple[str, str, st
 
 
 def without_note(briefing: Briefing, language: Language) -> str:
-    """Return which indicators are red and have no note of the briefing's own cell; empty where none."""
-    noted = {note["indicator"] for note in briefing["notes"] if note["district"] == briefing["district"]}
-    red = [row for row in rows_of(briefing) if row["signal"] == "red" and row["id"] not in noted]
+    """Return which indicators are red and have no note of the briefing's own cell since they turned; empty: none."""
+    noted = {
+        note["indicator"]: local(note["recorded_at"])[:10]
+        for note in briefing["notes"]
+        if note["district"] == briefing["district"]
+    }
+    red = [row for row in rows_of(briefing) if row["red_since"] and noted.get(row["id"], "") < row["red_since"]]
     if not red:
         return ""
     names = ("、" if language == "zh" else ", ").join(f"{row['id']} {row['name'][language]}" for row in red)

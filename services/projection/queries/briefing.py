@@ -171,6 +171,7 @@ def _indicator(basis: AssessmentBasis, indicator: Indicator, month: date) -> Bri
         return None
     pace = cell_pace(basis, assessment)
     before = basis.month_before(assessment, month)
+    since = basis.red_since(assessment)
     return {
         "id": indicator.id,
         "name": bilingual(indicator.name),
@@ -185,6 +186,7 @@ def _indicator(basis: AssessmentBasis, indicator: Indicator, month: date) -> Bri
         "progress": number_or_none(assessment.progress),
         "expected": number_or_none(assessment.expected),
         "signal": assessment.signal,
+        "red_since": since.isoformat() if since else None,
         "rule": pace["rule"] if pace else None,
         "forecast": forecast_value(basis.forecast(assessment)),
         "before": {"value": number_or_none(before.worth.value), "signal": before.signal} if before else None,

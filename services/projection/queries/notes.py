@@ -1,6 +1,7 @@
 """Why numbers stand as they do and what is done next: the notes on cells, with what each took the place of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
 from typing import Annotated, Final, cast
 
 import orjson
@@ -8,11 +9,14 @@ from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
 from services.planning.notes import Note, NotedCell, may_write, notes_of
-from services.projection.assessment.representation import PeriodName
+from services.projection.assessment.assessment import AssessmentBasis
+from services.projection.assessment.representation import Day, PeriodName
+from services.projection.counting.periods import period_name
 from services.projection.exports.csv import Row, csv_response
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import (
     RESPONSES,
+    AsOf,
     District,
     Form,
     KnownAt,
@@ -20,10 +24,9 @@ from services.projection.queries.parameters import (
     indicator_of,
     period_of,
     plan_of,
-    scope_of,
 )
 from shared.contract.decoder import is_whole
-from shared.contract.events import format_instant
+from shared.contract.events import LOCAL_TIME, format_instant
 from shared.contract.messages import DistrictCode, Instant
 from shared.deciding.view import View
 from shared.http.access import caller_of
@@ -58,15 +61,26 @@ class CellNote(NoteText):
     earlier: list[NoteText]
 
 
+class AskedNote(TypedDict):
+    """A cell that is red, for which nothing was written since the month (`since`: its first day) in which it turned."""
+
+    indicator: str
+    period: PeriodName
+    district: DistrictCode | None
+    since: Day
+
+
 class CellNotes(TypedDict):
     """The notes on a plan's cells as known at an instant; `may`: the districts on whose cells the caller may write.
 
-    The city's own code in `may` means the cells of the whole.
+    The city's own code in `may` means the cells of the whole. `asked`: the running cells that want one on `as_of`.
     """
 
     plan: str
+    as_of: Day
     known_at: Instant
     notes: list[CellNote]
+    asked: list[AskedNote]
     may: list[DistrictCode]
 
 
@@ -75,9 +89,10 @@ class CellNotes(TypedDict):
     summary="原因与下一步 Why numbers stand as they do, and what is done next",
     description=(
         "责任单位或区、县(市)在各项数字上填写的原因和下一步,按 `known_at` 所知;`may` 为持此密钥者可填写的区、县(市)"
-        "(市本级代码即全市)。\n\n"
+        "(市本级代码即全市);`asked` 为 `as_of` 当日滞后、转红以来还没有填写的。\n\n"
         "What lead units and districts wrote on numbers, as known at `known_at`; `may`: the districts on whose"
-        " numbers the bearer of this key may write, the city's own code meaning the whole."
+        " numbers the bearer of this key may write, the city's own code meaning the whole; `asked`: those that are red"
+        " on `as_of` and have no note since they turned."
     ),
     response_model=CellNotes,
     responses=RESPONSES,
@@ -88,6 +103,7 @@ async def get_notes(
     indicator: OfIndicator = None,
     period: OfPeriod = None,
     district: District = None,
+    as_of: AsOf = None,
     known_at: KnownAt = None,
     form: Form = "json",
 ) -> Response:
@@ -95,17 +111,21 @@ async def get_notes(
     context = context_of(request)
     async with context.reader.view() as view:
         plan_read = plan_of(view.compiled, plan)
-        scope = scope_of(plan_read, None, known_at, district, context.clock())
+        scope = context.scope(plan_read, as_of, known_at, district)
         if indicator is not None:
             period_of(plan_read, indicator_of(plan_read, indicator), period, scope.as_of)
         facts = [fact for fact in await view.decided() if fact.recorded_at <= scope.known_at]
-    notes = [
-        note
-        for note in cell_notes(plan_read, View(facts), visibility_of(request, plan_read.successors))
-        if indicator in (None, note["indicator"])
-        and period in (None, note["period"])
-        and (district is None or note["district"] == (None if is_whole(district) else district))
-    ]
+        basis = await context.basis(view, plan_read, scope, indicator)
+
+    def is_of_question(cell: CellNote | AskedNote) -> bool:
+        return (
+            indicator in (None, cell["indicator"])
+            and period in (None, cell["period"])
+            and (district is None or cell["district"] == (None if is_whole(district) else district))
+        )
+
+    written = cell_notes(plan_read, View(facts), visibility_of(request, plan_read.successors))
+    notes = [note for note in written if is_of_question(note)]
     if form == "csv":
         rows = [{name: cast("Row", note)[name] for name in _COLUMNS} for note in notes]
         return csv_response(rows, _COLUMNS, f"{plan}-notes.csv")
@@ -113,11 +133,34 @@ async def get_notes(
     speaks_for = plan_read.district_codes if key is None else {prefix.split("/")[2] for prefix in key.prefixes}
     answer: CellNotes = {
         "plan": plan,
+        "as_of": scope.as_of.isoformat(),
         "known_at": format_instant(scope.known_at),
         "notes": notes,
+        "asked": [cell for cell in asked_notes(basis, written) if is_of_question(cell)],
         "may": may_write(plan_read, speaks_for),
     }
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def asked_notes(basis: AssessmentBasis, notes: Iterable[CellNote]) -> Iterator[AskedNote]:
+    """Yield the running cells, of the whole and of each district, that are red and have no note since they turned."""
+    written = {(note["indicator"], note["period"], note["district"]): note["recorded_at"] for note in notes}
+    for _, indicator in basis.plan.indicators.values():
+        for district in (None, *(each.code for each in basis.plan.districts if not each.city)):
+            assessment = basis.running(indicator, district, aimed=True)
+            since = basis.red_since(assessment) if assessment else None
+            if assessment is None or since is None:
+                continue
+            period = period_name(assessment.period)
+            if not answers(written.get((indicator.id, period, district)), since):
+                yield {
+                    "indicator": indicator.id, "period": period, "district": district, "since": since.isoformat()
+                }  # fmt: skip
+
+
+def answers(recorded_at: Instant | None, since: date) -> bool:
+    """Return whether a note recorded at an instant (None: there is none) is about what has been red since a day."""
+    return recorded_at is not None and datetime.fromisoformat(recorded_at).astimezone(LOCAL_TIME).date() >= since
 
 
 def cell_notes(plan: Plan, view: View, visibility: Visibility = _NOBODY) -> list[CellNote]:

@@ -38,7 +38,7 @@ interface Own {
 /** Its measures, those with something behind first; the others fold away on a phone. */
 function Measures({ view, progress }: { view: View; progress: PlanProgress }): JSX.Element {
   const { plan, address } = view;
-  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "known_at") })).data?.notes;
+  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "as_of", "known_at") })).data;
   const byId = rowsByIndicator(progress);
   const measures = plan.series
     .flatMap((series) => series.measures)
@@ -52,7 +52,7 @@ function Measures({ view, progress }: { view: View; progress: PlanProgress }): J
       <p class="headline">
         {t("body.standing", { name: localized(plan.bodies[address.id]), measures: measures.length })} <Sentence rows={rows} />
       </p>
-      {notes && <Asked count={rows.filter(({ indicator, period }) => period.signal === "red" && !noteOn(notes, indicator.id, period.period, address.params["district"] || null)).length} />}
+      {notes && <Asked count={rows.filter(({ indicator, period }) => noteOn(notes.asked, indicator.id, period.period, address.params["district"] || null)).length} />}
       <Cards view={view} measures={measures.filter((each) => late(each)).toSorted((a, b) => late(b) - late(a))} />
       <details class="series" open={isWide() || !measures.some(late)}>
         <summary>

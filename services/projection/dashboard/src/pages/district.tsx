@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { CellNote, DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
+import type { AskedNote, CellNote, CellNotes, DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
 import { linkTo, pick } from "../parts/address";
 import { Asked, NoteLine, noteOn } from "../parts/notes";
 import { ReportSummary } from "../parts/reports";
@@ -18,7 +18,7 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const district = plan.districts.find(({ code }) => code === address.id);
   const matrix = useQuery(district ? matrixPath(view) : null);
-  const notes = useQuery(district ? pathOf("/v1/plans/{plan}/notes", { plan: plan.id, district: district.code, ...pick(address.params, "known_at") }) : null);
+  const notes = useQuery(district ? pathOf("/v1/plans/{plan}/notes", { plan: plan.id, district: district.code, ...pick(address.params, "as_of", "known_at") }) : null);
   const receipts = useQuery(district ? pathOf("/v1/districts/{district}/receipts", { district: district.code, limit: "1" }) : null);
   if (!district) return <Note>{t("district.unknown")}</Note>;
   return (
@@ -34,10 +34,10 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
           {(data) => (
             <>
               <Standing matrix={data} district={district.code} />
-              {notes.data && <Asked count={unexplained(data, district.code, notes.data.notes)} />}
+              {notes.data && !district.city && <Asked count={notes.data.asked.length} />}
               <section class="card">
                 <h2>{t("district.numbers")}</h2>
-                <Numbers view={view} district={district.code} name={localized(district.name)} matrix={data} notes={notes.data?.notes ?? []} />
+                <Numbers view={view} district={district.code} name={localized(district.name)} matrix={data} notes={notes.data} />
                 <p class="hint">{t("share.note", { by: sharedBy(data.shared_by) })}</p>
               </section>
             </>
@@ -60,15 +60,7 @@ interface NumbersProps {
   district: string;
   name: string;
   matrix: DistrictMatrix;
-  notes: CellNote[];
-}
-
-/** How many of a district's own numbers are red and have no note. */
-function unexplained({ indicators }: DistrictMatrix, district: string, notes: CellNote[]): number {
-  return indicators.filter((row) => {
-    const cell = row.districts.find(({ district: code }) => code === district);
-    return cell?.signal === "red" && !noteOn(notes, row.id, row.period, district);
-  }).length;
+  notes: CellNotes | undefined;
 }
 
 const ORDER = ["red", "amber", "green", "met"];
@@ -118,7 +110,7 @@ function NumberTable({ view, name, matrix, notes, rows }: NumbersProps & { rows:
         </thead>
         <tbody>
           {rows.map(({ row, cell }) => (
-            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} note={noteOn(notes, row.id, row.period, cell.district)} />
+            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} note={notes && noteOn(notes.notes, row.id, row.period, cell.district)} asked={notes && noteOn(notes.asked, row.id, row.period, cell.district)} />
           ))}
         </tbody>
       </table>
@@ -133,9 +125,10 @@ interface NumberRowProps {
   cell: MatrixCell;
   name: string;
   note: CellNote | undefined;
+  asked: AskedNote | undefined;
 }
 
-function NumberRow({ view, matrix, row, cell, name, note }: NumberRowProps): JSX.Element {
+function NumberRow({ view, matrix, row, cell, name, note, asked }: NumberRowProps): JSX.Element {
   const { id, unit, whole } = row;
   const share = cell.denominator === null && whole.value && cell.value !== null ? cell.value / whole.value : null;
   const standing = compared(cell, matrix);
@@ -146,7 +139,7 @@ function NumberRow({ view, matrix, row, cell, name, note }: NumberRowProps): JSX
         <a href={href}>
           {id} {localized(row.name)}
         </a>
-        <NoteLine note={note} signal={cell.signal} href={href} />
+        <NoteLine note={note} asked={asked} href={href} />
       </th>
       <td data-name={t("asked.period")}>{periodName(row.period)}</td>
       <td class="n" data-name={name}>

@@ -156,7 +156,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
       </section>
       <section class="card notes">
         <h2>{t("notes.title")}</h2>
-        <Notes key={`${period.period}-${address.params["district"] ?? ""}`} view={view} indicator={indicator.id} period={period.period} signal={period.signal} />
+        <Notes key={`${period.period}-${address.params["district"] ?? ""}`} view={view} indicator={indicator.id} period={period.period} />
       </section>
       <div class="two">
         <section class="card wide">

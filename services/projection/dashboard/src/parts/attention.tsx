@@ -91,7 +91,7 @@ function changesText(rows: Row[], last: PlanProgress, running: string): string {
  * `unsplit`: targets of the whole are not split to the district, so that nothing behind does not mean all well. */
 export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[]; all: string; unsplit: boolean }): JSX.Element {
   const { plan, address } = view;
-  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "known_at") }));
+  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "as_of", "known_at") }));
   const worst = rows.filter(({ period }) => isLate(period)).sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
   return (
     <div class="card attention">

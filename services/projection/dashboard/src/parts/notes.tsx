@@ -3,12 +3,11 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { CellNote, NoteText } from "../api/schema";
-import { instant, number } from "../texts/format";
+import type { AskedNote, CellNote, NoteText } from "../api/schema";
+import { instant, month, number } from "../texts/format";
 import { t } from "../texts/language";
 import { framed, pick } from "./address";
 import type { NoteForm } from "./note_form";
-import type { Signal } from "./signals";
 import { Loaded } from "./states";
 import { cityCode, districtNames, type View } from "./view";
 
@@ -58,26 +57,27 @@ interface Props {
   view: View;
   indicator: string;
   period: string;
-  signal: Signal;
 }
 
 /** The note on one cell, those of the districts under it where it is the whole's, and the form of who may write. */
-export function Notes({ view, indicator, period, signal }: Props): JSX.Element {
+export function Notes({ view, indicator, period }: Props): JSX.Element {
   const { plan, address } = view;
   const district = address.params["district"] || null;
-  const query = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, indicator, period, ...pick(address.params, "known_at") }));
+  const query = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, indicator, period, ...pick(address.params, "as_of", "known_at") }));
   const [Form, setForm] = useState<{ form: typeof NoteForm } | null>(null);
   const names = districtNames(plan.districts);
   return (
     <Loaded query={query} lines={2}>
-      {({ notes, may }) => {
+      {({ notes, asked, may }) => {
+        const wanted = noteOn(asked, indicator, period, district);
         const own = noteOn(notes, indicator, period, district);
         const others = district ? [] : notes.filter((note) => note.district !== null);
         const of = district ?? cityCode(plan);
         const writes = may.includes(of) && !address.params["known_at"] && !framed;
         return (
           <>
-            {own ? <NoteOf note={own} /> : <p class={signal === "red" ? "asked" : "hint"}>{t(signal === "red" ? "notes.asked" : "notes.none")}</p>}
+            {own && <NoteOf note={own} />}
+            {wanted ? <p class="asked">{t(own ? "notes.asked.anew" : "notes.asked", { month: month(wanted.since.slice(0, 7)) })}</p> : !own && <p class="hint">{t("notes.none")}</p>}
             {others.length > 0 && (
               <details class="table" open>
                 <summary>{t("notes.others", { count: number(others.length) })}</summary>
@@ -104,19 +104,29 @@ export function Notes({ view, indicator, period, signal }: Props): JSX.Element {
   );
 }
 
-/** The note that holds on a cell; `district` null: the whole. */
-export function noteOn(notes: readonly CellNote[], indicator: string, period: string, district: string | null): CellNote | undefined {
+interface OfCell {
+  indicator: string;
+  period: string;
+  district: string | null;
+}
+
+/** The note that holds on a cell, or that is asked for; `district` null: the whole. */
+export function noteOn<Told extends OfCell>(notes: readonly Told[], indicator: string, period: string, district: string | null): Told | undefined {
   return notes.find((note) => note.indicator === indicator && note.period === period && note.district === district);
 }
 
 /** On one row of a district: what was written, or that it is asked for. */
-export function NoteLine({ note, signal, href }: { note: CellNote | undefined; signal: Signal; href: string }): JSX.Element | null {
-  if (note) return <small class="noted" translate={false}>{t("notes.line", { cause: note.cause, next: note.next_step })}</small>;
-  return signal === "red" ? (
-    <small class="asked">
-      <a href={href}>{t("notes.asked")}</a>
-    </small>
-  ) : null;
+export function NoteLine({ note, asked, href }: { note: CellNote | undefined; asked: AskedNote | undefined; href: string }): JSX.Element {
+  return (
+    <>
+      {note && <small class="noted" translate={false}>{t("notes.line", { cause: note.cause, next: note.next_step })}</small>}
+      {asked && (
+        <small class="asked">
+          <a href={href}>{t(note ? "notes.asked.anew" : "notes.asked", { month: month(asked.since.slice(0, 7)) })}</a>
+        </small>
+      )}
+    </>
+  );
 }
 
 /** How many of some numbers are red without a note, in one sentence. */
