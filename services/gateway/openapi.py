@@ -15,7 +15,7 @@ from shared.http.problems import Problem
 
 PLANNING: Final = "planning"
 _TYPES: Final = Path(__file__).resolve().parents[2] / "docs" / "events"
-_OF_PLANNING: Final = re.compile(r"/v1/plans/[^/]+/(targets|months/[^/]+)")
+_OF_PLANNING: Final = re.compile(r"/v1/plans/[^/]+/(targets(/workbook)?|months/[^/]+)")
 _OK: Final = 200
 
 

@@ -93,7 +93,7 @@ def _weights_text(indicator: Indicator, plan: Plan) -> str:
 
 
 def _indicator_text(indicator: Indicator | None) -> str | None:
-    return None if indicator is None else f"{_name_text(indicator)}: {_target_text(indicator.target)}"
+    return None if indicator is None else f"{_name_text(indicator)}: {_target_text(indicator.target) or '–'}"
 
 
 def _target_text(target: Target | None) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
+import openpyxl
 import pytest
 
 from client.audit.witness import CosigningWitness, server_of
@@ -58,6 +59,7 @@ def test_targets_with_a_history_and_a_month_from_its_submission_to_its_restateme
     office: PlanOffice, tmp_path: Path
 ) -> None:
     targets_have_a_history(office)
+    targets_go_out_and_come_in_as_a_workbook(office, tmp_path / "targets.xlsx")
     wrong_input_changes_nothing(office)
     notes_are_read_as_they_were_known(office)
     a_month_is_closed_and_restated(office)
@@ -116,6 +118,42 @@ def targets_have_a_history(office: PlanOffice) -> None:
     assert office.cell("4.1.b", as_of="2024-07-01")["target"]["value"] == int(old.value or 0)
 
 
+def targets_go_out_and_come_in_as_a_workbook(office: PlanOffice, file: Path) -> None:
+    """What is wrong in a row changes nothing; what is right is revised and split once, and then nothing is left."""
+    assert office.run("export", str(file), "--on", "2024-07-01").returncode == 0
+    import_ = ("import", str(file), "--yes", "--from", "2024-07-01", "--by", "计划科")
+    head = office.head()
+    assert office.run(*import_).returncode == 0
+    parts = dict.fromkeys(SIX, 20)
+    for cells, code in (({"目标": 121} | parts, 1), ({"目标": 121, "差额": 1} | parts, 0), ({}, 0)):
+        book = openpyxl.load_workbook(file)
+        sheet = book.worksheets[0]
+        titles = [str(cell.value) for cell in sheet[1]]
+        (row,) = [row for row in sheet.iter_rows(min_row=2) if (row[0].value, row[3].value) == ("3.3.a", "2024")]
+        for name, value in cells.items():
+            (place,) = [place for place, title in enumerate(titles) if name in (title[:2], title[-6:])]
+            row[place].value = value
+        book.save(file)
+        done = office.run(*import_)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert ("相差 1" in done.stderr) is bool(code)
+        assert (office.head() == head) is bool(code) or not cells
+        decided = office.head()
+    assert office.run(*import_).returncode == 0
+    assert office.head() == decided, "once: what is in force already is not said again"
+    (indicator,) = [
+        each
+        for each in office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2024-12-31"}).json()["indicators"]
+        if each["id"] == "3.3.a"
+    ]
+    targets = {period["period"]: period for period in indicator["periods"]}
+    assert (targets["2024"]["target"]["value"], targets["2024"]["difference"]) == (121, 1)
+    later = office.planning.get(f"/v1/plans/{PLAN.id}", params={"on": "2025-01-01"}).json()["indicators"]
+    (year,) = [period for each in later if each["id"] == "3.3.a" for period in each["periods"][2:]]
+    assert year["target"]["value"] == PLAN.indicators["3.3.a"][1].target.value  # type: ignore[union-attr]
+    office.counted()
+
+
 def notes_are_read_as_they_were_known(office: PlanOffice) -> None:
     """A note takes the place of the earlier one, as known at an instant; a wrong one changes nothing (F11)."""
     arguments = ("note", "4.1.b", "2024", "330681", "--cause", "=1+1", "--by", "诸暨市统计科")
@@ -137,6 +175,11 @@ def notes_are_read_as_they_were_known(office: PlanOffice) -> None:
     url = f"/v1/plans/{PLAN.id}/notes"
     answer = office.projection.get(url, params={"indicator": "4.1.b", "district": "330681"}).json()
     (note,) = answer["notes"]
+    day = {"as_of": "2024-12-31", "indicator": "4.1.b"}
+    asked = office.projection.get(url, params=day).json()["asked"]
+    assert [(each["district"], each["since"][:4]) for each in asked if each["district"] in (None, "330681")] == [
+        (None, "2024")
+    ], "of its own district it is written"
     assert {name: note[name] for name in later} == later
     assert [(each["cause"], each["by"]) for each in note["earlier"]] == [("=1+1", "诸暨市统计科")]
     assert answer["may"] == sorted(PLAN.district_codes)

@@ -69,6 +69,10 @@ class PlanSession:
         self, name: str, subject: str, data: Mapping[str, JsonValue], id_: str | None, source: str | None
     ) -> None:
         """Report what was decided and print its receipt; raises typer.Exit."""
+        raise typer.Exit(ALL_WELL if self.tell(name, subject, data, id_, source) else SOME_WRONG)
+
+    def tell(self, name: str, subject: str, data: Mapping[str, JsonValue], id_: str | None, source: str | None) -> bool:
+        """Report what was decided, print its receipt, and return whether it was taken."""
         own_source = source or _OFFICE
         receipt = self.planning.report(
             {
@@ -82,13 +86,14 @@ class PlanSession:
                 "data": _given(data),
             }
         )
-        self._conclude(receipt)
+        return self._taken(receipt)
 
     def publish(self, plan: str, month: str, action: Action, data: Mapping[str, JsonValue]) -> None:
         """Close or restate a month and print the receipt; raises typer.Exit."""
-        self._conclude(self.planning.publish(plan, month, action, _given(data)))
+        is_taken = self._taken(self.planning.publish(plan, month, action, _given(data)))
+        raise typer.Exit(ALL_WELL if is_taken else SOME_WRONG)
 
-    def _conclude(self, receipt: Receipt) -> None:
+    def _taken(self, receipt: Receipt) -> bool:
         answer = outcome_of(receipt)  # of what was reported before: how that stands
         self.output.record(receipt)
         if not answer.is_rejected and not self.output.json:
@@ -101,7 +106,7 @@ class PlanSession:
             code = reason["code"]
             if not self.output.json:
                 self.output.problem(f"{about_zh}{reason['zh']}[{code}]", f"{about_en}{reason['en']} [{code}]")
-        raise typer.Exit(SOME_WRONG if answer.is_rejected else ALL_WELL)
+        return not answer.is_rejected
 
 
 def _given(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -18,6 +18,7 @@ Action = Literal["close", "restate"]
 _SECONDS: Final = 120.0  # a close waits until everything is counted
 _PASSES: Final = (408, 425, 429)
 _YAML: Final = {"content-type": "application/yaml"}
+_XLSX: Final = {"content-type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 class BothLanguages(TypedDict):
@@ -103,6 +104,44 @@ class DiffAnswer(TypedDict):
     document: JsonObject
 
 
+class TableChangeAnswer(TypedDict):
+    """One thing that a table of targets would change; numbers as people read them."""
+
+    row: int
+    indicator: str
+    name: BothLanguages
+    period: str
+    district: str | None
+    before: str | None
+    after: str
+
+
+class TableFaultAnswer(BothLanguages):
+    """What is wrong in a row of a table."""
+
+    row: int
+    column: str
+
+
+class TableReportAnswer(TypedDict):
+    """What is to be reported for a row of a table, without who decides and why."""
+
+    row: int
+    type: str
+    subject: str
+    data: JsonObject
+
+
+class TableAnswer(TypedDict):
+    """What importing a table of targets would change, and what is to be reported for it."""
+
+    plan: str
+    effective_from: str
+    changes: list[TableChangeAnswer]
+    faults: list[TableFaultAnswer]
+    reports: list[TableReportAnswer]
+
+
 class DistrictMonthAnswer(TypedDict, total=False):
     """How the month of a district stands."""
 
@@ -149,14 +188,28 @@ class PlanningApi:
 
     def diff(self, plan: str, file: Path) -> DiffAnswer:
         """Return what adopting a plan file would change."""
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise CommandError(f"无法读取 {file}({why})。", f"{file} cannot be read ({why}).") from None
-        response = self._request("POST", f"/v1/plans/{plan}/diff", content=content, headers=_YAML)
+        response = self._request("POST", f"/v1/plans/{plan}/diff", content=_content(file), headers=_YAML)
         diff: DiffAnswer = orjson.loads(_success(response).content)
         return diff
+
+    def table(self, plan: str, on: str) -> bytes:
+        """Return the targets in force on a day as a workbook."""
+        path = f"{self._address}/v1/plans/{plan}/targets/workbook"
+        try:
+            response = self._http.request("GET", path, params={"on": on})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            cause = cause_of(error, self._address)
+            raise self._away(cause.zh, cause.en) from None
+        if response.headers.get("content-type") != _XLSX["content-type"]:
+            self._get(f"/v1/plans/{plan}/targets", {"on": on})  # says what is wrong
+        return _success(response).content
+
+    def compare_table(self, plan: str, file: Path, effective_from: str) -> TableAnswer:
+        """Return what importing an edited workbook would change from a day on."""
+        path, parameters = f"/v1/plans/{plan}/targets/workbook", {"effective_from": effective_from}
+        response = self._request("POST", path, params=parameters, content=_content(file), headers=_XLSX)
+        table: TableAnswer = orjson.loads(_success(response).content)
+        return table
 
     def report(self, event: JsonObject) -> Receipt:
         """Report what was decided and return its receipt."""
@@ -201,6 +254,14 @@ class PlanningApi:
             "service-away",
             AWAY,
         )
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise CommandError(f"无法读取 {file}({why})。", f"{file} cannot be read ({why}).") from None
 
 
 def _receipt(response: httpx.Response) -> Receipt:

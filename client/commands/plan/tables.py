@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from client.commands.plan.planning import DiffAnswer, IndicatorAnswer, MonthAnswer, TargetAnswer, TargetsAnswer
-from client.output import Output
+from client.commands.plan.planning import (
+    DiffAnswer,
+    IndicatorAnswer,
+    MonthAnswer,
+    TableAnswer,
+    TargetAnswer,
+    TargetsAnswer,
+)
+from client.output import Output, text
 
 _FEN = 100
 
@@ -20,6 +27,24 @@ def print_diff(output: Output, diff: DiffAnswer) -> None:
     ]  # fmt: skip
     against = (diff["against"] or "–")[:12]
     output.table(heads, rows, f"{diff['plan']}: {against} → {diff['sha256'][:12]}", len(heads))
+
+
+def print_table(output: Output, table: TableAnswer) -> None:
+    """Print what an edited workbook would change, and what is wrong in it."""
+    heads = ("指标", "期间 Period", "区县 District", "现在 Now", "改为 Then")
+    rows = [
+        [
+            f"{change['indicator']} {change['name']['zh']}", change["period"], change["district"] or "全市 whole",
+            change["before"] or "–", change["after"],
+        ]
+        for change in table["changes"]
+    ]  # fmt: skip
+    if rows:
+        output.table(heads, rows, f"{table['plan']} {table['effective_from']}", len(heads))
+    elif not table["faults"]:
+        output.line(text("与现行的相同,没有改动。", "This is what is in force: nothing would change.", " "))
+    for fault in table["faults"]:
+        output.problem(f"第 {fault['row']} 行:{fault['zh']}", f"Row {fault['row']}: {fault['en']}")
 
 
 def print_targets(output: Output, targets: TargetsAnswer) -> None:

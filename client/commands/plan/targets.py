@@ -73,6 +73,53 @@ def adopt(
         office.report("plan-adopted", f"plan/{plan}", data, id_, source)
 
 
+def export(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="写入的文件 the file to write, .xlsx")],
+    plan: Plan = PLAN,
+    on: Annotated[str | None, typer.Option("--on", help="日期 as of a day, YYYY-MM-DD; today")] = None,
+) -> None:
+    """把现行目标导出为表格,改后导入 Write the targets in force to a workbook, to be edited and imported."""
+    with connect(context) as office:
+        content = office.planning.table(plan, day(on))
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise CommandError(f"无法写入 {file}({why})。", f"{file} cannot be written ({why}).") from None
+        office.output.record({"file": str(file), "bytes": len(content)})
+        office.output.line(f"✓ {file}")
+
+
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="改过的目标表 the edited workbook")],
+    plan: Plan = PLAN,
+    by: By = BY,
+    why: Why = None,
+    effective_from: From = None,
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问 do not ask")] = False,
+    source: Source = None,
+) -> None:
+    """按表调整、分解目标:先列出改动 Revise and split as an edited workbook says; what changes is shown first."""
+    with connect(context) as office:
+        table = office.planning.compare_table(plan, file, day(effective_from))
+        tables.print_table(office.output, table)
+        if table["faults"]:
+            raise CommandError(
+                "表中有错误,什么也没有改变。", "The table has faults; nothing has changed.", "bad-table", SOME_WRONG
+            )
+        if not table["reports"]:
+            raise typer.Exit(ALL_WELL)
+        if not yes and not typer.confirm("按表调整?Change as in the table?"):
+            raise CommandError("未调整,没有改变。", "Nothing has changed.", "not-imported", SOME_WRONG)
+        taken = [
+            office.tell(report["type"], report["subject"], report["data"] | {"by": by, "why": why}, None, source)
+            for report in table["reports"]
+        ]
+        raise typer.Exit(ALL_WELL if all(taken) else SOME_WRONG)
+
+
 def revise(
     context: typer.Context,
     indicator: Annotated[str, typer.Argument(help="指标编号 the indicator, e.g. 1.3.a")],

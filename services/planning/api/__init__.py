@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Depends, Request
 
-from services.planning.api import differences, months, plans, publication, targets
+from services.planning.api import differences, months, plans, publication, targets, workbook
 from services.planning.api.context import PlanningContext
 from shared.plan.loading import load_plans
 from shared.process.settings import Settings
@@ -26,7 +26,7 @@ def routes(settings: Settings, projection: str, services: Mapping[str, str]) -> 
             request.state.planning = context
 
         router = APIRouter(dependencies=[Depends(provide)])
-        for part in (plans, targets, differences, months, publication):
+        for part in (plans, targets, workbook, differences, months, publication):
             router.include_router(part.router, prefix="/v1/plans", tags=["planning"])
         return router
 

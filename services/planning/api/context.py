@@ -82,14 +82,15 @@ def _context_of(request: Request) -> PlanningContext:
 Context = Annotated[PlanningContext, Depends(_context_of)]
 
 
-def _other_type(taken: Sequence[str]) -> Problem:
+def other_type(taken: Sequence[str]) -> Problem:
+    """Return the problem of a body of another content type than those taken."""
     named = " / ".join(taken)
     return Problem(415, f"请使用 Content-Type {named}。", f"Use Content-Type {named}.")
 
 
 def taking(*content_types: str) -> Responses:
     """Return how a route declares that it takes these content types alone."""
-    return {415: problem_response(_other_type(content_types), "内容类型不符 Another content type")}
+    return {415: problem_response(other_type(content_types), "内容类型不符 Another content type")}
 
 
 async def text_of(request: Request, *content_types: str) -> str:
@@ -98,7 +99,7 @@ async def text_of(request: Request, *content_types: str) -> str:
     `content_types`: those taken; a browser asks before it sends one of them for a page of elsewhere.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in content_types:
-        raise _other_type(content_types)
+        raise other_type(content_types)
     raw = await read_body(request, LARGEST_FILE)
     try:
         return raw.decode("utf-8")

@@ -29,6 +29,7 @@ import { applyLanguage, localized, t } from "./texts/language";
 import { TYPE_NAMES } from "./texts/names";
 import "./style.css";
 import "./form.css";
+import "./paper.css";
 
 type PageOf = (props: { view: View }) => JSX.Element;
 

@@ -1,11 +1,18 @@
 // HTTP requests to the API: each carries the session of this browser, or the key of this tab; what fails is a Problem.
 import type { BilingualText } from "./schema";
 
+export interface FileFault extends BilingualText {
+  line: number | null;
+  path: string;
+}
+
 /** An error as the API describes it (problem+json); status 0 where there was no answer at all. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
     readonly text: BilingualText | null = null,
+    /** What is wrong in a file that was sent, line by line. */
+    readonly faults: readonly FileFault[] = [],
   ) {
     super(text?.en ?? `status ${status}`);
   }
@@ -97,8 +104,8 @@ async function answered(path: string, request: RequestInit): Promise<Response> {
 }
 
 async function problemOf(response: Response): Promise<Problem> {
-  const body = (await response.json().catch(() => null)) as Partial<BilingualText> | null;
-  return new Problem(response.status, body?.zh && body.en ? { zh: body.zh, en: body.en } : null);
+  const body = (await response.json().catch(() => null)) as (Partial<BilingualText> & { faults?: FileFault[] }) | null;
+  return new Problem(response.status, body?.zh && body.en ? { zh: body.zh, en: body.en } : null, body?.faults);
 }
 
 async function good(response: Response): Promise<Response> {
@@ -132,6 +139,16 @@ export async function send(method: "POST" | "DELETE", path: string, body?: unkno
   try {
     const response = await sent(method, path, body, type);
     return response.status === 204 ? null : await response.json();
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(0);
+  }
+}
+
+/** POST a file as it is and return what is said of it; throws Problem. */
+export async function sendFile(path: string, file: File, type: string): Promise<unknown> {
+  try {
+    const headers = { ...credentials(), "Content-Type": type };
+    return await (await good(await answered(path, { method: "POST", headers, body: file, signal: AbortSignal.timeout(LONG_TIMEOUT_MS) }))).json();
   } catch (error) {
     throw error instanceof Problem ? error : new Problem(0);
   }

@@ -1,5 +1,5 @@
 // What an office says to planning: reports under the key of this browser, by whom, and the receipts they get.
-import { Problem, sendForReceipt } from "./client";
+import { Problem, sendFile, sendForReceipt } from "./client";
 import type { Path } from "./routes";
 import type { BilingualText, TargetValue } from "./schema";
 import { currentSession, report, type Receipt } from "./tables";
@@ -61,6 +61,7 @@ export interface TargetNumbers {
 /** Who set a target, from when and why. */
 export interface TargetDecision {
   type: string;
+  position: number;
   by: string;
   why: string | null;
   recorded_at: string;
@@ -141,10 +142,49 @@ export function sourceOf(district: string, { sources }: Speaker): string {
 
 /** Report once; the id is the act's own, so that the same act again is the same report. Throws Problem. */
 export async function tell(id: string, said: Said, by: Speaker): Promise<Receipt> {
-  const { type, subject, district, data } = said;
-  const [receipt] = await report([
-    { specversion: "1.0", id, source: sourceOf(district, by), type: `skillplan.planning.${type}.v1`, subject, time: new Date().toISOString(), district, data },
-  ]);
-  if (!receipt) throw new Problem(0);
-  return receipt.status === "duplicate" ? (receipt.first ?? receipt) : receipt;
+  return (await tellAll(id, [said], by))[0]!;
+}
+
+/** Report several things that are one act, each once, and return the receipt of each. Throws Problem. */
+export async function tellAll(id: string, said: readonly Said[], by: Speaker): Promise<Receipt[]> {
+  const time = new Date().toISOString();
+  const reports = said.map(({ type, subject, district, data }, at) => ({
+    specversion: "1.0", id: at ? `${id}-${at}` : id, source: sourceOf(district, by), type: `skillplan.planning.${type}.v1`, subject, time, district, data,
+  }));
+  const receipts = await report(reports);
+  return receipts.map((receipt) => {
+    if (!receipt) throw new Problem(0);
+    return receipt.status === "duplicate" ? (receipt.first ?? receipt) : receipt;
+  });
+}
+
+/** What an edited workbook of targets would change, what is wrong in it, and what is to be reported for it. */
+export interface TargetTable {
+  changes: { row: number; indicator: string; name: BilingualText; period: string; district: string | null; before: string | null; after: string }[];
+  faults: ({ row: number; column: string } & BilingualText)[];
+  reports: { row: number; type: string; subject: string; data: Record<string, unknown> }[];
+}
+
+/** What adopting a plan file would change. */
+export interface PlanFileDifferences {
+  sha256: string;
+  against: string | null;
+  changes: { indicator: string; what: string; district: string | null; before: string | null; after: string | null }[];
+  document: Record<string, unknown>;
+}
+
+const XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+export function workbookPath(plan: string, on: string): string {
+  return `./v1/plans/${encodeURIComponent(plan)}/targets/workbook?on=${encodeURIComponent(on)}`;
+}
+
+/** Compare an edited workbook with the targets in force from a day on; nothing is recorded. Throws Problem. */
+export async function compareTable(plan: string, file: File, from: string): Promise<TargetTable> {
+  return (await sendFile(`./v1/plans/${encodeURIComponent(plan)}/targets/workbook?effective_from=${encodeURIComponent(from)}`, file, XLSX)) as TargetTable;
+}
+
+/** Compare a plan file with what was adopted last; nothing is recorded. Throws Problem. */
+export async function comparePlan(plan: string, file: File): Promise<PlanFileDifferences> {
+  return (await sendFile(`./v1/plans/${encodeURIComponent(plan)}/diff`, file, "application/yaml")) as PlanFileDifferences;
 }

@@ -9,7 +9,7 @@ import { ReportSummary } from "../parts/reports";
 import { SignalPill } from "../parts/signals";
 import { compared, sharedBy, shareText, Standing } from "../parts/standing";
 import { Loaded, Note } from "../parts/states";
-import { matrixPath, type View } from "../parts/view";
+import { isWide, matrixPath, type View } from "../parts/view";
 import { achieved, DASH, percent, targetText, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { periodName } from "../texts/names";
@@ -84,7 +84,7 @@ function Numbers(props: NumbersProps): JSX.Element {
     <>
       {comparable.length > 0 && <NumberTable {...props} rows={comparable} />}
       {others.length > 0 && (
-        <details class="table" open={!comparable.length}>
+        <details class="table" open={!comparable.length && isWide()}>
           <summary>{t("district.others", { count: others.length })}</summary>
           <NumberTable {...props} rows={others} />
         </details>

@@ -7,12 +7,12 @@ import type { CountedFact, CountedFacts, NumberChange } from "../api/schema";
 import { linkTo, pick, withParams } from "../parts/address";
 import { Others } from "../parts/others";
 import { Loaded, Note } from "../parts/states";
-import { districtNames, indicatorsById, type View } from "../parts/view";
+import { districtNames, indicatorsById, isWide, type View } from "../parts/view";
 import { amount, day, instant, number, signed } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { causeName, periodName, typeName } from "../texts/names";
 
-const ROWS_AT_FIRST = 100;
+const ROWS_AT_FIRST = { wide: 100, narrow: 20 };
 const PAGE_SIZE = 500;
 
 export function FactsPage({ view }: { view: View }): JSX.Element {
@@ -79,7 +79,7 @@ function contribution({ numerator, denominator }: CountedFact | NumberChange, ra
 }
 
 function FactTable({ view, data, unit }: { view: View; data: CountedFacts; unit: string }): JSX.Element {
-  const [most, setMost] = useState(ROWS_AT_FIRST);
+  const [most, setMost] = useState(() => ROWS_AT_FIRST[isWide() ? "wide" : "narrow"]);
   const names = districtNames(view.plan.districts);
   const ratio = data.denominator !== null;
   const after = view.address.params["after"];
@@ -170,11 +170,12 @@ function KnownSince({ view, at }: { view: View; at: string }): JSX.Element {
 function ChangeTable({ view, changes, unit, more }: { view: View; changes: NumberChange[]; unit: string; more: boolean }): JSX.Element {
   const names = districtNames(view.plan.districts);
   const ratio = unit === "%" || unit === "per 10,000";
+  const [most, setMost] = useState(() => ROWS_AT_FIRST[isWide() ? "wide" : "narrow"]);
   if (!changes.length) return <p>{t("facts.changes.none")}</p>;
   return (
     <>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("facts.changes")}>
-        <table>
+        <table class="cards-on-phone">
           <thead>
             <tr>
               <th scope="col">{t("facts.known")}</th>
@@ -186,23 +187,32 @@ function ChangeTable({ view, changes, unit, more }: { view: View; changes: Numbe
             </tr>
           </thead>
           <tbody>
-            {changes.map((change, index) => (
+            {changes.slice(0, most).map((change, index) => (
               <tr key={index}>
-                <td class="keep"><KnownSince view={view} at={change.recorded_at} /></td>
-                <td class="keep">{causeName(change.cause)}</td>
-                <td class="keep">{names[change.district] ?? change.district}</td>
-                <td>
-                  <code>{change.subject}</code>
-                  <small> {typeName(change.type)}</small>
-                  <ReportedBy id={change.reportedby} />
+                <td class="keep" data-name={t("facts.known")}><KnownSince view={view} at={change.recorded_at} /></td>
+                <td class="keep" data-name={t("facts.cause")}>{causeName(change.cause)}</td>
+                <td class="keep" data-name={t("asked.district")}>{names[change.district] ?? change.district}</td>
+                <td data-name={t("facts.what")}>
+                  <div>
+                    <code>{change.subject}</code>
+                    <small> {typeName(change.type)}</small>
+                    <ReportedBy id={change.reportedby} />
+                  </div>
                 </td>
-                <td class="n">{contribution(change, ratio, unit)}</td>
-                <td class="keep">{day(change.effective_on)}</td>
+                <td class="n" data-name={ratio ? t("facts.adds.ratio") : t("facts.adds")}>{contribution(change, ratio, unit)}</td>
+                <td class="keep" data-name={t("facts.effective")}>{day(change.effective_on)}</td>
               </tr>
             ))}
           </tbody>
         </table>
       </div>
+      {changes.length > most && (
+        <p class="pages">
+          <button type="button" onClick={() => setMost(changes.length)}>
+            {t("facts.more", { count: number(changes.length - most) })}
+          </button>
+        </p>
+      )}
       {more && <p class="hint">{t("facts.changes.more", { count: number(changes.length) })}</p>}
     </>
   );

@@ -75,7 +75,7 @@ function ReadinessList(): JSX.Element {
 function Logs({ progress }: { progress: PlanProgress }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("health.logs")}>
-      <table>
+      <table class="cards-on-phone">
         <thead>
           <tr>
             <th scope="col">{t("health.service")}</th>
@@ -88,9 +88,9 @@ function Logs({ progress }: { progress: PlanProgress }): JSX.Element {
           {Object.entries(progress.complete_to).map(([service, log]) => (
             <tr key={service}>
               <th scope="row">{serviceName(service)}</th>
-              <td class="n">{number(log.position)}</td>
-              <td>{instant(log.recorded_at)}</td>
-              <td>
+              <td class="n" data-name={t("health.counted")}>{number(log.position)}</td>
+              <td data-name={t("health.last")}>{instant(log.recorded_at)}</td>
+              <td data-name={t("health.behind")}>
                 {log.behind_events === null ? (
                   <span class="status red">{t("health.no_answer")}</span>
                 ) : log.behind_events === 0 ? (

@@ -1,11 +1,12 @@
 // The targets of an indicator: in force by period and district, how they came to be; revised and split by who may.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { type IndicatorTargets, type PeriodTargets, targetsPath, type TargetNumbers } from "../api/office";
+import { type IndicatorTargets, type PeriodTargets, type TargetChange, targetsPath, type TargetNumbers } from "../api/office";
 import { useQuery } from "../api/queries";
 import type { TargetValue } from "../api/schema";
 import { linkTo } from "../parts/address";
 import { ReviseForm, SplitForm } from "../parts/target_forms";
+import { TargetFiles } from "../parts/target_files";
 import { Loaded, Note } from "../parts/states";
 import { districtNames, indicatorsById, type View } from "../parts/view";
 import { DASH, day, instant, targetText } from "../texts/format";
@@ -40,7 +41,12 @@ export function TargetsPage({ view }: { view: View }): JSX.Element {
           <Loaded query={query} lines={10}>
             {({ indicators: all, may }) => {
               const indicator = all.find(({ id }) => id === chosen);
-              return indicator ? <Targets key={chosen} view={view} indicator={indicator} may={may} /> : <Note>{t("measure.unknown")}</Note>;
+              return (
+                <>
+                  {indicator ? <Targets key={chosen} view={view} indicator={indicator} may={may} /> : <Note>{t("measure.unknown")}</Note>}
+                  <TargetFiles view={view} may={may} />
+                </>
+              );
             }}
           </Loaded>
         )}
@@ -117,15 +123,25 @@ function Period({ view, period, unit }: { view: View; period: PeriodTargets; uni
 
 function History({ view, indicator }: { view: View; indicator: IndicatorTargets }): JSX.Element {
   const names = districtNames(view.plan.districts);
-  const changes = indicator.history.toSorted((a, b) => b.recorded_at.localeCompare(a.recorded_at));
+  // What one decision changed in several districts stands together.
+  const decisions = new Map<number, TargetChange & { parts: TargetChange[] }>();
+  for (const change of indicator.history) {
+    const decision = decisions.get(change.position);
+    if (decision) decision.parts.push(change);
+    else decisions.set(change.position, { ...change, parts: [change] });
+  }
+  const changes = [...decisions.values()].toSorted((a, b) => b.position - a.position);
   if (!changes.length) return <p class="hint">{t("targets.history.none")}</p>;
   return (
     <ul class="reports">
-      {changes.map((change, at) => (
-        <li key={at}>
+      {changes.map(({ parts, ...change }) => (
+        <li key={change.position}>
           <div class="what">
-            <b>{textOf(change.target, indicator.unit)}</b>
-            <span>{change.district ? names[change.district] : t("asked.whole")}</span>
+            {parts.map(({ district, target }) => (
+              <span key={district}>
+                {district ? names[district] : t("asked.whole")} <b>{textOf(target, indicator.unit)}</b>
+              </span>
+            ))}
             {change.period && <span>{periodName(change.period)}</span>}
             {change.effective_from && <span>{t("target.since", { day: day(change.effective_from) })}</span>}
             <span>{t("closings.by", { by: change.by })}</span>

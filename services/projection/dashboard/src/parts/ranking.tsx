@@ -1,7 +1,7 @@
 // The districts side by side on one indicator: a table and the map.
 import type { JSX } from "preact";
 import type { DistrictRanking, RankedDistrict } from "../api/schema";
-import { achieved, DASH, percent, signed, targetText } from "../texts/format";
+import { achieved, DASH, percent, progressText, signed, targetText } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { useQuery } from "../api/queries";
 import { AchievementMap } from "./achievement";
@@ -15,12 +15,14 @@ export function RankingTable({ view, ranking, unit }: { view: View; ranking: Dis
   const { address } = view;
   const matrix = useQuery(matrixPath(view));
   const rows = ranking.districts;
-  const largest = Math.max(...rows.map((row) => row.value ?? 0), 0) || 1;
   const withTargets = rows.some((row) => row.target);
+  // What they are ranked by: the share of the target, the value where there is none.
+  const size = (row: RankedDistrict): number => Math.max((withTargets ? row.progress : row.value) ?? 0, 0);
+  const largest = Math.max(...rows.map(size), 0) || 1;
   return (
     <div class="two ranking">
       <div class="scroll wide" tabIndex={0} role="region" aria-label={t("ranking.title")}>
-        <table>
+        <table class="cards-on-phone">
           <thead>
             <tr>
               <th scope="col" class="n">{t("ranking.rank")}</th>
@@ -32,29 +34,35 @@ export function RankingTable({ view, ranking, unit }: { view: View; ranking: Dis
               <th scope="col" class="n">{t("ranking.share")}</th>
               <th scope="col" class="n">{t("ranking.change")}</th>
               {withTargets && <th scope="col">{t("value.target")}</th>}
+              {withTargets && <th scope="col" class="n">{t("value.progress")}</th>}
             </tr>
           </thead>
           <tbody>
             {rows.map((row) => (
               <tr key={row.code} aria-current={row.code === address.params["district"] ? "true" : undefined}>
-                <td class="n">{row.rank ?? DASH}</td>
+                <td class="n" data-name={t("ranking.rank")}>{row.rank ?? DASH}</td>
                 <th scope="row">
                   <a href={linkTo(address, "district", row.code)}>{localized(row.name)}</a>
                 </th>
-                <td class="n">
+                <td class="n" data-name={t("value.now")}>
                   <b>{achieved(row, unit)}</b>
                   {row.denominator !== null && row.value !== null && <Parts period={row} />}
                 </td>
                 <td class="bar" aria-hidden="true">
-                  <i style={{ width: `${(Math.max(row.value ?? 0, 0) / largest) * 100}%` }} />
+                  <i style={{ width: `${(size(row) / largest) * 100}%` }} />
                 </td>
-                <td class="n">{percent(row.share_of_whole)}</td>
-                <td class="n">
+                <td class="n" data-name={t("ranking.share")}>{percent(row.share_of_whole)}</td>
+                <td class="n" data-name={t("ranking.change")}>
                   <Change row={row} unit={unit} />
                 </td>
                 {withTargets && (
-                  <td>
+                  <td data-name={t("value.target")}>
                     {row.target && targetText(row.target, unit)} {row.signal !== "none" && <SignalPill signal={row.signal} />}
+                  </td>
+                )}
+                {withTargets && (
+                  <td class="n" data-name={t("value.progress")}>
+                    {progressText(row)}
                   </td>
                 )}
               </tr>

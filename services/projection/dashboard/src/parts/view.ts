@@ -45,7 +45,7 @@ export function matrixPath({ plan, address }: View): Path<DistrictMatrix> {
   return pathOf("/v1/plans/{plan}/districts", { plan: plan.id, ...pick(address.params, "as_of", "known_at") });
 }
 
-/** Whether there is room for all of a page; on a phone what comes later is folded. */
+/** Whether there is room for two columns; where there is not, what comes later is folded and lists are shorter. */
 export function isWide(): boolean {
-  return matchMedia("(min-width: 641px)").matches;
+  return matchMedia("(min-width: 961px)").matches;
 }

@@ -73,7 +73,7 @@ function Changes({ view, unit, changes }: { view: View; unit: string; changes: N
   const plain = unit === "fen" ? unit : "";
   const rows = (some: Group[]): JSX.Element => (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("why.title")}>
-      <table>
+      <table class="cards-on-phone">
         <thead>
           <tr>
             <th scope="col">{t("why.cause")}</th>
@@ -88,11 +88,11 @@ function Changes({ view, unit, changes }: { view: View; unit: string; changes: N
           {some.map((group) => (
             <tr key={`${group.cause} ${group.district} ${group.month} ${group.known}`}>
               <th scope="row">{causeName(group.cause)}</th>
-              <td>{names[group.district] ?? group.district}</td>
-              <td class="keep">{month(group.month)}</td>
-              <td class="keep">{month(group.known)}</td>
-              <td class="n">{number(group.facts)}</td>
-              <td class="n">
+              <td data-name={t("asked.district")}>{names[group.district] ?? group.district}</td>
+              <td class="keep" data-name={t("why.month")}>{month(group.month)}</td>
+              <td class="keep" data-name={t("why.known")}>{month(group.known)}</td>
+              <td class="n" data-name={t("why.facts")}>{number(group.facts)}</td>
+              <td class="n" data-name={t("why.moved")}>
                 {signed(group.numerator, plain)}
                 {group.denominator !== 0 && <small> / {signed(group.denominator, plain)}</small>}
               </td>

@@ -28,6 +28,12 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   return catalogue[key][current].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
+/** A text of the catalogue in both languages, with values of each. */
+export function bilingual(key: Key, values: (half: Language) => Record<string, string | number>): BilingualText {
+  const filled = (half: Language): string => catalogue[key][half].replace(/\{(\w+)\}/g, (_, name: string) => String(values(half)[name] ?? ""));
+  return { zh: filled("zh"), en: filled("en") };
+}
+
 /** The current language's half of a text that the API gives in both. */
 export function localized(text: BilingualText | null | undefined): string {
   return text ? text[current] : "";
