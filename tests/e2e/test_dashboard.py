@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import secrets
@@ -19,6 +21,7 @@ import pytest
 from deploy.local.children import dies_with_parent
 from deploy.local.installation import load
 from deploy.local.processes import Supervisor, environment, inherited
+from services.catalogue import DOMAIN_SERVICES
 from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN, plan_office
@@ -239,40 +242,87 @@ def test_a_lost_connection_is_shown_and_mended(browser: Browser, state: Path) ->
     assert result["failed"] == 0
 
 
-@pytest.fixture
-def keyed(state: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """A second API of the projection, beside the first, where keys are set; its address and a reader's key."""
-    pepper, port = secrets.token_hex(32), any_free(1)[0]
-    file = KeyFile(tmp_path / "keys.json", pepper)
-    file.create()
-    _, key = file.add(Role.READER, (), "director", None)
-    settings = {"SKILLPLAN_KEYS": str(tmp_path / "keys.json"), "SKILLPLAN_KEY_PEPPER": pepper}
-    with (tmp_path / "log").open("wb") as log:
+@contextlib.contextmanager
+def beside(state: Path, folder: Path, service: str, port: int, **settings: str) -> Iterator[str]:
+    """Yield the address of a second API of a service beside the installation's, with settings of its own."""
+    with (folder / f"{service}.log").open("wb") as log:
         api = subprocess.Popen(
-            dies_with_parent([sys.executable, "-m", "services.projection", "api"]),
+            dies_with_parent([sys.executable, "-m", f"services.{service}", "api"]),
             cwd=ROOT,
-            env=inherited() | dict(environment(load(state), "projection", port)) | settings,
+            env=inherited() | dict(environment(load(state), service, port)) | settings,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        eventually(lambda: httpx.get(f"{url}/readyz", timeout=5).status_code == 200)
-        yield url, key
+        eventually(lambda: httpx.get(f"{url}/readyz", timeout=5).status_code == 200, 60)
+        yield url
     finally:
         api.kill()
         api.wait(10)
 
 
+@pytest.fixture
+def keyed(state: Path, tmp_path: Path) -> Iterator[tuple[str, str, KeyFile]]:
+    """The address of all services where keys are set, that of the projection alone, and the keys."""
+    pepper, ports = secrets.token_hex(32), any_free(3)
+    file = KeyFile(tmp_path / "keys.json", pepper)
+    file.create()
+    settings = {"SKILLPLAN_KEYS": str(tmp_path / "keys.json"), "SKILLPLAN_KEY_PEPPER": pepper}
+    with contextlib.ExitStack() as opened:
+        started = {
+            name: opened.enter_context(beside(state, tmp_path, name, port, **settings))
+            for name, port in zip(("projection", "planning"), ports, strict=False)
+        }
+        addresses = {"SKILLPLAN_PROJECTION": started["projection"]}
+        services = {name: load(state).url(name) for name in DOMAIN_SERVICES} | {"planning": started["planning"]}
+        addresses["SKILLPLAN_SERVICES"] = json.dumps(services)
+        gateway = opened.enter_context(beside(state, tmp_path, "gateway", ports[2], **settings, **addresses))
+        yield gateway, started["projection"], file
+
+
 def test_where_keys_are_set_the_page_asks_for_one_and_keeps_it_for_the_session(
-    browser: Browser, keyed: tuple[str, str]
+    browser: Browser, keyed: tuple[str, str, KeyFile]
 ) -> None:
-    base, key = keyed
+    _, base, file = keyed
+    _, key = file.add(Role.READER, (), "director", None)
     result = browser("keyed", base=base, key=key)
     assert "密钥" in result["refused"]
     assert result["value"] > 0
     assert not result["leaked"]
+
+
+def test_a_director_a_district_and_the_plan_office_each_see_and_do_what_their_key_may(
+    browser: Browser, keyed: tuple[str, str, KeyFile]
+) -> None:
+    base, _, file = keyed
+    city, own = "/districts/330600/", "/districts/330681/"
+    people = {
+        "director": (Role.READER, (), "局长"),
+        "district": (Role.DISTRICT, (f"{own}statistics",), "诸暨市统计科"),
+        "unit": (Role.DISTRICT, (f"{city}employment",), "市就业处"),
+        "office": (Role.PLANNER, (f"{city}plan-office",), "计划科"),
+    }
+    keys = {name: file.add(*person, None)[1] for name, person in people.items()}
+    result = browser(
+        "roles", base=base, keys=keys, as_of="2025-06-30", month="2025-06", district="330681", indicator="2.4.a",
+        measure="2.4", cause="学员农忙请假", next_step="增开夜班",
+    )  # fmt: skip
+    director, district, unit, office = (result[name] for name in people)
+    assert "有目标的指标" in director["headline"]
+    assert director["briefing"].startswith("%PDF-")
+    assert (director["writes"], director["acts"], director["month"]) == (0, 0, 0)
+    assert (district["writes_whole"], district["by"]) == (0, "诸暨市统计科")
+    assert "学员农忙请假" in district["note"]
+    assert district["month"] == [["submit"]]
+    assert (unit["by"], unit["month"]) == ("市就业处", [])
+    assert "学员农忙请假" in unit["note"]
+    assert office["month"] == [["approve", "return"]]
+    assert office["by"] == "计划科"
+    assert office["acts"] == ["revise", "districts", "months"]
+    assert office["files"] == 3
+    assert result["complaints"] == []
 
 
 def test_missing_data_and_wrong_parameters_are_explained_and_missing_data_is_no_zero(browser: Browser) -> None:

@@ -174,6 +174,76 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       return { before, wrong, preview, unchanged, after, proposals, gap, parts, since, asked, axe, wide, complaints: [...record.complaints, ...narrow.record.complaints] };
     },
 
+    /** Each role behind its own key: what it is shown, and what it may do. */
+    async roles() {
+      const { keys, as_of: day, district, indicator, measure, month } = options;
+      const records = [];
+      const signedIn = async (name) => {
+        const { page, record } = await open();
+        records.push(record);
+        await page.goto(`${base}/#/${plan}?as_of=${day}`);
+        await page.fill("input[name=key]", keys[name]);
+        await page.keyboard.press("Enter");
+        await page.waitForSelector(".headline");
+        record.complaints.length = 0; // the first answers were that a key is needed
+        return page;
+      };
+      const cell = `#/${plan}/measure/${measure}?as_of=${day}&indicator=${indicator}`;
+      const to = async (page, hash, selector) => {
+        await go(page, hash);
+        await page.waitForSelector(selector);
+      };
+      const ready = (page) => page.waitForSelector(".act .main:not([disabled])");
+      const actsOf = (page) => page.locator(`.desk tr`).evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll("[data-act]")].map((button) => button.dataset.act).filter((action) => action !== "figures")).filter((acts) => acts.length));
+      const write = async (page, hash) => {
+        await to(page, hash, ".notes .write");
+        await page.click(".notes .write");
+        await ready(page);
+        const by = await page.locator('.act [name="by"]').inputValue();
+        await act(page, { cause: options.cause, next_step: options.next_step });
+        await page.waitForSelector(".notes .note");
+        return { by, note: await page.locator(".notes .note").first().innerText() };
+      };
+      const desk = `#/${plan}/closings/${month}?as_of=${day}`;
+
+      let page = await signedIn("director");
+      const headline = await page.locator(".headline").innerText();
+      const briefing = await page.evaluate(async (path) => (await (await fetch(path)).text()).slice(0, 8), `./v1/plans/${plan}/briefing?month=2025-05&format=pdf`);
+      await to(page, cell, ".notes .hint, .notes .asked, .notes .note");
+      const writes = await page.locator(".notes .write").count();
+      await to(page, desk, ".desk tbody tr");
+      const none = (await actsOf(page)).length;
+      await to(page, `#/${plan}/targets/${indicator}?as_of=${day}`, ".files");
+      const director = { headline, briefing, writes, month: none, acts: await page.locator(".desk [data-act]").count() };
+
+      page = await signedIn("district");
+      await to(page, cell, ".notes .hint, .notes .asked, .notes .note");
+      const whole = await page.locator(".notes .write").count();
+      const own = { ...(await write(page, `${cell}&district=${district}`)), writes_whole: whole };
+      await to(page, desk, ".desk [data-act=submit]");
+      own.month = await actsOf(page);
+      await press(page, "submit", district);
+      await act(page, {});
+      await state(page, district, "submitted");
+
+      page = await signedIn("unit");
+      const unit = await write(page, cell);
+      await to(page, desk, ".desk tbody tr");
+      unit.month = (await actsOf(page)).filter((acts) => !acts.includes("submit"));
+
+      page = await signedIn("office");
+      await to(page, desk, `.desk tr[data-district="${district}"] [data-act=approve]`);
+      const office = { month: (await actsOf(page)).filter((acts) => !acts.includes("submit")) };
+      await press(page, "approve", district);
+      office.by = await page.locator('.act [name="by"]').inputValue();
+      await act(page, {});
+      await state(page, district, "approved");
+      await to(page, `#/${plan}/targets/${indicator}?as_of=${day}`, ".files button");
+      office.acts = await page.locator(".desk:not(.files) [data-act]").evaluateAll((buttons) => buttons.map((button) => button.dataset.act));
+      office.files = await page.locator(".files button").count();
+      return { director, district: own, unit, office, complaints: records.flatMap(({ complaints }) => complaints).filter((text) => !text.includes("401")) };
+    },
+
     /** A note on a number that has turned red: asked for, refused beside the field it is wrong in, written, shown. */
     async note() {
       mkdirSync(shots, { recursive: true });
