@@ -268,7 +268,7 @@ def _of_the_matrix(matrix: str, day: Node) -> Iterator[Ask]:
 
 
 def _of_the_notes(notes: str, named: Node) -> Iterator[Ask]:
-    noted = {"indicator": "2.4.a", "period": "2023", "district": "330683"}
+    noted = {"indicator": "2.4.a", "period": "2023", "district": "330683", "as_of": "2023-12-31"}
     yield Ask(notes, named, name="whole", title="全部 All")
     yield Ask(notes, named | noted, name="asked", title="一项 One cell")
     yield Ask(notes, named | {"format": "csv"})
