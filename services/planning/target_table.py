@@ -85,14 +85,14 @@ def rows_of(history: History, plan: Plan, on: date) -> Iterator[TargetRow]:
             whole = _target(history.target(indicator.id, None, period, day))
             parts = _parts(history, plan, indicator, period, day)
             unit = indicator.unit
-            shown = {code: shown for code, part in parts.items() if (shown := in_unit(part, unit)) is not None}
+            amount = {code: amount for code, part in parts.items() if (amount := in_unit(part, unit)) is not None}
             gap = None
             if whole and parts and not indicator.is_ratio:
                 gap = in_unit(goal_of(indicator, whole) - sum(parts.values(), Decimal(0)), unit)
             yield TargetRow(
                 row, indicator.id, period, whole.op if whole else None,
                 in_unit(whole.value, unit) if whole else None, in_unit(whole.upper, unit) if whole else None,
-                shown, gap or None,
+                amount, gap or None,
             )  # fmt: skip
 
 
@@ -112,25 +112,25 @@ def compare(
 
     `faults`: those that were found in its cells.
     """
-    found = TableDifferences(faults=[*faults])
+    result = TableDifferences(faults=[*faults])
     by_cell: dict[tuple[str, str], TargetRow] = {}
     for row in rows:
         place = history.plan.indicators.get(row.indicator)
         if place is None or row.period not in periods_of(plan, place[1]):
-            found.faults.append(TableFault(row.row, "indicator", "该计划没有这一行的指标或期间。",
+            result.faults.append(TableFault(row.row, "indicator", "该计划没有这一行的指标或期间。",
                                            "The plan has no such indicator or period."))  # fmt: skip
         elif (row.indicator, row.period) in by_cell:
-            found.faults.append(TableFault(row.row, "indicator", "这一行写了两次。", "This line is there twice."))
+            result.faults.append(TableFault(row.row, "indicator", "这一行写了两次。", "This line is there twice."))
         else:
             by_cell[row.indicator, row.period] = row
     for _, indicator in history.plan.indicators.values():
         whole: Target | None = None
         for period in periods_of(plan, indicator):
             if (given := by_cell.get((indicator.id, period))) is not None:
-                whole = _Line(history, plan, indicator, given, effective_from, found).compare(whole)
-    if found.faults:
-        found.reports.clear()
-    return found
+                whole = _Line(history, plan, indicator, given, effective_from, result).compare(whole)
+    if result.faults:
+        result.reports.clear()
+    return result
 
 
 @dataclass(slots=True)
@@ -142,7 +142,7 @@ class _Line:
     indicator: Indicator
     given: TargetRow
     effective_from: date
-    found: TableDifferences
+    result: TableDifferences
 
     def compare(self, revised: Target | None) -> Target | None:
         """Take up its changes; `revised`: what lines of earlier years make of the target. Return what it is after."""
@@ -161,7 +161,9 @@ class _Line:
             self._fault("period", "生效日期晚于这一期的期末,不再改变。", "This period ends before the day of effect.")
             return revised
         if is_changed:
-            self._change(None, _shown(before, self.indicator.unit), _shown(after, self.indicator.unit) or "")
+            self._change(
+                None, _target_text(before, self.indicator.unit), _target_text(after, self.indicator.unit) or ""
+            )
             self._report("target-revised", None, _numbers(after), day)
         if has_parts:
             self._take_parts(parts, after, day)
@@ -207,11 +209,11 @@ class _Line:
             return
         gap = goal_of(self.indicator, after) - sum(wanted.values(), Decimal(0))
         if gap != (_whole_fen(self.given.difference, unit) or 0):
-            shown = _number(gap, unit)
+            amount = _number(gap, unit)
             self._fault(
                 "difference",
-                f"各区、县(市)合计与目标相差 {shown};请改正,或在“差额”列写明。",
-                f"The parts leave a gap of {shown}: correct them, or state it in the column “Difference”.",
+                f"各区、县(市)合计与目标相差 {amount};请改正,或在“差额”列写明。",
+                f"The parts leave a gap of {amount}: correct them, or state it in the column “Difference”.",
             )
             return
         for code, part in wanted.items():
@@ -235,16 +237,16 @@ class _Line:
     ) -> None:
         whose: dict[str, JsonValue] = {"plan": self.plan.id, "indicator": self.indicator.id}
         effective: dict[str, JsonValue] = {"effective_from": day.isoformat()}
-        self.found.reports.append(TableReport(self.given.row, type_, subject, whose | data | effective))
+        self.result.reports.append(TableReport(self.given.row, type_, subject, whose | data | effective))
 
     def _change(self, district: str | None, before: str | None, after: str) -> None:
         name = {"zh": self.indicator.name.zh, "en": self.indicator.name.en}
-        self.found.changes.append(
+        self.result.changes.append(
             TableChange(self.given.row, self.indicator.id, name, self.given.period, district, before, after)
         )
 
     def _fault(self, column: str, zh: str, en: str) -> None:
-        self.found.faults.append(TableFault(self.given.row, column, zh, en))
+        self.result.faults.append(TableFault(self.given.row, column, zh, en))
 
 
 class _Numbers(NamedTuple):
@@ -273,11 +275,11 @@ def _json(value: Decimal) -> int | float:
 
 
 def _number(value: Decimal | None, unit: str) -> str | None:
-    shown = in_unit(value, unit)
-    return None if shown is None else f"{shown.normalize():,f}"
+    amount = in_unit(value, unit)
+    return None if amount is None else f"{amount.normalize():,f}"
 
 
-def _shown(target: Target | None, unit: str) -> str | None:
+def _target_text(target: Target | None, unit: str) -> str | None:
     if target is None:
         return None
     if target.op == "range":

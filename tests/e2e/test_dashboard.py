@@ -182,9 +182,9 @@ def test_a_target_is_revised_with_a_preview_and_split_by_a_proposal_that_adds_up
         assert "完成率" in result["preview"]
         assert "均分" in result["proposals"]
         assert "相差" in result["gap"]
-        count, asked = result["asked"]
+        count, sentence = result["asked"]
         assert count == "有 1 项已转红而尚未说明,请填写原因和下一步。"
-        assert re.fullmatch(_ASKED, asked)
+        assert re.fullmatch(_ASKED, sentence)
         for phrase in ("自 2025年1月1日 起执行", "绍市人社〔2025〕9号", "中期评估", "计划科"):
             assert phrase in result["since"]
         assert result["parts"][1:] == ["> 301", *["> 300"] * 5]

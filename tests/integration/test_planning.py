@@ -176,8 +176,8 @@ def notes_are_read_as_they_were_known(office: PlanOffice) -> None:
     answer = office.projection.get(url, params={"indicator": "4.1.b", "district": "330681"}).json()
     (note,) = answer["notes"]
     day = {"as_of": "2024-12-31", "indicator": "4.1.b"}
-    asked = office.projection.get(url, params=day).json()["asked"]
-    assert [(each["district"], each["since"][:4]) for each in asked if each["district"] in (None, "330681")] == [
+    missing = office.projection.get(url, params=day).json()["missing"]
+    assert [(each["district"], each["since"][:4]) for each in missing if each["district"] in (None, "330681")] == [
         (None, "2024")
     ], "of its own district it is written"
     assert {name: note[name] for name in later} == later

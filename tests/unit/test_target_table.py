@@ -39,10 +39,10 @@ def compared(changes: Mapping[tuple[str, str, str], Any], day: date = DAY) -> Ta
     return compare(HISTORY, PLAN, rows, day, faults)
 
 
-def reports_of(found: TableDifferences) -> list[dict[str, Any]]:
+def reports_of(result: TableDifferences) -> list[dict[str, Any]]:
     """Return what is to be reported, of a table without faults."""
-    assert found.faults == []
-    return [{"type": report.type, **report.data} for report in found.reports]
+    assert result.faults == []
+    return [{"type": report.type, **report.data} for report in result.reports]
 
 
 def test_a_workbook_read_back_as_it_was_written_changes_nothing_and_is_the_same_bytes() -> None:
@@ -53,13 +53,13 @@ def test_a_workbook_read_back_as_it_was_written_changes_nothing_and_is_the_same_
 
 
 def test_a_year_is_revised_alone_and_the_next_one_put_back() -> None:
-    found = compared({("1.3.a", "2024", "目标"): 3600}, date(2024, 2, 1))
+    result = compared({("1.3.a", "2024", "目标"): 3600}, date(2024, 2, 1))
     common = {"type": "target-revised", "plan": PLAN.id, "indicator": "1.3.a", "op": ">="}
-    assert reports_of(found) == [
+    assert reports_of(result) == [
         common | {"value": 3600, "effective_from": "2024-02-01"},
         common | {"value": 3000, "effective_from": "2025-01-01"},
     ]
-    (change, back) = found.changes
+    (change, back) = result.changes
     assert (change.period, change.before, change.after) == ("2024", ">= 3,000", ">= 3,600")
     assert (back.period, back.after) == ("2025", ">= 3,000")
 
@@ -100,10 +100,10 @@ def test_a_ratio_is_set_district_by_district() -> None:
 def test_what_is_wrong_in_a_cell_is_said_beside_it_and_nothing_is_asked_for(
     cell: tuple[str, str, str], value: Any, column: str
 ) -> None:
-    found = compared({cell: value, ("4.1.b", "2025", "目标"): 1200})
-    assert column in {fault.column for fault in found.faults}
-    assert all(fault.zh and fault.en and fault.row > 1 for fault in found.faults)
-    assert found.reports == []
+    result = compared({cell: value, ("4.1.b", "2025", "目标"): 1200})
+    assert column in {fault.column for fault in result.faults}
+    assert all(fault.zh and fault.en and fault.row > 1 for fault in result.faults)
+    assert result.reports == []
 
 
 @pytest.mark.parametrize("raw", [b"", b"PK", b"a,b\n1,2\n"])

@@ -74,9 +74,9 @@ async def post_workbook(
     day = effective_from or today_of(datetime.now(UTC))
     async with context.reading:
         rows, faults = await asyncio.to_thread(read_rows, raw, counted)
-    found = compare(history, counted, rows, day, faults)
+    result = compare(history, counted, rows, day, faults)
     return TargetTableDifferences(
-        plan=plan, effective_from=day, changes=found.changes, faults=found.faults, reports=found.reports
+        plan=plan, effective_from=day, changes=result.changes, faults=result.faults, reports=result.reports
     )
 
 

@@ -61,7 +61,7 @@ class CellNote(NoteText):
     earlier: list[NoteText]
 
 
-class AskedNote(TypedDict):
+class MissingNote(TypedDict):
     """A cell that is red, for which nothing was written since the month (`since`: its first day) in which it turned."""
 
     indicator: str
@@ -73,14 +73,14 @@ class AskedNote(TypedDict):
 class CellNotes(TypedDict):
     """The notes on a plan's cells as known at an instant; `may`: the districts on whose cells the caller may write.
 
-    The city's own code in `may` means the cells of the whole. `asked`: the running cells that want one on `as_of`.
+    The city's own code in `may` means the cells of the whole. `missing`: the running cells that want one on `as_of`.
     """
 
     plan: str
     as_of: Day
     known_at: Instant
     notes: list[CellNote]
-    asked: list[AskedNote]
+    missing: list[MissingNote]
     may: list[DistrictCode]
 
 
@@ -89,10 +89,10 @@ class CellNotes(TypedDict):
     summary="原因与下一步 Why numbers stand as they do, and what is done next",
     description=(
         "责任单位或区、县(市)在各项数字上填写的原因和下一步,按 `known_at` 所知;`may` 为持此密钥者可填写的区、县(市)"
-        "(市本级代码即全市);`asked` 为 `as_of` 当日滞后、转红以来还没有填写的。\n\n"
+        "(市本级代码即全市);`missing` 为 `as_of` 当日滞后、转红以来还没有填写的。\n\n"
         "What lead units and districts wrote on numbers, as known at `known_at`; `may`: the districts on whose"
-        " numbers the bearer of this key may write, the city's own code meaning the whole; `asked`: those that are red"
-        " on `as_of` and have no note since they turned."
+        " numbers the bearer of this key may write, the city's own code meaning the whole; `missing`: those that are"
+        " red on `as_of` and have no note since they turned."
     ),
     response_model=CellNotes,
     responses=RESPONSES,
@@ -117,7 +117,7 @@ async def get_notes(
         facts = [fact for fact in await view.decided() if fact.recorded_at <= scope.known_at]
         basis = await context.basis(view, plan_read, scope, indicator)
 
-    def is_of_question(cell: CellNote | AskedNote) -> bool:
+    def is_of_question(cell: CellNote | MissingNote) -> bool:
         return (
             indicator in (None, cell["indicator"])
             and period in (None, cell["period"])
@@ -136,13 +136,13 @@ async def get_notes(
         "as_of": scope.as_of.isoformat(),
         "known_at": format_instant(scope.known_at),
         "notes": notes,
-        "asked": [cell for cell in asked_notes(basis, written) if is_of_question(cell)],
+        "missing": [cell for cell in missing_notes(basis, written) if is_of_question(cell)],
         "may": may_write(plan_read, speaks_for),
     }
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
-def asked_notes(basis: AssessmentBasis, notes: Iterable[CellNote]) -> Iterator[AskedNote]:
+def missing_notes(basis: AssessmentBasis, notes: Iterable[CellNote]) -> Iterator[MissingNote]:
     """Yield the running cells, of the whole and of each district, that are red and have no note since they turned."""
     written = {(note["indicator"], note["period"], note["district"]): note["recorded_at"] for note in notes}
     for _, indicator in basis.plan.indicators.values():

@@ -52,7 +52,7 @@ function Measures({ view, progress }: { view: View; progress: PlanProgress }): J
       <p class="headline">
         {t("body.standing", { name: localized(plan.bodies[address.id]), measures: measures.length })} <Sentence rows={rows} />
       </p>
-      {notes && <Asked count={rows.filter(({ indicator, period }) => noteOn(notes.asked, indicator.id, period.period, address.params["district"] || null)).length} />}
+      {notes && <Asked count={rows.filter(({ indicator, period }) => noteOn(notes.missing, indicator.id, period.period, address.params["district"] || null)).length} />}
       <Cards view={view} measures={measures.filter((each) => late(each)).toSorted((a, b) => late(b) - late(a))} />
       <details class="series" open={isWide() || !measures.some(late)}>
         <summary>

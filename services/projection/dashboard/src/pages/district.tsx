@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { AskedNote, CellNote, CellNotes, DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
+import type { MissingNote, CellNote, CellNotes, DistrictMatrix, MatrixCell, MatrixRow } from "../api/schema";
 import { linkTo, pick } from "../parts/address";
 import { Asked, NoteLine, noteOn } from "../parts/notes";
 import { ReportSummary } from "../parts/reports";
@@ -34,7 +34,7 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
           {(data) => (
             <>
               <Standing matrix={data} district={district.code} />
-              {notes.data && !district.city && <Asked count={notes.data.asked.length} />}
+              {notes.data && !district.city && <Asked count={notes.data.missing.length} />}
               <section class="card">
                 <h2>{t("district.numbers")}</h2>
                 <Numbers view={view} district={district.code} name={localized(district.name)} matrix={data} notes={notes.data} />
@@ -110,7 +110,7 @@ function NumberTable({ view, name, matrix, notes, rows }: NumbersProps & { rows:
         </thead>
         <tbody>
           {rows.map(({ row, cell }) => (
-            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} note={notes && noteOn(notes.notes, row.id, row.period, cell.district)} asked={notes && noteOn(notes.asked, row.id, row.period, cell.district)} />
+            <NumberRow key={row.id} view={view} matrix={matrix} row={row} cell={cell} name={name} note={notes && noteOn(notes.notes, row.id, row.period, cell.district)} asked={notes && noteOn(notes.missing, row.id, row.period, cell.district)} />
           ))}
         </tbody>
       </table>
@@ -125,7 +125,7 @@ interface NumberRowProps {
   cell: MatrixCell;
   name: string;
   note: CellNote | undefined;
-  asked: AskedNote | undefined;
+  asked: MissingNote | undefined;
 }
 
 function NumberRow({ view, matrix, row, cell, name, note, asked }: NumberRowProps): JSX.Element {

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { AskedNote, CellNote, NoteText } from "../api/schema";
+import type { MissingNote, CellNote, NoteText } from "../api/schema";
 import { instant, month, number } from "../texts/format";
 import { t } from "../texts/language";
 import { framed, pick } from "./address";
@@ -68,8 +68,8 @@ export function Notes({ view, indicator, period }: Props): JSX.Element {
   const names = districtNames(plan.districts);
   return (
     <Loaded query={query} lines={2}>
-      {({ notes, asked, may }) => {
-        const wanted = noteOn(asked, indicator, period, district);
+      {({ notes, missing, may }) => {
+        const wanted = noteOn(missing, indicator, period, district);
         const own = noteOn(notes, indicator, period, district);
         const others = district ? [] : notes.filter((note) => note.district !== null);
         const of = district ?? cityCode(plan);
@@ -116,7 +116,7 @@ export function noteOn<Told extends OfCell>(notes: readonly Told[], indicator: s
 }
 
 /** On one row of a district: what was written, or that it is asked for. */
-export function NoteLine({ note, asked, href }: { note: CellNote | undefined; asked: AskedNote | undefined; href: string }): JSX.Element {
+export function NoteLine({ note, asked, href }: { note: CellNote | undefined; asked: MissingNote | undefined; href: string }): JSX.Element {
   return (
     <>
       {note && <small class="noted" translate={false}>{t("notes.line", { cause: note.cause, next: note.next_step })}</small>}
