@@ -1,5 +1,6 @@
 """CloudEvents bindings: envelopes from HTTP requests and Kafka messages in structured, batch and binary mode."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -10,6 +11,8 @@ import orjson
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 _QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_SPACES: Final = (b"  ", b"\n", b"\t", b"\r")
+_FAR_COLON: Final = re.compile(rb'"(?: [ \t\r\n]|[\t\r\n])[ \t\r\n]*:')
 JsonObject = dict[str, Any]  # decoded; its values are checked where they are read
 
 
@@ -18,27 +21,57 @@ class NotReadableError(ValueError):
 
 
 def parse_object(raw: bytes | None) -> JsonObject:
-    """Return a JSON object; raises NotReadableError with `empty`, `not-json` or `not-an-object`."""
+    """Return a JSON object; raises NotReadableError: `empty`, `not-json`, `repeated-name` or `not-an-object`."""
     if not raw:
         raise NotReadableError("empty")
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise NotReadableError("not-json") from None
+    value = _value(raw)
     if not isinstance(value, dict):
         raise NotReadableError("not-an-object")
     return value
 
 
 def parse_array(raw: bytes) -> list[Any]:
-    """Return a JSON array; raises NotReadableError with `not-json` or `not-an-array`."""
+    """Return a JSON array; raises NotReadableError with `not-json`, `repeated-name` or `not-an-array`."""
+    value = _value(raw)
+    if not isinstance(value, list):
+        raise NotReadableError("not-an-array")
+    return value
+
+
+def _value(raw: bytes) -> Any:
+    """Return what a JSON text says; raises NotReadableError, also where an object has a name twice (RFC 7493, 2.3).
+
+    One reader takes the first and another the last of them, and what is recorded may not be what was meant.
+    """
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise NotReadableError("not-json") from None
-    if not isinstance(value, list):
-        raise NotReadableError("not-an-array")
+    # Most texts have a colon behind each name, a space between at most, and nowhere else behind a quotation mark; others
+    # are read again.
+    try:
+        far = any(space in raw for space in _SPACES) and _FAR_COLON.search(raw)
+        if far or raw.count(b'":') + raw.count(b'" :') != _count_names(value):
+            json.loads(raw, object_pairs_hook=_unrepeated)
+    except RecursionError:
+        raise NotReadableError("not-json") from None
     return value
+
+
+def _count_names(value: Any) -> int:
+    """Return how many names the objects of a decoded text have, which nests no deeper than its parser lets it."""
+    if type(value) is dict:
+        count = len(value)
+        for inner in value.values():
+            if type(inner) is dict or type(inner) is list:
+                count += _count_names(inner)
+        return count
+    return sum(_count_names(inner) for inner in value) if type(value) is list else 0
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise NotReadableError("repeated-name")
 
 
 def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> JsonObject:

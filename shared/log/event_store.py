@@ -326,6 +326,7 @@ class EventStore:
     """The database of one service; `sandbox`: that of its sandbox, where it has one."""
 
     channel = "recorded"
+    sandbox: "EventStore | None" = None
 
     def __init__(self, pool: asyncpg.Pool, sandbox: "EventStore | None" = None) -> None:
         self.pool = pool

@@ -31,6 +31,7 @@ from shared.contract.messages import (
     ValidatedReceipt,
     ValidatedReceipts,
 )
+from shared.contract.unreadable import first_seen
 from shared.deciding.unit_of_work import Answer
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
@@ -154,16 +155,16 @@ class ReportIntake:
         trace = {HEADER: request.headers[HEADER]} if HEADER in request.headers else {}
         if mode == BATCH:
             raw = await read_body(request, LARGEST_BATCH)
-            return await self._batch(_readable(lambda: parse_array(raw)), caller, received_at, trace)
+            return await self._batch(_readable(lambda: parse_array(raw), raw), caller, received_at, trace)
         if mode not in (STRUCTURED, "application/json"):
             raise OTHER_TYPE
         raw = await read_body(request, LARGEST_EVENT)
         if mode == "application/json" and any(name.startswith("ce-") for name in request.headers):
-            envelope = _readable(lambda: from_http_headers(request.headers, raw))
+            envelope = _readable(lambda: from_http_headers(request.headers, raw), raw)
         elif mode == "application/json" and raw.lstrip()[:1] == b"[":
-            return await self._batch(_readable(lambda: parse_array(raw)), caller, received_at, trace)
+            return await self._batch(_readable(lambda: parse_array(raw), raw), caller, received_at, trace)
         else:
-            envelope = _readable(lambda: parse_object(raw))
+            envelope = _readable(lambda: parse_object(raw), raw)
         arrived = self.handler.decoder.decode(trace | envelope, self._channel(caller), received_at)
         return ReceivedReports([arrived], is_batch=False)
 
@@ -296,13 +297,16 @@ def create_app(
     return app
 
 
-def _readable(parse: Callable[[], T]) -> T:
+def _readable(parse: Callable[[], T], raw: bytes) -> T:
     try:
         return parse()
     except NotReadableError as error:
+        seen = first_seen(raw, str(error))
+        not_json = (f"请求体不是有效的 JSON(UTF-8):{seen.zh}。", f"The body is not valid JSON in UTF-8: {seen.en}.")
         texts = {
             "empty": ("请求体为空。", "The body is empty."),
-            "not-json": ("请求体不是有效的 JSON(UTF-8)。", "The body is not valid JSON in UTF-8."),
+            "not-json": not_json,
+            "repeated-name": not_json,
             "not-an-object": ("请求体应为一个 JSON 对象。", "The body must be one JSON object."),
             "not-an-array": ("批量请求体应为 JSON 数组。", "The body of a batch must be a JSON array."),
         }

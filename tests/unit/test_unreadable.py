@@ -29,6 +29,8 @@ NOW = datetime(2024, 6, 1, tzinfo=UTC)
         (b"\x1f\x8b\x08\x00\x00", "gzip"),
         (b"\x28\xb5\x2f\xfd\x00", "zstd"),
         (b"[1, 2]", "not an object"),
+        (b'{"a": 1, "a": 2}', "same name twice"),
+        (b'{ "a" : { "b" : [ { "c" : 1 , "c"\n: 1 } ] } }', "same name twice"),
         (b"<html>", "XML"),
         ('{"a": "绍兴"}'.encode("gb18030"), "not UTF-8"),
         (b"{'a': 1}", "not written as JSON"),
@@ -47,6 +49,13 @@ def test_the_sender_is_told_what_was_seen_first(raw: bytes | None, seen: str) ->
     assert seen in reason["en"]
     assert reason["zh"]
     assert b'"place":"recruitment.reports.330681/2/7"' in receipts.not_decided(answer, "recruitment", NOW)
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"a": "\\":", "b": {"a": [{"a": 1}, {"a": 2}]}}', b'{"a":":","b\\"":1}', b'{"a"\t:\n1}', b'{"": {"": 1}}']
+)
+def test_names_that_recur_in_other_objects_or_in_texts_are_read(raw: bytes) -> None:
+    assert from_kafka(raw, ()) == orjson.loads(raw)
 
 
 def test_the_client_shows_a_receipt_without_an_id_and_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
