@@ -47,8 +47,8 @@ def _value(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise NotReadableError("not-json") from None
-    # Most texts have a colon behind each name, a space between at most, and nowhere else behind a quotation mark; others
-    # are read again.
+    # Most texts have a colon behind each name, one space between at most, and behind no other quotation mark: the rest
+    # is read again.
     try:
         far = any(space in raw for space in _SPACES) and _FAR_COLON.search(raw)
         if far or raw.count(b'":') + raw.count(b'" :') != _count_names(value):
