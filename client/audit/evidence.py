@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ Decoded = dict[str, Any]
 _FORMAT: Final = "skillplan-evidence/1"
 _WINDOW: Final = 500
 _AT_ONCE: Final = 8
+_COVERED_WITHIN: Final = 30.0  # seconds
+_PAUSE: Final = 0.5
 _PLANNING: Final = "planning"
 _HOW: Final = """怎样核验:用浏览器打开 check.html(不联网),把这个压缩包拖进去。它逐层核对:数字、构成它的事实、事实原文、
 检查点、见证的副署,并用中文和英文指出哪一个数不符。页面所列公钥须与市级当面或以公文交付的逐字相同。
@@ -134,7 +137,7 @@ def month_of(
     keys: dict[str, str] = {}
     for service, positions in sorted(places.items()):
         keys[service] = sources.get(service, "/v1/log/key").text.strip()
-        note = _note(cosigned[service]) if service in cosigned else sources.get(service, "/v1/log/checkpoint").text
+        note = _note(cosigned[service]) if service in cosigned else _checkpoint(sources, service, max(positions))
         files[f"checkpoints/{service}.txt"] = note.encode()
         files |= _facts(sources, service, sorted(positions), int(note.split("\n")[1]))
     witnesses = sources.json("projection", f"/v1/plans/{plan}").get("witnesses") or {}
@@ -193,14 +196,26 @@ def _closing_fact(sources: Sources, plan: str, month: str, sha256: str) -> Decod
     return published
 
 
+def _checkpoint(sources: Sources, service: str, position: int) -> str:
+    """Return the checkpoint of a log that reaches a position; what was recorded a moment ago is waited for."""
+    end = time.monotonic() + _COVERED_WITHIN
+    while True:
+        note = sources.get(service, "/v1/log/checkpoint").text
+        size = int(note.split("\n")[1])
+        if size >= position:
+            return note
+        if time.monotonic() > end:
+            raise CommandError(
+                f"{service} 的检查点到位置 {size},还没有包括所用的事实({position});请稍后再试。",
+                f"The checkpoint of {service} reaches {size}, not the facts used ({position}) yet; try again later.",
+                "not-covered",
+                AWAY,
+            )
+        time.sleep(_PAUSE)
+
+
 def _facts(sources: Sources, service: str, positions: Sequence[int], size: int) -> dict[str, bytes]:
     """Return the facts at some positions of a log, and the proofs that they are in the tree of a size."""
-    if positions[-1] > size:
-        raise CommandError(
-            f"{service} 的检查点到位置 {size},还没有包括所用的事实({positions[-1]});请稍后再试。",
-            f"The checkpoint of {service} reaches {size}, not the facts used ({positions[-1]}) yet; try again later.",
-            "not-covered",
-        )
     try:
         lines = sources.lines(service, positions)
     except _Denied:
