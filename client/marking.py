@@ -16,13 +16,16 @@ from openpyxl.utils import coordinate_to_tuple, get_column_letter
 
 from client.output import CommandError, file_error
 from client.tables.files import is_table
+from client.tables.package import Package
 from client.tables.rows import Rows
+from client.tables.sheet import outline
 from client.tables.text_files import text_file
 from client.validation import ReportFault, remedy_of
 
 _FAULTY: Final = PatternFill("solid", start_color="FFFFC7CE")
 _ROW: Final = PatternFill("solid", start_color="FFFFEB9C")
 _AUTHOR: Final = "skillplan"
+_MOST_MERGED: Final = 100_000
 _WIDTH: Final = 360  # of a note, in pixels
 _LINE: Final = 22
 
@@ -70,6 +73,15 @@ def check(file: str, out: Path) -> None:
 
 
 def _workbook(content: Path | bytes) -> Any:
+    with Package(content) as package:
+        merges = [merge for sheet in package.sheets for merge in outline(package, sheet.part).merges]
+    # openpyxl makes each of these cells: a merged column is a million.
+    if sum((bottom - top + 1) * (right - left + 1) for top, left, bottom, right in merges) > _MOST_MERGED:
+        raise CommandError(
+            f"这个工作簿里合并的单元格超过 {_MOST_MERGED:,} 个,无法加批注。请取消合并后再核对。",
+            f"More than {_MOST_MERGED:,} cells of this workbook are merged, and no notes can be written into it. "
+            "Unmerge them and check it again.",
+        )
     try:
         return openpyxl.load_workbook(io.BytesIO(content) if isinstance(content, bytes) else content)
     except Exception:  # noqa: BLE001 - what openpyxl makes of a workbook it does not know is of any kind

@@ -31,6 +31,7 @@ _VOLATILE_TYPE: Final = "volatile"  # of a cell in place of its own
 _QUOTED: Final = re.compile(r""""[^"]*"|'[^']*'""")
 _STYLE: Final = re.compile(rb"""<c\b[^>]*?\bs="([0-9]+)"[^>]*(?<!/)>""")  # of a cell with anything in it
 _WIDEST: Final = 1 << 14
+_MOST_LETTERS: Final = 3
 _ATTRIBUTE: Final = re.compile(rb"""([A-Za-z:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _REFERENCE: Final = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 _DIGITS: Final = "0123456789"
@@ -138,10 +139,15 @@ def _tags(content: bytes, name: bytes) -> Iterator[dict[str, str]]:
 
 
 def _scan_head(content: bytes, sheet: Outline) -> bool:
-    for column in _tags(content, b"col"):
-        first, last = int(column.get("min", "1")), int(column.get("max", "1"))
-        if (truth(column.get("hidden")) or column.get("width") == "0") and last - first < _LAST_SERIAL:
-            sheet.hidden_columns.update(range(first - 1, min(last, 1 << 14)))
+    spans = [
+        (max(int(column.get("min", "1")) - 1, 0), min(int(column.get("max", "1")), _WIDEST))
+        for column in _tags(content, b"col")
+        if truth(column.get("hidden")) or column.get("width") == "0"
+    ]
+    done = 0
+    for first, last in sorted(spans):  # one after another, however often the same are named
+        sheet.hidden_columns.update(range(max(first, done), last))
+        done = max(done, last)
     return any(truth(form.get("zeroHeight")) for form in _tags(content, b"sheetFormatPr"))
 
 
@@ -261,8 +267,10 @@ class SheetRows:
             nonlocal column, type_, style, reading, has_formula, has_value, in_cell, phonetic
             name = local(name)
             if name == "c":
-                reference = attributes.get("r")
-                column = column_of(reference.rstrip(_DIGITS)) if reference else column + 1
+                letters = attributes.get("r", "").rstrip(_DIGITS)
+                column = column_of(letters[:_MOST_LETTERS]) if letters else column + 1
+                if len(letters) > _MOST_LETTERS or column >= _WIDEST:
+                    raise ValueError
                 type_, style = attributes.get("t", "n"), attributes.get("s")
                 in_cell, has_formula, has_value = True, False, False
                 texts.clear()

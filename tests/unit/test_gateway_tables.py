@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -204,3 +206,56 @@ def test_every_header_is_matched_once() -> None:
     columns = dropped(hires("unit", 2, {}), "t.xlsx").columns
     used = [column.use.header for column in columns if column.use.header]
     assert len(used) == len(set(used)) == len(HEADERS) - 1  # not the running number
+
+
+def workbook_of(*parts: tuple[str, str]) -> bytes:
+    """Return a workbook of one row whose sheet has had texts put in place of others."""
+    book = openpyxl.Workbook()
+    for row in (["合同编号", "身份证号", "入职日期"], ["C1", "330681199001010015", "2024-03-01"]):
+        book.worksheets[0].append(row)
+    made, changed = io.BytesIO(), io.BytesIO()
+    book.save(made)
+    with zipfile.ZipFile(made) as source, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            text = source.read(name)
+            if name.endswith("sheet1.xml"):
+                for old, new in parts:
+                    assert old.encode() in text
+                    text = text.replace(old.encode(), new.encode(), 1)
+            target.writestr(name, text)
+    return changed.getvalue()
+
+
+DATA, END = "<sheetData>", "</sheetData>"
+COLUMNS = "<cols>" + '<col min="1" max="16383" hidden="1"/>' * 20_000 + "</cols>" + DATA
+FAR = f'<cols><col min="-999999999" max="999999999" hidden="1"/></cols>{DATA}'
+MERGED = f'{END}<mergeCells count="1"><mergeCell ref="{{}}"/></mergeCells>'
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ([(DATA, COLUMNS)], None),
+        ([(DATA, FAR)], None),
+        ([('r="A2"', 'r="ZZZZZZZ2"')], "damaged"),
+        ([('r="A2"', 'r="ZZZ2"')], "damaged"),
+        ([(END, MERGED.format("A2:B1048576"))], "More than 100,000 cells of this workbook are merged"),
+        ([(END, MERGED.format("A2:XFD1048576"))], None),
+    ],
+    ids=[
+        "columns again and again",
+        "columns beyond",
+        "seven letters",
+        "three letters",
+        "merged",
+        "all merged",
+    ],
+)
+@pytest.mark.timeout(30)
+def test_a_small_workbook_that_names_a_large_place_costs_little(parts: list[tuple[str, str]], says: str | None) -> None:
+    """What a sheet may name is bounded before it is laid out: each of these took minutes, or all the memory."""
+    options = {"name": "t.xlsx", "content": base64.b64encode(workbook_of(*parts)), "district": "330681"}
+    began = time.process_time()
+    with contextlib.suppress(CommandError) if says is None else pytest.raises(CommandError, match=says):
+        marked(DroppedTable.model_validate(options), PLANS)
+    assert time.process_time() - began < 10
