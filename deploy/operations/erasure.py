@@ -13,7 +13,7 @@ import secrets
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -162,6 +162,8 @@ def _erase(act: Act, places: ErasureSites) -> Path:
         record = Record(f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}", token)
         record.write(home)
     recorded = _record_facts(act, places, record, holdings)
+    record = replace(record, approved=True)
+    record.write(home)
     taken: dict[str, object] = {
         "services": {service: it.counts() for service, it in holdings.items()},
         "inboxes": _clear_inboxes(places, mentions),
@@ -404,5 +406,5 @@ def _certify(places: ErasureSites, record: Record, recorded: list[dict[str, obje
     note = LogSigner("planning", bytes.fromhex(places.installation.log_keys["planning"])).note(f"{text}\n")
     file = record.certificate(places.home)
     file.write_text(note, encoding="utf-8")
-    Record(record.number, record.token, str(statement["at"])).write(places.home)
+    replace(record, ended_at=str(statement["at"])).write(places.home)
     return file

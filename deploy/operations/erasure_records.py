@@ -1,7 +1,8 @@
 """Records of erasures: what a restore goes by, so that no key of an erased person comes back with a backup from before.
 
-A record is begun before anything is destroyed and ended after all of it is. Its token is the person's pseudonym, as
-facts have it. The log of planning says the same (contract F12), for an installation that has lost its records.
+A record is begun first, approved once planning's log has both facts, and ended once all is destroyed. Its token is the
+person's pseudonym, as facts have it. The log of planning says the same (contract F12), for an installation that has lost
+its records.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ _HELD: Final[set[Path]] = set()  # by this process: a backup is part of an erasu
 
 @dataclass(frozen=True)
 class Record:
-    """An erasure: its number, whose, and when it was whole, None before that."""
+    """An erasure: its number, whose, whether it is approved, and when it was whole, None before that."""
 
     number: str
     token: str
+    approved: bool = False
     ended_at: str | None = None
 
     def write(self, backups: Path) -> None:
@@ -87,7 +89,7 @@ def erased_since(folders: Iterable[Path], taken_at: str) -> set[str]:
         record.token
         for folder in folders
         for record in Record.all(folder)
-        if record.ended_at is None or _instant(record.ended_at) >= _instant(taken_at)
+        if record.approved and (record.ended_at is None or _instant(record.ended_at) >= _instant(taken_at))
     }
 
 
