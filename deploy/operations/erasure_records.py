@@ -1,8 +1,8 @@
 """Records of erasures: what a restore goes by, so that no key of an erased person comes back with a backup from before.
 
-A record is begun first, approved once planning's log has both facts, and ended once all is destroyed. Its token is the
-person's pseudonym, as facts have it. The log of planning says the same (contract F12), for an installation that has lost
-its records.
+A record is begun first, approved once planning's log has both facts, and ended once all is destroyed. Its token is
+the person's pseudonym, as facts have it. The log of planning says the same (contract F12), for an installation that
+has lost its records.
 """
 
 from __future__ import annotations
