@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import stamina
 
 from shared.observability.health import ConfigurationError
 
@@ -20,6 +21,10 @@ _LOCK: Final = 0x5C111_0001
 _TABLE: Final = """create table if not exists migration (
     name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp()
 )"""
+
+
+_NO_LONG_WAIT: Final = "set local lock_timeout = '1s'"
+_ATTEMPTS: Final = 60
 
 
 class MigrationRefused(ConfigurationError):
@@ -180,9 +185,17 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
             if applied and file.name < max(applied):
                 raise MigrationRefused(f"新迁移的编号须在已应用的之后 a new migration must come last: {file.name}")
             try:
-                async with connection.transaction():
-                    await connection.execute(text.replace("{role}", grants_to))
-                    await connection.execute("insert into migration (name, sha256) values ($1, $2)", file.name, digest)
+                # Who waits for a table's lock keeps all that come after from it, so it is asked for again and again.
+                async for attempt in stamina.retry_context(
+                    on=asyncpg.LockNotAvailableError, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=1.0
+                ):
+                    with attempt:
+                        async with connection.transaction():
+                            await connection.execute(_NO_LONG_WAIT)
+                            await connection.execute(text.replace("{role}", grants_to))
+                            await connection.execute(
+                                "insert into migration (name, sha256) values ($1, $2)", file.name, digest
+                            )
             except asyncpg.PostgresError as error:
                 raise MigrationRefused(
                     f"迁移 {file.name} 未能完成({error}),已全部撤回,数据库仍如其前;处理后再运行一次即可。"

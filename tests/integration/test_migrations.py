@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -102,6 +103,34 @@ def test_a_migration_that_would_stop_reports_for_as_long_as_a_table_is_big_is_na
     problems = run(tried())
     assert len(problems) == (problem is not None)
     assert all(text.startswith(problem or "") for text in problems)
+
+
+def test_a_migration_waits_for_a_table_without_keeping_others_from_it(database: NewDatabase, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(ROOT / "shared" / "log" / "migrations", folder)
+    (folder / "999_note.sql").write_text("alter table fact add column note text;")
+    made = database("enrollment")
+
+    async def tried() -> tuple[list[str], int]:
+        reader, other = await asyncpg.connect(made.owner_dsn), await asyncpg.connect(made.owner_dsn)
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.fetch("select count(*) from fact")  # as an export does for minutes
+        migrating = asyncio.create_task(migrate(made.owner_dsn, folder, "enrollment"))
+        seen = 0
+        waiting = "select count(*) from pg_locks where relation = 'fact'::regclass and not granted"
+        while seen < 2:
+            assert not migrating.done(), "nobody was in its way: nothing was tried"
+            if await other.fetchval(waiting):
+                seen += 1
+                await asyncio.wait_for(other.fetch("select count(*) from fact"), 30)  # behind it, not for ever
+        await transaction.rollback()
+        done = await asyncio.wait_for(migrating, 120)
+        await reader.close()
+        await other.close()
+        return done, seen
+
+    assert run(tried()) == (["999_note.sql"], 2)
 
 
 def test_a_migration_that_breaks_off_is_undone_named_and_may_be_repeated(database: NewDatabase, tmp_path: Path) -> None:
