@@ -48,7 +48,7 @@ class Settings(BrokerSettings):
 
 # Settings of other processes, which may stand in one environment file with ours; a test holds this list to the tree.
 _NAMES: Final = (
-    "ALERTMANAGER_PORT", "BACKUPS", "BACKUP_KEYS", "BIND", "BY", "CITY_KEY", "DATABASES", "GRAFANA_PORT",
+    "ALERTMANAGER_PORT", "BACKUPS", "BACKUP_KEYS", "BIND", "BY", "CITY_KEY", "DATABASES", "FRAMES", "GRAFANA_PORT",
     "HTTP_HOST", "JOURNAL", "KAFKA_BIND", "KAFKA_HOST", "KAFKA_NAMES", "KAFKA_PASSWORDS", "KAFKA_PORT", "KEY",
     "LANG", "LOG_KEY", "NODE_IMAGE", "OLD_SERVICE_KEY", "OUTLINES", "OWN", "OWN_SECRETS", "PLAN", "POSTGRES_IMAGE",
     "POSTGRES_PORT", "PROMETHEUS_PORT", "PYTHON_IMAGE", "QUARANTINE_DAYS", "REPLICATION", "SECOND_KEY", "SECRETS",
