@@ -114,6 +114,16 @@ class Hosts:
                     return host.name
         return None
 
+    def replicated(self) -> str | None:
+        """Return the host of the primary once a standby has all that it acknowledged, so that it may be lost."""
+        for host in self.cluster.hosts:
+            with contextlib.suppress(httpx.HTTPError):
+                members = httpx.get(f"http://{host.address}:8008/cluster", timeout=1).json()["members"]
+                well = {each["role"]: each["name"] for each in members if each["state"] in ("running", "streaming")}
+                if "sync_standby" in well and "leader" in well and self.primary() == well["leader"]:
+                    return str(well["leader"])
+        return None
+
     def kill_database(self) -> None:
         """Kill the server process of the primary, and nothing of Patroni."""
         host = self.primary()
@@ -262,7 +272,7 @@ def three_hosts(logs: Path, services: tuple[str, ...]) -> Iterator[Hosts]:
         servers = [unit for some in units.values() for unit in some if unit.name.partition("-")[0] not in SERVICES]
         for unit in servers:
             unit.start()
-        eventually(hosts.primary, PATIENCE)
+        eventually(hosts.replicated, PATIENCE)
         _prepare(namespaces["one"], clusters["one"], folder)
         for some in units.values():
             for unit in some:
