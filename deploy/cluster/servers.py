@@ -17,8 +17,8 @@ API_DOORS: Final = 10_000  # … and of each API: its port plus this
 KAFKA: Final = {"INSIDE": 9092, "OUTSIDE": 9094, "BROKER": 9096, "CONTROLLER": 9093}
 KAFKA_ADMIN: Final = "127.0.0.1:9095"
 _POSTGRES, _PATRONI, _ETCD, _ETCD_PEERS = 5432, 8008, 2379, 2380
-# Patroni takes a primary for lost after this many seconds without a word; half of it, once it looks and twice it tries.
-_TTL, _LOOK, _TRY = 10, 1, 4
+# Patroni takes a primary for lost after this many seconds without a word: longer than it looks once and tries twice.
+_TTL, _LOOK, _TRY = 7, 1, 3
 
 
 def etcd(cluster: ThreeHosts, host: Host) -> dict[str, str]:
@@ -41,6 +41,7 @@ def etcd(cluster: ThreeHosts, host: Host) -> dict[str, str]:
         "ETCD_INITIAL_CLUSTER": cluster.all("{name}=https://{address}:{port}", port=_ETCD_PEERS),
         "ETCD_INITIAL_CLUSTER_TOKEN": f"skillplan-{cluster.name}",
         "ETCD_LOG_LEVEL": "warn",
+        "ETCD_ENABLE_V2": "true",  # by which Patroni keeps the leader's key, see `patroni`
     }
 
 
@@ -102,7 +103,8 @@ def patroni(cluster: ThreeHosts, host: Host, passwords: dict[str, str]) -> str:
             "connect_address": f"{host.address}:{_PATRONI}",
             "authentication": {"username": "patroni", "password": passwords["patroni"]},
         },
-        "etcd3": {
+        # Not by etcd3: a host that was cut off had the leader's key again when it was back, and 652 commits were gone.
+        "etcd": {
             "hosts": cluster.all("{address}:{port}", port=_ETCD).split(","), "protocol": "https", "cacert": authority,
             "cert": pem, "key": pem,
         },

@@ -105,6 +105,8 @@ def test_a_message_and_a_commit_are_on_two_hosts_before_they_are_acknowledged(
         }  # fmt: skip
         assert untouched.items() <= broker.items()
         patroni: dict[str, Any] = yaml.safe_load(hosts[host.name]["postgres/patroni.yml"])
+        assert "etcd" in patroni, "by etcd3 a host that comes back may take the leader's key from the new primary"
+        assert servers.etcd(CLUSTER, host)["ETCD_ENABLE_V2"] == "true"
         rules = patroni["bootstrap"]["dcs"]
         assert rules["synchronous_mode"] is rules["synchronous_mode_strict"] is True
         assert rules["ttl"] >= rules["loop_wait"] + 2 * rules["retry_timeout"]
