@@ -18,7 +18,8 @@ from tests.harness.steps import collected_as_in_services, timed_steps
 _FACTS: Final = 20_000
 _PAGE: Final = 5_000
 _EXPORTS: Final = (LISTED, f"{BRIEFING}&format=xlsx&facts=true", BRIEFING)
-_FORMS: Final = (*_EXPORTS, f"{LISTED}&format=csv", f"{BRIEFING}&format=docx", f"{BRIEFING}&format=json")
+_FORMS: Final = (*_EXPORTS, f"{LISTED}&format=csv", f"{BRIEFING}&format=docx", f"{BRIEFING}&format=pdf",
+                 f"{BRIEFING}&format=json")  # fmt: skip
 _PAGES: Final = (f"{LISTED}&limit={_PAGE}&after=0", f"{LISTED}&limit={_PAGE}&after=0&format=csv")
 _FACT: Final = {
     "type": "skillplan.recruitment.person-hired.v1",

@@ -97,7 +97,7 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/v1/plans/{plan}/districts": [{}, {"format": "csv"}],
     "/v1/plans/{plan}/briefing": [
         {"month": MONTH, "format": format_, "facts": "true", **place}
-        for format_ in ("html", "xlsx", "docx", "json")
+        for format_ in ("html", "pdf", "xlsx", "docx", "json")
         for place in ({}, {"district": OTHER})
     ],
     "/v1/plans/{plan}/figures": [{"month": MONTH}],

@@ -95,7 +95,9 @@ export function Act({ fields, button, act, onDone, proposals = [], preview, chil
       } else setFaults(faultsOf(receipt, all));
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem(0);
-      setFaults({ "": problem.text ? localized(problem.text) : t(problem.status ? "act.failed" : "state.offline") });
+      // The projection by itself takes no reports: its own address is for reading.
+      if (problem.status === 404 || problem.status === 405) setFaults({ "": t("act.elsewhere") });
+      else setFaults({ "": problem.text ? localized(problem.text) : t(problem.status ? "act.failed" : "state.offline") });
     }
     setBusy(false);
   };
