@@ -1,11 +1,15 @@
 """`skillplan plan`: what is typed wrong is named in both languages, with exit code 2."""
 
 import sys
+from typing import get_args
 
 import pytest
 
 from client.__main__ import main
-from client.output import USAGE
+from client.commands.plan.planning import MonthAnswer
+from client.commands.plan.tables import ACT_NAMES, DISTRICT_STATES, print_month
+from client.output import USAGE, Output
+from services.planning.months import Action, Status
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,23 @@ def test_a_command_that_is_typed_wrongly_is_told_so_in_both_languages(
     assert zh.startswith("✗ ")
     assert not en.isspace()
     assert about in zh
+
+
+def test_a_month_is_shown_in_words_with_what_may_be_done_and_the_numbers_of_its_requests(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {*ACT_NAMES} == {*get_args(Action)}
+    assert {*DISTRICT_STATES} == {*get_args(Status)}
+    month: MonthAnswer = {
+        "plan": "p", "month": "2024-03", "state": "closed", "may": ["request-restatement", "withdraw"],
+        "districts": [{"district": "330681", "state": "submitted", "by": "统计科", "message": None}],
+        "requests": [{"request_no": "R-7"}],
+    }  # fmt: skip
+    for language, phrases in (
+        ("zh", ("已关账", "已提交", "可办: 申请重述、撤回", "申请编号: R-7")),
+        ("en", ("closed", "submitted", "may: restate --ask, withdraw", "request: R-7")),
+    ):
+        monkeypatch.setenv("SKILLPLAN_LANG", language)
+        print_month(Output(), month)
+        printed = capsys.readouterr().out
+        assert all(phrase in printed for phrase in phrases), printed

@@ -142,6 +142,9 @@ def restate(
                 raise CommandError("申请重述须写明理由(--why)。", "To ask for a restatement, say why (--why).")
             number = number or f"R-{uuid.uuid4().hex[:8]}"
             data: JsonObject = {"plan": plan, "month": month, "by": by, "why": why}
+            office.output.sentence(
+                f"申请编号:{number}(核准时用 --number {number})", f"Request {number}: approve it by --number {number}"
+            )
             office.report("restatement-requested", f"restatement/{plan}/{month}/{number}", data, id_, source)
             return
         if number is None:

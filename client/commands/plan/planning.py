@@ -151,13 +151,20 @@ class DistrictMonthAnswer(TypedDict, total=False):
     message: str | None
 
 
+class RequestAnswer(TypedDict):
+    """A restatement that was asked for."""
+
+    request_no: str
+
+
 class MonthAnswer(TypedDict):
-    """How a month stands, and what this key may do."""
+    """How a month stands, and what this key may do; `requests`: restatements that were asked for."""
 
     plan: str
     month: str
     state: str
     districts: list[DistrictMonthAnswer]
+    requests: NotRequired[list[RequestAnswer]]
     may: list[str]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from client.commands.plan.planning import (
     DiffAnswer,
     IndicatorAnswer,
@@ -13,6 +16,24 @@ from client.commands.plan.planning import (
 from client.output import Output, text
 
 _FEN = 100
+DISTRICT_STATES: Final[Mapping[str, tuple[str, str]]] = {
+    "open": ("未提交", "open"),
+    "submitted": ("已提交", "submitted"),
+    "returned": ("已退回", "returned"),
+    "approved": ("已核准", "approved"),
+}
+MONTH_STATES: Final[Mapping[str, tuple[str, str]]] = {"open": ("未关账", "open"), "closed": ("已关账", "closed")}
+# Each with the command that does it.
+ACT_NAMES: Final[Mapping[str, tuple[str, str]]] = {
+    "submit": ("提交", "submit"),
+    "approve": ("核准", "approve"),
+    "return": ("退回", "return"),
+    "override": ("破例", "override"),
+    "close": ("关账", "close"),
+    "request-restatement": ("申请重述", "restate --ask"),
+    "restate": ("核准重述", "restate --number"),
+    "withdraw": ("撤回", "withdraw"),
+}
 
 
 def print_diff(output: Output, diff: DiffAnswer) -> None:
@@ -96,11 +117,18 @@ def print_month(output: Output, month: MonthAnswer) -> None:
     """Print how a month stands and what may be done."""
     heads = ("区县 District", "状态 State", "经办 By", "说明")
     rows = [
-        [each["district"], each["state"], each.get("by") or "", each.get("message") or ""]
+        [each["district"], _name(DISTRICT_STATES, each["state"]), each.get("by") or "", each.get("message") or ""]
         for each in month["districts"]
     ]
-    output.table(heads, rows, f"{month['plan']} {month['month']}: {month['state']}", len(heads))
-    output.line(f"可办 may: {', '.join(month['may']) or '–'}")
+    output.table(heads, rows, f"{month['plan']} {month['month']}: {_name(MONTH_STATES, month['state'])}", len(heads))
+    acts = text("、", ", ", "").join(_name(ACT_NAMES, act) for act in month["may"])
+    output.line(f"{text('可办', 'may', ' ')}: {acts or '–'}")
+    for number in dict.fromkeys(request["request_no"] for request in month.get("requests", ())):
+        output.line(f"{text('申请编号', 'request', ' ')}: {number}")
+
+
+def _name(names: Mapping[str, tuple[str, str]], code: str) -> str:
+    return text(*names.get(code, (code, code)), " ")
 
 
 def _target(target: TargetAnswer | None, unit: str) -> str:
