@@ -66,7 +66,7 @@ def measure(servers: BenchServers, system: System, facts: int) -> dict[str, Any]
     eventually(counted, _PATIENCE)
     seconds["Kafka to numbers"] = time.monotonic() - since
     since = time.monotonic()
-    rebuilt = fork_server().run(f"services.{_SERVICE}", ["rebuild"], projector.settings)
+    rebuilt = fork_server().run(f"services.{_SERVICE}", ["rebuild"], projector.settings, _PATIENCE)
     seconds["rebuild"] = time.monotonic() - since
     answers = sorted(_milliseconds(api.http) for _ in range(50))
     return {
