@@ -30,7 +30,7 @@ _VOLATILE: Final = re.compile(r"(?<![\w.])(?:_xlfn\.)?(?:NOW|TODAY|RAND|RANDBETW
 _VOLATILE_TYPE: Final = "volatile"  # of a cell in place of its own
 _QUOTED: Final = re.compile(r""""[^"]*"|'[^']*'""")
 _STYLE: Final = re.compile(rb"""<c\b[^>]*?\bs="([0-9]+)"[^>]*(?<!/)>""")  # of a cell with anything in it
-_WIDEST: Final = 1 << 14
+WIDEST: Final = 1 << 14
 _MOST_LETTERS: Final = 3
 _ATTRIBUTE: Final = re.compile(rb"""([A-Za-z:]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _REFERENCE: Final = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
@@ -140,7 +140,7 @@ def _tags(content: bytes, name: bytes) -> Iterator[dict[str, str]]:
 
 def _scan_head(content: bytes, sheet: Outline) -> bool:
     spans = [
-        (max(int(column.get("min", "1")) - 1, 0), min(int(column.get("max", "1")), _WIDEST))
+        (max(int(column.get("min", "1")) - 1, 0), min(int(column.get("max", "1")), WIDEST))
         for column in _tags(content, b"col")
         if truth(column.get("hidden")) or column.get("width") == "0"
     ]
@@ -269,7 +269,7 @@ class SheetRows:
             if name == "c":
                 letters = attributes.get("r", "").rstrip(_DIGITS)
                 column = column_of(letters[:_MOST_LETTERS]) if letters else column + 1
-                if len(letters) > _MOST_LETTERS or column >= _WIDEST:
+                if len(letters) > _MOST_LETTERS or column >= WIDEST:
                     raise ValueError
                 type_, style = attributes.get("t", "n"), attributes.get("s")
                 in_cell, has_formula, has_value = True, False, False
@@ -371,7 +371,7 @@ class SheetRows:
                 continue
             if bottom > number:
                 cells[left] = Merged(value, first=True)
-            for column in range(left, min(right, left + _WIDEST) + 1):
+            for column in range(left, min(right, left + WIDEST) + 1):
                 merged = Merged(value, sideways=column > left)
                 if merged.sideways:
                     _put(cells, column, merged)

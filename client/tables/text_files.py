@@ -16,6 +16,7 @@ from client.output import CommandError
 from client.tables.lines import CHUNK, LONGEST_LINE, Progress, length_of, opened
 from client.tables.names import plain
 from client.tables.notices import Notices
+from client.tables.sheet import WIDEST
 from client.tables.source import REPLACED, Source, SourceRow
 
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -63,6 +64,11 @@ def _rows(stream: IO[str], comma: str, progress: Progress, notices: Notices) -> 
             return
         if cells == [_END_OF_FILE]:
             continue
+        if len(cells) > WIDEST:
+            raise CommandError(
+                f"第 {number} 行有 {len(cells):,} 格,表格没有这么宽;请检查分隔符,或另存一次。",
+                f"Row {number} has {len(cells):,} cells, more than any table; look at its separators, or save it anew.",
+            )
         if number % _PROGRESS_ROWS == 0:
             progress.read = stream.buffer.tell()  # type: ignore[attr-defined]
         joined = 0

@@ -259,3 +259,8 @@ def test_a_small_workbook_that_names_a_large_place_costs_little(parts: list[tupl
     with contextlib.suppress(CommandError) if says is None else pytest.raises(CommandError, match=says):
         marked(DroppedTable.model_validate(options), PLANS)
     assert time.process_time() - began < 10
+
+
+def test_a_row_wider_than_any_table_is_not_laid_out() -> None:
+    with pytest.raises(CommandError, match="Row 2 has 2,000,001 cells"):
+        dropped(CSV + "," * 2_000_000)
