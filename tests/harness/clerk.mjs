@@ -87,7 +87,8 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
       return { faulty, reasons, axe, wide, first, again, changed, corrected, retracted, renewed, wrong, stored, complaints: record.complaints };
     },
 
-    /** Forms begun from reports that another browser sent: how many of their needed fields are filled in. */
+    /** Forms begun from reports that another browser sent: how many of the fields that they need are filled in, with whose
+     * report it is and from which system. */
     async follow() {
       const { page, record } = await open();
       const begun = [];
@@ -95,7 +96,7 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
         const query = new URLSearchParams({ as_of: "2025-06-30", type: form, ...given });
         await page.goto(`${base}/#/${plan}/forms?${query}`);
         await page.waitForSelector(`.form[data-form="${form}"] form`);
-        const needed = await page.$$eval(".form form :is(input, select, textarea):required", (all) => all.map(({ id, type, name, value, form: of }) =>
+        const needed = await page.$$eval('.fields :is(select:not([name="type"]), input), .form form :is(input, select, textarea):required', (all) => all.map(({ id, type, name, value, form: of }) =>
           ({ id, filled: type === "radio" ? Boolean(of.elements[name].value) : value !== "" })));
         begun.push({ form, corrects: Boolean(given.corrects), empty: needed.filter(({ filled }) => !filled).map(({ id }) => id), needed: needed.length });
       }
@@ -125,7 +126,7 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
       const tab = await context.newPage();
       await tab.goto(`${base}/#/${plan}/measure/4.1?as_of=2025-06-30`);
       await loaded(tab);
-      const forged = await tab.evaluate(async () => (await fetch("./v1/receipts/query", { method: "POST", body: '{"pairs":[]}', headers: { "Content-Type": "application/json" } })).status);
+      const forged = (await context.request.post(`${base}/v1/receipts/query`, { data: { pairs: [] } })).status();
       const places = [await stored(page), await stored(tab)];
       await page.locator("header button", { hasText: /退出|Sign out/ }).first().click();
       await asks(page);

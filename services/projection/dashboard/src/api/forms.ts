@@ -59,6 +59,16 @@ function isFields(value: Value): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Fields with those of others in their place, each object field by field: a subject says of a school its code alone. */
+export function merged(fields: Fields, others: Fields): Fields {
+  const result = { ...fields };
+  for (const [name, value] of Object.entries(others)) {
+    const before = result[name];
+    result[name] = isFields(before) && isFields(value) ? merged(before, value) : value;
+  }
+  return result;
+}
+
 function valueAt(value: Value, path: string): string {
   const inner = path.split(".").reduce<Value>((outer, step) => (isFields(outer) ? outer[step] : undefined), value);
   return typeof inner === "string" || typeof inner === "number" ? String(inner) : "";

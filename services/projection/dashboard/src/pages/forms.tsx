@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../api/client";
-import { type Content, contentOf, FORM_NAMES, type FormName, formOf, type Heading, impersonal, type ReportForm, reportOf } from "../api/forms";
+import { type Content, contentOf, FORM_NAMES, type FormName, formOf, type Heading, impersonal, merged, type ReportForm, reportOf } from "../api/forms";
 import { useQuery } from "../api/queries";
 import { currentSession, type Receipt, recordedReport } from "../api/tables";
 import { type Params, withParams } from "../parts/address";
@@ -50,7 +50,7 @@ function begun(form: ReportForm, params: Params, before: Content): Content {
   // What has the same name means the same thing: the persons of a demand, those of its match.
   const fields = Object.keys((form.form as { properties: { data: { properties: object } } }).properties.data.properties);
   const same = Object.fromEntries(Object.entries(before.data ?? {}).filter(([name]) => fields.includes(name)));
-  const data = { ...same, ...content.data };
+  const data = merged(same, content.data ?? {});
   if (params["corrects"]) return { ...(form.dated || !before.on ? {} : { on: before.on }), ...content, data };
   return form.dated ? { ...content, data: { ...data, [form.dated]: today() } } : { ...content, on: today(), data };
 }
