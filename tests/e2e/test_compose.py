@@ -358,6 +358,14 @@ def test_a_wrong_secret_of_the_operator_is_named_and_changes_nothing(
     assert after == before
 
 
+def test_publishing_beyond_this_host_in_clear_is_refused(stack: Stack, keys: dict[str, str]) -> None:
+    assert keys
+    refused = stack.compose("run", "--rm", "secrets", SKILLPLAN_BIND="0.0.0.0")  # noqa: S104 - refused
+    assert (refused.returncode, "set SKILLPLAN_TLS=on" in refused.stderr) == (1, True), refused.stderr
+    unknown = stack.compose("run", "--rm", "secrets", SKILLPLAN_TLS="yes")
+    assert (unknown.returncode, "SKILLPLAN_TLS=yes" in unknown.stderr) == (1, True), unknown.stderr
+
+
 def test_publishing_beyond_this_host_without_keys_is_refused(stack: Stack) -> None:
     fresh = replace(stack, name=f"{stack.name}-fresh")
     try:
@@ -426,6 +434,12 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     assert statuses(hires) == {"duplicate"}
     eventually(lambda: _behind(stack, reader) == {0})
     assert _value(stack, reader, "4.1.b", "2024") == before + 40
+    log = stack.compose("run", "--rm", "tools", "admin", "log", "recruitment")
+    assert (log.returncode, "position" in log.stdout + log.stderr) == (0, True), log.stderr
+    nobody = ("tools", "admin", "erase", "--reason", "申请", "--second", "某人")
+    refused = stack.compose("run", "--rm", "-T", *nobody)
+    assert (refused.returncode, "没有证件号" in refused.stderr) == (1, True), refused.stderr
+    stack.documented("tools certificates")
     dense = "select count(*) >= 40 and count(*) = max(position) as dense from fact"
     assert "True" in stack.compose("run", "--rm", "tools", "sql", "recruitment", dense).stdout
     recount = ("projection-projector", "services.projection", "recount")
