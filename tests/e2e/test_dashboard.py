@@ -297,23 +297,24 @@ def test_a_director_a_district_and_the_plan_office_each_see_and_do_what_their_ke
     browser: Browser, keyed: tuple[str, str, KeyFile]
 ) -> None:
     base, _, file = keyed
-    city, own = "/districts/330600/", "/districts/330681/"
+    city, own = "/districts/330600/", "/districts/330683/"
     people = {
         "director": (Role.READER, (), "局长"),
-        "district": (Role.DISTRICT, (f"{own}statistics",), "诸暨市统计科"),
+        "district": (Role.DISTRICT, (f"{own}statistics",), "嵊州市统计科"),
         "unit": (Role.DISTRICT, (f"{city}employment",), "市就业处"),
         "office": (Role.PLANNER, (f"{city}plan-office",), "计划科"),
     }
     keys = {name: file.add(*person, None)[1] for name, person in people.items()}
     result = browser(
-        "roles", base=base, keys=keys, as_of="2025-06-30", month="2025-06", district="330681", indicator="2.4.a",
-        measure="2.4", cause="学员农忙请假", next_step="增开夜班",
+        # On cells that no other test reads: its number is watched only, its district another.
+        "roles", base=base, keys=keys, as_of="2025-06-30", month="2025-06", district="330683", indicator="1.4.b",
+        measure="1.4", target="2.4.a", cause="学员农忙请假", next_step="增开夜班",
     )  # fmt: skip
     director, district, unit, office = (result[name] for name in people)
     assert "有目标的指标" in director["headline"]
     assert director["briefing"].startswith("%PDF-")
     assert (director["writes"], director["acts"], director["month"]) == (0, 0, 0)
-    assert (district["writes_whole"], district["by"]) == (0, "诸暨市统计科")
+    assert (district["writes_whole"], district["by"]) == (0, "嵊州市统计科")
     assert "学员农忙请假" in district["note"]
     assert district["month"] == [["submit"]]
     assert (unit["by"], unit["month"]) == ("市就业处", [])

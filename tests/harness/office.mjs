@@ -176,7 +176,7 @@ export function officeErrands({ open, loaded, go, judge, options }) {
 
     /** Each role behind its own key: what it is shown, and what it may do. */
     async roles() {
-      const { keys, as_of: day, district, indicator, measure, month } = options;
+      const { keys, as_of: day, district, indicator, measure, month, target } = options;
       const records = [];
       const signedIn = async (name) => {
         const { page, record } = await open();
@@ -213,7 +213,7 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       const writes = await page.locator(".notes .write").count();
       await to(page, desk, ".desk tbody tr");
       const none = (await actsOf(page)).length;
-      await to(page, `#/${plan}/targets/${indicator}?as_of=${day}`, ".files");
+      await to(page, `#/${plan}/targets/${target}?as_of=${day}`, ".files");
       const director = { headline, briefing, writes, month: none, acts: await page.locator(".desk [data-act]").count() };
 
       page = await signedIn("district");
@@ -238,7 +238,7 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       office.by = await page.locator('.act [name="by"]').inputValue();
       await act(page, {});
       await state(page, district, "approved");
-      await to(page, `#/${plan}/targets/${indicator}?as_of=${day}`, ".files button");
+      await to(page, `#/${plan}/targets/${target}?as_of=${day}`, ".files button");
       office.acts = await page.locator(".desk:not(.files) [data-act]").evaluateAll((buttons) => buttons.map((button) => button.dataset.act));
       office.files = await page.locator(".files button").count();
       return { director, district: own, unit, office, complaints: records.flatMap(({ complaints }) => complaints).filter((text) => !text.includes("401")) };
