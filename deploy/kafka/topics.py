@@ -20,6 +20,8 @@ from shared.plan.districts import district_codes
 
 _DAY: Final = 24 * 3600 * 1000
 _PARTITIONS_OF_REPORTS: Final = 3
+# Of a partition: two million undecided reports, more than a district ever has; a flood fills no disk of the others.
+_LARGEST_INBOX: Final = 2 << 30
 # How long a new topic may take until every broker knows it.
 _PATIENCE: Final = 30.0
 _ALREADY_THERE: Final = 36  # TopicAlreadyExists: somebody made it in the same moment
@@ -50,7 +52,10 @@ class TopicsRefused(LocalError):
 
 
 def reports(service: str, district: str) -> Topic:
-    """Return a district's inbox of a service: 90 days to be decided in, and the broker says when a report arrived.
+    """Return a district's inbox of a service, in which the broker says when a report arrived.
+
+    Kept to be decided: 90 days, and 2 GiB a partition; what is lost to either bound unread is told to its sender
+    (RULES A19, `never-read`).
 
     Reports hold identity numbers in clear: what is decided and in a backup is deleted by a later backup
     (deploy/operations/inboxes.py), and a segment ends after a day, so that its bytes go soon after.
@@ -58,7 +63,7 @@ def reports(service: str, district: str) -> Topic:
     config = {
         "cleanup.policy": "delete",
         "retention.ms": str(90 * _DAY),
-        "retention.bytes": "-1",
+        "retention.bytes": str(_LARGEST_INBOX),
         "segment.ms": str(_DAY),
         "message.timestamp.type": "LogAppendTime",
     }

@@ -63,6 +63,7 @@ async def test_a_topic_with_other_settings_is_mended_and_named(kafka: str, topic
         (names[2], "message.timestamp.type", "CreateTime"),
         (names[2], "cleanup.policy", "compact"),
         (names[2], "retention.ms", "604800000"),  # a week of older versions; now 90 days
+        (names[2], "retention.bytes", "-1"),  # a flood is bounded, too
     }
     assert await mend(Broker(kafka), wanted) == []
     # What the operator set besides is still as it was.

@@ -66,15 +66,17 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
           <Attention view={view} rows={latest} all={withParams(address, { signal: LATE })} unsplit={unsplit > 0} />
           <div class="card">
             <h2>{t("map.title", { city: localized(plan.city) })}</h2>
-            {matrix.data && (
-              <AchievementMap
-                view={view}
-                matrix={matrix.data}
-                by=""
-                chosen={district}
-                href={(code) => withParams(address, { district: code === district ? "" : code })}
-              />
-            )}
+            <Loaded query={matrix} lines={12}>
+              {(data) => (
+                <AchievementMap
+                  view={view}
+                  matrix={data}
+                  by=""
+                  chosen={district}
+                  href={(code) => withParams(address, { district: code === district ? "" : code })}
+                />
+              )}
+            </Loaded>
           </div>
         </div>
       </section>

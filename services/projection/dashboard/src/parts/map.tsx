@@ -5,6 +5,7 @@ import type { District } from "../api/schema";
 import { useQuery } from "../api/queries";
 import { t } from "../texts/language";
 import type { Signal } from "./signals";
+import { Skeleton } from "./states";
 import { districtNames } from "./view";
 
 interface Outlines {
@@ -102,10 +103,10 @@ interface Props {
 }
 
 export function DistrictMap({ districts, chosen, href, areas }: Props): JSX.Element | null {
-  const { data } = useQuery<Outlines>("./map.json", true);
+  const { data, problem } = useQuery<Outlines>("./map.json", true);
   const sketch = useMemo(() => (data ? project(data) : null), [data]);
   const [pointed, setPointed] = useState("");
-  if (!sketch) return null;
+  if (!sketch) return problem ? null : <Skeleton lines={12} />;
   const names = districtNames(districts);
   return (
     <figure class="map">
