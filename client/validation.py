@@ -150,10 +150,11 @@ def remedy_of(code: str) -> Mapping[str, str] | None:
 
 def districts_of(plans: Path) -> list[str]:
     """Return the codes that the districts of every plan in a folder have and had; raises CommandError."""
-    return sorted({code for plan in _plans_of(plans) for code in (*plan.district_codes, *plan.former_codes)})
+    return sorted({code for plan in plans_of(plans) for code in (*plan.district_codes, *plan.former_codes)})
 
 
-def _plans_of(folder: Path) -> tuple[Plan, ...]:
+def plans_of(folder: Path) -> tuple[Plan, ...]:
+    """Return the plans of a folder; raises CommandError where a file is wrong."""
     try:
         return load_plans(folder)
     except PlanError as error:
@@ -199,7 +200,7 @@ class Checker:
     @classmethod
     def by_plans(cls, folder: Path, district: str | None = None) -> Checker:
         """Return a checker by the plans in a folder; raises CommandError."""
-        plans = _plans_of(folder)
+        plans = plans_of(folder)
         return cls({code for plan in plans for code in plan.district_codes}, district, plans)
 
     def faults(self, event: JsonObject, line: int) -> Iterator[ReportFault]:

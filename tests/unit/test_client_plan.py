@@ -8,8 +8,11 @@ import pytest
 from client.__main__ import main
 from client.commands.plan.planning import MonthAnswer
 from client.commands.plan.tables import ACT_NAMES, DISTRICT_STATES, print_month
-from client.output import USAGE, Output
+from client.districts import DistrictNames
+from client.output import USAGE, CommandError, Output
 from services.planning.months import Action, Status
+from shared.plan.loading import load_plans
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -61,10 +64,31 @@ def test_a_month_is_shown_in_words_with_what_may_be_done_and_the_numbers_of_its_
         "requests": [{"request_no": "R-7"}],
     }  # fmt: skip
     for language, phrases in (
-        ("zh", ("已关账", "已提交", "可办: 申请重述、撤回", "申请编号: R-7")),
-        ("en", ("closed", "submitted", "may: restate --ask, withdraw", "request: R-7")),
+        ("zh", ("已关账", "诸暨市 330681", "已提交", "可办: 申请重述、撤回", "申请编号: R-7")),
+        ("en", ("closed", "诸暨市 330681", "submitted", "may: restate --ask, withdraw", "request: R-7")),
     ):
         monkeypatch.setenv("SKILLPLAN_LANG", language)
-        print_month(Output(), month)
+        print_month(Output(), month, DistrictNames(ROOT / "plans"))
         printed = capsys.readouterr().out
         assert all(phrase in printed for phrase in phrases), printed
+
+
+@pytest.mark.parametrize("written", ["330681", "诸暨市", "诸暨", " 诸 暨 市", "Zhuji", "ZHUJI"])
+def test_a_district_is_named_as_people_do(written: str) -> None:
+    assert DistrictNames(ROOT / "plans").code(written) == "330681"
+
+
+@pytest.mark.parametrize("written", ["", "杭州", "33068", "诸暨市x"])
+def test_an_unknown_district_is_answered_with_those_there_are(written: str) -> None:
+    with pytest.raises(CommandError) as raised:
+        DistrictNames(ROOT / "plans").code(written)
+    assert "诸暨市(330681)" in raised.value.zh
+    assert "Zhuji (330681)" in raised.value.en
+
+
+def test_no_two_districts_are_called_alike() -> None:
+    districts = DistrictNames(ROOT / "plans")
+    for plan in load_plans(ROOT / "plans"):
+        for district in plan.districts:
+            assert {districts.code(district.name.zh), districts.code(district.name.en)} == {district.code}
+            assert districts.label(district.code) == f"{district.name.zh} {district.code}"

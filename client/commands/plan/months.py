@@ -4,6 +4,7 @@ import uuid
 from typing import Annotated
 
 import typer
+from pydantic import JsonValue
 
 from client.commands.plan.office import BY, PLAN, By, Id, Plan, Source, Why, connect
 from client.messages import JsonObject
@@ -15,7 +16,7 @@ Month = Annotated[str, typer.Argument(help="月份 YYYY-MM")]
 def submit(
     context: typer.Context,
     month: Month,
-    district: Annotated[str, typer.Argument(help="区划代码 the district's code")],
+    district: Annotated[str, typer.Argument(help="名称或区划代码 the district, by name or code")],
     plan: Plan = PLAN,
     by: By = BY,
     note: Annotated[str | None, typer.Option("--note", help="备注 a note")] = None,
@@ -25,14 +26,15 @@ def submit(
     """区、县(市)提交月度数据 A district submits its month."""
     with connect(context) as office:
         data: JsonObject = {"plan": plan, "month": month, "by": by, "note": note}
-        own = source or f"/districts/{district}/statistics"
-        office.report("period-submitted", f"month/{plan}/{month}/{district}", data, id_, own)
+        code = office.districts.code(district)
+        own = source or f"/districts/{code}/statistics"
+        office.act("period-submitted", f"month/{plan}/{month}/{code}", data, id_, own)
 
 
 def send_back(
     context: typer.Context,
     month: Month,
-    district: Annotated[str, typer.Argument(help="区划代码 the district's code")],
+    district: Annotated[str, typer.Argument(help="名称或区划代码 the district, by name or code")],
     message: Annotated[str, typer.Option("--message", help="说明 what is to be done")],
     items: Annotated[list[str], typer.Option("--item", help="须核对的事项,可多次 what is to be seen to; repeat")],
     plan: Plan = PLAN,
@@ -42,21 +44,22 @@ def send_back(
 ) -> None:
     """退回月度数据 Return a district's month."""
     with connect(context) as office:
+        code = office.districts.code(district)
         data: JsonObject = {
             "plan": plan,
             "month": month,
-            "submitted_by": district,
+            "submitted_by": code,
             "items": [*items],
             "message": message,
             "by": by,
         }
-        office.report("period-returned", f"month/{plan}/{month}/{district}", data, id_, source)
+        office.act("period-returned", f"month/{plan}/{month}/{code}", data, id_, source)
 
 
 def approve(
     context: typer.Context,
     month: Month,
-    district: Annotated[str, typer.Argument(help="区划代码 the district's code")],
+    district: Annotated[str, typer.Argument(help="名称或区划代码 the district, by name or code")],
     plan: Plan = PLAN,
     by: By = BY,
     id_: Id = None,
@@ -64,14 +67,15 @@ def approve(
 ) -> None:
     """核准月度数据 Approve a district's month."""
     with connect(context) as office:
-        data: JsonObject = {"plan": plan, "month": month, "submitted_by": district, "by": by}
-        office.report("period-approved", f"month/{plan}/{month}/{district}", data, id_, source)
+        code = office.districts.code(district)
+        data: JsonObject = {"plan": plan, "month": month, "submitted_by": code, "by": by}
+        office.act("period-approved", f"month/{plan}/{month}/{code}", data, id_, source)
 
 
 def override(
     context: typer.Context,
     month: Month,
-    districts: Annotated[list[str], typer.Argument(help="未核准的区划代码 districts that are not approved")],
+    districts: Annotated[list[str], typer.Argument(help="未核准的区县,名称或代码 districts that are not approved")],
     by: Annotated[str, typer.Option("--by", help="负责人 who answers for it")],
     why: Annotated[str, typer.Option("--why", help="理由 why")],
     plan: Plan = PLAN,
@@ -80,15 +84,16 @@ def override(
 ) -> None:
     """破例:个别区、县(市)未核准而关账 Answer for closing without some districts."""
     with connect(context) as office:
-        data: JsonObject = {"plan": plan, "month": month, "districts": [*districts], "by": by, "why": why}
-        office.report("close-overridden", f"month/{plan}/{month}", data, id_, source)
+        codes: list[JsonValue] = [office.districts.code(each) for each in districts]
+        data: JsonObject = {"plan": plan, "month": month, "districts": codes, "by": by, "why": why}
+        office.act("close-overridden", f"month/{plan}/{month}", data, id_, source)
 
 
 def note(
     context: typer.Context,
     indicator: Annotated[str, typer.Argument(help="指标编号 the indicator's id")],
     period: Annotated[str, typer.Argument(help="年份或 plan a year, or plan")],
-    district: Annotated[str, typer.Argument(help="区划代码,330600 为全市 the district's code; 330600: the whole city")],
+    district: Annotated[str, typer.Argument(help="名称或代码,330600 为全市 the district; 330600: the whole city")],
     cause: Annotated[str, typer.Option("--cause", help="原因 why it stands so")],
     next_step: Annotated[str, typer.Option("--next", help="下一步 what is done next")],
     plan: Plan = PLAN,
@@ -98,16 +103,17 @@ def note(
 ) -> None:
     """填写原因和下一步 Write on a number why it stands so, and what is done next."""
     with connect(context) as office:
+        code = office.districts.code(district)
         data: JsonObject = {
             "plan": plan,
             "indicator": indicator,
             "period": period,
-            "of": district,
+            "of": code,
             "cause": cause,
             "next_step": next_step,
             "by": by,
         }
-        office.report("note-written", f"note/{plan}/{indicator}/{period}/{district}", data, id_, source)
+        office.report("note-written", f"note/{plan}/{indicator}/{period}/{code}", data, id_, source)
 
 
 def close(
@@ -145,7 +151,7 @@ def restate(
             office.output.sentence(
                 f"申请编号:{number}(核准时用 --number {number})", f"Request {number}: approve it by --number {number}"
             )
-            office.report("restatement-requested", f"restatement/{plan}/{month}/{number}", data, id_, source)
+            office.act("restatement-requested", f"restatement/{plan}/{month}/{number}", data, id_, source)
             return
         if number is None:
             raise CommandError(

@@ -13,7 +13,9 @@ from typing import Annotated, Final, NamedTuple
 import typer
 from pydantic import JsonValue
 
+from client.commands.plan import tables
 from client.commands.plan.planning import Action, PlanningApi
+from client.districts import DistrictNames
 from client.output import ALL_WELL, SOME_WRONG, USAGE, CommandError, Output, text
 from client.publishing import outcome_of
 from client.routing import district_of
@@ -55,21 +57,30 @@ def connect(context: typer.Context, service: str = "planning") -> Iterator[PlanS
         if address is None:
             raise CommandError("没有这个服务。", "There is no such service.", exit_code=USAGE)
         with PlanningApi(address, settings, service) as planning:
-            yield PlanSession(output, planning)
+            yield PlanSession(output, planning, DistrictNames(settings.plans))
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSession:
-    """The output of a command, and planning."""
+    """The output of a command, planning, and the districts by name."""
 
     output: Output
     planning: PlanningApi
+    districts: DistrictNames
 
     def report(
         self, name: str, subject: str, data: Mapping[str, JsonValue], id_: str | None, source: str | None
     ) -> None:
         """Report what was decided and print its receipt; raises typer.Exit."""
         raise typer.Exit(ALL_WELL if self.tell(name, subject, data, id_, source) else SOME_WRONG)
+
+    def act(self, name: str, subject: str, data: dict[str, JsonValue], id_: str | None, source: str | None) -> None:
+        """Report an act on a month, print its receipt and how the month stands then; raises typer.Exit."""
+        is_taken = self.tell(name, subject, data, id_, source)
+        if is_taken and not self.output.json:
+            month = self.planning.month(str(data["plan"]), str(data["month"]))
+            tables.print_month(self.output, month, self.districts)
+        raise typer.Exit(ALL_WELL if is_taken else SOME_WRONG)
 
     def tell(self, name: str, subject: str, data: Mapping[str, JsonValue], id_: str | None, source: str | None) -> bool:
         """Report what was decided, print its receipt, and return whether it was taken."""

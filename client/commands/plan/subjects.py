@@ -16,7 +16,7 @@ Reason = Annotated[str, typer.Option("--why", help="理由 why")]
 def assign(
     context: typer.Context,
     subject: Annotated[str, typer.Argument(help="如 e.g. enterprise/91330681MA2DEM0X0G")],
-    district: Annotated[str, typer.Argument(help="归属的区划代码 the district's code")],
+    district: Annotated[str, typer.Argument(help="归属的区、县(市),名称或代码 the district, by name or code")],
     service: Annotated[str, _SERVICE],
     why: Reason,
     id_: Id = None,
@@ -24,7 +24,7 @@ def assign(
 ) -> None:
     """改定事项归属,已报告的仍计在原处 Assign a subject to a district; what was reported stays where it counted."""
     with connect(context, service) as office:
-        office.report("subject-assigned", subject, {"to": district, "reason": why}, id_, source)
+        office.report("subject-assigned", subject, {"to": office.districts.code(district), "reason": why}, id_, source)
 
 
 def void(

@@ -13,6 +13,7 @@ from client.commands.plan.planning import (
     TargetAnswer,
     TargetsAnswer,
 )
+from client.districts import DistrictNames
 from client.output import Output, text
 
 _FEN = 100
@@ -36,12 +37,13 @@ ACT_NAMES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def print_diff(output: Output, diff: DiffAnswer) -> None:
+def print_diff(output: Output, diff: DiffAnswer, districts: DistrictNames) -> None:
     """Print what adopting a file would change."""
     heads = ("指标", "项目 What", "原 Before", "新 After")
     rows = [
         [
-            change["indicator"], change["what"] + (f" {change['district']}" if change["district"] else ""),
+            change["indicator"],
+            " ".join([change["what"], *([districts.label(change["district"])] if change["district"] else ())]),
             change["before"] or "–", change["after"] or "–",
         ]
         for change in diff["changes"]
@@ -50,12 +52,13 @@ def print_diff(output: Output, diff: DiffAnswer) -> None:
     output.table(heads, rows, f"{diff['plan']}: {against} → {diff['sha256'][:12]}", len(heads))
 
 
-def print_table(output: Output, table: TableAnswer) -> None:
+def print_table(output: Output, table: TableAnswer, districts: DistrictNames) -> None:
     """Print what an edited workbook would change, and what is wrong in it."""
     heads = ("指标", "期间 Period", "区县 District", "现在 Now", "改为 Then")
     rows = [
         [
-            f"{change['indicator']} {change['name']['zh']}", change["period"], change["district"] or "全市 whole",
+            f"{change['indicator']} {change['name']['zh']}", change["period"],
+            _place(change["district"], districts),
             change["before"] or "–", change["after"],
         ]
         for change in table["changes"]
@@ -84,28 +87,30 @@ def print_targets(output: Output, targets: TargetsAnswer) -> None:
     output.table(heads, rows, f"{targets['plan']} {targets['on']} ({state})", len(heads))
 
 
-def print_parts(output: Output, indicator: IndicatorAnswer) -> None:
+def print_parts(output: Output, indicator: IndicatorAnswer, districts: DistrictNames) -> None:
     """Print how a target is split over districts and months."""
     rows: list[list[str]] = []
     unit = indicator["unit"]
     for period in indicator["periods"]:
-        districts = [[period["period"], code, _target(part, unit)] for code, part in period["districts"].items()]
+        shares = [
+            [period["period"], districts.label(code), _target(part, unit)] for code, part in period["districts"].items()
+        ]
         months = period["target"]["months"] if period["target"] else None
         parts = [[period["period"], month, _number(part, unit)] for month, part in (months or {}).items()]
-        if districts:
-            rows += [*districts, [period["period"], "差额 difference", _number(period["difference"], unit)]]
+        if shares:
+            rows += [*shares, [period["period"], "差额 difference", _number(period["difference"], unit)]]
         if parts:
             rows += [*parts, [period["period"], "差额 difference", _number(period["difference_of_months"], unit)]]
     heads = ("期间", "区县或月份 District or month", "目标 Target")
     output.table(heads, rows, f"{indicator['id']} 分解 Parts", len(heads))
 
 
-def print_history(output: Output, indicator: IndicatorAnswer) -> None:
+def print_history(output: Output, indicator: IndicatorAnswer, districts: DistrictNames) -> None:
     """Print how a target came to be what it is."""
     heads = ("生效 From", "对象", "目标 Target", "经办 By", "理由 Why", "报告 Report")
     rows = [
         [
-            step.get("effective_from") or "", step["district"] or "全市 whole",
+            step.get("effective_from") or "", _place(step["district"], districts),
             _target(step["target"], indicator["unit"]), step["by"] or "", step["why"] or "", step.get("id") or "",
         ]
         for step in indicator["history"]
@@ -113,11 +118,16 @@ def print_history(output: Output, indicator: IndicatorAnswer) -> None:
     output.table(heads, rows, f"{indicator['id']} 沿革 History", len(heads))
 
 
-def print_month(output: Output, month: MonthAnswer) -> None:
+def print_month(output: Output, month: MonthAnswer, districts: DistrictNames) -> None:
     """Print how a month stands and what may be done."""
     heads = ("区县 District", "状态 State", "经办 By", "说明")
     rows = [
-        [each["district"], _name(DISTRICT_STATES, each["state"]), each.get("by") or "", each.get("message") or ""]
+        [
+            districts.label(each["district"]),
+            _name(DISTRICT_STATES, each["state"]),
+            each.get("by") or "",
+            each.get("message") or "",
+        ]
         for each in month["districts"]
     ]
     output.table(heads, rows, f"{month['plan']} {month['month']}: {_name(MONTH_STATES, month['state'])}", len(heads))
@@ -125,6 +135,10 @@ def print_month(output: Output, month: MonthAnswer) -> None:
     output.line(f"{text('可办', 'may', ' ')}: {acts or '–'}")
     for number in dict.fromkeys(request["request_no"] for request in month.get("requests", ())):
         output.line(f"{text('申请编号', 'request', ' ')}: {number}")
+
+
+def _place(code: str | None, districts: DistrictNames) -> str:
+    return "全市 whole" if code is None else districts.label(code)
 
 
 def _name(names: Mapping[str, tuple[str, str]], code: str) -> str:

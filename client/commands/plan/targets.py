@@ -7,6 +7,7 @@ import typer
 
 from client.commands.plan import tables
 from client.commands.plan.office import BY, PLAN, By, From, Id, Plan, Source, Why, connect, day, number, optional_number
+from client.districts import DistrictNames
 from client.messages import JsonObject
 from client.output import ALL_WELL, SOME_WRONG, CommandError
 
@@ -24,7 +25,7 @@ def show(
         if month is not None:
             status = office.planning.month(plan, month)
             output.record(status)
-            tables.print_month(output, status)
+            tables.print_month(output, status, office.districts)
             return
         targets = office.planning.targets(plan, day(on) if on else None)
         if indicator is not None:
@@ -34,8 +35,8 @@ def show(
         output.record(targets)
         tables.print_targets(output, targets)
         if indicator is not None:
-            tables.print_parts(output, targets["indicators"][0])
-            tables.print_history(output, targets["indicators"][0])
+            tables.print_parts(output, targets["indicators"][0], office.districts)
+            tables.print_history(output, targets["indicators"][0], office.districts)
 
 
 def diff(
@@ -45,7 +46,7 @@ def diff(
     with connect(context) as office:
         changes = office.planning.diff(plan, file)
         office.output.record({key: value for key, value in changes.items() if key != "document"})
-        tables.print_diff(office.output, changes)
+        tables.print_diff(office.output, changes, office.districts)
         raise typer.Exit(SOME_WRONG if changes["changes"] else ALL_WELL)
 
 
@@ -63,7 +64,7 @@ def adopt(
     """采用计划文件:先列出改动 Adopt a plan file; what changes is shown first."""
     with connect(context) as office:
         changes = office.planning.diff(plan, file)
-        tables.print_diff(office.output, changes)
+        tables.print_diff(office.output, changes, office.districts)
         if not yes and not typer.confirm("采用?Adopt?"):
             raise CommandError("未采用,没有改变。", "Not adopted; nothing has changed.", "not-adopted", SOME_WRONG)
         data: JsonObject = {
@@ -104,7 +105,7 @@ def import_(
     """按表调整、分解目标:先列出改动 Revise and split as an edited workbook says; what changes is shown first."""
     with connect(context) as office:
         table = office.planning.compare_table(plan, file, day(effective_from))
-        tables.print_table(office.output, table)
+        tables.print_table(office.output, table, office.districts)
         if table["faults"]:
             raise CommandError(
                 "表中有错误,什么也没有改变。", "The table has faults; nothing has changed.", "bad-table", SOME_WRONG
@@ -137,7 +138,8 @@ def revise(
     """调整目标 Revise a target. 撤回 to withdraw: skillplan plan withdraw."""
     with connect(context) as office:
         data: JsonObject = _read_target(target) | {
-            "plan": plan, "indicator": indicator, "district": district,
+            "plan": plan, "indicator": indicator,
+            "district": None if district is None else office.districts.code(district),
             "baseline": optional_number(baseline), "clause": clause,
             "effective_from": day(effective_from), "by": by, "why": why,
         }  # fmt: skip
@@ -148,7 +150,7 @@ def split(
     context: typer.Context,
     indicator: Annotated[str, typer.Argument(help="指标编号 the indicator")],
     period: Annotated[str, typer.Argument(help="年份或 plan a year, or plan")],
-    parts: Annotated[list[str], typer.Argument(help="330602=500 330603=400 … 或 or 2024-01=250 …")],
+    parts: Annotated[list[str], typer.Argument(help="诸暨市=500 330603=400 … 或 or 2024-01=250 …")],
     plan: Plan = PLAN,
     difference: Annotated[float | None, typer.Option("--difference", help="目标减合计 target less the sum")] = None,
     by: By = BY,
@@ -161,6 +163,8 @@ def split(
     with connect(context) as office:
         numbers = _read_parts(parts)
         over = "months" if all("-" in key for key in numbers) else "districts"
+        if over == "districts":
+            numbers = _by_code(numbers, office.districts)
         data: JsonObject = {
             "plan": plan, "indicator": indicator, "period": period, "over": over, "parts": numbers,
             "difference": optional_number(difference), "effective_from": day(effective_from), "by": by, "why": why,
@@ -194,12 +198,20 @@ def _read_parts(parts: list[str]) -> JsonObject:
             value = number(float(text))
         except ValueError:
             raise CommandError(
-                "各部分写作 <代码或月份>=<数>。", "Write each part as <code or month>=<number>."
+                "各部分写作 <名称、代码或月份>=<数>。", "Write each part as <name, code or month>=<number>."
             ) from None
         if key in numbers:
             raise CommandError("有一部分写了两次。", "One part is given twice.")
         numbers[key] = value
     return numbers
+
+
+def _by_code(numbers: JsonObject, districts: DistrictNames) -> JsonObject:
+    """Return the parts by code; raises CommandError where two names are of one district."""
+    parts = {districts.code(name): value for name, value in numbers.items()}
+    if len(parts) < len(numbers):
+        raise CommandError("有一部分写了两次。", "One part is given twice.")
+    return parts
 
 
 def _read_target(text: str) -> JsonObject:
