@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -21,7 +22,7 @@ class NotReadableError(ValueError):
 
 
 def parse_object(raw: bytes | None) -> JsonObject:
-    """Return a JSON object; raises NotReadableError: `empty`, `not-json`, `repeated-name` or `not-an-object`."""
+    """Return a JSON object; raises NotReadableError with `empty`, `not-json` or `not-an-object`."""
     if not raw:
         raise NotReadableError("empty")
     value = _value(raw)
@@ -31,7 +32,7 @@ def parse_object(raw: bytes | None) -> JsonObject:
 
 
 def parse_array(raw: bytes) -> list[Any]:
-    """Return a JSON array; raises NotReadableError with `not-json`, `repeated-name` or `not-an-array`."""
+    """Return a JSON array; raises NotReadableError with `not-json` or `not-an-array`."""
     value = _value(raw)
     if not isinstance(value, list):
         raise NotReadableError("not-an-array")
@@ -39,9 +40,10 @@ def parse_array(raw: bytes) -> list[Any]:
 
 
 def _value(raw: bytes) -> Any:
-    """Return what a JSON text says; raises NotReadableError, also where an object has a name twice (RFC 7493, 2.3).
+    """Return what a JSON text says; raises NotReadableError.
 
-    One reader takes the first and another the last of them, and what is recorded may not be what was meant.
+    Where an object has a name twice one reader takes the first and another the last (RFC 7493, 2.3): it has a name more
+    then, which no type knows, so that the report is invalid and says where.
     """
     try:
         value = orjson.loads(raw)
@@ -52,7 +54,7 @@ def _value(raw: bytes) -> Any:
     try:
         far = any(space in raw for space in _SPACES) and _FAR_COLON.search(raw)
         if far or raw.count(b'":') + raw.count(b'" :') != _count_names(value):
-            json.loads(raw, object_pairs_hook=_unrepeated)
+            return json.loads(raw, object_pairs_hook=_marked)
     except RecursionError:
         raise NotReadableError("not-json") from None
     return value
@@ -69,9 +71,12 @@ def _count_names(value: Any) -> int:
     return sum(_count_names(inner) for inner in value) if type(value) is list else 0
 
 
-def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise NotReadableError("repeated-name")
+def _marked(pairs: list[tuple[str, Any]]) -> JsonObject:
+    marked = dict(pairs)
+    if len(marked) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        marked |= {f"{name}_twice": True for name, count in counts.items() if count > 1}
+    return marked
 
 
 def from_kafka(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> JsonObject:

@@ -32,11 +32,6 @@ def first_seen(raw: bytes, reason: str) -> FirstSeen:
             "是 JSON,但不是对象(一条消息一个对象,不放数组)",
             "JSON, but not an object (one object a message, not an array)",
         )
-    if reason == "repeated-name":
-        return FirstSeen(
-            "同一个对象里有重名的字段,不知道取哪一个",
-            "an object has the same name twice, and nothing says which is meant",
-        )
     for start, name in _COMPRESSED.items():
         if raw.startswith(start):
             return FirstSeen(

@@ -306,7 +306,6 @@ def _readable(parse: Callable[[], T], raw: bytes) -> T:
         texts = {
             "empty": ("请求体为空。", "The body is empty."),
             "not-json": not_json,
-            "repeated-name": not_json,
             "not-an-object": ("请求体应为一个 JSON 对象。", "The body must be one JSON object."),
             "not-an-array": ("批量请求体应为 JSON 数组。", "The body of a batch must be a JSON array."),
         }

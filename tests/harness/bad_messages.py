@@ -211,7 +211,11 @@ KINDS: Final[tuple[tuple[str, str, Make], ...]] = (
     ("a date that is none", "invalid bad-date /data/hired_on", data(hired_on="2024-02-30")),
     ("a date with a time", "invalid bad-date /data/hired_on", data(hired_on="2024-02-01T00:00:00")),
     ("a date as a number", "invalid bad-date /data/hired_on", data(hired_on=20240201)),
-    ("a field twice", "invalid bad-date /data/hired_on", changed(lambda good: good[:-2] + b', "hired_on": 7}}')),
+    (
+        "a field twice",
+        "invalid unknown-field /data/hired_on (twice)",
+        changed(lambda good: good[:-2] + b', "hired_on": 7}}'),
+    ),
     ("an enterprise as text", "invalid bad-value /data/enterprise", data(enterprise="x")),
     ("a short code", "invalid bad-value /data/enterprise/credit_code", enterprise(credit_code="91330602")),
     ("a wrong code", "invalid bad-checksum /data/enterprise/credit_code", enterprise(credit_code="9133060200000000A6")),

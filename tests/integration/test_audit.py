@@ -279,14 +279,14 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(auditor: Auditor, tmp_path
     whole_ = ("facts", "whole.ndjson")
     for arguments, zh, en in (
         (("facts", "cut.ndjson", "--key", KEY, *mirror), "中间断了", "is cut off within line"),
-        ((*whole_, "--key", other, *mirror), "没有这把公钥", "no checkpoint that this key"),
-        ((*whole_, "--key", KEY[:-4], *mirror), "不是验证公钥", "is no verifier key"),
+        ((*whole_, "--key", other, *mirror), "没有这把公钥", "no checkpoint of this key"),
+        ((*whole_, "--key", KEY[:-4], *mirror), "不是验证公钥", "neither a verifier key"),
         ((*whole_, "--key", KEY, "--mirror", "damaged"), "已损坏", "damaged"),
         ((*whole_, "--key", KEY, "--mirror", "nowhere"), "没有镜像", "run mirror first"),
         ((*whole_, "--key", KEY), "请给出", "Give --mirror"),
         (("facts", "missing.ndjson", "--key", KEY, *mirror), "读不了", "cannot be read"),
         (("receipts", "later.ndjson", "--key", KEY, *mirror), "请再取镜像", "mirror again"),
-        (("receipts", "none.ndjson", "--key", KEY, *mirror), "不是回执", "no receipt."),
+        (("receipts", "none.ndjson", "--key", KEY, *mirror), "不是回执", "not a receipt."),
         (("mirror", "ftp://nowhere", "x", "--key", KEY), "http://", "must begin with"),
     ):  # fmt: skip
         code, printed = auditor.verify(*arguments)
