@@ -231,7 +231,8 @@ def _bring_along(installation: Installation, service: str, later: Backup) -> Non
     name = f"{service}_later"
     asyncio.run(_make_room(installation.superuser, service, name))
     into = (f"--dbname={_database(installation, name)}", "--no-owner", "--no-privileges", "--exit-on-error")
-    _tool(installation, "pg_restore", *into, *(f"--table={table}" for table in _BROUGHT), str(later.dump(service)))
+    tables = ("--schema=public", *(f"--table={table}" for table in _BROUGHT))
+    _tool(installation, "pg_restore", *into, *tables, str(later.dump(service)))
     keys = {"person_key": _BROUGHT["person_key"]}
     asyncio.run(_add_rows(installation, _database_address(installation, name), later, service, keys))
     asyncio.run(_copy_rows(_database_address(installation, name), _database_address(installation, service)))
@@ -270,7 +271,7 @@ async def _dump_log(installation: Installation, service: str, file: Path) -> Dum
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             snapshot = await connection.fetchval("select pg_export_snapshot()")
             position = await connection.fetchval("select position from log_head")
-            without = [f"--exclude-table-data={table}" for table in erasable.TABLES]
+            without = [f"--exclude-table-data=*.{table}" for table in erasable.TABLES]
             await asyncio.to_thread(_run_dump, installation, service, file, f"--snapshot={snapshot}", *without)
             apart = await erasable.copy_out(connection, file.parent, service)
     finally:
