@@ -200,6 +200,9 @@ class InMemoryLog(EventStore):
         receipts = {key: await self.receipt(*key) for key in keys}
         return {key: receipt for key, receipt in receipts.items() if receipt is not None}
 
+    async def because_of(self, report: ReportKey, stream: str, version: int) -> list[bytes]:
+        raise NotImplementedError("no rule asks what was recorded because of a report: a page does")
+
     async def end_unreadable(self, days: int) -> int:
         raise NotImplementedError("nothing unreadable comes in from a harness")
 

@@ -75,6 +75,7 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/v1/plans": [{}],
     "/v1/plans/{plan}": [{}],
     "/v1/plans/{plan}/targets": [{}],
+    "/v1/plans/{plan}/targets/workbook": [{}],
     "/v1/plans/{plan}/months/{month}": [{}],
     "/v1/plans/{plan}/diff": [],
     "/v1/plans/{plan}/months/{month}/close": [],
@@ -110,6 +111,7 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
 ASKED_BY_POST: Final = {"/v1/receipts/query"}
 BATCH: Final = {"content-type": "application/cloudevents-batch+json"}
 JSON: Final = {"content-type": "application/json"}
+XLSX: Final = {"content-type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 LISTS: Final = {
     "/v1/log",
     "/services/{service}/v1/log",
@@ -262,6 +264,7 @@ def bodies(sender: str, other: str, tag: str = "") -> dict[tuple[str, str], tupl
         ("POST", "/v1/events"): (BATCH, reports),
         ("POST", "/v1/would-count"): (JSON, json.dumps({"facts": [fact]}).encode()),
         ("POST", "/v1/plans/{plan}/diff"): (YAML, FILE.read_bytes()),
+        ("POST", "/v1/plans/{plan}/targets/workbook"): (XLSX, b"PK"),
         ("POST", "/v1/plans/{plan}/months/{month}/close"): (JSON, month),
         ("POST", "/v1/plans/{plan}/months/{month}/restate"): (JSON, month),
         ("POST", "/v1/tables/check"): (JSON, json.dumps(dropped).encode()),
