@@ -100,6 +100,9 @@ class InMemoryTransaction(Transaction):
         self._tables = tables
         self.waited = 0.0
 
+    async def fetch(self, sql: str, *arguments: object) -> NoReturn:
+        raise NotImplementedError("there is no database whose tables are asked")
+
     async def head(self, keys: Sequence[ReportKey] = ()) -> tuple[Head, dict[ReportKey, Decided]]:
         at = max(datetime.now(UTC) - timedelta(microseconds=1), self._tables.recorded_at)
         head = Head(self._tables.position, at, self._tables.receipt_count, self._tables.waiting_count)
