@@ -85,7 +85,8 @@ FILLED = {
     "NeverRead": {"count"}, "NoHonour": {"days"}, "AlreadyCorrected": {"by"}, "NotJson": {"seen_zh", "seen_en"},
     "PartsExceedTotal": {"part", "whole"}, "PlanNotValid": {"count"}, "NeverInForce": {"last"},
     "PartsDoNotAddUp": {"sum", "whole", "gap"}, "ReasonNeeded": {"month"},
-    "NotApproved": {"districts"},  # to the plan office alone
+    "VersionEnded": {"until", "newest"},
+    "NotApproved": {"districts"}, "NotWitnessed": {"zh", "en"},  # to the plan office alone
 }  # fmt: skip
 
 
