@@ -18,6 +18,7 @@ import orjson
 from shared.contract import rules
 from shared.contract.cloudevents import JsonObject
 from shared.contract.events import Fact, Language, ReportKey, ReportSuspended, parse_instant
+from shared.contract.shapes import in_sandbox
 from shared.deciding import receipts
 from shared.deciding.decider import Domain
 from shared.deciding.facts import decode_fact
@@ -173,10 +174,11 @@ class _Recovery:
             self._suspended.pop(key, None)
 
     def is_beyond(self, receipt: bytes) -> bool:
-        """Tell whether a receipt is one of this service's that the restored database has not."""
+        """Tell whether a receipt is one of this service's that the restored database has not; a sandbox's is none."""
         body = orjson.loads(receipt)
         at = parse_instant(body.get("decided_at"))
-        return body.get("service") == self._language.service and at is not None and at > self._at
+        own = body.get("service") == self._language.service and not in_sandbox(body.get("source"))
+        return own and at is not None and at > self._at
 
     async def take_receipts(self, messages: Iterable[StoredMessage]) -> None:
         """Take receipts in the order they were given; what they bind is bound again."""

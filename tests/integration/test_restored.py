@@ -66,6 +66,8 @@ def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_pub
     refused = api.http.post("/v1/events", json=person_hired("kept-0") | {"id": "again"}).json()
     assert refused["reasons"][0]["code"] == "already-open"
     assert api.http.post("/v1/events", json=ended).json()["status"] == "waiting"
+    trial = person_hired("trial") | {"source": "/districts/330681/sandbox-hr"}  # its receipt is on the same topic
+    assert api.http.post("/v1/events", json=trial).json()["status"] == "accepted"
     eventually(lambda: None not in standing(system, "recruitment", lost))
     before = check_log(system, "recruitment")
     for process in (api, worker):
@@ -91,6 +93,8 @@ def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_pub
     assert recovery.returncode == 0, recovery.stdout + recovery.stderr
     assert "20 facts" in recovery.stdout
     assert ended["id"] in recovery.stdout, "what waited is lost, and named"
+    assert trial["id"] not in recovery.stdout
+    assert not system.query("recruitment", "select source from receipt where source like '%sandbox%'"), "not the log's"
     worker.start()
     api.wait_ready()
     receipts = {report["id"]: api.http.post("/v1/events", json=report).json() for report in [*stored, *lost, ended]}
