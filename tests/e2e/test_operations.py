@@ -40,7 +40,8 @@ def ran(command: str, environment: dict[str, str]) -> str:
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # quarantined bytes come as they came
         check=False,
         timeout=120,
     )
