@@ -83,6 +83,10 @@ def router_of(store: EventStore) -> APIRouter:
     """Return the routes, for the log of one service."""
     router = APIRouter()
 
+    async def receipt_of(request: Request, source: str, id_: str) -> bytes | None:
+        caller_of(request).must_cover(source)
+        return None if "\x00" in source + id_ else await answer_of(store.receipt(source, id_))
+
     @router.get(
         "/v1/receipts",
         summary="一份报告的回执 The receipt of a report as it stands now",
@@ -98,8 +102,7 @@ def router_of(store: EventStore) -> APIRouter:
         },
     )
     async def get_receipt(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        caller_of(request).must_cover(source)
-        receipt = None if "\x00" in source + id else await answer_of(store.receipt(source, id))
+        receipt = await receipt_of(request, source, id)
         if receipt is None:
             raise NEVER_RECEIVED
         return Response(receipt, media_type="application/json")
@@ -116,8 +119,7 @@ def router_of(store: EventStore) -> APIRouter:
         },
     )
     async def get_report(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        caller_of(request).must_cover(source)
-        receipt = None if "\x00" in source + id else await answer_of(store.receipt(source, id))
+        receipt = await receipt_of(request, source, id)
         place = orjson.loads(receipt) if receipt else {}
         if place.get("status") != "accepted":
             raise NOT_RECORDED

@@ -195,7 +195,7 @@ class PlanningApi:
 
     def diff(self, plan: str, file: Path) -> DiffAnswer:
         """Return what adopting a plan file would change."""
-        response = self._request("POST", f"/v1/plans/{plan}/diff", content=_content(file), headers=_YAML)
+        response = self._request("POST", f"/v1/plans/{plan}/diff", content=file.read_bytes(), headers=_YAML)
         diff: DiffAnswer = orjson.loads(_success(response).content)
         return diff
 
@@ -214,7 +214,7 @@ class PlanningApi:
     def compare_table(self, plan: str, file: Path, effective_from: str) -> TableAnswer:
         """Return what importing an edited workbook would change from a day on."""
         path, parameters = f"/v1/plans/{plan}/targets/workbook", {"effective_from": effective_from}
-        response = self._request("POST", path, params=parameters, content=_content(file), headers=_XLSX)
+        response = self._request("POST", path, params=parameters, content=file.read_bytes(), headers=_XLSX)
         table: TableAnswer = orjson.loads(_success(response).content)
         return table
 
@@ -261,14 +261,6 @@ class PlanningApi:
             "service-away",
             AWAY,
         )
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise CommandError(f"无法读取 {file}({why})。", f"{file} cannot be read ({why}).") from None
 
 
 def _receipt(response: httpx.Response) -> Receipt:

@@ -83,11 +83,7 @@ def export(
     """把现行目标导出为表格,改后导入 Write the targets in force to a workbook, to be edited and imported."""
     with connect(context) as office:
         content = office.planning.table(plan, day(on))
-        try:
-            file.write_bytes(content)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise CommandError(f"无法写入 {file}({why})。", f"{file} cannot be written ({why}).") from None
+        file.write_bytes(content)
         office.output.record({"file": str(file), "bytes": len(content)})
         office.output.line(f"✓ {file}")
 
