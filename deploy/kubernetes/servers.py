@@ -168,7 +168,13 @@ def postgres(city: City) -> list[Manifest]:
         _CNPG, "Cluster", DATABASE,
         spec={
             "instances": city.database.instances,
-            "imageName": "ghcr.io/cloudnative-pg/postgresql:17",
+            # CloudNativePG's own list of images, each named by version and digest; newer patches come with the list.
+            "imageCatalogRef": {
+                "apiGroup": _CNPG.partition("/")[0],
+                "kind": "ClusterImageCatalog",
+                "name": "postgresql-minimal-trixie",
+                "major": 17,
+            },
             "primaryUpdateStrategy": "unsupervised",
             "bootstrap": {"initdb": {"dataChecksums": True, "encoding": "UTF8"} | locale},
             "storage": disk,

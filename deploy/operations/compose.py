@@ -36,6 +36,7 @@ _TLS: Final = "tls.pem"  # key and certificate that a server shows
 _BY_TLS: Final = {"skillplan_tls_cert", "skillplan_tls_key", "skillplan_ca", "skillplan_kafka_ca"}  # gone without it
 _HERE: Final = Path("/run/skillplan")  # where a process finds its volume
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
+_FULL_VERSION: Final = re.compile(r"@sha256:|postgres:\d+\.\d+|:\d+\.\d+\.\d+")
 # Who reads a volume of secrets: the users of the public images, else ours.
 _OURS: Final = 10001
 _READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534, "grafana": 472}
@@ -236,6 +237,12 @@ def _check_published(address: str, pepper: str, tls: bool) -> None:
             f"SKILLPLAN_BIND={address} 会让密钥与报告明文传输:请设 SKILLPLAN_TLS=on(见 .env.example)"
             f" SKILLPLAN_BIND={address} would send keys and reports in clear: set SKILLPLAN_TLS=on (.env.example)"
         )
+    for image in os.environ.get("SKILLPLAN_IMAGES", "").split():
+        if not _FULL_VERSION.search(image):
+            sys.stderr.write(
+                f"注意:对外开放的安装宜写明完整版本,{image} 会随系列变动(见 .env.example)"
+                f" note: an installation that is published should name full versions; {image} moves with its series\n"
+            )
 
 
 def _tls(setting: str) -> bool:

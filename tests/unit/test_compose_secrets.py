@@ -99,7 +99,9 @@ def test_a_certificate_that_ends_soon_is_named(
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.7", "::"])  # noqa: S104 - refused, that is the point
-def test_nothing_is_published_in_clear_or_to_anybody(room: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_nothing_is_published_in_clear_or_to_anybody(
+    room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
     monkeypatch.setenv("SKILLPLAN_BIND", address)
     with pytest.raises(compose.SetupError, match="make keys first"):
         _make(room, tls=True)
@@ -110,4 +112,9 @@ def test_nothing_is_published_in_clear_or_to_anybody(room: Path, monkeypatch: py
     with pytest.raises(compose.SetupError, match="SKILLPLAN_TLS=on"):
         _make(room, tls=False)
     assert _handed(room) == {}, "nothing is changed"
+    images = ["python:3.13-slim", "node:22.20.0-trixie-slim", "postgres:17", "postgres:17.12-trixie"]
+    monkeypatch.setenv("SKILLPLAN_IMAGES", " ".join(images))
     assert _make(room, tls=True)
+    notes = capsys.readouterr().err
+    following = [image for image in images if f"; {image} moves" in notes]
+    assert following == ["python:3.13-slim", "postgres:17"], "what follows a series is named once others reach it"
