@@ -21,6 +21,7 @@ from client.routing import CannotPublishError, route
 from client.settings import ClientSettings
 from shared.contract.messages import Receipt
 from shared.kafka.clients import Broker
+from shared.kafka.names import receipts_topic
 
 STRUCTURED: Final = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
@@ -172,7 +173,7 @@ class ReceiptTopics:
     """Consumer of the districts' receipts, from the moment it was opened or from an earlier one on."""
 
     def __init__(self, broker: Broker, districts: Iterable[str], since: datetime | None = None) -> None:
-        self.topics = [f"receipts.{district}" for district in districts]
+        self.topics = [receipts_topic(district) for district in districts]
         self._since = since
         self._broker = broker
         self._consumer = aiokafka.AIOKafkaConsumer(
@@ -259,9 +260,9 @@ async def readable(broker: Broker, districts: Iterable[str]) -> tuple[list[str],
     """Return of which districts the receipts can be read, and why those of others cannot; raises CannotPublishError
     where the broker itself cannot be reached."""
     wanted = list(districts)
-    if not wanted or await broker.problem([f"receipts.{district}" for district in wanted]) is None:
+    if not wanted or await broker.problem([receipts_topic(district) for district in wanted]) is None:
         return wanted, []
     if (problem := await broker.problem()) is not None:
         raise CannotPublishError(problem, problem)
-    problems = {district: await broker.problem([f"receipts.{district}"]) for district in wanted}
+    problems = {district: await broker.problem([receipts_topic(district)]) for district in wanted}
     return [each for each in wanted if problems[each] is None], [each for each in problems.values() if each]

@@ -12,7 +12,7 @@ from client.fields import LANGUAGES
 from client.output import USAGE, CommandError
 from services.catalogue import DOMAIN_SERVICES, OFFICE, OFFICE_USER
 from shared.contract.decoder import is_whole
-from shared.kafka.clients import district_user
+from shared.kafka.names import district_user, reports_topic
 
 _SERVICES: Final = "|".join(language.service for language in LANGUAGES)
 _TYPE: Final = re.compile(rf"skillplan\.({_SERVICES})\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
@@ -44,7 +44,7 @@ class Route(NamedTuple):
     @property
     def topic(self) -> str:
         """The topic of the service for reports of the district, or of the plan office."""
-        return f"{self.service}.reports.{OFFICE if self.is_of_the_office else self.district}"
+        return reports_topic(self.service, OFFICE if self.is_of_the_office else self.district)
 
     @property
     def user(self) -> str:

@@ -22,7 +22,7 @@ from client.output import AWAY, CommandError, Output
 from client.session import run_async, session
 from client.settings import ClientSettings
 from shared.contract.events import LOCAL_TIME
-from shared.kafka.clients import district_user
+from shared.kafka.names import district_user
 
 _REMINDER_SECONDS: Final = 2.0
 _PROGRESS_EVERY: Final = 50

@@ -21,7 +21,8 @@ from deploy.kafka import topics
 from deploy.kafka.requests import AclRow, CreateAcls, FindUsers, SetPasswords, SetQuotas
 from services.catalogue import DOMAIN_SERVICES, OFFICE_USER, WITH_DATABASE
 from shared.contract.decoder import is_whole
-from shared.kafka.clients import Broker, BrokerSettings, district_user, wrong_settings
+from shared.kafka import names
+from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 from shared.plan.districts import district_codes
 
 # Numbers of Kafka's protocol.
@@ -55,7 +56,7 @@ class Right:
 
 def users(districts: Iterable[str]) -> list[str]:
     """List every user of an installation with these districts."""
-    return [*WITH_DATABASE, OFFICE_USER, *(district_user(code) for code in sorted(set(districts)))]
+    return [*WITH_DATABASE, OFFICE_USER, *(names.district_user(code) for code in sorted(set(districts)))]
 
 
 def rights(districts: Iterable[str]) -> set[Right]:
@@ -63,35 +64,35 @@ def rights(districts: Iterable[str]) -> set[Right]:
     allowed: set[Right] = set()
     for service, entry in DOMAIN_SERVICES.items():
         allowed |= {
-            Right(service, _READ, _TOPIC, f"{service}.reports.", _PREFIXED),
+            Right(service, _READ, _TOPIC, names.reports_topic(service, ""), _PREFIXED),
             # A backup lets go what it has: reports hold identity numbers in clear.
-            Right(service, _DELETE, _TOPIC, f"{service}.reports.", _PREFIXED),
-            Right(service, _READ, _GROUP, f"skillplan-{service}", _PREFIXED),
-            Right(service, _WRITE, _TOPIC, topics.events(service).name),
+            Right(service, _DELETE, _TOPIC, names.reports_topic(service, ""), _PREFIXED),
+            Right(service, _READ, _GROUP, names.consumer_group(service), _PREFIXED),
+            Right(service, _WRITE, _TOPIC, names.events_topic(service)),
             # It compares its log with what it published, and takes that back after a restore (decision 0020).
-            Right(service, _READ, _TOPIC, topics.events(service).name),
-            Right(service, _READ, _TOPIC, "receipts.", _PREFIXED),
-            Right(service, _WRITE, _TOPIC, "receipts.", _PREFIXED),
-            Right(service, _WRITE, _TOPIC, topics.quarantine().name),
-            Right(service, _WRITE, _TOPIC, topics.sandbox().name),
-            Right("projection", _READ, _TOPIC, topics.events(service).name),
-            *(Right(service, _READ, _TOPIC, topics.events(heard).name) for heard in entry.hears),
-            *({Right(service, _READ, _TOPIC, topics.sandbox().name)} if entry.hears else ()),
+            Right(service, _READ, _TOPIC, names.events_topic(service)),
+            Right(service, _READ, _TOPIC, names.receipts_topic(""), _PREFIXED),
+            Right(service, _WRITE, _TOPIC, names.receipts_topic(""), _PREFIXED),
+            Right(service, _WRITE, _TOPIC, names.QUARANTINE),
+            Right(service, _WRITE, _TOPIC, names.SANDBOX_EVENTS),
+            Right("projection", _READ, _TOPIC, names.events_topic(service)),
+            *(Right(service, _READ, _TOPIC, names.events_topic(heard)) for heard in entry.hears),
+            *({Right(service, _READ, _TOPIC, names.SANDBOX_EVENTS)} if entry.hears else ()),
         }
     allowed |= {
-        Right("projection", _READ, _TOPIC, "receipts.", _PREFIXED),
-        Right("projection", _READ, _GROUP, "skillplan-projection", _PREFIXED),
+        Right("projection", _READ, _TOPIC, names.receipts_topic(""), _PREFIXED),
+        Right("projection", _READ, _GROUP, names.consumer_group("projection"), _PREFIXED),
     }
     for code in districts:
-        user = district_user(code)
+        user = names.district_user(code)
         allowed |= {
-            Right(user, _READ, _TOPIC, topics.receipts(code).name),
+            Right(user, _READ, _TOPIC, names.receipts_topic(code)),
             Right(user, _READ, _GROUP, user, _PREFIXED),
-            *(Right(user, _WRITE, _TOPIC, topics.reports(service, code).name) for service in DOMAIN_SERVICES),
+            *(Right(user, _WRITE, _TOPIC, names.reports_topic(service, code)) for service in DOMAIN_SERVICES),
         }
     return allowed | {
         Right(OFFICE_USER, _READ, _GROUP, OFFICE_USER, _PREFIXED),
-        *(Right(OFFICE_USER, _READ, _TOPIC, topics.receipts(code).name) for code in districts if is_whole(code)),
+        *(Right(OFFICE_USER, _READ, _TOPIC, names.receipts_topic(code)) for code in districts if is_whole(code)),
         *(Right(OFFICE_USER, _WRITE, _TOPIC, topic.name) for topic in topics.of_the_office()),
     }
 
@@ -131,7 +132,7 @@ async def ensure(
 async def _users_of_districts(admin: AIOKafkaAdminClient) -> set[str]:
     answer = await admin._send_request(FindUsers())
     _check([("users", answer.error_code, answer.error_message)])
-    return {user for user, *_ in answer.results if user.startswith(district_user(""))}
+    return {user for user, *_ in answer.results if user.startswith(names.district_user(""))}
 
 
 async def _there(admin: AIOKafkaAdminClient) -> set[AclRow]:

@@ -1,4 +1,4 @@
-"""Names, partitions and settings of all topics, and the command that makes them so: `python -m deploy.kafka.topics`."""
+"""Partitions and settings of all topics, and the command that makes them so: `python -m deploy.kafka.topics`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import DirectoryPath, Field, ValidationError
 from deploy.local.refusal import LocalError
 from services.catalogue import DOMAIN_SERVICES, OFFICE
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
+from shared.kafka.names import QUARANTINE, SANDBOX_EVENTS, events_topic, receipts_topic, reports_topic
 from shared.plan.districts import district_codes
 
 _DAY: Final = 24 * 3600 * 1000
@@ -67,7 +68,7 @@ def reports(service: str, district: str) -> Topic:
         "segment.ms": str(_DAY),
         "message.timestamp.type": "LogAppendTime",
     }
-    return Topic(f"{service}.reports.{district}", _PARTITIONS_OF_REPORTS, config)
+    return Topic(reports_topic(service, district), _PARTITIONS_OF_REPORTS, config)
 
 
 def of_the_office() -> list[Topic]:
@@ -77,7 +78,7 @@ def of_the_office() -> list[Topic]:
 
 def events(service: str) -> Topic:
     """Return a service's facts: one order, kept for ever."""
-    return Topic(f"{service}.events", 1, dict(_KEPT))
+    return Topic(events_topic(service), 1, dict(_KEPT))
 
 
 def receipts(district: str) -> Topic:
@@ -86,18 +87,18 @@ def receipts(district: str) -> Topic:
     In gzip, whatever the relay sends: every client of Kafka reads that without further packages.
     """
     config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime", "compression.type": "gzip"}
-    return Topic(f"receipts.{district}", 1, config)
+    return Topic(receipts_topic(district), 1, config)
 
 
 def quarantine() -> Topic:
     """Return the topic that keeps unreadable messages."""
-    return Topic("quarantine", 1, dict(_KEPT))
+    return Topic(QUARANTINE, 1, dict(_KEPT))
 
 
 def sandbox() -> Topic:
     """Return the topic of what all sandboxes record (RULES A26): its week, and a day for who reads late."""
     config = {"cleanup.policy": "delete", "retention.ms": str(8 * _DAY), "segment.ms": str(_DAY)}
-    return Topic("sandbox.events", 1, config)
+    return Topic(SANDBOX_EVENTS, 1, config)
 
 
 def wanted(districts: Iterable[str]) -> list[Topic]:

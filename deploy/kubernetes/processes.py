@@ -9,6 +9,7 @@ from deploy.kafka import topics
 from deploy.kubernetes.city import City, Manifest, manifest
 from deploy.kubernetes.servers import DATABASE, KAFKA, KAFKA_PORT, POOLER
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, SERVICES, WITH_DATABASE, ServiceEntry
+from shared.kafka.names import consumer_group
 
 PLANS: Final = "/etc/skillplan/plans"
 SECRETS: Final = "/run/skillplan"
@@ -213,7 +214,7 @@ def _scaling(city: City, name: str, command: str) -> Manifest | None:
     partitions = topics.reports(name, city.districts[0]).partitions
     waiting = {
         "bootstrapServers": f"{KAFKA}-kafka-bootstrap.{city.name}.svc:{KAFKA_PORT}",
-        "consumerGroup": f"skillplan-{name}",
+        "consumerGroup": consumer_group(name),
         "lagThreshold": "1000",
         "allowIdleConsumers": "false",
         "sasl": "scram_sha512",

@@ -23,7 +23,7 @@ from deploy.local.installation import Installation
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, OFFICE, OFFICE_USER, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, KeyRing, Role
-from shared.kafka.clients import district_user
+from shared.kafka.names import district_user
 from shared.plan.districts import district_codes
 
 _ALL: Final = Path("/secrets/all")

@@ -19,6 +19,7 @@ from aiokafka.errors import NotLeaderForPartitionError, OffsetOutOfRangeError
 
 from deploy.operations.hops.topics import messages_before
 from shared.kafka.clients import Broker
+from shared.kafka.names import consumer_group, reports_topic
 
 Offsets = dict[str, int]  # by topic/partition, the first offset that is not decided
 
@@ -28,10 +29,11 @@ async def decided(broker: Broker, service: str) -> Offsets:
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
-        committed = await admin.list_consumer_group_offsets(f"skillplan-{service}")
+        committed = await admin.list_consumer_group_offsets(consumer_group(service))
     finally:
         await admin.close()
-    inboxes = {place: at.offset for place, at in committed.items() if place.topic.startswith(f"{service}.reports.")}
+    begin = reports_topic(service, "")
+    inboxes = {place: at.offset for place, at in committed.items() if place.topic.startswith(begin)}
     return {f"{place.topic}/{place.partition}": offset for place, offset in sorted(inboxes.items()) if offset > 0}
 
 
@@ -58,7 +60,7 @@ async def _places(broker: Broker, service: str) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
-        inboxes = [topic for topic in await admin.list_topics() if topic.startswith(f"{service}.reports.")]
+        inboxes = [topic for topic in await admin.list_topics() if topic.startswith(reports_topic(service, ""))]
         described = await admin.describe_topics(inboxes)
     finally:
         await admin.close()

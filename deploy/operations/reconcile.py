@@ -29,6 +29,7 @@ from deploy.operations.hops.receipts import compare_receipts
 from deploy.operations.hops.topics import ends_of_topics, facts_of, messages_before
 from services.catalogue import DOMAIN_SERVICES
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
+from shared.kafka.names import events_topic
 from shared.log.event_store import read_queries
 from shared.observability.unavailable import UNAVAILABLE
 
@@ -78,7 +79,7 @@ async def compare(places: Places) -> list[Compared]:
                     note_ahead(listener.compared, f"{service}.log → heard", reached, heads[service])
             if numbers is not None and (reached := numbers.reached.get(service, 0)) > heads[service]:
                 note_ahead(compared, "topic → ledger", reached, heads[service])
-            topic = TopicPartition(f"{service}.events", 0)
+            topic = TopicPartition(events_topic(service), 0)
             if topic not in ends:
                 compared.differs("log → topic", None, f"没有主题 {topic.topic}", f"there is no topic {topic.topic}")
                 continue

@@ -36,11 +36,6 @@ class ReservedTopic(NamedTuple):
     user: str
 
 
-def district_user(district: str) -> str:
-    """Return the name of the user that reports for a district."""
-    return f"district-{district}"
-
-
 class BrokerSettings(BaseSettings):
     """Settings of every client of Kafka: `SKILLPLAN_…` in the environment, or files of that name, in lower case, in the
     folder `SKILLPLAN_SECRETS`."""

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError
 
 from shared.kafka.clients import Broker
+from shared.kafka.names import events_topic, receipts_topic
 
 # A relay that dies in mid-page sends that page again; so the highest position stands among the last few pages.
 _TAIL: Final = 6_000
@@ -37,7 +38,7 @@ class TopicReader:
     def __init__(self, broker: Broker, service: str, group: str | None = None) -> None:
         self._broker = broker
         self._group = group
-        self._events = aiokafka.TopicPartition(f"{service}.events", 0)
+        self._events = aiokafka.TopicPartition(events_topic(service), 0)
         self._consumer = aiokafka.AIOKafkaConsumer(
             enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50, group_id=group,
             max_poll_records=2_000, **broker.client(),
@@ -77,7 +78,7 @@ class TopicReader:
 
     async def receipts(self, districts: Iterable[str]) -> AsyncIterator[list[StoredMessage]]:
         """Yield every receipt on the topics of some districts, whichever service gave it."""
-        places = [aiokafka.TopicPartition(f"receipts.{district}", 0) for district in districts]
+        places = [aiokafka.TopicPartition(receipts_topic(district), 0) for district in districts]
         async for messages in self._read({place: (0, end) for place, end in (await self._ends(places)).items()}):
             yield messages
 

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.contract.events import format_instant
 from shared.kafka.clients import Broker
+from shared.kafka.names import QUARANTINE, events_topic, receipts_topic
 from shared.kafka.topic_reader import TopicReader
 from shared.log.clocks import Acknowledgement, ClockComparison
 from shared.log.event_store import read_queries
@@ -66,7 +67,7 @@ class Relay:
     ) -> None:
         self._dsn = dsn
         self._broker = broker
-        self._topics = {f"{service}.events", "quarantine"}
+        self._topics = {events_topic(service), QUARANTINE}
         self._service = service
         self._health = health
         self._tracing = traces or tracing.Tracing()
@@ -276,7 +277,7 @@ class Relay:
         raw = row["bytes"]
         trace = tracing.of_fact(raw)
         headers = [*STRUCTURED, (tracing.HEADER, trace)] if trace else STRUCTURED
-        return f"{self._service}.events", row["stream"].encode(), raw, headers
+        return events_topic(self._service), row["stream"].encode(), raw, headers
 
     def _quarantined(self, row: asyncpg.Record) -> Outgoing:
         value = {
@@ -290,7 +291,7 @@ class Relay:
             "digest": row["digest"],
             "at": format_instant(row["at"]),
         }
-        return "quarantine", f"{self._service} {row['number']}".encode(), orjson.dumps(value), _JSON
+        return QUARANTINE, f"{self._service} {row['number']}".encode(), orjson.dumps(value), _JSON
 
 
 def message_of_receipt(row: asyncpg.Record) -> Outgoing | None:
@@ -304,7 +305,7 @@ def message_of_receipt(row: asyncpg.Record) -> Outgoing | None:
     key = f"{row['source']} {row['id']}{'' if row['decision'] else ' undecided'}" if known else ""
     # For recovery of a restored database: repeats are recognised by it, and it reveals nothing (A4).
     digest = [("digest", row["digest"].hex().encode())] if row["digest"] else []
-    return f"receipts.{row['district']}", key.encode(), row["bytes"], [*_JSON, *digest]
+    return receipts_topic(row["district"]), key.encode(), row["bytes"], [*_JSON, *digest]
 
 
 async def _close(connection: asyncpg.Connection) -> None:

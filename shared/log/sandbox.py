@@ -12,13 +12,13 @@ from aiokafka.errors import KafkaError
 
 from shared.contract.events import LOCAL_TIME
 from shared.kafka.clients import Broker
+from shared.kafka.names import SANDBOX_EVENTS
 from shared.log.event_store import EventStore, open_pool, read_queries
 from shared.log.outbox_relay import CHECKPOINTS, PAGE, STRUCTURED, TURN, Outgoing, message_of_receipt
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 
 SCHEMA: Final = "sandbox"
-TOPIC: Final = "sandbox.events"  # the facts of all services' sandboxes
 _SQL: Final = read_queries("shared.log", "sandbox.sql")
 _LOOK_SECONDS: Final = 15.0
 _PART: Final = "sandbox"
@@ -120,4 +120,4 @@ async def _next_page(connection: asyncpg.Connection, reached: dict[str, int]) ->
 
 
 def _fact(row: asyncpg.Record) -> Outgoing:
-    return TOPIC, row["stream"].encode(), row["bytes"], STRUCTURED
+    return SANDBOX_EVENTS, row["stream"].encode(), row["bytes"], STRUCTURED

@@ -8,6 +8,7 @@ import structlog
 
 from shared.contract.cloudevents import NotReadableError
 from shared.kafka.clients import Broker
+from shared.kafka.names import events_topic
 from shared.kafka.topic_reader import TopicReader
 from shared.observability.health import Health
 from shared.service.command_handler import CommandHandler, HeardFact
@@ -21,7 +22,7 @@ class KafkaFacts:
     """The topic `<service>.events` of one service that decisions here rest on."""
 
     def __init__(self, service: str, handler: CommandHandler, consumer: KafkaConsumer, health: Health) -> None:
-        self.topic = f"{service}.events"
+        self.topic = events_topic(service)
         self.hole = False  # a position is missing, and what comes after it waits
         self._service = service
         self._handler = handler

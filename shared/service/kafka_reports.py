@@ -13,7 +13,8 @@ from shared.contract import rules
 from shared.contract.cloudevents import NotReadableError, from_kafka
 from shared.contract.decoder import Channel, is_whole
 from shared.contract.events import NotUnderstood, Report
-from shared.kafka.clients import ReservedTopic, district_user
+from shared.kafka.clients import ReservedTopic
+from shared.kafka.names import district_user, reports_topic
 from shared.service.command_handler import CommandHandler, Unreadable
 from shared.service.kafka_consumer import KafkaConsumer, KafkaMessage
 
@@ -66,8 +67,8 @@ class KafkaReports:
                 prefixes=tuple(f"/districts/{district}" for district in whole),
                 reported_by=reserved.user,
             )
-        self._channels = {f"{handler.service}.reports.{sender}": channel for sender, channel in channels.items()}
-        self._reserved = {f"{handler.service}.reports.{reserved.sender}"} if reserved is not None else frozenset[str]()
+        self._channels = {reports_topic(handler.service, sender): channel for sender, channel in channels.items()}
+        self._reserved = {reports_topic(handler.service, reserved.sender)} if reserved is not None else frozenset[str]()
 
     def subscribe(self, consumer: KafkaConsumer) -> None:
         """Take the reports of every sender."""

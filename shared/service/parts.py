@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.kafka.names import events_topic
 from shared.log.event_store import EventStore, LogHead
 from shared.observability.metrics import Metrics, Reading
 from shared.observability.tracing import Tracing
@@ -55,6 +56,6 @@ def _not_compared(service: str, head: LogHead) -> str | None:
     if head.topic is None:
         return "not compared with its topic yet: the worker does it"
     return (
-        f"{service}.events is at {head.topic}, the log at {head.position}: a database restored from a backup?"
+        f"{events_topic(service)} is at {head.topic}, the log at {head.position}: a database restored from a backup?"
         f" Stop the worker and run `recover` (docs/operations.md)"
     )

@@ -24,6 +24,7 @@ from shared.deciding.decider import Domain
 from shared.deciding.facts import decode_fact
 from shared.deciding.waiting import store_waiting
 from shared.kafka.clients import Broker
+from shared.kafka.names import consumer_group, events_topic, reports_topic
 from shared.kafka.topic_reader import StoredMessage, TopicReader, position_of
 from shared.log.event_store import ReceiptRow, Statement, WaitingRow, read_queries
 from shared.log.migrate import connect, unreachable
@@ -87,7 +88,7 @@ async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, 
     except (*UNAVAILABLE, TimeoutError) as error:
         raise unreachable("SKILLPLAN_PG_DSN", error) from None
     try:
-        async with TopicReader(broker, service, f"skillplan-{service}") as published, connection.transaction():
+        async with TopicReader(broker, service, consumer_group(service)) as published, connection.transaction():
             if not await published.await_no_member():
                 raise CannotRecover(
                     f"{service} 的 worker 仍在运行,请先停止 the worker of {service} runs; stop it first"
@@ -102,9 +103,9 @@ async def recover(dsn: str, broker: Broker, language: Language, domain: Domain, 
             await recovery.take_receipts(beyond.values())
             await recovery.finish()
             recovered = recovery.recovered
-            reports = [f"{service}.reports.{sender}" for sender in senders]
+            reports = [reports_topic(service, sender) for sender in senders]
             await published.read_again(reports, recovered.since - _MARGIN if recovered.since else None)
-            await published.read_again([f"{other}.events" for other in heard], None)
+            await published.read_again([events_topic(other) for other in heard], None)
             return recovered
     finally:
         await asyncio.wait_for(connection.close(), 5)

@@ -11,8 +11,9 @@ import structlog
 from shared.contract.events import NotUnderstood, Report
 from shared.deciding.facts import StreamCache
 from shared.deciding.unit_of_work import Answer, UnitOfWork
+from shared.kafka.names import SANDBOX_EVENTS
 from shared.log.event_store import Transaction
-from shared.log.sandbox import TOPIC, SandboxStore, week_of
+from shared.log.sandbox import SandboxStore, week_of
 from shared.service.command_handler import CommandHandler, HeardFact, Preview, Unreadable
 from shared.service.kafka_consumer import KafkaConsumer, KafkaMessage
 
@@ -71,7 +72,7 @@ class SandboxFacts:
     def __init__(self, services: Sequence[str], handler: CommandHandler, consumer: KafkaConsumer) -> None:
         self._services = {f"/services/{service}": service for service in services}
         self._handler = handler
-        consumer.subscribe("sandbox", [TOPIC], self.decode, self.handle)
+        consumer.subscribe("sandbox", [SANDBOX_EVENTS], self.decode, self.handle)
 
     async def decode(self, messages: Sequence[KafkaMessage]) -> list[tuple[str, HeardFact]]:
         """Decode a batch."""

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from shared.contract.events import Language
 from shared.http.api_keys import KeyRing
 from shared.kafka.clients import ReservedTopic
+from shared.kafka.names import consumer_group
 from shared.log.outbox_relay import Relay
 from shared.log.sandbox import SandboxRelay
 from shared.observability.metrics import Reading
@@ -43,7 +44,7 @@ class Worker:
         self._parts = parts
         self._quarantine_days = quarantine_days
         self._witnessing = witnessing
-        self._group = f"skillplan-{parts.name}"
+        self._group = consumer_group(parts.name)
         health = parts.metrics.health
         self._consumer = KafkaConsumer(self._group, parts.settings.broker, health)
         ring = KeyRing(parts.settings.keys, parts.settings.key_pepper.get_secret_value())

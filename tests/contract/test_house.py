@@ -1,5 +1,6 @@
-"""The house rules that no linter knows: no long file, no folder of the kernel beside its chapters."""
+"""The house rules that no linter knows: no long file, no folder beside the kernel's chapters, one place for names."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from tests.conftest import ROOT
 
 _MOST_LINES = 400
 _CHAPTERS = {"contract", "plan", "kafka", "observability", "http", "log", "process", "deciding", "service"}
+_TOPIC = re.compile(
+    r"""(?<!services\.)\{[^{}]*\}\.(events["']|reports\.)|["']receipts\.[{"']|["'](sandbox)?\.events["']"""
+)
 _HERE = ("shared/", "services/", "client/", "deploy/", "docs/generators/", "tests/harness/")
 
 
@@ -40,3 +44,12 @@ def test_no_file_has_more_than_400_lines_of_code() -> None:
 def test_the_kernel_is_its_nine_chapters() -> None:
     entries = {entry.name for entry in (ROOT / "shared").iterdir() if not entry.name.startswith((".", "__pycache__"))}
     assert entries - {"__init__.py", "__pycache__"} == _CHAPTERS
+
+
+def test_topics_are_named_in_one_module() -> None:
+    named = {
+        str(file.relative_to(ROOT))
+        for file in tracked_sources()
+        if file.suffix == ".py" and _TOPIC.search(file.read_text(encoding="utf-8"))
+    }
+    assert {name for name in named if not name.startswith(("tests/", "docs/"))} == {"shared/kafka/names.py"}

@@ -11,7 +11,7 @@ import pytest
 
 from services.catalogue import DOMAIN_SERVICES
 from shared.contract.shapes import in_sandbox
-from shared.log.sandbox import SCHEMA, TOPIC, week_of
+from shared.log.sandbox import SCHEMA, week_of
 from tests.harness.processes import System, eventually
 from tests.harness.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
 from tests.harness.topics import publish, structured, whole
@@ -119,7 +119,7 @@ def test_over_kafka_it_is_the_same_and_no_page_shows_it(trial: Trial, kafka: str
         return ids <= {receipt["id"] for receipt in receipts if receipt["status"] == "accepted"}
 
     eventually(heard)
-    eventually(lambda: ids <= {message.json["reportid"] for message in whole(kafka, TOPIC)})
+    eventually(lambda: ids <= {message.json["reportid"] for message in whole(kafka, "sandbox.events")})
     page = trial.projection.get("/v1/districts/330681/receipts", params={"limit": "500"}).json()
     assert page["receipts"] == []
 

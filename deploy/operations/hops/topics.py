@@ -11,6 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from services.projection.counting.facts import LogFact, decode
+from shared.kafka.names import receipts_topic, service_of
 
 _QUIET_SECONDS: Final = 20.0
 
@@ -18,15 +19,12 @@ _QUIET_SECONDS: Final = 20.0
 async def ends_of_topics(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
     """Return the end offset of every topic of facts and of receipts."""
     wanted = [
-        TopicPartition(topic, 0) for topic in await consumer.topics() if topic.endswith(".events") or is_receipts(topic)
+        TopicPartition(topic, 0)
+        for topic in await consumer.topics()
+        if service_of(topic) or topic.startswith(receipts_topic(""))
     ]
     ends: dict[TopicPartition, int] = await consumer.end_offsets(wanted) if wanted else {}
     return ends
-
-
-def is_receipts(topic: str) -> bool:
-    """Return whether a topic holds the receipts of a district."""
-    return topic.startswith("receipts.")
 
 
 async def messages_before(

@@ -18,6 +18,7 @@ from services.projection.counting.ledger import FactBatch
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.store import Checkpoint, CheckpointMove, Ledger
 from shared.kafka.clients import Broker
+from shared.kafka.names import events_topic, service_of
 from shared.observability.tracing import Tracing
 
 WAIT_MS: Final = 2000  # for messages, at most; the broker answers as soon as there is one
@@ -195,7 +196,7 @@ class LogReader:
         consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         try:
-            partitions = [aiokafka.TopicPartition(f"{service}.events", 0) for service in self._services]
+            partitions = [aiokafka.TopicPartition(events_topic(service), 0) for service in self._services]
             await self._await_topics(consumer, partitions)
             consumer.assign(partitions)
             for partition, log in zip(partitions, self.logs.values(), strict=True):
@@ -232,7 +233,7 @@ class LogReader:
         batch = FactBatch(self._compiled)
         read = 0
         for partition, messages in records.items():
-            log = self.logs[partition.topic.removesuffix(".events")]
+            log = self.logs[service_of(partition.topic)]
             for message in messages:
                 log.take(message, batch)
                 read += 1
@@ -317,7 +318,7 @@ class LogReader:
         ends = await asyncio.wait_for(consumer.end_offsets(partitions), 5)
         ahead = {}
         for partition in partitions:
-            log = self.logs[partition.topic.removesuffix(".events")]
+            log = self.logs[service_of(partition.topic)]
             ahead[log.service] = max(0, ends[partition] - log.committed.next_offset)
         self._counted.lag = ahead
         return ahead

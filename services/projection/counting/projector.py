@@ -20,6 +20,7 @@ from services.projection.counting.store import Ledger, Switched
 from services.projection.counting.withheld import FactsWouldGo
 from services.projection.counting.writers import OtherWriter
 from shared.kafka.clients import Broker
+from shared.kafka.names import events_topic
 from shared.observability.metrics import Metrics, Reading
 from shared.observability.tracing import Tracing
 from shared.observability.unavailable import UNAVAILABLE
@@ -33,7 +34,7 @@ _GOOD_FOR: Final = 15.0
 _COMPARING: Final = 1 / 20
 _COMPARED_EVERY: Final = 60.0
 _LOOKED_EVERY: Final = 5.0
-_TOPICS: Final = {f"{service}.events" for service in COUNTED}
+_TOPICS: Final = set(map(events_topic, COUNTED))
 _log = structlog.get_logger()
 
 
@@ -236,7 +237,7 @@ class Projector:
         for service, log in follower.logs.items() if follower is not None else ():
             readings += [
                 Reading("skillplan_projection_position", log.committed.position, (service,)),
-                Reading("skillplan_parked", log.problem is not None, ("projection", f"{service}.events")),
+                Reading("skillplan_parked", log.problem is not None, ("projection", events_topic(service))),
             ]
             if service in self._counted.lag:
                 readings.append(Reading("skillplan_projection_lag", self._counted.lag[service], (service,)))

@@ -23,6 +23,7 @@ from services.projection.receipts.store import offsets as offsets_of
 from shared.contract.events import LOCAL_TIME
 from shared.contract.shapes import in_sandbox
 from shared.kafka.clients import Broker
+from shared.kafka.names import receipts_topic
 from shared.observability.health import Health
 from shared.observability.unavailable import UNAVAILABLE
 
@@ -125,7 +126,7 @@ class ReceiptFollower:
     ) -> None:
         self._dsn = dsn
         self._broker = broker
-        self._topics = [f"receipts.{code}" for code in districts]
+        self._topics = [receipts_topic(code) for code in districts]
         self._health = health
         self._facts_wait = facts_wait
 
