@@ -133,6 +133,7 @@ def month_of(
         "figures.json": _json({"plan": plan, "month": month, "as_of": closing["as_of"], "known_at": known_at,
                                "sha256": closing["sha256"], "district": district, "figures": figures}),
         "contributions.json": _json([_contributions(cell) for cell in cells]),
+        "code.txt": closing["code"]["text"].encode(), "code.svg": closing["code"]["svg"].encode(),
     }  # fmt: skip
     keys: dict[str, str] = {}
     for service, positions in sorted(places.items()):

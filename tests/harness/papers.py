@@ -10,6 +10,11 @@ def as_one(text: str) -> str:
     return "".join(text.split())
 
 
+def sheets_of(content: bytes) -> list[str]:
+    """Return the text of each sheet, without its spaces."""
+    return [as_one(page.extract_text()) for page in pypdf.PdfReader(io.BytesIO(content)).pages]
+
+
 def pdf_text(content: bytes) -> str:
     """Return the text of all sheets, one after another, without its spaces."""
-    return as_one("".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages))
+    return "".join(sheets_of(content))

@@ -9,6 +9,7 @@ import json
 import subprocess
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +28,7 @@ from shared.log.cosignatures import read_checkpoint
 from shared.log.tree import LogSigner
 from tests.conftest import ROOT
 from tests.harness.fork_server import fork_server
+from tests.harness.pictures import code_in_svg
 from tests.harness.plan_office import FILE, MONTH, OFFICE, PLAN, SIX, STRUCTURED, PlanOffice
 from tests.harness.processes import FIGURES_KEY, LOG_KEY, System, eventually
 from tests.harness.reports import report as envelope
@@ -649,6 +651,15 @@ def evidence_is_checked_offline(office: PlanOffice, month: str, folder: Path) ->
         assert done.returncode == 0, done.stderr
     made = packs[0].read_bytes()
     assert made == packs[1].read_bytes()
+    with zipfile.ZipFile(packs[0]) as pack_:
+        code = pack_.read("code.txt").decode()
+        assert code_in_svg(pack_.read("code.svg").decode()) == code
+    closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{month}").json()
+    briefing = office.projection.get(f"/v1/plans/{PLAN.id}/briefing", params={"month": month, "format": "json"}).json()
+    assert code == closing["code"]["text"] == briefing["published"]["code"]
+    said = dict(line.split(" ", 1) for line in code.splitlines() if not line.startswith("log "))
+    assert (said["month"], said["sha256"], said["known_at"]) == (month, closing["sha256"], closing["known_at"])
+    assert code.count("\nlog ") == 4
     subject = b'"subject":"hire/C-900"'
     assert subject in made
     packs[2].write_bytes(made.replace(subject, b'"subject":"hire/C-901"'))

@@ -222,7 +222,7 @@ def test_a_letter_has_the_conclusion_first_every_row_that_says_something_and_the
 def test_the_figures_of_a_publication_are_said_to_be_so_and_others_not() -> None:
     body = body_of({}, date(2025, 5, 31))
     assert "不是2025 年 5 月的公布数" in publication(body, "zh")
-    body["published"] = {"recorded_at": "2025-06-03T01:00:00Z", "by": "局长", "number": 2}
+    body["published"] = {"recorded_at": "2025-06-03T01:00:00Z", "by": "局长", "number": 2, "code": "skillplan 1"}
     sentence = publication(body, "zh")
     assert "2025-06-03 09:00:00(北京时间)" in sentence
     assert "局长" in sentence

@@ -57,6 +57,8 @@ def made() -> dict[str, bytes]:
     files = {
         "figures.json": encoded(head | {"as_of": "2024-03-31", "district": None, "figures": [FIGURE]}),
         "contributions.json": encoded([{"indicator": "4.1.b", "period": "2024", "withheld": False, "facts": listed}]),
+        "code.txt": f"skillplan 1\nplan p\nmonth 2024-03\nknown_at {KNOWN_AT}\nsha256 {SHA256}".encode(),
+        "code.svg": b"<svg/>",
         "check.html": PAGE.read_bytes(),
     }
     for service, facts in LOGS.items():
@@ -111,6 +113,9 @@ CHANGES: Final = [
     ("facts/planning.ndjson", '"numerator":3', '"numerator":9', "planning 位置 2 的事实", "planning at position 2"),
     ("proofs/recruitment.json", '"position": 5', '"position": 6', "位置 6:证明对不上", "position 6: its proof"),
     ("checkpoints/recruitment.txt", "\n11\n", "\n12\n", "recruitment 的检查点有改动", "of recruitment was changed"),
+    ("code.txt", SHA256, "4" + SHA256[1:], "二维码的 sha256 写", "QR code says sha256 4"),
+    ("code.txt", "month 2024-03", "month 2024-04", "应为 month 2024-03", "it should be month 2024-03"),
+    ("code.txt", f"sha256 {SHA256}", f"sha256 {SHA256}\nlog x 1 y", "二维码多写了 log x", "also says log x 1 y"),
     ("manifest.json", "2024-03", "2024-04", "manifest.json 的 month", "month in manifest.json is 2024-04"),
     ("manifest.json", '"needed": 2', '"needed": 3', "只有 2 份有效副署", "has 2 valid cosignatures of 3"),
 ]

@@ -8,7 +8,7 @@ from typing import Final
 
 import jinja2
 
-from services.projection.exports import wording
+from services.projection.exports import qr_code, wording
 from services.projection.exports.document import Briefing
 from services.projection.exports.wording import COLOURS, SIGNALS, Language
 
@@ -26,7 +26,8 @@ _CSS: Final = (
     "text-align:left;vertical-align:top}th{background:#f2f2f2;font-weight:600}td.n{text-align:right;"
     "font-variant-numeric:tabular-nums}tr{break-inside:avoid}thead{display:table-header-group}"
     ".s{font-size:.85em;color:#444}.wide{overflow-x:auto}th.indicator{width:30%}th.of-measure{background:#fafafa}"
-    "svg.bar{display:block;margin:.2em 0 0 auto}svg .all{fill:#e4e4e4}"
+    "figure{margin:1.2em 0}figure svg{width:36mm;height:36mm}svg.bar{display:block;margin:.2em 0 0 auto}"
+    "svg .all{fill:#e4e4e4}"
     "@media print{body{margin:0;max-width:none;padding:0;font-size:9pt}.annex{break-before:page}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
     + "".join(f".{signal}{{background:{colour}}}" for signal, colour in COLOURS.items())
@@ -57,8 +58,16 @@ def page(briefing: Briefing, language: Language) -> tuple[str, dict[str, str]]:
         "Vary": "Accept-Language",
     }
     title = wording.title(briefing, language)
+    published = briefing["published"]
+    picture = qr_code.svg(published["code"], wording.code_title(briefing, language), inline=True) if published else ""
     text = _template().render(
-        briefing=briefing, language=language, signals=SIGNALS, css=css, wording=wording, title=title
+        briefing=briefing,
+        language=language,
+        signals=SIGNALS,
+        css=css,
+        wording=wording,
+        title=title,
+        picture=picture,
     )
     return text, headers
 

@@ -89,11 +89,15 @@ class BriefingDistrict(TypedDict):
 
 
 class BriefingPublication(TypedDict):
-    """The publication whose figures these are: when, by whom, and as which one of the month (1: the close itself)."""
+    """The publication whose figures these are: when, by whom, and as which one of the month (1: the close itself).
+
+    `code`: what the QR code on its papers says (exports/qr_code.py).
+    """
 
     recorded_at: Instant
     by: str
     number: int
+    code: str
 
 
 class BriefingNote(TypedDict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, final
 
 from typing_extensions import TypedDict
 
@@ -15,11 +15,22 @@ from shared.contract.events import LOCAL_TIME
 Style = Literal["Title", "Subtitle", "Heading1", "Heading2", "Body", "Small", "Date", "Annex"]
 
 
+@final
 class Text(TypedDict):
     """A paragraph, in a style of the letter."""
 
     style: Style
     text: str
+
+
+@final
+class QrCode(TypedDict):
+    """The QR code of the figures, which says `code`; `alt` is read aloud, `text` stands below it."""
+
+    style: Style
+    text: str
+    code: str
+    alt: str
 
 
 class TableCell(TypedDict):
@@ -35,6 +46,7 @@ class TableCell(TypedDict):
     bar: Signal
 
 
+@final
 class Table(TypedDict):
     """A table; `widths` in twentieths of a point, 8,844 in all."""
 
@@ -48,7 +60,7 @@ _WIDTH: Final = 8_844
 _NAME: Final = 2_044
 
 
-def layout(briefing: Briefing, language: Language) -> Iterator[Text | Table]:
+def layout(briefing: Briefing, language: Language) -> Iterator[Text | QrCode | Table]:
     """Yield the conclusion, the districts, what changed and the notes, then series by series, and the clauses."""
     number = iter(_NUMBERS[language])
     yield _text("Title", wording.title(briefing, language))
@@ -71,6 +83,9 @@ def layout(briefing: Briefing, language: Language) -> Iterator[Text | Table]:
         yield from _series(briefing, series, language)
     day = datetime.fromisoformat(briefing["known_at"]).astimezone(LOCAL_TIME)
     yield _text("Date", f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%Y-%m-%d}")
+    if (published := briefing["published"]) is not None:
+        alt = wording.code_title(briefing, language)
+        yield {"style": "Small", "text": text("code-hint", language), "code": published["code"], "alt": alt}
     yield _text("Annex", text("annex", language))
     for series in briefing["series"]:
         for measure in series["measures"]:

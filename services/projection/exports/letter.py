@@ -14,15 +14,16 @@ from xml.sax.saxutils import escape
 
 import jinja2
 
-from services.projection.exports import wording
+from services.projection.exports import qr_code, wording
 from services.projection.exports.document import Briefing
-from services.projection.exports.layout import layout
+from services.projection.exports.layout import QrCode, Table, Text, layout
 from services.projection.exports.wording import COLOURS, Language
 
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can say
+_PICTURE: Final = "media/code.png"
 _DECLARED: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _WORD: Final = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -31,7 +32,7 @@ _PART: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml"
 _TYPES: Final = (
     f'<Types xmlns="{_PACKAGE}/content-types">'
     '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-    '<Default Extension="xml" ContentType="application/xml"/>'
+    '<Default Extension="xml" ContentType="application/xml"/><Default Extension="png" ContentType="image/png"/>'
     f'<Override PartName="/word/document.xml" ContentType="{_PART}.document.main+xml"/>'
     f'<Override PartName="/word/styles.xml" ContentType="{_PART}.styles+xml"/>'
     f'<Override PartName="/word/header.xml" ContentType="{_PART}.header+xml"/>'
@@ -49,7 +50,7 @@ _OF_DOCUMENT: Final = (
     f'<Relationships xmlns="{_PACKAGE}/relationships">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/styles" Target="styles.xml"/>'
     f'<Relationship Id="rId2" Type="{_OFFICE}/header" Target="header.xml"/>'
-    f'<Relationship Id="rId3" Type="{_OFFICE}/footer" Target="footer.xml"/></Relationships>'
+    f'<Relationship Id="rId3" Type="{_OFFICE}/footer" Target="footer.xml"/>'
 )
 _FOOTER: Final = (
     f'<w:ftr xmlns:w="{_WORD}"><w:p><w:pPr><w:pStyle w:val="Page"/></w:pPr>'
@@ -61,24 +62,29 @@ _FOOTER: Final = (
 
 def letter(briefing: Briefing, language: Language) -> bytes:
     """Return the briefing as DOCX."""
+    blocks: list[Text | QrCode | Table] = [*layout(briefing, language)]
     document = _template("letter.xml").render(
-        blocks=layout(briefing, language),
+        blocks=blocks,
         colours={signal: colour.lstrip("#") for signal, colour in COLOURS.items()},
     )
     head = (
         f'<w:hdr xmlns:w="{_WORD}"><w:p><w:pPr><w:pStyle w:val="Head"/></w:pPr><w:r><w:t>'
         f"{escape(wording.running_head(briefing, language))}</w:t></w:r></w:p></w:hdr>"
     )
+    code = [qr_code.png(block["code"]) for block in blocks if "code" in block]
+    pictures = {f"word/{_PICTURE}": picture for picture in code}
+    relations = f'<Relationship Id="rId4" Type="{_OFFICE}/image" Target="{_PICTURE}"/>' if code else ""
     return _packed(
         {
             "[Content_Types].xml": _DECLARED + _TYPES,
             "_rels/.rels": _DECLARED + _ROOT,
             "docProps/core.xml": _DECLARED + _core(briefing, language),
-            "word/_rels/document.xml.rels": _DECLARED + _OF_DOCUMENT,
+            "word/_rels/document.xml.rels": f"{_DECLARED}{_OF_DOCUMENT}{relations}</Relationships>",
             "word/document.xml": document.strip(),
             "word/styles.xml": _DECLARED + (_TEMPLATES / "letter-styles.xml").read_text(encoding="utf-8"),
             "word/header.xml": _DECLARED + head,
             "word/footer.xml": _DECLARED + _FOOTER,
+            **pictures,
         }
     )
 
@@ -93,13 +99,13 @@ def _core(briefing: Briefing, language: Language) -> str:
     )
 
 
-def _packed(parts: dict[str, str]) -> bytes:
+def _packed(parts: dict[str, str | bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
-        for name, text in parts.items():
+        for name, content in parts.items():
             entry = zipfile.ZipInfo(name, _FIRST_DAY)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            package.writestr(entry, _NO_XML.sub("", text))
+            package.writestr(entry, _NO_XML.sub("", content) if isinstance(content, str) else content)
     return file.getvalue()
 
 

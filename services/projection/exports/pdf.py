@@ -9,9 +9,9 @@ import json
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, cast
 
-from services.projection.exports import wording
+from services.projection.exports import qr_code, wording
 from services.projection.exports.briefing import BARS
 from services.projection.exports.document import Briefing
 from services.projection.exports.layout import layout
@@ -26,21 +26,32 @@ _TEMPLATE: Final = Path(__file__).parent / "templates" / "briefing.typ"
 
 def pdf(briefing: Briefing, language: Language) -> bytes:
     """Return the briefing as PDF."""
+    (content,) = compiled(briefing, language, "pdf")
+    return content
+
+
+def compiled(briefing: Briefing, language: Language, form: Literal["pdf", "png"]) -> list[bytes]:
+    """Return the briefing as one PDF, or the picture of each sheet."""
+    blocks = [
+        block | {"svg": qr_code.svg(block["code"], wording.code_title(briefing, language))}
+        if "code" in block
+        else block
+        for block in layout(briefing, language)
+    ]
     document = {
         "lang": language,
         "title": wording.title(briefing, language),
         "head": wording.running_head(briefing, language),
         "colours": COLOURS,
         "bars": BARS,
-        "blocks": [*layout(briefing, language)],
+        "blocks": blocks,
     }
     content = _compiler().compile(
-        format="pdf",
+        format=form,
         sys_inputs={"briefing": json.dumps(document, ensure_ascii=False)},
         timestamp=datetime.fromisoformat(briefing["known_at"]).replace(microsecond=0),
     )
-    assert isinstance(content, bytes)  # noqa: S101 - a PDF is one file, whatever the format's type allows
-    return content
+    return content if isinstance(content, list) else [cast("bytes", content)]
 
 
 @cache

@@ -26,6 +26,12 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
         "en": "The figures of {month} as published at {at} Beijing time by {by}{again}.",
     },
     "again": {"zh": ",为第 {number} 次公布(重述)", "en": ", restated ({number} publications)"},
+    "code": {"zh": "二维码:{month}公布的数及其摘要", "en": "QR code of the figures of {month} and their digest"},
+    "code-hint": {
+        "zh": "扫码可见计划、月份、所知时刻和数字的 SHA-256;用证据包中的 check.html 离线核对。",
+        "en": "Scanned it says plan, month, instant and SHA-256 of the figures; check.html of an evidence pack compares"
+        " it offline.",
+    },
     "not-published": {
         "zh": "以下不是{month}的公布数,为所列时刻所知。",
         "en": "Not published figures of {month}: as known at that instant.",
@@ -351,6 +357,11 @@ def publication(briefing: Briefing, language: Language) -> str:
     again = text("again", language).format(number=number) if number > 1 else ""
     at = local(published["recorded_at"])
     return text("published", language).format(month=month, at=at, by=published["by"], again=again)
+
+
+def code_title(briefing: Briefing, language: Language) -> str:
+    """Return what is read aloud of the QR code of published figures."""
+    return text("code", language).format(month=month_name(briefing, language))
 
 
 def conclusion(briefing: Briefing, language: Language) -> list[str]:

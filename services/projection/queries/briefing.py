@@ -21,7 +21,7 @@ from services.projection.assessment.representation import (
 from services.projection.assessment.values import indicator_kind
 from services.projection.counting.periods import period_name, running_period
 from services.projection.exports import briefing as export
-from services.projection.exports import letter, workbook
+from services.projection.exports import letter, qr_code, workbook
 from services.projection.exports.document import (
     Briefing,
     BriefingIndicator,
@@ -115,7 +115,7 @@ def briefing(
         "city": bilingual(plan.city),
         "units": {unit: bilingual(name) for unit, name in plan.units.items()},
         "districts": [{"code": district.code, "name": bilingual(district.name)} for district in plan.districts],
-        "published": _published(publications, basis.scope.known_at),
+        "published": _published(plan.id, f"{month:%Y-%m}", publications, basis.scope.known_at),
         "example_day": example_day.isoformat() if example_day else None,
         "summary": summary,
         "turned": [row["id"] for row in rows if _has_turned(row)],
@@ -142,11 +142,14 @@ def _note(note: CellNote, rows: Sequence[BriefingIndicator], district: str | Non
     }
 
 
-def _published(publications: Sequence[PublishedFigures], known_at: datetime) -> BriefingPublication | None:
+def _published(
+    plan: str, month: str, publications: Sequence[PublishedFigures], known_at: datetime
+) -> BriefingPublication | None:
     for number, published in enumerate(publications, 1):
         if published.known_at == known_at:
             recorded_at = format_instant(published.fact.recorded_at)
-            return {"recorded_at": recorded_at, "by": published.by, "number": number}
+            code = qr_code.text_of(plan, month, published)
+            return {"recorded_at": recorded_at, "by": published.by, "number": number, "code": code}
     return None
 
 

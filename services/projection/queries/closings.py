@@ -15,6 +15,7 @@ from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.representation import Day, MonthName, Sha256
 from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import WHOLE, running_period
+from services.projection.exports import qr_code
 from services.projection.queries.context import context_of
 from services.projection.queries.figures import FigureValue, figures_of
 from services.projection.queries.others import FactCount, FactSieve
@@ -129,12 +130,20 @@ class ComparedFigure(FigureValue):
     after_close: AfterClose
 
 
+class FiguresCode(TypedDict):
+    """The QR code of the figures last published: what it says, and its picture as SVG."""
+
+    text: str
+    svg: str
+
+
 class MonthClosing(ClosedMonth):
     """A closed month compared; `verified`: the figures published, counted anew as known then, came out the same."""
 
     plan: str
     verified: bool
     district: DistrictCode | None
+    code: FiguresCode
     figures: list[ComparedFigure]
 
 
@@ -204,6 +213,7 @@ async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, dis
         **_month(closed, visibility),
         "verified": _counted_alike(pinned, last.figures),
         "district": district,
+        "code": _code(plan, month, last),
         "figures": [
             _compared(
                 figure,
@@ -216,6 +226,11 @@ async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, dis
         ],
     }
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _code(plan: str, month: str, published: PublishedFigures) -> FiguresCode:
+    text = qr_code.text_of(plan, month, published)
+    return {"text": text, "svg": qr_code.svg(text, f"{month} 公布的数及其摘要 the figures of {month} and their digest")}
 
 
 def _counted_alike(pinned: AssessmentBasis, published: Sequence[Figure]) -> bool:

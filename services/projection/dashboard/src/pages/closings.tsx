@@ -89,6 +89,11 @@ function ClosedMonth({ view, closing }: { view: View; closing: MonthClosing }): 
           ))}
         </ul>
         <p class={`status ${closing.verified ? "green" : "red"}`}>{closing.verified ? t("closings.verified") : t("closings.not_verified")}</p>
+        <figure class="code">
+          {/* Drawn by the projection; no text of a report is in it. */}
+          <div role="img" aria-label={t("closings.code.alt", { text: closing.code.text })} dangerouslySetInnerHTML={{ __html: closing.code.svg }} />
+          <figcaption class="hint">{t("closings.code")}</figcaption>
+        </figure>
         {closing.overrides.map(({ by, why, districts }, index) => (
           <p key={index} class="why">
             {t("closings.override", { by, why, districts: namesOf(view, districts) })}
