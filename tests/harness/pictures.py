@@ -11,8 +11,8 @@ import zxingcpp
 def codes_in_png(content: bytes) -> list[str]:
     """Return what the QR codes of a PNG say."""
     width, height, pixels = _grey(content)
-    found = zxingcpp.read_barcodes(memoryview(pixels).cast("B", (height, width)))
-    return [code.text for code in found]
+    barcodes = zxingcpp.read_barcodes(memoryview(pixels).cast("B", (height, width)))
+    return [code.text for code in barcodes]
 
 
 def code_in_svg(picture: str) -> str:

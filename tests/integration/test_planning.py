@@ -657,8 +657,8 @@ def evidence_is_checked_offline(office: PlanOffice, month: str, folder: Path) ->
     closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{month}").json()
     briefing = office.projection.get(f"/v1/plans/{PLAN.id}/briefing", params={"month": month, "format": "json"}).json()
     assert code == closing["code"]["text"] == briefing["published"]["code"]
-    said = dict(line.split(" ", 1) for line in code.splitlines() if not line.startswith("log "))
-    assert (said["month"], said["sha256"], said["known_at"]) == (month, closing["sha256"], closing["known_at"])
+    lines = dict(line.split(" ", 1) for line in code.splitlines() if not line.startswith("log "))
+    assert (lines["month"], lines["sha256"], lines["known_at"]) == (month, closing["sha256"], closing["known_at"])
     assert code.count("\nlog ") == 4
     subject = b'"subject":"hire/C-900"'
     assert subject in made

@@ -33,8 +33,8 @@ def published(logs: int) -> PublishedFigures:
         CosignedCheckpoint(origin=f"shaoxing/log-{at}", size=10_000_000, root=ROOT, signatures=["— x y"])
         for at in range(logs)
     ]
-    said: dict[str, Any] = {"plan": "p", "month": "2025-05", "known_at": KNOWN_AT, "sha256": SHA256, "by": "局长"}
-    event = PeriodClosed(figures=[FIGURE], checkpoints=checkpoints or None, **said)
+    fields: dict[str, Any] = {"plan": "p", "month": "2025-05", "known_at": KNOWN_AT, "sha256": SHA256, "by": "局长"}
+    event = PeriodClosed(figures=[FIGURE], checkpoints=checkpoints or None, **fields)
     fact: Any = type("Fact", (), {"event": event})()
     known_at = parse_instant(KNOWN_AT)
     assert known_at is not None
