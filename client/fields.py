@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+from pydantic.json_schema import JsonSchemaValue
 
 from services.catalogue import languages
 from shared.contract.events import Event
@@ -69,9 +71,7 @@ def fields_of(event: type[Event]) -> Mapping[str, ReportField]:
     return {field.path: field for field in (*attributes, *_fields("data", schema, definitions, required=True))}
 
 
-def _fields(
-    path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any], required: bool
-) -> Iterator[ReportField]:
+def _fields(path: str, schema: JsonSchemaValue, definitions: JsonSchemaValue, required: bool) -> Iterator[ReportField]:
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, NamedTuple, Self, TypedDict
+from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
 import httpx
 import orjson
@@ -27,6 +27,12 @@ _LONGEST_PAUSE: Final = 60.0
 
 
 SendOutcome = Receipt | CannotPublishError
+
+
+class _RequestParts(TypedDict, total=False):
+    params: Mapping[str, str]
+    content: bytes
+    headers: Mapping[str, str]
 
 
 class ReceiptPage(TypedDict):
@@ -142,7 +148,7 @@ class WebClient:
             raise _no_service(service, response)
         return receipts
 
-    async def _request(self, service: str, method: str, path: str, **request: Any) -> httpx.Response:
+    async def _request(self, service: str, method: str, path: str, **request: Unpack[_RequestParts]) -> httpx.Response:
         """Repeat a request until it is answered or `patience` is over; raises CannotReachError where it is not answered
         or there is no address, CommandError where the key is not valid."""
         url = self._services.get(service)
@@ -170,7 +176,7 @@ class WebClient:
             AWAY,
         )
 
-    async def _attempt(self, service: str, method: str, url: str, **request: Any) -> httpx.Response:
+    async def _attempt(self, service: str, method: str, url: str, **request: Unpack[_RequestParts]) -> httpx.Response:
         try:
             response = await self._http.request(method, url, **request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

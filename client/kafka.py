@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import aiokafka
 import orjson
@@ -15,6 +15,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
+from aiokafka.structs import RecordMetadata
 
 from client.messages import JsonObject, read_receipt
 from client.routing import CannotPublishError, route
@@ -55,7 +56,7 @@ class Publisher:
             request_timeout_ms=20000,
             **broker.client(),
         )
-        self._sent: list[asyncio.Future[Any]] = []
+        self._sent: list[asyncio.Future[RecordMetadata]] = []
         self._topics: set[str] = set()
         self.acknowledged = 0
 
@@ -73,7 +74,7 @@ class Publisher:
     async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
 
-    async def publish(self, event: JsonObject) -> asyncio.Future[Any]:
+    async def publish(self, event: JsonObject) -> asyncio.Future[RecordMetadata]:
         """Hand a report to the producer; waits while too much is unsent. Raises CannotPublishError for this report
         alone, KafkaError when nothing more can be sent."""
         destination = route(event)
@@ -85,7 +86,7 @@ class Publisher:
                 problem = await self._broker.problem([topic]) or f"没有主题 no topic: {topic}"
                 raise CannotPublishError(problem, problem)
         try:
-            sent: asyncio.Future[Any] = await self._producer.send(
+            sent: asyncio.Future[RecordMetadata] = await self._producer.send(
                 topic, orjson.dumps(event), key=destination.key, headers=STRUCTURED
             )
         except MessageSizeTooLargeError:
@@ -95,7 +96,7 @@ class Publisher:
 
     async def send(self, events: Sequence[JsonObject]) -> list[Appended | CannotPublishError]:
         """Publish reports and wait until the broker has them; of each when, or why it alone could not be sent."""
-        outcomes: list[Appended | CannotPublishError | asyncio.Future[Any]] = []
+        outcomes: list[Appended | CannotPublishError | asyncio.Future[RecordMetadata]] = []
         for event in events:
             try:
                 outcomes.append(await self.publish(event))
@@ -110,7 +111,7 @@ class Publisher:
             if (error := sent.exception()) is not None:
                 raise error
 
-    async def _flush(self) -> list[asyncio.Future[Any]]:
+    async def _flush(self) -> list[asyncio.Future[RecordMetadata]]:
         await self._producer.flush()
         sent, self._sent = self._sent, []
         await asyncio.wait(sent) if sent else None
@@ -122,7 +123,7 @@ def _too_large() -> CannotPublishError:
     return CannotPublishError("超过 1 MB", "larger than 1 MB")
 
 
-def _outcome(sent: asyncio.Future[Any]) -> Appended | CannotPublishError:
+def _outcome(sent: asyncio.Future[RecordMetadata]) -> Appended | CannotPublishError:
     """Return when a report was appended, or why it alone was not; raises KafkaError where no other would be either."""
     error = sent.exception()
     if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):

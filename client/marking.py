@@ -6,13 +6,14 @@ import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import openpyxl
+from openpyxl import Workbook, load_workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 from openpyxl.utils import coordinate_to_tuple, get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
 
 from client.output import CommandError, file_error
 from client.tables.files import is_table
@@ -55,7 +56,7 @@ def marked_bytes(content: bytes, rows: Rows, faults: Sequence[ReportFault], mend
     return stream.getvalue()
 
 
-def _marked(content: Path | bytes, rows: Rows, faults: Sequence[ReportFault], encoding: str | None) -> Any:
+def _marked(content: Path | bytes, rows: Rows, faults: Sequence[ReportFault], encoding: str | None) -> Workbook:
     sheet = rows.source.sheet
     book = _workbook(content) if sheet is not None else _of_text(content, encoding, rows)
     _mark(book[sheet] if sheet is not None else book.worksheets[0], faults)
@@ -72,7 +73,7 @@ def check(file: str, out: Path) -> None:
         raise CommandError("--marked 不能写回原文件,请换一个文件名。", "--marked must not be the file itself.")
 
 
-def _workbook(content: Path | bytes) -> Any:
+def _workbook(content: Path | bytes) -> Workbook:
     with Package(content) as package:
         merges = [merge for sheet in package.sheets for merge in outline(package, sheet.part).merges]
     # openpyxl makes each of these cells: a merged column is a million.
@@ -83,7 +84,7 @@ def _workbook(content: Path | bytes) -> Any:
             "Unmerge them and check it again.",
         )
     try:
-        return openpyxl.load_workbook(io.BytesIO(content) if isinstance(content, bytes) else content)
+        return load_workbook(io.BytesIO(content) if isinstance(content, bytes) else content)
     except Exception:  # noqa: BLE001 - what openpyxl makes of a workbook it does not know is of any kind
         raise CommandError(
             "这个工作簿的格式无法加批注。请用 Excel 另存为 .xlsx 再核对。",
@@ -91,9 +92,9 @@ def _workbook(content: Path | bytes) -> Any:
         ) from None
 
 
-def _of_text(content: Path | bytes, encoding: str | None, rows: Rows) -> Any:
+def _of_text(content: Path | bytes, encoding: str | None, rows: Rows) -> Workbook:
     """Return a workbook with the cells of a text file, all as text, so that nothing changes its look."""
-    book = openpyxl.Workbook()
+    book = Workbook()
     sheet = book.worksheets[0]
     with text_file(content, encoding, list(rows.positions)) as source:
         for row in source.rows:
@@ -105,7 +106,7 @@ def _of_text(content: Path | bytes, encoding: str | None, rows: Rows) -> Any:
     return book
 
 
-def _mark(sheet: Any, faults: Sequence[ReportFault]) -> None:
+def _mark(sheet: Worksheet, faults: Sequence[ReportFault]) -> None:
     notes: dict[tuple[int, int], list[str]] = defaultdict(list)
     for fault in faults:
         place = coordinate_to_tuple(fault.cell) if fault.cell else (fault.line, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from types import NoneType
-from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, JsonValue
 
@@ -89,7 +89,7 @@ def _object(shape: type[BaseModel]) -> JsonObject:
     return {name: _value(name, hints[name]) for name, field in shape.model_fields.items() if field.is_required()}
 
 
-def _value(name: str, hint: Any) -> JsonValue:
+def _value(name: str, hint: object) -> JsonValue:
     if name == "plan":
         return _PLAN
     for shape, value in _VALUES:

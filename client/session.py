@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import typer
 from aiokafka.errors import KafkaError
@@ -66,7 +66,7 @@ def session(json: bool, resumable: bool = True) -> Iterator[tuple[Output, Client
         raise _failed(output, stopped) from None
 
 
-def run_async(work: Coroutine[Any, Any, T]) -> T:
+def run_async(work: Coroutine[object, object, T]) -> T:
     """Run a coroutine; the command itself reports what matters of aiokafka's log."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     return asyncio.run(work)

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import xlsxwriter
+from pydantic import JsonValue
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
 
 from client.fields import ATTRIBUTES, ReportField, event_of, fields_of
 from client.output import CommandError, file_error
@@ -110,7 +113,7 @@ def _subject(
     event: type[Event],
     fields: Mapping[str, ReportField],
     columns: dict[str, TemplateColumn],
-    example: Mapping[str, Any],
+    example: Mapping[str, JsonValue],
 ) -> str:
     """Return the template of the subject; add the columns that it needs beside those of the data."""
     if not event.subject:
@@ -139,7 +142,7 @@ def _parts(pattern: str, subject: str) -> Iterator[str]:
             yield part
 
 
-def _column(field: ReportField, example: Mapping[str, Any], as_written: bool) -> TemplateColumn:
+def _column(field: ReportField, example: Mapping[str, JsonValue], as_written: bool) -> TemplateColumn:
     """Return the column of a field; `as_written`: its cells go into the subject, too, so that they hold the values
     themselves."""
     names = value_names()
@@ -227,7 +230,7 @@ def write_workbook(type_: str, file: Path) -> None:
         raise file_error(cause, ("写不进去", "cannot be written")) from None
 
 
-def _write_rows(book: Any, sheet: Any, template: Template) -> None:
+def _write_rows(book: xlsxwriter.Workbook, sheet: Worksheet, template: Template) -> None:
     formats = {kind: book.add_format({"num_format": form}) for kind, form in _FORMATS.items()}
     needed = book.add_format({"num_format": "@", "bold": True, "bg_color": "#DDEBF7", "text_wrap": True, "border": 1})
     optional = book.add_format({"num_format": "@", "bg_color": "#F2F2F2", "text_wrap": True, "border": 1})
@@ -245,7 +248,7 @@ def _write_rows(book: Any, sheet: Any, template: Template) -> None:
 _FORMATS: Final = {"text": "@", "date": "yyyy-mm-dd", "money": "0.00", "number": "0"}
 
 
-def _write_example(sheet: Any, at: int, column: TemplateColumn, form: Any) -> None:
+def _write_example(sheet: Worksheet, at: int, column: TemplateColumn, form: Format) -> None:
     if not column.example:
         sheet.write_blank(1, at, None, form)
     elif column.is_date:
@@ -258,9 +261,9 @@ def _write_example(sheet: Any, at: int, column: TemplateColumn, form: Any) -> No
         sheet.write_string(1, at, column.example, form)
 
 
-def _validation(at: int, column: TemplateColumn) -> dict[str, Any]:
+def _validation(at: int, column: TemplateColumn) -> dict[str, object]:
     """Return the rule of a column's cells, and the hint that shows where one is chosen; empty where there is none."""
-    rule: dict[str, Any] = {"validate": "any"}
+    rule: dict[str, object] = {"validate": "any"}
     choices = list(column.choices)
     if choices:
         in_cell = sum(len(word) + 1 for word in choices) <= _LONGEST_LIST and not any("," in word for word in choices)
@@ -294,7 +297,7 @@ def _cell(at: int, column: int) -> str:
     return str(xlsxwriter.utility.xl_rowcol_to_cell(_FIRST_HINT_ROW + at, column, row_abs=True, col_abs=True))
 
 
-def _write_hints(book: Any, sheet: Any, template: Template) -> None:
+def _write_hints(book: xlsxwriter.Workbook, sheet: Worksheet, template: Template) -> None:
     bold, wrapped = book.add_format({"bold": True}), book.add_format({"text_wrap": True, "valign": "top"})
     sheet.set_column(0, 0, 22, wrapped)
     sheet.set_column(1, 1, 8, wrapped)

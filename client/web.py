@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import ssl
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -114,7 +115,7 @@ def cause_of(error: Exception, url: str) -> Cause:
     return Cause(f"连接不上或中断{proxy_zh}", f"no connection, or broken off{proxy_en}", True)
 
 
-def _chain(error: BaseException | None) -> Any:
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from client.output import CommandError
 from shared.log.cosignatures import (
@@ -177,7 +177,7 @@ def server_of(witness: CosigningWitness, host: str, port: int) -> ThreadingHTTPS
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *_: Any) -> None:
+        def log_message(self, format: str, *_: object) -> None:
             """Say nothing of each request."""
 
     return ThreadingHTTPServer((host, port), Handler)

@@ -80,13 +80,16 @@ def day_of(index: int, count: int, curve: str) -> int:
     return min(bisect_right(_CURVES[curve], (index + 0.5) / count), DAYS - 1)
 
 
+Envelope = dict[str, Any]  # a report as it is sent
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedReport:
     """A report of the feed: `due` is the minute at which it is sent, `meant` the outcome it must have in the end:
     `accepted`, `waiting`, `duplicate`, or the code of the rule that it breaks."""
 
     due: int
-    envelope: dict[str, Any]
+    envelope: Envelope
     meant: str = "accepted"
 
 

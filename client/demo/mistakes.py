@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import cycle
-from typing import Any, Final
+from typing import Final
 
-from client.demo.calendar import DISTRICTS, PlannedReport
+from client.demo.calendar import DISTRICTS, Envelope, PlannedReport
 
-Envelope = dict[str, Any]
 Spoil = Callable[[Envelope], Envelope | None]  # None: no such mistake can be made in it
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
 from client.commands.plan.planning import Action
-from client.demo.calendar import CITY, DISTRICTS, FIRST_DAY, MINUTES_OF_A_DAY
+from client.demo.calendar import CITY, DISTRICTS, FIRST_DAY, MINUTES_OF_A_DAY, Envelope
+from client.messages import JsonObject
 
 PLAN: Final = "shaoxing-2023-2025"
 _OFFICE: Final = "计划办公室"
@@ -34,7 +35,7 @@ _NOT_YET_RESTATED: Final = "2025-03"
 class OfficeReport:
     """What the plan office, or a district to it, reports."""
 
-    envelope: dict[str, Any]
+    envelope: Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class MonthPublication:
 
     month: str
     action: Action
-    data: dict[str, Any]
+    data: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _eighth_after(year: int, month: int) -> date:
     return (date(year, month, 28) + timedelta(days=4)).replace(day=8)
 
 
-def _decision(type_: str, subject: str, day: date, data: dict[str, Any], district: str = CITY) -> OfficeReport:
+def _decision(type_: str, subject: str, day: date, data: Mapping[str, object], district: str = CITY) -> OfficeReport:
     system = "plan-office" if district == CITY else "statistics"
     return OfficeReport(
         {
@@ -92,7 +93,7 @@ def _decision(type_: str, subject: str, day: date, data: dict[str, Any], distric
             "time": f"{day}T10:00:00+08:00",
             "district": district,
             "datacontenttype": "application/json",
-            "data": {"plan": PLAN} | data,
+            "data": {"plan": PLAN, **data},
         }
     )
 
@@ -143,7 +144,7 @@ def _month(month: str, closed_on: date) -> Iterator[OfficeReport | MonthPublicat
         yield _decision("period-submitted", subject, on, submitted, district)
         if (month, district) == _RETURNED:
             message = {"items": ["4.1.b"], "message": "请核对 5 月入职人数(演示)"}
-            yield _decision("period-returned", subject, on + timedelta(days=1), of_the_office | message)
+            yield _decision("period-returned", subject, on + timedelta(days=1), {**of_the_office, **message})
             yield _decision(
                 "period-submitted", subject, on + timedelta(days=2), submitted | {"note": "已核对"}, district
             )

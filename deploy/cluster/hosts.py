@@ -6,7 +6,7 @@ import base64
 import hashlib
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -66,7 +66,7 @@ class ThreeHosts(BaseModel):
         """Return the number of a host, from 1."""
         return self.hosts.index(host) + 1
 
-    def all(self, form: str, **values: Any) -> str:
+    def all(self, form: str, **values: object) -> str:
         """Return one thing a host, by its name, number and address, separated by commas."""
         return ",".join(
             form.format(name=host.name, number=self.number(host), address=host.address, **values) for host in self.hosts

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import yaml
 
@@ -88,14 +89,14 @@ def patroni(cluster: ThreeHosts, host: Host, passwords: dict[str, str]) -> str:
     pem, authority = f"{cluster.etc}/postgres/host.pem", f"{cluster.etc}/ca.pem"
     trust = {"sslmode": "verify-ca", "sslrootcert": authority}
     left_out = ("listen_addresses", "unix_socket_directories", "max_connections", "log_checkpoints")
-    parameters: dict[str, Any] = {name: value for name, value in OPTIONS.items() if name not in left_out} | {
+    parameters: dict[str, object] = {name: value for name, value in OPTIONS.items() if name not in left_out} | {
         "ssl": "on", "ssl_cert_file": pem, "ssl_key_file": pem, "ssl_ca_file": authority,
         "unix_socket_directories": f"{cluster.data}/postgres",
         # Who is cut off lets go of its locks.
         "tcp_keepalives_idle": 3, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 2, "tcp_user_timeout": 8000,
         "wal_keep_size": "512MB",
     }  # fmt: skip
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "scope": f"skillplan-{cluster.name}",
         "name": host.name,
         "restapi": {
@@ -185,5 +186,5 @@ listen {name}-api
     return text
 
 
-def _servers(hosts: Any, port: int, options: str) -> str:
+def _servers(hosts: Iterable[Host], port: int, options: str) -> str:
     return "\n".join(f"    server {host.name} {host.address}:{port} {options}" for host in hosts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Final
 
 from deploy.kafka import topics
 from deploy.kubernetes.city import City, Manifest, manifest
@@ -383,5 +383,5 @@ def _from(peers: list[Manifest], port: int) -> Manifest:
     return {"from": peers, "ports": [{"protocol": "TCP", "port": port}]}
 
 
-def _to(labels: dict[str, Any], port: int) -> Manifest:
+def _to(labels: dict[str, str], port: int) -> Manifest:
     return {"to": [{"podSelector": {"matchLabels": labels}}], "ports": [{"protocol": "TCP", "port": port}]}

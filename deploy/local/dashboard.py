@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from shared.plan.districts import district_codes
 
@@ -95,10 +95,10 @@ def write_outlines(file: Path, plans: Path = PLANS) -> None:
     file.write_text(json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":")))
 
 
-def _rounded(coordinates: Any) -> Any:
+def _rounded(coordinates: object) -> object:
     if isinstance(coordinates, list):
         return [_rounded(part) for part in coordinates]
-    return round(coordinates, 4)
+    return round(coordinates, 4) if isinstance(coordinates, float) else coordinates
 
 
 def _sources() -> Iterator[Path]:

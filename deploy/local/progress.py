@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 from rich.table import Table
@@ -12,8 +12,11 @@ from rich.table import Table
 from client.demo.feed import CITY_SIZE
 from deploy.local import databases
 from deploy.local.installation import Installation
-from services.projection.assessment.representation import TargetValue
+from services.projection.assessment.representation import LogProgress, TargetValue
 from services.projection.exports.wording import DASH, achieved_text, target_text
+
+if TYPE_CHECKING:
+    from services.projection.queries.target_progress import PlanProgress
 
 _ALL = "全部 all"
 _UNITS = {"fen": "元 yuan", "%": "%"}
@@ -43,9 +46,9 @@ def demo_place(installation: Installation) -> DemoPlace:
         return DemoPlace()
 
 
-def complete_to(client: httpx.Client, projection: str) -> Mapping[str, Mapping[str, Any]]:
+def complete_to(client: httpx.Client, projection: str) -> Mapping[str, LogProgress]:
     """Ask up to what position of each log the answers are complete."""
-    checkpoints: Mapping[str, Mapping[str, Any]] = {}
+    checkpoints: Mapping[str, LogProgress] = {}
     for progress in _progress(client, projection):
         checkpoints = progress["complete_to"]  # the same of each plan
     return checkpoints
@@ -68,7 +71,7 @@ def tables(client: httpx.Client, projection: str) -> Iterator[Table]:
     yield from map(_table, _progress(client, projection))
 
 
-def _progress(client: httpx.Client, projection: str) -> Iterator[dict[str, Any]]:
+def _progress(client: httpx.Client, projection: str) -> Iterator[PlanProgress]:
     """Ask for the progress of each plan that is counted."""
     plans = client.get(f"{projection}/v1/plans")
     plans.raise_for_status()
@@ -78,7 +81,7 @@ def _progress(client: httpx.Client, projection: str) -> Iterator[dict[str, Any]]
         yield answer.json()
 
 
-def _table(progress: Mapping[str, Any]) -> Table:
+def _table(progress: PlanProgress) -> Table:
     table = Table(title=f"目标进度  Progress  {progress['plan']}  {progress['as_of']}", title_justify="left")
     for heading in ("指标 Indicator", "名称 Name", "期间 Period"):
         table.add_column(heading)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,7 +17,7 @@ class ValuesRefused(LocalError):
     """The file says something that cannot be."""
 
 
-def read_values(file: Path, model: type[M], context: dict[str, Any] | None = None) -> M:
+def read_values(file: Path, model: type[M], context: dict[str, object] | None = None) -> M:
     """Read the values; raises ValuesRefused. `context`: what the model's validators need to know besides."""
     try:
         return model.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")), context=context)

@@ -6,9 +6,14 @@ import json
 import posixpath
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from docs.generators.markdown import anchor
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 _LINK: Final = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _FENCE: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -21,7 +26,7 @@ def slug(text: str, separator: str) -> str:
     return anchor(text)
 
 
-def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Show what a link to the sources names, without the link: the site has the documentation, not the checkout."""
     folder = posixpath.dirname(page.file.src_uri)
 
@@ -46,7 +51,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     return "".join([*parts, _LINK.sub(keep, markdown[end:])])
 
 
-def on_post_build(config: Any) -> None:
+def on_post_build(config: MkDocsConfig) -> None:
     """Part Chinese text into characters in the search index: it has no spaces to part it by."""
     file = Path(config["site_dir"], "search", "search_index.json")
     index = json.loads(file.read_text(encoding="utf-8"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
+
+from pydantic.json_schema import JsonSchemaValue
 
 from docs.generators.catalogue import LANGUAGES, ROOT, Catalogue, IncompleteError
 from docs.generators.markdown import anchor, render, table
@@ -113,7 +115,7 @@ def _role(event: type[Event]) -> str:
             return "撤回一份报告 takes a report back"
 
 
-def _form(schema: Mapping[str, Any], definitions: Mapping[str, Any], values: Mapping[str, str]) -> str:
+def _form(schema: JsonSchemaValue, definitions: JsonSchemaValue, values: Mapping[str, str]) -> str:
     """Return the form of a field in a few words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
@@ -147,11 +149,11 @@ def _form(schema: Mapping[str, Any], definitions: Mapping[str, Any], values: Map
     return f"`{schema['pattern'].strip('^$')}`".replace("|", "\\|") if "pattern" in schema else "文字 text"
 
 
-def _quantity(parts: Sequence[Mapping[str, Any]]) -> str:
+def _quantity(parts: Sequence[JsonSchemaValue]) -> str:
     return "数 number" + (" ≥ 0" if all(part.get("minimum", 0) == 0 for part in parts) else "")
 
 
-def _number(schema: Mapping[str, Any]) -> str:
+def _number(schema: JsonSchemaValue) -> str:
     if "anyOf" in schema:
         return _quantity(schema["anyOf"])
     return "整数 integer " + ("> 0" if schema.get("exclusiveMinimum") == 0 else f"≥ {schema.get('minimum', 0)}")
