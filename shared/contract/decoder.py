@@ -126,15 +126,10 @@ class Decoder:
         self.language = language
         current = frozenset(districts)
         self.districts = current.union(former or ())
-        self._closed = {code: until for code, until in (former or {}).items() if code not in current}
+        self.closed = {code: until for code, until in (former or {}).items() if code not in current}
         self.redirects = frozenset(redirects) - {language.service}
         self.keys = keys
         self.door = AtTheDoor(frozenset(credit_codes))
-
-    def is_closed(self, district: str | None, received_at: datetime) -> bool:
-        """Tell whether a code is a former one under which nothing new is taken any more (RULES E28)."""
-        until = self._closed.get(district or "")
-        return until is not None and received_at.astimezone(LOCAL_TIME).date() > until
 
     def decode(
         self, envelope: Mapping[str, Any], channel: Channel, received_at: datetime, read_at: datetime | None = None
@@ -143,86 +138,20 @@ class Decoder:
 
         `received_at`: by the clock of who received it, over Kafka the broker; `read_at`: then by our own (RULES A2).
         """
-        reader = _Reader(envelope, self)
+        reader = _Reader(envelope, self, channel, received_at)
         event = reader.event_class()
-        if event is not None and self.is_closed(reader.source_district, received_at):
-            reader.refuse_new(event)
-        if event is not None and event.sunset and received_at.astimezone(LOCAL_TIME).date() > event.sunset:
-            newest = self.language.newest_of(event).version
-            reader.faults.append(rules.VersionEnded("/type", until=f"{event.sunset}", newest=f"v{newest}"))
-        source_district = reader.source_district
-
-        def reject(status: str, *reasons: Rule) -> NotUnderstood:
-            route = channel.district or (source_district if channel.admits(reader.source or "", "") else None)
-            return NotUnderstood(
-                status,
-                reasons[:_MOST_REASONS],
-                received_at,
-                id=reader.id,
-                source=reader.source,
-                type=reader.shown_type,
-                subject=reader.shown_subject,
-                district=reader.district or route,
-                route=route if route in self.districts else None,
-                reported_by=channel.reported_by,
-                sunset=event.sunset if event is not None else None,
-            )
-
-        if reader.faults or event is None:
-            if reader.send_to and not reader.faults:
-                return reject("misdirected", rules.SendTo("/type", service=reader.send_to))
-            if event is not None and reader.may_report(channel):
+        if event is None and reader.send_to and not reader.faults:
+            return reader.reject("misdirected", rules.SendTo("/type", service=reader.send_to))
+        if event is None or reader.faults:
+            if event is not None and reader.may_report():
                 reader.data(event)
-            return reject("invalid", *reader.faults)
-        # Over Kafka such types are one sender's alone, whatever district they name (RULES F1a).
-        if channel.district is not None and not channel.for_whole and reader.is_reserved(event):
-            return reject("refused", rules.NotYourSource("/type"))
-        if misplaced := reader.misplaced(event):
-            return reject("refused", misplaced("/district"))
-        if not reader.may_report(channel):
-            return reject("refused", rules.NotYourSource("/source"))
-        # Who plans for the area puts right what others say (RULES G3, G4), and reports nothing else.
-        if not (channel.for_whole if reader.is_reserved(event) else event.for_every_service or not channel.whole_only):
-            return reject("refused", rules.NotYourSource("/type"))
+            return reader.reject("invalid", *reader.faults)
+        if (rule := reader.forbids(event)) is not None:
+            return reader.reject("refused", rule)
         content = reader.data(event)
         if content is None or reader.faults:
-            return reject("invalid", *reader.faults)
-        data, personal = content
-        if reader.at is None or not (reader.id and reader.source and reader.subject and reader.district):
-            raise TypeError("an envelope without faults has all its attributes")
-        body = data.__pydantic_serializer__.to_python(data, mode="json", exclude_none=True)
-        same = {
-            "type": reader.shown_type,
-            "subject": reader.subject,
-            "time": format_instant(reader.at),
-            "district": reader.district,
-            "corrects": reader.corrects,
-            "data": body | {"person": orjson.Fragment(personal.compared)} if personal else body,
-        }
-        compact = orjson.dumps(same, option=orjson.OPT_SORT_KEYS)
-        if len(compact) > _LARGEST_CONTENT:
-            at_most = f"至多 {_LARGEST_CONTENT} 字节 at most {_LARGEST_CONTENT} bytes"
-            return reject("invalid", rules.BadValue("/data", expected=at_most))
-        return Report(
-            id=reader.id,
-            source=reader.source,
-            type=envelope["type"],
-            subject=reader.subject,
-            time=reader.time,
-            district=reader.district,
-            event=data.newest(),
-            body=body,
-            at=reader.at,
-            digest=self.keys.digest(compact),
-            received_at=received_at,
-            corrects=reader.corrects,
-            traceparent=reader.optional("traceparent", _TRACE),
-            correlation_id=reader.optional("correlationid", _ID),
-            personal=personal.fields if personal else None,
-            reported_by=channel.reported_by,
-            read_at=read_at,
-            sunset=event.sunset,
-        )
+            return reader.reject("invalid", *reader.faults)
+        return reader.report(*content, read_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +165,17 @@ class _Personal:
 class _Reader:
     """Reads one envelope and gathers all its faults; what is readable stays readable for the receipt."""
 
-    def __init__(self, envelope: Mapping[str, Any], decoder: Decoder) -> None:
+    def __init__(self, envelope: Mapping[str, Any], decoder: Decoder, channel: Channel, received_at: datetime) -> None:
         self.envelope = envelope
         self.decoder = decoder
+        self.channel = channel
+        self.received_at = received_at
         self.faults: list[Rule] = []
         self.send_to: str | None = None
         self.shown_type: str | None = None
         self.shown_subject: str | None = None
         self.at: datetime | None = None
+        self._sunset: date | None = None
         self._parts: re.Match[str] | None = None  # of the subject, by the form that its type gives it
         self._check_names()
         if (version := envelope.get("specversion")) != "1.0":
@@ -309,7 +241,7 @@ class _Reader:
             return value
         return None
 
-    def optional(self, name: str, form: re.Pattern[str]) -> str | None:
+    def _carried(self, name: str, form: re.Pattern[str]) -> str | None:
         """Return an attribute that is carried through, None when it is not fit to be."""
         value = self.envelope.get(name)
         fit = isinstance(value, str) and form.fullmatch(value) and is_plain(value) and not holds_personal_number(value)
@@ -324,13 +256,22 @@ class _Reader:
             self._check_foreign()
             return None
         self.shown_type = name
-        retracts = isinstance(event.role, Retracts)
-        if retracts and self.corrects is not None:
+        self._sunset = event.sunset
+        if self.corrects is not None and isinstance(event.role, Retracts):
             self._fault(rules.BadAttribute, "corrects")
         if self.subject is not None:
             own = ((event.subject, event.subject_form),)
             self._check_subject(event, own if event.subject else language.subject_forms)
+        if self._came_after(self.decoder.closed.get(self.source_district or "")):
+            self._refuse_new(event)
+        if self._came_after(event.sunset):
+            self._fault(
+                rules.VersionEnded, "type", until=f"{event.sunset}", newest=f"v{language.newest_of(event).version}"
+            )
         return event
+
+    def _came_after(self, last: date | None) -> bool:
+        return last is not None and self.received_at.astimezone(LOCAL_TIME).date() > last
 
     def _check_foreign(self) -> None:
         """Check a type that this service takes no reports of, and its subject: any credit code in it may be one."""
@@ -371,28 +312,94 @@ class _Reader:
         else:
             self._fault(rules.BadSubject, "subject", form=event.subject or "<kind>/…")
 
-    def refuse_new(self, event: type[Event]) -> None:
+    def _refuse_new(self, event: type[Event]) -> None:
         """Note that a district's former code is none of the plan's any more, except to put right what it reported."""
         if self.corrects is None and not isinstance(event.role, Retracts):
             self._fault(rules.BadAttribute, "source")
             if self.district == self.source_district:
                 self._fault(rules.BadAttribute, "district")
 
-    def misplaced(self, event: type[Event]) -> type[Rule] | None:
-        """Return the rule that the district breaks (RULES A9, E11), None when it may be reported for."""
-        if self.district is None or self.district != self.source_district:
-            return rules.WrongDistrict
-        return event.district_only if is_whole(self.district) else event.whole_only
+    def may_report(self) -> bool:
+        """Tell whether the sender's credentials cover the source."""
+        return bool(self.source and self.source_district and self.channel.admits(self.source, self.source_district))
 
-    def is_reserved(self, event: type[Event]) -> bool:
+    def forbids(self, event: type[Event]) -> Rule | None:
+        """Return the rule by which its sender may not report this type, source or district; None when it may."""
+        channel, is_reserved = self.channel, self._is_reserved(event)
+        # Over Kafka such types are one sender's alone, whatever district they name (RULES F1a).
+        if channel.district is not None and not channel.for_whole and is_reserved:
+            return rules.NotYourSource("/type")
+        if self.district is None or self.district != self.source_district:
+            return rules.WrongDistrict("/district")
+        if misplaced := event.district_only if is_whole(self.district) else event.whole_only:
+            return misplaced("/district")
+        if not self.may_report():
+            return rules.NotYourSource("/source")
+        # Who plans for the area puts right what others say (RULES G3, G4), and reports nothing else.
+        if not (channel.for_whole if is_reserved else event.for_every_service or not channel.whole_only):
+            return rules.NotYourSource("/type")
+        return None
+
+    def _is_reserved(self, event: type[Event]) -> bool:
         """Tell whether only who plans for the whole area may report it: its own types, and taking back what it said."""
         if event.reserved or not isinstance(event.role, Retracts):
             return event.reserved
         return is_whole(self.district or "") and self.decoder.language.is_of_whole(self.subject or "")
 
-    def may_report(self, channel: Channel) -> bool:
-        """Tell whether the sender's credentials cover the source."""
-        return bool(self.source and self.source_district and channel.admits(self.source, self.source_district))
+    def reject(self, status: str, *reasons: Rule) -> NotUnderstood:
+        """Return what is answered instead: to the district that it names, else that of its sender."""
+        route = self.channel.district or (self.source_district if self.channel.admits(self.source or "", "") else None)
+        return NotUnderstood(
+            status,
+            reasons[:_MOST_REASONS],
+            self.received_at,
+            id=self.id,
+            source=self.source,
+            type=self.shown_type,
+            subject=self.shown_subject,
+            district=self.district or route,
+            route=route if route in self.decoder.districts else None,
+            reported_by=self.channel.reported_by,
+            sunset=self._sunset,
+        )
+
+    def report(self, data: Event, personal: _Personal | None, read_at: datetime | None) -> Report | NotUnderstood:
+        """Return the report; rejects one whose content is too large."""
+        if self.at is None or not (self.id and self.source and self.subject and self.district):
+            raise TypeError("an envelope without faults has all its attributes")
+        body = data.__pydantic_serializer__.to_python(data, mode="json", exclude_none=True)
+        same = {
+            "type": self.shown_type,
+            "subject": self.subject,
+            "time": format_instant(self.at),
+            "district": self.district,
+            "corrects": self.corrects,
+            "data": body | {"person": orjson.Fragment(personal.compared)} if personal else body,
+        }
+        compact = orjson.dumps(same, option=orjson.OPT_SORT_KEYS)
+        if len(compact) > _LARGEST_CONTENT:
+            at_most = f"至多 {_LARGEST_CONTENT} 字节 at most {_LARGEST_CONTENT} bytes"
+            return self.reject("invalid", rules.BadValue("/data", expected=at_most))
+        return Report(
+            id=self.id,
+            source=self.source,
+            type=self.envelope["type"],
+            subject=self.subject,
+            time=self.time,
+            district=self.district,
+            event=data.newest(),
+            body=body,
+            at=self.at,
+            digest=self.decoder.keys.digest(compact),
+            received_at=self.received_at,
+            corrects=self.corrects,
+            traceparent=self._carried("traceparent", _TRACE),
+            correlation_id=self._carried("correlationid", _ID),
+            personal=personal.fields if personal else None,
+            reported_by=self.channel.reported_by,
+            read_at=read_at,
+            sunset=self._sunset,
+        )
 
     def data(self, event: type[Event]) -> tuple[Event, _Personal | None] | None:
         """Return the data and the personal fields, or None after noting every fault in them."""
