@@ -1,7 +1,9 @@
 """The house rules that no linter knows: no long file, no folder beside the kernel's chapters, one place for names."""
 
+import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,3 +55,25 @@ def test_topics_are_named_in_one_module() -> None:
         if file.suffix == ".py" and _TOPIC.search(file.read_text(encoding="utf-8"))
     }
     assert {name for name in named if not name.startswith(("tests/", "docs/"))} == {"shared/kafka/names.py"}
+
+
+def test_no_private_name_of_a_module_is_unused() -> None:
+    assert [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in tracked_sources()
+        if file.suffix == ".py"
+        for name in unused_names(file.read_text(encoding="utf-8"))
+    ] == []
+
+
+def unused_names(source: str) -> list[str]:
+    """Return the private names that a module gives to something and uses nowhere else."""
+    uses = Counter(re.findall(r"\w+", source))
+    named = {
+        node.id
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return sorted(name for name in named if name.startswith("_") and name != "_" and uses[name] == 1)

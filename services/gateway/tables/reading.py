@@ -62,7 +62,6 @@ _MOST_COLUMNS: Final = 80
 _FIRST_ROWS: Final = 5  # of a table that cannot be checked yet
 _MOST_WORDS: Final = 30
 _SAMPLE_DISTRICT: Final = "330681"  # that stands in the templates' subjects
-_MONEY_UNITS: Final[tuple[Unit, ...]] = ("yuan", "wan-yuan", "fen")
 
 
 # What a command says about its own options, in the words of the page.

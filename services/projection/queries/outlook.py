@@ -93,6 +93,4 @@ async def get_outlook(
     """Respond with the outlook of a plan."""
     context = context_of(request)
     question = Question(("outlook",), plan, as_of, known_at, district)
-    return await context.respond_table(
-        question, pure(outlook), form, lambda table: table["indicators"], columns_of(IndicatorOutlook)
-    )
+    return await context.respond_table(question, pure(outlook), form, lambda table: table["indicators"], _COLUMNS)

@@ -116,9 +116,7 @@ async def get_districts(
         }
 
     question = Question(("districts", indicator, period or ""), plan, as_of, known_at, None, indicator)
-    return await context.respond_table(
-        question, pure(ranking), form, lambda table: table["districts"], columns_of(RankedDistrict)
-    )
+    return await context.respond_table(question, pure(ranking), form, lambda table: table["districts"], _COLUMNS)
 
 
 def _rank(basis: AssessmentBasis, whole: Assessment) -> Ranks:

@@ -98,9 +98,7 @@ async def get_behind(
     """Respond with the targets that are behind."""
     context = context_of(request)
     question = Question(("behind",), plan, as_of, known_at, district)
-    return await context.respond_table(
-        question, pure(who_is_behind), form, lambda table: table["behind"], columns_of(BehindTarget)
-    )
+    return await context.respond_table(question, pure(who_is_behind), form, lambda table: table["behind"], _COLUMNS)
 
 
 def _ratio(assessment: Assessment) -> Fraction:
