@@ -229,13 +229,8 @@ def of_the_projection() -> Iterator[Ask]:
     yield Ask(f"GET {plan}/figures", named | {"month": MONTH})
     yield Ask(f"GET {plan}/figures", {"plan": "none", "month": MONTH}, status=404)
     yield Ask(f"GET {plan}/figures", named | {"month": "soon"}, status=422)
-    yield Ask(f"GET {plan}/closings", named)
-    yield Ask(f"GET {plan}/closings", {"plan": "none"}, status=404)
-    closed = f"GET {plan}/closings/{{month}}"
-    yield Ask(closed, named | {"month": MONTH})
-    yield Ask(closed, named | {"month": MONTH, "district": "330681"}, name="asked", title="某区县 One district")
-    yield Ask(closed, named | {"month": "2023-01"}, status=404)
-    yield Ask(closed, named | {"month": MONTH, "district": "000000"}, status=422)
+    yield from _of_the_logs(f"GET {plan}/logs", named)
+    yield from _of_the_closings(f"GET {plan}/closings", named)
     yield from _of_the_notes(f"GET {plan}/notes", named)
     yield Ask(f"GET {plan}/stream", named)
     yield Ask(f"GET {plan}/stream", {"plan": "none"}, status=404)
@@ -249,9 +244,28 @@ def of_the_projection() -> Iterator[Ask]:
               title="被拒的 Those refused")  # fmt: skip
     yield Ask(receipts, where | {"type": event["type"], "code": "bad-date", "day": "2025-06-30"}, name="none",
               title="某类、某因、某日 Of a type, a reason and a day")  # fmt: skip
+    yield Ask(receipts, where | {"format": "csv"})
     yield Ask(receipts, {"district": "000000"}, status=404)
     yield Ask(receipts, where | {"day": "soon"}, status=422)
     yield from _of_the_types(event)
+
+
+def _of_the_logs(logs: str, named: Node) -> Iterator[Ask]:
+    yield Ask(logs, named)
+    yield Ask(logs, named | {"format": "csv"})
+    yield Ask(logs, {"plan": "none"}, status=404)
+
+
+def _of_the_closings(closings: str, named: Node) -> Iterator[Ask]:
+    yield Ask(closings, named)
+    yield Ask(closings, named | {"format": "csv"})
+    yield Ask(closings, {"plan": "none"}, status=404)
+    closed = f"{closings}/{{month}}"
+    yield Ask(closed, named | {"month": MONTH})
+    yield Ask(closed, named | {"month": MONTH, "district": "330681"}, name="asked", title="某区县 One district")
+    yield Ask(closed, named | {"month": MONTH, "format": "csv"})
+    yield Ask(closed, named | {"month": "2023-01"}, status=404)
+    yield Ask(closed, named | {"month": MONTH, "district": "000000"}, status=422)
 
 
 def _of_the_sandbox(progress: str, named: Node) -> Iterator[Ask]:

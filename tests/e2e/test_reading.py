@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,7 @@ from services.catalogue import DOMAIN_SERVICES
 from shared.http.openapi import EXAMPLES
 from tests.conftest import ROOT
 from tests.e2e import examples
-from tests.e2e.conftest import PLAN
+from tests.e2e.conftest import PLAN, counted
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 
@@ -83,6 +84,28 @@ def test_the_csv_of_progress_holds_what_its_json_holds(addresses: dict[str, str]
     ]
     rows = _rows(_get(addresses, "progress", format="csv"))
     assert [(row["id"], row["period"], row["value"], row["signal"]) for row in rows] == wanted
+
+
+def test_the_csv_of_receipts_holds_all_that_are_asked_for(addresses: dict[str, str]) -> None:
+    url = f"{addresses['projection']}/v1/districts/330681/receipts"
+    questions: tuple[dict[str, str], ...] = ({}, {"status": "refused"}, {"status": "refused", "code": "no-such-code"})
+
+    def agree(asked: dict[str, str]) -> bool:
+        counts: dict[str, int] = httpx.get(url, params=asked, timeout=20).json()["counts"]
+        rows = _rows(httpx.get(url, params=asked | {"format": "csv"}, timeout=20))
+        return Counter(row["status"] for row in rows) == counts["statuses"]
+
+    # Asked again: another report may come between the two.
+    eventually(lambda: all(agree(asked) for asked in questions))
+    page = _rows(httpx.get(url, params={"format": "csv", "limit": "2"}, timeout=20))
+    receipts = httpx.get(url, params={"limit": "2"}, timeout=20).json()["receipts"]
+    assert [row["codes"] for row in page] == ["; ".join(each["code"] for each in row["reasons"]) for row in receipts]
+
+
+def test_the_csv_of_health_says_how_far_each_log_is_counted(addresses: dict[str, str]) -> None:
+    rows = _rows(httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}/logs", params={"format": "csv"}, timeout=20))
+    assert {row["service"] for row in rows} == {*counted(addresses)["complete_to"]}
+    assert all(int(row["position"]) > 0 for row in rows)
 
 
 def test_facts_come_page_by_page_or_whole_and_their_sum_is_the_cell(addresses: dict[str, str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
+import io
 import itertools
 import json
 import subprocess
@@ -390,6 +392,25 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
     assert [entry["why"] for entry in closing["published"]] == [None, "补报"]
     *_, listed = office.projection.get(f"/v1/plans/{PLAN.id}/closings").json()["months"]
     assert listed["sha256"] == closing["sha256"]
+    as_table(office, closing)
+
+
+def as_table(office: PlanOffice, closing: dict[str, Any]) -> None:
+    """Compare the month as CSV with what its JSON says."""
+
+    def rows(path: str) -> list[dict[str, str]]:
+        answer = office.projection.get(f"/v1/plans/{PLAN.id}/closings{path}", params={"format": "csv"})
+        return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+    figures = {row["indicator"]: row for row in rows(f"/{MONTH}")}
+    assert {name: row["numerator"] for name, row in figures.items()} == {
+        figure["indicator"]: str(figure["numerator"]) for figure in closing["figures"]
+    }
+    assert (figures["4.1.b"]["live.numerator"], figures["4.1.b"]["published_at"]) == ("2", closing["known_at"])
+    published = [row for row in rows("") if row["month"] == MONTH]
+    assert [(row["sha256"], row["why"]) for row in published] == [
+        (publication["sha256"], publication["why"] or "") for publication in closing["published"]
+    ]
 
 
 class Desk:

@@ -61,7 +61,7 @@ def test_a_month_is_shown_in_words_with_what_may_be_done_and_the_numbers_of_its_
     month: MonthAnswer = {
         "plan": "p", "month": "2024-03", "state": "closed", "may": ["request-restatement", "withdraw"],
         "districts": [{"district": "330681", "state": "submitted", "by": "统计科", "message": None}],
-        "requests": [{"request_no": "R-7"}],
+        "requests": [{"request_no": "R-7", "by": "统计科", "why": "补报"}], "published": [],
     }  # fmt: skip
     for language, phrases in (
         ("zh", ("已关账", "诸暨市 330681", "已提交", "可办: 申请重述、撤回", "申请编号: R-7")),

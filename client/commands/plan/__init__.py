@@ -8,7 +8,7 @@ import typer
 from client.commands.plan.months import approve, close, note, override, restate, send_back, submit
 from client.commands.plan.office import DEFAULT_ADDRESS, PlanOptions
 from client.commands.plan.subjects import assign, void
-from client.commands.plan.targets import adopt, diff, export, import_, revise, show, split, withdraw
+from client.commands.plan.targets import adopt, diff, export, revise, show, split, withdraw
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -30,7 +30,7 @@ def _options(
 
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "show": show, "diff": diff, "adopt": adopt, "revise": revise, "split": split, "withdraw": withdraw,
-    "export": export, "import": import_,
+    "export": export, "import": adopt,
     "submit": submit, "return": send_back, "approve": approve, "override": override, "close": close,
     "restate": restate, "note": note, "assign": assign, "void": void,
 }  # fmt: skip

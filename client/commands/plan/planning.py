@@ -76,12 +76,13 @@ class AdoptionAnswer(TypedDict):
 
 
 class TargetsAnswer(TypedDict):
-    """The targets of a plan in force on a day."""
+    """The targets of a plan in force on a day; `holder`: whose key asked, from a server that says so."""
 
     plan: str
     on: str
     adopted: AdoptionAnswer | None
     indicators: list[IndicatorAnswer]
+    holder: NotRequired[str]
 
 
 class PlannedChange(TypedDict):
@@ -155,16 +156,25 @@ class RequestAnswer(TypedDict):
     """A restatement that was asked for."""
 
     request_no: str
+    by: str | None
+    why: str | None
+
+
+class PublicationAnswer(TypedDict):
+    """Figures of a month as they were published; `request_no`: for which request, where the key may see it."""
+
+    request_no: str | None
 
 
 class MonthAnswer(TypedDict):
-    """How a month stands, and what this key may do; `requests`: restatements that were asked for."""
+    """How a month stands, what was published and asked for, and what this key may do."""
 
     plan: str
     month: str
     state: str
     districts: list[DistrictMonthAnswer]
-    requests: NotRequired[list[RequestAnswer]]
+    published: list[PublicationAnswer]
+    requests: list[RequestAnswer]
     may: list[str]
 
 

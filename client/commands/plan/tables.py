@@ -14,7 +14,7 @@ from client.commands.plan.planning import (
     TargetsAnswer,
 )
 from client.districts import DistrictNames
-from client.output import Output, text
+from client.output import CommandError, Output, text
 
 _FEN = 100
 DISTRICT_STATES: Final[Mapping[str, tuple[str, str]]] = {
@@ -87,6 +87,16 @@ def print_targets(output: Output, targets: TargetsAnswer) -> None:
     output.table(heads, rows, f"{targets['plan']} {targets['on']} ({state})", len(heads))
 
 
+def print_indicator(output: Output, targets: TargetsAnswer, indicator: str, districts: DistrictNames) -> None:
+    """Print the target of one indicator and its parts; raises CommandError where there is no such indicator."""
+    targets["indicators"] = [entry for entry in targets["indicators"] if entry["id"] == indicator]
+    if not targets["indicators"]:
+        raise CommandError("该计划没有这个指标。", "This plan has no such indicator.")
+    output.record(targets)
+    print_targets(output, targets)
+    print_parts(output, targets["indicators"][0], districts)
+
+
 def print_parts(output: Output, indicator: IndicatorAnswer, districts: DistrictNames) -> None:
     """Print how a target is split over districts and months."""
     rows: list[list[str]] = []
@@ -133,7 +143,7 @@ def print_month(output: Output, month: MonthAnswer, districts: DistrictNames) ->
     output.table(heads, rows, f"{month['plan']} {month['month']}: {_name(MONTH_STATES, month['state'])}", len(heads))
     acts = text("、", ", ", "").join(_name(ACT_NAMES, act) for act in month["may"])
     output.line(f"{text('可办', 'may', ' ')}: {acts or '–'}")
-    for number in dict.fromkeys(request["request_no"] for request in month.get("requests", ())):
+    for number in dict.fromkeys(request["request_no"] for request in month["requests"]):
         output.line(f"{text('申请编号', 'request', ' ')}: {number}")
 
 

@@ -1,12 +1,25 @@
-"""`skillplan plan show`, `diff`, `adopt`, `revise`, `split`, `withdraw`: the targets of a plan."""
+"""`skillplan plan show`, `diff`, `adopt` (`import`), `export`, `revise`, `split`, `withdraw`: a plan's targets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from client.commands.plan import tables
-from client.commands.plan.office import BY, PLAN, By, From, Id, Plan, Source, Why, connect, day, number, optional_number
+from client.commands.plan.office import (
+    PLAN,
+    By,
+    From,
+    Id,
+    Plan,
+    PlanSession,
+    Source,
+    Why,
+    connect,
+    day,
+    number,
+    optional_number,
+)
 from client.districts import DistrictNames
 from client.messages import JsonObject
 from client.output import ALL_WELL, SOME_WRONG, CommandError
@@ -28,15 +41,12 @@ def show(
             tables.print_month(output, status, office.districts)
             return
         targets = office.planning.targets(plan, day(on) if on else None)
-        if indicator is not None:
-            targets["indicators"] = [entry for entry in targets["indicators"] if entry["id"] == indicator]
-            if not targets["indicators"]:
-                raise CommandError("该计划没有这个指标。", "This plan has no such indicator.")
-        output.record(targets)
-        tables.print_targets(output, targets)
-        if indicator is not None:
-            tables.print_parts(output, targets["indicators"][0], office.districts)
-            tables.print_history(output, targets["indicators"][0], office.districts)
+        if indicator is None:
+            output.record(targets)
+            tables.print_targets(output, targets)
+            return
+        tables.print_indicator(output, targets, indicator, office.districts)
+        tables.print_history(output, targets["indicators"][0], office.districts)
 
 
 def diff(
@@ -52,26 +62,65 @@ def diff(
 
 def adopt(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="计划文件 a plan file")],
+    file: Annotated[
+        Path, typer.Argument(help="计划文件,或导出后改过的目标表 .xlsx a plan file, or an edited workbook")
+    ],
     plan: Plan = PLAN,
-    by: By = BY,
+    by: By = None,
     why: Why = None,
     effective_from: From = None,
     yes: Annotated[bool, typer.Option("--yes", help="不再询问 do not ask")] = False,
     id_: Id = None,
     source: Source = None,
 ) -> None:
-    """采用计划文件:先列出改动 Adopt a plan file; what changes is shown first."""
+    """采用计划文件,或按目标表调整、分解:先列出改动 Adopt a plan file, or revise and split as an edited workbook says;
+    what changes is shown first."""
     with connect(context) as office:
-        changes = office.planning.diff(plan, file)
-        tables.print_diff(office.output, changes, office.districts)
+        reports = (_of_table if file.suffix.lower() == ".xlsx" else _of_plan_file)(
+            office, file, plan, day(effective_from)
+        )
+        if not reports:
+            raise typer.Exit(ALL_WELL)
         if not yes and not typer.confirm("采用?Adopt?"):
             raise CommandError("未采用,没有改变。", "Not adopted; nothing has changed.", "not-adopted", SOME_WRONG)
-        data: JsonObject = {
-            "plan": plan, "document": changes["document"], "sha256": changes["sha256"], "against": changes["against"],
-            "effective_from": day(effective_from), "by": by, "why": why,
-        }  # fmt: skip
-        office.report("plan-adopted", f"plan/{plan}", data, id_, source)
+        decision: JsonObject = {"by": office.by(plan, by), "why": why}
+        taken = [
+            office.tell(name, subject, data | decision, id_ and f"{id_}{number}", source)
+            for number, (name, subject, data) in zip(
+                ("", *map("-{}".format, range(2, len(reports) + 1))), reports, strict=True
+            )
+        ]
+        raise typer.Exit(ALL_WELL if all(taken) else SOME_WRONG)
+
+
+class _Decided(NamedTuple):
+    """What is to be reported, without who decides and why."""
+
+    name: str
+    subject: str
+    data: JsonObject
+
+
+def _of_plan_file(office: PlanSession, file: Path, plan: str, effective_from: str) -> list[_Decided]:
+    """Print what adopting a plan file changes, and return the adoption."""
+    changes = office.planning.diff(plan, file)
+    tables.print_diff(office.output, changes, office.districts)
+    given: JsonObject = {
+        "plan": plan, "document": changes["document"], "sha256": changes["sha256"], "against": changes["against"],
+        "effective_from": effective_from,
+    }  # fmt: skip
+    return [_Decided("plan-adopted", f"plan/{plan}", given)]
+
+
+def _of_table(office: PlanSession, file: Path, plan: str, effective_from: str) -> list[_Decided]:
+    """Print what an edited workbook changes, and return the revisions and splits; raises CommandError for faults."""
+    table = office.planning.compare_table(plan, file, effective_from)
+    tables.print_table(office.output, table, office.districts)
+    if table["faults"]:
+        raise CommandError(
+            "表中有错误,什么也没有改变。", "The table has faults; nothing has changed.", "bad-table", SOME_WRONG
+        )
+    return [_Decided(report["type"], report["subject"], report["data"]) for report in table["reports"]]
 
 
 def export(
@@ -88,35 +137,6 @@ def export(
         office.output.line(f"✓ {file}")
 
 
-def import_(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="改过的目标表 the edited workbook")],
-    plan: Plan = PLAN,
-    by: By = BY,
-    why: Why = None,
-    effective_from: From = None,
-    yes: Annotated[bool, typer.Option("--yes", help="不再询问 do not ask")] = False,
-    source: Source = None,
-) -> None:
-    """按表调整、分解目标:先列出改动 Revise and split as an edited workbook says; what changes is shown first."""
-    with connect(context) as office:
-        table = office.planning.compare_table(plan, file, day(effective_from))
-        tables.print_table(office.output, table, office.districts)
-        if table["faults"]:
-            raise CommandError(
-                "表中有错误,什么也没有改变。", "The table has faults; nothing has changed.", "bad-table", SOME_WRONG
-            )
-        if not table["reports"]:
-            raise typer.Exit(ALL_WELL)
-        if not yes and not typer.confirm("按表调整?Change as in the table?"):
-            raise CommandError("未调整,没有改变。", "Nothing has changed.", "not-imported", SOME_WRONG)
-        taken = [
-            office.tell(report["type"], report["subject"], report["data"] | {"by": by, "why": why}, None, source)
-            for report in table["reports"]
-        ]
-        raise typer.Exit(ALL_WELL if all(taken) else SOME_WRONG)
-
-
 def revise(
     context: typer.Context,
     indicator: Annotated[str, typer.Argument(help="指标编号 the indicator, e.g. 1.3.a")],
@@ -125,7 +145,7 @@ def revise(
     district: Annotated[str | None, typer.Option("--district", help="只对某区、县(市)for one district only")] = None,
     baseline: Annotated[float | None, typer.Option("--baseline", help="基线 where a level starts from")] = None,
     clause: Annotated[str | None, typer.Option("--clause", help="依据 the document it rests on")] = None,
-    by: By = BY,
+    by: By = None,
     why: Why = None,
     effective_from: From = None,
     id_: Id = None,
@@ -137,9 +157,9 @@ def revise(
             "plan": plan, "indicator": indicator,
             "district": None if district is None else office.districts.code(district),
             "baseline": optional_number(baseline), "clause": clause,
-            "effective_from": day(effective_from), "by": by, "why": why,
+            "effective_from": day(effective_from), "why": why, "by": office.by(plan, by),
         }  # fmt: skip
-        office.report("target-revised", f"target/{plan}/{indicator}", data, id_, source)
+        office.revise("target-revised", f"target/{plan}/{indicator}", data, id_, source)
 
 
 def split(
@@ -149,7 +169,7 @@ def split(
     parts: Annotated[list[str], typer.Argument(help="诸暨市=500 330603=400 … 或 or 2024-01=250 …")],
     plan: Plan = PLAN,
     difference: Annotated[float | None, typer.Option("--difference", help="目标减合计 target less the sum")] = None,
-    by: By = BY,
+    by: By = None,
     why: Why = None,
     effective_from: From = None,
     id_: Id = None,
@@ -163,9 +183,10 @@ def split(
             numbers = _by_code(numbers, office.districts)
         data: JsonObject = {
             "plan": plan, "indicator": indicator, "period": period, "over": over, "parts": numbers,
-            "difference": optional_number(difference), "effective_from": day(effective_from), "by": by, "why": why,
+            "difference": optional_number(difference), "effective_from": day(effective_from), "why": why,
+            "by": office.by(plan, by),
         }  # fmt: skip
-        office.report("target-split", f"split/{plan}/{indicator}/{period}/{over}", data, id_, source)
+        office.revise("target-split", f"split/{plan}/{indicator}/{period}/{over}", data, id_, source)
 
 
 def withdraw(

@@ -75,11 +75,15 @@ class IndicatorTargets(Body):
 
 
 class PlanTargets(PlanState):
-    """A plan with its targets on a day; `may`: what the bearer of this key can do to them."""
+    """A plan with its targets on a day; `may`: what the bearer of this key can do to them.
+
+    `holder`: the name that this key was given, under which its bearer acts; empty while no keys are set.
+    """
 
     on: date
     indicators: list[IndicatorTargets]
     may: list[str]
+    holder: str
 
 
 # The projection has a route of the first path, too; at the one address of all services the second leads here.
@@ -108,6 +112,7 @@ async def get_plan(plan: PlanId, request: Request, context: Context, on: OnDay =
     history = History(counted, view)
     day = on or today_of(datetime.now(UTC))
     visibility = visibility_of(request, counted.successors)
+    caller = caller_of(request)
     return PlanTargets(
         **dict(summary_of(counted, history, visibility)),
         on=day,
@@ -126,7 +131,8 @@ async def get_plan(plan: PlanId, request: Request, context: Context, on: OnDay =
             )
             for measure, indicator in history.plan.indicators.values()
         ],
-        may=Permissions(caller_of(request), counted).on_targets(view),
+        may=Permissions(caller, counted).on_targets(view),
+        holder="" if caller.key is None else caller.key.label,
     )
 
 

@@ -16,10 +16,11 @@ from services.projection.assessment.representation import Day, MonthName, Sha256
 from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import WHOLE, running_period
 from services.projection.exports import qr_code
+from services.projection.exports.csv import columns_of, csv_response
 from services.projection.queries.context import context_of
 from services.projection.queries.figures import FigureValue, figures_of
 from services.projection.queries.others import FactCount, FactSieve
-from services.projection.queries.parameters import NAMED, RESPONSES, District, PlanNamed, plan_of, scope_of
+from services.projection.queries.parameters import NAMED, RESPONSES, District, Form, PlanNamed, plan_of, scope_of
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import Fact, format_instant
 from shared.contract.messages import DistrictCode, Instant
@@ -66,6 +67,19 @@ class ClosedMonth(TypedDict):
     sha256: Sha256
     overrides: list[CloseOverride]
     open_requests: list[str]
+
+
+class PublicationRow(TypedDict):
+    """A publication as a row of a table."""
+
+    month: MonthName
+    as_of: Day
+    known_at: Instant
+    recorded_at: Instant
+    by: str
+    sha256: Sha256
+    request_no: str | None
+    why: str | None
 
 
 class ClosedMonths(TypedDict):
@@ -147,7 +161,27 @@ class MonthClosing(ClosedMonth):
     figures: list[ComparedFigure]
 
 
+class MovedBecause(Movement):
+    """How much a number moved after its close for one cause."""
+
+    cause: Cause
+
+
+class ComparedRow(FigureValue):
+    """A published number as a row of a table, beside the live one; `causes`: of what moved it, with more and less."""
+
+    month: MonthName
+    district: DistrictCode | None
+    published_at: Instant
+    live: LiveFigure | None
+    more: int
+    less: int
+    causes: list[MovedBecause]
+
+
 _LIVE: Final = set(LiveFigure.__annotations__)
+_PUBLICATIONS: Final = columns_of(PublicationRow)
+_COMPARED: Final = columns_of(ComparedRow)
 
 
 @dataclass(slots=True)
@@ -169,7 +203,7 @@ class _Moves:
     response_model=ClosedMonths,
     responses=NAMED,
 )
-async def get_closings(plan: PlanNamed, request: Request) -> Response:
+async def get_closings(plan: PlanNamed, request: Request, form: Form = "json") -> Response:
     """Respond with the closed months of a plan."""
     context = context_of(request)
     async with context.reader.view() as view:
@@ -177,6 +211,13 @@ async def get_closings(plan: PlanNamed, request: Request) -> Response:
         decided = View(await view.decided())
         visibility = visibility_of(request, plan_read.successors)
         months = [_month(month_of(plan_read, name, decided), visibility) for name in _names(plan_read, decided)]
+    if form == "csv":
+        rows = [
+            PublicationRow(month=month["month"], as_of=month["as_of"], **publication)
+            for month in months
+            for publication in month["published"]
+        ]
+        return csv_response(rows, _PUBLICATIONS, f"{plan}-closings.csv")
     answer: ClosedMonths = {"plan": plan, "months": months}
     return Response(orjson.dumps(answer), media_type="application/json")
 
@@ -192,7 +233,9 @@ async def get_closings(plan: PlanNamed, request: Request) -> Response:
     response_model=MonthClosing,
     responses=RESPONSES,
 )
-async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, district: District = None) -> Response:
+async def get_closing(
+    request: Request, plan: PlanNamed, month: MonthClosed, district: District = None, form: Form = "json"
+) -> Response:
     """Respond with a closed month beside what is known now."""
     context = context_of(request)
     async with context.reader.view() as view:
@@ -225,12 +268,29 @@ async def get_closing(request: Request, plan: PlanNamed, month: MonthClosed, dis
             if figure.district == district
         ],
     }
+    if form == "csv":
+        name = "-".join(part for part in (plan, "closing", month, district) if part)
+        return csv_response([_row(answer, figure) for figure in answer["figures"]], _COMPARED, f"{name}.csv")
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
 def _code(plan: str, month: str, published: PublishedFigures) -> FiguresCode:
     text = qr_code.text_of(plan, month, published)
     return {"text": text, "svg": qr_code.svg(text, f"{month} 公布的数及其摘要 the figures of {month} and their digest")}
+
+
+def _row(closing: MonthClosing, figure: ComparedFigure) -> ComparedRow:
+    moved = figure["after_close"]
+    return {
+        **cast("FigureValue", {name: figure.get(name) for name in FigureValue.__annotations__}),
+        "month": closing["month"],
+        "district": closing["district"],
+        "published_at": closing["known_at"],
+        "live": figure["live"],
+        "more": moved["more"],
+        "less": moved["less"],
+        "causes": [{"cause": cause, **movement} for cause, movement in moved["by_cause"].items()],
+    }
 
 
 def _counted_alike(pinned: AssessmentBasis, published: Sequence[Figure]) -> bool:

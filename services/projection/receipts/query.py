@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import date
 from typing import Annotated, Final, get_args
 
@@ -12,17 +12,21 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import BilingualText, Day
+from services.projection.exports.csv import columns_of, csv_file, csv_parts
+from services.projection.exports.spool import spooled
 from services.projection.queries.context import context_of
-from services.projection.queries.parameters import RESPONSES, AfterCursor, page_of, parse_day, wrong_cursor
-from services.projection.receipts.store import ReceiptFilter, counts, page
+from services.projection.queries.parameters import RESPONSES, AfterCursor, Form, page_of, parse_day, wrong_cursor
+from services.projection.receipts.store import Connection, ReceiptFilter, counts, page
 from shared.contract.cloudevents import JsonObject
-from shared.contract.messages import DistrictCode, Receipt, ReceiptFields, ReceiptReason, ReceiptStatus
+from shared.contract.messages import DistrictCode, Instant, Receipt, ReceiptFields, ReceiptReason, ReceiptStatus
 from shared.contract.remedies import remedy_of
 from shared.http.access import caller_of
 from shared.http.problems import Problem
 
 _STATUSES: Final[tuple[str, ...]] = get_args(ReceiptStatus)
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
+_PAGE: Final = 50
+_READ: Final = 200  # decoded and written at a time, so that no other request waits long
 router = APIRouter(prefix="/v1/districts", tags=["receipts"])
 
 
@@ -78,6 +82,31 @@ class DistrictReceipts(TypedDict):
     next: str | None
 
 
+class ReceiptRow(TypedDict):
+    """A receipt as a row of a table; what there are several of stands in one cell."""
+
+    received_at: Instant
+    decided_at: Instant
+    status: ReceiptStatus
+    service: str
+    district: DistrictCode | None
+    source: str | None
+    id: str | None
+    type: str | None
+    subject: str | None
+    reportedby: str | None
+    waits_for: str | None
+    place: str | None
+    flags: list[str]
+    codes: list[str]
+    pointers: list[str]
+    reasons_zh: list[str]
+    reasons_en: list[str]
+
+
+_COLUMNS: Final = columns_of(ReceiptRow)
+
+
 def counts_of(rows: Iterable[JsonObject | asyncpg.Record]) -> ReceiptCounts:
     """Return rows of day, type, status, code and number added up by each."""
     days: dict[date, Counter[ReceiptStatus]] = {}
@@ -109,6 +138,42 @@ def with_remedies(body: str) -> ReceiptWithRemedies:
     return {**receipt, "reasons": reasons}
 
 
+def _row(body: str) -> ReceiptRow:
+    receipt: Receipt = orjson.loads(body)
+    reasons = receipt["reasons"]
+    return {
+        "received_at": receipt["received_at"],
+        "decided_at": receipt["decided_at"],
+        "status": receipt["status"],
+        "service": receipt["service"],
+        "district": receipt.get("district"),
+        "source": receipt.get("source"),
+        "id": receipt.get("id"),
+        "type": receipt.get("type"),
+        "subject": receipt.get("subject"),
+        "reportedby": receipt.get("reportedby"),
+        "waits_for": receipt.get("waits_for"),
+        "place": receipt.get("place"),
+        "flags": receipt["flags"],
+        "codes": [reason["code"] for reason in reasons],
+        "pointers": [reason["pointer"] for reason in reasons if "pointer" in reason],
+        "reasons_zh": [reason["zh"] for reason in reasons],
+        "reasons_en": [reason["en"] for reason in reasons],
+    }
+
+
+async def _rows(
+    connection: Connection, wanted: ReceiptFilter, before: int | None, limit: int | None
+) -> AsyncIterator[list[ReceiptRow]]:
+    """Yield the receipts before a number, the latest first: all, or so many."""
+    left = limit
+    while rows := await page(connection, wanted, before, _READ if left is None else min(left, _READ)):
+        yield [_row(row["body"]) for row in rows]
+        before = rows[-1]["number"]
+        if left is not None:
+            left -= len(rows)
+
+
 def _remedy(code: str) -> BilingualText | None:
     remedy = remedy_of(code)
     return None if remedy is None else {"zh": remedy["zh"], "en": remedy["en"]}
@@ -118,9 +183,10 @@ def _remedy(code: str) -> BilingualText | None:
     "/{district}/receipts",
     summary="各报告的结果 What became of the reports of a district",
     description=(
-        "按日、类型、结果、原因计数,并由新到旧列出回执,每条原因附处理办法。翻页:把 `next` 作为 `after` 再查。\n\n"
+        "按日、类型、结果、原因计数,并由新到旧列出回执,每条原因附处理办法。翻页:把 `next` 作为 `after` 再查。"
+        "CSV 不给 `limit` 时为全部。\n\n"
         "Counts by day, type, status and reason, and the receipts themselves, the latest first, with what to do"
-        " about each reason. Next page: ask again with `after` = `next`."
+        " about each reason. Next page: ask again with `after` = `next`. As CSV all of them, unless `limit` is given."
     ),
     response_model=DistrictReceipts,
     responses=RESPONSES | {404: {"description": "没有这个区划代码 No such district"}},
@@ -133,7 +199,10 @@ async def get_district_receipts(
     code: Annotated[str | None, Query(description="原因代码 the code of the first reason")] = None,
     day: Annotated[str | None, Query(description="收到之日 received on, YYYY-MM-DD, Asia/Shanghai")] = None,
     after: AfterCursor = None,
-    limit: Annotated[int, Query(ge=1, le=500, description="每页几份 how many a page")] = 50,
+    limit: Annotated[
+        int | None, Query(ge=1, le=500, description=f"每页几份,默认 {_PAGE} how many a page; {_PAGE} when left out")
+    ] = None,
+    form: Form = "json",
 ) -> Response:
     """Respond with a page of a district's receipts."""
     context = context_of(request)
@@ -146,12 +215,16 @@ async def get_district_receipts(
         if text is not None and "\x00" in text:
             raise Problem(422, "参数中含有不可用的字符。", "A parameter holds a character that is not allowed.")
     wanted = ReceiptFilter(district, None if day is None else parse_day("day", day), type, status, code)
-    async with context.reader.view() as view:
+    before, most = int(after) if after else None, limit or _PAGE
+    async with context.reader.view(exports=form == "csv") as view:
         if not any(plan.covers(district) for plan in view.compiled.plans.values()):
             raise Problem(404, "没有这个区划代码。", "There is no such district.")
+        if form == "csv":
+            rows = _rows(view.connection, wanted, before, limit)
+            return csv_file(await spooled(csv_parts(rows, _COLUMNS)), f"{district}-receipts.csv")
         tallies = counts_of(await counts(view.connection, wanted))
-        rows = await page(view.connection, wanted, int(after) if after else None, limit + 1)
-    current = page_of(rows, limit, lambda rows: rows[-1]["number"])
+        found = await page(view.connection, wanted, before, most + 1)
+    current = page_of(found, most, lambda rows: rows[-1]["number"])
     answer: DistrictReceipts = {
         "district": district,
         "counts": tallies,

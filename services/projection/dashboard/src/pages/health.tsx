@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { PlanProgress } from "../api/schema";
+import type { AssessedAnswer } from "../api/schema";
 import { Loaded } from "../parts/states";
 import type { View } from "../parts/view";
 import { instant, number } from "../texts/format";
@@ -19,7 +19,7 @@ interface Readiness {
 
 export function HealthPage({ view }: { view: View }): JSX.Element {
   const { plan } = view;
-  const progress = useQuery(pathOf("/v1/plans/{plan}/progress", { plan: plan.id }));
+  const logs = useQuery(pathOf("/v1/plans/{plan}/logs", { plan: plan.id }));
   return (
     <>
       <header class="head">
@@ -33,7 +33,7 @@ export function HealthPage({ view }: { view: View }): JSX.Element {
         </section>
         <section class="card">
           <h2>{t("health.logs")}</h2>
-          <Loaded query={progress}>{(data) => <Logs progress={data} />}</Loaded>
+          <Loaded query={logs}>{(data) => <Logs answer={data} />}</Loaded>
         </section>
       </div>
     </>
@@ -72,7 +72,7 @@ function ReadinessList(): JSX.Element {
   );
 }
 
-function Logs({ progress }: { progress: PlanProgress }): JSX.Element {
+function Logs({ answer }: { answer: AssessedAnswer }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={t("health.logs")}>
       <table class="cards-on-phone">
@@ -85,7 +85,7 @@ function Logs({ progress }: { progress: PlanProgress }): JSX.Element {
           </tr>
         </thead>
         <tbody>
-          {Object.entries(progress.complete_to).map(([service, log]) => (
+          {Object.entries(answer.complete_to).map(([service, log]) => (
             <tr key={service}>
               <th scope="row">{serviceName(service)}</th>
               <td class="n" data-name={t("health.counted")}>{number(log.position)}</td>

@@ -7,7 +7,7 @@ import { type Address, linkTo, type Params, pick, withParams } from "../parts/ad
 import { GoesOn } from "../parts/goes_on";
 import { notAccepted, STATUS_COLOURS, type StatusCounts, STATUSES, StatusStrip, totalOf } from "../parts/reports";
 import { Loaded, Note } from "../parts/states";
-import { isWide, type View } from "../parts/view";
+import { isWide, receiptsOf, type View } from "../parts/view";
 import { day, instant, number } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { flagName, statusName, typeName } from "../texts/names";
@@ -30,9 +30,9 @@ function filterText(name: (typeof FILTERS)[number], value: string): string {
 
 export function ReceiptsPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
-  const code = address.id || address.params["district"] || plan.districts.find((district) => !district.city)?.code || "";
+  const code = receiptsOf(view);
   const district = plan.districts.find((candidate) => candidate.code === code);
-  const receipts = useQuery(district ? pathOf("/v1/districts/{district}/receipts", { district: code, ...pick(address.params, "status", "type", "day", "code", "after"), ...(isWide() ? {} : { limit: "20" }) }) : null);
+  const receipts = useQuery(district ? pathOf("/v1/districts/{district}/receipts", { district: code, ...pick(address.params, "status", "type", "day", "code", "after"), limit: isWide() ? "40" : "15" }) : null);
   if (!district) return <Note>{t("district.unknown")}</Note>;
   return (
     <>

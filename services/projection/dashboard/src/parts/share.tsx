@@ -2,21 +2,24 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { keyOfTab, save } from "../api/client";
+import { useQuery } from "../api/queries";
+import { pathOf } from "../api/routes";
 import { language, t } from "../texts/language";
 import { fitsFrames, formatHash, mayBeFramed, pick } from "./address";
-import { findMeasure, type View } from "./view";
+import { findMeasure, receiptsOf, type View } from "./view";
 
-/** Where the numbers of a page are to be had as CSV; empty for a page without. */
-function csvPath({ plan, address }: View): string {
+/** Where the numbers of a page are to be had as CSV; empty for a page that shows none. `closed`: the months that are. */
+function csvPath({ plan, address }: View, closed: string[]): string {
   const { page, id, params } = address;
   const lasting = pick(params, "as_of", "known_at", "district");
   const { district: _, ...whole } = lasting;
-  const path = (route: string, values: Record<string, string>): string =>
-    `./v1/plans/${encodeURIComponent(plan.id)}/${route}?${new URLSearchParams({ ...values, format: "csv" })}`;
+  const csv = (route: string, values: Record<string, string>): string => `./v1/${route}?${new URLSearchParams({ ...values, format: "csv" })}`;
+  const path = (route: string, values: Record<string, string>): string => csv(`plans/${encodeURIComponent(plan.id)}/${route}`, values);
   const indicator = params["indicator"] ?? findMeasure(plan, id)?.indicators[0]?.id ?? "";
   switch (page) {
     case "overview":
     case "body":
+    case "targets":
       return path("progress", lasting);
     case "bodies":
       return path("measures", lasting);
@@ -27,6 +30,14 @@ function csvPath({ plan, address }: View): string {
       return indicator ? path(`indicators/${encodeURIComponent(indicator)}/months`, { ...lasting, ...pick(params, "period") }) : "";
     case "facts":
       return id ? path(`indicators/${encodeURIComponent(id)}/facts`, { ...lasting, ...pick(params, "period", "month") }) : "";
+    case "receipts":
+      return csv(`districts/${receiptsOf({ plan, address })}/receipts`, pick(params, "status", "type", "day", "code"));
+    case "closings": {
+      const month = id || (closed.at(-1) ?? "");
+      return closed.includes(month) ? path(`closings/${month}`, pick(params, "district")) : path("closings", {});
+    }
+    case "health":
+      return path("logs", {});
     default:
       return "";
   }
@@ -56,7 +67,9 @@ export function Share({ view }: { view: View }): JSX.Element {
     addEventListener("pointerdown", close);
     return () => removeEventListener("pointerdown", close);
   }, []);
-  const csv = csvPath(view);
+  const { plan, address } = view;
+  const months = useQuery(address.page === "closings" ? pathOf("/v1/plans/{plan}/closings", { plan: plan.id }) : null);
+  const csv = csvPath(view, months.data?.months.map(({ month }) => month) ?? []);
   const fixed = { ...view.address, params: { known_at: new Date().toISOString(), ...view.address.params } };
   return (
     <details class="menu" ref={menu}>
@@ -70,6 +83,7 @@ export function Share({ view }: { view: View }): JSX.Element {
           <Take path={briefingPath(view, "xlsx")}>{t("share.xlsx")}</Take>
           {csv && <Take path={csv}>{t("share.csv")}</Take>}
         </ul>
+        {!csv && <p class="hint">{t("share.none")}</p>}
         <label>
           <span>{t("share.link")}</span>
           <input readOnly value={new URL(formatHash(fixed), location.href).href} onFocus={({ currentTarget }) => currentTarget.select()} />

@@ -40,6 +40,11 @@ export function cityCode(plan: Plan): string {
   return plan.districts.find(({ city }) => city)?.code ?? "";
 }
 
+/** The code of the district whose receipts a page shows, whether there is such a district or not. */
+export function receiptsOf({ plan, address }: Pick<View, "plan" | "address">): string {
+  return address.id || address.params["district"] || plan.districts.find(({ city }) => !city)?.code || "";
+}
+
 /** Where every indicator in every district is answered, for the day and instant of a view. */
 export function matrixPath({ plan, address }: View): Path<DistrictMatrix> {
   return pathOf("/v1/plans/{plan}/districts", { plan: plan.id, ...pick(address.params, "as_of", "known_at") });
