@@ -17,7 +17,7 @@ import { OverviewPage } from "./pages/overview";
 import { ReceiptsPage } from "./pages/receipts";
 import { UnknownPage } from "./pages/unknown";
 import { fitsFrames, formatHash, framed, type Page, parseHash, pick, withParams } from "./parts/address";
-import { Controls } from "./parts/controls";
+import { Asked, Controls } from "./parts/controls";
 import { Freshness } from "./parts/freshness";
 import { Brand, Header } from "./parts/header";
 import { KeyForm } from "./parts/key";
@@ -186,6 +186,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
           <h1>{localized(plan.title)}</h1>
           <p>{plan.document_no}</p>
           {plans.example_day && <p class="example">{t("example.is", { day: day(plans.example_day) })}</p>}
+          <Asked view={view} />
         </div>
         <Freshness connection={connection} event={event} at={at} fixed={Boolean(address.params["known_at"])} />
         {framed ? <a href={location.href} target="_blank" rel="noreferrer">{t("frame.open")}</a> : <Controls view={view} plans={plans} />}

@@ -90,6 +90,7 @@ export interface TargetChange extends TargetDecision {
 }
 
 export interface IndicatorTargets {
+  measure: string;
   id: string;
   name: BilingualText;
   unit: string;

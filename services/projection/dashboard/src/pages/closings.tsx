@@ -8,7 +8,7 @@ import { MonthDesk } from "../parts/month_desk";
 import { Others } from "../parts/others";
 import { Loaded, Note } from "../parts/states";
 import { indicatorsById, type View } from "../parts/view";
-import { amount, day, instant, month, number, reached, today } from "../texts/format";
+import { amount, day, instant, month, movement, number, reached, today } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { causeName, periodName, typeName } from "../texts/names";
 
@@ -191,11 +191,11 @@ function AfterClose({ figure, unit }: { figure: ComparedFigure; unit: string }):
   return (
     <details>
       <summary>
-        +{amount(more, plain)} −{amount(less, plain)}
+        {movement({ more, less }, plain)}
         {Object.entries(by_cause).map(([cause, sums]) => (
           <small key={cause}>
             {" "}
-            {causeName(cause)} +{amount(sums.more, plain)} −{amount(sums.less, plain)}
+            {causeName(cause)} {movement(sums, plain)}
           </small>
         ))}
       </summary>

@@ -40,7 +40,7 @@ export function FactsPage({ view }: { view: View }): JSX.Element {
         </h2>
         <p class="hint">
           {[
-            periodName(params["period"]),
+            facts.data && periodName(facts.data.period),
             params["month"],
             district ? localized(district.name) : t("asked.whole"),
             t("facts.as_of", { day: day(view.asOf) }),

@@ -73,7 +73,7 @@ function Targets({ view, indicator, may }: { view: View; indicator: IndicatorTar
           {indicator.id} {localized(indicator.name)}
         </h2>
         {indicator.periods.map((period) => (
-          <Period key={period.period} view={view} period={period} unit={indicator.unit} />
+          <Period key={period.period} view={view} period={period} unit={indicator.unit} measure={indicator.measure} />
         ))}
         {acts.length > 0 && (
           <p class="acts">
@@ -95,7 +95,7 @@ function Targets({ view, indicator, may }: { view: View; indicator: IndicatorTar
   );
 }
 
-function Period({ view, period, unit }: { view: View; period: PeriodTargets; unit: string }): JSX.Element {
+function Period({ view, period, unit, measure }: { view: View; period: PeriodTargets; unit: string; measure: string }): JSX.Element {
   const names = districtNames(view.plan.districts);
   const { target, districts, difference, difference_of_months: ofMonths } = period;
   const parts = Object.entries(districts);
@@ -114,7 +114,7 @@ function Period({ view, period, unit }: { view: View; period: PeriodTargets; uni
           </div>
         ))}
       </dl>
-      {target && <p class="hint">{t("targets.rests", { clause: target.clause })}</p>}
+      {target && <p class="hint">{t(target.clause === measure ? "targets.rests.plan" : "targets.rests", { clause: target.clause })}</p>}
       {Boolean(difference) && <p class="hint">{t("targets.gap", { gap: targetText({ op: "=", value: difference ?? 0, upper: null }, unit).slice(2) })}</p>}
       {Boolean(ofMonths) && <p class="hint">{t("targets.gap.months", { gap: targetText({ op: "=", value: ofMonths ?? 0, upper: null }, unit).slice(2) })}</p>}
     </>

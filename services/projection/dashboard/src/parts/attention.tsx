@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
-import type { CellNote, DistrictRanking, IndicatorProgress, PeriodProgress, PlanProgress, RankedDistrict } from "../api/schema";
+import type { CellNote, DistrictMatrix, IndicatorProgress, MatrixCell, PeriodProgress, Plan, PlanProgress } from "../api/schema";
 import { achieved, expectedText, month, number, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { periodName } from "../texts/names";
@@ -11,9 +11,9 @@ import { latestPeriod } from "./figures";
 import { noteOn } from "./notes";
 import { Mark } from "./signals";
 import { Spark } from "./spark";
-import { findMeasure, leadBody, type View } from "./view";
+import { districtNames, findMeasure, isWide, leadBody, matrixPath, type View } from "./view";
 
-const ATTENTION_ROWS = 6;
+const ATTENTION_ROWS = { wide: 8, narrow: 6 };
 
 /** An indicator with its latest period. */
 export interface Row {
@@ -92,6 +92,9 @@ function changesText(rows: Row[], last: PlanProgress, running: string): string {
 export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[]; all: string; unsplit: boolean }): JSX.Element {
   const { plan, address } = view;
   const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "as_of", "known_at") }));
+  // One answer for every row; the map on the page asks for it anyway.
+  const matrix = useQuery(address.params["district"] ? null : matrixPath(view));
+  const most = ATTENTION_ROWS[isWide() ? "wide" : "narrow"];
   const worst = rows.filter(({ period }) => isLate(period)).sort((a, b) => expectedShare(a.period) - expectedShare(b.period));
   return (
     <div class="card attention">
@@ -103,11 +106,11 @@ export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[
         </p>
       )}
       <ol>
-        {worst.slice(0, ATTENTION_ROWS).map((row) => (
-          <AttentionRow key={row.indicator.id} view={view} note={noteOn(notes.data?.notes ?? [], row.indicator.id, row.period.period, address.params["district"] || null)} {...row} />
+        {worst.slice(0, most).map((row) => (
+          <AttentionRow key={row.indicator.id} view={view} matrix={matrix.data} note={noteOn(notes.data?.notes ?? [], row.indicator.id, row.period.period, address.params["district"] || null)} {...row} />
         ))}
       </ol>
-      {worst.length > ATTENTION_ROWS && (
+      {worst.length > most && (
         <a class="more" href={all}>
           {t("overview.attention.all", { count: worst.length })}
         </a>
@@ -116,13 +119,12 @@ export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[
   );
 }
 
-function AttentionRow({ view, indicator, period, note }: Row & { view: View; note: CellNote | undefined }): JSX.Element {
+function AttentionRow({ view, indicator, period, note, matrix }: Row & { view: View; note: CellNote | undefined; matrix: DistrictMatrix | undefined }): JSX.Element {
   const { plan, address } = view;
   const values = { plan: plan.id, indicator: indicator.id, ...pick(address.params, "as_of", "known_at") };
   const months = useQuery(pathOf("/v1/plans/{plan}/indicators/{indicator}/months", { ...values, ...pick(address.params, "district") }));
-  const ranking = useQuery(address.params["district"] ? null : pathOf("/v1/plans/{plan}/indicators/{indicator}/districts", values));
   const measure = findMeasure(plan, indicator.measure);
-  const heaviest = ranking.data && farthestBehind(ranking.data);
+  const gap = largestGap(plan, matrix?.indicators.find(({ id }) => id === indicator.id)?.districts ?? []);
   return (
     <li>
       <a href={linkTo(address, "measure", indicator.measure, { indicator: indicator.id })}>
@@ -131,7 +133,7 @@ function AttentionRow({ view, indicator, period, note }: Row & { view: View; not
           <i>{indicator.id}</i> {localized(indicator.name)}
           <small>
             {[periodName(period.period), measure && leadBody(plan, measure)].filter(Boolean).join(" · ")}
-            {heaviest && ` · ${t("overview.heaviest", { district: localized(heaviest.name) })}`}
+            {gap && ` · ${t(gap.own ? "overview.heaviest" : "overview.heaviest.share", { district: gap.district })}`}
           </small>
           {note && <small class="noted" translate={false}>{t("notes.because", { cause: note.cause })}</small>}
         </span>
@@ -145,10 +147,16 @@ function AttentionRow({ view, indicator, period, note }: Row & { view: View; not
   );
 }
 
-/** The district that lacks most of its own target; none where the target is not split over the districts. */
-function farthestBehind({ districts }: DistrictRanking): RankedDistrict | undefined {
-  const lacking = ({ target, value }: RankedDistrict): number => (target?.value ?? 0) - (value ?? 0);
-  return districts
-    .filter((row) => !row.city && row.target && row.met === false)
-    .sort((a, b) => lacking(b) - lacking(a))[0];
+/** The district that lacks most of what was expected of it by now: by its own target, else (not `own`) by its indicative
+ * share; null where none lacks anything. */
+function largestGap({ districts }: Plan, cells: MatrixCell[]): { district: string; own: boolean } | null {
+  const own = cells.some(({ target }) => target);
+  const names = districtNames(districts.filter(({ city }) => !city));
+  const gaps = cells.flatMap(({ district, value, expected, indicative }) => {
+    const name = names[district ?? ""];
+    const due = own ? expected : indicative?.expected;
+    return name && due && value !== null ? [{ district: name, own, lacks: due - value }] : [];
+  });
+  const [largest] = gaps.toSorted((a, b) => b.lacks - a.lacks);
+  return largest && largest.lacks > 0 ? largest : null;
 }

@@ -1,11 +1,26 @@
 // What the numbers are asked for: the plan, the district, the day.
 import type { JSX } from "preact";
 import type { PlanList } from "../api/schema";
-import { instant, today } from "../texts/format";
+import { day, instant, today } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { formatHash, type Params, withParams } from "./address";
 import { Share } from "./share";
 import type { View } from "./view";
+
+/** Receipts, tables, closings and the health of the system have no day to choose. */
+function isDated({ address: { page } }: View): boolean {
+  return !["receipts", "tables", "closings", "health"].includes(page);
+}
+
+/** What the controls say, for paper. */
+export function Asked({ view }: { view: View }): JSX.Element | null {
+  const { plan, address, asOf } = view;
+  if (!isDated(view)) return null;
+  const district = plan.districts.find(({ code }) => code === address.params["district"]);
+  const known = address.params["known_at"];
+  const asked = [localized(district?.name) || t("asked.whole"), t("facts.as_of", { day: day(asOf) }), known ? t("picture.known", { at: instant(known) }) : ""];
+  return <p class="on-paper">{asked.filter(Boolean).join(" · ")}</p>;
+}
 
 export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.Element {
   const { plan, address, asOf } = view;
@@ -15,8 +30,7 @@ export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.
   const years: string[] = [];
   for (let year = Number(plan.period.from.slice(0, 4)); year <= Number(plan.period.to.slice(0, 4)); year += 1) years.push(String(year));
   const now = today();
-  // Receipts, tables, closings and the health of the system have no day to choose.
-  const dated = !["receipts", "tables", "closings", "health"].includes(address.page);
+  const dated = isDated(view);
   return (
     <form class="controls" onSubmit={(event) => event.preventDefault()}>
       {plans.plans.length > 1 && (

@@ -121,13 +121,15 @@ function DistrictRow({ district: { district, state, needed, by, recorded_at: at,
         )}
       </td>
       <td data-name={t("months.acts")}>
-        <span class="acts">
-          {acts.map((action) => (
-            <button key={action} type="button" data-act={action} onClick={() => onAct(action, district)}>
-              {t(action === "figures" ? "months.figures" : ACTIONS[action])}
-            </button>
-          ))}
-        </span>
+        {acts.length > 0 && (
+          <span class="acts">
+            {acts.map((action) => (
+              <button key={action} type="button" data-act={action} onClick={() => onAct(action, district)}>
+                {t(action === "figures" ? "months.figures" : ACTIONS[action])}
+              </button>
+            ))}
+          </span>
+        )}
       </td>
     </tr>
   );

@@ -8,6 +8,7 @@ import { periodName } from "../texts/names";
 import type { Chart } from "./chart";
 import { Picture } from "./picture";
 import { SignalPill } from "./signals";
+import { applyTheme } from "./theme";
 import type { View } from "./view";
 
 const LEGEND: Key[] = ["trend.month", "trend.level", "trend.cumulative", "value.expected", "value.target", "trend.forecast"];
@@ -18,6 +19,24 @@ const FEN = 100;
 
 function cssColour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** Draw anew in the light colours of paper while the page is printed; returns what ends that. */
+function drawnForPaper(draw: () => void): () => void {
+  const print = (): void => {
+    document.documentElement.dataset["theme"] = "light";
+    draw();
+  };
+  const shown = (): void => {
+    applyTheme();
+    draw();
+  };
+  addEventListener("beforeprint", print);
+  addEventListener("afterprint", shown);
+  return () => {
+    removeEventListener("beforeprint", print);
+    removeEventListener("afterprint", shown);
+  };
 }
 
 /** The months after `last` (YYYY-MM) up to the one of the day `end`. */
@@ -55,7 +74,7 @@ function chartOption(data: CellMonths): Record<string, unknown> {
   return {
     grid: { left: 8, right: 14, top: innerWidth < NARROW ? 68 : 40, bottom: 4, containLabel: true },
     textStyle: { color: ink, fontFamily: "inherit" },
-    legend: { data: LEGEND.map((key) => t(key)), top: 0, left: 0, textStyle: { color: soft }, itemWidth: 18, itemHeight: 8 },
+    legend: { data: LEGEND.map((key) => t(key)), top: 0, left: 0, textStyle: { color: soft }, itemWidth: 18, itemHeight: 8, itemGap: 16 },
     tooltip: {
       trigger: "axis",
       confine: true,
@@ -123,7 +142,11 @@ export function Trend({ view, data }: { view: View; data: CellMonths }): JSX.Ele
     };
   }, []);
   // Drawn again with every answer, language and theme.
-  useEffect(() => chart.current?.set(chartOption(data)));
+  useEffect(() => {
+    const draw = (): void => chart.current?.set(chartOption(data));
+    draw();
+    return drawnForPaper(draw);
+  });
   const { id, name } = data.indicator;
   const place = view.plan.districts.find(({ code }) => code === data.district)?.name;
   return (

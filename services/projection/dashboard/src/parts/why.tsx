@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { IndicatorProgress, NumberChange, NumberChanges } from "../api/schema";
-import { DASH, month, number, signed } from "../texts/format";
+import { month, movement, number, signed } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { causeName } from "../texts/names";
 import { linkTo, pick } from "./address";
@@ -138,11 +138,11 @@ function SincePublished({ view, indicator }: { view: View; indicator: IndicatorP
             if (!causes.length) return <p class="hint">{t("why.since.none")}</p>;
             return (
               <dl class="lines">
-                {causes.map(([cause, { more, less }]) => (
+                {causes.map(([cause, moved]) => (
                   <div key={cause}>
                     <dt>{cause === "original" ? t("why.late") : causeName(cause)}</dt>
                     <dd>
-                      {more ? signed(more, plain) : ""} {less ? signed(-less, plain) : ""} {!more && !less && DASH}
+                      {movement(moved, plain)}
                     </dd>
                   </div>
                 ))}

@@ -12,12 +12,13 @@ const ALMOST = 99.9;
 
 type Rounding = (value: number) => number;
 
-export function number(value: number | null | undefined, digits = 1, round: Rounding = Math.round): string {
+/** `least`: decimals that are written though they are 0. */
+export function number(value: number | null | undefined, digits = 1, round: Rounding = Math.round, least = 0): string {
   if (value === null || value === undefined) return DASH;
   const scale = 10 ** digits;
   // 0.29 * 100 is a little less than 29: what only a double's last digits say is no difference.
   const rounded = digits > MOST_ROUNDED ? value : round(Number((value * scale).toPrecision(15))) / scale;
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(rounded);
+  return new Intl.NumberFormat(locale(), { minimumFractionDigits: least, maximumFractionDigits: digits }).format(rounded);
 }
 
 /** An amount of fen in yuan; in Chinese large sums in ten thousands. */
@@ -26,7 +27,8 @@ export function money(fen: number, round: Rounding = Math.round, exact = false):
   if (language() === "zh" && Math.abs(yuan) >= MANY_YUAN) {
     return t("money.many", { amount: number(yuan / MANY_YUAN, exact ? EXACT : 2, round) });
   }
-  return t("money.yuan", { amount: number(yuan, 2, round) });
+  const whole = Number.isInteger(round(Math.abs(fen)) / FEN);
+  return t("money.yuan", { amount: number(yuan, 2, round, whole ? 0 : 2) });
 }
 
 export function amount(value: number | null | undefined, unit: string, round: Rounding = Math.round): string {
@@ -73,6 +75,12 @@ export function signed(value: number, unit: string): string {
   return (value > 0 ? "+" : value < 0 ? "−" : "±") + amount(Math.abs(value), unit);
 }
 
+/** How much more and how much less, what is 0 left out. */
+export function movement({ more, less }: { more: number; less: number }, unit: string): string {
+  const moved = [...(more ? [signed(more, unit)] : []), ...(less ? [signed(-less, unit)] : [])];
+  return moved.join(" ") || DASH;
+}
+
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined) return DASH;
   return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
@@ -116,7 +124,7 @@ export function month(iso: string): string {
 /** An instant, in the city's time. */
 export function instant(iso: string | null | undefined): string {
   if (!iso) return DASH;
-  const style = { dateStyle: "short", timeStyle: "medium", timeZone: "Asia/Shanghai" } as const;
+  const style = { dateStyle: "medium", timeStyle: "medium", timeZone: "Asia/Shanghai" } as const;
   return formatDate(new Date(iso), style);
 }
 
