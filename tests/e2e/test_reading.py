@@ -90,13 +90,13 @@ def test_the_csv_of_receipts_holds_all_that_are_asked_for(addresses: dict[str, s
     url = f"{addresses['projection']}/v1/districts/330681/receipts"
     questions: tuple[dict[str, str], ...] = ({}, {"status": "refused"}, {"status": "refused", "code": "no-such-code"})
 
-    def agree(asked: dict[str, str]) -> bool:
-        counts: dict[str, int] = httpx.get(url, params=asked, timeout=20).json()["counts"]
-        rows = _rows(httpx.get(url, params=asked | {"format": "csv"}, timeout=20))
+    def agree(filters: dict[str, str]) -> bool:
+        counts: dict[str, int] = httpx.get(url, params=filters, timeout=20).json()["counts"]
+        rows = _rows(httpx.get(url, params=filters | {"format": "csv"}, timeout=20))
         return Counter(row["status"] for row in rows) == counts["statuses"]
 
     # Asked again: another report may come between the two.
-    eventually(lambda: all(agree(asked) for asked in questions))
+    eventually(lambda: all(agree(filters) for filters in questions))
     page = _rows(httpx.get(url, params={"format": "csv", "limit": "2"}, timeout=20))
     receipts = httpx.get(url, params={"limit": "2"}, timeout=20).json()["receipts"]
     assert [row["codes"] for row in page] == ["; ".join(each["code"] for each in row["reasons"]) for row in receipts]
