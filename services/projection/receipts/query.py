@@ -82,7 +82,7 @@ class DistrictReceipts(TypedDict):
     next: str | None
 
 
-class ReceiptRow(TypedDict):
+class TabledReceipt(TypedDict):
     """A receipt as a row of a table; what there are several of stands in one cell."""
 
     received_at: Instant
@@ -104,7 +104,7 @@ class ReceiptRow(TypedDict):
     reasons_en: list[str]
 
 
-_COLUMNS: Final = columns_of(ReceiptRow)
+_COLUMNS: Final = columns_of(TabledReceipt)
 
 
 def counts_of(rows: Iterable[JsonObject | asyncpg.Record]) -> ReceiptCounts:
@@ -138,7 +138,7 @@ def with_remedies(body: str) -> ReceiptWithRemedies:
     return {**receipt, "reasons": reasons}
 
 
-def _row(body: str) -> ReceiptRow:
+def _row(body: str) -> TabledReceipt:
     receipt: Receipt = orjson.loads(body)
     reasons = receipt["reasons"]
     return {
@@ -164,7 +164,7 @@ def _row(body: str) -> ReceiptRow:
 
 async def _rows(
     connection: Connection, wanted: ReceiptFilter, before: int | None, limit: int | None
-) -> AsyncIterator[list[ReceiptRow]]:
+) -> AsyncIterator[list[TabledReceipt]]:
     """Yield the receipts before a number, the latest first: all, or so many."""
     left = limit
     while rows := await page(connection, wanted, before, _READ if left is None else min(left, _READ)):
@@ -220,11 +220,11 @@ async def get_district_receipts(
         if not any(plan.covers(district) for plan in view.compiled.plans.values()):
             raise Problem(404, "没有这个区划代码。", "There is no such district.")
         if form == "csv":
-            rows = _rows(view.connection, wanted, before, limit)
-            return csv_file(await spooled(csv_parts(rows, _COLUMNS)), f"{district}-receipts.csv")
+            receipts = _rows(view.connection, wanted, before, limit)
+            return csv_file(await spooled(csv_parts(receipts, _COLUMNS)), f"{district}-receipts.csv")
         tallies = counts_of(await counts(view.connection, wanted))
-        found = await page(view.connection, wanted, before, most + 1)
-    current = page_of(found, most, lambda rows: rows[-1]["number"])
+        rows = await page(view.connection, wanted, before, most + 1)
+    current = page_of(rows, most, lambda rows: rows[-1]["number"])
     answer: DistrictReceipts = {
         "district": district,
         "counts": tallies,
