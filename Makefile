@@ -5,6 +5,10 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 STATE ?= .state
+# CITY=ningbo: of a further city on the servers of that installation.
+ifdef CITY
+override STATE := $(STATE)/cities/$(CITY)
+endif
 export STATE
 # Where this is set, in containers mostly, each process would compile all of our code anew: a quarter of its start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 RUN := .venv/bin/python
 LOCAL := $(RUN) -m deploy.local
 
-.PHONY: help up down start stop restart upgrade doctor uninstall status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site client sbom check test bench venv-local venv-dev
+.PHONY: help up city down start stop restart upgrade doctor uninstall status logs demo rebuild sql recount reconcile backup restore faults keys plan docs site client sbom check test bench venv-local venv-dev
 
 help: ## 说明各命令 This list
 	@echo '用法 Usage: make <目标 target> [STATE=<状态文件夹 state folder>]'
@@ -27,6 +31,9 @@ venv-local venv-dev: venv-%:
 
 up: venv-local ## 启动全部;DEMO=0 不带演示数据,DEMO=small 只带少量 Start everything; DEMO=0 without the demo feed, DEMO=small with little of it
 	@$(LOCAL) up
+
+city: venv-local ## 在同一套服务器上再建一个市;NAME=ningbo PLAN=<文件或文件夹>,其后各命令加 CITY=ningbo Another city on the same servers; other targets take CITY=
+	@$(LOCAL) city
 
 down: venv-local ## 停止,数据保留 Stop; the data stays
 	@$(LOCAL) down

@@ -81,13 +81,14 @@ class Publisher:
         topic = destination.topic
         if topic not in self._topics:
             # The producer itself would wait until its time limit for a topic that does not exist.
-            self._topics = (await self._producer.client.fetch_all_metadata()).topics()
+            there = (await self._producer.client.fetch_all_metadata()).topics()
+            self._topics = set(map(self._broker.plain, there))
             if topic not in self._topics:
                 problem = await self._broker.problem([topic]) or f"没有主题 no topic: {topic}"
                 raise CannotPublishError(problem, problem)
         try:
             sent: asyncio.Future[RecordMetadata] = await self._producer.send(
-                topic, orjson.dumps(event), key=destination.key, headers=STRUCTURED
+                self._broker.named(topic), orjson.dumps(event), key=destination.key, headers=STRUCTURED
             )
         except MessageSizeTooLargeError:
             raise _too_large() from None
@@ -178,7 +179,7 @@ class ReceiptTopics:
         self._since = since
         self._broker = broker
         self._consumer = aiokafka.AIOKafkaConsumer(
-            *self.topics, enable_auto_commit=False, auto_offset_reset="latest", **broker.client()
+            *map(broker.named, self.topics), enable_auto_commit=False, auto_offset_reset="latest", **broker.client()
         )
 
     async def __aenter__(self) -> Self:
@@ -214,7 +215,7 @@ class ReceiptTopics:
         if offsets is not None:
             begins = await self._consumer.beginning_offsets(partitions)
             for partition in partitions:
-                offset = offsets.get(partition.topic)
+                offset = offsets.get(self._broker.plain(partition.topic))
                 # A topic made anew is shorter than what was read of the old one.
                 known = offset is not None and offset <= ends[partition]
                 start = max(offset or 0, begins[partition]) if known else begins[partition]
@@ -224,7 +225,7 @@ class ReceiptTopics:
         ]:
             for partition, messages in (await self._consumer.getmany(*behind, timeout_ms=1000)).items():
                 receipts = [receipt for message in messages for receipt in _receipts(message.value)]
-                yield ReceiptBatch(partition.topic, receipts, messages[-1].offset + 1)
+                yield ReceiptBatch(self._broker.plain(partition.topic), receipts, messages[-1].offset + 1)
 
     async def follow(self) -> AsyncIterator[Receipt]:
         """Yield receipts as they arrive, without end."""

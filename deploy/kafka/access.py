@@ -7,6 +7,7 @@ topic's name binds its sender (RULES A10). Run it where the broker takes us for 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _TOPIC, _GROUP = 2, 3
 _ANY, _LITERAL, _PREFIXED = 1, 3, 4
 _READ, _WRITE, _DELETE = 3, 4, 6
 _ALLOW: Final = 3
+_NAMESPACE: Final = re.compile(r"User:([a-z][a-z0-9]{1,19})\.")
 # Of each user that is none of our services: bytes a second in and out, and per cent of one thread of the broker. A
 # district that sends a year's reports at once takes minutes and delays nobody else.
 QUOTAS: Final[Mapping[str, float]] = {
@@ -49,9 +51,10 @@ class Right:
     name: str
     pattern: int = _LITERAL
 
-    def row(self) -> AclRow:
-        """Return it as the protocol writes it."""
-        return AclRow(self.resource, self.name, self.pattern, f"User:{self.user}", "*", self.operation, _ALLOW)
+    def row(self, broker: Broker) -> AclRow:
+        """Return it as the protocol writes it, by the names on this broker."""
+        user, name = f"User:{broker.named(self.user)}", broker.named(self.name)
+        return AclRow(self.resource, name, self.pattern, user, "*", self.operation, _ALLOW)
 
 
 def users(districts: Iterable[str]) -> list[str]:
@@ -100,39 +103,48 @@ def rights(districts: Iterable[str]) -> set[Right]:
 async def ensure(
     broker: Broker, passwords: Mapping[str, str], allowed: set[Right], known: Collection[str] | None = None
 ) -> None:
-    """Create users, quotas and rights on the broker, and delete every other right. Idempotent.
+    """Create users, quotas and rights on the broker, and delete every other right of users of ours. Idempotent.
 
-    `known`: the users there are to be; a district's user that is none of them loses its password.
+    `known`: the users there are to be; a district's user that is none of them loses its password. What belongs to
+    another namespace of the broker stays as it is.
     """
+    wanted = {right.row(broker) for right in allowed}
+    limited = [broker.named(user) for user in passwords if user not in WITH_DATABASE]
+    passwords = {broker.named(user): password for user, password in passwords.items()}
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
-        gone = set() if known is None else await _users_of_districts(admin) - set(known)
+        gone = set() if known is None else await _users_of_districts(admin, broker) - set(map(broker.named, known))
         made = await admin._send_request(SetPasswords(passwords, gone))
         _check((user, code, message) for user, code, message, _ in made.results)
-        limited = [user for user in passwords if user not in WITH_DATABASE]
         if limited:
             answer = await admin._send_request(SetQuotas(limited, QUOTAS))
             _check((entity[0][1], code, message) for code, message, entity in answer.entries)
-        there = await _there(admin)
-        given = [right.row() for right in sorted(allowed) if right.row() not in there]
+        there = {row for row in await _there(admin) if _is_ours(row, broker)}
+        given = sorted(wanted - there)
         if given:
             answer = await admin._send_request(CreateAcls(given))
             _check(
                 (row.principal, code, message)
                 for row, (code, message) in zip(given, answer.creation_responses, strict=True)
             )
-        for row in there - {right.row() for right in allowed}:
+        for row in there - wanted:
             taken = await admin._send_request(DeleteAclsRequest(*row))
             _check((row.principal, code, message) for code, message, _ in taken.filter_responses)
     finally:
         await admin.close()
 
 
-async def _users_of_districts(admin: AIOKafkaAdminClient) -> set[str]:
+def _is_ours(row: AclRow, broker: Broker) -> bool:
+    """Return whether a right is of a user in our namespace; without one, of a user in none."""
+    namespace = _NAMESPACE.match(row.principal)
+    return (namespace[1] if namespace else "") == broker.namespace
+
+
+async def _users_of_districts(admin: AIOKafkaAdminClient, broker: Broker) -> set[str]:
     answer = await admin._send_request(FindUsers())
     _check([("users", answer.error_code, answer.error_message)])
-    return {user for user, *_ in answer.results if user.startswith(names.district_user(""))}
+    return {user for user, *_ in answer.results if user.startswith(broker.named(names.district_user("")))}
 
 
 async def _there(admin: AIOKafkaAdminClient) -> set[AclRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -120,22 +120,39 @@ async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 
     await admin.start()
     try:
         there = set(await admin.list_topics())
-        missing = [topic for topic in topics if topic.name not in there]
+        missing = [topic for topic in topics if broker.named(topic.name) not in there]
         if not missing:
             return []
         made = await admin.create_topics(
-            [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in missing]
+            [
+                NewTopic(broker.named(topic.name), topic.partitions, replication, topic_configs=topic.config)
+                for topic in missing
+            ]
         )
         refused = [
             (name, message or code) for name, code, message in made.topic_errors if code not in (0, _ALREADY_THERE)
         ]
         if refused:
             raise RuntimeError(f"topics refused by the broker: {refused}")
-        names = {topic.name for topic in missing}
+        names = {broker.named(topic.name) for topic in missing}
         async with asyncio.timeout(_PATIENCE):
             while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - the broker sends no notice
                 await asyncio.sleep(0.05)
         return sorted(names)
+    finally:
+        await admin.close()
+
+
+async def delete_all(broker: Broker) -> None:
+    """Delete every topic in our namespace; without one there is nothing that would be ours alone."""
+    if not broker.namespace:
+        raise ValueError("a broker without a namespace")
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        ours = [topic for topic in await admin.list_topics() if topic.startswith(broker.named(""))]
+        if ours:
+            await admin.delete_topics(ours)
     finally:
         await admin.close()
 
@@ -147,6 +164,7 @@ async def mend(broker: Broker, topics: Sequence[Topic], *, look_only: bool = Fal
     Settings that are none of ours stay as the operator made them. Raises TopicsRefused for another number of
     partitions, before anything is changed: it cannot be mended, later reports of a subject would overtake earlier ones.
     """
+    topics = [replace(topic, name=broker.named(topic.name)) for topic in topics]
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:

@@ -10,14 +10,13 @@ from typing import Annotated
 
 import typer
 
-from deploy.local import console, status, up
+from deploy.local import cities, console, status, up
 from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor, client_addresses, programs, supervised
 from deploy.local.refusal import LocalError
 from deploy.local.servers import refuse_older_code
 from deploy.operations import admin, backup, doctor, reconcile
 from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
-from shared.kafka.clients import Broker
 from shared.process import command_line
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -39,7 +38,21 @@ def _up(state: State = _DEFAULT, demo: Annotated[str, typer.Option(envvar="DEMO"
             wish = up.Wish()
         case _:
             raise LocalError("DEMO 应为 0、small 或 city。", "DEMO is 0, small or city.")
-    up.summary(up.up(state.resolve(), wish))
+    installation = up.up(state.resolve(), wish)
+    for city in installation.cities:
+        up.up(city, up.Wish())
+    up.summary(installation)
+
+
+@app.command("city")
+def _city(
+    state: State = _DEFAULT,
+    name: Annotated[str, typer.Option(envvar="NAME")] = "",
+    plan: Annotated[Path | None, typer.Option(envvar="PLAN")] = None,
+) -> None:
+    """在同一套服务器上再建一个市 Another city on the same servers: its plan, keys, databases, topics and ports."""
+    host = _running(_existing(state))
+    up.summary(up.up(cities.begin(host, name, plan), up.Wish()))
 
 
 @app.command("infra-up")
@@ -53,8 +66,9 @@ def _infra_up(state: Annotated[Path, typer.Argument()] = _DEFAULT) -> None:
 def _down(state: State = _DEFAULT) -> None:
     """停止全部,数据保留 Stop everything; the data stays."""
     folder = _existing(state)
-    with held(folder), console.step("停止", "Stopping"):
-        Supervisor(folder).stop()
+    for part in (*load(folder).cities, folder):
+        with held(part), console.step(f"停止 {part.name}", f"Stopping {part.name}"):
+            Supervisor(part).stop()
 
 
 @app.command("start")
@@ -106,7 +120,7 @@ def _upgrade(state: State = _DEFAULT) -> None:
         return
     refuse_older_code(installation)
     console.say(*up.what_changed(changed))
-    made = backup.back_up(installation, None, None, _NEVER, lambda _: Broker(installation.bootstrap))
+    made = backup.back_up(installation, None, None, _NEVER, lambda _: installation.broker)
     console.say(
         f"如需退回:换回原来的代码,再 make restore FROM={made.folder}",
         "To go back: check out the code from before, then run that.",
@@ -124,19 +138,34 @@ def _uninstall(state: State = _DEFAULT, confirm: Annotated[str, typer.Option(env
             f"将删除 {folder} 中的数据库、主题和密钥,备份(backups、backup-keys)留下。确认请加 CONFIRM={folder.name}。",
             f"This removes databases, topics and keys in {folder}; backups stay. To confirm add CONFIRM={folder.name}.",
         )
+    installation = load(folder)
+    if installation.city:
+        _running(installation.host)
+    left = [str(part.relative_to(folder.parent)) for city in installation.cities for part in _remove(city)]
+    left += [part.name for part in _remove(folder)]
+    console.say(f"已删除;留下:{', '.join(left) or '无'}", f"Removed; still there: {', '.join(left) or 'nothing'}")
+
+
+def _remove(folder: Path) -> list[Path]:
+    """Stop an installation or a city, remove it, and return what stays: its backups, and those of its cities."""
     with held(folder):
-        with console.step("停止", "Stopping"):
+        with console.step(f"停止 {folder.name}", f"Stopping {folder.name}"):
             Supervisor(folder).stop()
+        installation = load(folder)
+        if installation.city and Supervisor(installation.host).pid() is not None:
+            cities.remove_from_servers(installation)
         data = folder / "postgres"
         if data.is_symlink():  # PostgreSQL's files lie where its user may go
             shutil.rmtree(data.resolve().parent)
+        if not any((folder / "cities").glob("*")):
+            shutil.rmtree(folder / "cities", ignore_errors=True)
         for part in folder.iterdir():
-            if part.name not in ("backups", "backup-keys", "lock"):
+            if part.name not in ("backups", "backup-keys", "cities", "lock"):
                 part.unlink() if part.is_symlink() or part.is_file() else shutil.rmtree(part)
-    left = [part.name for part in folder.iterdir() if part.name != "lock"]
+    left = [part for part in folder.iterdir() if part.name != "lock"]
     if not left:
         shutil.rmtree(folder)
-    console.say(f"已删除;留下:{', '.join(left) or '无'}", f"Removed; still there: {', '.join(left) or 'nothing'}")
+    return left
 
 
 @app.command("doctor")
@@ -153,8 +182,8 @@ def _status(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="J
     if json not in ("", "0"):
         sys.stdout.write(status.as_json(_running(folder), Supervisor(folder)) + "\n")
         return
-    well = status.show(load(folder), Supervisor(folder))
-    raise typer.Exit(0 if well else 1)
+    well = [status.show(load(part), Supervisor(part)) for part in (folder, *load(folder).cities)]
+    raise typer.Exit(0 if all(well) else 1)
 
 
 @app.command("logs")
@@ -201,9 +230,7 @@ def _sql(
 def _reconcile(state: State = _DEFAULT, json: Annotated[str, typer.Option(envvar="JSON")] = "") -> None:
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = _running(_existing(state))
-    places = reconcile.Places(
-        {name: installation.role_dsn(name) for name in WITH_DATABASE}, Broker(installation.bootstrap)
-    )
+    places = reconcile.Places({name: installation.role_dsn(name) for name in WITH_DATABASE}, installation.broker)
     raise typer.Exit(reconcile.run(places, json not in ("", "0")))
 
 
@@ -262,7 +289,7 @@ def _backup(
 ) -> None:
     """备份各库与密钥 Back up every database, and the keys apart from them; raw reports that one of a day ago has go."""
     installation = _running(_existing(state))
-    backup.back_up(installation, to, keys, raw_hours, lambda _: Broker(installation.bootstrap))
+    backup.back_up(installation, to, keys, raw_hours, lambda _: installation.broker)
 
 
 @app.command("restore")
@@ -323,7 +350,7 @@ app.add_typer(admin.app, name="admin")
 @app.callback()
 def _operated(context: typer.Context) -> None:
     context.obj = admin.Operated(
-        _here, _restart_process, lambda here: here.url("planning"), lambda here, _service: Broker(here.bootstrap)
+        _here, _restart_process, lambda here: here.url("planning"), lambda here, _service: here.broker
     )
 
 

@@ -52,15 +52,36 @@ async def ensure_watcher(superuser_dsn: str, role: str, password: str) -> None:
         await connection.close()
 
 
-async def ensure_databases(superuser_dsn: str, services: list[str]) -> list[str]:
-    """Make the databases that are not there yet and name them. Nobody but the service's roles may enter one."""
+async def ensure_databases(superuser_dsn: str, names: list[str], connections: int | None = None) -> list[str]:
+    """Make the databases that are not there yet and name them. Nobody but the service's roles may enter one.
+
+    A database is called as the role that works with it. `connections`: so many at most to each, None: as many as the
+    server has.
+    """
     connection = await asyncpg.connect(superuser_dsn)
     try:
         there = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
-        missing = [service for service in services if service not in there]
-        for service in missing:
-            await create_database(connection, service, service)
+        missing = [name for name in names if name not in there]
+        for name in missing:
+            await create_database(connection, name, name)
+            if connections is not None:
+                await connection.execute(f"ALTER DATABASE {_name(name)} CONNECTION LIMIT {connections}")
         return missing
+    finally:
+        await connection.close()
+
+
+async def drop_databases(superuser_dsn: str, names: list[str]) -> None:
+    """Drop databases, whoever is connected, what a restore put aside of them, and their two roles."""
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        for name in names:
+            there = await connection.fetch(
+                "SELECT datname FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '_before_')", name
+            )
+            for row in there:
+                await connection.execute(f"DROP DATABASE {_name(row['datname'])} WITH (FORCE)")
+            await connection.execute(f"DROP ROLE IF EXISTS {_name(name)}, {_name(f'{name}_owner')}")
     finally:
         await connection.close()
 

@@ -20,6 +20,8 @@ from deploy.local.ports import HOST, is_free, next_free
 from deploy.local.refusal import LocalError
 from services.catalogue import API_PROBES, DOMAIN_SERVICES, PROBES, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
+from shared.kafka.clients import Broker
+from shared.log.database import database_name
 from shared.observability.health import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,9 +31,14 @@ _ROOM_KEPT = 200 * 1024**2
 
 @dataclass
 class Installation:
-    """One state folder. `kafka` and `superuser_dsn` are set when servers that are there already are used."""
+    """One state folder. `kafka` and `superuser_dsn` are set when servers that are there already are used.
+
+    `city`: the name of one that stands on the servers of the installation whose folder is `host`; nothing there that
+    is another's has a name that begins with it.
+    """
 
     state: Path
+    city: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     demo: bool = False  # all of the demo feed has been reported
     demo_size: str = ""  # which one was begun: `small` or `city`
@@ -49,6 +56,30 @@ class Installation:
     shared_keys: dict[str, str] = field(default_factory=dict)  # of some services, by the name of the setting
 
     @property
+    def host(self) -> Path:
+        """The state folder of the installation whose servers it uses; its own, where it is no further city."""
+        return self.state.parents[1] if self.city else self.state
+
+    @property
+    def cities(self) -> list[Path]:
+        """The state folders of the cities that stand on its servers."""
+        return sorted(folder.parent for folder in self.state.glob("cities/*/installation.json"))
+
+    @property
+    def plans(self) -> Path:
+        """The folder of its plan files."""
+        return self.state / "plans" if self.city else ROOT / "plans"
+
+    @property
+    def broker(self) -> Broker:
+        """The broker, on which what is its own has names of its own."""
+        return Broker(self.bootstrap, namespace=self.city)
+
+    def database(self, service: str) -> str:
+        """What a service's database is called, and the role that works with it; its owner has `_owner` behind that."""
+        return database_name(service, self.city)
+
+    @property
     def bootstrap(self) -> str:
         """The broker's `host:port`."""
         return self.kafka or f"{HOST}:{self.ports['kafka']}"
@@ -64,11 +95,13 @@ class Installation:
 
     def owner_dsn(self, service: str) -> str:
         """The address of a service's database as the owner of its tables."""
-        return databases.address(self.superuser, f"{service}_owner", self.passwords[service].owner, service)
+        name = self.database(service)
+        return databases.address(self.superuser, f"{name}_owner", self.passwords[service].owner, name)
 
     def role_dsn(self, service: str) -> str:
         """The address of a service's database as the role it works with."""
-        return databases.address(self.superuser, service, self.passwords[service].role, service)
+        name = self.database(service)
+        return databases.address(self.superuser, name, self.passwords[service].role, name)
 
     def secrets_folder(self, service: str) -> Path:
         """The folder of a service's settings that are nobody else's."""
@@ -169,6 +202,7 @@ class Installation:
     def save(self) -> None:
         """Write the state file."""
         public = {
+            "city": self.city,
             "ports": self.ports,
             "demo": self.demo,
             "demo_size": self.demo_size,

@@ -55,7 +55,7 @@ class Program:
 
 def programs(installation: Installation) -> list[Program]:
     """List the processes of every service."""
-    running = {CODE: digest(_code()), PLAN: digest(sorted((ROOT / "plans").glob("*.yaml")))}
+    running = {CODE: digest(_code()), PLAN: digest(sorted(installation.plans.glob("*.yaml")))}
     return [
         Program(
             name=f"{service}-{command}",
@@ -81,7 +81,7 @@ def _code() -> list[Path]:
 
 def digest(files: Iterable[Path]) -> str:
     """Return a digest of files of the checkout, of their names and of what is in them."""
-    parts = (f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files)
+    parts = (f"{os.path.relpath(file, ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n" for file in files)
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
@@ -134,6 +134,7 @@ def client_addresses(installation: Installation) -> dict[str, str]:
         "SKILLPLAN_SERVICES": json.dumps(services),
         "SKILLPLAN_PROJECTION": installation.url("projection"),
         "SKILLPLAN_PLANNING": installation.url("planning"),
+        **_of_a_city(installation),
     }
 
 
@@ -150,7 +151,15 @@ def _city_demo(installation: Installation) -> Program:
 
 
 def _addresses(installation: Installation) -> dict[str, str]:
-    return {"SKILLPLAN_KAFKA": installation.bootstrap, "SKILLPLAN_PLANS": str(ROOT / "plans")}
+    plans = {"SKILLPLAN_PLANS": str(installation.plans)}
+    return {"SKILLPLAN_KAFKA": installation.bootstrap, **plans, **_of_a_city(installation)}
+
+
+def _of_a_city(installation: Installation) -> dict[str, str]:
+    """Return what processes and clients of a further city have to know, nothing for the first."""
+    if not installation.city:
+        return {}
+    return {"SKILLPLAN_NAMESPACE": installation.city, "SKILLPLAN_PLANS": str(installation.plans)}
 
 
 class ProcessState(TypedDict):

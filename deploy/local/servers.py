@@ -16,10 +16,11 @@ from deploy.local.installation import ROOT, Installation
 from deploy.local.processes import Supervisor, command_environment, digest
 from deploy.local.refusal import LocalError
 from services.catalogue import WITH_DATABASE
-from shared.kafka.clients import Broker
 from shared.plan.districts import district_codes
 
 _PATIENCE = 60.0
+# To one database of a city that shares the server: twice what a service's two processes open under load.
+_CONNECTIONS_OF_A_CITY = 24
 # A server that is there already answers at once or not at all.
 _PATIENCE_WITH_GIVEN = 10.0
 
@@ -56,8 +57,8 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
         elif not kafka.wait_up(installation.bootstrap, _PATIENCE, alive=lambda: supervisor.is_alive("kafka")):
             raise _not_up("Kafka", supervisor, "kafka")
     with step("创建主题", "Creating topics"):
-        wanted = topics.wanted(district_codes(ROOT / "plans"))
-        broker = Broker(installation.bootstrap)
+        wanted = topics.wanted(district_codes(installation.plans))
+        broker = installation.broker
         asyncio.run(topics.create(broker, wanted))
         mended = asyncio.run(topics.mend(broker, wanted))
     for row in mended:
@@ -100,17 +101,19 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
     elif not postgres.wait_up(installation.superuser, _PATIENCE_WITH_GIVEN):
         raise _not_reached("PG_DSN", databases.without_password(installation.superuser))
     names = list(WITH_DATABASE)
-    passwords = {name: installation.passwords[name] for name in names}
+    passwords = {installation.database(name): installation.passwords[name] for name in names}
+    most = _CONNECTIONS_OF_A_CITY if installation.city else None
     try:
         asyncio.run(databases.ensure_roles(installation.superuser, passwords))
-        fresh = asyncio.run(databases.ensure_databases(installation.superuser, names))
+        fresh = asyncio.run(databases.ensure_databases(installation.superuser, list(passwords), most))
     except asyncpg.PostgresError as error:
         raise LocalError(
             f"PostgreSQL 拒绝创建角色或数据库:{error}。PG_DSN 须是超级用户。",
             f"PostgreSQL refused to make roles or databases: {error}. PG_DSN has to be a superuser's.",
         ) from error
     wanted = " ".join([*WITH_DATABASE, digest(_migrations())])
-    if not migrate or (not fresh and installation.superuser_dsn is None and installation.migrated == wanted):
+    ours = installation.superuser_dsn is None or installation.city
+    if not migrate or (not fresh and ours and installation.migrated == wanted):
         return  # asking each service would cost seconds of Python's own start
     # All at once: most of each is Python's own start.
     running = {

@@ -12,7 +12,7 @@ import httpx
 from rich.table import Table
 
 from deploy.local import console, databases, kafka, postgres, progress
-from deploy.local.installation import Installation
+from deploy.local.installation import Installation, load
 from deploy.local.processes import DEMO, ProcessState, Supervisor, programs
 from deploy.local.refusal import LocalError
 from services.catalogue import SERVICES
@@ -27,11 +27,16 @@ def as_json(installation: Installation, supervisor: Supervisor) -> str:
     """Write one JSON object: the address of each service, of `kafka` and of `postgres`, none with a password; `states`.
 
     `states`: for each part its address, supervisor's state, pid and what is said of it, `ready` where all is well; a
-    server that is not ours has no state.
+    server that is not ours has no state. `cities`: the same of each further city, by its name.
     """
+    return json.dumps(_described(installation, supervisor), ensure_ascii=False)
+
+
+def _described(installation: Installation, supervisor: Supervisor) -> dict[str, object]:
     places = {name: installation.url(name) for name in sorted(SERVICES)} | _servers(installation)
     states = {part.name: part._asdict() for part in parts(installation, supervisor)}
-    return json.dumps({**places, "states": states}, ensure_ascii=False)
+    cities = {folder.name: _described(load(folder), Supervisor(folder)) for folder in installation.cities}
+    return {**places, "states": states, "cities": cities}
 
 
 def rows_of(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:

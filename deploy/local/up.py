@@ -61,8 +61,7 @@ def up(state: Path, wish: Wish) -> Installation:
     with held(state):
         check_room(state)
         installation = load(state)
-        installation.kafka = os.environ.get("KAFKA_BOOTSTRAP") or None
-        installation.superuser_dsn = os.environ.get("PG_DSN") or None
+        _name_servers(installation)
         supervisor = Supervisor(state)
         if wish.demo and not installation.demo_size:
             installation.demo_size = "small" if installation.demo else wish.demo
@@ -73,6 +72,20 @@ def up(state: Path, wish: Wish) -> Installation:
         installation.save()
         _tell_clients(installation)
     return installation
+
+
+def _name_servers(installation: Installation) -> None:
+    """Note which servers are used that are not the installation's own: those named, or those of the host of a city."""
+    installation.kafka = os.environ.get("KAFKA_BOOTSTRAP") or None
+    installation.superuser_dsn = os.environ.get("PG_DSN") or None
+    if installation.city:
+        if Supervisor(installation.host).pid() is None:
+            raise LocalError(
+                f"{installation.city} 所用的服务器没有在运行。请先 make up STATE={installation.host}。",
+                f"The servers of {installation.city} do not run. First make up STATE={installation.host}.",
+            )
+        host = load(installation.host)
+        installation.kafka, installation.superuser_dsn = host.bootstrap, host.superuser
 
 
 def _tell_clients(installation: Installation) -> None:

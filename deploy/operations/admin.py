@@ -198,7 +198,7 @@ def _history(context: typer.Context) -> None:
 
 def _above(installation: Installation, service: str) -> str:
     """Return a service's database as superuser, who alone sees and ends what others do there."""
-    return urlsplit(installation.superuser)._replace(path=f"/{service}").geturl()
+    return urlsplit(installation.superuser)._replace(path=f"/{installation.database(service)}").geturl()
 
 
 def _rows(dsn: str, query: str, *arguments: object) -> list[asyncpg.Record]:

@@ -186,11 +186,12 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
     stamp = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
     for service in wanted:
         with step(f"恢复 {service}", f"Restoring {service}"):
-            asyncio.run(_make_room(installation.superuser, service, f"{service}_new"))
-            _fill(installation, f"{service}_new", backup.dump(service))
-            fresh = _database_address(installation, f"{service}_new")
+            name = installation.database(service)
+            asyncio.run(_make_room(installation.superuser, name, f"{name}_new"))
+            _fill(installation, f"{name}_new", backup.dump(service))
+            fresh = _database_address(installation, f"{name}_new")
             asyncio.run(_add_rows(installation, fresh, backup, service, erasable.TABLES))
-            asyncio.run(_swap(installation.superuser, service, f"{service}_new", f"{service}_before_{stamp}"))
+            asyncio.run(_swap(installation.superuser, name, f"{name}_new", f"{name}_before_{stamp}"))
         if run(installation, service, "migrate"):
             raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
         later = _newest(backup, service) if service in DOMAIN_SERVICES else None
@@ -228,14 +229,15 @@ def _bring_along(installation: Installation, service: str, later: Backup) -> Non
 
     What of them was decided since is found by `recover`, as with those of the backup itself.
     """
-    name = f"{service}_later"
-    asyncio.run(_make_room(installation.superuser, service, name))
+    own = installation.database(service)
+    name = f"{own}_later"
+    asyncio.run(_make_room(installation.superuser, own, name))
     into = (f"--dbname={_database(installation, name)}", "--no-owner", "--no-privileges", "--exit-on-error")
     tables = ("--schema=public", *(f"--table={table}" for table in _BROUGHT))
     _tool(installation, "pg_restore", *into, *tables, str(later.dump(service)))
     keys = {"person_key": _BROUGHT["person_key"]}
     asyncio.run(_add_rows(installation, _database_address(installation, name), later, service, keys))
-    asyncio.run(_copy_rows(_database_address(installation, name), _database_address(installation, service)))
+    asyncio.run(_copy_rows(_database_address(installation, name), _database_address(installation, own)))
     asyncio.run(_drop(installation.superuser, name))
 
 
@@ -265,7 +267,7 @@ def _dump(installation: Installation, service: str, file: Path) -> DumpedDatabas
 
 async def _dump_log(installation: Installation, service: str, file: Path) -> DumpedDatabase:
     """Dump a log, and apart from it the rows that may have to go, as of one snapshot."""
-    connection = await asyncpg.connect(_database_address(installation, service))
+    connection = await asyncpg.connect(_database_address(installation, installation.database(service)))
     try:
         await connection.execute("set idle_in_transaction_session_timeout = 0")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -280,7 +282,7 @@ async def _dump_log(installation: Installation, service: str, file: Path) -> Dum
 
 
 def _run_dump(installation: Installation, service: str, file: Path, *options: str) -> None:
-    what = ("--format=custom", f"--file={file}", f"--dbname={_database(installation, service)}")
+    what = ("--format=custom", f"--file={file}", f"--dbname={_database(installation, installation.database(service))}")
     _tool(installation, "pg_dump", *what, *options)
 
 
@@ -354,11 +356,11 @@ async def _major(dsn: str) -> int:
         await connection.close()
 
 
-async def _make_room(superuser: str, service: str, name: str) -> None:
+async def _make_room(superuser: str, role: str, name: str) -> None:
     connection = await asyncpg.connect(superuser)
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')
-        await databases.create_database(connection, service, name)
+        await databases.create_database(connection, role, name)
     finally:
         await connection.close()
 
@@ -386,14 +388,14 @@ async def _drop(superuser: str, name: str) -> None:
         await connection.close()
 
 
-async def _swap(superuser: str, service: str, fresh: str, aside: str) -> None:
+async def _swap(superuser: str, name: str, fresh: str, aside: str) -> None:
     connection = await asyncpg.connect(superuser)
     try:
-        if await connection.fetchval("select exists (select from pg_database where datname = $1)", service):
+        if await connection.fetchval("select exists (select from pg_database where datname = $1)", name):
             await connection.execute(
-                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", service
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", name
             )
-            await connection.execute(f'alter database "{service}" rename to "{aside}"')
-        await connection.execute(f'alter database "{fresh}" rename to "{service}"')
+            await connection.execute(f'alter database "{name}" rename to "{aside}"')
+        await connection.execute(f'alter database "{fresh}" rename to "{name}"')
     finally:
         await connection.close()

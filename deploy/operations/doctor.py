@@ -16,11 +16,10 @@ from rich.table import Table
 
 from deploy.kafka import topics
 from deploy.local import console, status
-from deploy.local.installation import ROOT, Installation
+from deploy.local.installation import Installation
 from deploy.local.processes import Program, Supervisor, programs, supervised
 from deploy.local.refusal import LocalError
 from shared.http.api_keys import KeyFile
-from shared.kafka.clients import Broker
 from shared.plan.districts import district_codes
 
 _BACKUP_AGE: Final = timedelta(hours=25)  # a day, and how long one takes
@@ -138,10 +137,10 @@ async def _database(installation: Installation) -> Finding:
 
 
 def _topics(installation: Installation) -> Finding:
-    wanted = topics.wanted(district_codes(ROOT / "plans"))
+    wanted = topics.wanted(district_codes(installation.plans))
     subject = "主题设置 settings of topics"
     try:
-        differing = asyncio.run(topics.mend(Broker(installation.bootstrap), wanted, look_only=True))
+        differing = asyncio.run(topics.mend(installation.broker, wanted, look_only=True))
     except LocalError as refused:
         return Finding(subject, refused.zh, refused.en)
     wrong = "; ".join(f"{row.topic} {row.setting}={row.before}" for row in differing)

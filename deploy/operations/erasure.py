@@ -27,7 +27,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
 from deploy.local.console import say, step
-from deploy.local.installation import ROOT, Installation
+from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, erasable, inboxes
 from deploy.operations.erasure_records import Record, alone
@@ -253,7 +253,7 @@ def _record_facts(
     act: Act, places: ErasureSites, record: Record, holdings: Mapping[str, Found]
 ) -> list[dict[str, object]]:
     """Report the request and its approval; return where they stand. Raises LocalError, having destroyed nothing."""
-    whole = next(filter(is_whole, district_codes(ROOT / "plans")))
+    whole = next(filter(is_whole, district_codes(places.installation.plans)))
     subject, at = f"erasure/{record.number}", format_instant(datetime.now(UTC))
     backups = len(list(places.kept_backups()))
     request = {"token": record.token, "by": act.by, "why": act.reason}
@@ -374,7 +374,8 @@ async def _clear_databases(places: ErasureSites, token: str, mentions: Mentions)
         names = {
             name: service
             for service in DOMAIN_SERVICES
-            for name in (*[row[0] for row in await superuser.fetch(_SQL["kept"], service)], service)
+            for own in (installation.database(service),)
+            for name in (*[row[0] for row in await superuser.fetch(_SQL["kept"], own)], own)
         }
         for name, service in names.items():
             address = urlsplit(installation.superuser)._replace(path=f"/{name}").geturl()

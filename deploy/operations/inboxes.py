@@ -29,11 +29,11 @@ async def decided(broker: Broker, service: str) -> Offsets:
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
-        committed = await admin.list_consumer_group_offsets(consumer_group(service))
+        committed = await admin.list_consumer_group_offsets(broker.named(consumer_group(service)))
     finally:
         await admin.close()
-    begin = reports_topic(service, "")
-    inboxes = {place: at.offset for place, at in committed.items() if place.topic.startswith(begin)}
+    ours = broker.named(reports_topic(service, ""))
+    inboxes = {place: at.offset for place, at in committed.items() if place.topic.startswith(ours)}
     return {f"{place.topic}/{place.partition}": offset for place, offset in sorted(inboxes.items()) if offset > 0}
 
 
@@ -60,7 +60,8 @@ async def _places(broker: Broker, service: str) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(**broker.client())
     await admin.start()
     try:
-        inboxes = [topic for topic in await admin.list_topics() if topic.startswith(reports_topic(service, ""))]
+        ours = broker.named(reports_topic(service, ""))
+        inboxes = [topic for topic in await admin.list_topics() if topic.startswith(ours)]
         described = await admin.describe_topics(inboxes)
     finally:
         await admin.close()

@@ -67,7 +67,7 @@ async def compare(places: Places) -> list[Compared]:
         )
         await consumer.start()
         stack.push_async_callback(consumer.stop)
-        ends = await ends_of_topics(consumer)
+        ends = await ends_of_topics(consumer, places.broker)
         heads: dict[str, int] = {}
         for service, connection in connections.items():
             await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
@@ -79,7 +79,7 @@ async def compare(places: Places) -> list[Compared]:
                     note_ahead(listener.compared, f"{service}.log → heard", reached, heads[service])
             if numbers is not None and (reached := numbers.reached.get(service, 0)) > heads[service]:
                 note_ahead(compared, "topic → ledger", reached, heads[service])
-            topic = TopicPartition(events_topic(service), 0)
+            topic = TopicPartition(places.broker.named(events_topic(service)), 0)
             if topic not in ends:
                 compared.differs("log → topic", None, f"没有主题 {topic.topic}", f"there is no topic {topic.topic}")
                 continue

@@ -24,6 +24,7 @@ from services.projection.counting.withheld import FactsWouldGo
 from services.projection.exports import difference_report
 from services.projection.receipts.follower import ReceiptFollower
 from shared.http import client as http_client
+from shared.log.database import database_name
 from shared.log.event_store import keep_session
 from shared.log.migrate import check, connect, migrate, unreachable
 from shared.observability.health import ConfigurationError, Health
@@ -216,7 +217,8 @@ def main() -> None:
                 CompiledPlans(load_plans(settings.plans))  # report a wrong plan file at once, not by a restart loop
                 uvloop.run(_project(settings))
             case "migrate":
-                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to="projection"))
+                role = database_name("projection", settings.namespace)
+                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), _MIGRATIONS, grants_to=role))
             case "rebuild" | "beside":
                 os.nice(_BEHIND_OTHERS)
                 uvloop.run(_rebuild(settings, command))

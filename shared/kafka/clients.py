@@ -45,6 +45,9 @@ class BrokerSettings(BaseSettings):
     )
 
     kafka: str = Field("127.0.0.1:9092", description="Kafka servers, host:port, separated by commas")
+    namespace: str = Field(
+        "", pattern=r"^([a-z][a-z0-9]{1,19})?$", description="What our topics and groups begin with on a shared broker"
+    )
     kafka_user: str = Field("", description="Kafka user, for SASL/SCRAM-SHA-512; none: no credential is shown")
     kafka_password: SecretStr = Field(SecretStr(""), description="Password of the Kafka user", validate_default=True)
     kafka_ca: FilePath | None = Field(None, description="File of the CA that signed the broker's certificate: TLS")
@@ -70,7 +73,7 @@ class BrokerSettings(BaseSettings):
     def broker(self) -> "Broker":
         """The broker of these settings."""
         trusted = ssl.create_default_context(cafile=self.kafka_ca) if self.kafka_ca else None
-        return Broker(self.kafka, self.kafka_user, self.kafka_password.get_secret_value(), trusted)
+        return Broker(self.kafka, self.kafka_user, self.kafka_password.get_secret_value(), trusted, self.namespace)
 
 
 def wrong_settings(error: ValidationError) -> str:
@@ -81,12 +84,25 @@ def wrong_settings(error: ValidationError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Address and credentials of Kafka; with `trusted` connections use TLS."""
+    """Address and credentials of Kafka; with `trusted` connections use TLS.
+
+    `namespace`: where several installations share a broker, the names of what is ours there, topics, groups and users,
+    begin with it. Our own code knows the names of the contract alone; what is handed to a client of Kafka is `named`.
+    """
 
     servers: str
     user: str = ""
     password: str = field(default="", repr=False)
     trusted: ssl.SSLContext | None = None
+    namespace: str = ""
+
+    def named(self, name: str) -> str:
+        """Return what something of ours is called on the broker."""
+        return f"{self.namespace}.{name}" if self.namespace else name
+
+    def plain(self, name: str) -> str:
+        """Return what we call something of ours that has this name on the broker."""
+        return name.removeprefix(self.named(""))
 
     def client(self) -> dict[str, str | ssl.SSLContext | None]:
         """Return the arguments of every client of aiokafka; its faults are repaired first."""
@@ -99,13 +115,13 @@ class Broker:
         if self.user:
             arguments |= {
                 "sasl_mechanism": MECHANISM,
-                "sasl_plain_username": self.user,
+                "sasl_plain_username": self.named(self.user),
                 "sasl_plain_password": self.password,
             }
         return arguments
 
     async def problem(self, topics: Collection[str] = ()) -> str | None:
-        """Say in one sentence why the broker, or one of these topics, is closed to us; None when all is open.
+        """Say in one sentence why the broker, or one of these topics of ours, is closed to us; None when all is open.
 
         Clients themselves say "unable to bootstrap" to a wrong password, an unknown CA and a broken cable alike.
         """
@@ -123,7 +139,7 @@ class Broker:
         try:
             connection = await create_conn(host, int(port), request_timeout_ms=_LOOK_MS, **self._security())
             try:
-                answer = await connection.send(MetadataRequest(sorted(topics)))
+                answer = await connection.send(MetadataRequest(sorted(map(self.named, topics))))
             finally:
                 # What is not waited for would be closed by nobody where the loop ends next.
                 await asyncio.wait([connection.close()], timeout=1)

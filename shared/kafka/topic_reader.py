@@ -37,10 +37,10 @@ class TopicReader:
 
     def __init__(self, broker: Broker, service: str, group: str | None = None) -> None:
         self._broker = broker
-        self._group = group
-        self._events = aiokafka.TopicPartition(events_topic(service), 0)
+        self._group = broker.named(group) if group is not None else None
+        self._events = aiokafka.TopicPartition(broker.named(events_topic(service)), 0)
         self._consumer = aiokafka.AIOKafkaConsumer(
-            enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50, group_id=group,
+            enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50, group_id=self._group,
             max_poll_records=2_000, **broker.client(),
         )  # fmt: skip
 
@@ -78,7 +78,7 @@ class TopicReader:
 
     async def receipts(self, districts: Iterable[str]) -> AsyncIterator[list[StoredMessage]]:
         """Yield every receipt on the topics of some districts, whichever service gave it."""
-        places = [aiokafka.TopicPartition(receipts_topic(district), 0) for district in districts]
+        places = [aiokafka.TopicPartition(self._broker.named(receipts_topic(district)), 0) for district in districts]
         async for messages in self._read({place: (0, end) for place, end in (await self._ends(places)).items()}):
             yield messages
 
@@ -105,7 +105,7 @@ class TopicReader:
         """Let the group read topics again from an instant on (None: from the start); the group must have no member."""
         there = [
             aiokafka.TopicPartition(topic, partition)
-            for topic in topics
+            for topic in map(self._broker.named, topics)
             for partition in self._consumer.partitions_for_topic(topic) or await self._partitions(topic)
         ]
         offsets = await self._consumer.beginning_offsets(there)  # what was deleted before was decided (operations)
@@ -148,7 +148,12 @@ class TopicReader:
                     raise KafkaTimeoutError
                 for place, messages in got.items():
                     yield [
-                        StoredMessage(message.topic, message.key or b"", message.value or b"", dict(message.headers))
+                        StoredMessage(
+                            self._broker.plain(message.topic),
+                            message.key or b"",
+                            message.value or b"",
+                            dict(message.headers),
+                        )
                         for message in messages
                         if message.offset < spans[place][1]
                     ]

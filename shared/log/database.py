@@ -21,6 +21,14 @@ def key_digest(key: bytes) -> bytes:
     return hmac.digest(key, b"skillplan key check", "sha256")[:16]
 
 
+def database_name(service: str, namespace: str) -> str:
+    """Return what a service's database, and the role that works with it, are called on the server.
+
+    `namespace`: as of the broker's names; where several installations share a server their databases begin with it.
+    """
+    return f"{namespace}_{service}" if namespace else service
+
+
 async def check_database(service: str, dsn: str, keys: Mapping[str, bytes], old: Mapping[str, bytes]) -> None:
     """Raise ConfigurationError for tables of another version, or keys other than those the log was begun with.
 

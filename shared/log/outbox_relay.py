@@ -253,7 +253,8 @@ class Relay:
             if (ready := message(row)) is not None:
                 topic, key, value, headers = ready
                 self._topics.add(topic)
-                acks.append(await producer.send(topic, value, key, partition=partition, headers=headers))
+                named = self._broker.named(topic)
+                acks.append(await producer.send(named, value, key, partition=partition, headers=headers))
         places: list[_Place] = await asyncio.gather(*acks)
         return places
 

@@ -104,7 +104,7 @@ class SandboxRelay:
                     ready = _fact(row) if row["outbox"] == "facts" else message_of_receipt(row)
                     if ready is not None:
                         topic, key, value, headers = ready
-                        acks.append(await producer.send(topic, value, key, headers=headers))
+                        acks.append(await producer.send(self._broker.named(topic), value, key, headers=headers))
                 await asyncio.gather(*acks)
                 page = await _next_page(connection, reached)
         finally:

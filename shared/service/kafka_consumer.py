@@ -98,12 +98,12 @@ class KafkaConsumer:
         self._topics: set[str] = set()
         patches.apply()
         self._app = faust.App(
-            group,
+            broker.named(group),
             broker=[f"kafka://{server}" for server in broker.servers.split(",")],
             broker_credentials=_credentials(broker),
             store="memory://",
             # Faust makes folders there and stores nothing; its default is the checkout, or a read-only image.
-            datadir=Path(tempfile.gettempdir(), f"{group}-{os.getuid()}"),
+            datadir=Path(tempfile.gettempdir(), f"{broker.named(group)}-{os.getuid()}"),
             web_enabled=False,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -140,7 +140,11 @@ class KafkaConsumer:
             self._missed |= dict.fromkeys(topics, missed)
         self._topics.update(topics)
         channel = self._app.topic(
-            *topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+            *map(self._broker.named, topics),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
         )
 
         async def agent(stream: StreamT[bytes]) -> None:
@@ -151,11 +155,11 @@ class KafkaConsumer:
                 while True:
                     while not (events := await self._take(inbox, _BATCH, handling)):
                         pass
-                    messages = [_message(event) for event in events]
+                    messages = [self._message(event) for event in events]
                     decoded = await decode(messages)
                     while handling is not None and await inbox.comes_before(handling, len(events) < _BATCH):
                         more = await self._take(inbox, _BATCH - len(events), handling)
-                        added = [_message(event) for event in more]
+                        added = [self._message(event) for event in more]
                         decoded.extend(await decode(added))
                         events += more
                         messages += added
@@ -180,6 +184,20 @@ class KafkaConsumer:
                 os._exit(70)
 
         self._app.agent(channel, name=name, concurrency=1)(agent)
+
+    def _message(self, event: EventT[bytes]) -> KafkaMessage:
+        message = event.message
+        headers = message.headers or ()
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        return KafkaMessage(
+            self._broker.plain(message.topic),
+            message.partition,
+            message.offset,
+            message.key,
+            message.value,
+            tuple(pairs),
+            message.timestamp,
+        )
 
     async def _take(self, inbox: "_Inbox", most: int, handling: asyncio.Task[None] | None) -> list[EventT[bytes]]:
         """Wait for a message, and return it with those that came with it; none where they are to be read again."""
@@ -300,15 +318,15 @@ class KafkaConsumer:
             own = self._own()
             # One that another process has read on meanwhile begins anew at what that committed.
             self._begun = {partition: first for partition, first in self._begun.items() if partition in own}
-            partitions = [partition for partition in own if partition.topic in self._missed]
+            partitions = [partition for partition in own if self._broker.plain(partition.topic) in self._missed]
             starts = await self._app.consumer.earliest_offsets(*partitions) if partitions else {}
             for partition, start in starts.items():
                 first = self._begin(partition)
                 if first < start:
                     _log.error("inbox.never-read", topic=partition.topic, first=first, count=start - first)
                     try:
-                        missed = self._missed[partition.topic]
-                        await missed(partition.topic, partition.partition, first, start - first)
+                        topic = self._broker.plain(partition.topic)
+                        await self._missed[topic](topic, partition.partition, first, start - first)
                     except UNAVAILABLE:
                         partitions = []  # looked at again in a second
                         break
@@ -322,7 +340,8 @@ class KafkaConsumer:
 
     async def read_again(self, topic: str) -> None:
         """Read a topic from its start, once one of its partitions is ours."""
-        while not (own := [partition for partition in self._own() if partition.topic == topic]):  # noqa: ASYNC110 - Faust tells nobody
+        named = self._broker.named(topic)
+        while not (own := [partition for partition in self._own() if partition.topic == named]):  # noqa: ASYNC110 - Faust tells nobody
             await asyncio.sleep(0.2)
         for partition in own:
             await self._read_again(partition)
@@ -398,21 +417,9 @@ class _Inbox:
 def _credentials(broker: Broker) -> faust.SASLCredentials | faust.SSLCredentials | None:
     if broker.user:
         return faust.SASLCredentials(
-            username=broker.user, password=broker.password, mechanism=MECHANISM, ssl_context=broker.trusted
+            username=broker.named(broker.user),
+            password=broker.password,
+            mechanism=MECHANISM,
+            ssl_context=broker.trusted,
         )
     return faust.SSLCredentials(broker.trusted) if broker.trusted else None
-
-
-def _message(event: EventT[bytes]) -> KafkaMessage:
-    message = event.message
-    headers = message.headers or ()
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return KafkaMessage(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        tuple(pairs),
-        message.timestamp,
-    )

@@ -14,7 +14,7 @@ from shared.contract.events import Language
 from shared.deciding.decider import Domain
 from shared.http.api_keys import Role
 from shared.kafka.clients import ReservedTopic
-from shared.log.database import MIGRATIONS, check_database
+from shared.log.database import MIGRATIONS, check_database, database_name
 from shared.log.event_store import EventStore, open_pool
 from shared.log.migrate import migrate
 from shared.log.rewrapping import rewrap
@@ -124,7 +124,8 @@ def main(service: Service) -> None:
     try:
         match command:
             case "migrate":
-                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), MIGRATIONS, grants_to=name))
+                role = database_name(name, settings.namespace)
+                asyncio.run(migrate(settings.pg_owner_dsn.get_secret_value(), MIGRATIONS, grants_to=role))
             case "recover":
                 asyncio.run(_recover(service, settings))
             case "rewrap":

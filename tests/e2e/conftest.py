@@ -69,7 +69,7 @@ def addresses_of(state: Path) -> dict[str, str]:
     status = make(state, "status", JSON="1")
     assert status.returncode == 0, status.stderr
     addresses: dict[str, Any] = json.loads(status.stdout)
-    del addresses["states"]
+    del addresses["states"], addresses["cities"]
     return addresses
 
 

@@ -129,7 +129,7 @@ def test_status_as_json_has_every_address_and_state_and_no_password(tmp_path: Pa
     written = status.as_json(local, processes.Supervisor(tmp_path))
     assert "s3cret" not in written
     result = json.loads(written)
-    assert set(result) == {*SERVICES, "kafka", "postgres", "states"}
+    assert set(result) == {*SERVICES, "kafka", "postgres", "states", "cities"}
     assert result["recruitment"] == f"http://127.0.0.1:{local.ports['recruitment']}"
     assert result["kafka"] == f"127.0.0.1:{local.ports['kafka']}"
     assert result["postgres"] == f"postgresql://postgres@127.0.0.1:{local.ports['postgres']}/postgres"

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.operations.hops.comparison import Compared
 from deploy.operations.hops.topics import messages_before
 from shared.contract.shapes import in_sandbox
-from shared.kafka.names import receipts_topic
+from shared.kafka.names import service_of
 from shared.log.event_store import read_queries
 
 _SQL: Final = read_queries("deploy.operations", "reconcile.sql")
@@ -33,7 +33,7 @@ async def compare_receipts(
     # By the key of the topic, which the next answer to the same report has, too.
     unknown: dict[str, dict[tuple[str, bytes], str]] = {service: {} for service in connections}
     async for messages in messages_before(
-        consumer, {place: end for place, end in ends.items() if place.topic.startswith(receipts_topic(""))}
+        consumer, {place: end for place, end in ends.items() if not service_of(place.topic)}
     ):
         receipts: defaultdict[str, list[_TopicReceipt]] = defaultdict(list)
         for message in messages:

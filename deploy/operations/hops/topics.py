@@ -10,19 +10,20 @@ from typing import Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from services.catalogue import DOMAIN_SERVICES
 from services.projection.counting.facts import LogFact, decode
-from shared.kafka.names import receipts_topic, service_of
+from shared.kafka.clients import Broker
+from shared.kafka.names import events_topic, receipts_topic
 
 _QUIET_SECONDS: Final = 20.0
 
 
-async def ends_of_topics(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-    """Return the end offset of every topic of facts and of receipts."""
-    wanted = [
-        TopicPartition(topic, 0)
-        for topic in await consumer.topics()
-        if service_of(topic) or topic.startswith(receipts_topic(""))
-    ]
+async def ends_of_topics(consumer: AIOKafkaConsumer, broker: Broker) -> dict[TopicPartition, int]:
+    """Return the end offset of every topic of ours of facts and of receipts."""
+    facts = {broker.named(events_topic(service)) for service in DOMAIN_SERVICES}
+    receipts = broker.named(receipts_topic(""))
+    there = await consumer.topics()
+    wanted = [TopicPartition(topic, 0) for topic in there if topic in facts or topic.startswith(receipts)]
     ends: dict[TopicPartition, int] = await consumer.end_offsets(wanted) if wanted else {}
     return ends
 

@@ -196,7 +196,9 @@ class LogReader:
         consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         try:
-            partitions = [aiokafka.TopicPartition(events_topic(service), 0) for service in self._services]
+            partitions = [
+                aiokafka.TopicPartition(self._broker.named(events_topic(service)), 0) for service in self._services
+            ]
             await self._await_topics(consumer, partitions)
             consumer.assign(partitions)
             for partition, log in zip(partitions, self.logs.values(), strict=True):
@@ -233,7 +235,7 @@ class LogReader:
         batch = FactBatch(self._compiled)
         read = 0
         for partition, messages in records.items():
-            log = self.logs[service_of(partition.topic)]
+            log = self.logs[service_of(self._broker.plain(partition.topic))]
             for message in messages:
                 log.take(message, batch)
                 read += 1
@@ -318,7 +320,7 @@ class LogReader:
         ends = await asyncio.wait_for(consumer.end_offsets(partitions), 5)
         ahead = {}
         for partition in partitions:
-            log = self.logs[service_of(partition.topic)]
+            log = self.logs[service_of(self._broker.plain(partition.topic))]
             ahead[log.service] = max(0, ends[partition] - log.committed.next_offset)
         self._counted.lag = ahead
         return ahead

@@ -154,13 +154,13 @@ class ReceiptFollower:
             consumer = new_consumer(self._broker, _MOST)
             await consumer.start()
             try:
-                there = await consumer.topics()
+                there = set(map(self._broker.plain, await consumer.topics()))
                 missing = [topic for topic in self._topics if topic not in there]
                 problem = f"missing topics: {', '.join(missing)}" if missing else None
                 self._health.report(_PART, problem, _GOOD_FOR)
                 topics = [topic for topic in self._topics if topic in there]
                 offsets = await offsets_of(connection, topics)
-                partitions = {topic: aiokafka.TopicPartition(topic, 0) for topic in topics}
+                partitions = {topic: aiokafka.TopicPartition(self._broker.named(topic), 0) for topic in topics}
                 consumer.assign(list(partitions.values()))
                 for topic, partition in partitions.items():
                     consumer.seek(partition, offsets[topic])
@@ -188,7 +188,7 @@ class ReceiptFollower:
         received: list[FollowedReceipt] = []
         moves: list[OffsetMove] = []
         for partition, messages in records.items():
-            topic = partition.topic
+            topic = self._broker.plain(partition.topic)
             receipts = (read(message.key, message.value, f"@{topic}/{message.offset}") for message in messages)
             received.extend(receipt for receipt in receipts if receipt is not None)
             moves.append(OffsetMove(topic, offsets[topic], messages[-1].offset + 1))
