@@ -21,7 +21,8 @@ _fetch: Final[Any] = Fetcher._proc_fetch_request
 
 
 def apply() -> None:
-    """Let a fetch from a broker wait until it is a hundredth of a second since the one before, where that had few.
+    """Let a fetch from a broker wait until it is a hundredth of a second since the one before was asked for, where that
+    had few: one that the broker held meanwhile is followed at once, so that who sends at such a pace is not waited for.
 
     One that leaves out partitions is not held for long.
     """
@@ -37,9 +38,10 @@ async def _fetch_spaced(fetcher: Any, assignment: Any, node: int, request: Any) 
         await asyncio.sleep(max(0.0, due.pop(node, 0.0) - now()))
     except asyncio.CancelledError:  # as aiokafka does: nobody waits for it any more
         return False
+    asked_at = now()
     fetched: bool = await _fetch(fetcher, assignment, node, request)
     if fetched and _waiting(assignment, request) < _FEW:
-        due[node] = now() + _SECONDS
+        due[node] = asked_at + _SECONDS
     return fetched
 
 
