@@ -3,10 +3,18 @@
 import base64
 import hmac
 import os
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+
+class PersonKey(NamedTuple):
+    """The key of one person, and how it is stored."""
+
+    key: bytes
+    wrapped: bytes
 
 
 class Seal:
@@ -21,9 +29,10 @@ class Seal:
         self._quarantines = [AESGCM(hmac.digest(key, b"quarantine", "sha256")) for key in keys]
         self._digest = hmac.digest(service_key, b"quarantine-digest", "sha256")
 
-    def new_wrapped_key(self) -> bytes:
-        """Make the key of one person, wrapped for storing; destroying it erases what it sealed."""
-        return self._wrap(AESGCM.generate_key(256))
+    def new_key(self) -> PersonKey:
+        """Make the key of one person; destroying it erases what it sealed."""
+        key = os.urandom(32)
+        return PersonKey(key, self._wrap(key))
 
     def rewrap(self, wrapped: bytes) -> bytes:
         """Return a person's key wrapped by the service's key of now; raises InvalidUnwrap when it is another's."""
@@ -40,10 +49,12 @@ class Seal:
                 continue
         return aes_key_unwrap(self._wrappings[-1], wrapped)
 
-    def seal(self, wrapped: bytes, token: str, personal: bytes) -> str:
-        """Return the personal fields sealed for one person, as base64 of nonce and ciphertext."""
+    def seal(self, wrapped: bytes, token: str, personal: bytes, new: PersonKey | None = None) -> str:
+        """Return the personal fields sealed for one person, as base64 of nonce and ciphertext; `new`: a key that was
+        made for them, which `wrapped` may be."""
         nonce = os.urandom(12)
-        sealed = AESGCM(self._unwrap(wrapped)).encrypt(nonce, personal, token.encode())
+        key = new.key if new is not None and new.wrapped == wrapped else self._unwrap(wrapped)
+        sealed = AESGCM(key).encrypt(nonce, personal, token.encode())
         return base64.b64encode(nonce + sealed).decode()
 
     def unseal(self, wrapped: bytes, token: str, sealed: str) -> bytes:

@@ -293,11 +293,13 @@ class CommandHandler:
         personal = [(report, report.body["person"]["token"]) for report in reports if report.personal is not None]
         if not personal:
             return
-        keys = await self.store.person_keys({token: self.seal.new_wrapped_key() for _, token in personal})
+        made = {token: self.seal.new_key() for _, token in personal}
+        keys = await self.store.person_keys({token: new.wrapped for token, new in made.items()})
         turns = Turns()
         for report, token in personal:
             await turns.take()
-            sealed = self.seal.seal(keys[token], token, report.personal or b"")
+            sealed = self.seal.seal(keys[token], token, report.personal or b"", made[token])
             report.body["person"]["sealed"] = sealed
-            # `personal` stays: where the transaction fails, the next attempt seals anew.
-            report.event = report.event.model_copy(update={"person": Person(token=token, sealed=sealed)})
+            # `personal` stays: where the transaction fails, the next attempt seals anew. Nobody else has the event yet,
+            # of which a copy would cost more than all of the sealing.
+            vars(report.event)["person"] = Person.model_construct(token=token, sealed=sealed)
