@@ -35,6 +35,7 @@ class Loader:
         self._transaction = transaction
         self._cache = cache
         self._loaded: set[str] = set()
+        self._prepared: dict[ReportKey, Query] = {}
         self._turns = Turns()
 
     async def load_facts(self, keys: Iterable[str]) -> None:
@@ -86,6 +87,7 @@ class Loader:
     async def load_for(self, reports: Iterable[Report]) -> None:
         """Load in few statements what the decisions of all these reports rest on."""
         queries = [Query(report, self._domain, self.facts) for report in reports]
+        self._prepared |= {query.report.key: query for query in queries}
         while queries:
             more, further = set[str](), list[Query]()
             for query in queries:
@@ -98,6 +100,9 @@ class Loader:
 
     async def view(self, report: Report) -> View:
         """Return the view that the decision of a report is made from."""
+        prepared = self._prepared.pop(report.key, None)
+        if prepared is not None and prepared.report is report and prepared.rests_on_nothing:
+            return prepared.view  # most say something new
         query = Query(report, self._domain, self.facts)
         while keys := query.expand():
             await self.load_facts(keys)

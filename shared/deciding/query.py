@@ -14,7 +14,7 @@ class Query:
     """The keys of one report's query, found step by step; whoever loads facts calls `expand` until it is empty."""
 
     def __init__(self, report: Report, domain: Domain, facts: FactIndex) -> None:
-        self._report = report
+        self.report = report
         self._domain = domain
         self._facts = facts
         self._keys: set[str] = set()
@@ -25,10 +25,16 @@ class Query:
 
         A stream that a tag led to is needed whole, with its ends.
         """
-        self.view = self._facts.view(self._keys)
-        if self._keys and self.view is EMPTY:
-            return set()  # no new fact that could name more
-        named = self._domain.query(self._report, self.view)
-        more = {self._report.subject, *named, *self.view.streams} - self._keys
+        if self._keys:
+            self.view = self._facts.view(self._keys)
+            if self.view is EMPTY:
+                return set()  # no new fact that could name more
+        named = self._domain.query(self.report, self.view)
+        more = {self.report.subject, *named, *self.view.streams} - self._keys
         self._keys |= more
         return more
+
+    @property
+    def rests_on_nothing(self) -> bool:
+        """Whether it was found to rest on no fact, and still does: another one of the report would find the same."""
+        return self.view is EMPTY and not self._facts.streams(self._keys)
