@@ -114,9 +114,12 @@ def _report_id(value: str, info: ValidationInfo) -> str:
 
 
 def _credit_code(value: str, info: ValidationInfo) -> str:
+    door = info.context if isinstance(info.context, AtTheDoor) else None
+    if door is not None and is_credit_code(value):  # which is remembered
+        return value
     if _CREDIT.fullmatch(value) is None:
         raise _fault("bad-value", expected="18 位统一社会信用代码 a credit code of 18 characters (GB 32100)")
-    if isinstance(info.context, AtTheDoor) and not info.context.takes_credit_code(value):
+    if door is not None and not door.takes_credit_code(value):
         raise _fault("personal-number" if holds_personal_number(value) else "bad-checksum")
     return value
 

@@ -21,10 +21,15 @@ def _body(
         "subject": arrived.subject,
         "district": arrived.district,
         "reportedby": arrived.reported_by,
-        "place": arrived.place if isinstance(arrived, NotUnderstood) else None,
-        "sunset": arrived.sunset.isoformat() if arrived.sunset else None,
     }
-    return {name: value for name, value in named.items() if value is not None} | {
+    if isinstance(arrived, NotUnderstood):
+        named["place"] = arrived.place
+    if arrived.sunset:
+        named["sunset"] = arrived.sunset.isoformat()
+    if None in named.values():
+        named = {name: value for name, value in named.items() if value is not None}
+    return {
+        **named,
         "service": service,
         "status": status,
         "reasons": [rule.reason() for rule in reasons],

@@ -14,6 +14,7 @@ from shared.contract import rules
 from shared.contract.events import (
     DecisionFlagged,
     Ends,
+    Event,
     Fact,
     Language,
     NotUnderstood,
@@ -47,12 +48,8 @@ from shared.log.event_store import Decided, Head, HeardRow, OverdueReport, Recor
 
 _SAME_CONTENT: Final = "same-content"  # the flag on the receipt of what was reported under another id (RULES A23)
 _NOT_AWAITED: Final = ("rests-on:", "follows:")  # tags by which the kernel finds what a change concerns
-_SILENT: Final = (
-    ReportRetracted,
-    ReportVoided,
-    ReportSuspended,
-    ReportRestored,
-    DecisionFlagged,
+_SILENT: Final = frozenset[type[Event]](
+    {ReportRetracted, ReportVoided, ReportSuspended, ReportRestored, DecisionFlagged}
 )  # none waits for these
 _VOIDED: Final = "voided"  # the flag on the receipt of a voided report (RULES G4)
 
@@ -273,7 +270,7 @@ def _keys(facts: Iterable[Fact]) -> list[str]:
     return [
         key
         for fact in facts
-        if not isinstance(fact.event, _SILENT)
+        if type(fact.event) not in _SILENT
         for key in (fact.stream, *fact.tags)
         if not key.startswith(_NOT_AWAITED)
     ]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib import resources
+from operator import attrgetter
 from typing import Final, NamedTuple, cast
 
 import asyncpg
@@ -37,17 +38,16 @@ class Statement:
     """A statement with named parameters, `:name`; a column of a list of rows is `:<rows>.<column>`."""
 
     def __init__(self, text: str) -> None:
-        self._names = list(dict.fromkeys(_PARAMETER.findall(text)))
-        self.sql = _PARAMETER.sub(lambda match: f"${self._names.index(match[1]) + 1}", text)
+        names = list(dict.fromkeys(_PARAMETER.findall(text)))
+        self._parts = [name.partition(".") for name in names]
+        self.sql = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
 
     def arguments(self, **values: object) -> list[object]:
         """Return the arguments by position; lists of rows (NamedTuple) are taken apart into their columns."""
-        columns: dict[str, object] = {}
-        for name in self._names:
-            rows, _, column = name.partition(".")
-            value = values[rows]
-            columns[name] = [getattr(row, column) for row in cast("Iterable[object]", value)] if column else value
-        return list(columns.values())
+        return [
+            list(map(attrgetter(column), cast("Iterable[object]", values[rows]))) if column else values[rows]
+            for rows, _, column in self._parts
+        ]
 
 
 _SQL: Final = read_queries("shared.log", "event_store.sql")
