@@ -1,1 +1,1 @@
-"""The district's side: a reference client that reports to the city over Kafka, and a demo feed of made-up districts."""
+"""The district's side: one program that reports to the city over HTTP or Kafka, or audits it; and a demo feed."""

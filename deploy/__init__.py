@@ -1,1 +1,1 @@
-"""What runs Skillplan somewhere: the local stack, topics, images."""
+"""What runs Skillplan somewhere: on one machine, on three, in containers; its topics, secrets and operations."""

@@ -1,1 +1,1 @@
-"""What an auditor runs: one file that checks a log by itself."""
+"""What an auditor runs: a file that checks a log by itself, a witness of logs, and evidence of a closed month."""

@@ -1,1 +1,1 @@
-"""Backup, reconciliation and the operator's tools."""
+"""Backup, reconciliation, erasure and the operator's tools."""

@@ -1,1 +1,1 @@
-"""Briefing, workbook and CSV."""
+"""What is handed on as a file: briefing and letter as a page, a document or PDF, the workbook, CSV."""
