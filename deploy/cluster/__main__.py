@@ -9,17 +9,22 @@ import sys
 from pathlib import Path
 
 import asyncpg
+from pydantic import SecretStr
 
 from deploy.cluster import servers
 from deploy.cluster.hosts import ThreeHosts, read_cluster
-from deploy.cluster.units import settings_of, units
+from deploy.cluster.units import settings_of, settings_of_keeper, units
 from deploy.kafka import access
 from deploy.local import databases, jars, kafka
 from deploy.local.databases import Passwords
+from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
+from deploy.operations import keeper
 from deploy.secrets import certificates
 from deploy.secrets.kept import KEYS, KeptSecrets
-from services.catalogue import SERVICES, WITH_DATABASE
+from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
+from shared.kafka.clients import Broker, BrokerSettings
+from shared.observability.logs import configure_logs
 from shared.plan.districts import district_codes
 
 _PLANS = Path(__file__).resolve().parents[2] / "plans"
@@ -42,6 +47,7 @@ def files(cluster: ThreeHosts, secrets: KeptSecrets, listeners: str = "") -> dic
         "postgres/host.pem": pem,
         KEYS: secrets.key_file(),
         "haproxy.cfg": servers.haproxy(cluster),
+        "sysctl/90-skillplan.conf": servers.SYSCTL,
     }
     for service in SERVICES:
         own = secrets.files(service)
@@ -62,8 +68,50 @@ def files(cluster: ThreeHosts, secrets: KeptSecrets, listeners: str = "") -> dic
                     f"settings/{name}-{command}.env": _environment(settings_of(cluster, host, name, command))
                     for command in entry.commands
                 }
+        if host.backups:
+            own["settings/backup-keeper.env"] = _environment(settings_of_keeper(cluster, host))
+            own |= _of_the_operator(cluster, secrets)
         hosts[host.name] = common | own | {f"units/{name}": text for name, text in units(cluster, host).items()}
     return hosts
+
+
+def _of_the_operator(cluster: ThreeHosts, secrets: KeptSecrets) -> dict[str, str]:
+    """Return what keeping backups needs: the file of hosts, and every secret but those of districts."""
+    installed(cluster, secrets)  # makes what is not there yet
+    names = [file.relative_to(secrets.folder).as_posix() for file in secrets.folder.rglob("*") if file.is_file()]
+    texts = {name: (secrets.folder / name).read_text(encoding="utf-8") for name in names if "district-" not in name}
+    return {f"operator/{name}": text for name, text in ({"hosts.json": cluster.model_dump_json()} | texts).items()}
+
+
+def installed(cluster: ThreeHosts, secrets: KeptSecrets) -> Installation:
+    """Return the installation as what is done to one takes it, as seen from a host."""
+    return Installation(
+        cluster.data,
+        ports={name: entry.port for name, entry in SERVICES.items()},
+        kafka=cluster.all("{address}:{port}", port=servers.KAFKA["INSIDE"]),
+        superuser_dsn=_dsn(cluster, "postgres", secrets.password("postgres"), "postgres"),
+        city_key=secrets.key("city_key"),
+        passwords={
+            service: Passwords(secrets.password(f"{service}.pg_owner"), secrets.password(f"{service}.pg"))
+            for service in WITH_DATABASE
+        },
+        service_keys={service: secrets.key(f"{service}.key") for service in DOMAIN_SERVICES},
+        log_keys={service: secrets.key(f"{service}.log_key") for service in DOMAIN_SERVICES},
+    )
+
+
+def _keep(cluster: ThreeHosts, secrets: KeptSecrets) -> None:
+    def broker(service: str) -> Broker:
+        password = SecretStr(secrets.password(f"kafka/{service}"))
+        servers_there = cluster.all("{address}:{port}", port=servers.KAFKA["INSIDE"])
+        authority = cluster.etc / "ca.pem"
+        return BrokerSettings(
+            kafka=servers_there, kafka_user=service, kafka_password=password, kafka_ca=authority
+        ).broker
+
+    settings = keeper.KeeperSettings()
+    configure_logs(settings.log_level)
+    keeper.keep(installed(cluster, secrets), broker, settings)
 
 
 def _environment(settings: dict[str, str]) -> str:
@@ -88,20 +136,16 @@ def render(cluster: ThreeHosts, secrets: KeptSecrets, folder: Path) -> None:
 
 def prepare(cluster: ThreeHosts, secrets: KeptSecrets) -> None:
     """Make roles, databases, topics, users and rights, and migrate; on one of the hosts, and again at each upgrade."""
-    superuser = _dsn(cluster, "postgres", secrets.password("postgres"), "postgres")
-    passwords = {
-        service: Passwords(secrets.password(f"{service}.pg_owner"), secrets.password(f"{service}.pg"))
-        for service in WITH_DATABASE
-    }
+    installation = installed(cluster, secrets)
     try:
-        asyncio.run(databases.ensure_roles(superuser, passwords))
-        asyncio.run(databases.ensure_databases(superuser, list(WITH_DATABASE)))
+        asyncio.run(databases.ensure_roles(installation.superuser, installation.passwords))
+        asyncio.run(databases.ensure_databases(installation.superuser, list(WITH_DATABASE)))
     except (OSError, asyncpg.PostgresError) as error:
         why = type(error).__name__
         raise LocalError(f"PostgreSQL 不可用({why})。", f"PostgreSQL is not available ({why}).") from None
     for service in WITH_DATABASE:
-        owner = _dsn(cluster, f"{service}_owner", passwords[service].owner, service)
-        _run("-m", f"services.{service}", "migrate", SKILLPLAN_PG_OWNER_DSN=owner)
+        if not databases.migrate(service, installation.owner_dsn(service)):
+            raise LocalError(f"{service} 的库未能迁移(见上)。", f"The database of {service} was not migrated.")
     for user in access.users(district_codes(_PLANS)):
         secrets.password(f"kafka/{user}")
     broker = {"SKILLPLAN_KAFKA": servers.KAFKA_ADMIN, "SKILLPLAN_PLANS": str(_PLANS)}
@@ -122,6 +166,8 @@ def main(arguments: list[str]) -> None:
             render(read_cluster(Path(file)), KeptSecrets(Path(secrets)), Path(folder))
         case ["prepare", file, secrets]:
             prepare(read_cluster(Path(file)), KeptSecrets(Path(secrets)))
+        case ["keep", file, secrets]:
+            _keep(read_cluster(Path(file)), KeptSecrets(Path(secrets)))
         case ["kafka", properties, log_dir, cluster_id]:
             command = kafka.command(
                 Path(properties), Path(log_dir), cluster_id, class_path=jars.classpath(), java=kafka.find_java()
@@ -132,7 +178,7 @@ def main(arguments: list[str]) -> None:
         case _:
             sys.exit(
                 "用法 usage: python -m deploy.cluster render <hosts.yaml> <secrets> <folder>"
-                " | prepare <hosts.yaml> <secrets> | jars | kafka <properties> <log> <id>"
+                " | prepare|keep <hosts.yaml> <secrets> | jars | kafka <properties> <log> <id>"
             )
 
 

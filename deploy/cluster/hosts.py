@@ -17,7 +17,7 @@ Name = Annotated[str, Field(pattern=_NAME)]
 
 
 class Host(BaseModel):
-    """One machine: its address in the network of the three, its rack, and whether services run on it."""
+    """One machine: address in the network of the three, rack, whether services run on it, whether it keeps backups."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,6 +25,7 @@ class Host(BaseModel):
     address: IPv4Address
     rack: Name
     services: bool = False
+    backups: bool = False
 
 
 class ThreeHosts(BaseModel):
@@ -48,6 +49,8 @@ class ThreeHosts(BaseModel):
                 raise ValueError(f"重复 not three: {what}")
         if sum(host.services for host in hosts) < 2:  # noqa: PLR2004
             raise ValueError("至少两台运行服务 services: true on two hosts at least")
+        if sum(host.backups for host in hosts) != 1:
+            raise ValueError("恰有一台保存备份 backups: true on one host")
         return hosts
 
     @property

@@ -22,6 +22,10 @@ _POSTGRES, _PATRONI, _ETCD, _ETCD_PEERS = 5432, 8008, 2379, 2380
 _TTL, _LOOK, _TRY = 7, 1, 3
 
 
+# What a host that is cut off does not answer is given up after some six seconds, by whichever program waits for it.
+SYSCTL: Final = "net.ipv4.tcp_retries2 = 4\nnet.ipv4.tcp_syn_retries = 1\n"
+
+
 def etcd(cluster: ThreeHosts, host: Host) -> dict[str, str]:
     """Return etcd's settings, as environment variables: nobody comes in without a certificate of ours."""
     address, pem, authority = host.address, f"{cluster.etc}/host.pem", f"{cluster.etc}/ca.pem"
@@ -94,7 +98,9 @@ def patroni(cluster: ThreeHosts, host: Host, passwords: dict[str, str]) -> str:
         "unix_socket_directories": f"{cluster.data}/postgres",
         # Who is cut off lets go of its locks.
         "tcp_keepalives_idle": 3, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 2, "tcp_user_timeout": 8000,
-        "wal_keep_size": "512MB",
+        # What a standby that was away has missed. No slots: they go with a member that is away, and are made seconds
+        # after a new primary takes over; until a standby follows it no commit ends.
+        "wal_keep_size": "2GB", "wal_retrieve_retry_interval": "500ms",
     }  # fmt: skip
     settings: dict[str, object] = {
         "scope": f"skillplan-{cluster.name}",
@@ -115,7 +121,7 @@ def patroni(cluster: ThreeHosts, host: Host, passwords: dict[str, str]) -> str:
                 "maximum_lag_on_failover": 1048576, "primary_start_timeout": 0,
                 "synchronous_mode": True, "synchronous_mode_strict": True,
                 "postgresql": {
-                    "use_pg_rewind": True, "use_slots": True, "parameters": {"max_connections": 300},
+                    "use_pg_rewind": True, "use_slots": False, "parameters": {"max_connections": 300},
                 },
             },
             "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"],
@@ -161,7 +167,7 @@ defaults
     timeout client 1h
     timeout server 1h
     timeout check 2s
-    default-server inter 1s fastinter 500ms rise 1 fall 2 on-marked-down shutdown-sessions
+    default-server inter 1s fastinter 500ms downinter 500ms rise 1 fall 2 on-marked-down shutdown-sessions
 
 listen postgres
     mode tcp

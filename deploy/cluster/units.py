@@ -37,6 +37,19 @@ def settings_of(cluster: ThreeHosts, host: Host, name: str, command: str) -> dic
     return settings | entry.address_settings(lambda other: f"http://127.0.0.1:{SERVICES[other].port + API_DOORS}")
 
 
+def settings_of_keeper(cluster: ThreeHosts, host: Host) -> dict[str, str]:
+    """Return the environment of the process that keeps the backups."""
+    pem = f"{cluster.etc}/host.pem"
+    return {
+        "SKILLPLAN_HOST": str(host.address),
+        "SKILLPLAN_PORT": "8090",
+        "SKILLPLAN_TLS_CERT": pem,
+        "SKILLPLAN_TLS_KEY": pem,
+        "PG_BIN": str(cluster.postgres),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def units(cluster: ThreeHosts, host: Host) -> dict[str, str]:
     """Return the units of a host, by file name."""
     python = f"{cluster.code}/.venv/bin/python"
@@ -56,6 +69,11 @@ def units(cluster: ThreeHosts, host: Host) -> dict[str, str]:
                     "skillplan", f"{python} -m services.{name} {command}",
                     f"EnvironmentFile={cluster.etc}/settings/{process}.env",
                 )  # fmt: skip
+    if host.backups:
+        commands["backup-keeper"] = (
+            "skillplan", f"{python} -m deploy.cluster keep {cluster.etc}/operator/hosts.json {cluster.etc}/operator",
+            f"EnvironmentFile={cluster.etc}/settings/backup-keeper.env",
+        )  # fmt: skip
     made = {f"skillplan-{name}.service": _unit(cluster, name, *parts) for name, parts in commands.items()}
     target = f"[Unit]\nDescription=Skillplan on {host.name}\nWants={' '.join(made)}\n\n"
     return made | {TARGET: f"{target}[Install]\nWantedBy=multi-user.target\n"}

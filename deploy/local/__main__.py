@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from datetime import time
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,8 @@ from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor, client_addresses, programs, supervised
 from deploy.local.refusal import LocalError
 from deploy.local.servers import refuse_older_code
-from deploy.operations import admin, backup, doctor, reconcile
+from deploy.operations import admin, backup, doctor, keeper, reconcile, restore_test
+from deploy.operations.kept_backups import Schedule
 from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
 from shared.process import command_line
 
@@ -23,6 +25,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 State = Annotated[Path, typer.Option(envvar="STATE", help="状态文件夹 the state folder")]
 _DEFAULT = Path(".state")
 _SERVERS = ("kafka", "postgres")
+_USUAL = Schedule()
 _NEVER = 24 * 365 * 100  # hours: an upgrade's backup deletes nothing
 
 
@@ -290,6 +293,29 @@ def _backup(
     """备份各库与密钥 Back up every database, and the keys apart from them; raw reports that one of a day ago has go."""
     installation = _running(_existing(state))
     backup.back_up(installation, to, keys, raw_hours, lambda _: installation.broker)
+
+
+@app.command("backup-due")
+def _backup_due(
+    state: State = _DEFAULT,
+    at: Annotated[str, typer.Option(envvar="AT")] = f"{_USUAL.at:%H:%M}",
+    days: Annotated[int, typer.Option(envvar="DAYS", min=1)] = _USUAL.days,
+    raw_hours: Annotated[int, typer.Option(envvar="RAW_HOURS", min=1)] = 24,
+) -> None:
+    """到期才备份、清旧、试恢复,供定时器运行 Back up, let old ones go, restore on trial: what is due, for a timer."""
+    try:
+        schedule = Schedule(time.fromisoformat(at), days)
+    except ValueError:
+        raise LocalError(f"AT={at}:应为 时:分。", f"AT={at}: it is HH:MM.") from None
+    installation = _running(_existing(state))
+    keeper.do_what_is_due(installation, lambda _: installation.broker, schedule, raw_hours)
+
+
+@app.command("restore-test")
+def _restore_test(state: State = _DEFAULT) -> None:
+    """试恢复最新的备份,重算核对,不动在用的 Restore the newest backup beside what runs, recount it, drop it again."""
+    installation = _running(_existing(state))
+    raise typer.Exit(restore_test.run(installation, installation.broker))
 
 
 @app.command("restore")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -94,6 +97,13 @@ async def create_database(
     await connection.execute(f"CREATE DATABASE {_name(name)} OWNER {owner} TEMPLATE {_name(template or 'template0')}")
     await connection.execute(f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC")
     await connection.execute(f"GRANT CONNECT ON DATABASE {_name(name)} TO {role}")
+
+
+def migrate(service: str, owner_dsn: str) -> bool:
+    """Migrate a database of a service; tell whether that came about. What does not says itself why."""
+    command = [sys.executable, "-m", f"services.{service}", "migrate"]
+    settings = {**os.environ, "SKILLPLAN_PG_OWNER_DSN": owner_dsn}
+    return not subprocess.run(command, env=settings, check=False).returncode
 
 
 def address(superuser_dsn: str, user: str, password: str, database: str) -> str:

@@ -93,15 +93,15 @@ class Installation:
         """Where a service answers."""
         return f"http://{HOST}:{self.ports[service]}"
 
-    def owner_dsn(self, service: str) -> str:
-        """The address of a service's database as the owner of its tables."""
+    def owner_dsn(self, service: str, trial: str = "") -> str:
+        """The address of a service's database as the owner of its tables; `trial`: of another one that is its own."""
         name = self.database(service)
-        return databases.address(self.superuser, f"{name}_owner", self.passwords[service].owner, name)
+        return databases.address(self.superuser, f"{name}_owner", self.passwords[service].owner, trial or name)
 
-    def role_dsn(self, service: str) -> str:
-        """The address of a service's database as the role it works with."""
+    def role_dsn(self, service: str, trial: str = "") -> str:
+        """The address of a service's database as the role it works with; `trial` as above."""
         name = self.database(service)
-        return databases.address(self.superuser, name, self.passwords[service].role, name)
+        return databases.address(self.superuser, name, self.passwords[service].role, trial or name)
 
     def secrets_folder(self, service: str) -> Path:
         """The folder of a service's settings that are nobody else's."""

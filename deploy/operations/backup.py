@@ -28,7 +28,7 @@ from deploy.local.console import say, step
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.local.up import run
-from deploy.operations import erasable, inboxes
+from deploy.operations import erasable, inboxes, kept_backups
 from deploy.operations import erasure_records as records
 from deploy.operations.erasable import MANIFEST, DumpedDatabase, Manifest, digest_of
 from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
@@ -77,7 +77,7 @@ def _back_up(
     raw_hours: int,
     broker_of: Callable[[str], Broker],
 ) -> Backup:
-    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    stamp = f"{datetime.now(UTC):{kept_backups.STAMP}}"
     folder = (to or installation.state / "backups") / stamp
     keys = (keys_to or installation.state / "backup-keys") / f"{stamp}.json"
     if keys.resolve().is_relative_to(folder.parent.resolve()):
@@ -187,10 +187,7 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
     for service in wanted:
         with step(f"恢复 {service}", f"Restoring {service}"):
             name = installation.database(service)
-            asyncio.run(_make_room(installation.superuser, name, f"{name}_new"))
-            _fill(installation, f"{name}_new", backup.dump(service))
-            fresh = _database_address(installation, f"{name}_new")
-            asyncio.run(_add_rows(installation, fresh, backup, service, erasable.TABLES))
+            fill(installation, backup, service, f"{name}_new")
             asyncio.run(_swap(installation.superuser, name, f"{name}_new", f"{name}_before_{stamp}"))
         if run(installation, service, "migrate"):
             raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
@@ -199,6 +196,14 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
             with step(f"取来后来的备份中在等待的报告 {service}", f"Taking what waits in a later backup: {service}"):
                 _bring_along(installation, service, later)
     say(f"原库保留为 *_before_{stamp}。", "The databases that were there are kept under these names.")
+
+
+def fill(installation: Installation, backup: Backup, service: str, name: str) -> None:
+    """Make a database of this name as a backup has it of a service; one that was there is dropped."""
+    asyncio.run(_make_room(installation.superuser, installation.database(service), name))
+    into = f"--dbname={_database(installation, name)}"
+    _tool(installation, "pg_restore", "--exit-on-error", "--single-transaction", into, str(backup.dump(service)))
+    asyncio.run(_add_rows(installation, _database_address(installation, name), backup, service, erasable.TABLES))
 
 
 def _newest(backup: Backup, service: str) -> Backup | None:
@@ -238,7 +243,7 @@ def _bring_along(installation: Installation, service: str, later: Backup) -> Non
     keys = {"person_key": _BROUGHT["person_key"]}
     asyncio.run(_add_rows(installation, _database_address(installation, name), later, service, keys))
     asyncio.run(_copy_rows(_database_address(installation, name), _database_address(installation, own)))
-    asyncio.run(_drop(installation.superuser, name))
+    asyncio.run(drop(installation.superuser, name))
 
 
 def recover(installation: Installation, folder: Path, wanted: Sequence[str]) -> None:
@@ -284,11 +289,6 @@ async def _dump_log(installation: Installation, service: str, file: Path) -> Dum
 def _run_dump(installation: Installation, service: str, file: Path, *options: str) -> None:
     what = ("--format=custom", f"--file={file}", f"--dbname={_database(installation, installation.database(service))}")
     _tool(installation, "pg_dump", *what, *options)
-
-
-def _fill(installation: Installation, name: str, dump: Path) -> None:
-    into = f"--dbname={_database(installation, name)}"
-    _tool(installation, "pg_restore", "--exit-on-error", "--single-transaction", into, str(dump))
 
 
 def _database(installation: Installation, name: str) -> str:
@@ -380,7 +380,8 @@ async def _copy_rows(origin: str, into: str) -> None:
         await here.close()
 
 
-async def _drop(superuser: str, name: str) -> None:
+async def drop(superuser: str, name: str) -> None:
+    """Drop a database, whoever has it open; none is fine."""
     connection = await asyncpg.connect(superuser)
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+from pydantic import SecretStr
 
 from deploy.kafka import access
 from deploy.local import databases
@@ -23,6 +24,7 @@ from deploy.local.installation import Installation
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, OFFICE, OFFICE_USER, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, KeyRing, Role
+from shared.kafka.clients import Broker, BrokerSettings
 from shared.kafka.names import district_user
 from shared.plan.districts import district_codes
 
@@ -309,7 +311,7 @@ def _secret(name: str) -> str:
 
 def installed(state: Path = Path("/state")) -> Installation:
     """Return the installation as what `make` does to one takes it."""
-    tls = (_ALL / "tls").exists() and _secret("tls") == "on"
+    tls = _by_tls()
     return Installation(
         state,
         ports={name: entry.port for name, entry in SERVICES.items()},
@@ -329,17 +331,23 @@ def installed(state: Path = Path("/state")) -> Installation:
     )
 
 
+def broker(service: str) -> Broker:
+    """Return the broker as a service's user, who alone may delete from its inboxes."""
+    servers, authority = (_KAFKA_TLS, _ALL / "kafka_ca.pem") if _by_tls() else (_KAFKA, None)
+    password = SecretStr(_secret(f"kafka/{service}"))
+    return BrokerSettings(kafka=servers, kafka_user=service, kafka_password=password, kafka_ca=authority).broker
+
+
+def _by_tls() -> bool:
+    return (_ALL / "tls").exists() and _secret("tls") == "on"
+
+
 def make_databases() -> None:
     """Make roles and databases, then migrate each service."""
     installation = installed()
     asyncio.run(_make_roles(installation.superuser, installation.passwords))
     for service in WITH_DATABASE:
-        done = subprocess.run(
-            [sys.executable, "-m", f"services.{service}", "migrate"],
-            env={**os.environ, "SKILLPLAN_PG_OWNER_DSN": installation.owner_dsn(service)},
-            check=False,
-        )
-        if done.returncode:
+        if not databases.migrate(service, installation.owner_dsn(service)):
             raise SetupError(f"{service} 的数据库未能迁移(见上) the database of {service} was not migrated (see above)")
     sys.stdout.write(f"databases.ready count={len(WITH_DATABASE)}\n")
 

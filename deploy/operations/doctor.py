@@ -6,7 +6,7 @@ import asyncio
 import platform
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -19,10 +19,10 @@ from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.processes import Program, Supervisor, programs, supervised
 from deploy.local.refusal import LocalError
+from deploy.operations import kept_backups
 from shared.http.api_keys import KeyFile
 from shared.plan.districts import district_codes
 
-_BACKUP_AGE: Final = timedelta(hours=25)  # a day, and how long one takes
 _FREE_SHARE: Final = 0.1
 _CLOCK_SECONDS: Final = 2.0
 
@@ -72,7 +72,7 @@ def examine(installation: Installation, supervisor: Supervisor) -> bool:
 def _findings(installation: Installation, supervisor: Supervisor) -> Iterator[Finding]:
     processes = programs(installation)
     yield _disk(installation)
-    yield _backups(installation)
+    yield from _backups(installation)
     yield _keys(installation)
     parts = {part.name: part for part in status.parts(installation, supervisor)}
     for part in parts.values():
@@ -103,12 +103,14 @@ def _disk(installation: Installation) -> Finding:
     return Finding("磁盘 disk", remark, "腾出空间:主题永久保存 free some: topics are kept for ever" if short else "")
 
 
-def _backups(installation: Installation) -> Finding:
-    taken = sorted(folder.name for folder in (installation.state / "backups").glob("2*"))
-    if not taken:
-        return Finding("备份 backup", "没有 none", "make backup")
-    age = datetime.now(UTC) - datetime.strptime(taken[-1], "%Y%m%dT%H%M%S%z")
-    return Finding("备份 backup", f"{taken[-1]}", "make backup" if age > _BACKUP_AGE else "")
+def _backups(installation: Installation) -> Iterator[Finding]:
+    backups = installation.state / "backups"
+    subjects = {"backup": ("备份 backup", "make backup"), "restore-test": ("试恢复 trial restore", "make restore-test")}
+    newest, last = kept_backups.whole(backups)[-1:], kept_backups.RestoreTest.last(backups)
+    well = {"backup": "".join(newest), "restore-test": f"{last.tested_at} {last.backup}" if last else ""}
+    for part, warning in kept_backups.warnings(backups, datetime.now(UTC), kept_backups.Schedule().hours):
+        subject, fix = subjects[part]
+        yield Finding(subject, warning or well[part], fix if warning else "")
 
 
 def _keys(installation: Installation) -> Finding:

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from deploy.operations.hops.comparison import Compared, to_json, to_text
-from deploy.operations.hops.heard import compare_heard, listener_of
+from deploy.operations.hops.heard import Listener, compare_heard, listener_of
 from deploy.operations.hops.log import compare_log, compare_topic, note_ahead
 from deploy.operations.hops.numbers import Numbers, compare_cells, compare_ledger, numbers_of
 from deploy.operations.hops.receipts import compare_receipts
@@ -45,8 +45,12 @@ class Places:
     broker: Broker
 
 
-async def compare(places: Places) -> list[Compared]:
-    """Compare everything that there is now; returns one entry a service, the projection last."""
+async def compare(places: Places, restored: bool = False) -> list[Compared]:
+    """Compare everything that there is now; returns one entry a service, the projection last.
+
+    `restored`: the databases are from a backup, and each of another moment: what is beyond its log is left out, and so
+    are receipts on their topics.
+    """
     services = [service for service in DOMAIN_SERVICES if service in places.databases]
     by_service = {service: Compared(service) for service in services}
     async with contextlib.AsyncExitStack() as stack:
@@ -74,18 +78,15 @@ async def compare(places: Places) -> list[Compared]:
             heads[service] = await compare_log(by_service[service], connection)
         for service, connection in connections.items():
             compared = by_service[service]
-            for listener in listeners:
-                if (reached := listener.reached.get(service, 0)) > heads[service]:
-                    note_ahead(listener.compared, f"{service}.log → heard", reached, heads[service])
-            if numbers is not None and (reached := numbers.reached.get(service, 0)) > heads[service]:
-                note_ahead(compared, "topic → ledger", reached, heads[service])
+            if not restored:
+                _note_ahead(compared, heads[service], listeners, numbers)
             topic = TopicPartition(places.broker.named(events_topic(service)), 0)
             if topic not in ends:
                 compared.differs("log → topic", None, f"没有主题 {topic.topic}", f"there is no topic {topic.topic}")
                 continue
             reached = 0
             async for messages in messages_before(consumer, {topic: ends[topic]}):
-                facts = facts_of(messages)
+                facts = [each for each in facts_of(messages) if not restored or each[0].position <= heads[service]]
                 reached = await compare_topic(compared, connection, facts, reached, heads[service])
                 for listener in listeners:
                     await compare_heard(listener, service, facts)
@@ -97,10 +98,22 @@ async def compare(places: Places) -> list[Compared]:
                     f"主题止于 {reached},转发器记为已发到 {relayed[service]['facts']}",
                     f"the topic ends at {reached}, the relay has noted {relayed[service]['facts']} as sent",
                 )  # fmt: skip
-        await compare_receipts(consumer, ends, connections, by_service, {s: r["receipts"] for s, r in relayed.items()})
+        if not restored:
+            sent = {service: row["receipts"] for service, row in relayed.items()}
+            await compare_receipts(consumer, ends, connections, by_service, sent)
         if numbers is not None:
             await compare_cells(projection, numbers)
     return [*by_service.values(), projection]
+
+
+def _note_ahead(compared: Compared, head: int, listeners: Sequence[Listener], numbers: Numbers | None) -> None:
+    """Note who has come further than the log of a service."""
+    service = compared.service
+    for listener in listeners:
+        if (reached := listener.reached.get(service, 0)) > head:
+            note_ahead(listener.compared, f"{service}.log → heard", reached, head)
+    if numbers is not None and (reached := numbers.reached.get(service, 0)) > head:
+        note_ahead(compared, "topic → ledger", reached, head)
 
 
 @contextlib.asynccontextmanager

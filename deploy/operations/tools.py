@@ -20,11 +20,10 @@ from rich.table import Table
 from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
-from deploy.operations import admin, backup, reconcile
-from deploy.operations.compose import installed
+from deploy.operations import admin, backup, reconcile, restore_test
+from deploy.operations.compose import broker, installed
 from deploy.secrets import certificates
 from services.catalogue import PROJECTION, SERVICES, WITH_DATABASE
-from shared.kafka.clients import Broker, BrokerSettings
 from shared.process import command_line
 
 _SOON: Final = timedelta(days=30)
@@ -36,15 +35,13 @@ def _backup(
     raw_hours: Annotated[int, typer.Option(min=1, help="原始报告裁定并备份后再留几小时 hours raw reports stay")] = 24,
 ) -> None:
     """备份各库,密钥另存 Back up every database, the keys apart from them; raw reports that one of a day ago has go."""
-    backup.back_up(installed(), None, None, raw_hours, _broker)
+    backup.back_up(installed(), None, None, raw_hours, broker)
 
 
-def _broker(service: str) -> Broker:
-    """Return the broker as a service's user, who alone may delete from its inboxes."""
-    # What a process finds in its own volume lies elsewhere here.
-    folder = Path("/state/secrets") / service
-    authority = Path("/secrets/all/kafka_ca.pem") if (folder / "kafka_ca.pem").exists() else None
-    return BrokerSettings(_secrets_dir=str(folder), kafka_ca=authority).broker
+@app.command("restore-test")
+def _restore_test() -> None:
+    """试恢复最新的备份,重算核对,不动在用的 Restore the newest backup beside what runs, recount it, drop it again."""
+    raise typer.Exit(restore_test.run(installed(), broker(PROJECTION.name)))
 
 
 @app.command("restore")
@@ -89,7 +86,7 @@ def _reconcile(as_json: Annotated[bool, typer.Option("--json")] = False) -> None
     """逐段逐位对账 Compare hop by hop and by position what became of every report."""
     installation = installed()
     databases = {name: installation.role_dsn(name) for name in WITH_DATABASE}
-    raise typer.Exit(reconcile.run(reconcile.Places(databases, _broker(PROJECTION.name)), as_json))
+    raise typer.Exit(reconcile.run(reconcile.Places(databases, broker(PROJECTION.name)), as_json))
 
 
 @app.command("certificates")
@@ -132,7 +129,7 @@ app.add_typer(admin.app, name="admin")
 @app.callback()
 def _operated(context: typer.Context) -> None:
     context.obj = admin.Operated(
-        installed, _say_how_to_restart, _address_of_planning, lambda _here, service: _broker(service)
+        installed, _say_how_to_restart, _address_of_planning, lambda _here, service: broker(service)
     )
 
 

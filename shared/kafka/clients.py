@@ -125,11 +125,18 @@ class Broker:
 
         Clients themselves say "unable to bootstrap" to a wrong password, an unknown CA and a broken cable alike.
         """
-        problem: str | None = "没有服务器 no server is named in SKILLPLAN_KAFKA"
-        for server in self.servers.split(","):
-            problem = await self._look(server.strip(), topics)
-            if problem is None:
-                break
+        # All at once: one that is cut off would keep the others waiting.
+        looks = [asyncio.create_task(self._look(server.strip(), topics)) for server in self.servers.split(",")]
+        problem: str | None = None
+        try:
+            for look in asyncio.as_completed(looks):
+                problem = await look
+                if problem is None:
+                    break
+        finally:
+            for each in looks:
+                each.cancel()
+            await asyncio.wait(looks)
         return problem
 
     async def _look(self, server: str, topics: Collection[str]) -> str | None:

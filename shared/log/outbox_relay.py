@@ -94,7 +94,7 @@ class Relay:
             attempts=None,
             timeout=None,
             wait_initial=0.2,
-            wait_max=5.0,
+            wait_max=1.0,
             wait_jitter=0.1,
         ):
             with attempt:

@@ -12,7 +12,8 @@ from shared.log.event_store import NotCompared
 from shared.observability.unavailable import UNAVAILABLE
 
 STATUSES: Final = ("accepted", "duplicate", "waiting", "refused", "invalid", "misdirected")
-_VALID_SECONDS: Final = 15.0
+# Who balances by `/readyz` sends nothing meanwhile: it has to be tried again soon whether something can be recorded.
+_VALID_SECONDS: Final = 5.0
 
 
 class DecisionMetrics:

@@ -226,7 +226,7 @@ class KafkaConsumer:
     async def _retry(self, name: str, attempt_once: _Attempt) -> None:
         self._pausing += 1  # between the attempts, too: waiting for the database is not a stall
         try:
-            async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=5.0):
+            async for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=None, wait_max=1.0):
                 with attempt:
                     if attempt.num > 1:
                         self._health.report(f"inbox.{name}", "database: not available, messages wait")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from deploy.cluster import servers
-from deploy.cluster.__main__ import files, main
+from deploy.cluster.__main__ import files, installed, main
 from deploy.cluster.hosts import read_cluster
 from deploy.cluster.units import settings_of
 from deploy.kafka.properties import broker_properties
@@ -42,12 +42,14 @@ def test_two_hosts_run_every_process_and_all_three_the_servers(hosts: dict[str, 
     for host in CLUSTER.hosts:
         units = {Path(file).stem.removeprefix("skillplan-"): text for file, text in hosts[host.name].items()
                  if file.endswith(".service")}  # fmt: skip
-        assert set(units) == {"etcd", "kafka", "postgres", "haproxy"} | (ours if host.services else set())
+        keeper = {"backup-keeper"} if host.backups else set()
+        assert set(units) == {"etcd", "kafka", "postgres", "haproxy"} | keeper | (ours if host.services else set())
         assert all("\nRestart=always\n" in text and "\nNoNewPrivileges=yes\n" in text for text in units.values())
         assert all(f"skillplan-{name}.service" in hosts[host.name]["units/skillplan.target"] for name in units)
         for name, text in units.items():
             for file in re.findall(rf"{CLUSTER.etc}/(\S+)", text):
-                assert file in hosts[host.name], f"{name} reads {file}, which nobody writes"
+                there = any(each == file or each.startswith(f"{file}/") for each in hosts[host.name])
+                assert there, f"{name} reads {file}, which nobody writes"
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids="-".join)
@@ -124,6 +126,7 @@ def test_secrets_stay_what_they_are(tmp_path: Path) -> None:
 WRONG: Final[dict[str, Callable[[str], str]]] = {
     "address": lambda text: text.replace("192.0.2.12", "192.0.2.11"),
     "services": lambda text: text.replace("rack: b, services: true", "rack: b"),
+    "backups": lambda text: text.replace("services: true}", "services: true, backups: true}"),
     "nets": lambda text: text + "nets: 1\n",
     "YAML": lambda text: text + "hosts: [\n",
 }
@@ -137,6 +140,23 @@ def test_a_wrong_file_of_hosts_is_refused_in_one_sentence(word: str, tmp_path: P
         read_cluster(file)
     with pytest.raises(SystemExit):
         main([])
+
+
+def test_one_host_alone_has_what_keeping_backups_needs(tmp_path: Path) -> None:
+    """What it is given is all that an installation is made of: nothing is made anew there."""
+    secrets = KeptSecrets(tmp_path / "secrets")
+    written = files(CLUSTER, secrets)
+    assert [host for host, texts in written.items() if any(file.startswith("operator/") for file in texts)] == ["three"]
+    for name, text in written["three"].items():
+        if name.startswith("operator/"):
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    there = KeptSecrets(tmp_path / "operator")
+    before = set(there.folder.rglob("*"))
+    cluster = read_cluster(tmp_path / "operator" / "hosts.json")
+    assert (cluster, installed(cluster, there)) == (CLUSTER, installed(CLUSTER, secrets))
+    assert set(there.folder.rglob("*")) == before
 
 
 def test_every_host_s_folder_is_its_own_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ PROCESSES: Final = {
 # What compose runs besides: it prepares, stores, watches, or is started by hand.
 OTHERS: Final = {
     "secrets", "databases", "topics", "keys", "tools", "kafka", "postgres", "prometheus", "alertmanager",
-    "postgres-exporter", "demo", "grafana",
+    "postgres-exporter", "demo", "grafana", "backup-keeper",
 }  # fmt: skip
 
 
@@ -134,6 +134,8 @@ def test_prometheus_scrapes_every_process_of_the_catalogue() -> None:
     (job,) = (job for job in PROMETHEUS["scrape_configs"] if job["job_name"] == "skillplan")
     scraped = {target: row["labels"]["program"] for row in job["static_configs"] for target in row["targets"]}
     probed = {process: SERVICES[name].probes[command] for process, (name, command, _) in PROCESSES.items()}
+    keeper = COMPOSE["services"]["backup-keeper"]["environment"]["SKILLPLAN_PORT"]
+    probed["backup-keeper"] = keeper
     assert scraped == {f"{process}:{port}": process for process, port in probed.items()}
 
 

@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
-from deploy.operations import inboxes
+from deploy.local import installation
+from deploy.operations import inboxes, kept_backups
+from shared.contract.events import LOCAL_TIME
 from shared.kafka.clients import Broker
 from tests.e2e.conftest import counted, make
 from tests.harness.processes import eventually, run
@@ -120,3 +123,42 @@ def test_what_came_after_the_backup_is_there_after_the_restore_and_counted_once(
     refused = make(state, "restore", FROM=str(folder), SERVICE="recruitment")
     assert refused.returncode != 0
     assert "belongs to other keys" in refused.stderr, "its own file of keys brings it back"
+
+
+@pytest.mark.timeout(400)
+def test_what_is_due_is_done_once_and_a_backup_that_is_of_no_use_is_named(state: Path) -> None:
+    backups, this_minute = state / "backups", f"{datetime.now(LOCAL_TIME):%H:%M}"
+    record = backups / "restore-test.json"
+    record.unlink(missing_ok=True)
+
+    def do_what_is_due() -> dict[str, Any]:
+        done = make(state, "backup-due", AT=this_minute)
+        assert done.returncode == 0, done.stdout + done.stderr
+        tested: dict[str, Any] = json.loads(record.read_text())
+        return tested
+
+    tested, names = do_what_is_due(), kept_backups.whole(backups)
+    assert (tested["backup"], tested["problems"]) == (names[-1], [])
+    assert tested["facts"] > 0
+    assert (do_what_is_due(), kept_backups.whole(backups)) == (tested, names), "nothing was due"
+    well = record.read_text()
+    spoiled = shutil.copytree(backups / names[-1], backups / "20991231T000000Z")
+    try:
+        (spoiled / "recruitment.dump").write_bytes(b"x")
+        refused = make(state, "restore-test")
+        assert refused.returncode != 0
+        assert "missing or damaged" in json.loads(record.read_text())["problems"][0]
+        assert "make restore-test" in make(state, "doctor").stdout
+    finally:
+        shutil.rmtree(spoiled)
+        record.write_text(well)
+    left = run(_databases(installation.load(state).superuser))
+    assert not any(name.endswith("_tested") for name in left)
+
+
+async def _databases(dsn: str) -> list[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [row["datname"] for row in await connection.fetch("select datname from pg_database")]
+    finally:
+        await connection.close()

@@ -85,7 +85,7 @@ def suffer_on_hosts(hosts: Hosts, fault: Fault, reports: int, seconds: float, he
     # By another host's HAProxy: a district that comes by the one that is lost tries the next address.
     door = next(f"https://{host.address}" for host in hosts.cluster.hosts if host.name != hosts.victim)
     row = FaultRow(fault, held, reports)
-    with flowing(door, hosts.system.kafka, sent[::2], sent[1::2], seconds, PATIENCE, hosts.key) as flow:
+    with flowing(door, hosts.system.kafka, sent[::2], sent[1::2], seconds, PATIENCE, hosts.key, 5) as flow:
         time.sleep(1)
         row.note = fault.done(hosts, held)
     row.rate = row.sent / flow.took

@@ -231,7 +231,13 @@ def three_hosts(logs: Path, services: tuple[str, ...]) -> Iterator[Hosts]:
         )[1]
         units: dict[str, list[Unit]] = {}
         every: list[dict[str, object]] = [
-            {"name": name, "address": address, "rack": name, "services": name != "three"}
+            {
+                "name": name,
+                "address": address,
+                "rack": name,
+                "services": name != "three",
+                "backups": name == "three",
+            }
             for name, address in addresses.items()
         ]
         values = {"name": "faults", "host": "faults.invalid", "postgres": find_binaries()[0].folder, "hosts": every}
@@ -251,6 +257,8 @@ def three_hosts(logs: Path, services: tuple[str, ...]) -> Iterator[Hosts]:
                 place = cluster.etc / file
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text(text, encoding="utf-8")
+            for setting in texts["sysctl/90-skillplan.conf"].splitlines():
+                _ip("netns", "exec", namespaces[name], "sysctl", "-qw", setting.replace(" ", ""))
             for part in ("etcd", "kafka", "postgres"):
                 (cluster.data / part).mkdir(parents=True)
             (cluster.data / "etcd").chmod(0o700)

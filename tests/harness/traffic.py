@@ -24,13 +24,16 @@ _PAUSE = 0.1
 class Flow:
     """What was sent so far, and whether there is more to come."""
 
-    def __init__(self, by_http: Sequence[Report], by_kafka: Sequence[Report], seconds: float) -> None:
+    def __init__(
+        self, by_http: Sequence[Report], by_kafka: Sequence[Report], seconds: float, unanswered: float
+    ) -> None:
         self.by_http = by_http
         self.by_kafka = by_kafka
         self.answered = 0
         self.published = 0
         self.took = 0.0  # seconds, known when all is sent
         self._seconds = seconds
+        self._unanswered = unanswered
         self._began = time.monotonic()
 
     @property
@@ -75,7 +78,10 @@ class Flow:
     async def _publish(self, kafka: str) -> None:
         """Send as many as are due, then wait for their acknowledgements; what got none is sent again."""
         while self.published < len(self.by_kafka):
-            producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True)
+            producer = AIOKafkaProducer(
+                bootstrap_servers=kafka, acks="all", enable_idempotence=True,
+                request_timeout_ms=int(self._unanswered * 1000),
+            )  # fmt: skip
             try:
                 await producer.start()
                 while self.published < len(self.by_kafka):
@@ -100,12 +106,14 @@ def flowing(
     seconds: float,
     patience: float = 60.0,
     key: str = "",
+    unanswered: float = 40.0,
 ) -> Iterator[Flow]:
     """Send all of it within about so many seconds while the block runs; at its end, wait until all is sent.
 
-    `address`: of the door, or what says where it is now.
+    `address`: of the door, or what says where it is now. `unanswered`: after how many seconds a broker that does not
+    answer is given up.
     """
-    flow = Flow(by_http, by_kafka, seconds)
+    flow = Flow(by_http, by_kafka, seconds, unanswered)
 
     async def send() -> None:
         sending = asyncio.create_task(flow.send(address, kafka, key))

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from deploy.kafka import topics as deploy_topics
 from deploy.local import jars, kafka, postgres, prometheus
 from deploy.local.children import dies_with_parent
 from deploy.local.ports import HOST
+from deploy.operations import kept_backups
+from deploy.operations.erasable import MANIFEST
 from shared.http.api_keys import KeyFile, Role
 from shared.kafka.clients import Broker
 from shared.observability.metrics import READINGS
@@ -84,6 +87,7 @@ class Watch:
     database: subprocess.Popen[bytes]
     prometheus: str
     alertmanager: str
+    backups: Path
     notifications: list[dict[str, Any]] = field(default_factory=list)
     _number: int = 0
     # One client: making one costs more than what it is asked.
@@ -155,35 +159,54 @@ def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         system.process("projection", "api", SKILLPLAN_SERVICES=services).start(wait=False)
         for process in system.processes:
             process.wait_ready()
-        watching = _prometheus(tools, folder, ports, system.processes, webhook)
+        backups, keeper_port = folder / "backups", any_free(1)[0]
+        back_up(backups)
+        keeper = [sys.executable, "-m", "tests.harness.keeper", str(folder), str(keeper_port)]
+        stack.enter_context(_child(dies_with_parent(keeper), folder / "keeper.log", ROOT))
+        watching = _prometheus(tools, folder, ports, system.processes, keeper_port, webhook)
         for name, started in watching.items():
             stack.enter_context(_child(dies_with_parent(started), folder / f"{name}.log", prometheus.home(tools[name])))
         first, second = (f"http://{HOST}:{port}" for port in ports)
-        made = Watch(system, broker, database, first, second, notifications)
+        made = Watch(system, broker, database, first, second, backups, notifications)
         for url in (made.prometheus, made.alertmanager):
             eventually(lambda url=url: made.http.get(f"{url}/-/ready").is_success, PATIENCE)  # type: ignore[misc]
         assert made.hire() == 200
         # What changes now must differ from something.
         settled = {"query": 'count(count_over_time(up{job="skillplan"}[8s]) > 4)'}
-        wanted = str(len(system.processes))
+        wanted = str(len(system.processes) + 1)
         eventually(lambda: f'"{wanted}"' in made.http.get(f"{made.prometheus}/api/v1/query", params=settled).text)
         yield made
         made.http.close()
 
 
+def back_up(backups: Path, *problems: str) -> None:
+    """Put there what a backup of just now and its trial restore leave."""
+    now = datetime.now(UTC)
+    whole = backups / f"{now:{kept_backups.STAMP}}"
+    whole.mkdir(parents=True)
+    (whole / MANIFEST).touch()
+    kept_backups.RestoreTest(now.isoformat(), whole.name, 1.0, 1, list(problems)).write(backups)
+
+
 def _prometheus(
-    tools: dict[str, Path], folder: Path, ports: list[int], processes: list[Process], webhook: str
+    tools: dict[str, Path],
+    folder: Path,
+    ports: list[int],
+    processes: list[Process],
+    keeper_port: int,
+    webhook: str,
 ) -> dict[str, list[str]]:
     """Write the committed configuration with our addresses and short times, and return the commands."""
     configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
     ours = configuration["scrape_configs"][0]
     by_program = {f"{process.service}-{process.command}": process.port for process in processes}
+    by_program["backup-keeper"] = keeper_port
     ours["static_configs"] = [
         {"targets": [f"{HOST}:{by_program[target['labels']['program']]}"], "labels": target["labels"]}
         for target in ours["static_configs"]
         if target["labels"]["program"] in by_program
     ]
-    assert len(ours["static_configs"]) == len(processes)
+    assert len(ours["static_configs"]) == len(by_program)
     configuration["scrape_configs"] = [ours]
     configuration["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     configuration["rule_files"] = ["rules.yml"]
@@ -356,6 +379,19 @@ def test_a_key_that_is_about_to_expire_is_told_until_it_is_rotated_or_revoked(wa
     watch.rests("SkillplanKeysExpire")
 
 
+def test_a_backup_that_is_not_taken_or_does_not_restore_is_told(watch: Watch) -> None:
+    """The keeper has no server here: what it tries fails, and it goes on warning."""
+    shutil.rmtree(watch.backups)
+    watch.fires("SkillplanBackupOld", part="backup")
+    watch.fires("SkillplanRestoreTest", part="restore-test")
+    back_up(watch.backups, "recruitment.dump is damaged")
+    watch.rests("SkillplanBackupOld")
+    assert watch.has("SkillplanRestoreTest")
+    shutil.rmtree(watch.backups)
+    back_up(watch.backups)
+    watch.rests("SkillplanRestoreTest")
+
+
 def test_a_hole_is_told_until_the_missing_fact_comes(watch: Watch) -> None:
     assert watch.hire() == 200
     last = watch.the("recruitment", "api").http.get("/v1/log/head").json()["position"]
@@ -504,7 +540,7 @@ def test_every_process_of_the_composed_stack_is_scraped() -> None:
     ours = {
         f"{name}:{parts['environment'].get('SKILLPLAN_PROBES', parts['environment']['SKILLPLAN_PORT'])}": name
         for name, parts in composed.items()
-        if re.fullmatch(r"\w+-(api|worker|projector)", name)
+        if re.fullmatch(r"\w+-(api|worker|projector|keeper)", name)
     }
     scraped = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))["scrape_configs"][0]["static_configs"]
     assert {target: group["labels"]["program"] for group in scraped for target in group["targets"]} == ours
