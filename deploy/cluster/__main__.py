@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
-import asyncpg
+import typer
 from pydantic import SecretStr
 
 from deploy.cluster import servers
 from deploy.cluster.hosts import ThreeHosts, read_cluster
 from deploy.cluster.units import settings_of, settings_of_keeper, units
 from deploy.kafka import access
-from deploy.local import databases, jars, kafka
+from deploy.local import console, jars, kafka
 from deploy.local.databases import Passwords
 from deploy.local.installation import Installation
-from deploy.local.refusal import LocalError
 from deploy.operations import keeper
+from deploy.operations.preparing import make_databases, make_topics
 from deploy.secrets import certificates
 from deploy.secrets.kept import KEYS, KeptSecrets
 from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
 from shared.kafka.clients import Broker, BrokerSettings
 from shared.observability.logs import configure_logs
 from shared.plan.districts import district_codes
+from shared.process import command_line
 
 _PLANS = Path(__file__).resolve().parents[2] / "plans"
 
@@ -100,7 +100,9 @@ def installed(cluster: ThreeHosts, secrets: KeptSecrets) -> Installation:
     )
 
 
-def _keep(cluster: ThreeHosts, secrets: KeptSecrets) -> None:
+def keep(cluster: ThreeHosts, secrets: KeptSecrets) -> None:
+    """Keep the backups of the three hosts until told to stop."""
+
     def broker(service: str) -> Broker:
         password = SecretStr(secrets.password(f"kafka/{service}"))
         servers_there = cluster.all("{address}:{port}", port=servers.KAFKA["INSIDE"])
@@ -136,54 +138,52 @@ def render(cluster: ThreeHosts, secrets: KeptSecrets, folder: Path) -> None:
 
 def prepare(cluster: ThreeHosts, secrets: KeptSecrets) -> None:
     """Make roles, databases, topics, users and rights, and migrate; on one of the hosts, and again at each upgrade."""
-    installation = installed(cluster, secrets)
-    try:
-        asyncio.run(databases.ensure_roles(installation.superuser, installation.passwords))
-        asyncio.run(databases.ensure_databases(installation.superuser, list(WITH_DATABASE)))
-    except (OSError, asyncpg.PostgresError) as error:
-        why = type(error).__name__
-        raise LocalError(f"PostgreSQL 不可用({why})。", f"PostgreSQL is not available ({why}).") from None
-    for service in WITH_DATABASE:
-        if not databases.migrate(service, installation.owner_dsn(service)):
-            raise LocalError(f"{service} 的库未能迁移(见上)。", f"The database of {service} was not migrated.")
+    make_databases(installed(cluster, secrets))
     for user in access.users(district_codes(_PLANS)):
         secrets.password(f"kafka/{user}")
-    broker = {"SKILLPLAN_KAFKA": servers.KAFKA_ADMIN, "SKILLPLAN_PLANS": str(_PLANS)}
-    _run("-m", "deploy.kafka.topics", SKILLPLAN_REPLICATION="3", **broker)
-    _run("-m", "deploy.kafka.access", SKILLPLAN_KAFKA_PASSWORDS=str(secrets.folder / "kafka"), **broker)
+    make_topics(
+        SKILLPLAN_KAFKA=servers.KAFKA_ADMIN,
+        SKILLPLAN_PLANS=str(_PLANS),
+        SKILLPLAN_REPLICATION="3",
+        SKILLPLAN_KAFKA_PASSWORDS=str(secrets.folder / "kafka"),
+    )
 
 
-def _run(*arguments: str, **settings: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], env={**os.environ, **settings}, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+_File = Annotated[Path, typer.Argument(metavar="HOSTS", help="主机清单 the file of hosts")]
+_Secrets = Annotated[Path, typer.Argument(metavar="SECRETS", help="密钥的文件夹 the folder of secrets")]
 
 
-def main(arguments: list[str]) -> None:
-    """Run one of the commands."""
-    match arguments:
-        case ["render", file, secrets, folder]:
-            render(read_cluster(Path(file)), KeptSecrets(Path(secrets)), Path(folder))
-        case ["prepare", file, secrets]:
-            prepare(read_cluster(Path(file)), KeptSecrets(Path(secrets)))
-        case ["keep", file, secrets]:
-            _keep(read_cluster(Path(file)), KeptSecrets(Path(secrets)))
-        case ["kafka", properties, log_dir, cluster_id]:
-            command = kafka.command(
-                Path(properties), Path(log_dir), cluster_id, class_path=jars.classpath(), java=kafka.find_java()
-            )
-            os.execvp(command[0], command)  # noqa: S606 - this process becomes the broker
-        case ["jars"]:
-            jars.classpath()  # fetched once, by somebody who may write here
-        case _:
-            sys.exit(
-                "用法 usage: python -m deploy.cluster render <hosts.yaml> <secrets> <folder>"
-                " | prepare|keep <hosts.yaml> <secrets> | jars | kafka <properties> <log> <id>"
-            )
+@app.command("render")
+def _render(file: _File, secrets: _Secrets, folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> None:
+    """写出每台主机的文件与单元 Write the files and units of each host."""
+    render(read_cluster(file), KeptSecrets(secrets), folder)
+
+
+@app.command("prepare")
+def _prepare(file: _File, secrets: _Secrets) -> None:
+    """建库、迁移、主题、用户;每次升级再做 Databases, migrations, topics, users; again at each upgrade."""
+    prepare(read_cluster(file), KeptSecrets(secrets))
+
+
+@app.command("keep")
+def _keep(file: _File, secrets: _Secrets) -> None:
+    """保存备份(由单元运行) Keep backups; a unit runs it."""
+    keep(read_cluster(file), KeptSecrets(secrets))
+
+
+@app.command("kafka")
+def _kafka(properties: Path, log_dir: Path, cluster_id: str) -> None:
+    """运行 Kafka(由单元运行) Run Kafka; a unit does."""
+    command = kafka.command(properties, log_dir, cluster_id, class_path=jars.classpath(), java=kafka.find_java())
+    os.execvp(command[0], command)  # noqa: S606 - this process becomes the broker
+
+
+@app.command("jars")
+def _jars() -> None:
+    """取 Kafka 的 jar,一次 Fetch Kafka's jars, once, as somebody who may write here."""
+    jars.classpath()
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except LocalError as refused:
-        sys.exit(f"✗ {refused.zh} {refused.en}")
+    sys.exit(console.in_one_sentence(lambda: command_line.run(app, "cluster", console.INTERRUPTED)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import secrets
@@ -14,19 +13,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import asyncpg
+import typer
 from pydantic import SecretStr
 
 from deploy.kafka import access
-from deploy.local import databases
+from deploy.local import console, databases
 from deploy.local.databases import Passwords
 from deploy.local.installation import Installation
+from deploy.local.refusal import LocalError
+from deploy.operations.preparing import make_databases, make_topics
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, OFFICE, OFFICE_USER, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, KeyRing, Role
 from shared.kafka.clients import Broker, BrokerSettings
 from shared.kafka.names import district_user
 from shared.plan.districts import district_codes
+from shared.process import command_line
 
 _ALL: Final = Path("/secrets/all")
 _KEYS: Final = Path("/run/keys/keys.json")
@@ -42,10 +44,6 @@ _FULL_VERSION: Final = re.compile(r"@sha256:|postgres:\d+\.\d+|:\d+\.\d+\.\d+")
 # Who reads a volume of secrets: the users of the public images, else ours.
 _OURS: Final = 10001
 _READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534, "grafana": 472}
-
-
-class SetupError(Exception):
-    """Something an operator can put right, said in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,9 @@ class _Store:
         there = file.read_text(encoding="utf-8") if file.exists() else None
         wanted = self.given(name, form) or there or make()
         if form is _KEY and for_ever and there is not None and wanted != there:
-            raise SetupError(
-                f"{name} 与在用的密钥不同;已封存的数据只能用原密钥打开。请放回原密钥,或用新的安装"
-                f" {name} differs from the key in use, which alone opens what is sealed; put that one back"
+            raise LocalError(
+                f"{name} 与在用的密钥不同;已封存的数据只能用原密钥打开。请放回原密钥,或用新的安装。",
+                f"{name} differs from the key in use, which alone opens what is sealed; put that one back.",
             )
         if wanted != there:
             write(file, wanted, _OURS)
@@ -84,14 +82,16 @@ class _Store:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise SetupError(
-                f"读不了密钥文件 {name} cannot read the secret file {name}: {type(error).__name__}"
+            why = type(error).__name__
+            raise LocalError(
+                f"读不了密钥文件 {name}({why})。", f"cannot read the secret file {name} ({why})."
             ) from None
         if not text:
-            raise SetupError(f"密钥文件 {name} 是空的 the secret file {name} is empty")
+            raise LocalError(f"密钥文件 {name} 是空的。", f"the secret file {name} is empty.")
         if form is not None and not form.fullmatch(text):
-            raise SetupError(
-                f"密钥文件 {name} 应为 64 位十六进制(小写) the secret file {name} must be 64 hex digits, lower case"
+            raise LocalError(
+                f"密钥文件 {name} 应为 64 位十六进制(小写)。",
+                f"the secret file {name} must be 64 hex digits, lower case.",
             )
         if name.endswith(".pem"):
             _check_certificate(name, text)
@@ -103,10 +103,11 @@ def _check_certificate(name: str, text: str) -> None:
     try:
         ends = certificates.ends_at(text.encode())
     except ValueError:
-        raise SetupError(f"密钥文件 {name} 中没有证书 the secret file {name} holds no certificate") from None
+        raise LocalError(f"密钥文件 {name} 中没有证书。", f"the secret file {name} holds no certificate.") from None
     if ends < datetime.now(UTC):
-        raise SetupError(
-            f"证书 {name} 已于 {ends:%Y-%m-%d} 过期,请换新 the certificate {name} expired on {ends:%Y-%m-%d}; renew it"
+        raise LocalError(
+            f"证书 {name} 已于 {ends:%Y-%m-%d} 过期,请换新。",
+            f"the certificate {name} expired on {ends:%Y-%m-%d}; renew it.",
         )
 
 
@@ -194,8 +195,8 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
         handed["districts"] = {**handed["districts"], "skillplan_kafka_ca": str(_HERE / "ca.pem")}
     for volume, files in handed.items():
         if not (room / volume).is_dir():
-            raise SetupError(
-                f"docker-compose.yml 中没有卷 {volume} there is no volume for {volume} in docker-compose.yml"
+            raise LocalError(
+                f"docker-compose.yml 中没有卷 {volume}。", f"there is no volume for {volume} in docker-compose.yml."
             )
         for name in _BY_TLS - files.keys():
             (room / volume / name).unlink(missing_ok=True)
@@ -230,14 +231,14 @@ def _check_published(address: str, pepper: str, tls: bool) -> None:
     if address in ("127.0.0.1", "::1", "localhost"):
         return
     if not (_KEYS.exists() and KeyRing(_KEYS, pepper).closed):
-        raise SetupError(
-            f"SKILLPLAN_BIND={address} 会让任何人都能报告:请先建密钥(见 .env.example)"
-            f" SKILLPLAN_BIND={address} would let anybody report: make keys first (.env.example)"
+        raise LocalError(
+            f"SKILLPLAN_BIND={address} 会让任何人都能报告:请先建密钥(见 .env.example)。",
+            f"SKILLPLAN_BIND={address} would let anybody report: make keys first (.env.example).",
         )
     if not tls:
-        raise SetupError(
-            f"SKILLPLAN_BIND={address} 会让密钥与报告明文传输:请设 SKILLPLAN_TLS=on(见 .env.example)"
-            f" SKILLPLAN_BIND={address} would send keys and reports in clear: set SKILLPLAN_TLS=on (.env.example)"
+        raise LocalError(
+            f"SKILLPLAN_BIND={address} 会让密钥与报告明文传输:请设 SKILLPLAN_TLS=on(见 .env.example)。",
+            f"SKILLPLAN_BIND={address} would send keys and reports in clear: set SKILLPLAN_TLS=on (.env.example).",
         )
     for image in os.environ.get("SKILLPLAN_IMAGES", "").split():
         if not _FULL_VERSION.search(image):
@@ -249,7 +250,7 @@ def _check_published(address: str, pepper: str, tls: bool) -> None:
 
 def _tls(setting: str) -> bool:
     if setting not in ("", "on"):
-        raise SetupError(f"SKILLPLAN_TLS={setting}:应为 on,或不设 SKILLPLAN_TLS={setting}: on, or leave it out")
+        raise LocalError(f"SKILLPLAN_TLS={setting}:应为 on,或不设。", f"SKILLPLAN_TLS={setting}: on, or leave it out.")
     return setting == "on"
 
 
@@ -265,12 +266,16 @@ def _api_key(pepper: str) -> str:
     return secret
 
 
+def _known(service: str) -> str:
+    if service not in DOMAIN_SERVICES:
+        raise LocalError(f"没有服务 {service}。", f"There is no service {service}.")
+    return service
+
+
 def rotate(room: Path, service: str) -> None:
     """Give a service a new key beside the old one, in its own volume, too; repeated, it goes on with these two."""
     store = room / "all"
     key, old = store / f"{service}.key", store / f"{service}.old_key"
-    if service not in DOMAIN_SERVICES or not key.exists():
-        raise SetupError(f"没有服务 {service} there is no service {service}")
     if not old.exists() or old.read_text(encoding="utf-8") == key.read_text(encoding="utf-8"):  # broken off in between
         write(old, key.read_text(encoding="utf-8"), _OURS)
         write(key, _key(), _OURS)
@@ -342,83 +347,78 @@ def _by_tls() -> bool:
     return (_ALL / "tls").exists() and _secret("tls") == "on"
 
 
-def make_databases() -> None:
-    """Make roles and databases, then migrate each service."""
-    installation = installed()
-    asyncio.run(_make_roles(installation.superuser, installation.passwords))
-    for service in WITH_DATABASE:
-        if not databases.migrate(service, installation.owner_dsn(service)):
-            raise SetupError(f"{service} 的数据库未能迁移(见上) the database of {service} was not migrated (see above)")
-    sys.stdout.write(f"databases.ready count={len(WITH_DATABASE)}\n")
-
-
-async def _make_roles(superuser: str, passwords: dict[str, Passwords]) -> None:
-    try:
-        await databases.ensure_roles(superuser, passwords)
-        await databases.ensure_databases(superuser, list(WITH_DATABASE))
-        await databases.ensure_watcher(superuser, "exporter", _secret("exporter"))
-    except asyncpg.InvalidPasswordError:
-        raise SetupError(
-            "PostgreSQL 拒绝超级用户的密码:数据卷是用另一个密码建立的。请放回原来的 postgres 密钥文件"
-            " PostgreSQL refuses the superuser's password: the volume was made with another one; put that one back"
-        ) from None
-    except (OSError, asyncpg.PostgresError) as error:
-        raise SetupError(f"PostgreSQL 不可用 PostgreSQL is not available: {type(error).__name__}") from None
-
-
-def make_topics() -> None:
-    """Make the topics, then users and rights; both say themselves what is wrong."""
-    for module in ("deploy.kafka.topics", "deploy.kafka.access"):
-        done = subprocess.run([sys.executable, "-m", module], check=False)
-        if done.returncode:
-            sys.exit(done.returncode)
-
-
 def print_district(code: str) -> None:
     """Print what a district, or the plan office (`office`), needs to report by Kafka."""
     user = OFFICE_USER if code == OFFICE else district_user(code)
     if not (_ALL / "kafka" / user).exists():
-        raise SetupError(f"没有区县 {code} there is no district {code}")
+        raise LocalError(f"没有区县 {code}。", f"there is no district {code}.")
     sys.stdout.write(
         f"SKILLPLAN_KAFKA_USER={user}\nSKILLPLAN_KAFKA_PASSWORD={_secret(f'kafka/{user}')}\n"
         f"# SKILLPLAN_KAFKA_CA:\n{_secret('kafka_ca.pem')}"
     )
 
 
-def main(arguments: list[str]) -> None:
-    """Run one of the commands."""
-    match arguments:
-        case ["secrets"]:
-            own = os.environ.get("SKILLPLAN_OWN")
-            names = dict.fromkeys(os.environ.get("SKILLPLAN_KAFKA_NAMES", "kafka,localhost,127.0.0.1").split(","))
-            hosts = os.environ.get("SKILLPLAN_HTTP_HOST", "127.0.0.1").split(",")
-            tls = _tls(os.environ.get("SKILLPLAN_TLS", ""))
-            make_secrets(_ALL.parent, Path(own) if own else None, list(names), hosts, tls)
-        case ["authority"]:
-            sys.stdout.write(_secret(_CA))
-        case ["grafana"]:
-            sys.stdout.write(f"{_secret('grafana')}\n")
-        case ["databases"]:
-            make_databases()
-        case ["topics"]:
-            make_topics()
-        case ["district", code]:
-            print_district(code)
-        case ["rotate", service]:
-            rotate(_ALL.parent, service)
-        case ["rewrap", service] if service in DOMAIN_SERVICES:
-            rewrap(service)
-        case ["rotated", service] if service in DOMAIN_SERVICES:
-            rotated(_ALL.parent, service)
-        case _:
-            sys.exit(
-                "用法 usage: python -m deploy.operations.compose secrets|databases|topics|authority|grafana"
-                "|district <code>|office|rotate <service>|rewrap <service>|rotated <service>"
-            )
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.command("secrets")
+def _make_secrets() -> None:
+    """生成缺少的密钥,分到各卷 Make the secrets that are missing, and hand each part its own."""
+    own = os.environ.get("SKILLPLAN_OWN")
+    names = dict.fromkeys(os.environ.get("SKILLPLAN_KAFKA_NAMES", "kafka,localhost,127.0.0.1").split(","))
+    hosts = os.environ.get("SKILLPLAN_HTTP_HOST", "127.0.0.1").split(",")
+    tls = _tls(os.environ.get("SKILLPLAN_TLS", ""))
+    make_secrets(_ALL.parent, Path(own) if own else None, list(names), hosts, tls)
+
+
+@app.command("databases")
+def _make_databases() -> None:
+    """角色、数据库、迁移 Roles, databases, migrations."""
+    make_databases(installed(), {"exporter": _secret("exporter")})
+    sys.stdout.write(f"databases.ready count={len(WITH_DATABASE)}\n")
+
+
+@app.command("topics")
+def _make_topics() -> None:
+    """主题、Kafka 用户与权限 Topics, Kafka users and rights."""
+    make_topics()
+
+
+@app.command("authority")
+def _print_authority() -> None:
+    """显示根证书 Print the certificate that all others are checked by."""
+    sys.stdout.write(_secret(_CA))
+
+
+@app.command("grafana")
+def _print_grafana() -> None:
+    """显示 Grafana 管理员密码 Print the password of Grafana's administrator."""
+    sys.stdout.write(f"{_secret('grafana')}\n")
+
+
+@app.command("district")
+def _print_district(code: str) -> None:
+    """显示区县或计划办公室(office)的 Kafka 凭据 Print what a district, or the plan office, needs for Kafka."""
+    print_district(code)
+
+
+@app.command("rotate")
+def _rotate(service: str) -> None:
+    """给服务一把新密钥,旧的暂留 Give a service a new key beside the old one."""
+    rotate(_ALL.parent, _known(service))
+
+
+@app.command("rewrap")
+def _rewrap(service: str) -> None:
+    """改由新密钥包裹 Rewrap by the new key what the old one wrapped."""
+    rewrap(_known(service))
+
+
+@app.command("rotated")
+def _rotated(service: str) -> None:
+    """忘掉旧密钥 Let go of the old key."""
+    rotated(_ALL.parent, _known(service))
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except SetupError as refused:
-        sys.exit(f"✗ {refused}")
+    sys.exit(console.in_one_sentence(lambda: command_line.run(app, "compose", console.INTERRUPTED)))

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from deploy.local.refusal import LocalError
 from deploy.operations import compose, tools
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
@@ -103,13 +104,13 @@ def test_nothing_is_published_in_clear_or_to_anybody(
     room: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
 ) -> None:
     monkeypatch.setenv("SKILLPLAN_BIND", address)
-    with pytest.raises(compose.SetupError, match="make keys first"):
+    with pytest.raises(LocalError, match="make keys first"):
         _make(room, tls=True)
     assert _handed(room) == {}, "nothing is changed"
     keys = KeyFile(compose._KEYS, (room / "all" / "key_pepper").read_text())
     keys.create()
     keys.add(Role.DISTRICT, prefixes=("/districts/330681/",))
-    with pytest.raises(compose.SetupError, match="SKILLPLAN_TLS=on"):
+    with pytest.raises(LocalError, match="SKILLPLAN_TLS=on"):
         _make(room, tls=False)
     assert _handed(room) == {}, "nothing is changed"
     images = ["python:3.13-slim", "node:22.20.0-trixie-slim", "postgres:17", "postgres:17.12-trixie"]
