@@ -12,10 +12,12 @@ import ssl
 import struct
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
 import uvicorn
+from cryptography import x509
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -134,6 +136,13 @@ def _check_pair(certificate: Path | None, key: Path | None) -> None:
             f"证书 {certificate} 或其私钥 {key} 无法使用({why})。"
             "SKILLPLAN_TLS_CERT, SKILLPLAN_TLS_KEY: the certificate or its key cannot be used."
         ) from None
+    # Shown, it would be refused by everybody, each in words of their own.
+    ends = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
+    if ends < datetime.now(UTC):
+        raise TlsRefused(
+            f"证书 {certificate} 已于 {ends:%Y-%m-%d} 过期,请换新。"
+            f"SKILLPLAN_TLS_CERT: the certificate expired on {ends:%Y-%m-%d}; renew it."
+        )
 
 
 class _Handshake(asyncio.Protocol):

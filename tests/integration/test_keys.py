@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from deploy.secrets import certificates as own_certificates
 from shared.http.api_keys import KeyFile, KeyFileError, Role
 from tests.harness.fork_server import fork_server
 from tests.harness.processes import Process, System, eventually
@@ -296,6 +297,15 @@ def test_a_harmed_key_file_opens_no_door_and_is_named(city: City, harm: str) -> 
 )
 def test_a_wrong_setting_is_one_sentence_at_start(city: City, settings: dict[str, str], says: str) -> None:
     fails_at_start(city, says=says, **settings)
+
+
+def test_an_expired_certificate_is_one_sentence_at_start(
+    city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_certificates, "_YEARS", timedelta(minutes=-30))
+    pem = tmp_path / "host.pem"
+    pem.write_bytes(own_certificates.make(["localhost"]).server)
+    fails_at_start(city, says="the certificate expired on", SKILLPLAN_TLS_CERT=str(pem), SKILLPLAN_TLS_KEY=str(pem))
 
 
 def fails_at_start(city: City, says: str, **settings: str) -> None:
