@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.cities import measure_cities
 from tests.bench.gateway import measure_gateway
 from tests.bench.growth import measure_growth
 from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
@@ -73,6 +74,7 @@ PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "hearing": measure_hearing,
     "hard": measure_hard_mix,
     "idle": measure_idle,
+    "cities": measure_cities,
 }
 
 

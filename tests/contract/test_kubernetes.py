@@ -31,6 +31,7 @@ from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, SERVICES, WITH_DATABASE
 from shared.service.main import _NEEDED
 from tests.conftest import ROOT
+from tests.harness.cities import FURTHER
 from tests.harness.kubernetes_schemas import CITY, FILE, manifests
 
 Manifest = dict[str, Any]
@@ -384,6 +385,22 @@ def test_a_wrong_file_of_a_city_is_refused_in_one_sentence(word: str, tmp_path: 
         read_city(file)
     with pytest.raises(SystemExit):
         main([])
+
+
+def test_another_city_is_another_file_and_shares_no_name_with_the_first(tmp_path: Path) -> None:
+    ningbo = FURTHER[0]
+    ningbo.write_plan(tmp_path)
+    text = CITY.read_text(encoding="utf-8").replace("../../../plans", str(tmp_path)).replace("shaoxing", ningbo.name)
+    file = tmp_path / "values"
+    file.write_text(text, encoding="utf-8")
+    city = read_city(file)
+    made = [manifest for some in rendered(city).values() for manifest in some]
+    assert len(made) == len(RENDERED)
+    assert [each for each in made if "shaoxing" in json.dumps(each, ensure_ascii=False)] == []
+    assert not {code for code in SHAOXING.districts if f"district-{code}" in json.dumps(made)}
+    assert [each["metadata"]["name"] for each in made if each["kind"] == "Namespace"] == [ningbo.name]
+    write(city, tmp_path / "written")
+    assert yaml.safe_load((tmp_path / "written" / "kustomization.yaml").read_text())["namespace"] == ningbo.name
 
 
 def test_the_door_is_the_gateway() -> None:

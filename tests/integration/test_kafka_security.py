@@ -566,3 +566,23 @@ def test_an_empty_or_missing_password_file_is_named_and_changes_nothing(secured:
     assert "cannot read the password file" in missing.stderr
     assert "the password file is empty" in empty.stderr
     assert next(iter(WITH_DATABASE)) in empty.stderr
+
+
+def test_a_further_city_has_users_of_its_own_who_may_nothing_at_the_first(secured: Secured) -> None:
+    theirs = secured.folder / "passwords of ningbo"
+    theirs.mkdir()
+    for user in access.users(DISTRICTS):
+        (theirs / user).write_text(secrets.token_urlsafe(18), encoding="utf-8")
+    settings = {"SKILLPLAN_KAFKA": secured.admin, "SKILLPLAN_KAFKA_PASSWORDS": str(theirs)}
+    for module in ("deploy.kafka.topics", "deploy.kafka.access"):
+        done = _command([module], settings | {"SKILLPLAN_NAMESPACE": "ningbo"})
+        assert done.returncode == 0, done.stderr
+    user, inbox = f"district-{MINE}", f"recruitment.reports.{MINE}"
+    first = secured.broker(user)
+    further = dataclasses.replace(first, password=(theirs / user).read_text(encoding="utf-8"), namespace="ningbo")
+    run(_write(first, inbox))  # what the first city's users may was left to them
+    run(_write(further, further.named(inbox)))
+    for broker, topic in ((first, further.named(inbox)), (further, inbox)):
+        with pytest.raises(NO_RIGHT):
+            run(_write(broker, topic))
+    assert "wrong user or password" in str(run(dataclasses.replace(further, password=first.password).problem()))
