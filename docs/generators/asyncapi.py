@@ -29,11 +29,14 @@ _QUARANTINED: Final[Schema] = {
 _DISTRICT: Final = {"description": "区划代码 six-digit code of the district"}
 
 
-class _Components:
-    """Messages and schemas, each shape of a name once."""
+class _Document:
+    """Channels with their operations, messages and schemas, each shape of a name once."""
 
     def __init__(self) -> None:
+        self.channels: dict[str, Schema] = {}
+        self.operations: dict[str, Schema] = {}
         self.messages: dict[str, Schema] = {}
+        self._facts: dict[str, Schema] = {}
         receipt = untitled(TypeAdapter(Receipt).json_schema())["$defs"]
         self.schemas: dict[str, Schema] = _relinked(receipt, {}) | {"Quarantined": _QUARANTINED}
 
@@ -50,6 +53,62 @@ class _Components:
         alike = self.schemas.get(inner)
         return inner if alike is None or alike == _relinked(part, {}) else f"{owner}.{inner}"
 
+    def add_service(self, language: Language) -> None:
+        """Add the topics of a service: its inboxes, and its facts."""
+        service, reply = language.service, {"reply": {"channel": {"$ref": "#/channels/receipts"}}}
+        facts = {_name(language, event): _fact(self, language, event) for event in language.versions}
+        self._facts |= facts
+        reports = {
+            _name(language, event): _report(self, language, event)
+            for event in language.versions if not event.decision
+        }  # fmt: skip
+        self.channels[f"{service}.reports"] = _channel(
+            topics.reports(service, "{district}"),
+            reports,
+            "报告,键为 subject Reports; the key is the subject, so that those of one stay in order",
+        )
+        self.channels[f"{service}.events"] = _channel(
+            topics.events(service), facts, "事实,按日志次序 Facts in the order of the log; the key is the stream"
+        )
+        if service not in COUNTED:
+            (office,) = (topic for topic in topics.of_the_office() if topic.name.partition(".")[0] == service)
+            self.channels[f"{service}.reports.office"] = _channel(
+                office,
+                reports,
+                "计划办公室的报告,唯此一处受理 The plan office's own reports, which are taken from here alone (F1a)",
+            )
+            self.operations[f"{service}.decide.office"] = (
+                _operation("receive", f"{service}.reports.office", "同上 The same, for the plan office") | reply
+            )
+        self.operations[f"{service}.decide"] = (
+            _operation(
+                "receive", f"{service}.reports", "逐份裁定,答以回执 Decide each report and answer it with a receipt"
+            )
+            | reply
+        )
+        self.operations[f"{service}.publish"] = _operation(
+            "send", f"{service}.events", "至少一次,不跳号 At least once, in order, no position skipped"
+        )
+
+    def add_shared(self) -> None:
+        """Add the topics that all services write; what sandboxes report is of any service added before."""
+        tried = "试报系统的事实,每周一清空 What sandboxes report (A26), forgotten every Monday"
+        self.channels["sandbox.events"] = _channel(topics.sandbox(), self._facts, tried)
+        self.operations["sandbox.publish"] = _operation("send", "sandbox.events", tried)
+        for topic, schema, text in (
+            (
+                topics.receipts("{district}"),
+                "Receipt",
+                "回执;取最近的 decided_at Receipts; the latest of a report stands",
+            ),
+            (topics.quarantine(), "Quarantined", "读不懂的消息 What could not be read"),
+        ):
+            name, message = topic.name.partition(".")[0], schema.lower()
+            payload = {"$ref": f"#/components/schemas/{schema}"}
+            self.messages[message] = _message(message, text, payload, "application/json")
+            self.channels[name] = _channel(topic, {message: {"$ref": f"#/components/messages/{message}"}}, text)
+            self.operations[f"{name}.send"] = _operation("send", name, text)
+
 
 def _relinked(schema: Any, renamed: dict[str, str]) -> Any:
     if isinstance(schema, list):
@@ -64,58 +123,10 @@ def _relinked(schema: Any, renamed: dict[str, str]) -> Any:
 
 def document() -> Schema:
     """Return the whole document."""
-    parts = _Components()
-    channels: dict[str, Schema] = {}
-    operations: dict[str, Schema] = {}
-    facts: dict[str, Schema] = {}
+    parts = _Document()
     for language in LANGUAGES:
-        service = language.service
-        sent = {_name(language, event): _fact(parts, language, event) for event in language.versions}
-        facts |= sent
-        taken = {
-            _name(language, event): _report(parts, language, event)
-            for event in language.versions if not event.decision
-        }  # fmt: skip
-        inbox = topics.reports(service, "{district}")
-        channels[f"{service}.reports"] = _channel(
-            inbox, taken, "报告,键为 subject Reports; the key is the subject, so that those of one stay in order"
-        )
-        channels[f"{service}.events"] = _channel(
-            topics.events(service), sent, "事实,按日志次序 Facts in the order of the log; the key is the stream"
-        )
-        if service not in COUNTED:
-            (office,) = (topic for topic in topics.of_the_office() if topic.name.partition(".")[0] == service)
-            channels[f"{service}.reports.office"] = _channel(
-                office,
-                taken,
-                "计划办公室的报告,唯此一处受理 The plan office's own reports, which are taken from here alone (F1a)",
-            )
-            operations[f"{service}.decide.office"] = _operation(
-                "receive", f"{service}.reports.office", "同上 The same, for the plan office"
-            ) | {"reply": {"channel": {"$ref": "#/channels/receipts"}}}
-        operations[f"{service}.decide"] = _operation(
-            "receive", f"{service}.reports", "逐份裁定,答以回执 Decide each report and answer it with a receipt"
-        ) | {"reply": {"channel": {"$ref": "#/channels/receipts"}}}
-        operations[f"{service}.publish"] = _operation(
-            "send", f"{service}.events", "至少一次,不跳号 At least once, in order, no position skipped"
-        )
-    tried = "试报系统的事实,每周一清空 What sandboxes report (A26), forgotten every Monday"
-    channels["sandbox.events"] = _channel(topics.sandbox(), facts, tried)
-    operations["sandbox.publish"] = _operation("send", "sandbox.events", tried)
-    for topic, schema, text in (
-        (
-            topics.receipts("{district}"),
-            "Receipt",
-            "回执;取最近的 decided_at Receipts; the latest of a report stands",
-        ),
-        (topics.quarantine(), "Quarantined", "读不懂的消息 What could not be read"),
-    ):
-        name = topic.name.partition(".")[0]
-        message = schema.lower()
-        payload = {"$ref": f"#/components/schemas/{schema}"}
-        parts.messages[message] = _message(message, text, payload, "application/json")
-        channels[name] = _channel(topic, {message: {"$ref": f"#/components/messages/{message}"}}, text)
-        operations[f"{name}.send"] = _operation("send", name, text)
+        parts.add_service(language)
+    parts.add_shared()
     return {
         "asyncapi": "3.1.0",
         "info": {
@@ -138,8 +149,8 @@ def document() -> Schema:
                 "security": [{"$ref": "#/components/securitySchemes/scram"}],
             },
         },
-        "channels": channels,
-        "operations": operations,
+        "channels": parts.channels,
+        "operations": parts.operations,
         "components": {
             "messages": parts.messages,
             "schemas": parts.schemas,
@@ -152,7 +163,7 @@ def _name(language: Language, event: type[Event]) -> str:
     return f"{language.service}.{event.versioned_name()}"
 
 
-def _report(parts: _Components, language: Language, event: type[Event]) -> Schema:
+def _report(parts: _Document, language: Language, event: type[Event]) -> Schema:
     name = _name(language, event)
     schema = parts.schema(f"report.{name}", schema_of(language, event))
     message = _message(language.type_of(event), _described(event), schema, _CLOUDEVENTS)
@@ -163,7 +174,7 @@ def _report(parts: _Components, language: Language, event: type[Event]) -> Schem
     return {"$ref": f"#/components/messages/report.{name}"}
 
 
-def _fact(parts: _Components, language: Language, event: type[Event]) -> Schema:
+def _fact(parts: _Document, language: Language, event: type[Event]) -> Schema:
     name = _name(language, event)
     data = parts.schema(f"data.{name}", event.model_json_schema())
     schema = {
