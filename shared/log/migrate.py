@@ -113,7 +113,7 @@ def unreachable(setting: str, error: BaseException) -> ConfigurationError:
 
 async def check(connection: asyncpg.Connection, folder: Path | Traversable, service: str) -> None:
     """Raise ConfigurationError unless this database has exactly the migrations of this code."""
-    files = {file.name: file for file in folder.iterdir() if file.name.endswith(".sql")}  # noqa: ASYNC240
+    files = _files(folder)
     try:
         rows = await connection.fetch("select name, sha256 from migration")
     except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
@@ -130,8 +130,8 @@ async def check(connection: asyncpg.Connection, folder: Path | Traversable, serv
             " The database is newer than this code; use the version that made it."
         )
     for name, digest in applied.items():
-        if _digest(files[name].read_text(encoding="utf-8")) != digest:
-            raise MigrationRefused(f"已应用的迁移被改动 changed after it was applied: {name}")
+        if _digest(files[name]) != digest:
+            raise _changed(name)
 
 
 def _digest(text: str) -> str:
@@ -147,17 +147,10 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
     """
     if not _ROLE.fullmatch(grants_to):
         raise MigrationRefused(f"角色名不合规 not a role name: {grants_to!r}")
-    files = sorted(
-        (
-            file
-            for file in folder.iterdir()  # noqa: ASYNC240 - a few small files
-            if file.name.endswith(".sql")
-        ),
-        key=lambda file: file.name,
-    )
-    for file in files:
-        if not _NAME.fullmatch(file.name):
-            raise MigrationRefused(f"迁移文件名应如 001_name.sql; a migration is named like 001_name.sql: {file.name}")
+    files = _files(folder)
+    for name in files:
+        if not _NAME.fullmatch(name):
+            raise MigrationRefused(f"迁移文件名应如 001_name.sql; a migration is named like 001_name.sql: {name}")
     try:
         connection = await connect(owner_dsn, "SKILLPLAN_PG_OWNER_DSN")
     except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
@@ -169,40 +162,53 @@ async def migrate(owner_dsn: str, folder: Path | Traversable, grants_to: str) ->
             f'grant usage on schema public to "{grants_to}"; grant select on migration to "{grants_to}"'
         )
         applied = {row["name"]: row["sha256"] for row in await connection.fetch("select name, sha256 from migration")}
-        if gone := sorted(applied.keys() - {file.name for file in files}):
+        if gone := sorted(applied.keys() - files.keys()):
             raise MigrationRefused(
                 "数据库已应用而代码中没有的迁移(代码是否较旧?)"
                 f"applied here, missing in this code (older code?): {', '.join(gone)}"
             )
-        done = []
-        for file in files:
-            text = file.read_text(encoding="utf-8")
-            digest = _digest(text)
-            if file.name in applied:
-                if applied[file.name] != digest:
-                    raise MigrationRefused(f"已应用的迁移被改动 changed after it was applied: {file.name}")
+        fresh = []
+        for name, text in files.items():
+            if name in applied:
+                if applied[name] != _digest(text):
+                    raise _changed(name)
                 continue
-            if applied and file.name < max(applied):
-                raise MigrationRefused(f"新迁移的编号须在已应用的之后 a new migration must come last: {file.name}")
-            try:
-                # Who waits for a table's lock keeps all that come after from it, so it is asked for again and again.
-                async for attempt in stamina.retry_context(
-                    on=asyncpg.LockNotAvailableError, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=1.0
-                ):
-                    with attempt:
-                        async with connection.transaction():
-                            await connection.execute(_NO_LONG_WAIT)
-                            await connection.execute(text.replace("{role}", grants_to))
-                            await connection.execute(
-                                "insert into migration (name, sha256) values ($1, $2)", file.name, digest
-                            )
-            except asyncpg.PostgresError as error:
-                raise MigrationRefused(
-                    f"迁移 {file.name} 未能完成({error}),已全部撤回,数据库仍如其前;处理后再运行一次即可。"
-                    f" The migration {file.name} did not go through ({error}); all of it is undone and the database is"
-                    " as it was before. Mend that, and run it again."
-                ) from None
-            done.append(file.name)
-        return done
+            if applied and name < max(applied):
+                raise MigrationRefused(f"新迁移的编号须在已应用的之后 a new migration must come last: {name}")
+            await _apply(connection, name, text, grants_to)
+            fresh.append(name)
+        return fresh
     finally:
         await connection.close()
+
+
+async def _apply(connection: asyncpg.Connection, name: str, text: str, grants_to: str) -> None:
+    """Apply a migration, all of it or nothing; raises MigrationRefused."""
+    try:
+        # Who waits for a table's lock keeps all that come after from it, so it is asked for again and again.
+        async for attempt in stamina.retry_context(
+            on=asyncpg.LockNotAvailableError, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=1.0
+        ):
+            with attempt:
+                async with connection.transaction():
+                    await connection.execute(_NO_LONG_WAIT)
+                    await connection.execute(text.replace("{role}", grants_to))
+                    await connection.execute(
+                        "insert into migration (name, sha256) values ($1, $2)", name, _digest(text)
+                    )
+    except asyncpg.PostgresError as error:
+        raise MigrationRefused(
+            f"迁移 {name} 未能完成({error}),已全部撤回,数据库仍如其前;处理后再运行一次即可。"
+            f" The migration {name} did not go through ({error}); all of it is undone and the database is"
+            " as it was before. Mend that, and run it again."
+        ) from None
+
+
+def _files(folder: Path | Traversable) -> dict[str, str]:
+    """Return the texts of a folder's .sql files by name, in their order."""
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
+
+
+def _changed(name: str) -> MigrationRefused:
+    return MigrationRefused(f"已应用的迁移被改动 changed after it was applied: {name}")
