@@ -2,14 +2,11 @@
 
 import base64
 import hashlib
-from functools import cache
-from pathlib import Path
 from typing import Final
-
-import jinja2
 
 from services.projection.exports import qr_code, wording
 from services.projection.exports.document import Briefing
+from services.projection.exports.filling import filled
 from services.projection.exports.wording import COLOURS, SIGNALS, Language
 
 BARS: Final = {"met": "#14546f", "green": "#1d6b3a", "amber": "#d98a00", "red": "#b3261e", "none": "#777"}
@@ -35,18 +32,6 @@ _CSS: Final = (
 )
 
 
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("briefing.html")
-
-
 def page(briefing: Briefing, language: Language) -> tuple[str, dict[str, str]]:
     """Return the briefing as one page, with the headers it is served with: they allow this page's own style alone."""
     css = _CSS.replace("HEAD", _css_text(wording.running_head(briefing, language)))
@@ -60,7 +45,8 @@ def page(briefing: Briefing, language: Language) -> tuple[str, dict[str, str]]:
     title = wording.title(briefing, language)
     published = briefing["published"]
     picture = qr_code.svg(published["code"], wording.code_title(briefing, language), inline=True) if published else ""
-    text = _template().render(
+    text = filled(
+        "briefing.html",
         briefing=briefing,
         language=language,
         signals=SIGNALS,

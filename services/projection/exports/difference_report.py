@@ -1,25 +1,15 @@
 """What a rebuild would change, for people: lines for a terminal, and a page; as JSON it is what it is."""
 
-from functools import cache
 from pathlib import Path
 from typing import Final
 
-import jinja2
 import orjson
 
 from services.projection.counting.difference import ChangedCell, Difference
+from services.projection.exports.filling import filled
 
 _LINES: Final = 40
 _FILE: Final = "difference"
-
-
-@cache
-def _template() -> jinja2.Template:
-    folder = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    environment = jinja2.Environment(
-        loader=folder, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("difference.html")
 
 
 def written(difference: Difference | None, folder: Path | None) -> str:
@@ -32,7 +22,7 @@ def written(difference: Difference | None, folder: Path | None) -> str:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{_FILE}.json").write_bytes(orjson.dumps(difference, option=orjson.OPT_INDENT_2) + b"\n")
-        (folder / f"{_FILE}.html").write_text(_template().render(difference=difference), encoding="utf-8")
+        (folder / f"{_FILE}.html").write_text(filled("difference.html", difference=difference), encoding="utf-8")
         lines.append(f"报告 report: {folder / _FILE}.json, .html")
     return "\n".join(lines)
 

@@ -7,20 +7,16 @@ hour at which it was called into every file. The same briefing gives the same by
 import io
 import re
 import zipfile
-from functools import cache
-from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-import jinja2
-
 from services.projection.exports import qr_code, wording
 from services.projection.exports.document import Briefing
+from services.projection.exports.filling import TEMPLATES, filled
 from services.projection.exports.layout import QrCode, Table, Text, layout
 from services.projection.exports.wording import COLOURS, Language
 
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_TEMPLATES: Final = Path(__file__).parent / "templates"
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP can say
 _PICTURE: Final = "media/code.png"
@@ -63,7 +59,8 @@ _FOOTER: Final = (
 def letter(briefing: Briefing, language: Language) -> bytes:
     """Return the briefing as DOCX."""
     blocks: list[Text | QrCode | Table] = [*layout(briefing, language)]
-    document = _template("letter.xml").render(
+    document = filled(
+        "letter.xml",
         blocks=blocks,
         colours={signal: colour.lstrip("#") for signal, colour in COLOURS.items()},
     )
@@ -81,7 +78,7 @@ def letter(briefing: Briefing, language: Language) -> bytes:
             "docProps/core.xml": _DECLARED + _core(briefing, language),
             "word/_rels/document.xml.rels": f"{_DECLARED}{_OF_DOCUMENT}{relations}</Relationships>",
             "word/document.xml": document.strip(),
-            "word/styles.xml": _DECLARED + (_TEMPLATES / "letter-styles.xml").read_text(encoding="utf-8"),
+            "word/styles.xml": _DECLARED + (TEMPLATES / "letter-styles.xml").read_text(encoding="utf-8"),
             "word/header.xml": _DECLARED + head,
             "word/footer.xml": _DECLARED + _FOOTER,
             **pictures,
@@ -107,15 +104,3 @@ def _packed(parts: dict[str, str | bytes]) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             package.writestr(entry, _NO_XML.sub("", content) if isinstance(content, str) else content)
     return file.getvalue()
-
-
-@cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)

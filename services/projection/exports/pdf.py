@@ -8,12 +8,12 @@ an empty box, not an error (as PDF/UA asks). The same briefing gives the same by
 import json
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from services.projection.exports import qr_code, wording
 from services.projection.exports.briefing import BARS
 from services.projection.exports.document import Briefing
+from services.projection.exports.filling import TEMPLATES
 from services.projection.exports.layout import layout
 from services.projection.exports.wording import COLOURS, Language
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import typst
 
 PDF: Final = "application/pdf"
-_TEMPLATE: Final = Path(__file__).parent / "templates" / "briefing.typ"
+_TEMPLATE: Final = TEMPLATES / "briefing.typ"
 
 
 def pdf(briefing: Briefing, language: Language) -> bytes:
