@@ -91,6 +91,26 @@ const errands = {
     return { ms: Date.now() - began };
   },
 
+  /** What a page of another origin shows of pages of the dashboard in its frames, and what the browser says about it. */
+  async frames() {
+    const { page, record } = await open();
+    await page.route(`${options.portal}/**`, (route) => route.fulfill({
+      contentType: "text/html",
+      body: options.hashes.map((hash) => `<iframe src="${base}/${hash}" width="900" height="900"></iframe>`).join(""),
+    }));
+    await page.goto(`${options.portal}/`);
+    const shown = [];
+    for (const frame of page.frames().slice(1)) {
+      if (options.refused) shown.push(await frame.evaluate(() => document.body.innerText).catch(() => ""));
+      else {
+        const text = frame.locator("main h2, main .state").first();
+        await text.waitFor();
+        shown.push({ text: await frame.locator("main").innerText(), acts: await frame.locator("form, [data-act], .menu").count() });
+      }
+    }
+    return { shown, complaints: record.complaints };
+  },
+
   /** A hire moves the number of an open page; how long after the API answered with it. */
   async journey() {
     const { page, record } = await open();

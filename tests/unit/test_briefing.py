@@ -158,6 +158,18 @@ def test_money_is_in_yuan_everywhere_value_and_target_alike() -> None:
     assert "1,648.00" in _document(letter(body, "zh"))
 
 
+def test_no_sum_of_money_is_wider_than_its_column() -> None:
+    body = body_of({("2.2.a", 0, "330602"): {"2025-04": 98_765_432_109}}, date(2025, 5, 31))
+    book = openpyxl.load_workbook(io.BytesIO(asyncio.run(_written(body))))
+    sums = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value == 987_654_321.09]
+    assert len(sums) == 3, "the whole and its district among the districts, and the whole in its series"
+    for cell in sums:
+        (columns,) = (
+            each for each in cell.parent.column_dimensions.values() if each.min <= cell.column <= each.max
+        )  # fmt: skip
+        assert columns.width > len("987,654,321.09") + 1, (cell.parent.title, cell.coordinate)
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_page_is_whole_and_shows_every_text_in_one_language(language: Any) -> None:
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1234}}, date(2025, 5, 31))

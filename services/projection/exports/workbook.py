@@ -32,6 +32,7 @@ from services.projection.exports.wording import (
 )
 
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_SUM: Final = 17  # wide enough for hundreds of millions of yuan with their fen: else a sheet shows ### in their place
 _MOST_ROWS: Final = 1_048_576
 _CHUNK: Final = 65_536
 _NO_FIGURE: Final[DistrictFigure] = {"value": None, "met": None, "signal": "none", "change": None}
@@ -140,7 +141,7 @@ class _Book:
 
     def _series(self, series: BriefingSeries) -> None:
         language = self._language
-        widths = (8, 26, 8, 34, 10, 9, 14, 14, 14, 10, 9, 12, 14, 14, 40)
+        widths = (8, 26, 8, 34, 14, 9, _SUM, _SUM, _SUM, 10, 9, 12, _SUM, _SUM, 40)
         sheet = self._sheet(f"{series['id']} {series['name'][language]}", widths)
         columns = ("measure", "measure", "id", "indicator", "unit", "period", "target",
                    "value", "expected", "progress", "signal", "before", "change", "forecast", "rule")  # fmt: skip
@@ -189,7 +190,7 @@ class _Book:
 
     def _matrix(self) -> None:
         body, language = self._body, self._language
-        sheet = self._sheet(text("districts", language), (8, 40, 8))
+        sheet = self._sheet(text("districts", language), (8, 40, 14, *(_SUM,) * (1 + len(body["districts"]))))
         names = [district["name"][language] for district in body["districts"]]
         titles = (*(text(key, language) for key in ("id", "indicator", "unit", "whole")), *names)
         self._write(sheet, titles, (self._bold,) * len(titles))
