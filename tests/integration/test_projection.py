@@ -552,7 +552,7 @@ def test_a_database_that_hangs_is_told_within_five_seconds_and_silences_the_stre
                 last = time.monotonic() if line.startswith("data:") else last
                 if time.monotonic() - began > 10:
                     break
-            assert last - began < 5
+            assert last - began < 3, "the page waits seven seconds more before it says so: ten in all"
         network.silent = False
         eventually(lambda: api.http.get(path).status_code == 200)
 

@@ -18,7 +18,7 @@ from shared.contract.events import LOCAL_TIME
 from shared.http.problems import Problem
 
 _EVERY_SECONDS: Final = 0.25  # listeners hear of changes at most this often
-_HEARTBEAT_SECONDS: Final = 3.0
+_HEARTBEAT_SECONDS: Final = 2.0
 _MOST_LISTENERS: Final = 1000
 _MOST_OF_KEY: Final = 100
 _log = structlog.get_logger()

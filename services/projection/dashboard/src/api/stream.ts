@@ -5,8 +5,9 @@ import { get } from "./client";
 export type Connection = "connecting" | "live" | "lost";
 
 const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
-// The server sends an event every three seconds as long as the database answers; silence means that nothing is known.
-const SILENCE_MS = 8_000;
+// The server sends an event every two seconds as long as the database answers, at most two seconds after it did; silence
+// means that nothing is known, and is told within ten seconds of the last answer.
+const SILENCE_MS = 7_000;
 
 export interface StreamHandlers {
   onConnection: (state: Connection) => void;
