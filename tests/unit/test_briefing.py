@@ -236,7 +236,7 @@ def test_the_figures_of_a_publication_are_said_to_be_so_and_others_not() -> None
     assert "不是2025 年 5 月的公布数" in publication(body, "zh")
     body["published"] = {"recorded_at": "2025-06-03T01:00:00Z", "by": "局长", "number": 2, "code": "skillplan 1"}
     sentence = publication(body, "zh")
-    assert "2025-06-03 09:00:00(北京时间)" in sentence
+    assert "2025 年 6 月 3 日 09:00:00(北京时间)" in sentence
     assert "局长" in sentence
     assert "第 2 次" in sentence
 
@@ -286,7 +286,7 @@ def test_a_note_from_before_an_indicator_turned_red_is_asked_for_anew() -> None:
 
 async def test_made_up_data_are_said_to_be_so_on_the_first_page_at_the_head_of_each_and_in_every_form() -> None:
     body = body_of({}, date(2025, 5, 31))
-    sentence = "示例数据,截至 2025-06-30。"
+    sentence = "示例数据,截至 2025 年 6 月 30 日。"
     assert "示例数据" not in page(body, "zh")[0]
     body["example_day"] = "2025-06-30"
     text, _ = page(body, "zh")

@@ -1,7 +1,7 @@
 """The words and numbers of the monthly briefing as people read them, in either language."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Final, Literal
 
@@ -11,6 +11,7 @@ from services.projection.exports.document import Briefing, BriefingIndicator, Br
 from shared.contract.events import LOCAL_TIME
 
 Language = Literal["zh", "en"]
+_MONTHS: Final = tuple(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"])
 TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "title": {"zh": "月度通报", "en": "Monthly briefing"},
     "as_of": {
@@ -270,6 +271,20 @@ def local(instant: str) -> str:
     return f"{datetime.fromisoformat(instant).astimezone(LOCAL_TIME):%Y-%m-%d %H:%M:%S}"
 
 
+def _day(day: str, language: Language) -> str:
+    """Return a date of JSON as a letter writes it."""
+    on = date.fromisoformat(day)
+    return (
+        f"{on.year} 年 {on.month} 月 {on.day} 日" if language == "zh" else f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
+    )
+
+
+def _moment(instant: str, language: Language) -> str:
+    """Return an instant of JSON as a letter writes it, in Beijing time."""
+    at = local(instant)
+    return f"{_day(at[:10], language)} {at[11:]}"
+
+
 def rows_of(briefing: Briefing) -> Iterator[BriefingIndicator]:
     """Yield the indicators, in the policy's order."""
     for series in briefing["series"]:
@@ -341,10 +356,10 @@ def month_name(briefing: Briefing, language: Language) -> str:
 
 def about(briefing: Briefing, language: Language) -> str:
     """Return for which day and by what knowledge the numbers are, whether they are made up, and what is not in yet."""
-    known_at = local(briefing["known_at"])
-    scope = text("as_of", language).format(as_of=briefing["as_of"], known_at=known_at)
+    known_at = _moment(briefing["known_at"], language)
+    scope = text("as_of", language).format(as_of=_day(briefing["as_of"], language), known_at=known_at)
     day = briefing["example_day"]
-    example = text("example", language).format(day=day) if day else ""
+    example = text("example", language).format(day=_day(day, language)) if day else ""
     return " ".join(filter(None, (example, scope, freshness(briefing, language))))
 
 
@@ -355,7 +370,7 @@ def publication(briefing: Briefing, language: Language) -> str:
         return text("not-published", language).format(month=month)
     number = published["number"]
     again = text("again", language).format(number=number) if number > 1 else ""
-    at = local(published["recorded_at"])
+    at = _moment(published["recorded_at"], language)
     return text("published", language).format(month=month, at=at, by=published["by"], again=again)
 
 
