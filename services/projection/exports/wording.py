@@ -11,7 +11,7 @@ from services.projection.exports.document import Briefing, BriefingIndicator, Br
 from shared.contract.events import LOCAL_TIME
 
 Language = Literal["zh", "en"]
-_MONTHS: Final = tuple(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"])
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "title": {"zh": "月度通报", "en": "Monthly briefing"},
     "as_of": {
@@ -274,9 +274,9 @@ def local(instant: str) -> str:
 def _day(day: str, language: Language) -> str:
     """Return a date of JSON as a letter writes it."""
     on = date.fromisoformat(day)
-    return (
-        f"{on.year} 年 {on.month} 月 {on.day} 日" if language == "zh" else f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
-    )
+    if language == "zh":
+        return f"{on.year} 年 {on.month} 月 {on.day} 日"
+    return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
 
 
 def _moment(instant: str, language: Language) -> str:
