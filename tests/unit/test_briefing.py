@@ -14,7 +14,6 @@ from xml.etree import ElementTree
 
 import openpyxl
 import pytest
-from openpyxl.worksheet.worksheet import Worksheet
 
 from services.projection.assessment.assessment import AssessmentBasis, Scope
 from services.projection.assessment.representation import LogProgress, scope_fields
@@ -163,9 +162,13 @@ def test_no_sum_of_money_is_wider_than_its_column() -> None:
     body = body_of({("2.2.a", 0, "330602"): {"2025-04": 98_765_432_109}}, date(2025, 5, 31))
     book = openpyxl.load_workbook(io.BytesIO(asyncio.run(_written(body))))
     places = 0
-    for sheet in (sheet for sheet in book.worksheets if isinstance(sheet, Worksheet)):
+    for sheet in book.worksheets:
         for cell in (cell for row in sheet.iter_rows() for cell in row if cell.value == 987_654_321.09):
-            (columns,) = (each for each in sheet.column_dimensions.values() if each.min <= cell.column <= each.max)
+            (columns,) = (
+                each
+                for each in sheet.column_dimensions.values()
+                if (each.min or 0) <= (cell.column or 0) <= (each.max or 0)
+            )
             assert columns.width > len("987,654,321.09") + 1, (sheet.title, cell.coordinate)
             places += 1
     assert places == 3, "the whole and its district among the districts, and the whole in its series"
