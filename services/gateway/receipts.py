@@ -1,7 +1,7 @@
 """`GET /v1/receipts` and `POST /v1/receipts/query`: every service is asked, one that is away hides its own alone."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
@@ -24,7 +24,6 @@ from shared.service.http_receipts import (
     read_pairs,
 )
 
-_OK: Final = 200
 _NOT_RECEIVED: Final = 404
 _REFUSED: Final = 400
 Away = Annotated[list[str], Field(description="没有应答的服务 the services that do not answer")]
@@ -63,15 +62,9 @@ def router_of(upstream: Upstream) -> APIRouter:
         tags=["receipts"],
     )
     async def get_receipts(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        target = "/v1/receipts?" + urlencode({"source": source, "id": id})
-        answers = await _ask_all(request, upstream, "GET", target)
-        if refusal := _refusal(answers):
-            return refusal
-        receipts = [orjson.Fragment(answer.body) for answer in answers.values() if answer and answer.status == _OK]
-        missing = [service for service, answer in answers.items() if answer is None]
-        if not receipts:
-            raise away(missing) if missing else NEVER_RECEIVED
-        return _json({"receipts": receipts, "away": missing})
+        asked = await _ask_of(request, upstream, source, id, NEVER_RECEIVED)
+        receipts = [orjson.Fragment(answer.body) for answer in asked.answers]
+        return asked.refusal or _json({"receipts": receipts, "away": asked.away})
 
     @router.get(
         "/v1/receipts/report",
@@ -86,16 +79,8 @@ def router_of(upstream: Upstream) -> APIRouter:
         tags=["receipts"],
     )
     async def get_report(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        answers = await _ask_all(
-            request, upstream, "GET", "/v1/receipts/report?" + urlencode({"source": source, "id": id})
-        )
-        if refusal := _refusal(answers):
-            return refusal
-        for answer in answers.values():
-            if answer is not None and answer.status == _OK:
-                return answer.response()
-        missing = [service for service, answer in answers.items() if answer is None]
-        raise away(missing) if missing else NOT_RECORDED
+        asked = await _ask_of(request, upstream, source, id, NOT_RECORDED)
+        return asked.refusal or asked.answers[0].response()
 
     @router.post(
         "/v1/receipts/query",
@@ -113,48 +98,57 @@ def router_of(upstream: Upstream) -> APIRouter:
     async def query_receipts(request: Request) -> Response:
         pairs = await read_pairs(request)
         body = orjson.dumps({"pairs": [{"source": source, "id": id_} for source, id_ in pairs]})
-        answers = await _ask_all(request, upstream, "POST", "/v1/receipts/query", body)
-        if refusal := _refusal(answers):
-            return refusal
-        missing = [service for service, answer in answers.items() if answer is None]
-        if len(missing) == len(answers):
-            raise away(missing)
+        asked = await _ask_all(request, upstream, "POST", body)
+        if asked.refusal:
+            return asked.refusal
+        if not asked.answers:
+            raise away(asked.away)
         receipts: list[list[JsonObject]] = [[] for _ in pairs]
-        for answer in answers.values():
-            if answer is not None:
-                for own, result in zip(receipts, orjson.loads(answer.body)["results"], strict=True):
-                    own.extend(result["receipts"])
+        for answer in asked.answers:
+            for own, result in zip(receipts, orjson.loads(answer.body)["results"], strict=True):
+                own.extend(result["receipts"])
         results = [
             {"source": source, "id": id_, "receipts": own} for (source, id_), own in zip(pairs, receipts, strict=True)
         ]
-        return _json({"results": results, "away": missing})
+        return _json({"results": results, "away": asked.away})
 
     return router
 
 
+class _Asked(NamedTuple):
+    """What the services answered: those that know of it, those that are away, and a refusal of the request itself."""
+
+    answers: list[ServiceResponse]
+    away: list[str]
+    refusal: Response | None
+
+
 async def _ask_all(
-    request: Request, upstream: Upstream, method: str, target: str, body: bytes | None = None
-) -> dict[str, ServiceResponse | None]:
-    """Ask every service at once, with the caller's own key; None for one that does not answer, or cannot now."""
+    request: Request, upstream: Upstream, method: str, body: bytes | None = None, query: str = ""
+) -> _Asked:
+    """Ask every service at once by the path of the request, with the caller's own key."""
     headers = headers_of_caller(request.scope, "application/json" if body else "")
 
     async def ask(service: str) -> ServiceResponse | None:
         try:
-            answer = await upstream.ask(service, method, target, headers, body)
+            answer = await upstream.ask(service, method, request.url.path + query, headers, body)
         except Problem:
             return None
         return None if answer.status >= 500 else answer  # noqa: PLR2004 - its database is away
 
     answers = await asyncio.gather(*map(ask, upstream.services))
-    return dict(zip(upstream.services, answers, strict=True))
+    missing = [service for service, answer in zip(upstream.services, answers, strict=True) if answer is None]
+    given = [answer for answer in answers if answer is not None and answer.status != _NOT_RECEIVED]
+    refusal = next((answer.response() for answer in given if answer.status >= _REFUSED), None)
+    return _Asked(given, missing, refusal)
 
 
-def _refusal(answers: dict[str, ServiceResponse | None]) -> Response | None:
-    """Return the response of a service that refuses the request itself, such as for its key."""
-    for answer in answers.values():
-        if answer is not None and answer.status >= _REFUSED and answer.status != _NOT_RECEIVED:
-            return answer.response()
-    return None
+async def _ask_of(request: Request, upstream: Upstream, source: str, id_: str, nothing: Problem) -> _Asked:
+    """Ask every service about one report; raises `nothing` where none knows it, Problem 503 where one that is away may."""
+    asked = await _ask_all(request, upstream, "GET", query="?" + urlencode({"source": source, "id": id_}))
+    if not asked.answers:
+        raise away(asked.away) if asked.away else nothing
+    return asked
 
 
 def _json(body: object) -> Response:

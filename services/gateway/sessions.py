@@ -23,8 +23,8 @@ from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.http.access import NO_KEY, caller_of
-from shared.http.problems import Problem, known_parameters, language_in
+from shared.http.access import NO_KEY, REFUSAL, caller_of
+from shared.http.problems import Problem, known_parameters
 
 COOKIE: Final = "skillplan-session"
 TOKEN_COOKIE: Final = "skillplan-csrf"  # noqa: S105 - its name; a page reads it, and says it in TOKEN_HEADER
@@ -88,9 +88,8 @@ class BrowserSessions:
             return
         key = self._sessions.opened(cookie)
         if key is not None and scope["method"] not in _HARMLESS and not self._is_ours(cookie, headers):
-            await _FORGED.response(language_in(scope))(scope, receive, send)
-            return
-        if key is not None:
+            scope[REFUSAL] = _FORGED
+        elif key is not None:
             scope["headers"] = [*headers, (b"authorization", f"Bearer {key}".encode("latin-1", "replace"))]
 
         async def send_and_end(message: Message) -> None:

@@ -27,8 +27,9 @@ def not_yours(report: Report, view: View, service: str, successors: Mapping[str,
     """Return the rule that a report on another district's subject breaks, None when its sender may report on it.
 
     Who answers for the whole area may report on every subject, and a district on those of its former code (RULES E28).
+    The whole area's own is no district's, whichever tries it in a sandbox (RULES A26).
     """
-    if is_whole(report.district):
+    if is_whole(report.district) or report.event.whole_only is not None:
         return None
     of = owner(report.subject, view, service)
     same = successors.get(of or "", of) == successors.get(report.district, report.district)

@@ -48,6 +48,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", ""): frozenset(Role),
 }
 _CALLER: Final = "skillplan.caller"
+REFUSAL: Final = "skillplan.refusal"  # in the scope: the problem by which what stands outside refuses the request
 _BURST: Final = 1000  # a whole batch (RULES A16)
 _MOST_AT_ONCE: Final = 200  # requests of one key, those that follow the numbers among them
 # A response is data unless the app sets these headers itself, as the pages do.
@@ -206,6 +207,8 @@ class AccessControl:
 
     def _admit(self, scope: Scope) -> Caller:
         path = scope["path"]
+        if REFUSAL in scope:
+            raise scope[REFUSAL]
         if not self._ring.closed and path not in PROBES and self._is_from_elsewhere(scope):
             raise _FROM_ELSEWHERE
         if not self._ring.closed or is_open(path):

@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 import uvicorn
 from cryptography import x509
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from shared.http.problems import Problem, problem_of
 from shared.observability.health import ConfigurationError
@@ -30,6 +30,9 @@ _HANDSHAKE_SECONDS: Final = 10
 _MOST_HANDSHAKES: Final = 200  # at once, in all
 _MOST_HANDSHAKES_OF_ONE: Final = 20
 _LARGEST_HEAD: Final = 32 * 1024
+_LINGER_SECONDS: Final = 2  # after the last byte that came for nothing
+_LONGEST_LINGER: Final = 300  # a file of 300 MB over an office's line
+_MOST_LINGERING: Final = 200  # in all; who comes besides is cut off at once
 SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
 HSTS: Final = b"max-age=31536000; includeSubDomains"  # where there is TLS, browsers ask by nothing else from then on
 _LARGE: Final = Problem(431, "请求头过多或过大。", "Too many headers, or too large ones.")
@@ -97,6 +100,7 @@ class Configuration(uvicorn.Config):
         self.tls: ssl.SSLContext | None = None
         self.addresses: Counter[str] = Counter()  # connections, by the address of the other side
         self.handshakes: Counter[str] = Counter()
+        self.lingering = 0  # connections whose answer is out, and that still send
         if certificate is not None or key is not None:
             _check_pair(certificate, key)
         super().__init__(
@@ -204,12 +208,27 @@ def _fault(target: bytes, headers: list[tuple[bytes, bytes]], version: str) -> P
     return None
 
 
+class _Closing:
+    """A connection as a response sees it that is its last one: closed once what the client sends has been read."""
+
+    def __init__(self, protocol: "_Protocol") -> None:
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._protocol.transport, name)
+
+    def close(self) -> None:
+        self._protocol.close()
+
+
 class _Protocol(HttpToolsProtocol):
     """A connection with a deadline: for its first request from the start, for a later one from its first byte."""
 
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _lingering: asyncio.TimerHandle | None = None
     _refused = False
+    _discarded = 0
     _head = 0
     _head_done = False
     _began = False
@@ -242,11 +261,20 @@ class _Protocol(HttpToolsProtocol):
         self._disarm()
         if self._unread is not None:
             self._unread.cancel()
+        if self._lingering is None:
+            self._forget()
+        else:
+            self._lingering.cancel()
+            self._configuration.lingering -= 1
+        super().connection_lost(exc)
+
+    def _forget(self) -> None:
+        """Count this connection no longer."""
+        self.connections.discard(self)
         if (left := self._configuration.addresses[self._peer] - 1) > 0:
             self._configuration.addresses[self._peer] = left
         else:
             del self._configuration.addresses[self._peer]
-        super().connection_lost(exc)
 
     def _arm(self) -> None:
         self._deadline = self.loop.call_later(self._limits.seconds, self._too_slow)
@@ -261,7 +289,7 @@ class _Protocol(HttpToolsProtocol):
         if self.flow.read_paused:  # it is we who do not read: an earlier request of this connection is being answered
             self._arm()
         elif self._head_done and self.cycle.response_started:
-            self._reset()  # it has its answer, or part of it
+            self.linger() if self.cycle.response_complete else self._reset()  # part of its answer is of no use
         else:
             self._refuse(SLOW)
 
@@ -280,10 +308,57 @@ class _Protocol(HttpToolsProtocol):
             body,
         ]
         self.transport.write(b"".join(lines))
-        self.transport.close()
+        self.linger()
+
+    def close(self) -> None:
+        """End it, its last answer being out."""
+        if self._deadline is None:  # the request has come whole
+            self.transport.close()
+        else:
+            self.linger()
+
+    def on_response_complete(self) -> None:
+        if self._lingering is None:
+            super().on_response_complete()
+
+    def linger(self) -> None:
+        """Close it for writing, and read what still comes until the client has read its answer and closes, too.
+
+        Closed with something unread, it would be reset: a browser that sends a file would never see why it was refused.
+        """
+        self._refused = True
+        self._disarm()
+        if self._lingering is not None or self.transport.is_closing():
+            return
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # none before the first request
+        is_answering = self.pipeline or (cycle is not None and cycle.response_started and not cycle.response_complete)
+        if is_answering or self._configuration.lingering >= _MOST_LINGERING:
+            self.transport.close()
+            return
+        if cycle is not None and not cycle.response_started:  # as when the client has gone
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._forget()
+        self._configuration.lingering += 1
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():  # not under TLS, where the answer says where it ends
+            self.transport.write_eof()
+        began, before = self.loop.time(), -1
+
+        def look() -> None:
+            nonlocal before
+            if self._discarded == before or self.loop.time() - began > _LONGEST_LINGER:
+                self.transport.close()
+            else:
+                before = self._discarded
+                self._lingering = self.loop.call_later(_LINGER_SECONDS, look)
+
+        look()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
+            self._discarded += len(data)
             return
         if self._deadline is None:
             self._arm()
@@ -314,8 +389,11 @@ class _Protocol(HttpToolsProtocol):
             self._refuse(_LARGE)
         elif fault := _fault(self.url, self.headers, self.parser.get_http_version()):
             self._refuse(fault)
-        if not self._refused:
-            super().on_headers_complete()
+        if self._refused:
+            return
+        super().on_headers_complete()
+        if not self.cycle.keep_alive:
+            self.cycle.transport = cast("asyncio.Transport", _Closing(self))
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:

@@ -145,6 +145,7 @@ def test_a_key_is_pasted_once_and_ends_by_signing_out_and_by_being_revoked(
     assert session == {("skillplan-session", True, "Strict", 0), ("skillplan-csrf", False, "Strict", 0)}
     assert {each["days"] for each in result["kept"]} == {30}
     assert "密钥" in result["refused"]
-    assert result["forged"] == 403, "without the token nothing that changes something is done"
+    assert result["forged"][0] == 403, "without the token nothing that changes something is done"
+    assert "token" in result["forged"][1], "and the page hears why, however much it was sending"
     assert result["after"] == result["ended"] == []
     assert not any(text in result["stored"] + gateway.log.read_text() for _, text in made)

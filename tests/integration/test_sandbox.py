@@ -125,8 +125,19 @@ def test_over_kafka_it_is_the_same_and_no_page_shows_it(trial: Trial, kafka: str
 
 
 def test_what_one_service_decides_by_another_it_decides_in_the_sandbox_too(trial: Trial) -> None:
+    """Also where it rests on what only the city may report: a district's sandbox sets a standard of its own."""
     standard, claim, certificate = (tried(make("try")) for make in (standard_set, subsidy_claimed, certificate_issued))
-    assert [each["status"] for each in trial.post(standard, claim)] == ["accepted", "waiting"]
+    of_city = tried(standard_set("city"))
+    own = {"district": claim["district"], "source": claim["source"]}
+    real = standard | own | {"id": "real", "source": f"/districts/{claim['district']}/tests"}
+    assert trial.post(real, path="/v1/validate")[0]["reasons"][0]["code"] == "only-the-city"
+    voided = tried(hire_ended(1)) | {
+        "id": "void", "type": "skillplan.recruitment.report-voided.v1",
+        "data": {"source": claim["source"], "report_id": claim["id"], "reason": "试"},
+    }  # fmt: skip
+    assert trial.post(voided)[0]["reasons"][0]["code"] == "only-the-city", "it is another's that it would touch"
+    answers = trial.post(of_city, standard | own, claim)
+    assert [each["status"] for each in answers] == ["accepted", "accepted", "waiting"], answers
     trial.post(certificate)
     eventually(lambda: (trial.receipt(claim) or {})["status"] == "accepted")
 

@@ -97,7 +97,9 @@ async def test_what_changes_something_needs_the_token_that_a_page_of_elsewhere_c
     _, key = keys.add(Role.DISTRICT, (SOURCE,), "clerk", None)
     await signed_in(web, key)
     for token in ("", "0" * 64):
-        assert (await web.post("/v1/events", headers={TOKEN_HEADER: token})).status_code == 403
+        forged = await web.post("/v1/events", headers={TOKEN_HEADER: token})
+        assert forged.status_code == 403
+        assert forged.headers["x-content-type-options"] == "nosniff", "it is refused as everything is"
     own = {TOKEN_HEADER: web.cookies[TOKEN_COOKIE]}
     assert (await web.post("/v1/events", headers=own)).status_code == 200
     web.cookies.set(COOKIE, web.cookies[COOKIE][:-4] + "AAAA")

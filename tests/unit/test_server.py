@@ -47,12 +47,16 @@ async def large(_request: Request) -> Response:
     return StreamingResponse(parts())
 
 
+async def refuses(_request: Request) -> Response:
+    return Response(b"{}", 403)
+
+
 @contextlib.asynccontextmanager
 async def serving(limits: Limits, *pair: Path) -> AsyncIterator[Configuration]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = Starlette(routes=[Route("/", small), Route("/large", large)])
+    app = Starlette(routes=[Route("/", small), Route("/large", large), Route("/refuses", refuses, methods=["POST"])])
     configuration = Configuration(app, "127.0.0.1", port, limits, *pair)
     server = uvicorn.Server(configuration)
     running = asyncio.create_task(server.serve())
@@ -240,6 +244,59 @@ def test_who_reads_less_than_a_kilobyte_a_second_is_cut_off() -> None:
                         await asyncio.sleep(0.1)
 
     uvloop.run(drip())
+
+
+HALF: Final = b"POST /refuses HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % (32 << 20)
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "tls"),
+    [
+        (HALF + b"content-encoding: gzip\r\n", b"415", False),  # by the listener, before the app is asked
+        (HALF + b"host: y\r\n", b"400", True),
+        (HALF + b"x: %b\r\n" % (b"x" * 40_000), b"431", False),
+        (HALF, b"403", False),  # by the app
+        (HALF + b"connection: close\r\n", b"403", False),
+        (HALF.replace(b"1.1", b"1.0"), b"403", True),
+    ],
+    ids=["encoded", "two-hosts", "large-head", "app", "app-closes", "app-tls"],
+)
+def test_who_is_refused_while_it_still_sends_may_send_all_of_it_and_reads_why(
+    head: bytes, status: bytes, *, tls: bool, tmp_path: Path
+) -> None:
+    """A browser reads no answer before its request is out; on a connection that is reset it has none to show."""
+    authority, *pair = certificates(tmp_path)
+
+    async def send() -> bytes:
+        async with serving(Limits(seconds=1), *(pair if tls else ())) as configuration:
+            context = ssl.create_default_context(cafile=str(authority)) if tls else None
+            reader, writer = await asyncio.open_connection("127.0.0.1", configuration.port, ssl=context)
+            writer.write(head + b"\r\n")
+            for _ in range(8):
+                writer.write(bytes(4 << 20))
+                await writer.drain()
+                await asyncio.sleep(0.2)  # in all longer than a request may take
+            assert configuration.addresses.total() + configuration.lingering == 1
+            answer = await reader.readuntil(b"}")
+            writer.close()
+            await until(lambda: not configuration.lingering and not configuration.addresses)
+            return answer
+
+    answer = uvloop.run(send())
+    assert answer.split(b" ", 2)[1] == status, answer
+
+
+def test_who_goes_on_sending_for_nothing_or_never_closes_is_cut_off() -> None:
+    async def stay() -> None:
+        async with serving(Limits()) as configuration:
+            reader, writer = await asyncio.open_connection("127.0.0.1", configuration.port)
+            writer.write(HALF + b"host: y\r\n\r\n")
+            assert b" 400 " in await reader.read(), "the end of the answer is seen"
+            assert (configuration.lingering, configuration.addresses.total()) == (1, 0)
+            await until(lambda: not configuration.lingering)
+            writer.close()
+
+    uvloop.run(stay())
 
 
 def test_a_thread_that_computes_leaves_the_loop_its_turns() -> None:
