@@ -202,8 +202,8 @@ def _word(text: str, reading: ColumnReading) -> str:
         known = _known_words(tuple(values))
         raise CellError(
             "bad-value",
-            f"认不出这一格的写法。可写:{'、'.join(known)}。要用其他写法,先在表格的对照文件里写明它的意思。",
-            f"This word is not known. Known are: {', '.join(known)}. For another, add it to the mapping file first.",
+            f"认不出这一格的写法。可写:{'、'.join(known)}。要用其他写法,先在各列的对照中写明它的意思。",
+            f"This word is not known. Known are: {', '.join(known)}. For another, say what it means at its column.",
         )
     return value
 

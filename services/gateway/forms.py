@@ -162,7 +162,9 @@ def _part_name(member: str) -> tuple[str, str]:
 
 
 def _english(path: str) -> str:
-    return path.replace("_fen", " (yuan)").replace(".", " ").replace("_", " ")
+    words = path.replace("_fen", " (yuan)").replace(".", " ").replace("_", " ").split()
+    name = " ".join({"id": "ID", "no": "number"}.get(word, word) for word in words)
+    return name[:1].upper() + name[1:]
 
 
 def _object(properties: Node, required: list[str]) -> Node:

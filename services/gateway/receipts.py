@@ -144,7 +144,7 @@ async def _ask_all(
 
 
 async def _ask_of(request: Request, upstream: Upstream, source: str, id_: str, nothing: Problem) -> _Asked:
-    """Ask every service about one report; raises `nothing` where none knows it, Problem 503 where one that is away may."""
+    """Ask every service about one report; raises `nothing` where none knows it, Problem 503 where one is away."""
     asked = await _ask_all(request, upstream, "GET", query="?" + urlencode({"source": source, "id": id_}))
     if not asked.answers:
         raise away(asked.away) if asked.away else nothing

@@ -13,7 +13,7 @@ interface Props {
 }
 
 export function Columns({ table, onUse }: Props): JSX.Element {
-  const open = table.columns.filter(({ needed, use }) => needed && !use.header && use.constant === null);
+  const open = table.columns.filter(({ needed, use, unknown }) => unknown.length > 0 || (needed && !use.header && use.constant === null));
   return (
     <details class="card" open={open.length > 0 || table.question !== null}>
       <summary>

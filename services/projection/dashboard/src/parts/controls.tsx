@@ -7,9 +7,9 @@ import { formatHash, type Params, withParams } from "./address";
 import { Share } from "./share";
 import type { View } from "./view";
 
-/** Receipts, tables, closings and the health of the system have no day to choose. */
+/** Receipts, tables, forms, closings and the health of the system have no day to choose. */
 function isDated({ address: { page } }: View): boolean {
-  return !["receipts", "tables", "closings", "health"].includes(page);
+  return !["receipts", "tables", "forms", "closings", "health"].includes(page);
 }
 
 /** What the controls say, for paper. */

@@ -1,7 +1,8 @@
-// The rows of a dropped table: every faulty cell marked and mended in place, with the reason and what to do beside it.
+// The rows of a dropped table: every faulty cell marked, and mended below its row, beside the reason and what to do: a
+// cell far to the right would be out of sight.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { CheckedTable, MarkedFault, TableRow } from "../api/tables";
+import type { CheckedTable, TableRow } from "../api/tables";
 import { number } from "../texts/format";
 import { localized, t } from "../texts/language";
 
@@ -50,7 +51,7 @@ export function Sheet({ table, edits, onEdit }: Props): JSX.Element {
           </thead>
           <tbody>
             {rows.slice(at * PAGE, (at + 1) * PAGE).map((row) => (
-              <Row key={row.row} row={row} width={table.headers.length} edits={edits} onEdit={onEdit} />
+              <Row key={row.row} row={row} headers={table.headers} edits={edits} onEdit={onEdit} />
             ))}
           </tbody>
         </table>
@@ -72,10 +73,10 @@ export function Sheet({ table, edits, onEdit }: Props): JSX.Element {
 
 interface RowProps extends Pick<Props, "edits" | "onEdit"> {
   row: TableRow;
-  width: number;
+  headers: string[];
 }
 
-function Row({ row, width, edits, onEdit }: RowProps): JSX.Element {
+function Row({ row, headers, edits, onEdit }: RowProps): JSX.Element {
   const wrong = new Set(row.faults.map(({ cell }) => cell));
   return (
     <>
@@ -83,36 +84,40 @@ function Row({ row, width, edits, onEdit }: RowProps): JSX.Element {
         <th scope="row">{row.row}</th>
         {row.cells.map((text, column) => {
           const name = cellName(column, row.row);
-          if (!wrong.has(name)) return <td key={column} class={name in edits ? "mended" : undefined}>{text}</td>;
-          return (
-            <td key={column} class="red faulty">
-              <input
-                aria-label={t("tables.mend", { cell: name })}
-                defaultValue={edits[name] ?? text} // a page drawn anew must not undo what is being typed
-                data-cell={name}
-                onChange={({ currentTarget }) => onEdit(name, currentTarget.value)}
-              />
-            </td>
-          );
+          return <td key={column} class={wrong.has(name) ? "red faulty" : name in edits ? "mended" : undefined}>{text}</td>;
         })}
       </tr>
       {row.faults.length > 0 && (
         <tr class="reasons">
-          <td colSpan={width + 1}>
-            {row.faults.map((fault, at) => (
-              <Reason key={at} fault={fault} row={row.row} />
-            ))}
+          <td colSpan={headers.length + 1}>
+            {[...wrong].map((cell) => {
+              const column = headers.findIndex((_, at) => cellName(at, row.row) === cell);
+              return (
+                <div key={cell}>
+                  {cell === null ? (
+                    <b>{t("tables.row_number", { row: row.row })}</b>
+                  ) : (
+                    <label>
+                      <b>{cell}</b> {headers[column]}
+                      <input
+                        aria-label={t("tables.mend", { cell })}
+                        defaultValue={edits[cell] ?? row.cells[column] ?? ""} // a page drawn anew must not undo what is being typed
+                        data-cell={cell}
+                        onChange={({ currentTarget }) => onEdit(cell, currentTarget.value)}
+                      />
+                    </label>
+                  )}
+                  {row.faults.filter((fault) => fault.cell === cell).map((fault, at) => (
+                    <p key={at}>
+                      {localized(fault)} {fault.fix && <>→ {localized(fault.fix)}</>} <code>{fault.code}</code>
+                    </p>
+                  ))}
+                </div>
+              );
+            })}
           </td>
         </tr>
       )}
     </>
-  );
-}
-
-function Reason({ fault, row }: { fault: MarkedFault; row: number }): JSX.Element {
-  return (
-    <p>
-      <b>{fault.cell ?? t("tables.row_number", { row })}</b> {localized(fault)} {fault.fix && <>→ {localized(fault.fix)}</>} <code>{fault.code}</code>
-    </p>
   );
 }
