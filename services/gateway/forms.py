@@ -162,8 +162,8 @@ def _part_name(member: str) -> tuple[str, str]:
 
 
 def _english(path: str) -> str:
-    words = path.replace("_fen", " (yuan)").replace(".", " ").replace("_", " ").split()
-    name = " ".join({"id": "ID", "no": "number"}.get(word, word) for word in words)
+    parts = path.replace("_fen", " (yuan)").replace(".", " ").replace("_", " ").split()
+    name = " ".join({"id": "ID", "no": "number"}.get(word, word) for word in parts)
     return name[:1].upper() + name[1:]
 
 

@@ -62,9 +62,9 @@ def router_of(upstream: Upstream) -> APIRouter:
         tags=["receipts"],
     )
     async def get_receipts(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        asked = await _ask_of(request, upstream, source, id, NEVER_RECEIVED)
-        receipts = [orjson.Fragment(answer.body) for answer in asked.answers]
-        return asked.refusal or _json({"receipts": receipts, "away": asked.away})
+        answered = await _ask_of(request, upstream, source, id, NEVER_RECEIVED)
+        receipts = [orjson.Fragment(answer.body) for answer in answered.answers]
+        return answered.refusal or _json({"receipts": receipts, "away": answered.away})
 
     @router.get(
         "/v1/receipts/report",
@@ -79,8 +79,8 @@ def router_of(upstream: Upstream) -> APIRouter:
         tags=["receipts"],
     )
     async def get_report(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        asked = await _ask_of(request, upstream, source, id, NOT_RECORDED)
-        return asked.refusal or asked.answers[0].response()
+        answered = await _ask_of(request, upstream, source, id, NOT_RECORDED)
+        return answered.refusal or answered.answers[0].response()
 
     @router.post(
         "/v1/receipts/query",
@@ -98,19 +98,19 @@ def router_of(upstream: Upstream) -> APIRouter:
     async def query_receipts(request: Request) -> Response:
         pairs = await read_pairs(request)
         body = orjson.dumps({"pairs": [{"source": source, "id": id_} for source, id_ in pairs]})
-        asked = await _ask_all(request, upstream, "POST", body)
-        if asked.refusal:
-            return asked.refusal
-        if not asked.answers:
-            raise away(asked.away)
+        answered = await _ask_all(request, upstream, "POST", body)
+        if answered.refusal:
+            return answered.refusal
+        if not answered.answers:
+            raise away(answered.away)
         receipts: list[list[JsonObject]] = [[] for _ in pairs]
-        for answer in asked.answers:
+        for answer in answered.answers:
             for own, result in zip(receipts, orjson.loads(answer.body)["results"], strict=True):
                 own.extend(result["receipts"])
         results = [
             {"source": source, "id": id_, "receipts": own} for (source, id_), own in zip(pairs, receipts, strict=True)
         ]
-        return _json({"results": results, "away": asked.away})
+        return _json({"results": results, "away": answered.away})
 
     return router
 
@@ -145,10 +145,10 @@ async def _ask_all(
 
 async def _ask_of(request: Request, upstream: Upstream, source: str, id_: str, nothing: Problem) -> _Asked:
     """Ask every service about one report; raises `nothing` where none knows it, Problem 503 where one is away."""
-    asked = await _ask_all(request, upstream, "GET", query="?" + urlencode({"source": source, "id": id_}))
-    if not asked.answers:
-        raise away(asked.away) if asked.away else nothing
-    return asked
+    answered = await _ask_all(request, upstream, "GET", query="?" + urlencode({"source": source, "id": id_}))
+    if not answered.answers:
+        raise away(answered.away) if answered.away else nothing
+    return answered
 
 
 def _json(body: object) -> Response:
