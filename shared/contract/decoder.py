@@ -26,7 +26,7 @@ from shared.contract.events import (
 from shared.contract.faults import faults_of, pointer_to
 from shared.contract.identity_numbers import canonical_person, holds_personal_number
 from shared.contract.rules import Rule
-from shared.contract.shapes import ID_FORM, SOURCE_FORM, AtTheDoor, IdentifiedPerson, Shape, in_sandbox, is_plain
+from shared.contract.shapes import ID_FORM, SOURCE_FORM, AtTheDoor, IdentifiedPerson, Shape, is_plain
 
 OPEN: Final = "open"  # who reports while no keys are set
 _SOURCE: Final = re.compile(SOURCE_FORM)
@@ -331,10 +331,7 @@ class _Reader:
             return rules.NotYourSource("/type")
         if self.district is None or self.district != self.source_district:
             return rules.WrongDistrict("/district")
-        # What rests on the whole area's own could never be tried by a district that may not report it (RULES A26).
-        is_trial = in_sandbox(self.source) and not (event.reserved or event.for_every_service)
-        whole_only = None if is_trial else event.whole_only
-        if misplaced := event.district_only if is_whole(self.district) else whole_only:
+        if misplaced := event.misplaced(self.source, for_whole=is_whole(self.district)):
             return misplaced("/district")
         if not self.may_report():
             return rules.NotYourSource("/source")

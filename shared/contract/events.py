@@ -15,7 +15,7 @@ import orjson
 from shared.contract import rules
 from shared.contract.cloudevents import JsonObject
 from shared.contract.rules import Rule
-from shared.contract.shapes import DISTRICT_FORM, NO_FORM, DistrictCode, ReportId, ReportSource, Shape, Text
+from shared.contract.shapes import DISTRICT_FORM, NO_FORM, DistrictCode, ReportId, ReportSource, Shape, Text, in_sandbox
 
 LOCAL_TIME: Final = ZoneInfo("Asia/Shanghai")  # of every date: the one zone of the country
 
@@ -149,6 +149,17 @@ class Event(Shape):
     def versioned_name(cls) -> str:
         """Return the name of the type with its version, as it ends the CloudEvents type."""
         return f"{cls.type_name}.v{cls.version}"
+
+    @classmethod
+    def misplaced(cls, source: str | None, *, for_whole: bool) -> type[Rule] | None:
+        """Return the rule that a report for the whole area, or for a district, breaks; None when it may be (E11, G2).
+
+        What rests on the whole area's own a district could never try, were its sandbox kept from it, too (RULES A26).
+        """
+        if for_whole:
+            return cls.district_only
+        is_trial = in_sandbox(source) and not (cls.reserved or cls.for_every_service)
+        return None if is_trial else cls.whole_only
 
     def happened_on(self, at: datetime) -> date:
         """Return the date of the fact (RULES A1) that happened `at`."""
