@@ -31,7 +31,7 @@ _MOST_HANDSHAKES: Final = 200  # at once, in all
 _MOST_HANDSHAKES_OF_ONE: Final = 20
 _LARGEST_HEAD: Final = 32 * 1024
 _LINGER_SECONDS: Final = 2  # after the last byte that came for nothing
-_LONGEST_LINGER: Final = 300  # a file of 300 MB over an office's line
+_LONGEST_LINGER: Final = 300  # a file of 300 MB over a slow line
 _MOST_LINGERING: Final = 200  # in all; who comes besides is cut off at once
 SLOW: Final = Problem(408, "请求未在限定时间内到齐。", "The request did not arrive in time.")
 HSTS: Final = b"max-age=31536000; includeSubDomains"  # where there is TLS, browsers ask by nothing else from then on
