@@ -14,10 +14,12 @@ import asyncpg
 
 from shared.contract.events import Fact, ReportKey
 from shared.contract.shapes import in_sandbox
+from shared.log.ordered_connection import OrderedConnection
 from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE, DatabaseNotReady
 
 _TICK: Final = timedelta(microseconds=1)
+_PORTION: Final = 64  # of a batch's receipts, from which on they are written while more is decided
 
 
 class NotCompared(DatabaseNotReady):
@@ -230,14 +232,14 @@ class Recorded:
 class Transaction:
     """One transaction on a log; `waited`: for the lock, in seconds."""
 
-    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy, waited: float = 0.0) -> None:
+    def __init__(self, connection: OrderedConnection, waited: float = 0.0) -> None:
         self._connection = connection
+        self._facts = self._receipts = 0  # so many are written
         self.waited = waited
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run a statement of whoever knows more of the tables than is told here."""
-        rows: list[asyncpg.Record] = await self._connection.fetch(sql, *arguments)
-        return rows
+        return await self._connection.fetch(sql, *arguments)
 
     async def head(self, keys: Sequence[ReportKey] = ()) -> tuple[Head, dict[ReportKey, Decided]]:
         """Read the head, and the decision in force of each report that has one."""
@@ -246,7 +248,7 @@ class Transaction:
         return _head_of(rows[0]), {(row["source"], row["id"]): _decided_of(row) for row in decided}
 
     async def _head(self, keys: Sequence[ReportKey]) -> list[asyncpg.Record]:
-        rows: list[asyncpg.Record] = await self._connection.fetch(
+        rows = await self._connection.fetch(
             _SQL["head_and_decisions"], [key[0] for key in keys], [key[1] for key in keys]
         )
         _compared(rows[0] if rows else None)
@@ -281,30 +283,41 @@ class Transaction:
         """Return some reports of these districts (None: of every one) that have waited for more than `days`."""
         return [OverdueReport(*row) for row in await self._connection.fetch(_SQL["overdue"], days, districts)]
 
+    async def append_meanwhile(self, recorded: Recorded, head: Head) -> None:
+        """Begin to write what was decided so far, where that is much: decisions go on while the database works."""
+        if len(recorded.receipts) - self._receipts >= _PORTION and not self._connection.is_busy:
+            await self._connection.begin(_APPEND.sql, *await self._portion(recorded, head, ()))
+
     async def append(self, recorded: Recorded, head: Head) -> None:
         """Write what was decided, and move the head to it."""
         if recorded.woken:
             # A statement of its own: what waits again comes back under the same key.
             sources, ids = [source for source, _ in recorded.woken], [id_ for _, id_ in recorded.woken]
             await self._connection.execute(_SQL["woken"], sources, ids)
+        await self._connection.execute(_APPEND.sql, *await self._portion(recorded, head, [*recorded.asleep.values()]))
+
+    async def _portion(self, recorded: Recorded, head: Head, asleep: Sequence[WaitingRow]) -> list[object]:
+        """Return the arguments that write the facts and receipts which are not written yet."""
         rows, turns = list[FactRow](), Turns()
-        for fact in recorded.facts:
+        for fact in recorded.facts[self._facts :]:
             rows.append(_row(fact))
             await turns.take()
-        arguments = _APPEND.arguments(
+        receipts = recorded.receipts[self._receipts :]
+        self._facts, self._receipts = len(recorded.facts), len(recorded.receipts)
+        return _APPEND.arguments(
             facts=rows,
-            receipts=recorded.receipts,
-            asleep=list(recorded.asleep.values()),
+            receipts=receipts,
+            asleep=asleep,
             position=head.position,
             recorded_at=head.at,
             receipt_count=head.receipts,
             waiting_count=head.waiting,
         )
-        await self._connection.execute(_APPEND.sql, *arguments)
 
     async def subscription(self, service: str) -> int:
         """Return the position up to which another service's log is stored here."""
-        return await self._connection.fetchval(_SQL["subscription"], service) or 0
+        rows = await self._connection.fetch(_SQL["subscription"], service)
+        return rows[0]["position"] if rows else 0
 
     async def hear(self, facts: Sequence[HeardRow]) -> None:
         """Store facts of another service."""
@@ -340,13 +353,14 @@ class EventStore:
         All of it is recorded when the block ends, nothing when it raises.
         """
         async with self.pool.acquire(timeout=5) as connection:
-            began = time.perf_counter()
+            began, ordered = time.perf_counter(), OrderedConnection(connection)
             try:
-                await connection.execute(_SQL["begin"])
-                yield Transaction(connection, time.perf_counter() - began)
-                await connection.execute("commit")
+                await ordered.execute(_SQL["begin"])
+                yield Transaction(ordered, time.perf_counter() - began)
+                await ordered.execute("commit")
             except BaseException:
                 with suppress(*UNAVAILABLE):  # a connection that is broken has rolled back
+                    await ordered.give_up()
                     await connection.execute("rollback")
                 raise
 
@@ -357,7 +371,7 @@ class EventStore:
             self.pool.acquire(timeout=5) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            yield Transaction(connection)
+            yield Transaction(OrderedConnection(connection))
 
     async def person_keys(self, new: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return the wrapped keys of persons; who has none gets the one given, whatever becomes of the report.

@@ -154,6 +154,7 @@ class CommandHandler:
             answers, turns = list[Answer](), Turns()
             for item in arrived:
                 answers.append(await self._decide(unit, item) if isinstance(item, Report) else unit.answer(item))
+                await transaction.append_meanwhile(unit.recorded, unit.head)
                 await turns.take()
             answers += [unit.answer(message.not_understood()) for message in quarantined]
             decided = self.tracing.now()

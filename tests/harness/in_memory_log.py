@@ -139,6 +139,9 @@ class InMemoryTransaction(Transaction):
         rows.sort(key=lambda row: row.number)
         return [OverdueReport(row.report, row.never) for row in rows[:_MOST_OVERDUE]]
 
+    async def append_meanwhile(self, recorded: Recorded, head: Head) -> None:
+        """All of it is written at once."""
+
     async def append(self, recorded: Recorded, head: Head) -> None:
         for key in recorded.woken:
             self._tables.waiting.pop(key, None)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import asyncpg
 import pytest
 
-from shared.log.event_store import EventStore, Recorded, Transaction, WaitingRow
+from shared.log import event_store
+from shared.log.event_store import EventStore, ReceiptRow, Recorded, Transaction, WaitingRow
 from tests.contract.vocabulary import VOCABULARY
 from tests.harness.in_memory_log import InMemoryLog, InMemoryTransaction
 from tests.harness.languages import LANGUAGES
@@ -80,9 +82,13 @@ def _report(
     return report(service, name, id_, **changes)
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_both_record_the_same(running_services: dict[str, ServiceHarness], seed: int) -> None:
-    """And two processes with one log, each with streams that it remembers, record what one alone does."""
+@pytest.mark.parametrize(("seed", "portion"), [(0, event_store._PORTION), (1, 1)])
+async def test_both_record_the_same(
+    running_services: dict[str, ServiceHarness], monkeypatch: pytest.MonkeyPatch, seed: int, portion: int
+) -> None:
+    """And two processes with one log, each with streams that it remembers, record what one alone does, also where what
+    is decided is written while more is."""
+    monkeypatch.setattr(event_store, "_PORTION", portion)
     batches = _mixture(seed)
     results = []
     for harnesses in (in_memory_services(), running_services):
@@ -117,6 +123,35 @@ async def test_a_transaction_that_fails_leaves_nothing(harnesses: ServiceHarness
     with pytest.raises(ZeroDivisionError):
         await _write_and_fail(harness.store)
     assert await harness.recorded() == before
+
+
+@pytest.mark.parametrize(("number", "error"), [(2, ZeroDivisionError), (1, asyncpg.UniqueViolationError)])
+@pytest.mark.parametrize("harnesses", ["postgres"], indirect=True)
+async def test_what_is_written_while_more_is_decided_goes_when_the_transaction_fails(
+    harnesses: ServiceHarnesses, monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(event_store, "_PORTION", 1)
+    harness = await harnesses.at("recruitment")
+    sent = report("recruitment", "person-hired")
+    await harness.say(sent)
+    before = await harness.recorded()
+    with pytest.raises(error):
+        await _write_meanwhile_and_fail(harness.store, number)
+    assert await harness.recorded() == before
+    await harness.say(sent, "duplicate")
+    assert len((await harness.recorded())["receipts"]) == 2
+
+
+async def _write_meanwhile_and_fail(store: EventStore, number: int) -> None:
+    """Write a receipt, which the database refuses where its number is there already."""
+    async with store.transaction() as transaction:
+        head, _ = await transaction.head()
+        head.receipts = number
+        receipt = ReceiptRow(number, "s", "i", 1, b"", None, b"{}")
+        await transaction.append_meanwhile(Recorded(receipts=[receipt]), head)
+        if number == 1:
+            await transaction.subscription("competition")
+        raise ZeroDivisionError
 
 
 async def _write_and_fail(store: EventStore) -> None:
