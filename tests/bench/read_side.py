@@ -24,6 +24,7 @@ PLAN = "shaoxing-2023-2025"
 _PATH = f"/v1/plans/{PLAN}/progress"
 _HIRES = "4.1.b"  # the indicator that the reports count in
 _RATE = 200
+_BUSY = 0.7
 _SLOWEST_MS = 1000
 _CLIENTS = 32
 _SERVICE = "projection"
@@ -46,6 +47,13 @@ def measure_read_side(servers: BenchServers, system: System, sizes: Sizes, numbe
     section = servers.run("latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
     road.ours.append(section)
     road.note = _latencies(section)
+    capacity = _measure_capacity(servers, system, sizes, numbers, pids)
+    rate = round(_BUSY * capacity.ours[0].rate)
+    busy = BenchRow(f"5 … at {_BUSY:.0%} of that", "reports", aim=None)
+    options = {"run": new_run(), "first": numbers.take(10**5), "count": max(sizes.road, 3 * rate), "rate": rate}
+    options |= {"indicator": _HIRES, "port": reader.port, "path": _PATH, "pids": pids}
+    busy.ours.append(servers.run("latency", options))
+    busy.note = _latencies(busy.ours[0], rate)
     questions = BenchRow("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")
     for _ in range(sizes.rounds):
         options = {"get": _PATH, "clients": _CLIENTS, "count": sizes.questions, "port": reader.port}
@@ -61,7 +69,22 @@ def measure_read_side(servers: BenchServers, system: System, sizes: Sizes, numbe
             _rebuild(projector)
         meanwhile.ours.append(measuring.result())
     meanwhile.note = _latencies(meanwhile.ours[0])
-    return [ledger, road, replay, meanwhile, questions]
+    return [ledger, road, capacity, busy, replay, meanwhile, questions]
+
+
+def _measure_capacity(
+    servers: BenchServers, system: System, sizes: Sizes, numbers: Numbers, pids: dict[str, int]
+) -> BenchRow:
+    """Let all that comes at once go the whole way, with the processes that are up."""
+    row = BenchRow("5 report on Kafka → counted, all at once", "reports", aim=None)
+    before = head_of(system)
+    wait_for(system, _SERVICE, _COUNTED, before)
+    options = {"run": new_run(), "count": sizes.reports, "first": numbers.take(sizes.reports), "floor": "publish"}
+    with ThreadPoolExecutor(1) as beside:
+        publishing = beside.submit(servers.run, "floors", options)
+        row.ours.append(watch(system, _SERVICE, _COUNTED, before, sizes.reports, pids))
+        publishing.result()
+    return row
 
 
 def _measure_ledger(servers: BenchServers, system: System, sizes: Sizes) -> tuple[BenchRow, Process]:
@@ -117,7 +140,7 @@ def _rebuild(projector: Process) -> resource.struct_rusage:
     return spent
 
 
-def _latencies(section: Section) -> str:
+def _latencies(section: Section, rate: int = _RATE) -> str:
     percentiles = {name.removesuffix("_ms"): f"{value:,.0f} ms" for name, value in section.extra.items()}
     good = "✓" if section.extra["p99_ms"] < _SLOWEST_MS else "✗"
-    return f"at {_RATE}/s: {', '.join(f'{name} {value}' for name, value in percentiles.items())} {good}"
+    return f"at {rate:,}/s: {', '.join(f'{name} {value}' for name, value in percentiles.items())} {good}"
