@@ -34,6 +34,8 @@ _SECONDS: Final = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=65
 _AWAY: Final = (aiohttp.ClientError, TimeoutError, OSError)
 _WHOLE: Final = 256 * 1024  # a longer response, or one of unknown length, is passed on as it comes
 _NO_CONTENT: Final = frozenset((204, 304))
+_OF_PROXIES: Final = frozenset((502, 503, 504))
+_OURS: Final = ("application/problem+json", "application/json")
 _log = structlog.get_logger()
 
 
@@ -103,6 +105,7 @@ class Upstream:
             async with self._sessions[0].request(
                 method, self._url(service, target), headers=headers, data=body, allow_redirects=False
             ) as response:
+                self._refuse_proxy(service, response)
                 answer = ServiceResponse(response.status, _passed_on(response.raw_headers), await response.read())
         except _AWAY as error:
             raise self._away(service, error) from None
@@ -127,6 +130,7 @@ class Upstream:
             )
         except _AWAY as error:
             raise self._away(service, error) from None
+        self._refuse_proxy(service, response)
         self._health.warn(service, None)
         headers = _passed_on(response.raw_headers)
         length = response.content_length
@@ -145,6 +149,12 @@ class Upstream:
         if not address:
             raise away([service])
         return URL(address.rstrip("/") + target, encoded=True)
+
+    def _refuse_proxy(self, service: str, response: aiohttp.ClientResponse) -> None:
+        """Raise Problem 503 where a proxy in between answered in the place of the service."""
+        if response.status in _OF_PROXIES and response.content_type not in _OURS:
+            response.release()
+            raise self._away(service, ConnectionError())
 
     def _away(self, service: str, error: BaseException) -> Problem:
         if service not in self._health.warnings:  # once, not for each request
