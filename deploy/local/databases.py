@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from deploy.local.refusal import LocalError
+
 
 @dataclass(frozen=True)
 class Passwords:
@@ -39,6 +41,36 @@ async def ensure_roles(superuser_dsn: str, passwords: dict[str, Passwords]) -> N
                 verb = "ALTER" if role in there else "CREATE"
                 quoted = await connection.fetchval("SELECT quote_literal($1::text)", secret)
                 await connection.execute(f"{verb} ROLE {_name(role)} LOGIN PASSWORD {quoted}")
+    finally:
+        await connection.close()
+
+
+async def refuse_another(superuser_dsn: str, names: list[str], mark: str) -> None:
+    """Raise LocalError where one of these databases is another installation's; nothing was changed then."""
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT datname, shobj_description(oid, 'pg_database') AS mark FROM pg_database WHERE datname = ANY($1)",
+            names,
+        )
+    finally:
+        await connection.close()
+    if others := sorted(row["datname"] for row in rows if row["mark"] not in (None, mark)):
+        listed = ", ".join(others)
+        raise LocalError(
+            f"PostgreSQL 中的 {listed} 属于另一套安装(城市密钥不同),什么都没有改动。"
+            "请用另一个 PostgreSQL,或放回那套安装的密钥。",
+            f"{listed} in this PostgreSQL: another installation's, with another city key; nothing was changed."
+            " Use another PostgreSQL, or bring back the keys of that installation.",
+        )
+
+
+async def mark_as_own(superuser_dsn: str, names: list[str], mark: str) -> None:
+    """Note in databases whose they are; one that an earlier release made has no mark yet."""
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        for name in names:
+            await connection.execute(f"COMMENT ON DATABASE {_name(name)} IS '{mark}'")
     finally:
         await connection.close()
 

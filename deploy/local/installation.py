@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -74,6 +75,11 @@ class Installation:
     def broker(self) -> Broker:
         """The broker, on which what is its own has names of its own."""
         return Broker(self.bootstrap, namespace=self.city)
+
+    @property
+    def mark(self) -> str:
+        """What its databases are marked with: the same wherever they are, and no other installation's."""
+        return f"skillplan {hashlib.sha256(bytes.fromhex(self.city_key)).hexdigest()[:16]}"
 
     def database(self, service: str) -> str:
         """What a service's database is called, and the role that works with it; its owner has `_owner` behind that."""

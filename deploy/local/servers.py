@@ -104,8 +104,10 @@ def databases_ready(installation: Installation, supervisor: Supervisor, *, migra
     passwords = {installation.database(name): installation.passwords[name] for name in names}
     most = _CONNECTIONS_OF_A_CITY if installation.city else None
     try:
+        asyncio.run(databases.refuse_another(installation.superuser, list(passwords), installation.mark))
         asyncio.run(databases.ensure_roles(installation.superuser, passwords))
         fresh = asyncio.run(databases.ensure_databases(installation.superuser, list(passwords), most))
+        asyncio.run(databases.mark_as_own(installation.superuser, list(passwords), installation.mark))
     except asyncpg.PostgresError as error:
         raise LocalError(
             f"PostgreSQL 拒绝创建角色或数据库:{error}。PG_DSN 须是超级用户。",

@@ -189,6 +189,7 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
             name = installation.database(service)
             fill(installation, backup, service, f"{name}_new")
             asyncio.run(_swap(installation.superuser, name, f"{name}_new", f"{name}_before_{stamp}"))
+            asyncio.run(databases.mark_as_own(installation.superuser, [name], installation.mark))
         if run(installation, service, "migrate"):
             raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
         later = _newest(backup, service) if service in DOMAIN_SERVICES else None

@@ -17,7 +17,7 @@ from services.catalogue import WITH_DATABASE
 
 def make_databases(installation: Installation, watcher: dict[str, str] | None = None) -> None:
     """Make roles and databases, then migrate each service. `watcher`: a role for statistics, and its password."""
-    asyncio.run(_make_roles(installation, watcher or {}))
+    asyncio.run(make_roles(installation, watcher or {}))
     for service in WITH_DATABASE:
         if not databases.migrate(service, installation.owner_dsn(service)):
             raise LocalError(
@@ -25,11 +25,15 @@ def make_databases(installation: Installation, watcher: dict[str, str] | None = 
             )
 
 
-async def _make_roles(installation: Installation, watcher: dict[str, str]) -> None:
+async def make_roles(installation: Installation, watcher: dict[str, str]) -> None:
+    """Make roles and databases, and mark these; raises LocalError, and changes nothing, where they are another's."""
     superuser = installation.superuser
+    passwords = {installation.database(service): installation.passwords[service] for service in WITH_DATABASE}
     try:
-        await databases.ensure_roles(superuser, installation.passwords)
-        await databases.ensure_databases(superuser, list(WITH_DATABASE))
+        await databases.refuse_another(superuser, list(passwords), installation.mark)
+        await databases.ensure_roles(superuser, passwords)
+        await databases.ensure_databases(superuser, list(passwords))
+        await databases.mark_as_own(superuser, list(passwords), installation.mark)
         for role, password in watcher.items():
             await databases.ensure_watcher(superuser, role, password)
     except asyncpg.InvalidPasswordError:

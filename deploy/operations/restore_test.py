@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 from deploy.local import databases
 from deploy.local.console import say, step
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, kept_backups, reconcile
+from deploy.operations import erasure_records as records
 from deploy.operations.hops.comparison import Compared
 from deploy.operations.kept_backups import RestoreTest
 from services.catalogue import DOMAIN_SERVICES, WITH_DATABASE
@@ -30,7 +33,7 @@ def restore_newest(installation: Installation, broker: Broker) -> RestoreTest:
     name = kept_backups.whole(backups)[-1]
     facts, problems = 0, list[str]()
     try:
-        with step(f"试恢复 {name}", f"Restoring {name} on trial"):
+        with records.alone(backups), step(f"试恢复 {name}", f"Restoring {name} on trial"):
             results = _restored(installation, backup.read(backups / name, list(WITH_DATABASE)), broker)
         facts = sum(compared.counts["facts"] for compared in results)
         problems = [
@@ -58,14 +61,18 @@ def run(installation: Installation, broker: Broker) -> int:
     return 1 if restore_newest(installation, broker).problems else 0
 
 
+def _fill(installation: Installation, taken: backup.Backup, service: str, name: str) -> None:
+    backup.fill(installation, taken, service, name)
+    if not databases.migrate(service, installation.owner_dsn(service, name)):
+        raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
+
+
 def _restored(installation: Installation, taken: backup.Backup, broker: Broker) -> list[Compared]:
     """Compare a backup in databases of its own."""
     own = {service: f"{installation.database(service)}_tested" for service in WITH_DATABASE}
     try:
-        for service, name in own.items():
-            backup.fill(installation, taken, service, name)
-            if not databases.migrate(service, installation.owner_dsn(service, name)):
-                raise LocalError(f"{service} 的库未能迁移。", f"The database of {service} could not be migrated.")
+        with ThreadPoolExecutor(2) as beside:  # what runs besides keeps most of the machine
+            list(beside.map(partial(_fill, installation, taken), own, own.values()))
         places = {service: installation.role_dsn(service, name) for service, name in own.items()}
         results = asyncio.run(reconcile.compare(reconcile.Places(places, broker), restored=True))
         for compared in results:

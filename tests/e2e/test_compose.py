@@ -27,7 +27,7 @@ from deploy.local import jars
 from services.catalogue import SERVICES
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT
-from tests.e2e.conftest import progress_of
+from tests.e2e.conftest import PLAN, progress_of
 from tests.e2e.test_operations import commands
 from tests.harness import containers
 from tests.harness.ports import any_free
@@ -311,13 +311,17 @@ def test_each_service_sees_its_own_secrets_and_nobody_s_besides(stack: Stack) ->
 
 
 def test_prometheus_reaches_every_process(stack: Stack) -> None:
-    def down() -> list[str]:
-        response = httpx.get(f"{stack.addresses['prometheus']}/api/v1/targets", params={"state": "active"}, timeout=10)
-        targets = response.json()["data"]["activeTargets"]
-        assert len(targets) >= 11
-        return [target["scrapeUrl"] for target in targets if target["health"] != "up"]
+    eventually(lambda: not _down(stack, "http"))
 
-    eventually(lambda: not down())
+
+def _down(stack: Stack, scheme: str) -> list[str]:
+    """Return the addresses that Prometheus does not reach, or reaches in another way."""
+    response = httpx.get(f"{stack.addresses['prometheus']}/api/v1/targets", params={"state": "active"}, timeout=10)
+    targets = response.json()["data"]["activeTargets"]
+    assert len(targets) >= 11
+    ours = [target["scrapeUrl"] for target in targets if target["scrapePool"] == "skillplan"]
+    down = [target["scrapeUrl"] for target in targets if target["health"] != "up"]
+    return down + [url for url in ours if not url.startswith(f"{scheme}://")]
 
 
 def _docker(*arguments: str) -> None:
@@ -440,11 +444,21 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     refused = stack.compose("run", "--rm", "-T", *nobody)
     assert (refused.returncode, "没有证件号" in refused.stderr) == (1, True), refused.stderr
     stack.documented("tools certificates")
+    stack.documented("tools restore-test")
     dense = "select count(*) >= 40 and count(*) = max(position) as dense from fact"
     assert "True" in stack.compose("run", "--rm", "tools", "sql", "recruitment", dense).stdout
     recount = ("projection-projector", "services.projection", "recount")
     assert stack.compose("run", "--rm", "--no-deps", *recount).returncode == 0
     stack.documented("tools reconcile")
+
+
+def test_the_keeper_takes_a_backup_by_itself_and_restores_it_on_trial(stack: Stack) -> None:
+    look = ("exec", "-T", "backup-keeper", "cat", "/state/backups/restore-test.json")
+    tested = json.loads(eventually(lambda: stack.compose(*look).stdout, within=240))
+    assert tested["problems"] == []
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/readyz').read().decode())"
+    ready = stack.compose("exec", "-T", "backup-keeper", "python", "-c", ask)
+    assert json.loads(ready.stdout) == {"status": "ready", "problems": {}}, ready.stderr
 
 
 def test_the_demo_profile_brings_numbers_and_ends_well(stack: Stack, keys: dict[str, str]) -> None:
@@ -464,3 +478,30 @@ def _still(stack: Stack, key: str) -> bool:
     before = _positions(stack, key)
     time.sleep(3)
     return before == _positions(stack, key) and _behind(stack, key) == {0}
+
+
+def test_tls_is_turned_on_for_all_of_it_and_it_goes_on(stack: Stack, keys: dict[str, str]) -> None:
+    """The last test here: what others ask in clear is answered no more. HTTP, PostgreSQL, health checks, Prometheus."""
+    before = _value(stack, keys["reader"], "4.1.b", "2024")
+    up = stack.compose("up", "-d", "--wait", SKILLPLAN_TLS="on")
+    assert up.returncode == 0, up.stderr[-3000:] + stack.compose("logs", "--tail", "3").stdout[-4000:]
+    trusted = ssl.create_default_context(cadata=stack.documented("compose authority"))
+    url = f"https://127.0.0.1:{stack.ports['GATEWAY']}"
+    with httpx.Client(base_url=url, verify=trusted, timeout=20) as gateway:
+        by_district, by_reader = _authorization(keys["district"]), _authorization(keys["reader"])
+        answer = gateway.post("/v1/events", json=_hire("by-tls"), headers=by_district)
+        assert answer.json()["status"] == "accepted", answer.text
+
+        def hired() -> int:
+            progress = gateway.get(f"/v1/plans/{PLAN}/progress", headers=by_reader).json()
+            (row,) = [row for row in progress["indicators"] if row["id"] == "4.1.b"]
+            return next(int(cell["value"]) for cell in row["periods"] if cell["period"] == "2024")
+
+        eventually(lambda: hired() == before + 1)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{stack.addresses['recruitment']}/readyz", timeout=20)
+    sessions = "select usename from pg_stat_ssl join pg_stat_activity using (pid) where usename = datname and not ssl"
+    ask = f'PGPASSWORD=$(cat /run/skillplan/password) psql -h 127.0.0.1 -U postgres -Atc "{sessions}"'
+    in_clear = stack.compose("exec", "-T", "postgres", "bash", "-c", ask)
+    assert (in_clear.returncode, in_clear.stdout) == (0, ""), in_clear.stderr
+    eventually(lambda: not _down(stack, "https"))
