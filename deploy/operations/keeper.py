@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations import backup, compose, kept_backups, restore_test
+from deploy.operations import erasure_records as records
 from deploy.operations.kept_backups import Schedule
 from services.catalogue import ELSEWHERE, PROJECTION
 from shared.kafka.clients import Broker
@@ -53,7 +54,8 @@ def do_what_is_due(
     backups, keys = installation.state / "backups", installation.state / "backup-keys"
     if kept_backups.is_backup_due(backups, datetime.now(UTC), schedule.at):
         made = backup.back_up(installation, None, None, raw_hours, broker_of)
-        gone = kept_backups.let_go(backups, keys, datetime.now(UTC), schedule.days)
+        with records.alone(backups):
+            gone = kept_backups.let_go(backups, keys, datetime.now(UTC), schedule.days)
         _log.info("backup.taken", backup=made.folder.name, gone=gone)
     if kept_backups.is_test_due(backups, datetime.now(UTC), schedule.at):
         tested = restore_test.restore_newest(installation, broker_of(PROJECTION.name))

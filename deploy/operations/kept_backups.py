@@ -46,9 +46,11 @@ class RestoreTest:
 
     @classmethod
     def last(cls, backups: Path) -> Self | None:
-        """Return the last one, None before the first."""
-        file = backups / _RESTORE_TEST
-        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+        """Return the last one, None before the first, and where its file cannot be read."""
+        try:
+            return cls(**json.loads((backups / _RESTORE_TEST).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
 
 
 def whole(backups: Path) -> list[str]:

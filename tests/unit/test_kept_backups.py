@@ -81,5 +81,7 @@ def test_what_is_late_or_failed_is_said_and_nothing_besides(tmp_path: Path) -> N
     later = warnings(NOW + timedelta(hours=5))
     assert f"the newest backup is 30 hours old: {name}" in str(later["backup"])
     assert "the last trial restore was 8 days ago" in str(later["restore-test"])
+    (tmp_path / "restore-test.json").write_text("{")
+    assert warnings()["restore-test"], "what cannot be read says nothing"
     was_tested(tmp_path, NOW, "recruitment [log] @5: x")
     assert "recruitment [log] @5" in str(warnings()["restore-test"])
