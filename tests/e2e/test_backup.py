@@ -17,6 +17,7 @@ from deploy.operations import inboxes, kept_backups
 from shared.contract.events import LOCAL_TIME
 from shared.kafka.clients import Broker
 from tests.e2e.conftest import counted, make
+from tests.faults.disk import Small, own_disk
 from tests.harness.processes import eventually, run
 from tests.harness.reports import certificate_issued, hire_ended, person_hired, subsidy_claimed
 from tests.harness.topics import publish, structured, whole
@@ -154,6 +155,19 @@ def test_what_is_due_is_done_once_and_a_backup_that_is_of_no_use_is_named(state:
         record.write_text(well)
     left = run(_databases(installation.load(state).superuser))
     assert not any(name.endswith("_tested") for name in left)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_part_of_a_backup(state: Path, tmp_path: Path) -> None:
+    place, keys = tmp_path / "full", tmp_path / "keys"
+    with own_disk(place, 1, None) as disk:
+        if not isinstance(disk, Small):
+            pytest.skip("nothing may be mounted here")
+        disk.fill(0)
+        refused = make(state, "backup", TO=str(place), KEYS=str(keys))
+        left = [file for file in place.rglob("*") if file.name != "ballast"]
+    assert refused.returncode == 1
+    assert refused.stderr.strip().splitlines()[-1].endswith("No space left on device"), refused.stderr
+    assert (left, keys.exists()) == ([], False)
 
 
 async def _databases(dsn: str) -> list[str]:
