@@ -91,9 +91,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     processes and one late answer are no fault of the product's, a second one is.
     """
 
-    def place(item: pytest.Item) -> int:
-        mark = item.get_closest_marker("xdist_group")
-        return _FIRST.index(mark.args[0]) if mark else len(_FIRST) + (item.path.parent.name in _SHORT)
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        mark, is_last = item.get_closest_marker("xdist_group"), item.get_closest_marker("last") is not None
+        group = _FIRST.index(mark.args[0]) if mark else len(_FIRST) + (item.path.parent.name in _SHORT)
+        return group, is_last
 
     items.sort(key=place)
     for item in items:

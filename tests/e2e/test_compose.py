@@ -433,7 +433,7 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     destroy = ("exec", "-T", "postgres", "bash", "-c")
     lost = "PGPASSWORD=$(cat /run/skillplan/password) psql -h 127.0.0.1 -U postgres -c 'drop database recruitment'"
     assert stack.compose(*destroy, lost).returncode == 0
-    stack.documented("tools restore", time=taken)
+    stack.documented("tools restore <", time=taken)
     stack.documented("up -d --wait")
     assert statuses(hires) == {"duplicate"}
     eventually(lambda: _behind(stack, reader) == {0})
@@ -480,8 +480,9 @@ def _still(stack: Stack, key: str) -> bool:
     return before == _positions(stack, key) and _behind(stack, key) == {0}
 
 
+@pytest.mark.last
 def test_tls_is_turned_on_for_all_of_it_and_it_goes_on(stack: Stack, keys: dict[str, str]) -> None:
-    """The last test here: what others ask in clear is answered no more. HTTP, PostgreSQL, health checks, Prometheus."""
+    """HTTP, PostgreSQL, health checks and Prometheus; what other tests ask in clear is answered no more."""
     before = _value(stack, keys["reader"], "4.1.b", "2024")
     up = stack.compose("up", "-d", "--wait", SKILLPLAN_TLS="on")
     assert up.returncode == 0, up.stderr[-3000:] + stack.compose("logs", "--tail", "3").stdout[-4000:]
