@@ -32,6 +32,10 @@ class InMemoryStore:
                 assert fact.position == self.positions.get(fact.service, 0) + 1
                 self.positions[fact.service] = fact.position
                 batch.add(fact)
+        self.count(batch)
+
+    def count(self, batch: FactBatch) -> int:
+        """Store what a batch changes; return how many stored rows it had to know."""
         batch.load_reports(
             self._load(row)
             for row in self.rows.values()
@@ -55,6 +59,7 @@ class InMemoryStore:
         for row in (*posting.new, *posting.changed):
             self.rows[row.key] = row
         self.ledger += posting.contributions
+        return len(stored) + len(posting.changed)
 
     def _load(self, row: StandingRow) -> StandingRow:
         return replace(

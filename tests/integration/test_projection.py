@@ -209,7 +209,7 @@ async def _count_side_by_side(projection: Projection) -> None:
     """Count all again in two processes; the ledger is the same as that of one."""
     compiled = CompiledPlans(load_plans(projection.plans))
     async with writers.connected(projection.system.databases["projection"].dsn, "test") as connection:
-        number = await generations.create(connection, compiled)
+        number = await generations.create(connection, compiled, indexed=False)
         facts = projection.positions()
         shares = shares_of(compiled.lines, facts, 2)
         assert (len(shares), sorted(itertools.chain(*shares))) == (2, sorted(facts))

@@ -1,19 +1,25 @@
 """The ledger equals a plain recount, in whatever order and batches the facts came."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.projection.counting.contributions import contributions_of
+from services.projection.counting.facts import decode
+from services.projection.counting.ledger import Contribution, FactBatch, LaterFact
 from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.seen import FirstFacts
+from services.projection.counting.store import columns_of
 from shared.plan.loading import load_plan
 from shared.plan.model import Plan
-from tests.harness.generated_logs import GeneratedLog
+from tests.harness.generated_logs import GeneratedLog, encode
 from tests.harness.generated_plans import DISTRICTS, KINDS, GeneratedFact
 from tests.harness.in_memory_store import InMemoryStore
 from tests.harness.oracle import recount, types_named
@@ -22,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 PLAN = load_plan(ROOT / "plans" / "shaoxing-2023-2025.yaml")
 OTHER = load_plan(ROOT / "tests" / "harness" / "plans" / "lakeside-2024-2026.yaml")
 COMPILED = CompiledPlans([PLAN, OTHER])
+T = TypeVar("T")
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -111,3 +118,53 @@ def assert_replayed(store: InMemoryStore) -> None:
                 key = (c.part, c.period, c.district, c.counted_on, c.effective_on, c.service, c.position)
                 sums[key] = sums.get(key, 0) + c.delta
         assert {key: delta for key, delta in sums.items() if delta} == recounted
+
+
+def batched(facts: Sequence[T], together: int) -> Iterator[Sequence[T]]:
+    for at in range(0, len(facts), together):
+        yield facts[at : at + together]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, list(KINDS)], ids=lambda names: names[0].split(".")[1])
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 2**32), steps=st.integers(1, 60), together=st.integers(1, 9))
+def test_first_facts_counted_before_all_others_leave_the_same_rows(
+    family: list[str], seed: int, steps: int, together: int
+) -> None:
+    rnd = Random(seed)  # noqa: S311 - as above
+    log = GeneratedLog(rnd, tuple(family))
+    for _ in range(steps):
+        log.step()
+    facts = sorted(log.facts, key=lambda fact: (fact["recordedat"], fact["source"], fact["position"]))
+    in_turn, at_last = InMemoryStore(COMPILED), InMemoryStore(COMPILED)
+    for batch in batched(facts, together):
+        in_turn.apply(batch)
+    first, later = FirstFacts(COMPILED), list[LaterFact]()
+    for batch in batched(facts, together):
+        firsts = FactBatch(COMPILED, first)
+        for envelope in batch:
+            raw = encode(envelope)
+            firsts.add(decode(raw), raw)
+        assert not at_last.count(firsts), "a first fact has to do with none that is stored"
+        later += firsts.later
+    for batch in batched(sorted(later), together):
+        others = FactBatch(COMPILED)
+        for fact in batch:
+            others.add(decode(fact.bytes))
+        at_last.count(others)
+    assert at_last.rows.keys() == in_turn.rows.keys()
+    for key, row in in_turn.rows.items():
+        assert columns_of(at_last.rows[key]) == columns_of(row)
+    if len({fact["recordedat"] for fact in facts}) == len(facts):
+        assert Counter(at_last.ledger) == Counter(in_turn.ledger)
+    else:  # what two services record at one instant is one step where it comes together, else two
+        assert sums(at_last.ledger) == sums(in_turn.ledger)
+
+
+def sums(ledger: Iterable[Contribution]) -> dict[Contribution, int]:
+    """Return what the ledger says of each fact at each instant, whatever the cause."""
+    added: dict[Contribution, int] = {}
+    for row in ledger:
+        key = row._replace(cause="original", delta=0)
+        added[key] = added.get(key, 0) + row.delta
+    return {key: delta for key, delta in added.items() if delta}

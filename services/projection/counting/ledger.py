@@ -13,6 +13,7 @@ from services.projection.counting.contributions import ContributionKey, Contribu
 from services.projection.counting.corrections import TakingBack, take_back, take_place, taking_back
 from services.projection.counting.facts import LogFact
 from services.projection.counting.lines import CompiledPlans, Line, LineShape
+from services.projection.counting.seen import FirstFacts
 from services.projection.counting.standing import Precedence, RowKey, StandingRow
 from services.projection.counting.uses import UseRole
 
@@ -46,6 +47,15 @@ class Contribution(NamedTuple):
 
 
 _cell_of: Final = itemgetter(*map(Contribution._fields.index, CellKey._fields))
+
+
+class LaterFact(NamedTuple):
+    """A fact that is set aside, as it came."""
+
+    recorded_at: datetime
+    service: str
+    position: int
+    bytes: bytes
 
 
 class PlanningFact(NamedTuple):
@@ -108,11 +118,13 @@ class FactBatch:
 
     Add the facts; give `load_reports` the stored rows of `reports`, all of which are on `subjects`; let `take_back`
     work out what that changes; give `post` the stored rows of `members_and_subjects`. The order in which services come
-    together in a batch does not matter.
+    together in a batch does not matter. With `first` it takes only first facts, which need no stored rows, and sets all
+    others aside in `later`.
     """
 
-    def __init__(self, compiled: CompiledPlans) -> None:
+    def __init__(self, compiled: CompiledPlans, first: FirstFacts | None = None) -> None:
         self._compiled = compiled
+        self._first = first
         self._taking: list[_TakingFact] = []
         self._new: list[StandingRow] = []
         self._groups = _Groups(compiled)
@@ -121,14 +133,21 @@ class FactBatch:
         self.reports: set[ReportIdentity] = set()
         self.subjects: set[str] = set()  # of `reports`: neither a correction nor a retraction changes it (RULES B3, B5)
         self.planning: list[PlanningFact] = []
+        self.later: list[LaterFact] = []
 
     def __len__(self) -> int:
         return len(self._new) + len(self._taking)
 
-    def add(self, fact: LogFact) -> None:
-        """Take a fact; raises ValueError when it is not what its type promises, and then takes nothing of it."""
+    def add(self, fact: LogFact, raw: bytes = b"") -> None:
+        """Take a fact; raises ValueError when it is not what its type promises, and then takes nothing of it.
+
+        `raw`: the fact as it came, needed where some are set aside.
+        """
         rows = self._compiled.read(fact)
         taken = taking_back(fact)
+        if self._first is not None and not self._first.add(fact, rows, taken is not None):
+            self.later.append(LaterFact(fact.recordedat, fact.service, fact.position, raw))
+            return
         if taken is not None:
             first = len(self._new)
             self._taking.append(_TakingFact(fact, taken, first, first + len(rows)))

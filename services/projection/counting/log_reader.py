@@ -142,7 +142,7 @@ class _Log:
             if self.service == _PLANNING:
                 batch.add_planning(fact, message.value or b"")
             else:
-                batch.add(fact)
+                batch.add(fact, message.value or b"")
         except ValueError as error:
             self._stop(f"{self.service}.events: position {fact.position} cannot be counted: {error}")
             return
@@ -232,7 +232,7 @@ class LogReader:
             # Positions say what is counted already.
             await read_from_start(consumer, error, "projector.from-the-start")
             return 0
-        batch = FactBatch(self._compiled)
+        batch = self._ledger.new_batch()
         read = 0
         for partition, messages in records.items():
             log = self.logs[service_of(self._broker.plain(partition.topic))]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from typing import Final
 
 import asyncpg
@@ -15,15 +15,13 @@ from services.projection.counting.facts import LOGS
 from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader
-from services.projection.counting.shares import beside, shares_of
+from services.projection.counting.shares import MOST, OnProgress, beside, count_later, count_share, shares_of
 from services.projection.counting.store import Ledger
 from services.projection.counting.withheld import FactsWouldGo
 from shared.kafka.clients import Broker
 from shared.plan.loading import PlanError
 
-_MOST: Final = 5000
 _SPREAD_FROM: Final = 50_000  # facts; with fewer a second process takes longer to start than it saves
-OnProgress = Callable[[int, int], None]  # messages read, of how many
 
 
 class RebuildBehind(Exception):
@@ -48,9 +46,9 @@ async def rebuild(
         number = await _accepted_beside(connection, accepted)
         if number is not None:
             compiled = CompiledPlans(await generations.plans_of(connection, number))
-            await _replay(connection, number, broker, compiled, counting, on_progress)
+            await _replay(connection, number, broker, compiled, counting, on_progress, fresh=False)
         else:
-            number = await generations.create(connection, compiled)
+            number = await generations.create(connection, compiled, indexed=False)
             try:
                 await _replay(connection, number, broker, compiled, counting, on_progress)
                 await _ask(connection, number, compiled, accepted)
@@ -78,7 +76,7 @@ async def stand_beside(
         current = await generations.current(connection)
         if current is None:
             return None
-        number = await generations.create(connection, compiled)
+        number = await generations.create(connection, compiled, indexed=False)
         try:
             await _replay(connection, number, broker, compiled, counting, on_progress)
             return await difference.compare(connection, generations.digest(compiled), current.number, number)
@@ -146,23 +144,16 @@ async def _replay(
     compiled: CompiledPlans,
     counting: Counting,
     on_progress: OnProgress,
+    *,
+    fresh: bool = True,
 ) -> None:
+    """Count into a generation until nothing is left; `fresh`: one that is empty."""
     current = await generations.current(connection)
     counted = await store.positions(connection, current.number) if current else {}
-
-    def reader(services: Sequence[str] = LOGS) -> LogReader:
-        return LogReader(broker, Ledger(connection, number, compiled), compiled, counting, services)
-
-    async with reader().following(_MOST) as follower:
-        ahead = await follower.ahead()
-        shares = shares_of(compiled.lines, ahead, os.cpu_count() or 1)
-        if len(shares) == 1 or sum(ahead.values()) < _SPREAD_FROM:
-            await follower.read_all(on_progress)
-            shares = []
-    if shares:
-        async with beside(number, shares[1:]), reader(shares[0]).following(_MOST) as own:
-            await own.read_all(on_progress)
-    async with reader().following(_MOST) as follower:
+    if fresh:
+        await _count_by_shares(connection, number, broker, compiled, counting, on_progress)
+    reader = LogReader(broker, Ledger(connection, number, compiled), compiled, counting)
+    async with reader.following(MOST) as follower:
         await follower.read_all(on_progress)  # what has come since, and what a process that failed has left
         await connection.execute(of_generation(number)["analyze"])
         await follower.read_all(on_progress)  # and since then, so that no number goes back at the switch
@@ -173,3 +164,24 @@ async def _replay(
     ]
     if behind:
         raise RebuildBehind("; ".join(behind))
+
+
+async def _count_by_shares(
+    connection: asyncpg.Connection,
+    number: int,
+    broker: Broker,
+    compiled: CompiledPlans,
+    counting: Counting,
+    on_progress: OnProgress,
+) -> None:
+    """Count what there is into an empty generation, and make its indexes."""
+    ledger = Ledger(connection, number, compiled, sets_aside=True)
+    async with LogReader(broker, ledger, compiled, counting).following(MOST) as follower:
+        ahead = await follower.ahead()
+    many = sum(ahead.values()) >= _SPREAD_FROM
+    own, *others = shares_of(compiled.lines, ahead, (os.cpu_count() or 1) if many else 1)
+    async with beside(number, others):
+        await count_share(LogReader(broker, ledger, compiled, counting, own), ledger, own, on_progress)
+    await count_later(ledger, LOGS, on_progress)  # what a process that failed has left
+    await generations.index(connection, number)
+    await connection.execute(of_generation(number)["nothing_aside"])

@@ -5,7 +5,8 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -20,8 +21,9 @@ from shared.observability.unavailable import UNAVAILABLE
 from shared.process.memory import keep_memory
 from shared.process.settings import Settings
 
-_MOST: Final = 5000
+MOST: Final = 5000  # facts a transaction
 _STOP_SECONDS: Final = 10
+OnProgress = Callable[[int, int], None]  # messages read, or facts set aside that are counted, of how many
 
 
 def shares_of(lines: Iterable[Line], facts: Mapping[str, int], most: int) -> list[tuple[str, ...]]:
@@ -71,13 +73,30 @@ async def beside(number: int, shares: Sequence[Sequence[str]]) -> AsyncIterator[
                 await asyncio.wait_for(child.wait(), _STOP_SECONDS)
 
 
+async def count_share(reader: LogReader, ledger: Ledger, services: Sequence[str], on_progress: OnProgress) -> None:
+    """Count logs from their start until nothing is left: first facts first, and then what was set aside for them."""
+    async with reader.following(MOST) as follower:
+        await follower.read_all(on_progress)
+    await count_later(ledger, services, on_progress)
+
+
+async def count_later(ledger: Ledger, services: Sequence[str], on_progress: OnProgress) -> None:
+    """Count what was set aside of some logs."""
+    of, done, reported_at = await ledger.set_aside(services), 0, time.monotonic()
+    while counted := await ledger.count_later(services, MOST):
+        done += counted
+        if time.monotonic() - reported_at > 1:
+            reported_at = time.monotonic()
+            on_progress(done, of)
+
+
 async def _count(number: int, services: Sequence[str]) -> None:
     settings = Settings()
     async with writers.connected(settings.pg_dsn.get_secret_value(), "skillplan projection rebuild") as connection:
         compiled = CompiledPlans(await generations.plans_of(connection, number))
-        ledger = Ledger(connection, number, compiled)
-        async with LogReader(settings.broker, ledger, compiled, Counting(), services).following(_MOST) as follower:
-            await follower.read_all(lambda *_: None)
+        ledger = Ledger(connection, number, compiled, sets_aside=True)
+        reader = LogReader(settings.broker, ledger, compiled, Counting(), services)
+        await count_share(reader, ledger, services, lambda *_: None)
 
 
 def main() -> None:

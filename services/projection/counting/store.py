@@ -10,11 +10,13 @@ import asyncpg
 import orjson
 
 from services.projection.counting.contributions import ContributionKey, contributions_of
-from services.projection.counting.generations import head_held, of_generation
+from services.projection.counting.facts import decode
+from services.projection.counting.generations import head_held, index, of_generation
 from services.projection.counting.ledger import (
     CellKey,
     Contribution,
     FactBatch,
+    LaterFact,
     LineMember,
     LineSubject,
     PlanningFact,
@@ -22,7 +24,7 @@ from services.projection.counting.ledger import (
 )
 from services.projection.counting.lines import CompiledPlans, Line, Part
 from services.projection.counting.periods import place_of
-from services.projection.counting.seen import SeenKeys
+from services.projection.counting.seen import FirstFacts, SeenKeys
 from services.projection.counting.standing import InForce, StandingRow
 from services.projection.counting.writers import OtherWriter
 
@@ -99,14 +101,25 @@ async def positions(connection: asyncpg.Connection, number: int) -> dict[str, in
 
 
 class Ledger:
-    """The numbers of one generation, written by one connection."""
+    """The numbers of one generation, written by one connection.
 
-    def __init__(self, connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> None:
+    `sets_aside`: facts that have to do with one before them are counted after all others, by `count_later`.
+    """
+
+    def __init__(
+        self, connection: asyncpg.Connection, number: int, compiled: CompiledPlans, *, sets_aside: bool = False
+    ) -> None:
         self._connection = connection
         self._sql = of_generation(number)
         self._compiled = compiled
         self._seen: SeenKeys | None = None
+        self._sets_aside = sets_aside
+        self._first: FirstFacts | None = None
         self.number = number
+
+    def new_batch(self) -> FactBatch:
+        """Return an empty batch of facts to count."""
+        return FactBatch(self._compiled, self._first)
 
     async def checkpoints(self, services: Sequence[str]) -> dict[str, Checkpoint]:
         """Return how far the logs of services are counted; one that is new begins at the start of its log."""
@@ -114,7 +127,11 @@ class Ledger:
         fetched = await self._connection.fetch(self._sql["checkpoints"])
         rows = [row for row in fetched if row["service"] in services]
         if not any(row["position"] for row in rows):
-            self._seen = SeenKeys()  # nothing is stored of theirs: what is new here need not be looked up
+            # Nothing is stored of theirs: what is new here need not be looked up.
+            if self._sets_aside:
+                self._first = FirstFacts(self._compiled)
+            else:
+                self._seen = SeenKeys()
         return {row["service"]: Checkpoint(row["position"], row["recorded_at"], row["next_offset"]) for row in rows}
 
     async def count(self, batch: FactBatch, moves: Mapping[str, CheckpointMove], must_be_current: bool) -> Posting:
@@ -128,9 +145,37 @@ class Ledger:
                 raise Switched
             if batch.planning:
                 await self._insert("planning", PlanningFact._fields, batch.planning)
+            if batch.later:
+                await self._insert("later", LaterFact._fields, batch.later)
             posting = await self._posting(batch) if len(batch) else Posting()
             await self._post(posting, moves)
         return posting
+
+    async def set_aside(self, services: Sequence[str]) -> int:
+        """Set nothing aside any more, and return how many facts are.
+
+        Where there are any, make what looking up those before them needs.
+        """
+        self._first = None
+        count: int = await self._connection.fetchval(self._sql["aside"], list(services))
+        if count:
+            await index(self._connection, self.number, "index_standing")
+        return count
+
+    async def count_later(self, services: Sequence[str], most: int) -> int:
+        """Count some of the facts that were set aside, in the order of their recording; return how many."""
+        rows = await self._connection.fetch(self._sql["later"], list(services), most)
+        if not rows:
+            return 0
+        later = [LaterFact(*row.values()) for row in rows]
+        batch = FactBatch(self._compiled)
+        for fact in later:
+            batch.add(decode(fact.bytes))
+        done = [list(column) for column in zip(*(fact[:3] for fact in later), strict=True)]
+        async with self._connection.transaction():
+            await self._post(await self._posting(batch), {})
+            await self._connection.execute(self._sql["counted_later"], *done)
+        return len(later)
 
     async def _posting(self, batch: FactBatch) -> Posting:
         if batch.reports:
@@ -182,6 +227,8 @@ class Ledger:
 
     async def _load(self, batch: FactBatch) -> AsyncIterator[StandingRow]:
         members, subjects = batch.members_and_subjects()
+        if self._first is not None:
+            return
         if self._seen is not None:
             seen = self._seen
             members = {member for member in members if not seen.add(member)}

@@ -35,8 +35,6 @@ create table g.standing (
     reported_by text,                            -- as in RULES G5; null of facts that do not say
     primary key (position, service, line, use)   -- the position first: almost every comparison ends with it
 ) with (fillfactor = 90);
-create index on g.standing (line, member);
-create index on g.standing (subject);             -- also finds reports: what corrects or retracts one names its subject
 create table g.contribution (
     line smallint not null,
     part smallint not null,                      -- 0 numerator, 1 denominator
@@ -50,9 +48,6 @@ create table g.contribution (
     service text collate "C" not null,           -- with position: the fact that counts
     position bigint not null
 );
-create index on g.contribution (line, counted_on);
-create index on g.contribution using brin (recorded_at);
-create index on g.contribution (line, recorded_at) where cause <> 'original';
 create table g.cell (
     line smallint not null,
     part smallint not null,
@@ -91,6 +86,45 @@ create view g.ledger as
         where s.service = c.service and s.position = c.position and s.line = c.line limit 1
     ) s on true
 
+-- name: set_aside
+-- What a rebuild has read and counts at last: facts that have to do with one before them. A crash empties it, and ends
+-- the rebuild.
+create unlogged table g.later (
+    recorded_at timestamptz not null,
+    service text collate "C" not null,
+    position bigint not null,
+    bytes bytea not null,
+    primary key (recorded_at, service, position)
+)
+
+-- name: aside
+select count(*) from g.later where service = any($1::text[])
+
+-- name: later
+select recorded_at, service, position, bytes from g.later where service = any($1::text[])
+order by recorded_at, service, position limit $2
+
+-- name: counted_later
+delete from g.later l using unnest($1::timestamptz[], $2::text[], $3::bigint[]) as done (recorded_at, service, position)
+where l.recorded_at = done.recorded_at and l.service = done.service and l.position = done.position
+
+-- name: nothing_aside
+drop table if exists g.later
+
+-- name: index_standing
+-- What looking up a fact's member or subject needs; one writer makes it, others wait.
+lock table g.standing in share row exclusive mode;
+create index if not exists g_standing_line_member_idx on g.standing (line, member);
+-- Also finds reports: what corrects or retracts one names its subject.
+create index if not exists g_standing_subject_idx on g.standing (subject)
+
+-- name: index_contribution
+-- What reading the ledger needs.
+create index if not exists g_contribution_line_counted_on_idx on g.contribution (line, counted_on);
+create index if not exists g_contribution_recorded_at_idx on g.contribution using brin (recorded_at);
+create index if not exists g_contribution_line_recorded_at_idx on g.contribution (line, recorded_at)
+    where cause <> 'original'
+
 -- name: lines
 insert into g.line (number, plan, indicator, part, first, last)
 select number, plan, indicator, part, first, last from json_to_recordset($1::json)
@@ -98,7 +132,7 @@ select number, plan, indicator, part, first, last from json_to_recordset($1::jso
 
 -- name: drop
 drop view if exists g.ledger;
-drop table if exists g.line, g.standing, g.contribution, g.cell, g.monthly, g.checkpoint, g.planning
+drop table if exists g.line, g.standing, g.contribution, g.cell, g.monthly, g.checkpoint, g.planning, g.later
 
 -- name: analyze
 analyze g.standing, g.contribution, g.cell, g.monthly
