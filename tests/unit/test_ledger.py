@@ -147,9 +147,9 @@ def test_first_facts_counted_before_all_others_leave_the_same_rows(
             firsts.add(decode(raw), raw)
         assert not at_last.count(firsts), "a first fact has to do with none that is stored"
         later += firsts.later
-    for batch in batched(sorted(later), together):
+    for set_aside in batched(sorted(later), together):
         others = FactBatch(COMPILED)
-        for fact in batch:
+        for fact in set_aside:
             others.add(decode(fact.bytes))
         at_last.count(others)
     assert at_last.rows.keys() == in_turn.rows.keys()
