@@ -15,6 +15,7 @@ from tests.bench.gateway import measure_gateway
 from tests.bench.growth import measure_growth
 from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
 from tests.bench.hot_subject import measure_hot_subject
+from tests.bench.long_logs import measure_long_logs
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import BenchRow, memory, shares, table
@@ -22,6 +23,7 @@ from tests.bench.slow_readers import measure_slow_readers
 from tests.bench.streams import measure_streams
 from tests.bench.tables import measure_tables
 from tests.bench.whole_road import measure_hard_mix, measure_hearing, measure_idle, measure_whole_road
+from tests.bench.workers import measure_workers
 from tests.harness.bench import BenchServers, bench_servers
 
 
@@ -67,6 +69,8 @@ PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "road": _road,
     "growth": measure_growth,
     "questions": measure_questions,
+    "long": measure_long_logs,
+    "workers": measure_workers,
     "hot": measure_hot_subject,
     "streams": measure_streams,
     "readers": measure_slow_readers,

@@ -66,7 +66,7 @@ def measure_read_side(servers: BenchServers, system: System, sizes: Sizes, numbe
     with ThreadPoolExecutor(1) as beside:
         measuring = beside.submit(servers.run, "latency", {**options, "port": reader.port, "path": _PATH, "pids": pids})
         while not measuring.done():
-            _rebuild(projector)
+            rebuild(projector)
         meanwhile.ours.append(measuring.result())
     meanwhile.note = _latencies(meanwhile.ours[0])
     return [ledger, road, capacity, busy, replay, meanwhile, questions]
@@ -118,7 +118,7 @@ def _measure_replay(servers: BenchServers, system: System, sizes: Sizes, project
     servers.note_peaks(system)
     projector.kill(signal.SIGTERM)
     meter = Meter(servers.parts)
-    spent = _rebuild(projector)
+    spent = rebuild(projector)
     section = meter.section(facts)
     section.cpu = {"rebuild": spent.ru_utime + spent.ru_stime} | section.cpu
     row.ours.append(section)
@@ -127,7 +127,7 @@ def _measure_replay(servers: BenchServers, system: System, sizes: Sizes, project
     return row
 
 
-def _rebuild(projector: Process) -> resource.struct_rusage:
+def rebuild(projector: Process) -> resource.struct_rusage:
     """Run the whole command with the settings of a projector; return what it has used."""
     settings = {**os.environ, **projector.settings, "SKILLPLAN_PORT": str(any_free(1)[0])}
     child = subprocess.Popen(
