@@ -44,6 +44,7 @@ def measure_rebuild(servers: BenchServers, facts: int, corrected_every: int) -> 
         spent = rebuild(projector)
         section = meter.section(facts)
         section.cpu = {"rebuild": spent.ru_utime + spent.ru_stime} | section.cpu
+        servers.peaks["projection rebuild"] = max(servers.peaks.get("projection rebuild", 0.0), spent.ru_maxrss / 1024)
         section.extra = {"peak_mb": spent.ru_maxrss / 1024} | _bytes_of(system)
         recounted = fork_server().run(f"services.{_SERVICE}", ["recount"], projector.settings, _PATIENCE)
         if recounted.returncode or f"{facts:,} standing" not in recounted.output:
