@@ -12,7 +12,7 @@ import { amount, day, instant, number, signed } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { causeName, periodName, typeName } from "../texts/names";
 
-const ROWS_AT_FIRST = { wide: 100, narrow: 20 };
+const ROWS_AT_FIRST = { wide: 100, narrow: 16 };
 const PAGE_SIZE = 500;
 
 export function FactsPage({ view }: { view: View }): JSX.Element {
