@@ -285,8 +285,9 @@ def keyed(state: Path, tmp_path: Path) -> Iterator[tuple[str, str, KeyFile]]:
 def test_a_page_of_another_origin_shows_numbers_in_a_frame_where_it_is_named_and_nothing_where_not(
     browser: Browser, addresses: dict[str, str], state: Path, tmp_path: Path
 ) -> None:
-    portal, hashes = "http://portal.example", [_PAGES["overview"], _PAGES["measure"], _PAGES["receipts"]]
-    (port,) = any_free(1)
+    hashes = [_PAGES["overview"], _PAGES["measure"], _PAGES["receipts"]]
+    port, *others = any_free(3)
+    portal, stranger = (f"http://127.0.0.1:{other}" for other in others)
     with beside(state, tmp_path, "projection", port, SKILLPLAN_FRAMES=f"{portal} https://other.example") as named:
         result = browser("frames", base=named, portal=portal, hashes=hashes, refused=False)
         assert result["complaints"] == []
@@ -296,7 +297,7 @@ def test_a_page_of_another_origin_shows_numbers_in_a_frame_where_it_is_named_and
         # What names reports is not shown there; a link leads to it in a window of its own.
         assert "在新窗口" in receipts["text"]
         assert [each["acts"] for each in result["shown"]] == [0, 0, 0]
-        other = browser("frames", base=named, portal="http://stranger.example", hashes=hashes[:1], refused=True)
+        other = browser("frames", base=named, portal=stranger, hashes=hashes[:1], refused=True)
     unnamed = browser("frames", base=addresses["projection"], portal=portal, hashes=hashes[:1], refused=True)
     for answer in (other, unnamed):
         assert not any("最需要关注" in text for text in answer["shown"])

@@ -1,5 +1,6 @@
 // Drives a real browser against a running installation, one errand a run; prints the result as JSON.
 import { mkdirSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import { clerkErrands } from "./clerk.mjs";
@@ -94,20 +95,19 @@ const errands = {
   /** What a page of another origin shows of pages of the dashboard in its frames, and what the browser says about it. */
   async frames() {
     const { page, record } = await open();
-    await page.route(`${options.portal}/**`, (route) => route.fulfill({
-      contentType: "text/html",
-      body: options.hashes.map((hash) => `<iframe src="${base}/${hash}" width="900" height="900"></iframe>`).join(""),
-    }));
+    const frames = options.hashes.map((hash) => `<iframe src="${base}/${hash}" width="900" height="900"></iframe>`).join("");
+    const portal = createServer((_, response) => response.setHeader("Content-Type", "text/html").end(frames));
+    await new Promise((listening) => { portal.listen(Number(new URL(options.portal).port), "127.0.0.1", listening); });
     await page.goto(`${options.portal}/`);
     const shown = [];
     for (const frame of page.frames().slice(1)) {
       if (options.refused) shown.push(await frame.evaluate(() => document.body.innerText).catch(() => ""));
       else {
-        const text = frame.locator("main h2, main .state").first();
-        await text.waitFor();
+        await frame.waitForFunction(() => document.querySelector("main")?.innerText.length > 20 && !document.querySelector(".skeleton"), null, { polling: 50 });
         shown.push({ text: await frame.locator("main").innerText(), acts: await frame.locator("form, [data-act], .menu").count() });
       }
     }
+    portal.close();
     return { shown, complaints: record.complaints };
   },
 
