@@ -137,9 +137,9 @@ class Output:
         else:
             self.problem(error.zh, error.en)
 
-    def problem(self, zh: str, en: str, about: str = "") -> None:
+    def problem(self, zh: str, en: str) -> None:
         """Print to standard error one thing that is wrong."""
-        sys.stderr.write(f"✗ {about}{text(zh, en, _NEXT_LINE)}\n")
+        sys.stderr.write(f"✗ {text(zh, en, _NEXT_LINE)}\n")
 
     def table(
         self,

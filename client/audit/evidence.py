@@ -20,6 +20,7 @@ import orjson
 
 from client.output import AWAY, CommandError
 from client.web import cause_of, json_of
+from shared.log.tree import WIDTH, tile_path
 
 PAGE: Final = Path(__file__).with_name("check.html")
 Decoded = dict[str, Any]
@@ -101,12 +102,9 @@ class Sources:
 
     def digest(self, service: str, position: int) -> bytes:
         """Return the SHA-256 of a fact, which every key may read."""
-        number, within = divmod(position - 1, 256)
-        groups = [f"{number % 1000:03}"]
-        while number := number // 1000:
-            groups.append(f"x{number % 1000:03}")
-        path = f"/v1/log/tile/entries/{'/'.join(reversed(groups))}.p/{within + 1}"
-        return self.get(service, path.removesuffix(".p/256")).content[-32:]
+        number, within = divmod(position - 1, WIDTH)
+        path = f"/v1/log/tile/entries/{tile_path(number)}.p/{within + 1}"
+        return self.get(service, path.removesuffix(f".p/{WIDTH}")).content[-32:]
 
 
 def month_of(

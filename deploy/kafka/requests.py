@@ -170,7 +170,7 @@ class SetPasswords(Request[_SetPasswordsVersion0]):  # type: ignore[misc]
 
     API_KEY = 51
 
-    def __init__(self, passwords: Mapping[str, str], gone: Collection[str] = ()) -> None:
+    def __init__(self, passwords: Mapping[str, str], gone: Collection[str]) -> None:
         self._gone = [_Deletion(user, _SCRAM_SHA_512, {}) for user in sorted(gone)]
         self._rows: list[_PasswordRow] = []
         for user, password in passwords.items():

@@ -134,9 +134,9 @@ def fitting(major: int, data: Path, candidates: list[Binaries]) -> Binaries:
     )
 
 
-def dsn(port: int, password: str, database: str = "postgres", user: str = SUPERUSER) -> str:
+def dsn(port: int, password: str, database: str = "postgres") -> str:
     """Write the address of a database of the local server."""
-    return f"postgresql://{user}:{password}@{HOST}:{port}/{database}"
+    return f"postgresql://{SUPERUSER}:{password}@{HOST}:{port}/{database}"
 
 
 def is_up(address: str) -> bool:

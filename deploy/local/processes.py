@@ -37,6 +37,7 @@ DEMO = "demo"
 _ONCE = {"autorestart": "false", "startsecs": "0", "exitcodes": "0", "priority": "20"}
 _SOCKET_PATH_LIMIT = 100
 _ALREADY_STARTED = 60  # a fault code of supervisor
+_LAST_LINES = 8  # of a log, for people
 # In each process's environment a digest of what it runs: a change of one is a change of its configuration.
 CODE, PLAN = "RUNNING_CODE", "RUNNING_PLAN"
 _HANDED_ON = ("SKILLPLAN_LOG_LEVEL", "SKILLPLAN_WITNESSES")  # of our own environment to every process
@@ -304,11 +305,11 @@ class Supervisor:
                 )
             time.sleep(0.05)
 
-    def last_words(self, name: str, lines: int = 8) -> str:
+    def last_words(self, name: str) -> str:
         """Return the end of a process's log."""
         with contextlib.suppress(OSError):
             return "\n".join(
-                (self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+                (self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
             )
         return ""
 

@@ -55,16 +55,16 @@ class Code:
 class Catalogue:
     """All that the pages are made of: languages, rules with their fixes, the plan, and what the tests speak of."""
 
-    def __init__(self, root: Path = ROOT, plan: Plan | None = None, tests: Mapping[str, str] | None = None) -> None:
+    def __init__(self, plan: Plan | None = None, tests: Mapping[str, str] | None = None) -> None:
         self.plan = plan or load_plan(PLAN)
         self.types = {
             f"{language.service}.{event.type_name}": (language, event)
             for language in LANGUAGES
             for event in language.events
         }
-        folder = root / "tests"
+        folder = ROOT / "tests"
         self._tests = tests or {
-            file.relative_to(root).as_posix(): file.read_text(encoding="utf-8")
+            file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8")
             for file in sorted(folder.rglob("test_*.py"))
         } | {
             # What it lists is gone through by tests of the same folder.

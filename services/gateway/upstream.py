@@ -112,11 +112,10 @@ class Upstream:
         self._health.warn(service, None)
         return answer
 
-    async def forward(self, request: Request, service: str, body: bytes | None = None, target: str = "") -> Response:
+    async def forward(self, request: Request, service: str, target: str = "") -> Response:
         """Pass a request on as it is and return the response as it comes.
 
-        `body`: where it was read already; `target`: path and query at the service, where they are others.
-        Raises Problem 503 when the service does not answer.
+        `target`: path and query at the service, where they are others. Raises Problem 503 when it does not answer.
         """
         scope = request.scope
         is_stream = scope["path"].endswith("/stream")
@@ -125,7 +124,7 @@ class Upstream:
                 scope["method"],
                 self._url(service, target or target_of(scope)),
                 headers=headers_of(scope),
-                data=request.stream() if body is None and _has_body(scope) else body,
+                data=request.stream() if _has_body(scope) else None,
                 allow_redirects=False,
             )
         except _AWAY as error:

@@ -66,13 +66,13 @@ def _schema_of(model: TypeForm[object]) -> Node:
     return TypeAdapter(model).json_schema(ref_template=f"{_SCHEMAS}{{model}}")
 
 
-def describe(app: FastAPI, name: str, folder: Path = EXAMPLES) -> None:
+def describe(app: FastAPI, name: str) -> None:
     """Complete `/openapi.json` with the recorded responses in a file of this name, where there is one."""
     plain = app.openapi
 
     @cache
     def document() -> Node:
-        file = folder / f"{name}.json"
+        file = EXAMPLES / f"{name}.json"
         return _completed(plain(), orjson.loads(file.read_bytes()) if file.is_file() else {})
 
     app.openapi = document  # type: ignore[method-assign]

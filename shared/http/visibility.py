@@ -35,7 +35,7 @@ _ALL: Final = Visibility()
 _FIGURES: Final = Visibility(frozenset(), counts=False)
 
 
-def visibility_of(request: Request, successors: Mapping[str, str] = MappingProxyType({})) -> Visibility:
+def visibility_of(request: Request, successors: Mapping[str, str]) -> Visibility:
     """Return what the caller of a request may see; `successors`: the codes that took the place of former ones."""
     return visibility(caller_of(request), successors)
 

@@ -45,6 +45,14 @@ class TileAt(NamedTuple):
     number: int
 
 
+def tile_path(number: int) -> str:
+    """Return the number of a tile as it stands in its path (C2SP tlog-tiles): x001/x234/067."""
+    groups = [f"{number % 1000:03}"]
+    while number := number // 1000:
+        groups.append(f"x{number % 1000:03}")
+    return "/".join(reversed(groups))
+
+
 class NodeAt(NamedTuple):
     """A full subtree of 2**height leaves, the `number`-th of its height."""
 

@@ -12,7 +12,7 @@ from shared.contract.messages import ConsistencyProof, InclusionProof, LogPage, 
 from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
 from shared.log.event_store import EventStore
-from shared.log.tree import WIDTH, LogSigner, TileAt
+from shared.log.tree import WIDTH, LogSigner, TileAt, tile_path
 from shared.log.tree_store import NotInTree, TreeReader
 from shared.service.http_door import NOT_NOW, answer_of
 
@@ -61,17 +61,9 @@ def _tile(path: str) -> tuple[int, int]:
     """Return index and width of a tile by its path; raises Problem 404."""
     if match := _TILE.fullmatch(path):
         number, width = int(match[1].replace("x", "").replace("/", "")), int(match[2] or WIDTH)
-        if match[1] == path_of(number) and width <= WIDTH and (width < WIDTH or not match[2]) and number < _LAST:
+        if match[1] == tile_path(number) and width <= WIDTH and (width < WIDTH or not match[2]) and number < _LAST:
             return number, width
     raise _NOT_IN_TREE
-
-
-def path_of(number: int) -> str:
-    """Return the index of a tile as it stands in its path."""
-    groups = [f"{number % 1000:03}"]
-    while number := number // 1000:
-        groups.append(f"x{number % 1000:03}")
-    return "/".join(reversed(groups))
 
 
 def _text(text: str) -> Response:
