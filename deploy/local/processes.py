@@ -40,6 +40,8 @@ _ALREADY_STARTED = 60  # a fault code of supervisor
 _LAST_LINES = 8  # of a log, for people
 # In each process's environment a digest of what it runs: a change of one is a change of its configuration.
 CODE, PLAN = "RUNNING_CODE", "RUNNING_PLAN"
+# Reports a second by Kafka that each service of a city takes where several share the servers: a quarter of two cores.
+_INBOX_OF_A_CITY: Final = "300"
 _HANDED_ON = ("SKILLPLAN_LOG_LEVEL", "SKILLPLAN_WITNESSES")  # of our own environment to every process
 _CODE_SUFFIXES = {".py", ".sql", ".html", ".yaml"}
 
@@ -91,6 +93,7 @@ def environment(installation: Installation, service: str, port: int | None = Non
     return {
         **_addresses(installation),
         **SERVICES[service].address_settings(installation.url),
+        **(_bound(installation) if service in DOMAIN_SERVICES else {}),
         "SKILLPLAN_HOST": HOST,
         "SKILLPLAN_PORT": str(port or installation.ports[service]),
         "SKILLPLAN_SECRETS": str(installation.secrets_folder(service)),
@@ -154,6 +157,13 @@ def _city_demo(installation: Installation) -> Program:
 def _addresses(installation: Installation) -> dict[str, str]:
     plans = {"SKILLPLAN_PLANS": str(installation.plans)}
     return {"SKILLPLAN_KAFKA": installation.bootstrap, **plans, **_of_a_city(installation)}
+
+
+def _bound(installation: Installation) -> dict[str, str]:
+    """Return by what a flood of one city leaves the servers to the others, where there are others."""
+    shares = installation.city or installation.cities
+    rate = os.environ.get("SKILLPLAN_INBOX_RATE") or _INBOX_OF_A_CITY
+    return {"SKILLPLAN_INBOX_RATE": rate} if shares else {}
 
 
 def _of_a_city(installation: Installation) -> dict[str, str]:

@@ -29,6 +29,7 @@ from shared.process.process import end_process_if_failed
 _GATHER_SECONDS: Final = 0.002
 _FEW: Final = 50
 _BATCH: Final = 1000
+_TURNS: Final = 20  # a second, where what is taken is bounded: more at once would be felt by who shares the machine
 _STALLED_SECONDS: Final = 60
 _RETENTION_SECONDS: Final = 60
 _GOOD_FOR: Final = 10.0
@@ -92,7 +93,10 @@ _Attempt = Callable[[int], Awaitable[None]]  # given its number, from 1
 class KafkaConsumer:
     """The Faust app of a service: each subscription is topics and the plain function that handles their messages."""
 
-    def __init__(self, group: str, broker: Broker, health: Health) -> None:
+    def __init__(self, group: str, broker: Broker, health: Health, rate: int = 0) -> None:
+        """`rate`: how many messages a second are taken at most, evenly; 0: as many as can be."""
+        self._rate = rate
+        self._most = min(_BATCH, max(1, rate // _TURNS)) if rate else _BATCH
         self._health = health
         self._broker = broker
         self._topics: set[str] = set()
@@ -153,12 +157,12 @@ class KafkaConsumer:
             handling: asyncio.Task[None] | None = None
             try:
                 while True:
-                    while not (events := await self._take(inbox, _BATCH, handling)):
+                    while not (events := await self._take(inbox, self._most, handling)):
                         pass
                     messages = [self._message(event) for event in events]
                     decoded = await decode(messages)
-                    while handling is not None and await inbox.comes_before(handling, len(events) < _BATCH):
-                        more = await self._take(inbox, _BATCH - len(events), handling)
+                    while handling is not None and await inbox.comes_before(handling, len(events) < self._most):
+                        more = await self._take(inbox, self._most - len(events), handling)
                         added = [self._message(event) for event in more]
                         decoded.extend(await decode(added))
                         events += more
@@ -217,11 +221,14 @@ class KafkaConsumer:
         return events
 
     async def _handle(self, name: str, attempt: _Attempt, events: Sequence[EventT[bytes]]) -> None:
+        begun = time.monotonic()
         await self._retry(name, attempt)
         for event in events:
             event.ack()
         self._handled |= {event.message.tp: event.message.offset + 1 for event in events}
         self._moved = time.monotonic()
+        if self._rate:  # the next batch waits for the end of this one
+            await asyncio.sleep(begun + len(events) / self._rate - time.monotonic())
 
     async def _retry(self, name: str, attempt_once: _Attempt) -> None:
         self._pausing += 1  # between the attempts, too: waiting for the database is not a stall

@@ -48,6 +48,9 @@ class ServiceSettings(Settings):
     log_key: SecretStr = Field(SecretStr(""), description="What this log's checkpoints are signed with, hex, 32 bytes")
     witnesses: str = Field("", description="Witnesses of the log, https://…/#<verifier key>, separated by spaces")
     quarantine_days: int = Field(90, ge=1, description="How long bytes are stored that could not be read")
+    inbox_rate: int = Field(
+        0, ge=0, description="Messages a second that a worker takes from Kafka at most; 0: any number"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,5 +183,7 @@ async def _work(service: Service, settings: ServiceSettings) -> None:
 
     parts = await _open(service, settings, "worker", Health("database", "kafka", "relay"))
     witnessing = Witnessing(parts, _signer(service, settings), settings.witnesses)
-    await Worker(parts, service.hears, service.reserved, settings.quarantine_days, witnessing).run()
+    await Worker(
+        parts, service.hears, service.reserved, settings.quarantine_days, witnessing, settings.inbox_rate
+    ).run()
     parts.tracing.close()

@@ -39,6 +39,7 @@ class Worker:
         reserved: ReservedTopic | None,
         quarantine_days: int,
         witnessing: Witnessing,
+        inbox_rate: int = 0,
     ) -> None:
         stamina.instrumentation.set_on_retry_hooks([])  # each retry here logs what it waits for
         self._parts = parts
@@ -46,7 +47,7 @@ class Worker:
         self._witnessing = witnessing
         self._group = consumer_group(parts.name)
         health = parts.metrics.health
-        self._consumer = KafkaConsumer(self._group, parts.settings.broker, health)
+        self._consumer = KafkaConsumer(self._group, parts.settings.broker, health, inbox_rate)
         ring = KeyRing(parts.settings.keys, parts.settings.key_pepper.get_secret_value())
 
         def with_keys() -> bool:

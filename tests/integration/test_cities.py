@@ -49,12 +49,12 @@ def pair_of_cities(kafka: str, postgres: str, tmp_path: Path) -> Iterator[list[I
         cities.remove_from_servers(city)
 
 
-def start(system: System, city: Installation, command: str) -> Process:
+def start(system: System, city: Installation, command: str, **settings: str) -> Process:
     name = city.database(SERVICE)
     system.databases[SERVICE] = Database(SERVICE, name, city.owner_dsn(SERVICE), city.role_dsn(SERVICE))
     keys = {"SKILLPLAN_KEYS": str(city.key_file), "SKILLPLAN_KEY_PEPPER": city.key_pepper}
     own = {"SKILLPLAN_NAMESPACE": city.city, "SKILLPLAN_SERVICE_KEY": city.service_keys[SERVICE]} | keys
-    return system.process(SERVICE, command, **own).start()
+    return system.process(SERVICE, command, **own, **settings).start()
 
 
 def test_a_report_to_one_city_leaves_no_trace_in_another(
@@ -92,6 +92,22 @@ def test_a_report_to_one_city_leaves_no_trace_in_another(
                 f"{api.url}/v1/events", headers=headers, content=json.dumps(sent), timeout=20
             )
         assert {name: answer.status_code for name, answer in of_whom.items()} == {mine.city: 200, other.city: 401}
+    finally:
+        system.close()
+
+
+def test_a_flood_is_taken_evenly_where_the_servers_are_shared(
+    kafka: str, postgres: str, tmp_path: Path, pair_of_cities: list[Installation]
+) -> None:
+    """No more than so many a second, and all of them in the end."""
+    city, rate, flood = pair_of_cities[0], 40, [structured(person_hired(f"flood-{n}")) for n in range(100)]
+    system = System(kafka, tmp_path, lambda _: pytest.fail("it has a database"), postgres)
+    publish(kafka, [replace(message, topic=city.broker.named(message.topic)) for message in flood])
+    try:
+        start(system, city, "worker", SKILLPLAN_INBOX_RATE=str(rate))
+        eventually(lambda: counts(city) == (len(flood), len(flood)))
+        (row,) = system.query(SERVICE, "select max(recorded_at) - min(recorded_at) as took from fact")
+        assert row["took"].total_seconds() > len(flood) / rate / 2
     finally:
         system.close()
 
