@@ -192,6 +192,23 @@ async def test_after_silence_or_many_messages_the_next_fetch_waits_for_nothing(
     assert await fetch_twice(monkeypatch, messages) < 30
 
 
+async def test_the_time_that_the_broker_held_a_fetch_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    partition, began = TopicPartition("reports", 0), list[float]()
+    assignment = Assignment([partition])
+    assignment.state_value(partition).highwater = 1
+    request = FetchRequest(HELD_MS, 1, 1000, 0, [(partition.topic, [(partition.partition, 0, 1000)])])
+
+    async def fetch(*_: object) -> bool:
+        began.append(time.monotonic())
+        await asyncio.sleep(0.05)
+        return True
+
+    monkeypatch.setattr(spaced_fetching, "_fetch", fetch)
+    fetcher = fetcher_of_one_broker()
+    await spaced_fetching._fetch_spaced(fetcher, assignment, 0, request)
+    assert fetcher._due_by_node[0] <= began[0] + spaced_fetching._SECONDS
+
+
 async def test_aiokafka_still_fetches_again_at_once() -> None:
     """Its next fetch is sent as soon as there is room for it; a release that spaces them makes ours needless."""
     patched: Any = spaced_fetching._fetch
