@@ -16,6 +16,7 @@ from tests.bench.growth import measure_growth
 from tests.bench.hops import SIZES, Numbers, Sizes, measure_append, measure_inbox_and_relay
 from tests.bench.hot_subject import measure_hot_subject
 from tests.bench.long_logs import measure_long_logs
+from tests.bench.peers import measure_peers
 from tests.bench.questions import measure_questions
 from tests.bench.read_side import measure_read_side
 from tests.bench.report import BenchRow, memory, shares, table
@@ -32,6 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="结果另存为 JSON also write the results as JSON")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), help="只测这些 measure only these")
+    parser.add_argument(
+        "--peers", action="store_true", help="只测同类工具 measure other tools that do a part of the same"
+    )
     arguments = parser.parse_args()
     size = os.environ.get("BENCH_SIZE", "default")
     if size not in SIZES:
@@ -39,9 +43,10 @@ def main() -> None:
     since = time.monotonic()
     rows: list[BenchRow] = []
     with bench_servers() as servers:
-        for name in arguments.only or PARTS:
+        parts = {"peers": measure_peers} if arguments.peers else {name: PARTS[name] for name in arguments.only or PARTS}
+        for name, measure in parts.items():
             _print(f"… {name}")
-            rows += (measured := PARTS[name](servers, SIZES[size]))
+            rows += (measured := measure(servers, SIZES[size]))
             _print("\n".join(f"  {row.name}: {row.rate():,.0f}/s, {shares(row.ours)}, {row.note}" for row in measured))
     _print(table(rows))
     _print("\n内存峰值(各进程,上限 250 MB) Peak memory of each process\n" + memory(servers.peaks))

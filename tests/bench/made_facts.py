@@ -56,9 +56,10 @@ async def send(options: dict[str, Any]) -> Section:
     await sender.start()
     meter = Meter({SELF: os.getpid()})
     first, count = options["first"], options["count"]
+    topic = options.get("topic", f"{feed.SERVICE}.events")
     for at in range(first, first + count, _TOGETHER):
         acks = [
-            await sender.send(f"{feed.SERVICE}.events", fact(position, options["corrected_every"]), partition=0)
+            await sender.send(topic, fact(position, options["corrected_every"]), partition=0)
             for position in range(at, min(at + _TOGETHER, first + count))
         ]
         await asyncio.gather(*acks)
