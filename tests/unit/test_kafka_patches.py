@@ -155,6 +155,14 @@ async def test_a_message_is_delivered_in_the_task_that_read_it_unless_partitions
     assert not await in_own_task()
 
 
+async def test_a_consumer_waits_until_partitions_are_given_again(faust_consumer: Any) -> None:
+    faust_delivery.apply(faust_consumer)
+    faust_consumer.suspend_flow.set()
+    assert (await faust_consumer.wait(faust_consumer.can_resume_flow, timeout=0.01)).stopped
+    faust_consumer.can_resume_flow.set()
+    assert not (await faust_consumer.wait(faust_consumer.can_resume_flow, timeout=30)).stopped
+
+
 async def fetch_twice(monkeypatch: pytest.MonkeyPatch, messages: int) -> float:
     """Fetch twice from a broker that had so many messages each time; return the seconds between the two."""
     partition, fetched_at = TopicPartition("reports", 0), list[float]()

@@ -5,9 +5,9 @@ upstream.
 """
 
 from collections.abc import Callable, Coroutine
-from typing import Protocol
+from typing import Any, Final, Protocol
 
-Delivery = Coroutine[object, object, object]
+_DELIVERY_AND_SUSPENSION: Final = 2
 
 
 class _Flag(Protocol):
@@ -27,9 +27,11 @@ def apply(consumer: DeliveringConsumer) -> None:
     """Let a consumer await each delivery itself; its caller leaves out what was read before partitions were taken."""
     wait_first = consumer.wait_first
 
-    async def deliver(delivery: Delivery, suspended: Delivery) -> object:
-        if consumer.suspend_flow.is_set():
-            return await wait_first(delivery, suspended)
+    async def deliver(*waited: Any, **options: Any) -> object:
+        # It also waits for one thing by the same name: for the flow to go on, while partitions are taken away.
+        if len(waited) != _DELIVERY_AND_SUSPENSION or consumer.suspend_flow.is_set():
+            return await wait_first(*waited, **options)
+        delivery, suspended = waited
         suspended.close()
         return await delivery
 
