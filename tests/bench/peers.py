@@ -62,10 +62,10 @@ def _measure_streams(servers: BenchServers, sizes: Sizes) -> BenchRow:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         meter = Meter({"Kafka Streams": child.pid, "kafka": servers.broker})
         assert child.stdout is not None
-        said = child.stdout.readline()
-        if said.split()[:2] != ["counted", str(facts)]:
+        counted = child.stdout.readline()
+        if counted.split()[:2] != ["counted", str(facts)]:
             child.kill()
-            raise RuntimeError(f"Kafka Streams: {said} {child.communicate()[1][-2000:]}")
+            raise RuntimeError(f"Kafka Streams: {counted} {child.communicate()[1][-2000:]}")
         row.ours.append(meter.section(facts))
         child.communicate(timeout=_PATIENCE)
     row.note = (
