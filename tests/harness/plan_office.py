@@ -42,13 +42,15 @@ class PlanOffice:
         self.recruitment = system.the("recruitment", "api").http
         self.sent: list[dict[str, Any]] = []
 
-    def run(self, *arguments: str) -> Ended:
-        """Run the plan office's command line."""
+    def run(self, *arguments: str, key: str = "") -> Ended:
+        """Run the plan office's command line, with a key where one is given."""
         environment = {
             "SKILLPLAN_PLANNING": str(self.planning.base_url),
             "SKILLPLAN_PROJECTION": str(self.projection.base_url),
             "SKILLPLAN_SERVICES": json.dumps({"recruitment": str(self.recruitment.base_url)}),
         }
+        if key:
+            environment["SKILLPLAN_KEY"] = key
         return fork_server().run("client", ["plan", *arguments], environment, 200)
 
     def tell(self, name: str, subject: str, *, district: str = OFFICE, **data: Any) -> dict[str, Any]:

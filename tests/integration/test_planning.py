@@ -523,6 +523,7 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
         "district": desk(Role.DISTRICT, own, own),
         "planner": desk(Role.PLANNER, city, city),
     }
+    named = book.add(Role.PLANNER, (city,), "王科长")[1]
     office.planning.headers["authorization"] = f"Bearer {service}"
     office.projection.headers["authorization"] = f"Bearer {service}"
 
@@ -575,7 +576,17 @@ def test_what_the_api_says_that_somebody_may_do_is_what_is_let_through(system: S
     assert desks["planner"].does("restate", number=number) == "own-request"  # F9a: under another name, by the same key
     # The city body takes back the planner's request, too: both speak through one source.
     assert {name for name, desk in desks.items() if taken_back(desk, requests)} == reporters - {"planner"}
+    commands_decide_under_the_name_of_the_key(office, named)
     check_log(system, "planning")
+
+
+def commands_decide_under_the_name_of_the_key(office: PlanOffice, key: str) -> None:
+    for value, (given, by) in enumerate((((), "王科长"), (("--by", "李科长"), "李科长")), 1500):
+        done = office.run("revise", "4.1.b", f">={value}", "--from", "2025-01-01", "--why", "试", *given, key=key)
+        assert done.returncode == 0, done.stdout + done.stderr
+        indicators = office.planning.get(f"/v1/plans/{PLAN.id}").json()["indicators"]
+        (history,) = [each["history"] for each in indicators if each["id"] == "4.1.b"]
+        assert max(history, key=lambda change: change["position"])["by"] == by
 
 
 class OtherLogs(BaseHTTPRequestHandler):
