@@ -18,6 +18,7 @@ from services.projection.queries import (
     briefing,
     changes,
     closings,
+    difference,
     district_matrix,
     facts,
     figures,
@@ -67,6 +68,7 @@ _ROUTERS = (
     stream.router,
     would_count.router,
     sandbox.router,
+    difference.router,
     lookup.router,
     district_receipts.router,
 )

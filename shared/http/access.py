@@ -40,6 +40,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("DELETE", "/v1/session"): frozenset(Role),
     ("POST", "/v1/tables"): frozenset({Role.DISTRICT, Role.PLANNER}),
     ("GET", "/v1/districts"): frozenset({Role.DISTRICT, Role.PLANNER, Role.OPERATOR, Role.AUDITOR}),
+    ("GET", "/v1/difference"): frozenset({Role.PLANNER, Role.OPERATOR, Role.AUDITOR}),
     ("GET", "/v1/log"): frozenset({Role.OPERATOR, Role.AUDITOR, Role.SERVICE}),
     **{
         ("GET", f"/v1/log/{hashes}"): frozenset(Role)

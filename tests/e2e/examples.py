@@ -269,6 +269,7 @@ def _of_the_closings(closings: str, named: Node) -> Iterator[Ask]:
 
 
 def _of_the_sandbox(progress: str, named: Node) -> Iterator[Ask]:
+    yield Ask("GET /v1/difference")
     yield Ask(progress, named | {"as_of": _AS_OF, "district": "330681"})
     yield Ask(progress, {"plan": "none"}, status=404)
     yield Ask(progress, named | {"as_of": "soon"}, status=422)

@@ -46,6 +46,7 @@ _PAGES: Final = {
     "closings": f"#/{PLAN}/closings?as_of=2025-06-30",
     "targets": f"#/{PLAN}/targets/4.1.b?as_of=2025-06-30",
     "health": f"#/{PLAN}/health?as_of=2025-06-30",
+    "difference": f"#/{PLAN}/difference?as_of=2025-06-30",
 }
 # The pictures of the documentation; RECORD=1 takes them anew.
 _PICTURES: Final = {

@@ -54,6 +54,7 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/services/{service}/v1/log/{what}": [{}],
     "/v1/log/head": [{}],
     "/v1/log/sandbox": [{}],
+    "/v1/difference": [{}],
     "/v1/sandbox/{plan}/progress": [{}, {"district": OTHER}],
     "/v1/log/key": [{}],
     "/v1/log/checkpoint": [{}],
@@ -331,7 +332,10 @@ def test_no_route_shows_a_role_more_of_others_than_it_may_see(system: System, tm
     assert seen[OTHER] == {OTHER: without_logs, OWN: set()}
     assert seen["reader"] == {OWN: set(), OTHER: set()}
     # Figures are everybody's.
-    for path in ROUTES.keys() - LISTS - {"/v1/log/head", "/v1/log/sandbox"} | {
+    of_city = {"planner": {200}, "operator": {200}, "auditor": {200}}
+    for role in desks.keys:
+        assert statuses[role, "/v1/difference"] == of_city.get(role, {403}), role
+    for path in ROUTES.keys() - LISTS - {"/v1/log/head", "/v1/log/sandbox", "/v1/difference"} | {
         "/v1/plans/{plan}/indicators/{indicator}/facts"
     }:
         if ROUTES[path] and not path.startswith("/v1/receipts"):

@@ -58,9 +58,10 @@ const PAGES: Record<Page, PageOf> = {
   closings: lazy(async () => (await import("./pages/closings")).ClosingsPage),
   targets: lazy(async () => (await import("./pages/targets")).TargetsPage),
   health: HealthPage,
+  difference: lazy(async () => (await import("./pages/difference")).DifferencePage),
   unknown: UnknownPage,
 };
-const PAGES_WITH_TYPE_NAMES: readonly Page[] = ["facts", "receipts", "closings"];
+const PAGES_WITH_TYPE_NAMES: readonly Page[] = ["facts", "receipts", "closings", "difference"];
 
 function planPath(id: string): Path<Plan> {
   return pathOf("/v1/plans/{plan}", { plan: id });

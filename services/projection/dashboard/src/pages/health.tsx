@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { AssessedAnswer } from "../api/schema";
+import { linkTo } from "../parts/address";
 import { Loaded } from "../parts/states";
 import type { View } from "../parts/view";
 import { instant, number } from "../texts/format";
@@ -35,6 +36,9 @@ export function HealthPage({ view }: { view: View }): JSX.Element {
           <h2>{t("health.logs")}</h2>
           <Loaded query={logs}>{(data) => <Logs answer={data} />}</Loaded>
         </section>
+        <p>
+          <a href={linkTo(view.address, "difference")}>{t("difference.title")} →</a>
+        </p>
       </div>
     </>
   );

@@ -1,6 +1,6 @@
 // The address of a view: `#/<plan>/<page>/<id>?as_of=…`, so that every view can be sent and bookmarked.
 
-export const PAGES = ["overview", "measure", "districts", "district", "bodies", "body", "facts", "receipts", "tables", "forms", "closings", "targets", "health", "unknown"] as const;
+export const PAGES = ["overview", "measure", "districts", "district", "bodies", "body", "facts", "receipts", "tables", "forms", "closings", "targets", "health", "difference", "unknown"] as const;
 export type Page = (typeof PAGES)[number];
 export type Params = Readonly<Record<string, string>>;
 

@@ -9,7 +9,7 @@ import type { View } from "./view";
 
 /** Receipts, tables, forms, closings and the health of the system have no day to choose. */
 function isDated({ address: { page } }: View): boolean {
-  return !["receipts", "tables", "forms", "closings", "health"].includes(page);
+  return !["receipts", "tables", "forms", "closings", "health", "difference"].includes(page);
 }
 
 /** What the controls say, for paper. */
