@@ -32,6 +32,7 @@ from shared.http.server import Configuration, Limits
 from shared.observability.health import ConfigurationError
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import HEADER, trace_id
+from shared.process import certificate_ends
 from shared.process.settings import Settings
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -185,11 +186,16 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = [asyncio.create_task(server.serve()) for server in servers]
-    asking = asyncio.create_task(metrics.run())
-    for task in (*serving, asking):
+    certificates = certificate_ends.ends(settings.tls_cert, (settings.ca, settings.kafka_ca))
+    watching = [
+        asyncio.create_task(metrics.run()),
+        asyncio.create_task(certificate_ends.watch(certificates, metrics.health)),
+    ]
+    for task in (*serving, *watching):
         task.add_done_callback(end_process_if_failed)
     await beside(stop)
-    asking.cancel()
+    for task in watching:
+        task.cancel()
     for server in servers:
         server.stop()
     await asyncio.wait(serving, timeout=10)

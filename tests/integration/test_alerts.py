@@ -33,9 +33,11 @@ from deploy.operations import kept_backups
 from deploy.operations.erasable import MANIFEST
 from shared.http.api_keys import KeyFile, Role
 from shared.kafka.clients import Broker
+from shared.log.cosignatures import CosigningKey
 from shared.observability.metrics import READINGS
 from tests.conftest import ROOT
 from tests.faults.clock import Clock
+from tests.harness.certificates import ending_in
 from tests.harness.ports import any_free
 from tests.harness.processes import Process, System, eventually, own_database, run, topics_of
 from tests.harness.reports import hire_ended, person_hired
@@ -390,6 +392,26 @@ def test_a_backup_that_is_not_taken_or_does_not_restore_is_told(watch: Watch) ->
     shutil.rmtree(watch.backups)
     back_up(watch.backups)
     watch.rests("SkillplanRestoreTest")
+
+
+def test_witnesses_that_are_away_and_an_authority_about_to_end_are_told(watch: Watch, tmp_path: Path) -> None:
+    worker, authority = watch.the("recruitment", "worker"), tmp_path / "ca.pem"
+    authority.write_bytes(ending_in(timedelta(days=20)))
+    usual = worker.settings
+    witness = f"http://{HOST}:9/#{CosigningKey('away.example', b'w' * 32).verifier_key}"
+    worker.kill()
+    worker.settings = {
+        **usual, "SKILLPLAN_LOG_KEY": "6b" * 32, "SKILLPLAN_WITNESSES": witness, "SKILLPLAN_CA": str(authority),
+    }  # fmt: skip
+    worker.start()
+    assert watch.hire() == 200
+    watch.fires("SkillplanCertificatesExpire", program="recruitment-worker")
+    watch.fires("SkillplanWitnesses", service="recruitment")
+    worker.kill()
+    worker.settings = usual
+    worker.start()
+    for alert in ("SkillplanCertificatesExpire", "SkillplanWitnesses"):
+        watch.rests(alert)
 
 
 def test_a_hole_is_told_until_the_missing_fact_comes(watch: Watch) -> None:
