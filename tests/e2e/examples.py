@@ -254,6 +254,7 @@ def _of_the_logs(logs: str, named: Node) -> Iterator[Ask]:
     yield Ask(logs, named)
     yield Ask(logs, named | {"format": "csv"})
     yield Ask(logs, {"plan": "none"}, status=404)
+    yield Ask(logs, named | {"format": "xml"}, status=422)
 
 
 def _of_the_closings(closings: str, named: Node) -> Iterator[Ask]:
