@@ -6,6 +6,7 @@ checked and how each command is used. Exit codes: 0 it holds; 1 it was tampered 
     python verify.py mirror URL FOLDER --key KEY          fetch checkpoint and leaf hashes; compare with the last time
     python verify.py facts EXPORT --key KEY [--mirror FOLDER] [--checkpoint FILE …]
     python verify.py receipts RECEIPTS --key KEY --mirror FOLDER
+    python verify.py certificate CERTIFICATE --key KEY [--mirror FOLDER]        of a person's erasure; planning's key
     python verify.py export URL FILE                      fetch all facts, a line each (a key of the role auditor)
 """
 
@@ -79,8 +80,15 @@ class VerifierKey:
 
     def open(self, note: str, where: str) -> SignedHead:
         """Return the checkpoint in a note that this key has signed."""
+        lines = self.signed(note, where).split("\n")
+        try:
+            return SignedHead(lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True), note)
+        except (ValueError, IndexError):
+            fail(f"{where}:签署的不是检查点。", f"{where}: what is signed is no checkpoint.")
+
+    def signed(self, note: str, where: str) -> str:
+        """Return the text of a note that this key has signed."""
         text, separator, signatures = note.rpartition("\n\n")
-        lines = text.split("\n")
         for signature in signatures.splitlines() if separator else ():
             dash, name, encoded = (*signature.split(" "), "", "")[:3]
             try:
@@ -90,12 +98,12 @@ class VerifierKey:
             if (dash, name, raw[:4]) == ("—", self.name, self.id):
                 try:
                     self._key.verify(raw[4:], f"{text}\n".encode())
-                    return SignedHead(lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True), note)
-                except (self._wrong, ValueError, IndexError):
-                    fail(f"{where}:检查点的签名不对。", f"{where}: the checkpoint's signature is wrong.")
+                except self._wrong:
+                    fail(f"{where}:签名不对,内容有改动。", f"{where}: the signature is wrong; it was changed.")
+                return text
         fail(
-            f"{where}:没有这把公钥({self.name})签署的检查点:是别的城市或服务的,或换了密钥。",
-            f"{where}: no checkpoint of this key ({self.name}): another city's or service's, or the key changed.",
+            f"{where}:没有这把公钥({self.name})的签名:是别的城市或服务的,或换了密钥。",
+            f"{where}: no signature of this key ({self.name}): another city's or service's, or the key changed.",
         )
 
 
@@ -417,8 +425,48 @@ def check_receipts(options: argparse.Namespace, key: VerifierKey) -> tuple[str, 
     )
 
 
+# --- certificates of erasure
+
+
+def check_certificate(options: argparse.Namespace, key: VerifierKey) -> tuple[str, str]:
+    """Check that the city signed a certificate of erasure, and that the log has the two facts which it names."""
+    text = key.signed(read_text(options.certificate), options.certificate)
+    try:
+        certificate = json.loads(text)
+        recorded = certificate["recorded"]
+        facts = [(int(fact["position"]), bytes.fromhex(fact["sha256"])) for fact in recorded]
+        asked_by, approved_by = (str(fact["by"]) for fact in recorded)
+        unreadable = sum(int(each["facts"]) for each in certificate["services"].values())
+        positions = [position for position, _ in facts]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        fail(f"{options.certificate}:签署的不是删除证书。", f"{options.certificate}: what is signed is no certificate.")
+    if options.mirror:
+        mirror = Mirror(options.mirror, key)
+        size = mirror.must_be_there().size
+        if max(positions) > size:
+            fail(
+                f"位置 {max(positions)} 在检查点({size})之后,请再取镜像后核验。",
+                f"Position {max(positions)} is after the checkpoint ({size}): mirror again, then check.",
+            )
+        wrong = [
+            (position, "不是证书所说的事实", "is not the fact that the certificate names")
+            for position, digest in facts
+            if mirror.leaves[(position - 1) * SIZE : position * SIZE] != leaf_of(digest)
+        ]
+        if wrong:
+            raise tampered(wrong)
+    where_zh, where_en = ("都在日志中", "are in the log") if options.mirror else ("未与日志对照", "were not looked up")
+    return (
+        f"证书由 {key.name} 签署:{asked_by} 申请、{approved_by} 核准(位置 {positions[0]}、{positions[1]},{where_zh});"
+        f"{unreadable} 条事实的个人信息已不可读。",
+        f"The certificate is signed by {key.name}: asked for by {asked_by}, approved by {approved_by} (positions"
+        f" {positions[0]}, {positions[1]}: they {where_en}); the personal fields of {unreadable} facts open no more.",
+    )
+
+
 COMMANDS = {
     "mirror": ("url", "folder"), "facts": ("export",), "receipts": ("receipts",), "export": ("url", "export"),
+    "certificate": ("certificate",),
 }  # fmt: skip
 
 
@@ -456,7 +504,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"The mirror is at position {size}, consistent with last time.",
             )
         else:
-            zh, en = (check_facts if options.command == "facts" else check_receipts)(options, VerifierKey(options.key))
+            check = {"facts": check_facts, "receipts": check_receipts, "certificate": check_certificate}
+            zh, en = check[options.command](options, VerifierKey(options.key))
     except Stop as stop:
         sys.stderr.write(f"{stop.zh}\n{stop.en}\n")
         return stop.code

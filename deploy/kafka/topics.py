@@ -19,7 +19,8 @@ from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
 from shared.kafka.names import QUARANTINE, SANDBOX_EVENTS, events_topic, receipts_topic, reports_topic
 from shared.plan.districts import district_codes
 
-_DAY: Final = 24 * 3600 * 1000
+_HOUR: Final = 3600 * 1000
+_DAY: Final = 24 * _HOUR
 _PARTITIONS_OF_REPORTS: Final = 3
 # Of a partition: two million undecided reports, more than a district ever has; a flood fills no disk of the others.
 _LARGEST_INBOX: Final = 2 << 30
@@ -59,13 +60,13 @@ def reports(service: str, district: str) -> Topic:
     (RULES A19, `never-read`).
 
     Reports hold identity numbers in clear: what is decided and in a backup is deleted by a later backup
-    (deploy/operations/inboxes.py), and a segment ends after a day, so that its bytes go soon after.
+    (deploy/operations/inboxes.py), and a segment ends with the first report after an hour, so that bytes go soon after.
     """
     config = {
         "cleanup.policy": "delete",
         "retention.ms": str(90 * _DAY),
         "retention.bytes": str(_LARGEST_INBOX),
-        "segment.ms": str(_DAY),
+        "segment.ms": str(_HOUR),
         "message.timestamp.type": "LogAppendTime",
     }
     return Topic(reports_topic(service, district), _PARTITIONS_OF_REPORTS, config)

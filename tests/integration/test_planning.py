@@ -8,6 +8,8 @@ import hashlib
 import io
 import itertools
 import json
+import re
+import shlex
 import subprocess
 import threading
 import time
@@ -672,6 +674,13 @@ def a_close_waits_for_witnesses(office: PlanOffice, folder: Path) -> None:
     evidence_is_checked_offline(office, month, folder)
 
 
+def evidence_command() -> str:
+    """Return the auditor's page's command for an evidence pack."""
+    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^skillplan evidence .*$", text, re.MULTILINE)
+    return str(command)
+
+
 def evidence_is_checked_offline(office: PlanOffice, month: str, folder: Path) -> None:
     """The pack of a closed month: its page finds a changed digit and nothing else; again it is the same bytes."""
     office.counted()
@@ -679,7 +688,9 @@ def evidence_is_checked_offline(office: PlanOffice, month: str, folder: Path) ->
     environment = {"SKILLPLAN_SERVICES": json.dumps(services), "SKILLPLAN_PROJECTION": str(office.projection.base_url)}
     packs = [folder / "pack.zip", folder / "again.zip", folder / "changed.zip"]
     for pack in packs[:2]:
-        done = fork_server().run("client", ["evidence", PLAN.id, month, str(pack)], environment, 200)
+        given = {"$PLAN": PLAN.id, "$MONTH": month, "pack.zip": str(pack)}
+        arguments = [given.get(each, each) for each in shlex.split(evidence_command())[1:]]
+        done = fork_server().run("client", arguments, environment, 200)
         assert done.returncode == 0, done.stderr
     made = packs[0].read_bytes()
     assert made == packs[1].read_bytes()
