@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 _MOST_LINES = 400
+_ALONE = {"client/audit/verify.py": 450}  # an auditor takes this one file away with them, and imports nothing of ours
 _CHAPTERS = {"contract", "plan", "kafka", "observability", "http", "log", "process", "deciding", "service"}
 _TOPIC = re.compile(
     r"""(?<!services\.)\{[^{}]*\}\.(events["']|reports\.)|["']receipts\.[{"']|["'](sandbox)?\.events["']"""
@@ -40,7 +41,7 @@ def lines_of_code(file: Path) -> int:
 def test_no_file_has_more_than_400_lines_of_code() -> None:
     sizes = {str(file.relative_to(ROOT)): lines_of_code(file) for file in tracked_sources()}
     assert len(sizes) > 200
-    assert {name: size for name, size in sizes.items() if size > _MOST_LINES} == {}
+    assert {name: size for name, size in sizes.items() if size > _ALONE.get(name, _MOST_LINES)} == {}
 
 
 def test_the_kernel_is_its_nine_chapters() -> None:
