@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final, cast
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.comments import Comment
+from openpyxl.drawing.spreadsheet_drawing import SpreadsheetDrawing
 from openpyxl.styles import PatternFill
 from openpyxl.utils import coordinate_to_tuple, get_column_letter
+from openpyxl.worksheet._writer import WorksheetWriter
 from openpyxl.worksheet.worksheet import Worksheet
+from openpyxl.writer.excel import ExcelWriter
 
 from client.output import CommandError, file_error
 from client.tables.files import is_table
@@ -36,7 +40,8 @@ def write_marked(file: str, rows: Rows, faults: Sequence[ReportFault], out: Path
     check(file, out)
     book = _marked(Path(file), rows, faults, encoding)
     try:
-        book.save(out)
+        with out.open("wb") as stream:
+            _save(book, stream)
     except OSError as error:
         raise file_error(error, ("写不进去", "cannot be written")) from None
 
@@ -52,8 +57,27 @@ def marked_bytes(content: bytes, rows: Rows, faults: Sequence[ReportFault], mend
         cell = sheet[name]
         cell.value, cell.data_type = ILLEGAL_CHARACTERS_RE.sub("", text), "s"
     stream = io.BytesIO()
-    book.save(stream)
+    _save(book, stream)
     return stream.getvalue()
+
+
+class _Writer(ExcelWriter):
+    """openpyxl's, which puts each sheet into a temporary file first: that would hold everybody in the table."""
+
+    def write_worksheet(self, ws: Any) -> None:  # with members that its types do not name
+        content = io.BytesIO()
+        ws._drawing = SpreadsheetDrawing()
+        ws._drawing.charts, ws._drawing.images = ws._charts, ws._images
+        writer: Any = WorksheetWriter(ws, content)
+        writer.write()
+        ws._rels = writer._rels
+        cast("Any", self)._archive.writestr(ws.path[1:], content.getvalue())
+        self.manifest.append(ws)
+
+
+def _save(book: Workbook, out: IO[bytes]) -> None:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        _Writer(book, archive).save()
 
 
 def _marked(content: Path | bytes, rows: Rows, faults: Sequence[ReportFault], encoding: str | None) -> Workbook:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import os
+import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -189,6 +192,35 @@ def test_the_marked_table_has_a_note_at_every_fault_that_is_left_and_what_was_me
     noted = {cell.coordinate for row in sheet.iter_rows() for cell in row if cell.comment}
     assert noted == set(FAULTS) - {"J12"}
     assert sheet["J12"].value == "2025-02-28"
+
+
+def test_nothing_of_a_table_is_written_to_a_file() -> None:
+    tables = [
+        DroppedTable.model_validate({"name": name, "content": base64.b64encode(content), "district": "330681"})
+        for name, content in (("t.xlsx", hires("unit")), ("t.csv", f"{CSV}HT-1,1,示例,1,其他,1,2025\n".encode()))
+    ]
+    written: list[object] = []
+    watching = False
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        flags = arguments[2] if watching and event == "open" else None
+        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
+            written.append(arguments[0])
+
+    def handle() -> None:
+        for table in tables:
+            read(table, PLANS)
+            marked(table, PLANS)
+
+    handle()  # what is imported late may write its bytecode
+    sys.addaudithook(watch)
+    watching = True
+    with tempfile.TemporaryFile():
+        assert written, "it watches"
+    written.clear()
+    handle()
+    watching = False
+    assert written == []
 
 
 def test_no_personal_value_stands_in_an_id_or_a_fault() -> None:
