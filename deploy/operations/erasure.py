@@ -36,9 +36,9 @@ from shared.contract.decoder import Keys, is_whole
 from shared.contract.events import format_instant
 from shared.contract.identity_numbers import canonical_person
 from shared.kafka.clients import Broker
+from shared.log.checkpoints import LogSigner
 from shared.log.event_store import read_queries
 from shared.log.sealing import Seal
-from shared.log.tree import LogSigner
 from shared.plan.districts import district_codes
 
 _SQL: Final = read_queries("deploy.operations", "erasure.sql")

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from shared.log.tree import SIZE, key_id
+from shared.log.checkpoints import key_id
+from shared.log.tree import SIZE
 from shared.plan.witnesses import COSIGNATURE, public_key
 
 SIZE_TYPE: Final = "text/x.tlog.size"

@@ -1,22 +1,18 @@
-"""Merkle tree over a log (RFC 6962), its tiles and proofs, and its signed checkpoints (C2SP tlog-tiles, signed-note).
+"""Merkle tree over a log (RFC 6962), its tiles and its proofs (C2SP tlog-tiles).
 
 A leaf's data is the stored `fact.sha256`: the SHA-256 of the fact's exact bytes, in which its position, id, subject,
 type and data stand. Leaf i (from 0) is the fact at position i + 1, so the tree binds positions, too.
 """
 
-import base64
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 HEIGHT: Final = 8  # of a tile
 WIDTH: Final = 1 << HEIGHT
 SIZE: Final = 32  # of a hash
-_ED25519: Final = b"\x01"  # the signature type of signed-note
 _sha256: Final = hashlib.sha256
 
 
@@ -233,33 +229,6 @@ class Edge:
                 self._levels.append(bytearray())
             self._levels[level] += hash_
             nodes.append(NodeRow(level, (self.size >> HEIGHT * level) - 1, hash_))
-
-
-def key_id(name: str, typed_key: bytes) -> bytes:
-    """Return the id of a key in signed notes: by its name, and the key after its type."""
-    return _sha256(name.encode() + b"\n" + typed_key).digest()[:4]
-
-
-class LogSigner:
-    """Signs a log's checkpoints by Ed25519; another key makes another log, so the key is part of its name."""
-
-    def __init__(self, service: str, key: bytes) -> None:
-        """`key`: 32 bytes, secret."""
-        self._key = Ed25519PrivateKey.from_private_bytes(key)
-        public = self._key.public_key().public_bytes_raw()
-        self.origin = f"skillplan/{service}/{_sha256(public).hexdigest()[:8]}"
-        self._id = key_id(self.origin, _ED25519 + public)
-        encoded = base64.b64encode(_ED25519 + public).decode()
-        self.verifier_key = f"{self.origin}+{self._id.hex()}+{encoded}"
-
-    def checkpoint(self, size: int, root: bytes) -> str:
-        """Return the signed checkpoint of a tree."""
-        return self.note(f"{self.origin}\n{size}\n{base64.b64encode(root).decode()}\n")
-
-    def note(self, text: str) -> str:
-        """Return whole lines as a signed note (C2SP signed-note); only a checkpoint begins with the origin."""
-        signature = base64.b64encode(self._id + self._key.sign(text.encode())).decode()
-        return f"{text}\n— {self.origin} {signature}\n"
 
 
 def entries(digests: Iterable[bytes]) -> bytes:

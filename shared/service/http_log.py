@@ -11,8 +11,9 @@ from fastapi import FastAPI, Path, Query, Response
 from shared.contract.messages import ConsistencyProof, InclusionProof, LogPage, ServiceLogHead
 from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
+from shared.log.checkpoints import LogSigner
 from shared.log.event_store import EventStore
-from shared.log.tree import WIDTH, LogSigner, TileAt, tile_path
+from shared.log.tree import WIDTH, TileAt, tile_path
 from shared.log.tree_store import NotInTree, TreeReader
 from shared.service.http_door import NOT_NOW, answer_of
 

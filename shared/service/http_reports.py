@@ -37,7 +37,7 @@ from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
 from shared.http.openapi import describe
 from shared.http.problems import Problem, answer_problems, known_parameters
-from shared.log.tree import LogSigner
+from shared.log.checkpoints import LogSigner
 from shared.observability.tracing import HEADER
 from shared.observability.turns import Turns
 from shared.observability.unavailable import UNAVAILABLE

@@ -14,13 +14,13 @@ from shared.contract.events import Language
 from shared.deciding.decider import Domain
 from shared.http.api_keys import Role
 from shared.kafka.clients import ReservedTopic
+from shared.log.checkpoints import LogSigner
 from shared.log.database import MIGRATIONS, check_database, database_name
 from shared.log.event_store import EventStore, open_pool
 from shared.log.migrate import migrate
 from shared.log.rewrapping import rewrap
 from shared.log.sandbox import open_sandbox
 from shared.log.sealing import Seal
-from shared.log.tree import LogSigner
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing

@@ -10,8 +10,8 @@ import httpx
 import structlog
 
 from shared.http import client as http_client
+from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import SIZE_TYPE, Cosigner, Malformed, Submission, number_of, read_checkpoint, submission
-from shared.log.tree import LogSigner
 from shared.log.tree_store import NotInTree, TreeReader
 from shared.observability.health import ConfigurationError
 from shared.observability.unavailable import UNAVAILABLE

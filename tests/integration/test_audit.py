@@ -23,8 +23,8 @@ import pytest
 from client.audit.verify import leaf_of, root_of
 from client.audit.witness import CosigningWitness, server_of
 from deploy.local import postgres
+from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import Cosigner, CosigningKey, TreeHead, read_checkpoint
-from shared.log.tree import LogSigner
 from tests.conftest import ROOT
 from tests.harness.databases import drop
 from tests.harness.processes import LOG_KEY, System, eventually, run

@@ -81,7 +81,7 @@ def test_the_wheel_holds_no_module_that_the_program_does_not_import(tool: Tool) 
     imported = tool.run("python", "-c", OURS.format({"client", "shared", "services"})).stdout.split()
     files = [name for name in zipfile.ZipFile(tool.wheel).namelist() if name.endswith(".py")]
     modules = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files}
-    on_demand = {"client.audit.witness", "shared.log", "shared.log.cosignatures", "shared.log.tree"}  # by its command
+    on_demand = {"client.audit.witness", "shared.log.checkpoints", "shared.log.cosignatures"}  # by its command
     assert modules - set(imported) == {"services.gateway", "services.projection"} | on_demand  # empty packages
     assert "client/audit/check.html" in zipfile.ZipFile(tool.wheel).namelist()
     lacking = tool.run("skillplan", "witness", "folder", "--name", "w", "--log", "x", SKILLPLAN_LANG="en")

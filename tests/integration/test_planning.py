@@ -28,8 +28,8 @@ from client.audit.witness import CosigningWitness, server_of
 from services.planning.events import Figure, digest_of, seal_of
 from services.planning.targets_in_force import document_of
 from shared.http.api_keys import KeyFile, Role
+from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import read_checkpoint
-from shared.log.tree import LogSigner
 from tests.conftest import ROOT
 from tests.harness.fork_server import fork_server
 from tests.harness.pictures import code_in_svg

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.log.tree import LogSigner
+from shared.log.checkpoints import LogSigner
 from tests.harness.processes import LOG_KEY, System, eventually
 from tests.harness.reports import person_hired
 from tests.harness.topics import settle

@@ -12,8 +12,9 @@ from typing import Any, Final
 import pytest
 
 from client.audit.evidence import PAGE, archive
+from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import CosigningKey, read_checkpoint
-from shared.log.tree import LogSigner, inclusion
+from shared.log.tree import inclusion
 from tests.conftest import ROOT
 from tests.unit.test_tree import defined
 

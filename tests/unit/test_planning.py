@@ -71,8 +71,8 @@ from services.projection.counting.periods import WHOLE
 from shared.contract.events import Event
 from shared.contract.rules import AlreadyOpen, NotYours
 from shared.deciding.view import View
+from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import CosigningKey, read_checkpoint
-from shared.log.tree import LogSigner
 from shared.plan.loading import check_plan, load_plan, read_plan
 from shared.plan.model import Plan
 from tests.harness.given import GivenReport, Situation, report, retraction, rules_of

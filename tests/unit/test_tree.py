@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.log.checkpoints import LogSigner
 from shared.log.tree import (
     WIDTH,
     Edge,
-    LogSigner,
     TileAt,
     consistency,
     entries,

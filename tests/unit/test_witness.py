@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from client.audit.witness import CosigningWitness, server_of
 from client.output import CommandError
+from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import Cosigner, CosigningKey, LogKey, Submission, read_checkpoint, submission
-from shared.log.tree import LogSigner, consistency, is_consistent
+from shared.log.tree import consistency, is_consistent
 from shared.plan.witnesses import public_key
 from tests.unit.test_tree import defined, digests_of
 

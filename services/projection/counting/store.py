@@ -79,6 +79,7 @@ columns_of: Final[Callable[[StandingRow], tuple[object, ...]]] = attrgetter(*_ST
 
 # Up to so many rows a statement that takes them as JSON costs less than copying them to two tables.
 _FEW: Final = 200
+_PORTION: Final = 2000  # rows that a recount has at once
 
 
 class _MonthlyKey(NamedTuple):
@@ -254,14 +255,41 @@ class RecountDifference:
 
 
 async def recount(connection: asyncpg.Connection, number: int, line: Line) -> AsyncIterator[RecountDifference]:
-    """Yield where the ledger of a line is not what the facts in force contribute, all taken at once."""
+    """Yield where the ledger of a line is not what the facts in force contribute; in a transaction.
+
+    Members are recounted one after another and compared by the sum of hashes of what they contribute, so that a long
+    log takes no memory. Only where that differs is all of it taken at once, which says where.
+    """
     sql = of_generation(number)
+    wanted = kept = 0
+    async for key, value in _contributed(connection, sql["standing_by_member"], line):
+        if value:
+            wanted += hash((key, value))
+    async for row in connection.cursor(sql["ledger_of_line"], line.number, prefetch=_PORTION):
+        kept += hash((_key_of(row), row["value"]))
+    if wanted == kept:
+        return
     in_force = list(_stored(await connection.fetch(sql["standing_of_line"], line.number)))
     recounted = {key: value for key, value in contributions_of(line, in_force).items() if value}
     stored = {_key_of(row): row["value"] for row in await connection.fetch(sql["ledger_of_line"], line.number)}
     for key in sorted({*recounted, *stored}, key=str):
         if recounted.get(key, 0) != stored.get(key, 0):
             yield RecountDifference(line, " ".join(map(str, key)), stored.get(key, 0), recounted.get(key, 0))
+
+
+async def _contributed(
+    connection: asyncpg.Connection, sql: str, line: Line
+) -> AsyncIterator[tuple[ContributionKey, int]]:
+    """Yield what the facts of each member, and of the subjects that have to do with it, contribute to a line."""
+    group, name = list[asyncpg.Record](), None
+    async for row in connection.cursor(sql, line.number, prefetch=_PORTION):
+        if row["of"] != name:
+            for item in contributions_of(line, list(_stored(group))).items():
+                yield item
+            group, name = [], row["of"]
+        group.append(row)
+    for item in contributions_of(line, list(_stored(group))).items():
+        yield item
 
 
 async def differences(connection: asyncpg.Connection, number: int, compiled: CompiledPlans) -> list[RecountDifference]:

@@ -255,6 +255,14 @@ select line, use, service, position, event_id, type, subject, member, on_day, st
     report_source, report_id, recorded_at, changes, root, retracted, suspended, replaced_by, reported_by
 from g.standing where line = $1 and coalesce(cardinality(changes), 0) % 2 = 0
 
+-- name: standing_by_member
+-- Those that have to do with one another follow one another, but for a member some of whose subjects name others, too.
+select coalesce(min(member) over (partition by subject), subject) as of, line, use, service, position, event_id, type,
+    subject, member, on_day, stop, district, amount, same, report_source, report_id, recorded_at, changes, root,
+    retracted, suspended, replaced_by, reported_by
+from g.standing where line = $1 and coalesce(cardinality(changes), 0) % 2 = 0
+order by 1
+
 -- name: counted
 select (select count(*) from g.cell) as cells, (select count(*) from g.contribution) as contributions,
     (select count(*) from g.standing) as standing
