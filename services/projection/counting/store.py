@@ -261,13 +261,13 @@ async def recount(connection: asyncpg.Connection, number: int, line: Line) -> As
     log takes no memory. Only where that differs is all of it taken at once, which says where.
     """
     sql = of_generation(number)
-    wanted = kept = 0
+    of_facts = of_ledger = 0
     async for key, value in _contributed(connection, sql["standing_by_member"], line):
         if value:
-            wanted += hash((key, value))
+            of_facts += hash((key, value))
     async for row in connection.cursor(sql["ledger_of_line"], line.number, prefetch=_PORTION):
-        kept += hash((_key_of(row), row["value"]))
-    if wanted == kept:
+        of_ledger += hash((_key_of(row), row["value"]))
+    if of_facts == of_ledger:
         return
     in_force = list(_stored(await connection.fetch(sql["standing_of_line"], line.number)))
     recounted = {key: value for key, value in contributions_of(line, in_force).items() if value}
