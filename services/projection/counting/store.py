@@ -264,9 +264,9 @@ async def recount(connection: asyncpg.Connection, number: int, line: Line) -> As
     of_facts = of_ledger = 0
     async for key, value in _contributed(connection, sql["standing_by_member"], line):
         if value:
-            of_facts += hash((key, value))
+            of_facts += hash((key, str(value)))  # -1 and -2 have one hash
     async for row in connection.cursor(sql["ledger_of_line"], line.number, prefetch=_PORTION):
-        of_ledger += hash((_key_of(row), row["value"]))
+        of_ledger += hash((_key_of(row), str(row["value"])))
     if of_facts == of_ledger:
         return
     in_force = list(_stored(await connection.fetch(sql["standing_of_line"], line.number)))
