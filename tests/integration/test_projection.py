@@ -558,7 +558,14 @@ def test_a_database_that_hangs_is_told_within_five_seconds_and_silences_the_stre
         eventually(lambda: api.http.get(path).status_code == 200)
 
 
-@pytest.mark.parametrize("change", ["cell set value = value + 1", "monthly set amounts[5] = amounts[5] + 1"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "cell set value = value + 1",
+        "monthly set amounts[5] = amounts[5] + 1",
+        "standing set on_day = on_day + 1",  # cells and ledger agree, and what they stand on does not
+    ],
+)
 def test_recount_names_the_first_difference(projection: Projection, change: str) -> None:
     projection.projector().start()
     projection.publish(*hires(1, 10))
