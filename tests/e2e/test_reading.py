@@ -199,7 +199,7 @@ def test_a_district_hears_its_receipts_over_http_and_follows_them(addresses: dic
     with subprocess.Popen(**arguments) as following:
         assert following.stdout is not None
         assert httpx.post(f"{addresses['recruitment']}/v1/events", json=report, timeout=10).is_success
-        heard = next(receipt for line in following.stdout if (receipt := json.loads(line))["id"] == report["id"])
+        heard = next(receipt for line in following.stdout if (receipt := json.loads(line)).get("id") == report["id"])
         following.send_signal(signal.SIGINT)
     assert heard["status"] == "accepted"
     done = subprocess.run(**_receipts(addresses, "--district", report["district"], "--status", "refused"), check=True)
