@@ -388,7 +388,7 @@ def test_a_district_finds_its_wrong_report_with_the_reason_and_the_fix(addresses
         response = httpx.get(f"{addresses['projection']}/v1/districts/{district}/receipts", params=params, timeout=10)
         assert response.status_code == 200, response.text
         page = response.json()
-        return page if any(receipt["id"] == wrong["id"] for receipt in page["receipts"]) else None
+        return page if any(receipt.get("id") == wrong["id"] for receipt in page["receipts"]) else None
 
     page = eventually(receipts_with_it, within=20)
     (receipt,) = page["receipts"]
