@@ -179,7 +179,7 @@ const errands = {
               if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(axe, "utf8"));
               const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
               for (const violation of violations) {
-                if (["serious", "critical"].includes(violation.impact)) result.axe.push(`${what} at ${width}: ${violation.id}: ${violation.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`);
+                result.axe.push(`${what} at ${width}: ${violation.id}: ${violation.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`);
               }
             }
           }

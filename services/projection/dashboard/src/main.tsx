@@ -182,16 +182,16 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
         {t("nav.skip")}
       </a>
       {!framed && <Header address={address} redraw={redraw} />}
-      <div class="under">
+      <section class="under" aria-labelledby="plan">
         <div class="title">
-          <h1>{localized(plan.title)}</h1>
+          <h1 id="plan">{localized(plan.title)}</h1>
           <p>{plan.document_no}</p>
           {plans.example_day && <p class="example">{t("example.is", { day: day(plans.example_day) })}</p>}
           <Asked view={view} />
         </div>
         <Freshness connection={connection} event={event} at={at} fixed={Boolean(address.params["known_at"])} />
         {framed ? <a href={location.href} target="_blank" rel="noreferrer">{t("frame.open")}</a> : <Controls view={view} plans={plans} />}
-      </div>
+      </section>
       <main id="main" tabIndex={-1}>
         <PageContent view={view} />
       </main>
