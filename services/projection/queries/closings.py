@@ -57,11 +57,16 @@ class CloseOverride(TypedDict):
     why: str
 
 
-class ClosedMonth(TypedDict):
-    """A month that is closed: its publications, the last one's instant and digest, and requests still open."""
+class MonthOfPlan(TypedDict):
+    """A month, and the day as of which its figures are."""
 
     month: MonthName
     as_of: Day
+
+
+class ClosedMonth(MonthOfPlan):
+    """A month that is closed: its publications, the last one's instant and digest, and requests still open."""
+
     published: list[Publication]
     known_at: Instant
     sha256: Sha256
@@ -69,17 +74,8 @@ class ClosedMonth(TypedDict):
     open_requests: list[str]
 
 
-class PublicationRow(TypedDict):
+class PublicationRow(MonthOfPlan, Publication):
     """A publication as a row of a table."""
-
-    month: MonthName
-    as_of: Day
-    known_at: Instant
-    recorded_at: Instant
-    by: str
-    sha256: Sha256
-    request_no: str | None
-    why: str | None
 
 
 class ClosedMonths(TypedDict):
