@@ -301,6 +301,8 @@ def _contradictions(plan: Plan) -> Iterator[tuple[_Path, str, str]]:
     yield from _codes(plan)
     codes = plan.district_codes
     yield from _weights(plan, plan.month_weights, ("month_weights",))
+    if plan.issuer is not None and plan.issuer not in plan.bodies:
+        yield ("issuer",), "bodies 中的一个", "one of those under bodies"
     seen: set[str] = set()
     for s, series in enumerate(plan.series):
         for m, measure in enumerate(series.measures):

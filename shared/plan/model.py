@@ -358,12 +358,13 @@ class Pace(PlanPart):
 
 
 class Plan(PlanPart):
-    """A policy as data."""
+    """A policy as data; `issuer`: the one of `bodies` that signs what is issued on it."""
 
     id: Code
     title: Name
     document_no: Text
     city: Name
+    issuer: Code | None = None
     period: Period
     districts: Annotated[tuple[District, ...], Field(min_length=1)]
     bodies: dict[Code, Name]
@@ -411,8 +412,9 @@ class Plan(PlanPart):
 
     @cached_property
     def digest(self) -> str:
-        """A fingerprint of all that the plan says."""
-        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+        """A fingerprint of all that the plan says; one from before there were issuers keeps its own."""
+        unsaid = None if self.issuer else {"issuer"}
+        return hashlib.sha256(self.model_dump_json(by_alias=True, exclude=unsaid).encode()).hexdigest()
 
 
 def districts_by_waiting_days(plans: Iterable[Plan]) -> dict[int, list[str]]:

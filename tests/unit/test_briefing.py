@@ -20,17 +20,17 @@ from services.projection.assessment.representation import LogProgress, scope_fie
 from services.projection.assessment.targets import Targets
 from services.projection.counting.lines import CompiledPlans, Part
 from services.projection.counting.periods import WHOLE, month_number
-from services.projection.exports import wording
+from services.projection.exports import folding, texts, wording
 from services.projection.exports.briefing import page
 from services.projection.exports.csv import columns_of, csv_lines
 from services.projection.exports.document import Briefing, BriefingIndicator, BriefingNote
 from services.projection.exports.letter import letter
+from services.projection.exports.pdf import pdf
+from services.projection.exports.texts import TEXTS
 from services.projection.exports.wording import (
     SIGNALS,
-    TEXTS,
     achieved_text,
     conclusion,
-    folded,
     progress,
     publication,
     rows_of,
@@ -41,7 +41,9 @@ from services.projection.queries.notes import answers
 from services.projection.queries.who_is_behind import BehindTarget
 from shared.http.problems import language_of
 from shared.plan.loading import load_plan
+from tests.harness.briefings import folded_names, unsaid_figures
 from tests.harness.cells import sums_of
+from tests.harness.papers import letter_rows, page_rows, pdf_text
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
 COMPILED = CompiledPlans([PLAN])
@@ -226,7 +228,7 @@ def test_a_letter_has_the_conclusion_first_every_row_that_says_something_and_the
     body = body_of({("4.1.b", 2025, "330602"): {"2025-04": 1234}}, date(2025, 5, 31))
     text = _document(letter(body, language))
     order = [
-        text.index(wording.text(key, language)) for key in ("conclusion", "districts", "turned", "by-series", "annex")
+        text.index(texts.text(key, language)) for key in ("conclusion", "districts", "turned", "by-series", "annex")
     ]
     assert order == sorted(order)
     assert "1,234" in text
@@ -313,14 +315,53 @@ def test_the_conclusion_names_the_furthest_behind_and_never_says_that_a_district
     assert "split" in "".join(conclusion(district, "en"))
 
 
-def test_what_is_zero_without_a_target_is_folded_into_one_sentence() -> None:
-    body = body_of({("1.4.a", WHOLE, "330602"): {"2025-05": 2}}, date(2025, 5, 31))
+SPREAD: Mapping[tuple[str, int, str], Mapping[str, int]] = {
+    ("1.4.a", WHOLE, "330602"): {"2025-05": 2},
+    ("4.1.b", 2025, "330602"): {"2025-04": 300, "2025-05": 60},
+    ("4.1.b", 2025, "330681"): {"2025-05": 5},
+    ("5.1.b", 2025, "330602"): {"2025-03": 164_800},
+}
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_figure_stands_in_its_table_or_is_named_among_those_that_are_zero(language: Any) -> None:
+    body = body_of(SPREAD, date(2025, 5, 31))
+    paper = pdf_text(pdf(body, language))
+    for rows, paragraphs in (page_rows(page(body, language)[0]), letter_rows(letter(body, language))):
+        assert unsaid_figures(body, language, rows, paragraphs) == []
+        folded = folded_names(body, language, rows)
+        assert folded
+        assert all(name in paper for name in folded)
+    row_of(body, "4.1.b")["districts"]["330603"]["value"] = 1
+    assert unsaid_figures(body, language, rows, paragraphs) != []
+
+
+def test_a_figure_with_a_target_or_that_moved_is_never_folded_and_one_that_is_missing_is_not_zero() -> None:
+    body = body_of(SPREAD, date(2025, 5, 31))
+    series = next(each for each in body["series"] if each["id"] == "4")
+    row = row_of(body, "4.1.b")
+    table = folding.district_table(body, series, "zh")
+    assert [each["code"] for each in table.districts] == ["330602", "330681"]
+    (columns, *_) = table.folded
+    assert columns.startswith("表中各项均为 0 的 5 个区划,不再列出:绍兴市本级")
+    row["districts"]["330603"]["met"] = False  # a target of its own
+    row["districts"]["330604"]["value"] = None
+    row["districts"]["330683"]["change"] = -1
+    table = folding.district_table(body, series, "zh")
+    assert [each["code"] for each in table.districts] == ["330602", "330603", "330681", "330683"]
+    assert "上虞区(4.1.b暂无法计算)" in table.folded[0]
+
+
+def test_what_cannot_be_computed_is_not_said_to_be_zero() -> None:
+    body = body_of({}, date(2025, 5, 31))
     series = body["series"][0]
-    sentence = folded(series, "zh")
-    assert "1.4.a" not in sentence
-    assert "1.4.b" in sentence
-    html, _ = page(body, "zh")
-    assert sentence in html
+    idle = [row for each in series["measures"] for row in each["indicators"] if folding.is_idle(body, row)]
+    assert idle
+    idle[0]["value"] = None
+    zero, unknown = folding.idle_rows(body, series, "zh")
+    assert f"{idle[0]['id']} " not in zero
+    assert f"指标 1 项:{idle[0]['id']} " in unknown
+    assert f"{len(idle) - 1} 项" in zero
 
 
 def test_the_workbook_holds_the_numbers_and_no_formula() -> None:

@@ -149,6 +149,7 @@ FAULTS = [
     ("value: 12.5", "value: 1e400", "series[0].measures[0].indicators[1].target.value", "not above 1000000000000000"),
     ("value: 12.5", "value: -1", "series[0].measures[0].indicators[1].target.value", "not below 0"),
     ("lead: [labour]", "lead: [labor]", "series[0].measures[0].lead[0]", "one of those under bodies"),
+    ("bodies:\n", "issuer: labor\nbodies:\n", "issuer", "one of those under bodies"),
     ("cap_fen: 1_000_000", "cap_fen: -1", "parameters.credit_line.cap_fen", "above 0"),
     ("industry_percent: 10", "industry_percent: ten", "parameters.training_subsidy.industry_percent", "an integer"),
     ('clause: "1.1"', 'clause: "9.9"', "parameters.training_subsidy.clause", "the id of a measure"),

@@ -63,8 +63,8 @@ def test_page_pdf_and_letter_of_published_figures_carry_it_and_others_do_not(lan
     assert "2025" in picture.partition("</title>")[0]
     with zipfile.ZipFile(io.BytesIO(letter(body, language))) as package:
         assert codes_in_png(package.read("word/media/code.png")) == [SAID]
-        assert 'Id="rId4"' in package.read("word/_rels/document.xml.rels").decode()
-        assert 'r:embed="rId4"' in package.read("word/document.xml").decode()
+        assert 'Id="rId6"' in package.read("word/_rels/document.xml.rels").decode()
+        assert 'r:embed="rId6"' in package.read("word/document.xml").decode()
     sheet = next(number for number, text in enumerate(sheets_of(pdf(body, language))) if "check.html" in text)
     assert codes_in_png(compiled(body, language, "png")[sheet]) == [SAID]
     again = [page(body, language)[0], letter(body, language), pdf(body, language)]

@@ -4,10 +4,11 @@ import base64
 import hashlib
 from typing import Final
 
-from services.projection.exports import qr_code, wording
+from services.projection.exports import folding, qr_code, wording
 from services.projection.exports.document import Briefing
 from services.projection.exports.filling import filled
-from services.projection.exports.wording import COLOURS, SIGNALS, Language
+from services.projection.exports.texts import Language, text
+from services.projection.exports.wording import COLOURS, SIGNALS
 
 BARS: Final = {"met": "#14546f", "green": "#1d6b3a", "amber": "#d98a00", "red": "#b3261e", "none": "#777"}
 # The margins of each sheet of paper have the running head and the page's number.
@@ -45,17 +46,19 @@ def page(briefing: Briefing, language: Language) -> tuple[str, dict[str, str]]:
     title = wording.title(briefing, language)
     published = briefing["published"]
     picture = qr_code.svg(published["code"], wording.code_title(briefing, language), inline=True) if published else ""
-    text = filled(
+    content = filled(
         "briefing.html",
         briefing=briefing,
         language=language,
         signals=SIGNALS,
         css=css,
         wording=wording,
+        text=text,
+        folding=folding,
         title=title,
         picture=picture,
     )
-    return text, headers
+    return content, headers
 
 
 def _css_text(text: str) -> str:

@@ -114,16 +114,18 @@ class BriefingNote(TypedDict):
 class BriefingTable(TypedDict):
     """What this query adds to its scope; `published` is null where these are not the figures of a publication.
 
-    `example_day`: the day of made-up data, null where they are real. `turned`: the indicators whose signal is another
-    than a month ago. `late`: those amber or red, the furthest from what was expected first. `notes`: those
-    known at the instant, in the order of the indicators, of the whole and of each district, or of one.
-    `standings`: how each district stands; `shared_by`: by what indicative shares are made.
+    `issuer`: who signs that of the whole, null where the plan names nobody and for a district. `example_day`: the day
+    of made-up data, null where they are real. `turned`: the indicators whose signal is another than a month ago.
+    `late`: those amber or red, the furthest from what was expected first. `notes`: those known at the instant, in the
+    order of the indicators, of the whole and of each district, or of one. `standings`: how each district stands;
+    `shared_by`: by what indicative shares are made.
     """
 
     month: MonthName
     title: BilingualText
     document_no: str
     city: BilingualText
+    issuer: BilingualText | None
     units: dict[str, BilingualText]
     districts: list[BriefingDistrict]
     published: BriefingPublication | None

@@ -1,18 +1,30 @@
 """The monthly briefing as the sequence of texts and tables that it is on paper: a letter and a PDF are set from it."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, final
+from unicodedata import east_asian_width
 
 from typing_extensions import TypedDict
 
 from services.projection.assessment.pace import Signal
-from services.projection.exports import wording
-from services.projection.exports.document import Briefing, BriefingIndicator, BriefingSeries
-from services.projection.exports.wording import DASH, Language, text
-from shared.contract.events import LOCAL_TIME
+from services.projection.exports import folding, wording
+from services.projection.exports.document import Briefing, BriefingDistrict, BriefingIndicator, BriefingSeries
+from services.projection.exports.texts import Language, text
+from services.projection.exports.wording import DASH
 
-Style = Literal["Title", "Subtitle", "Heading1", "Heading2", "Body", "Small", "Date", "Annex"]
+Style = Literal[
+    "Title",
+    "Subtitle",
+    "Heading1",
+    "Heading2",
+    "Body",
+    "Small",
+    "Enclosure",
+    "Signature",
+    "Date",
+    "Annex",
+    "AnnexTitle",
+]
 
 
 @final
@@ -21,6 +33,15 @@ class Text(TypedDict):
 
     style: Style
     text: str
+
+
+@final
+class Signed(TypedDict):
+    """A line of who signs and when, set so many characters off the right edge."""
+
+    style: Style
+    text: str
+    right: float
 
 
 @final
@@ -57,10 +78,11 @@ class Table(TypedDict):
 
 _NUMBERS: Final = {"zh": ("一、", "二、", "三、", "四、", "五、"), "en": ("1. ", "2. ", "3. ", "4. ", "5. ")}
 _WIDTH: Final = 8_844
-_NAME: Final = 2_044
+_NAME: Final = 1_844
+_INDENT: Final = 2  # characters
 
 
-def layout(briefing: Briefing, language: Language) -> Iterator[Text | QrCode | Table]:
+def layout(briefing: Briefing, language: Language) -> Iterator[Text | Signed | QrCode | Table]:
     """Yield the conclusion, the districts, what changed and the notes, then series by series, and the clauses."""
     number = iter(_NUMBERS[language])
     yield _text("Title", wording.title(briefing, language))
@@ -81,18 +103,36 @@ def layout(briefing: Briefing, language: Language) -> Iterator[Text | QrCode | T
     yield _text("Heading1", next(number) + text("by-series", language))
     for series in briefing["series"]:
         yield from _series(briefing, series, language)
-    day = datetime.fromisoformat(briefing["known_at"]).astimezone(LOCAL_TIME)
-    yield _text("Date", f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%Y-%m-%d}")
+    yield _text("Enclosure", text("annex", language))
+    yield from _signed(briefing, language)
     if (published := briefing["published"]) is not None:
         alt = wording.code_title(briefing, language)
         yield {"style": "Small", "text": text("code-hint", language), "code": published["code"], "alt": alt}
-    yield _text("Annex", text("annex", language))
+    yield _text("Annex", text("annex-mark", language))
+    yield _text("AnnexTitle", text("annex-title", language))
     for series in briefing["series"]:
         for measure in series["measures"]:
             yield _text("Heading2", f"{measure['id']} {measure['name'][language]}")
-            yield _text("Small", measure["text"])
-            bodies = ("、" if language == "zh" else "; ").join(body[language] for body in measure["lead"])
-            yield _text("Small", f"{text('lead', language)}:{bodies}" if language == "zh" else f"Lead units: {bodies}")
+            yield _text("Body", measure["text"])
+            yield from _sentence(wording.leading(measure, language))
+
+
+def _signed(briefing: Briefing, language: Language) -> Iterator[Signed]:
+    """Yield who signs and the date as GB/T 9704 (7.3.5.2) sets them without a seal.
+
+    The date begins two characters right of the name, and neither ends nearer to the edge than two.
+    """
+    issuer, day = briefing["issuer"], wording.date_of(briefing, language)
+    name = issuer[language] if issuer else ""
+    begins = max(_INDENT + _characters(name) - _INDENT, _INDENT + _characters(day))
+    if name:
+        yield {"style": "Signature", "text": name, "right": begins + _INDENT - _characters(name)}
+    yield {"style": "Date", "text": day, "right": begins - _characters(day) if name else _INDENT}
+
+
+def _characters(line: str) -> float:
+    """Return how wide a text is in Chinese characters."""
+    return sum(1.0 if east_asian_width(sign) in "WF" else 0.5 for sign in line)
 
 
 def _text(style: Style, sentence: str) -> Text:
@@ -154,24 +194,30 @@ def _turned(briefing: Briefing, language: Language) -> Table:
 def _notes(briefing: Briefing, language: Language) -> Table:
     rows = [[_cell(each) for each in row] for row in wording.note_rows(briefing, language)]
     keys = ("indicator", "district-name", "cause", "next-step", "written-by")
-    return _table((_NAME, 1_000, 2_400, 2_400, 1_000), keys, rows, language)
+    return _table((_NAME, 1_000, 2_500, 2_500, 1_000), keys, rows, language)
 
 
 def _series(briefing: Briefing, series: BriefingSeries, language: Language) -> Iterator[Text | Table]:
-    rows = [row for measure in series["measures"] for row in measure["indicators"] if not wording.is_idle(row)]
     yield _text("Heading2", f"{series['id']} {series['name'][language]}")
-    if rows:
+    if cells := [_standing(briefing, row, language) for row in folding.rows_shown(briefing, series)]:
         keys = ("indicator", "period", "target", "value", "expected", "progress", "signal", "change")
-        cells = [_standing(briefing, row, language) for row in rows]
         yield _table((2_444, 800, 1_000, 1_100, 1_100, 800, 700, 900), keys, cells, language)
-        if briefing["district"] is None:
-            width = (_WIDTH - _NAME) // len(briefing["districts"])
+    yield from _notes_below(folding.idle_rows(briefing, series, language))
+    if briefing["district"] is None:
+        rows, districts, folded = folding.district_table(briefing, series, language)
+        if rows:
+            width = (_WIDTH - _NAME) // len(districts)
             yield {
-                "widths": (_NAME, *[width] * len(briefing["districts"])),
-                "titles": [text("indicator", language), *(each["name"][language] for each in briefing["districts"])],
-                "rows": [_of_districts(briefing, row, language) for row in rows],
+                "widths": (_NAME, *[width] * len(districts)),
+                "titles": [text("indicator", language), *(each["name"][language] for each in districts)],
+                "rows": [_of_districts(districts, row, language) for row in rows],
             }
-    yield from _sentence(wording.folded(series, language))
+        yield from _notes_below(folded)
+
+
+def _notes_below(sentences: Iterable[str]) -> Iterator[Text]:
+    for sentence in sentences:
+        yield _text("Small", sentence)
 
 
 def _standing(briefing: Briefing, row: BriefingIndicator, language: Language) -> list[TableCell]:
@@ -192,9 +238,9 @@ def _standing(briefing: Briefing, row: BriefingIndicator, language: Language) ->
     ]
 
 
-def _of_districts(briefing: Briefing, row: BriefingIndicator, language: Language) -> list[TableCell]:
+def _of_districts(districts: Iterable[BriefingDistrict], row: BriefingIndicator, language: Language) -> list[TableCell]:
     cells = [_cell(_name(row, language))]
-    for district in briefing["districts"]:
+    for district in districts:
         own = row["districts"].get(district["code"])
         if own is None:
             cells.append(_cell(DASH, number=True))

@@ -13,8 +13,9 @@ from xml.sax.saxutils import escape
 from services.projection.exports import qr_code, wording
 from services.projection.exports.document import Briefing
 from services.projection.exports.filling import TEMPLATES, filled
-from services.projection.exports.layout import QrCode, Table, Text, layout
-from services.projection.exports.wording import COLOURS, Language
+from services.projection.exports.layout import QrCode, Signed, Table, Text, layout
+from services.projection.exports.texts import Language
+from services.projection.exports.wording import COLOURS
 
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -32,7 +33,9 @@ _TYPES: Final = (
     f'<Override PartName="/word/document.xml" ContentType="{_PART}.document.main+xml"/>'
     f'<Override PartName="/word/styles.xml" ContentType="{_PART}.styles+xml"/>'
     f'<Override PartName="/word/header.xml" ContentType="{_PART}.header+xml"/>'
-    f'<Override PartName="/word/footer.xml" ContentType="{_PART}.footer+xml"/>'
+    f'<Override PartName="/word/footer-odd.xml" ContentType="{_PART}.footer+xml"/>'
+    f'<Override PartName="/word/footer-even.xml" ContentType="{_PART}.footer+xml"/>'
+    f'<Override PartName="/word/settings.xml" ContentType="{_PART}.settings+xml"/>'
     '<Override PartName="/docProps/core.xml"'
     ' ContentType="application/vnd.openxmlformats-package.core-properties+xml"/></Types>'
 )
@@ -46,10 +49,14 @@ _OF_DOCUMENT: Final = (
     f'<Relationships xmlns="{_PACKAGE}/relationships">'
     f'<Relationship Id="rId1" Type="{_OFFICE}/styles" Target="styles.xml"/>'
     f'<Relationship Id="rId2" Type="{_OFFICE}/header" Target="header.xml"/>'
-    f'<Relationship Id="rId3" Type="{_OFFICE}/footer" Target="footer.xml"/>'
+    f'<Relationship Id="rId3" Type="{_OFFICE}/footer" Target="footer-odd.xml"/>'
+    f'<Relationship Id="rId4" Type="{_OFFICE}/footer" Target="footer-even.xml"/>'
+    f'<Relationship Id="rId5" Type="{_OFFICE}/settings" Target="settings.xml"/>'
 )
+_SETTINGS: Final = f'<w:settings xmlns:w="{_WORD}"><w:evenAndOddHeaders/></w:settings>'
+# Outside, a character off the edge: odd pages on the right, even ones on the left (GB/T 9704, 7.5).
 _FOOTER: Final = (
-    f'<w:ftr xmlns:w="{_WORD}"><w:p><w:pPr><w:pStyle w:val="Page"/></w:pPr>'
+    f'<w:ftr xmlns:w="{_WORD}"><w:p><w:pPr><w:pStyle w:val="Page"/><w:jc w:val="SIDE"/></w:pPr>'
     '<w:r><w:t xml:space="preserve">— </w:t></w:r>'
     '<w:fldSimple w:instr=" PAGE "><w:r><w:t>1</w:t></w:r></w:fldSimple>'
     '<w:r><w:t xml:space="preserve"> —</w:t></w:r></w:p></w:ftr>'
@@ -58,7 +65,7 @@ _FOOTER: Final = (
 
 def letter(briefing: Briefing, language: Language) -> bytes:
     """Return the briefing as DOCX."""
-    blocks: list[Text | QrCode | Table] = [*layout(briefing, language)]
+    blocks: list[Text | Signed | QrCode | Table] = [*layout(briefing, language)]
     document = filled(
         "letter.xml",
         blocks=blocks,
@@ -70,7 +77,7 @@ def letter(briefing: Briefing, language: Language) -> bytes:
     )
     code = [qr_code.png(block["code"]) for block in blocks if "code" in block]
     pictures = {f"word/{_PICTURE}": picture for picture in code}
-    relations = f'<Relationship Id="rId4" Type="{_OFFICE}/image" Target="{_PICTURE}"/>' if code else ""
+    relations = f'<Relationship Id="rId6" Type="{_OFFICE}/image" Target="{_PICTURE}"/>' if code else ""
     return _packed(
         {
             "[Content_Types].xml": _DECLARED + _TYPES,
@@ -80,7 +87,9 @@ def letter(briefing: Briefing, language: Language) -> bytes:
             "word/document.xml": document.strip(),
             "word/styles.xml": _DECLARED + (TEMPLATES / "letter-styles.xml").read_text(encoding="utf-8"),
             "word/header.xml": _DECLARED + head,
-            "word/footer.xml": _DECLARED + _FOOTER,
+            "word/footer-odd.xml": _DECLARED + _FOOTER.replace("SIDE", "right"),
+            "word/footer-even.xml": _DECLARED + _FOOTER.replace("SIDE", "left"),
+            "word/settings.xml": _DECLARED + _SETTINGS,
             **pictures,
         }
     )

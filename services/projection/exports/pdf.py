@@ -15,7 +15,8 @@ from services.projection.exports.briefing import BARS
 from services.projection.exports.document import Briefing
 from services.projection.exports.filling import TEMPLATES
 from services.projection.exports.layout import layout
-from services.projection.exports.wording import COLOURS, Language
+from services.projection.exports.texts import Language
+from services.projection.exports.wording import COLOURS
 
 if TYPE_CHECKING:
     import typst

@@ -16,18 +16,17 @@ from services.projection.assessment.representation import TargetValue
 from services.projection.exports import wording
 from services.projection.exports.document import Briefing, BriefingSeries, DistrictFigure
 from services.projection.exports.spool import beside
+from services.projection.exports.texts import Language, text
 from services.projection.exports.wording import (
     COLOURS,
     DASH,
     SIGNALS,
-    Language,
     achieved,
     exact,
     expected,
     rounded,
     rows_of,
     signal_name,
-    text,
     unit_name,
 )
 

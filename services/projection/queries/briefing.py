@@ -113,6 +113,7 @@ def briefing(
         "title": bilingual(plan.title),
         "document_no": plan.document_no,
         "city": bilingual(plan.city),
+        "issuer": bilingual(plan.bodies[plan.issuer]) if plan.issuer and not basis.scope.district else None,
         "units": {unit: bilingual(name) for unit, name in plan.units.items()},
         "districts": [{"code": district.code, "name": bilingual(district.name)} for district in plan.districts],
         "published": _published(plan.id, f"{month:%Y-%m}", publications, basis.scope.known_at),
