@@ -12,6 +12,7 @@ from services.gateway.tables import routes as tables
 from services.gateway.upstream import Upstream
 from shared.http.openapi import describe
 from shared.http.problems import answer_problems
+from shared.http.query_parameters import judged_elsewhere
 from shared.observability.metrics import Metrics
 from shared.plan.model import Plan
 from shared.process.process import add_probes
@@ -39,6 +40,7 @@ def create_app(
     add_probes(app, metrics)
 
     # Last, since it takes whatever is left.
+    @judged_elsewhere
     async def pass_on(request: Request) -> Response:
         return await upstream.forward(request, service_of(request.method, request.url.path))
 

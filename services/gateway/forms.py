@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final, cast
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, JsonValue
 
 from client.fields import event_of, fields_of, reported_types
@@ -18,7 +18,7 @@ from services.gateway.tables.messages import PageText
 from shared.contract.events import PLACEHOLDER, Adds, Ends, Event, Opens, Retracts
 from shared.contract.shapes import IdentifiedPerson
 from shared.http.openapi import Node
-from shared.http.problems import Problem, known_parameters
+from shared.http.problems import Problem
 
 _CACHED: Final = {"cache-control": "private, max-age=300"}
 _NO_FORM: Final = Problem(404, "没有这种报告类型。", "There is no such type of report.")
@@ -66,7 +66,7 @@ class ReportForm(BaseModel):
 
 def router_of() -> APIRouter:
     """Return the routes of the forms; they are the page's own and promised to no program."""
-    router = APIRouter(dependencies=[Depends(known_parameters)], include_in_schema=False)
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/v1/forms")
     async def get_forms(response: Response) -> FormNames:

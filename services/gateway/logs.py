@@ -8,6 +8,7 @@ from services.gateway.upstream import Upstream, away, target_of
 from shared.contract.messages import LogPage
 from shared.http.openapi import Responses, problem_response
 from shared.http.problems import Problem
+from shared.http.query_parameters import judged_elsewhere
 
 _NO_SERVICE: Final = Problem(404, "没有这个服务。", "There is no such service.")
 _SAID: Final = (
@@ -41,6 +42,7 @@ def router_of(upstream: Upstream) -> APIRouter:
         response_model=LogPage,
         responses=responses,
     )
+    @judged_elsewhere
     async def get_log(request: Request, service: _Service) -> Response:
         return await ask(request, service)
 
@@ -51,6 +53,7 @@ def router_of(upstream: Upstream) -> APIRouter:
         response_class=Response,
         responses=responses | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
+    @judged_elsewhere
     async def get_of_log(request: Request, service: _Service, what: _What) -> Response:
         return await ask(request, service)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -13,7 +13,7 @@ from services.gateway.upstream import ServiceResponse, Upstream, away, headers_o
 from shared.contract.cloudevents import JsonObject
 from shared.contract.messages import PairsReceipts, Receipt, RecordedReport
 from shared.http.openapi import problem_response
-from shared.http.problems import Problem, known_parameters
+from shared.http.problems import Problem
 from shared.service.http_door import IdNamed, SourceNamed
 from shared.service.http_receipts import (
     NEVER_RECEIVED,
@@ -44,7 +44,7 @@ class PairsReceiptsOfServices(PairsReceipts):
 
 def router_of(upstream: Upstream) -> APIRouter:
     """Return the routes that answer what became of reports."""
-    router = APIRouter(dependencies=[Depends(known_parameters)])
+    router = APIRouter()
 
     @router.get(
         "/v1/receipts",

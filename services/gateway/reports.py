@@ -11,7 +11,7 @@ from typing import (
 
 import msgspec
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -19,7 +19,7 @@ from services.gateway.upstream import ServiceResponse, Upstream, away, headers_o
 from shared.contract.cloudevents import BATCH, NotReadableError, from_http_headers, parse_array, parse_object
 from shared.contract.messages import Receipt
 from shared.http.access import caller_of
-from shared.http.problems import Problem, known_parameters, problem_of
+from shared.http.problems import Problem, problem_of
 from shared.service.http_door import (
     LARGEST_BATCH,
     LARGEST_EVENT,
@@ -82,7 +82,7 @@ class _Part:
 
 def router_of(upstream: Upstream) -> APIRouter:
     """Return the route that takes reports."""
-    router = APIRouter(dependencies=[Depends(known_parameters)])
+    router = APIRouter()
 
     @router.post(
         "/v1/events",

@@ -18,13 +18,13 @@ from typing import Final, Literal
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http.access import NO_KEY, REFUSAL, caller_of
-from shared.http.problems import Problem, known_parameters
+from shared.http.problems import Problem
 
 COOKIE: Final = "skillplan-session"
 TOKEN_COOKIE: Final = "skillplan-csrf"  # noqa: S105 - its name; a page reads it, and says it in TOKEN_HEADER
@@ -115,7 +115,7 @@ class WhoIsIn(BaseModel):
 
 def router_of(sessions: Sessions) -> APIRouter:
     """Return the routes by which a browser's session begins and ends; they are the page's own."""
-    router = APIRouter(dependencies=[Depends(known_parameters)], include_in_schema=False)
+    router = APIRouter(include_in_schema=False)
 
     @router.post("/v1/session")
     async def sign_in(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from services.projection import contract
@@ -45,7 +45,7 @@ from services.projection.receipts import lookup
 from services.projection.receipts import query as district_receipts
 from services.projection.receipts.store import receipts_read
 from shared.http.openapi import describe
-from shared.http.problems import answer_problems, known_parameters
+from shared.http.problems import answer_problems
 from shared.observability.metrics import Metrics, NotWell, Reading
 from shared.process.process import add_probes, end_process_if_failed
 
@@ -128,7 +128,6 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(known_parameters)],
     )
     cache = ResponseCache(reader, heads)
     app.state.context = ReadContext(

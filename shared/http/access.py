@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.contract.decoder import Channel
 from shared.http.api_keys import Key, KeyRing, Role
 from shared.http.problems import Problem, language_in, problem_of
+from shared.http.query_parameters import KnownParameters
 from shared.http.route_names import RouteNames
 from shared.http.server import HSTS
 from shared.http.unknown_page import HEADERS, NOTHING_THERE, is_visited, page_of
@@ -164,11 +165,12 @@ def reporter_in(scope: Scope) -> str:
 
 
 class AccessControl:
-    """ASGI middleware: admits requests as the keys allow, and adds the headers that every response must have."""
+    """ASGI middleware: admits requests as the keys allow, refuses parameters that the app would leave unread, and adds
+    the headers that every response must have."""
 
     def __init__(self, app: ASGIApp, ring: KeyRing, rate: float, health: Health, origins: Iterable[str] = ()) -> None:
         """`origins`: those of pages elsewhere that may ask (CORS)."""
-        self._app, self._ring, self._rate, self._health = app, ring, rate, health
+        self._app, self._ring, self._rate, self._health = KnownParameters(app), ring, rate, health
         self._origins = frozenset(origin.encode() for origin in origins)
         self._buckets: dict[str, TokenBucket] = {}
         self._running: Counter[str] = Counter()  # requests that are being answered, by key

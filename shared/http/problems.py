@@ -12,7 +12,6 @@ from starlette.types import Scope
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from fastapi.dependencies.models import Dependant
 
 Language = Literal["zh", "en"]
 
@@ -77,39 +76,6 @@ def language_of(accepted: str | None) -> Language | None:
 def language_in(scope: Scope) -> Language | None:
     """Return the language that a request prefers."""
     return language_of(Headers(scope=scope).get("accept-language"))
-
-
-_known: Final[dict[object, set[str]]] = {}  # the query parameters of a route, by its function
-
-
-def _parameters(dependant: "Dependant") -> set[str]:
-    own = {parameter.alias for parameter in dependant.query_params}
-    return own.union(*map(_parameters, dependant.dependencies))
-
-
-async def known_parameters(request: Request) -> None:
-    """Refuse a query parameter that the route does not have, or that is given twice; a dependency of every route.
-
-    What is left unread misleads: `?dry_run=true` would be decided for good, `?asof=` answered for today, the first of
-    two days for the second.
-    """
-    if not request.scope["query_string"]:
-        return
-    route = request.scope["route"]
-    known = _known.get(route.endpoint)
-    if known is None:
-        known = _known[route.endpoint] = _parameters(route.dependant)
-    if not request.query_params.keys() <= known:
-        if not known:
-            raise Problem(422, "这个地址没有查询参数。", "This address takes no query parameters.")
-        names = "、".join(sorted(known))
-        raise Problem(
-            422,
-            f"有这里没有的查询参数;可用的:{names}。",
-            f"A query parameter that is not known here; known are: {names.replace('、', ', ')}.",
-        )
-    if len(request.query_params.multi_items()) > len(request.query_params):
-        raise Problem(422, "同一个查询参数写了几次;请只写一次。", "A query parameter is there twice; give it once.")
 
 
 def answer_problems(app: "FastAPI") -> None:

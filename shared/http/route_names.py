@@ -18,7 +18,7 @@ class RouteNames:
     """The whole template of each route of an app, those of included routers among them, which know only their part."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
-        each = [(str(getattr(route, "path", None) or _OTHER), route) for route in _flat(routes)]
+        each = [(str(getattr(route, "path", None) or _OTHER), route) for route in each_route(routes)]
         self.all = frozenset(name for name, _ in each)
         self._matches = [(name, route.matches) for name, route in each]
         # FastAPI says which route it took, Starlette which endpoint.
@@ -41,7 +41,8 @@ class RouteNames:
         return _OTHER
 
 
-def _flat(routes: Sequence[BaseRoute]) -> Iterable[BaseRoute | RouteContext]:
+def each_route(routes: Sequence[BaseRoute]) -> Iterable[BaseRoute | RouteContext]:
+    """Yield each route of an app, those of included routers among them, with its whole path."""
     if all(hasattr(route, "path") for route in routes):
         return routes
     from fastapi.routing import iter_route_contexts  # noqa: PLC0415 - a worker, which has none, starts sooner

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import orjson
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from shared.contract import rules
 from shared.contract.cloudevents import (
@@ -36,7 +36,7 @@ from shared.deciding.unit_of_work import Answer
 from shared.http.access import Caller, caller_of
 from shared.http.api_keys import Role
 from shared.http.openapi import describe
-from shared.http.problems import Problem, answer_problems, known_parameters
+from shared.http.problems import Problem, answer_problems
 from shared.log.checkpoints import LogSigner
 from shared.observability.tracing import HEADER
 from shared.observability.turns import Turns
@@ -261,7 +261,7 @@ def create_app(
     # Its pages of documentation would have scripts fetched from elsewhere.
     app = FastAPI(
         title=f"Skillplan {service}", version="1", summary="报送与回执 Reports in, receipts out", lifespan=lifespan,
-        docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(known_parameters)],
+        docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     answer_problems(app)
     describe(app, service)

@@ -264,6 +264,11 @@ def test_it_adds_no_right(town: Town) -> None:
     assert town.ask("GET", "/v1/log").status_code == 403
     assert town.ask("GET", "/v1/receipts?source=/districts/330681/tests&id=x&dry_run=true").status_code == 422
     assert town.post(person_hired(44), path="/v1/events?dry_run=true").status_code == 422
+    for process in town.system.processes:
+        for path in ("/livez", "/readyz", "/metrics", "/openapi.json"):
+            assert town.ask("GET", f"{path}?dry_run=true", process).status_code == 422, (process.name, path)
+    passed_on = "/services/enrollment/v1/log?dry_run=true"
+    assert town.ask("GET", passed_on, key=town.service).status_code == 422
 
 
 def test_a_service_that_dies_in_a_batch_costs_its_own_alone_and_nothing_is_lost_or_twice(town: Town) -> None:

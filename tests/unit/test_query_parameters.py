@@ -1,17 +1,28 @@
 """Parameters of the read API: days and instants in one form only, and pages that end where the rows do."""
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
+from starlette.applications import Starlette
 
+from services.catalogue import DOMAIN_SERVICES
 from services.projection.assessment.assessment import Scope
 from services.projection.queries.facts import place_of
 from services.projection.queries.parameters import page_of, parse_day, scope_of
-from shared.http.problems import Problem, answer_problems, known_parameters
+from shared.http.access import AccessControl
+from shared.http.api_keys import KeyRing
+from shared.http.problems import Problem
+from shared.http.query_parameters import ELSEWHERE
+from shared.http.route_names import each_route
+from shared.observability.health import Health
+from shared.observability.metrics import Metrics
 from shared.plan.loading import load_plan
+from shared.process.process import add_probes
+from tests.harness.apis import app_of
 
 PLAN = load_plan(Path(__file__).parents[2] / "plans" / "shaoxing-2023-2025.yaml")
 NOW = datetime(2024, 5, 31, 17, tzinfo=UTC)
@@ -90,14 +101,45 @@ def test_a_cursor_that_is_none_of_ours_is_a_wrong_parameter(after: str) -> None:
     ],
 )
 async def test_a_parameter_is_known_and_there_once(query: str, status: int) -> None:
-    app = FastAPI(dependencies=[Depends(known_parameters)])
-    answer_problems(app)
+    app = FastAPI()
 
     @app.get("/")
     async def get(district: str = "", day: str = "") -> str:
         return district + day
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+    async with _served(app) as client:
         answer = await client.get(f"/?{query}")
     assert answer.status_code == status
     assert status == 200 or {"zh", "en"} <= answer.json().keys()
+
+
+def _served(app: Starlette) -> httpx.AsyncClient:
+    """Return a client of an app as a process serves it, while no keys are set."""
+    control = AccessControl(app, KeyRing(None, ""), 1000, Health())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(control), base_url="http://127.0.0.1")
+
+
+@pytest.mark.parametrize("query", ["dry_run=true", "utm_source=x"])
+@pytest.mark.parametrize("service", ["gateway", "projection", *DOMAIN_SERVICES, "probes"])
+async def test_no_route_of_any_service_leaves_a_parameter_unread(service: str, query: str) -> None:
+    """Issue 16.2: who tries with `?dry_run=true` must not have it decided for good."""
+    if service == "probes":  # the listener that a worker has
+        add_probes(app := Starlette(), Metrics("enrollment", "worker", Health()))
+    else:
+        app = await app_of(service)
+    asked, passed_on = 0, set()
+    async with _served(app) as client:
+        for route in each_route(app.routes):
+            path, endpoint = str(getattr(route, "path", "")), getattr(route, "endpoint", None)
+            if endpoint is not None and endpoint in ELSEWHERE:
+                passed_on.add(path)
+                continue
+            path += "/x" if path == "/assets" else ""  # a folder of files
+            for method in getattr(route, "methods", None) or ("GET",):
+                answer = await client.request(method, f"{re.sub('{[^}]+}', 'x', path)}?{query}")
+                assert answer.status_code == 422, (method, path)
+                assert method == "HEAD" or {"zh", "en", "status"} <= answer.json().keys()
+                asked += 1
+    assert asked >= (3 if service == "probes" else 10)
+    logs = {"/services/{service}/v1/log", "/services/{service}/v1/log/{what:path}"}
+    assert passed_on == ({"/{path:path}", *logs} if service == "gateway" else set())

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from client.output import CommandError
 from services.gateway.tables.messages import CheckedTable, DroppedTable
 from services.gateway.tables.reading import LARGEST_FILE, marked, read
-from shared.http.problems import Problem, known_parameters
+from shared.http.problems import Problem
 from shared.plan.model import Plan
 
 _LARGEST_BODY: Final = LARGEST_FILE * 4 // 3 + 4 * 1024 * 1024  # in base64, with what was mended
@@ -29,7 +29,7 @@ _TOO_LARGE: Final = Problem(
 
 def router_of(plans: Sequence[Plan]) -> APIRouter:
     """Return the routes, for these plans; they are the page's own and promised to no program."""
-    router = APIRouter(dependencies=[Depends(known_parameters)], include_in_schema=False)
+    router = APIRouter(include_in_schema=False)
     room, free = asyncio.Semaphore(_IN_MEMORY), asyncio.Semaphore(_AT_ONCE)
     codes = {code for plan in plans for code in (*plan.district_codes, *plan.former_codes)}
 
