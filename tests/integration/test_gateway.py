@@ -266,7 +266,7 @@ def test_it_adds_no_right(town: Town) -> None:
     assert town.post(person_hired(44), path="/v1/events?dry_run=true").status_code == 422
     for process in town.system.processes:
         for path in ("/livez", "/readyz", "/metrics", "/openapi.json"):
-            assert town.ask("GET", f"{path}?dry_run=true", process).status_code == 422, (process.name, path)
+            assert town.ask("GET", f"{path}?dry_run=true", process).status_code == 422, (process.url, path)
     passed_on = "/services/enrollment/v1/log?dry_run=true"
     assert town.ask("GET", passed_on, key=town.service).status_code == 422
 
