@@ -127,7 +127,7 @@ async def test_no_route_of_any_service_leaves_a_parameter_unread(service: str, q
         add_probes(app := Starlette(), Metrics("enrollment", "worker", Health()))
     else:
         app = await app_of(service)
-    asked, passed_on = 0, set()
+    requests, passed_on = 0, set()
     async with _served(app) as client:
         for route in each_route(app.routes):
             path, endpoint = str(getattr(route, "path", "")), getattr(route, "endpoint", None)
@@ -139,7 +139,7 @@ async def test_no_route_of_any_service_leaves_a_parameter_unread(service: str, q
                 answer = await client.request(method, f"{re.sub('{[^}]+}', 'x', path)}?{query}")
                 assert answer.status_code == 422, (method, path)
                 assert method == "HEAD" or {"zh", "en", "status"} <= answer.json().keys()
-                asked += 1
-    assert asked >= (3 if service == "probes" else 10)
+                requests += 1
+    assert requests >= (3 if service == "probes" else 10)
     logs = {"/services/{service}/v1/log", "/services/{service}/v1/log/{what:path}"}
     assert passed_on == ({"/{path:path}", *logs} if service == "gateway" else set())
