@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.local import cities, console, status, up
+from deploy.local import cities, console, status, up, watching
 from deploy.local.installation import Installation, held, is_there, load
 from deploy.local.processes import Supervisor, client_addresses, programs, supervised
 from deploy.local.refusal import LocalError
@@ -155,6 +155,8 @@ def _remove(folder: Path) -> list[Path]:
         with console.step(f"停止 {folder.name}", f"Stopping {folder.name}"):
             Supervisor(folder).stop()
         installation = load(folder)
+        if installation.city:
+            watching.forget(installation)
         if installation.city and Supervisor(installation.host).pid() is not None:
             cities.remove_from_servers(installation)
         data = folder / "postgres"
@@ -175,7 +177,9 @@ def _remove(folder: Path) -> list[Path]:
 def _doctor(state: State = _DEFAULT) -> None:
     """磁盘、备份、密钥、版本、主题、时钟、积压 What to mend before it breaks, each with its fix."""
     folder = _existing(state)
-    raise typer.Exit(0 if doctor.examine(_running(folder), Supervisor(folder)) else 1)
+    running = _running(folder)
+    well = [doctor.examine(load(part), Supervisor(part)) for part in (folder, *running.cities)]
+    raise typer.Exit(0 if all(well) else 1)
 
 
 @app.command("status")

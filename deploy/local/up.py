@@ -15,7 +15,7 @@ from typing import Literal
 
 import httpx
 
-from deploy.local import children, dashboard, progress, servers
+from deploy.local import children, dashboard, progress, servers, watching
 from deploy.local.console import say, show, step
 from deploy.local.installation import ROOT, Installation, check_room, choosing_ports, held, load
 from deploy.local.processes import (
@@ -71,6 +71,8 @@ def up(state: Path, wish: Wish) -> Installation:
             _demo(installation, supervisor)
         installation.save()
         _tell_clients(installation)
+        if not wish.infrastructure_only:
+            watching.write_targets(installation)
     return installation
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from shared.plan.districts import district_codes
 
 _FREE_SHARE: Final = 0.1
 _CLOCK_SECONDS: Final = 2.0
+_MAKE: Final = re.compile(r"make [a-z-]+")
 
 
 class Finding(NamedTuple):
@@ -64,12 +66,16 @@ def examine(installation: Installation, supervisor: Supervisor) -> bool:
         table.add_column(heading, overflow="fold")
     findings = list(_findings(installation, supervisor))
     for finding in findings:
-        table.add_row("✗" if finding.fix else "✓", *finding)
+        fix = _MAKE.sub(rf"\g<0> CITY={installation.city}", finding.fix) if installation.city else finding.fix
+        table.add_row("✗" if fix else "✓", finding.subject, finding.remark, fix)
     console.show(table)
     return not any(finding.fix for finding in findings)
 
 
 def _findings(installation: Installation, supervisor: Supervisor) -> Iterator[Finding]:
+    if supervisor.pid() is None:  # a city whose servers run without it
+        yield Finding("进程 processes", "没有在运行 none runs", "make up")
+        return
     processes = programs(installation)
     yield _disk(installation)
     yield from _backups(installation)

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.local import installation, processes, servers
+from deploy.local import cities, installation, processes, servers
 from tests.conftest import ROOT
 from tests.e2e.conftest import addresses_of, make
 from tests.harness.processes import eventually, run
@@ -100,6 +100,14 @@ def test_what_runs_other_code_is_named_and_started_again_and_older_code_changes_
     after = pids()
     assert {name for name in running if running[name] == after[name]} == {"kafka", "postgres"}
     assert "make upgrade" not in make(state, "doctor").stdout
+
+
+def test_the_check_up_of_an_installation_names_what_is_wrong_in_each_of_its_cities(state: Path) -> None:
+    cities.begin(installation.load(state), "ningbo", ROOT / "plans")
+    try:
+        assert "make up CITY=ningbo" in make(state, "doctor", COLUMNS="200").stdout
+    finally:
+        shutil.rmtree(state / "cities")
 
 
 async def _fetch(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:

@@ -26,11 +26,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.kafka import topics as deploy_topics
-from deploy.local import jars, kafka, postgres, prometheus
+from deploy.local import jars, kafka, postgres, prometheus, watching
 from deploy.local.children import dies_with_parent
+from deploy.local.installation import Installation
 from deploy.local.ports import HOST
 from deploy.operations import kept_backups
 from deploy.operations.erasable import MANIFEST
+from services.catalogue import SERVICES
 from shared.http.api_keys import KeyFile, Role
 from shared.kafka.clients import Broker
 from shared.log.cosignatures import CosigningKey
@@ -557,6 +559,26 @@ def test_rules_routes_and_configuration_are_sound(tools: dict[str, Path], tmp_pa
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_prometheus_of_one_s_own_is_told_what_each_city_runs(tools: dict[str, Path], tmp_path: Path) -> None:
+    ports = {name: 18_000 + at for at, name in enumerate((*SERVICES, "kafka", "postgres"))}
+    first = Installation(tmp_path, ports=ports)
+    city = Installation(tmp_path / "cities" / "ningbo", city="ningbo", ports=ports)
+    for installation in (first, city):
+        watching.write_targets(installation)
+    folder = tmp_path / "prometheus"
+    command = [str(tools["promtool"]), "check", "config", str(folder / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    by_city = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (folder / "targets").glob("*.json")}
+    processes = {f"{name}-{command}" for name, entry in SERVICES.items() for command in entry.commands}
+    assert by_city.keys() == {"skillplan", "ningbo"}
+    for name, targets in by_city.items():
+        assert {each["labels"]["program"] for each in targets} == processes
+        assert {each["labels"].get("city") for each in targets} == {None if name == "skillplan" else name}
+    watching.forget(city)
+    assert [file.name for file in (folder / "targets").iterdir()] == ["skillplan.json"]
+
+
 def test_every_process_of_the_composed_stack_is_scraped() -> None:
     composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
     ours = {
@@ -610,4 +632,4 @@ def test_every_metric_and_label_of_rules_and_dashboard_exists(watch: Watch) -> N
             assert used <= labels[metric] | {"job", "program"}, text
         used = {name.strip() for match in re.findall(r"\bby \(([^)]*)\)", text) for name in match.split(",")}
         known = {label for metric in re.findall(r"\b(?:skillplan|process)_\w+", text) for label in labels[metric]}
-        assert used <= known | {"job", "program", "le"}, text
+        assert used <= known | {"job", "program", "le", "city"}, text
