@@ -138,13 +138,15 @@ def render(cluster: ThreeHosts, secrets: KeptSecrets, folder: Path) -> None:
 
 def prepare(cluster: ThreeHosts, secrets: KeptSecrets) -> None:
     """Make roles, databases, topics, users and rights, and migrate; on one of the hosts, and again at each upgrade."""
-    make_databases(installed(cluster, secrets))
+    installation = installed(cluster, secrets)
+    make_databases(installation)
     for user in access.users(district_codes(_PLANS)):
         secrets.password(f"kafka/{user}")
     make_topics(
         SKILLPLAN_KAFKA=servers.KAFKA_ADMIN,
         SKILLPLAN_PLANS=str(_PLANS),
         SKILLPLAN_REPLICATION="3",
+        SKILLPLAN_MARK=installation.mark,
         SKILLPLAN_KAFKA_PASSWORDS=str(secrets.folder / "kafka"),
     )
 

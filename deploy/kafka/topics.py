@@ -16,7 +16,7 @@ from pydantic import DirectoryPath, Field, ValidationError
 from deploy.local.refusal import LocalError
 from services.catalogue import DOMAIN_SERVICES, OFFICE
 from shared.kafka.clients import Broker, BrokerSettings, wrong_settings
-from shared.kafka.names import QUARANTINE, SANDBOX_EVENTS, events_topic, receipts_topic, reports_topic
+from shared.kafka.names import QUARANTINE, SANDBOX_EVENTS, events_topic, mark_topic, receipts_topic, reports_topic
 from shared.plan.districts import district_codes
 
 _HOUR: Final = 3600 * 1000
@@ -144,6 +144,30 @@ async def create(broker: Broker, topics: Sequence[Topic], *, replication: int = 
         await admin.close()
 
 
+async def claim(broker: Broker, mark: str, *, replication: int = 1) -> None:
+    """Note on the broker whose topics these are: by the name of an empty topic.
+
+    Raises LocalError, and changes nothing, where they are another installation's; those that an earlier release made
+    have no mark yet. `mark`: the same wherever it is, and no other installation's (`Installation.mark`).
+    """
+    ours = mark_topic(mark)
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        marks = [name for name in await admin.list_topics() if name.startswith(broker.named(mark_topic("")))]
+    finally:
+        await admin.close()
+    if others := sorted({*marks} - {broker.named(ours)}):
+        listed = ", ".join(others)
+        raise LocalError(
+            f"Kafka 中名称相同的主题属于另一套安装(城市密钥不同;{listed}),什么都没有改动。"
+            "请用另一个 Kafka 或另一个名称,或放回那套安装的密钥。",
+            f"Topics of this name in this Kafka: another installation's, with another city key ({listed}); nothing was"
+            " changed. Use another Kafka or another name, or bring back the keys of that installation.",
+        )
+    await create(broker, [Topic(ours)], replication=replication)
+
+
 async def delete_all(broker: Broker) -> None:
     """Delete every topic in our namespace; without one there is nothing that would be ours alone."""
     if not broker.namespace:
@@ -227,20 +251,24 @@ async def _settings_of(
 
 
 class _Settings(BrokerSettings):
-    """Settings of this command: the broker, the plans with their districts, and the replication factor."""
+    """Settings of this command: the broker, the plans with their districts, the replication factor, and whose the
+    topics are (`claim`; nobody's where it is empty)."""
 
     plans: DirectoryPath = Field(Path("plans"), validate_default=True)
     replication: int = Field(1, ge=1)
+    mark: str = ""
 
 
 async def _create(settings: _Settings) -> None:
     if problem := await settings.broker.problem():
         sys.exit(f"✗ {problem}")
     topics = wanted(district_codes(settings.plans))
-    made = await create(settings.broker, topics, replication=settings.replication)
     try:
+        if settings.mark:
+            await claim(settings.broker, settings.mark, replication=settings.replication)
+        made = await create(settings.broker, topics, replication=settings.replication)
         mended = await mend(settings.broker, topics)
-    except TopicsRefused as error:
+    except LocalError as error:
         sys.exit(f"✗ {error.zh} {error.en}")
     for row in mended:
         sys.stdout.write(f"topics.mended topic={row.topic} setting={row.setting} before={row.before} now={row.now}\n")

@@ -59,6 +59,7 @@ def topics_ready(installation: Installation, supervisor: Supervisor) -> None:
     with step("创建主题", "Creating topics"):
         wanted = topics.wanted(district_codes(installation.plans))
         broker = installation.broker
+        asyncio.run(topics.claim(broker, installation.mark))
         asyncio.run(topics.create(broker, wanted))
         mended = asyncio.run(topics.mend(broker, wanted))
     for row in mended:

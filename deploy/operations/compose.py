@@ -381,7 +381,7 @@ def _make_databases() -> None:
 @app.command("topics")
 def _make_topics() -> None:
     """主题、Kafka 用户与权限 Topics, Kafka users and rights."""
-    make_topics()
+    make_topics(SKILLPLAN_MARK=installed().mark)
 
 
 @app.command("authority")

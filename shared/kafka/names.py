@@ -27,6 +27,11 @@ def receipts_topic(district: str) -> str:
     return f"receipts.{district}"
 
 
+def mark_topic(mark: str) -> str:
+    """Return the empty topic whose name says whose the topics beside it are. Without a mark: how all begin."""
+    return f"skillplan.mark.{mark.removeprefix('skillplan ')}"
+
+
 def consumer_group(service: str) -> str:
     """Return the group in which the processes of a service share its inboxes."""
     return f"skillplan-{service}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Final
 import asyncpg
 import httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.kafka import topics
 from deploy.local import cities, databases
@@ -21,6 +25,7 @@ from deploy.local.refusal import LocalError
 from services.catalogue import WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
 from shared.kafka.clients import Broker
+from shared.kafka.names import mark_topic
 from shared.log.database import MIGRATIONS
 from shared.log.migrate import migrate
 from tests.conftest import ROOT
@@ -134,6 +139,42 @@ def test_what_a_city_has_on_the_servers_goes_with_it_and_nothing_else(
     assert there == {stays.database(SERVICE), f"{stays.database(SERVICE)}_owner"}
     assert run(stays.broker.problem([topic.name for topic in topics.wanted(DISTRICTS)])) is None
     assert gone.broker.named("quarantine") in str(eventually(lambda: run(gone.broker.problem(["quarantine"]))))
+
+
+def test_topics_of_another_installation_with_the_same_name_are_refused(kafka: str, tmp_path: Path) -> None:
+    name, beside = (f"c{secrets.token_hex(4)}" for _ in range(2))
+    first, second = (Installation(tmp_path, city=name, kafka=kafka, city_key=secrets.token_hex(32)) for _ in range(2))
+    for _ in range(2):
+        run(topics.claim(first.broker, first.mark))
+    run(topics.claim(Broker(kafka, namespace=beside), second.mark))
+    try:
+        with pytest.raises(LocalError, match="another installation's, with another city key") as refused:
+            run(topics.claim(second.broker, second.mark))
+        assert len(refused.value.en.splitlines()) == 1
+        settings = {"SKILLPLAN_KAFKA": kafka, "SKILLPLAN_NAMESPACE": name, "SKILLPLAN_MARK": second.mark}
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy.kafka.topics"], cwd=ROOT, env=os.environ | settings,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"{name}.skillplan.mark." in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        there = run(_topics(first.broker))
+        assert [topic for topic in there if topic.startswith(first.broker.named(""))] == [
+            first.broker.named(mark_topic(first.mark))
+        ]
+    finally:
+        for namespace in (name, beside):
+            run(topics.delete_all(Broker(kafka, namespace=namespace)))
+
+
+async def _topics(broker: Broker) -> list[str]:
+    admin = AIOKafkaAdminClient(**broker.client())
+    await admin.start()
+    try:
+        return sorted(await admin.list_topics())
+    finally:
+        await admin.close()
 
 
 async def _names(postgres: str, names: list[str]) -> set[str]:
