@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from pydantic import Field
@@ -33,6 +35,9 @@ _USUAL: Final = Schedule()
 _WARN_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 60.0
 _AGAIN_SECONDS: Final = 600.0  # after what did not come about
+_ANSWER_SECONDS: Final = 10.0
+_LOCK: Final = 0x6B656570  # in the server's own database; services lock in theirs
+_ANOTHER: Final = "另一处的 backup-keeper 正在保存备份,这里不做 another backup-keeper is at work, this one is not"
 _AWAY: Final = (*UNAVAILABLE, KafkaError, TimeoutError, OSError)
 _log = structlog.get_logger()
 
@@ -62,10 +67,47 @@ def do_what_is_due(
         _log.info("backup.tested", backup=tested.backup, facts=tested.facts, problems=tested.problems)
 
 
+@dataclass
+class Turn:
+    """Whether it is this keeper that keeps the backups of an installation, or another: None while neither is known."""
+
+    is_ours: bool | None = None
+
+
+async def await_turn(dsn: str, turn: Turn, stop: asyncio.Event) -> None:
+    """Hold the lock by which one keeper of an installation is at work, and wait for it while another has it.
+
+    Where backups are kept on another host from now on, the one that is left running there would delete raw reports
+    that are in its own backups alone.
+    """
+    while not stop.is_set():
+        try:
+            connection = await asyncpg.connect(dsn, timeout=_ANSWER_SECONDS)
+            try:
+                while not stop.is_set():
+                    statement = "select true" if turn.is_ours else f"select pg_try_advisory_lock({_LOCK})"
+                    turn.is_ours = await connection.fetchval(statement, timeout=_ANSWER_SECONDS)
+                    await _rest(stop, _WARN_SECONDS)
+            finally:
+                turn.is_ours = None
+                await connection.close(timeout=_WARN_SECONDS)
+        except (*_AWAY, asyncpg.PostgresError) as error:
+            _log.warning("backup.paused", waiting_for="database", problem=type(error).__name__)
+            await _rest(stop, _ANSWER_SECONDS)
+
+
+async def _rest(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
 async def _keep(
-    installation: Installation, broker_of: Callable[[str], Broker], schedule: Schedule, stop: asyncio.Event
+    installation: Installation, broker_of: Callable[[str], Broker], schedule: Schedule, turn: Turn, stop: asyncio.Event
 ) -> None:
     while not stop.is_set():
+        if not turn.is_ours:
+            await _rest(stop, _WARN_SECONDS)
+            continue
         pause = _LOOK_SECONDS
         try:
             await asyncio.to_thread(do_what_is_due, installation, broker_of, schedule)
@@ -75,16 +117,14 @@ async def _keep(
         except _AWAY as error:
             pause = _AGAIN_SECONDS
             _log.error("backup.failed", problem=type(error).__name__)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause)
+        await _rest(stop, pause)
 
 
-async def _warn(backups: Path, hours: int, health: Health, stop: asyncio.Event) -> None:
+async def _warn(backups: Path, hours: int, turn: Turn, health: Health, stop: asyncio.Event) -> None:
     while not stop.is_set():
         for part, warning in kept_backups.warnings(backups, datetime.now(UTC), hours):
-            health.warn(part, warning)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _WARN_SECONDS)
+            health.warn(part, _ANOTHER if turn.is_ours is False else warning)
+        await _rest(stop, _WARN_SECONDS)
 
 
 def keep(installation: Installation, broker_of: Callable[[str], Broker], settings: KeeperSettings) -> None:
@@ -94,9 +134,11 @@ def keep(installation: Installation, broker_of: Callable[[str], Broker], setting
     add_probes(app, metrics)
 
     async def beside(stop: asyncio.Event) -> None:
+        turn = Turn()
         await asyncio.gather(
-            _keep(installation, broker_of, schedule, stop),
-            _warn(installation.state / "backups", schedule.hours, metrics.health, stop),
+            await_turn(installation.superuser, turn, stop),
+            _keep(installation, broker_of, schedule, turn, stop),
+            _warn(installation.state / "backups", schedule.hours, turn, metrics.health, stop),
         )
 
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ import yaml
 from deploy.cluster import servers
 from deploy.cluster.__main__ import app, files, installed
 from deploy.cluster.hosts import read_cluster
-from deploy.cluster.units import settings_of
+from deploy.cluster.units import settings_of, units
 from deploy.kafka.properties import broker_properties
 from deploy.local.postgres import OPTIONS
 from deploy.local.values import ValuesRefused
@@ -40,16 +41,30 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]
 def test_two_hosts_run_every_process_and_all_three_the_servers(hosts: dict[str, dict[str, str]]) -> None:
     ours = {f"{name}-{command}" for name, command in PROCESSES}
     for host in CLUSTER.hosts:
-        units = {Path(file).stem.removeprefix("skillplan-"): text for file, text in hosts[host.name].items()
+        written = {Path(file).stem.removeprefix("skillplan-"): text for file, text in hosts[host.name].items()
                  if file.endswith(".service")}  # fmt: skip
         keeper = {"backup-keeper"} if host.backups else set()
-        assert set(units) == {"etcd", "kafka", "postgres", "haproxy"} | keeper | (ours if host.services else set())
-        assert all("\nRestart=always\n" in text and "\nNoNewPrivileges=yes\n" in text for text in units.values())
-        assert all(f"skillplan-{name}.service" in hosts[host.name]["units/skillplan.target"] for name in units)
-        for name, text in units.items():
+        assert set(written) == {"etcd", "kafka", "postgres", "haproxy"} | keeper | (ours if host.services else set())
+        assert all("\nRestart=always\n" in text and "\nNoNewPrivileges=yes\n" in text for text in written.values())
+        assert all(f"skillplan-{name}.service" in hosts[host.name]["units/skillplan.target"] for name in written)
+        for name, text in written.items():
             for file in re.findall(rf"{CLUSTER.etc}/(\S+)", text):
                 there = any(each == file or each.startswith(f"{file}/") for each in hosts[host.name])
                 assert there, f"{name} reads {file}, which nobody writes"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_finds_nothing_wrong_with_the_units_of_any_host(tmp_path: Path) -> None:
+    """But that servers are not installed here."""
+    cluster = CLUSTER.model_copy(update={"code": ROOT})
+    for host in cluster.hosts:
+        folder = tmp_path / host.name
+        folder.mkdir()
+        for name, text in units(cluster, host).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        command = ["systemd-analyze", "verify", "--man=no", *map(str, folder.iterdir())]
+        lines = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+        assert [line for line in lines if not re.search(r"Command /usr/\S+ is not executable", line)] == []
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids="-".join)
@@ -83,6 +98,8 @@ def test_haproxy_asks_each_api_on_its_own_port_how_it_is(hosts: dict[str, dict[s
         checked = re.findall(r"server \w+ (\S+):(\d+) ssl verify required .* port (\d+)", block)
         serving = [(str(host.address), str(entry.port), str(entry.probes["api"])) for host in CLUSTER.serving]
         assert checked == serving
+        anyway = re.findall(r"server \w+-anyway (\S+):(\d+) ssl verify required \S+ \S+ backup$", block, re.MULTILINE)
+        assert anyway == [(str(host.address), str(entry.port)) for host in CLUSTER.serving]
     door = text.partition(f"listen {GATEWAY.name}-api\n")[2].partition("\nlisten ")[0]
     assert "bind :443 ssl crt" in door
     assert re.findall(r"bind (?!127\.0\.0\.1:)(\S+)", text) == [":443"]
