@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import time
 from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import IPv4Address
 from itertools import pairwise
 from typing import Final
 
@@ -34,12 +39,14 @@ def _broker_lost(hosts: Hosts, held: float) -> str:
 
 
 def _leader_killed(hosts: Hosts, held: float) -> str:
-    """Kill the server process of the primary twenty times, each time as soon as a standby could take over again."""
-    times, who = 20, list[str]()
-    for _ in range(times):
-        who.append(eventually(hosts.replicated, PATIENCE) or "")
-        hosts.kill_database()
-        time.sleep(held / times)
+    """Kill the server process of the primary twenty times, each time as soon as both standbys follow it again."""
+    times, who, killed, began = 20, list[str](), 0, time.monotonic()
+    for number in range(times):
+        time.sleep(max(0.0, began + number * held / times - time.monotonic()))
+        who.append(eventually(hosts.whole, PATIENCE) or "")
+        killed = eventually(partial(hosts.kill_database, killed), PATIENCE)
+        with (hosts.system.folder / "kills.log").open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC):%H:%M:%S.%f} {who[-1]}\n")
     changes = sum(before != after for before, after in pairwise(who))
     return f"{times} 次 kills; 其中换主 of which another took over: {changes}"
 
@@ -69,11 +76,46 @@ def _cut(hosts: Hosts, held: float) -> str:
     return f"{hosts.victim} 与另两台之间 from the two others; 主库 primary: {hosts.victim} → {meanwhile}"
 
 
+def _keeper_lost(hosts: Hosts, held: float) -> str:
+    """Have a backup taken and restored on trial, start a second keeper on another host, then end the first.
+
+    Waits for `held` seconds at least.
+    """
+    began = time.monotonic()
+    (host,) = (host for host in hosts.cluster.hosts if host.backups)
+    first, other = hosts.unit(host.name, "backup-keeper"), hosts.cluster.hosts[0]
+    tested = hosts.folder / host.name / "data" / "backups" / "restore-test.json"
+    eventually(tested.is_file, PATIENCE)
+    result = json.loads(tested.read_text(encoding="utf-8"))
+    assert not result["problems"], result
+    second = hosts.beside(first, other.name)
+    second.start()
+    try:
+        eventually(lambda: "another" in _warning(other.address), PATIENCE)
+        assert "another" not in _warning(host.address)
+        first.stop()
+        eventually(lambda: "another" not in _warning(other.address), PATIENCE)
+    finally:
+        second.stop()
+        first.start()
+    time.sleep(max(0.0, held - (time.monotonic() - began)))
+    return f"{result['facts']} 条事实试恢复无误 facts restored on trial; 另一处接手 the other took its turn"
+
+
+def _warning(address: IPv4Address) -> str:
+    """Return what the keeper on a host warns of concerning backups."""
+    with contextlib.suppress(httpx.HTTPError):
+        answer = httpx.get(f"https://{address}:8090/readyz", verify=False, timeout=5)  # noqa: S501 - by its address
+        return str(answer.json().get("warnings", {}).get("backup", ""))
+    return ""
+
+
 HOST_FAULTS: Final = (
+    Fault("三台:保存备份的进程被停", "three hosts: backup keeper ended", _keeper_lost, held=30, hosts=True),
     Fault("三台:一个 Kafka 被杀", "three hosts: broker lost", _broker_lost, held=20, hosts=True),
     Fault("三台:一台的全部进程被杀", "three hosts: host killed", _host_killed, held=30, hosts=True),
     Fault("三台:网络被切成两半", "three hosts: network cut", _cut, held=30, hosts=True),
-    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=60, hosts=True),
+    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=180, hosts=True),
 )
 
 
@@ -127,11 +169,16 @@ def _recount(hosts: Hosts) -> int:
 
 
 def _longest_pause(hosts: Hosts, sent: list[Report]) -> float:
-    """Return the longest time in which nothing of what came by one of the doors was recorded, in seconds."""
+    """Return the longest time in which nothing of what came by one of the doors was recorded, in seconds.
+
+    All that are over a second are written down beside the logs, to be laid beside what those say of that time.
+    """
     sql = "select recorded_at from fact where report_id = any($1) order by recorded_at"
-    pauses: list[float] = []
-    for by_door in (sent[::2], sent[1::2]):
+    pauses: list[tuple[float, str]] = []
+    for door, by_door in (("http", sent[::2]), ("kafka", sent[1::2])):
         rows = hosts.system.query(_SERVICE, sql, [report["id"] for report in by_door])
-        moments = [row["recorded_at"].timestamp() for row in rows]
-        pauses.append(max(later - earlier for earlier, later in pairwise(moments)))
-    return max(pauses)
+        for earlier, later in pairwise(row["recorded_at"] for row in rows):
+            pauses.append(((later - earlier).total_seconds(), f"{earlier:%H:%M:%S.%f} {door}"))
+    lines = [f"{began} {pause:.1f} s\n" for pause, began in sorted(pauses, reverse=True) if pause > 1]
+    (hosts.system.folder / "pauses.log").write_text("".join(lines), encoding="utf-8")
+    return max(pauses)[0]

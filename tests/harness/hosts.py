@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import httpx
 
 from deploy.cluster.__main__ import files
@@ -28,9 +29,11 @@ from deploy.cluster.hosts import ThreeHosts
 from deploy.local.databases import Database
 from deploy.local.debian import fetch
 from deploy.local.postgres import find_binaries
+from deploy.local.status import rows_of
 from deploy.secrets.kept import KEYS, KeptSecrets
 from services.catalogue import SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
+from shared.observability.unavailable import UNAVAILABLE
 from tests.conftest import ROOT
 from tests.harness.processes import DISTRICTS, System, eventually
 
@@ -106,6 +109,13 @@ class Hosts:
     def unit(self, host: str, name: str) -> Unit:
         return next(unit for unit in self.units[host] if unit.name == name)
 
+    def beside(self, unit: Unit, host: str) -> Unit:
+        """Return the same unit for another host, where it is not meant to run."""
+        moved = [self.namespaces[host] if word == self.namespaces[unit.host] else word for word in unit.command]
+        addresses = {each.name: str(each.address) for each in self.cluster.hosts}
+        settings = unit.settings | {"SKILLPLAN_HOST": addresses[host]}
+        return Unit(unit.name, host, moved, settings, unit.log.with_name(f"{host}-{unit.name}.log"))
+
     def primary(self) -> str | None:
         """Return the host whose PostgreSQL is the primary, None while nobody's is."""
         for host in self.cluster.hosts:
@@ -124,13 +134,27 @@ class Hosts:
                     return str(well["leader"])
         return None
 
-    def kill_database(self) -> None:
-        """Kill the server process of the primary, and nothing of Patroni."""
+    def whole(self) -> str | None:
+        """Return the host of the primary once both standbys follow it."""
+        try:
+            rows = rows_of(self.system.superuser, "select from pg_stat_replication where state = 'streaming'")
+        except (*UNAVAILABLE, TimeoutError, asyncpg.PostgresError):
+            return None
+        return self.replicated() if len(rows) == len(self.cluster.hosts) - 1 else None
+
+    def kill_database(self, before: int) -> int:
+        """Kill the server process of the primary, and nothing of Patroni; return which, 0 where it is none or `before`.
+
+        `before`: the one that was killed last, of which Patroni may not know yet.
+        """
         host = self.primary()
         if host is not None:
             pid_file = self.folder / host / "data" / "postgres" / "data" / "postmaster.pid"
             with contextlib.suppress(OSError, IndexError):
-                os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
+                if (process := int(pid_file.read_text().splitlines()[0])) != before:
+                    os.kill(process, signal.SIGKILL)
+                    return process
+        return 0
 
     @contextlib.contextmanager
     def cut_off(self, host: str) -> Iterator[None]:
@@ -271,13 +295,13 @@ def three_hosts(logs: Path, services: tuple[str, ...]) -> Iterator[Hosts]:
                 for file, text in texts.items()
                 if file.endswith(".service")
                 for unit in [Path(file).stem.removeprefix("skillplan-")]
-                if unit.partition("-")[0] in {*services, "projection", "gateway"} or "-" not in unit
+                if unit.partition("-")[0] in {*services, "projection", "gateway", "backup"} or "-" not in unit
             ]
         hosts = Hosts(
             next(iter(clusters.values())), units, _system(kept_secrets, addresses, logs), key, namespaces, folder
         )
         stack.callback(_stop, units)
-        servers = [unit for some in units.values() for unit in some if unit.name.partition("-")[0] not in SERVICES]
+        servers = [unit for some in units.values() for unit in some if "-" not in unit.name]
         for unit in servers:
             unit.start()
         eventually(hosts.replicated, PATIENCE)
