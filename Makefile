@@ -88,7 +88,7 @@ check: venv-dev ## 代码规范、类型、依赖契约 Lint, types, import cont
 	@.venv/bin/lint-imports
 
 test: $(if $(ARGS),venv-dev,check) ## 全部测试;ARGS="-k 名字" 选择;JOBS=0 逐个 Every test; ARGS="-k name" to choose; JOBS=0 one by one
-	@.venv/bin/pytest -n $(or $(JOBS),2) $(ARGS)
+	@.venv/bin/pytest -n $(or $(JOBS),3) $(ARGS)
 
 faults: venv-dev ## 故障表;ARGS="--only broker --write" Every fault for real, and what became of the reports
 	@$(RUN) -m tests.faults $(ARGS)

@@ -18,7 +18,7 @@ import httpx
 import httpx._transports.default
 import hypothesis
 import pytest
-from xdist.scheduler.loadgroup import LoadGroupScheduling
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from deploy.kafka import topics as deploy_topics
 from deploy.kafka.topics import Topic
@@ -56,45 +56,54 @@ class NewTopics(Protocol):
         """Return their names."""
 
 
-# What takes longest starts first. `waiting` tests mostly wait, for an alert or a server: beside them one process works.
-_FIRST = ("compose", "waiting", "make up")
+# What takes longest starts first: these files, then the one installation that end-to-end tests share.
+_LONGEST = ("test_compose", "test_alerts")
 _SHORT = ("unit", "contract")
+_MAKE_UP = "make up"
 
 
-class _FilesAndGroups(LoadGroupScheduling):  # type: ignore[misc]
-    """Keeps a file's tests in one process, since they share what they started, and so those of one `xdist_group`."""
+class _Lanes(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps a file's tests in one process, since they share what they started, and those of the shared installation.
+
+    Files that mostly wait, for an alert or a server, are the first process's: beside it the others have the machine.
+    The marks of a test stay in the processes that collect it (those of `xdist_group` are lost from pytest 9.2 on), so
+    a file that waits is known by what it says.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        scope: str = super()._split_scope(nodeid)
-        return scope.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return _MAKE_UP if file.startswith("tests/e2e/") and not _waits(file) else file
+
+    def _assign_work_unit(self, node: object) -> None:
+        own = (scope for scope in self.workqueue if _waits(scope) == (node is self.nodes[0]))
+        self.workqueue.move_to_end(next(own, next(iter(self.workqueue))), last=False)
+        super()._assign_work_unit(node)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Have workers name each test's group, wherever a parallel run is asked for."""
-    if getattr(config.option, "numprocesses", None):
-        config.option.dist = "loadgroup"
+@functools.cache
+def _waits(scope: str) -> bool:
+    return scope != _MAKE_UP and "pytest.mark.waits" in (ROOT / scope).read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAndGroups:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Lanes:
     """Give each process of a parallel run whole files and groups; each has a broker and a database of its own."""
     config.option.loadscopereorder = False
-    return _FilesAndGroups(config, log)
+    return _Lanes(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long groups first and the short files last, whatever the random order of the rest.
+    """Put the long files first and the short ones last, whatever the random order of the rest.
 
     What runs on real servers is tried a second time, which the summary names (RERUN): two busy cores, hundreds of
     processes and one late answer are no fault of the product's, a second one is.
     """
 
     def place(item: pytest.Item) -> tuple[int, bool]:
-        mark, is_last = item.get_closest_marker("xdist_group"), item.get_closest_marker("last") is not None
-        group = _FIRST.index(mark.args[0]) if mark else len(_FIRST) + (item.path.parent.name in _SHORT)
-        return group, is_last
+        folder, is_last = item.path.parent.name, item.get_closest_marker("last") is not None
+        traits = (item.path.stem in _LONGEST, folder == "e2e", folder not in _SHORT)
+        return [*traits, True].index(True), is_last
 
     items.sort(key=place)
     for item in items:

@@ -20,14 +20,6 @@ PLAN = "shaoxing-2023-2025"
 DISTRICTS = ("330602", "330603", "330604", "330624", "330681", "330683")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the shared installation in one process: it is one for all of them."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent and "state" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("make up"))
-
-
 def make(state: Path, *targets: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run make as a person would, without what this test run has in its environment; the demo is the small one."""
     environment = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP", "PG_DSN")}

@@ -42,7 +42,7 @@ IMAGES = ("", "-kafka", "-tools")
 
 pytestmark = [
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("compose"),
+    pytest.mark.waits,
     pytest.mark.skipif(containers.compose_missing() is not None, reason=f"compose: {containers.compose_missing()}"),
 ]
 

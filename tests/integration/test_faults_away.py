@@ -13,7 +13,7 @@ from tests.harness.processes import eventually
 from tests.harness.reports import person_hired
 from tests.harness.topics import check_answered, publish, settle, structured
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.harness.processes import SERVICE_KEY, System, eventually, run
 from tests.harness.reports import person_hired
 from tests.harness.topics import OutgoingMessage, check_answered, publish, standing, structured, whole
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("recruitment",)
 ROUNDS = 4  # over 500 by Kafka

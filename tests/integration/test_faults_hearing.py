@@ -13,7 +13,7 @@ from tests.harness.processes import CITY_KEY, Process, System, eventually
 from tests.harness.reports import Report, certificate_issued, standard_set, subsidy_claimed
 from tests.harness.topics import STRUCTURED, OutgoingMessage, check_answered, publish, standing
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("subsidy",)
 BATCH = {"content-type": "application/cloudevents-batch+json"}

@@ -14,7 +14,7 @@ from tests.harness.reports import Report, fair_held, organisation, person, perso
 from tests.harness.topics import check_answered, check_log
 from tests.harness.traffic import flowing, moments
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("recruitment",)
 SECONDS = 8.0

@@ -42,7 +42,7 @@ from tests.harness.processes import DISTRICTS, Process, System, eventually, run
 from tests.harness.reports import person_hired
 from tests.harness.reports import report as envelope
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 NAMED = ("SKILLPLAN_KAFKA_USER", "SKILLPLAN_KAFKA_PASSWORD")
 # Whoever may write nothing at all does not even get a producer's number.

@@ -29,7 +29,7 @@ from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import person_hired
 from tests.integration.conftest import Template, fresh_databases
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 PEPPER = "5e" * 32
 BATCH = "application/cloudevents-batch+json"

@@ -16,7 +16,7 @@ from tests.harness.reports import certificate_issued, person_hired, standard_set
 from tests.harness.topics import STRUCTURED, publish, settle, structured
 from tests.harness.traffic import flowing
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("competition", "recruitment", "subsidy")
 CLAIMS = 5

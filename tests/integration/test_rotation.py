@@ -14,7 +14,7 @@ from tests.harness.reports import person_hired
 from tests.harness.topics import OutgoingMessage, check_answered, publish, standing
 from tests.harness.traffic import flowing
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 OLD, NEW = "SKILLPLAN_OLD_SERVICE_KEY", "SKILLPLAN_SERVICE_KEY"
 UNREADABLE = b"\xefno json"

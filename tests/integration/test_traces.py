@@ -25,7 +25,7 @@ from tests.harness.processes import System, eventually
 from tests.harness.reports import person_hired
 from tests.harness.topics import OutgoingMessage, publish, structured, whole
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 HOPS: Final = {"door", "decide", "append", "relay", "project"}
 

@@ -24,7 +24,7 @@ from tests.harness.topics import OutgoingMessage, check_log, publish
 from tests.integration.conftest import Template
 from tests.releases.__main__ import PLAN, read, releases
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 
 class Upgraded:
