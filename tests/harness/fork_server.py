@@ -24,6 +24,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from deploy.local.children import dies_with_parent
@@ -129,11 +130,15 @@ class ForkServer:
         environment: Mapping[str, str],
         log: Path,
         error_log: Path | None = None,
+        constants: Mapping[str, float] = MappingProxyType({}),
     ) -> Child:
-        """Run a module in a process of its own with this environment and no other; what it prints goes to the logs."""
+        """Run a module in a process of its own with this environment and no other; what it prints goes to the logs.
+
+        `constants`: what the code waits for, such as `shared.observability.metrics._EVERY`, and what it is here.
+        """
         files = {"log": str(log), "error_log": str(error_log or log)}
         request = {"module": module, "arguments": list(arguments), "environment": dict(environment), **files}
-        return Child(self, self.ask(request))
+        return Child(self, self.ask(request | {"constants": dict(constants)}))
 
     def run(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], seconds: float = 90) -> Ended:
         """Run a module to its end, with our environment and these variables."""
@@ -198,6 +203,10 @@ def _become(request: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = [request["module"], *request["arguments"]]
+    for name, value in request["constants"].items():
+        module, _, constant = name.rpartition(".")
+        assert isinstance(getattr(sys.modules[module], constant), int | float), name
+        setattr(sys.modules[module], constant, value)
     random.seed()
 
 

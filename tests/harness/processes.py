@@ -81,6 +81,7 @@ class Process:
     child: subprocess.Popen[bytes] | Child | None = None
     ends: list[int] = field(default_factory=list)  # exit codes, while it is watched
     code: Path = ROOT  # the tree that it runs
+    constants: dict[str, float] = field(default_factory=dict)  # of the code, that are others here
     _watched: threading.Event | None = None
 
     def __post_init__(self) -> None:
@@ -100,7 +101,8 @@ class Process:
 
     def _fork(self) -> Child:
         environment = {**os.environ, **self.settings}
-        return fork_server().start(f"services.{self.service}", [self.command], environment, self.log)
+        module, arguments = f"services.{self.service}", [self.command]
+        return fork_server().start(module, arguments, environment, self.log, constants=self.constants)
 
     def _exec(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as out:
@@ -137,6 +139,10 @@ class Process:
         assert self.child is not None
         self.child.send_signal(number)
         return self.child.wait(30)
+
+    def stop(self) -> int:
+        """End it in order: after one that is killed the next waits for ten seconds, until the broker has missed it."""
+        return self.kill(signal.SIGTERM)
 
     def retire(self) -> int:
         """End it in order for good, whoever watches it; returns the exit code."""
@@ -192,6 +198,7 @@ class System:
     databases: dict[str, Database] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     code: Path = ROOT  # the tree that the next processes run
+    constants: dict[str, float] = field(default_factory=dict)  # of the code, that are others in the next processes
 
     def process(self, service: str, command: str, **settings: str) -> Process:
         if service not in self.databases and service in WITH_DATABASE:
@@ -219,6 +226,7 @@ class System:
             known,
             self.folder / f"{service}-{command}-{port}.log",
             code=self.code,
+            constants=self.constants,
         )
         self.processes.append(process)
         return process

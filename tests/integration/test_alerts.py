@@ -64,10 +64,16 @@ SOONER: Final = {
     "SkillplanMemory": ("> 400e6", "> 20e6"),
     "SkillplanDistrictSilent": ("> 7 * 86400", "> 6"),
 }
+# … and how seldom a process looks.
+OFTEN: Final = {
+    "shared.observability.metrics._EVERY": 1.0,
+    "services.projection.counting.projector._LOOKED_EVERY": 1.0,
+    "services.projection.queries.log_heads._SELDOM_SECONDS": 0.2,
+}
 PATIENCE: Final = 90.0
 PEPPER: Final = "5e" * 32
 # On a machine that is busy with other things a stack of its own takes long to come up.
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("waiting")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.waits]
 
 
 def sooner(text: str) -> str:
@@ -76,7 +82,7 @@ def sooner(text: str) -> str:
     for rule in document["groups"][0]["rules"]:
         old, new = SOONER.get(rule["alert"], ("", ""))
         assert old in rule["expr"], rule["alert"]
-        rule["expr"] = re.sub(r"\[\d+m\]", "[8s]", rule["expr"].replace(old, new) if old else rule["expr"])
+        rule["expr"] = re.sub(r"\[\d+m\]", "[5s]", rule["expr"].replace(old, new) if old else rule["expr"])
         rule["for"] = "1s"
     configuration: str = yaml.safe_dump(document, allow_unicode=True)
     return configuration
@@ -142,6 +148,7 @@ def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
     )
     cluster = postgres.prepare(folder / "postgres", password)
     system = System(bootstrap, tmp_path_factory.mktemp("alerts"), lambda name: own_database(superuser, name), superuser)
+    system.constants = OFTEN
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         broker = stack.enter_context(_child(brokers, folder / "kafka.log"))
@@ -176,7 +183,7 @@ def watch(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
             eventually(lambda url=url: made.http.get(f"{url}/-/ready").is_success, PATIENCE)  # type: ignore[misc]
         assert made.hire() == 200
         # What changes now must differ from something.
-        settled = {"query": 'count(count_over_time(up{job="skillplan"}[8s]) > 4)'}
+        settled = {"query": 'count(count_over_time(up{job="skillplan"}[5s]) > 3)'}
         wanted = str(len(system.processes) + 1)
         eventually(lambda: f'"{wanted}"' in made.http.get(f"{made.prometheus}/api/v1/query", params=settled).text)
         yield made
@@ -401,7 +408,7 @@ def test_witnesses_that_are_away_and_an_authority_about_to_end_are_told(watch: W
     authority.write_bytes(ending_in(timedelta(days=20)))
     usual = worker.settings
     witness = f"http://{HOST}:9/#{CosigningKey('away.example', b'w' * 32).verifier_key}"
-    worker.kill()
+    worker.stop()
     worker.settings = {
         **usual, "SKILLPLAN_LOG_KEY": "6b" * 32, "SKILLPLAN_WITNESSES": witness, "SKILLPLAN_CA": str(authority),
     }  # fmt: skip
@@ -409,7 +416,7 @@ def test_witnesses_that_are_away_and_an_authority_about_to_end_are_told(watch: W
     assert watch.hire() == 200
     watch.fires("SkillplanCertificatesExpire", program="recruitment-worker")
     watch.fires("SkillplanWitnesses", service="recruitment")
-    worker.kill()
+    worker.stop()
     worker.settings = usual
     worker.start()
     for alert in ("SkillplanCertificatesExpire", "SkillplanWitnesses"):
@@ -435,7 +442,7 @@ def test_a_process_that_is_gone_and_what_follows_is_told(watch: Watch) -> None:
     worker, projector = watch.the("recruitment", "worker"), watch.the("projection", "projector")
     watch.fires("SkillplanMemory", program="recruitment-worker")
     for process in (worker, projector):
-        process.kill()
+        process.stop()
     assert watch.hire() == 200
     watch.fires("SkillplanDown", program="recruitment-worker")
     watch.fires("SkillplanRelayBehind", service="recruitment", outbox="facts")
@@ -451,7 +458,7 @@ def test_a_process_that_is_gone_and_what_follows_is_told(watch: Watch) -> None:
 def test_clocks_that_are_apart_are_told_and_the_later_one_decides(watch: Watch, tmp_path: Path) -> None:
     worker, clock = watch.the("recruitment", "worker"), Clock(tmp_path)
     usual = worker.settings
-    worker.kill()
+    worker.stop()
     worker.settings = {**usual, **clock.settings}
     worker.start()
     clock.set(-3600)
@@ -470,7 +477,7 @@ def test_clocks_that_are_apart_are_told_and_the_later_one_decides(watch: Watch, 
     clock.set(0)
     assert watch.hire() == 200
     watch.rests("SkillplanClocksApart")
-    worker.kill()
+    worker.stop()
     worker.settings = usual
     worker.start()
 
