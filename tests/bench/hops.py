@@ -47,6 +47,7 @@ class Sizes:
     heard: int
     idle: float  # by what the times of that row are multiplied
     lengths: tuple[int, ...]  # of logs
+    workers: tuple[int, ...]  # of one service
 
 
 # `tiny` measures nothing worth reading: it shows that every part still runs (tests/integration/test_bench.py).
@@ -68,11 +69,28 @@ SIZES = {
         100_000,
         1,
         (10_000, 100_000, 1_000_000),
+        (1, 2, 4, 8),
     ),
     "small": Sizes(
-        2, 1_000, 15_000, 10_000, 1_000, 50_000, 500, 600, 200, 7, 1_000, 20_000, 6_000, 20_000, 1, (10_000, 100_000)
+        2,
+        1_000,
+        15_000,
+        10_000,
+        1_000,
+        50_000,
+        500,
+        600,
+        200,
+        7,
+        1_000,
+        20_000,
+        6_000,
+        20_000,
+        1,
+        (10_000, 100_000),
+        (1, 2, 4, 8),
     ),
-    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1, 20, 300, 600, 400, 0.02, (400,)),
+    "tiny": Sizes(1, 64, 1_500, 2_000, 100, 1_000, 100, 20, 30, 1, 20, 300, 600, 400, 0.02, (400,), (1, 2)),
 }
 _next = count()
 

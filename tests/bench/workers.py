@@ -10,7 +10,6 @@ from tests.bench.report import BenchRow
 from tests.harness.bench import BenchServers, pid_of
 from tests.harness.processes import Process, System
 
-_HOW_MANY = (1, 2, 4, 8)
 _PROJECTION = "projection"
 _COUNTED = f"select position from numbers.g1_checkpoint where service = '{feed.SERVICE}'"  # noqa: S608 - ours
 
@@ -20,7 +19,7 @@ def measure_workers(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
     rows, numbers = [], Numbers()
     with servers.system() as system:
         compare_log(system)
-        for many in _HOW_MANY:
+        for many in sizes.workers:
             row = BenchRow(f"16 inbox → log, workers: {many}", "reports", aim=None)
             workers = _start(system, feed.SERVICE, "worker", many)
             for worker in workers:
@@ -36,7 +35,7 @@ def measure_workers(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
         with_relay = _start(system, feed.SERVICE, "worker", 1)
         watch(system, feed.SERVICE, relayed, -1, head_of(system) + 1, {})
         _end(with_relay)
-        for many in _HOW_MANY:
+        for many in sizes.workers:
             row = BenchRow(f"16 Kafka → ledger, projectors: {many}", "facts", aim=None)
             system.databases.pop(_PROJECTION, None)
             projectors = _start(system, _PROJECTION, "projector", many)
