@@ -8,10 +8,9 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import typer
 from pydantic import SecretStr
@@ -23,6 +22,7 @@ from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations.preparing import make_databases, make_topics
 from deploy.secrets import certificates
+from deploy.secrets.kept import KeptSecrets
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, OFFICE, OFFICE_USER, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, KeyRing, Role
 from shared.kafka.clients import Broker, BrokerSettings
@@ -40,18 +40,19 @@ _TLS: Final = "tls.pem"  # key and certificate that a server shows
 _BY_TLS: Final = {"skillplan_tls_cert", "skillplan_tls_key", "skillplan_ca", "skillplan_kafka_ca"}  # gone without it
 _HERE: Final = Path("/run/skillplan")  # where a process finds its volume
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
+_CHANGEABLE: Final = {name for entry in SERVICES.values() for name in entry.keys}
 _FULL_VERSION: Final = re.compile(r"@sha256:|postgres:\d+\.\d+|:\d+\.\d+\.\d+")
 # Who reads a volume of secrets: the users of the public images, else ours.
 _OURS: Final = 10001
 _READERS: Final = {"postgres": 999, "kafka": 1000, "exporter": 65534, "alertmanager": 65534, "grafana": 472}
 
 
-@dataclass(frozen=True)
-class _Store:
+class _Store(KeptSecrets):
     """All secrets of the installation, one file each; `own` is the operator's folder, which wins."""
 
-    folder: Path
-    own: Path | None
+    def __init__(self, folder: Path, own: Path | None) -> None:
+        super().__init__(folder)
+        self.own = own
 
     def take(
         self, name: str, make: Callable[[], str], form: re.Pattern[str] | None = None, *, for_ever: bool = True
@@ -71,6 +72,14 @@ class _Store:
         if wanted != there:
             write(file, wanted, _OURS)
         return wanted
+
+    def key(self, name: str) -> str:
+        """Return a key of 32 bytes, in hex; those that seal nothing may become others."""
+        return self.take(name, _key, _KEY, for_ever=name not in _CHANGEABLE)
+
+    def api_key(self) -> str:
+        """Return the key that the projection shows to the services, in the file that all follow."""
+        return self.take("api_key", lambda: _api_key(self.key("key_pepper")))
 
     def given(self, name: str, form: re.Pattern[str] | None = None) -> str | None:
         """Return what the operator's own folder has under a name, None where it has nothing."""
@@ -131,83 +140,94 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
     `names`: by which districts reach the broker; `hosts`: by which people reach the gateway.
     """
     store = _Store(room / "all", own)
-    city_key, pepper = store.take("city_key", _key, _KEY), store.take("key_pepper", _key, _KEY)
-    _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), pepper, tls)
+    _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), store.key("key_pepper"), tls)
     processes = [f"{name}-{command}" for name, entry in SERVICES.items() for command in entry.commands]
     ours = [*processes, "postgres", "localhost", *hosts]
-    ca, pem = _certificate(store, "Skillplan", ours, ("tls_names", _CA, _TLS))
-    kafka_ca, kafka_pem = _certificate(store, "Kafka", names, ("names", "kafka_ca.pem", "kafka_broker.pem"))
+    http = _certificate(store, "Skillplan", ours, ("tls_names", _CA, _TLS))
+    kafka = _certificate(store, "Kafka", names, ("names", "kafka_ca.pem", "kafka_broker.pem"))
     write(store.folder / "tls", "on" if tls else "", _OURS)  # for what an operator does to the installation
-    handed: dict[str, Mapping[str, str]] = {
-        "postgres": {"password": store.take("postgres", _password), _TLS: pem},
-        "exporter": {"password": store.take("exporter", _password), _CA: ca},
-        "grafana": {"password": store.take("grafana", _password)},
+    handed = _of_servers(store, http) | _of_services(store, http, kafka, tls)
+    users = {user: store.password(f"kafka/{user}") for user in access.users(district_codes(Path("plans")))}
+    handed["kafka"] = {"broker.pem": kafka.pem}
+    handed["districts"] = {user: users[user] for user in users if user not in WITH_DATABASE} | {
+        "ca.pem": kafka.ca,
+        "skillplan_kafka": _KAFKA_TLS if tls else _KAFKA,
+    }
+    if tls:
+        handed["districts"] |= {"skillplan_kafka_ca": str(_HERE / "ca.pem")}
+    for volume, files in handed.items():
+        _hand_out(room / volume, files)
+    sys.stdout.write(f"secrets.ready volumes={len(handed)}\n")
+
+
+class _Shown(NamedTuple):
+    """A CA's certificate, and the key and certificate that servers show."""
+
+    ca: str
+    pem: str
+
+
+def _of_servers(store: _Store, http: _Shown) -> dict[str, dict[str, str]]:
+    """Return the secrets of what is not ours, and the pepper of who makes keys, by volume."""
+    return {
+        "postgres": {"password": store.password("postgres"), _TLS: http.pem},
+        "exporter": {"password": store.password("exporter"), _CA: http.ca},
+        "grafana": {"password": store.password("grafana")},
         # Receivers of alarms; none by default.
         "alertmanager": {"alert_webhook": store.take("alert_webhook", lambda: "http://127.0.0.1:9/nobody")},
+        "keys": {"skillplan_key_pepper": store.key("key_pepper")},
     }
-    handed["keys"] = {"skillplan_key_pepper": pepper}
-    users = {user: store.take(f"kafka/{user}", _password) for user in access.users(district_codes(Path("plans")))}
+
+
+def _of_services(store: _Store, http: _Shown, kafka: _Shown, tls: bool) -> dict[str, dict[str, str]]:
+    """Return the settings of each service that are secret, or follow from what is, by volume."""
     access_settings = {
-        "skillplan_key_pepper": pepper,
         "skillplan_keys": str(_KEYS),
         "skillplan_open": "true",  # until there are keys, ports are published on the host's loopback alone
     }
-    secured = {
-        "skillplan_tls_cert": str(_HERE / _TLS),
-        "skillplan_tls_key": str(_HERE / _TLS),
-        "skillplan_ca": str(_HERE / _CA),
-        _CA: ca,
-    }
     if tls:
-        access_settings |= secured
+        access_settings |= {
+            "skillplan_tls_cert": str(_HERE / _TLS),
+            "skillplan_tls_key": str(_HERE / _TLS),
+            "skillplan_ca": str(_HERE / _CA),
+            _CA: http.ca,
+        }
     # It shows its callers' keys and has none of its own; and to people the certificate that the operator may give.
     http_pem = store.given("http.pem")
     if http_pem is not None:
         write(store.folder / "http.pem", http_pem, _OURS)  # looked at with the others
-    handed[GATEWAY.name] = access_settings | ({_TLS: http_pem or pem} if tls else {})
-    for service, entry in WITH_DATABASE.items():
-        role = store.take(f"{service}.pg", _password)
-        store.take(f"{service}.pg_owner", _password)
+    handed = {GATEWAY.name: store.files(GATEWAY.name) | access_settings | ({_TLS: http_pem or http.pem} if tls else {})}
+    for service in WITH_DATABASE:
+        role = store.password(f"{service}.pg")
+        store.password(f"{service}.pg_owner")
         settings = {
             "skillplan_pg_dsn": f"postgresql://{service}:{role}@{_POSTGRES}/{service}" + _checked(tls, _HERE / _CA),
             "skillplan_kafka": _KAFKA_TLS if tls else _KAFKA,
             "skillplan_kafka_user": service,
-            "skillplan_kafka_password": users[service],
-        } | access_settings
+            "skillplan_kafka_password": store.password(f"kafka/{service}"),
+        }
         if tls:
-            settings |= {"skillplan_kafka_ca": str(_HERE / "kafka_ca.pem"), "kafka_ca.pem": kafka_ca, _TLS: pem}
-        if service in DOMAIN_SERVICES:
-            settings |= {
-                "skillplan_city_key": city_key,
-                "skillplan_service_key": store.take(f"{service}.key", _key, _KEY),
-                "skillplan_log_key": store.take(f"{service}.log_key", _key, _KEY),
-            }
-        settings |= {f"skillplan_{name}": store.take(name, _key, _KEY, for_ever=False) for name in entry.keys}
-        if entry.addresses:
-            settings["skillplan_api_key"] = store.take("api_key", lambda: _api_key(pepper))
-        handed[service] = settings
-    handed["kafka"] = {"broker.pem": kafka_pem}
-    handed["districts"] = {user: users[user] for user in users if user not in WITH_DATABASE} | {
-        "ca.pem": kafka_ca,
-        "skillplan_kafka": _KAFKA_TLS if tls else _KAFKA,
-    }
-    if tls:
-        handed["districts"] = {**handed["districts"], "skillplan_kafka_ca": str(_HERE / "ca.pem")}
-    for volume, files in handed.items():
-        if not (room / volume).is_dir():
-            raise LocalError(
-                f"docker-compose.yml 中没有卷 {volume}。", f"there is no volume for {volume} in docker-compose.yml."
-            )
-        for name in _BY_TLS - files.keys():
-            (room / volume / name).unlink(missing_ok=True)
-        for name, text in files.items():
-            place = room / volume / name
-            if not place.exists() or place.read_text(encoding="utf-8") != text:
-                write(place, text, _READERS.get(volume, _OURS))
-    sys.stdout.write(f"secrets.ready volumes={len(handed)}\n")
+            settings |= {"skillplan_kafka_ca": str(_HERE / "kafka_ca.pem"), "kafka_ca.pem": kafka.ca, _TLS: http.pem}
+        handed[service] = settings | access_settings | store.files(service)
+    return handed
 
 
-def _certificate(store: _Store, of: str, names: list[str], files: tuple[str, str, str]) -> tuple[str, str]:
+def _hand_out(volume: Path, files: Mapping[str, str]) -> None:
+    """Write what a part is handed into its volume, where it is not there yet; what is of TLS goes where it is off."""
+    if not volume.is_dir():
+        raise LocalError(
+            f"docker-compose.yml 中没有卷 {volume.name}。",
+            f"there is no volume for {volume.name} in docker-compose.yml.",
+        )
+    for name in _BY_TLS - files.keys():
+        (volume / name).unlink(missing_ok=True)
+    for name, text in files.items():
+        place = volume / name
+        if not place.exists() or place.read_text(encoding="utf-8") != text:
+            write(place, text, _READERS.get(volume.name, _OURS))
+
+
+def _certificate(store: _Store, of: str, names: list[str], files: tuple[str, str, str]) -> _Shown:
     """Return the CA's certificate and what servers show; made anew for other names, unless an operator gave them.
 
     `files`: where the names, the CA's certificate and the servers' key and certificate are remembered.
@@ -218,7 +238,7 @@ def _certificate(store: _Store, of: str, names: list[str], files: tuple[str, str
         for name in (authority, server):
             (store.folder / name).unlink(missing_ok=True)
         write(place, text, _OURS)
-    return store.take(authority, made.ca.decode), store.take(server, made.server.decode)
+    return _Shown(store.take(authority, made.ca.decode), store.take(server, made.server.decode))
 
 
 def _checked(tls: bool, authority: Path) -> str:
@@ -300,10 +320,6 @@ def rewrap(service: str) -> None:
     }
     command = [sys.executable, "-m", f"services.{service}", "rewrap"]
     sys.exit(subprocess.run(command, env={**os.environ, **settings}, check=False).returncode)
-
-
-def _password() -> str:
-    return secrets.token_urlsafe(24)
 
 
 def _key() -> str:

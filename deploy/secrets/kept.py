@@ -42,10 +42,12 @@ class KeptSecrets:
 
     def key_file(self) -> str:
         """Return the file of HTTP keys, with the key that services show to each other; people's keys join it."""
-        self._api_key()
+        self.api_key()
         return (self.folder / KEYS).read_text(encoding="utf-8")
 
-    def _api_key(self) -> str:
+    def api_key(self) -> str:
+        """Return the key that services show to each other."""
+
         def make() -> str:
             keys = KeyFile(self.folder / KEYS, self.key("key_pepper"))
             if not (self.folder / KEYS).exists():
@@ -62,5 +64,5 @@ class KeptSecrets:
             names |= {"city_key": "city_key", "service_key": f"{service}.key", "log_key": f"{service}.log_key"}
         files = {f"skillplan_{setting}": self.key(name) for setting, name in names.items()}
         if service in WITH_DATABASE and entry.addresses:
-            files["skillplan_api_key"] = self._api_key()
+            files["skillplan_api_key"] = self.api_key()
         return files
