@@ -31,7 +31,7 @@ from tests.harness.processes import LOG_KEY, System, eventually, run
 from tests.harness.reports import person_hired
 from tests.harness.topics import settle, whole
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("recruitment",)
 PAGE: Final = ROOT / "docs" / "audit.md"
@@ -121,7 +121,7 @@ class Auditor:
     def plant_anew(self) -> None:
         """Have the service build and sign its tree over what the database holds now."""
         worker = self.system.the("recruitment", "worker")
-        worker.kill()
+        worker.stop()
         self.system.query("recruitment", "truncate tree_tile, tree_node")
         self.system.query("recruitment", "update tree set size = 0, edge = ''")
         worker.start(wait=False)
@@ -273,7 +273,7 @@ def test_a_log_that_ends_earlier_than_last_time_is_named(auditor: Auditor) -> No
     system = auditor.system
     assert auditor.mirror()[0] == 0
     worker = system.the("recruitment", "worker")
-    worker.kill()
+    worker.stop()
     system.query("recruitment", "truncate tree_tile, tree_node")
     system.query("recruitment", "update tree set size = 0, edge = ''")
     code, printed = auditor.mirror()
@@ -351,7 +351,7 @@ def test_witnesses_cosign_what_is_published_and_nothing_waits_for_one_that_is_aw
     pairs = zip(servers, witnesses, strict=True)
     addresses = [f"http://127.0.0.1:{server.server_port}/#{each.key.verifier_key}" for server, each in pairs]
     worker, http = system.the("recruitment", "worker"), system.the("recruitment", "api").http
-    worker.kill()
+    worker.stop()
     worker.settings["SKILLPLAN_WITNESSES"] = " ".join([*addresses, f"http://127.0.0.1:9/#{away}"])
     worker.start()
     try:
@@ -370,7 +370,7 @@ def test_witnesses_cosign_what_is_published_and_nothing_waits_for_one_that_is_aw
         assert warning.startswith("2 of 3 cosign, 1 are needed: away.example does not answer")
         assert auditor.mirror("witnessed")[0] == 0, "who knows nothing of witnesses reads it as before"
         # The service signs a shorter log: no witness cosigns it, and what was cosigned stays published.
-        worker.kill()
+        worker.stop()
         system.query("recruitment", "truncate tree_tile, tree_node")
         system.query("recruitment", "update tree set size = 0, edge = ''")
         assert read_checkpoint(http.get("/v1/log/checkpoint?cosigned=false").text).size == 0

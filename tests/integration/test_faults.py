@@ -15,7 +15,7 @@ from tests.harness.reports import Report, person_hired
 from tests.harness.topics import OutgoingMessage, check_answered, publish, settle, structured, whole
 from tests.harness.traffic import flowing, moments
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("recruitment",)
 SECONDS = 8.0
@@ -69,13 +69,13 @@ def test_a_worker_killed_after_its_commit_decides_nothing_twice(running: System)
 def test_what_outlived_its_retention_unread_is_said_to_its_sender_once(running: System) -> None:
     """The broker passes over it without a word: no receipt, no lag, ready."""
     worker, topic = running.the("recruitment", "worker"), "recruitment.reports.330624"
-    worker.kill()
+    worker.stop()
     publish(running.kafka, [OutgoingMessage(topic, b"x", b"{}") for _ in range(4)])
     gone = run(delete_records(running.kafka, topic))
-    for _ in range(2):
+    for end in (worker.kill, worker.stop):
         worker.start()
         eventually(lambda: len(never_read(running)) == len(gone))
-        worker.kill()
+        end()
     worker.start()
     (report,) = hires("late", 1)
     publish(running.kafka, [structured(report)])

@@ -12,7 +12,7 @@ from tests.harness.processes import System, eventually
 from tests.harness.reports import Report, person_hired
 from tests.harness.topics import check_log, settle, whole
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("recruitment",)
 
@@ -78,6 +78,6 @@ def test_a_second_worker_stands_by_and_takes_over(running: System) -> None:
     settle(running, "recruitment", within=20)
     check_log(running, "recruitment")
     first.start(wait=False)
-    second.kill()
+    second.stop()
     running.processes.remove(second)
     second.http.close()

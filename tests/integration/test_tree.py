@@ -16,7 +16,7 @@ from tests.harness.reports import person_hired
 from tests.harness.topics import settle
 from tests.unit.test_tree import consistent, defined, included
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
 SERVICES = ("recruitment",)
 BATCH: Final = {"content-type": "application/cloudevents-batch+json"}
@@ -122,7 +122,7 @@ def test_a_log_from_before_gets_its_tree_and_the_service_cannot_take_from_it(run
     post(running, "before", 300)
     size = reached(running)
     worker = running.the("recruitment", "worker")
-    worker.kill()
+    worker.stop()
     held = checkpoint(running)
     running.query("recruitment", "truncate tree_tile, tree_node")  # as the migration leaves them
     running.query("recruitment", "update tree set size = 0, edge = ''")
@@ -140,7 +140,7 @@ def test_a_fact_taken_from_the_database_stops_the_tree_and_nothing_else(running:
     post(running, "hole", 3)
     whole = reached(running)
     worker = running.the("recruitment", "worker")
-    worker.kill()
+    worker.stop()
     running.query("recruitment", "create table aside as select * from fact where position = $1::bigint", whole - 1)
     running.query("recruitment", "delete from fact where position = $1", whole - 1)
     running.query("recruitment", "truncate tree_tile, tree_node")
