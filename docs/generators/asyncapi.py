@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import yaml
 from pydantic import TypeAdapter
 
 from deploy.kafka import topics
-from docs.generators.catalogue import DOCS, LANGUAGES, PLAN, ROOT
+from docs.generators.catalogue import DOCS, LANGUAGES, PLAN
 from docs.generators.schemas import schema as schema_of
 from docs.generators.schemas import untitled
 from services.catalogue import COUNTED
@@ -165,11 +164,11 @@ def _name(language: Language, event: type[Event]) -> str:
 
 def _report(parts: _Document, language: Language, event: type[Event]) -> Schema:
     name = _name(language, event)
-    schema = parts.schema(f"report.{name}", schema_of(language, event))
-    message = _message(language.type_of(event), _described(event), schema, _CLOUDEVENTS)
-    sample = ROOT / "tests" / "contract" / "samples" / f"{name}.json"
-    if sample.exists():
-        message["examples"] = [{"payload": json.loads(sample.read_text(encoding="utf-8"))}]
+    schema = schema_of(language, event)
+    examples = [{"payload": example} for example in schema.pop("examples", ())]
+    message = _message(language.type_of(event), _described(event), parts.schema(f"report.{name}", schema), _CLOUDEVENTS)
+    if examples:
+        message["examples"] = examples
     parts.messages[f"report.{name}"] = message
     return {"$ref": f"#/components/messages/report.{name}"}
 

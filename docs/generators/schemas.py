@@ -3,15 +3,19 @@
 `python -m docs.generators.schemas` brings the folder up to date; it stops when a change is more than an addition.
 """
 
+import inspect
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from shared.contract.events import Event, Language, Retracts
 from shared.contract.shapes import ID_FORM, IdentifiedPerson
-from tests.harness.languages import ALL, every_type
+from tests.harness.languages import ALL, SAMPLES, every_type
 
 Schema = dict[str, Any]
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "events"
@@ -32,6 +36,7 @@ def catalogue() -> dict[str, Schema]:
 def schema(language: Language, event: type[Event]) -> Schema:
     """Return the JSON Schema of a type: of the report as it is sent, or of the fact where the service decides it."""
     data = untitled(event.model_json_schema())
+    del data["description"]
     definitions: Schema = data.pop("$defs", {})
     if event.has_person:
         definitions["Person"] = untitled(IdentifiedPerson.model_json_schema())
@@ -47,16 +52,35 @@ def schema(language: Language, event: type[Event]) -> Schema:
         "district": {"type": "string", "pattern": "^[0-9]{6}$"},
     }
     optional = {"corrects": {"type": "string", "pattern": f"^{ID_FORM}$"}} if _correctable(event) else {}
+    sample = SAMPLES / f"{language.service}.{event.versioned_name()}.json"
+    examples = {} if event.decision else {"examples": [json.loads(sample.read_text(encoding="utf-8"))]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:{name.replace('.', ':')}",
         "$comment": _comment(event),
         "title": name,
-        "description": data.pop("description"),
+        "description": described(language, event),
         "type": "object",
         "properties": attributes | optional | {"data": data},
         "required": [*attributes, "data"],
+        **examples,
     } | ({"$defs": definitions} if definitions else {})
+
+
+def described(language: Language, event: type[Event]) -> str:
+    """Return what a type is, in Chinese, a colon, and English; the Chinese from docs/words.yaml where it says none."""
+    text = inspect.cleandoc(event.__doc__ or "")
+    if not text.partition(": ")[0].isascii():
+        return text
+    names = _names()
+    name = names.get(f"{language.service}.{event.type_name}") or names.get(event.type_name, "")
+    return f"{name}: {text}"
+
+
+@cache
+def _names() -> dict[str, str]:
+    names: dict[str, str] = yaml.safe_load((FOLDER.parent / "words.yaml").read_text(encoding="utf-8"))["types"]
+    return names
 
 
 def _correctable(event: type[Event]) -> bool:

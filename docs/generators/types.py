@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from docs.generators.catalogue import LANGUAGES, ROOT, Catalogue, IncompleteError
 from docs.generators.markdown import anchor, render, table
+from docs.generators.schemas import described
 from shared.contract.events import Adds, Ends, Event, Language, Opens, Retracts, Stands
 
 _INTRODUCTIONS: Final = {
@@ -20,8 +21,8 @@ _INTRODUCTIONS: Final = {
 
 def types(catalogue: Catalogue) -> str:
     """Return docs/types.md, the list of all types; raises IncompleteError for a name that docs/words.yaml lacks."""
-    described = {language.service: _types_of(catalogue, language) for language in LANGUAGES}
-    return render("types.md", services=described)
+    services = {language.service: _types_of(catalogue, language) for language in LANGUAGES}
+    return render("types.md", services=services)
 
 
 def service_types(language: Language, catalogue: Catalogue) -> str:
@@ -41,10 +42,7 @@ def _described(catalogue: Catalogue, language: Language, event: type[Event]) -> 
     versioned = f"{language.service}.{event.versioned_name()}"
     heading = versioned if event.sunset else name
     known = catalogue.terms
-    text = " ".join((event.__doc__ or "").split("\n\n")[0].split())
-    zh, _, en = text.partition(": ")
-    if zh.isascii():
-        zh, en = known["types"].get(name) or known["types"].get(event.type_name, ""), text
+    zh, _, en = " ".join(described(language, event).split("\n\n")[0].split()).partition(": ")
     schema = event.model_json_schema()
     unnamed = [f"field {field}" for field in schema.get("properties", {}) if field not in known["fields"]]
     unnamed += [f"word {word}" for word in _enumerated(schema) if word[:1].isalpha() and word not in known["values"]]

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 from fastapi import FastAPI, Request, Response
 
+from services.gateway.tables.columns import title_of
 from services.gateway.upstream import PROJECTION, Upstream, headers_of_caller
 from shared.contract.cloudevents import BATCH, STRUCTURED
 from shared.http.openapi import Node
@@ -59,7 +60,7 @@ def _add(document: Node, described: Node, service: str) -> None:
 
 
 def _name_types(document: Node) -> None:
-    """Add the schema of every type by its name; what is reported is one of those that districts and the office may."""
+    """Add schema and example of every type by its name; reported is one of those that districts and the office may."""
     types, parts = _schemas()
     document["components"]["schemas"] |= parts | types
     reported = [name for name, schema in types.items() if "/services/" not in schema["properties"]["source"]["pattern"]]
@@ -72,9 +73,13 @@ def _name_types(document: Node) -> None:
     }
     document["components"]["schemas"]["Report"] = choice
     report = {"$ref": "#/components/schemas/Report"}
+    examples = document["components"]["examples"] = {
+        name: {"summary": " ".join(title_of(name)), "value": types[name]["examples"][0]} for name in reported
+    }
     for path in ("/v1/events", "/v1/validate"):
         content = document["paths"][path]["post"]["requestBody"]["content"]
         content[STRUCTURED]["schema"] = report
+        content[STRUCTURED]["examples"] |= {name: {"$ref": f"#/components/examples/{name}"} for name in examples}
         content[BATCH]["schema"] = {"type": "array", "maxItems": 1000, "items": report}
 
 

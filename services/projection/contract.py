@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import orjson
-import yaml
 from fastapi import APIRouter
 from fastapi import Path as PathParameter
 from starlette.responses import FileResponse, Response
@@ -98,19 +97,14 @@ async def get_schema(name: Annotated[str, PathParameter(description="文件名 t
 
 @cache
 def _names(docs: Path) -> dict[str, TypeName]:
-    """Return the name of each type: the first word of its description in Chinese, else what docs/words.yaml says."""
-    file = docs / "words.yaml"
-    type_names = yaml.safe_load(file.read_text(encoding="utf-8"))["types"] if file.is_file() else {}
+    """Return the name of each type: the Chinese that its description begins with."""
     names: dict[str, TypeName] = {}
     for path in sorted((docs / "events").glob("*.json")):
         schema = orjson.loads(path.read_bytes())
         short = path.name.rsplit(".", 2)[0]
         plain = short.partition(".")[2]
-        name = str(schema.get("description", "")).partition(": ")[0]
-        if name.isascii() or "\n" in name:
-            name = type_names.get(short) or type_names.get(plain) or short
         names[str(schema["title"])] = {
-            "zh": name,
+            "zh": str(schema["description"]).partition(": ")[0],
             "en": plain.replace("-", " ").capitalize(),
             "service": short.partition(".")[0],
             "schema": f"/schemas/{path.name}",

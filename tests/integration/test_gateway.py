@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from jsonschema import Draft202012Validator
 
 from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
+from tests.harness.languages import understood
 from tests.harness.processes import Process, System, eventually
 from tests.harness.reports import major_closed, major_opened, person_hired
 from tests.integration.conftest import Template, fresh_databases
@@ -244,6 +246,17 @@ def test_the_read_routes_the_page_and_the_descriptions_are_here_too(town: Town) 
     valid = Draft202012Validator(body["schema"] | {"components": described["components"]})
     assert list(valid.iter_errors(person_hired(31))) == []
     assert list(valid.iter_errors(person_hired(31) | {"data": {}}))
+    schemas, examples = described["components"]["schemas"], described["components"]["examples"]
+    assert examples.keys() == schemas["Report"]["discriminator"]["mapping"].keys()
+    assert {f"#/components/examples/{name}" for name in examples} <= {
+        example.get("$ref") for example in body["examples"].values()
+    }
+    for name, example in examples.items():
+        assert list(valid.iter_errors(example["value"])) == [], name
+        understood(name.split(".")[1], example["value"])
+    texts = {name: example["summary"] for name, example in examples.items()}
+    texts |= {name: schema["description"] for name, schema in schemas.items() if name.startswith("skillplan.")}
+    assert [name for name, text in texts.items() if not re.match(r"(?s)[^a-z]*[一-鿿].*[a-z]{3}", text)] == []
     head = town.ask("HEAD", "/docs")
     assert (head.status_code, head.content) == (200, b"")
     assert town.gateway.http.get("/docs").status_code == 200  # needs no key
@@ -336,16 +349,20 @@ def test_a_gateway_that_dies_in_a_batch_loses_nothing_and_counts_nothing_twice(t
     ("command", "file"),
     [
         (sys.executable, "report_httpx.py"), (sys.executable, "report_cloudevents.py"), ("sh", "report.sh"),
-        ("java", "Report.java"), ("go run", "report.go"), ("dotnet run", "Report.cs"),
+        ("java", "Report.java"), ("go run", "report.go"), ("dotnet run", "Report.cs"), ("mono", "Report.cs"),
     ],
 )  # fmt: skip
 def test_a_client_of_the_documentation_reports(town: Town, command: str, file: str, tmp_path: Path) -> None:
-    needs = {"sh": ("curl",), "java": ("javac",)}.get(command, ())
+    needs = {"sh": ("curl",), "java": ("javac",), "mono": ("mcs",)}.get(command, ())
     if any(shutil.which(tool) is None for tool in (command.split(maxsplit=1)[0], *needs)):
         pytest.skip(f"no {command} here")
-    event = person_hired(f"client-{file}")
+    event = person_hired(f"client-{command[:4].strip()}-{file}")
     (tmp_path / "report.json").write_text(json.dumps(event), encoding="utf-8")
-    arguments = [*command.split(), str(ROOT / "docs" / "clients" / file), str(tmp_path / "report.json")]
+    program = ROOT / "docs" / "clients" / file
+    if command == "mono":
+        source, program = program, tmp_path / "Report.exe"
+        subprocess.run(["mcs", "-r:System.Net.Http", f"-out:{program}", source], check=True)
+    arguments = [*command.split(), str(program), str(tmp_path / "report.json")]
     environment = {"SKILLPLAN_URL": town.gateway.url, "SKILLPLAN_KEY": town.key}
     done = subprocess.run(arguments, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
