@@ -356,7 +356,7 @@ def test_a_client_of_the_documentation_reports(town: Town, command: str, file: s
     needs = {"sh": ("curl",), "java": ("javac",), "mono": ("mcs",)}.get(command, ())
     if any(shutil.which(tool) is None for tool in (command.split(maxsplit=1)[0], *needs)):
         pytest.skip(f"no {command} here")
-    event = person_hired(f"client-{command[:4].strip()}-{file}")
+    event = person_hired(f"client-{command[-4:].strip()}-{file}")
     (tmp_path / "report.json").write_text(json.dumps(event), encoding="utf-8")
     program = ROOT / "docs" / "clients" / file
     if command == "mono":
