@@ -1,7 +1,8 @@
 """Checks an export of a service's log, and receipts, against its signed checkpoints: one file that runs alone.
 
-It needs Python 3.11 and the package `cryptography`, and imports nothing else of Skillplan. docs/audit.md says what is
-checked and how each command is used. Exit codes: 0 it holds; 1 it was tampered with, and where; 2 it cannot be checked.
+It needs Python 3.11 and the package `cryptography` (for a key of SM2 `gmssl-pyx`), and imports nothing of Skillplan.
+docs/audit.md says what is checked and how each command is used. Exit codes: 0 it holds; 1 it was tampered with, and
+where; 2 it cannot be checked.
 
     python verify.py mirror URL FOLDER --key KEY          fetch checkpoint and leaf hashes; compare with the last time
     python verify.py facts EXPORT --key KEY [--mirror FOLDER] [--checkpoint FILE …]
@@ -20,13 +21,15 @@ import re
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 HOLDS, TAMPERED, UNCHECKED = 0, 1, 2
 SIZE, WIDTH, MOST = 32, 256, 20
 POSITION = re.compile(rb'"position":([0-9]+)')
+SM2 = b"\xffGB/T 32918.2 SM2 with SM3"
+Check = Callable[[bytes, bytes], bool]
 sha256 = hashlib.sha256
 
 
@@ -56,27 +59,25 @@ def fail(zh: str, en: str) -> NoReturn:
 
 
 class VerifierKey:
-    """A verifier key: `<name>+<id>+<base64 of the type 1 and the public key of Ed25519>`, or a file with one."""
+    """A verifier key: `<name>+<id>+<base64 of a type and the public key>`, or a file with one.
+
+    The type is 1 for Ed25519, and SM2 for a public point of SM2; each needs its package.
+    """
 
     def __init__(self, given: str) -> None:
-        try:
-            from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - the one package; its lack has a sentence
-            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
-        except ImportError:
-            fail("缺少 cryptography 包:pip install cryptography。", "The package is missing: pip install cryptography.")
         text = Path(given).read_text(encoding="utf-8").strip() if Path(given).is_file() else given.strip()
         self.name, id_, encoded = (*text.split("+", 2), "", "")[:3]
         try:
             public = base64.b64decode(encoded, validate=True)
             self.id = bytes.fromhex(id_)
-            known = public[:1] == b"\1" and sha256(self.name.encode() + b"\n" + public).digest()[:4] == self.id
-            self._key = Ed25519PublicKey.from_public_bytes(public[1:] if known else b"")
+            if sha256(self.name.encode() + b"\n" + public).digest()[:4] != self.id:
+                raise ValueError  # noqa: TRY301 - one sentence for all that is no key
+            self._holds = by_sm2(public[len(SM2) :]) if public.startswith(SM2) else by_ed25519(public)
         except ValueError:
             fail(
                 "--key 不是验证公钥(名称+编号+base64)。",
                 "--key is neither a verifier key (name+id+base64) nor a file that holds one.",
             )
-        self._wrong = InvalidSignature
 
     def open(self, note: str, where: str) -> SignedHead:
         """Return the checkpoint in a note that this key has signed."""
@@ -96,15 +97,54 @@ class VerifierKey:
             except binascii.Error:
                 raw = b""
             if (dash, name, raw[:4]) == ("—", self.name, self.id):
-                try:
-                    self._key.verify(raw[4:], f"{text}\n".encode())
-                except self._wrong:
+                if not self._holds(raw[4:], f"{text}\n".encode()):
                     fail(f"{where}:签名不对,内容有改动。", f"{where}: the signature is wrong; it was changed.")
                 return text
         fail(
             f"{where}:没有这把公钥({self.name})的签名:是别的城市或服务的,或换了密钥。",
             f"{where}: no signature of this key ({self.name}): another city's or service's, or the key changed.",
         )
+
+
+def by_ed25519(public: bytes) -> Check:
+    """Return what tells whether a signature of a message is by this key; raises ValueError where it is none."""
+    try:
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - the one package; its lack has a sentence
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    except ImportError:
+        fail("缺少 cryptography 包:pip install cryptography。", "The package is missing: pip install cryptography.")
+    key = Ed25519PublicKey.from_public_bytes(public[1:] if public[:1] == b"\1" else b"")
+
+    def holds(signature: bytes, message: bytes) -> bool:
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return holds
+
+
+def by_sm2(public: bytes) -> Check:
+    """Return the same for a key of SM2: its signatures are over SM3, DER, with the standard's usual signer id."""
+    try:
+        from gmssl_pyx import sm2_verify  # noqa: PLC0415 - needed by nobody else
+        from gmssl_pyx.gmsslext import GmsslInnerError, InvalidValueError  # noqa: PLC0415
+    except ImportError:
+        fail(
+            "这把公钥是 SM2 的,缺少 gmssl-pyx 包:pip install gmssl-pyx。",
+            "This key is of SM2; the package is missing: pip install gmssl-pyx.",
+        )
+    if len(public) != 2 * SIZE:
+        raise ValueError
+
+    def holds(signature: bytes, message: bytes) -> bool:
+        try:
+            return bool(sm2_verify(public, message, signature))
+        except (GmsslInnerError, InvalidValueError):
+            return False
+
+    return holds
 
 
 # --- RFC 6962

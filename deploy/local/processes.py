@@ -42,7 +42,11 @@ _LAST_LINES = 8  # of a log, for people
 CODE, PLAN = "RUNNING_CODE", "RUNNING_PLAN"
 # Reports a second by Kafka that each service of a city takes where several share the servers: a quarter of two cores.
 _INBOX_OF_A_CITY: Final = "300"
-_HANDED_ON = ("SKILLPLAN_LOG_LEVEL", "SKILLPLAN_WITNESSES")  # of our own environment to every process
+_HANDED_ON = (
+    "SKILLPLAN_LOG_LEVEL",
+    "SKILLPLAN_LOG_GM_KEY",
+    "SKILLPLAN_WITNESSES",
+)  # of our own environment to every process
 _CODE_SUFFIXES = {".py", ".sql", ".html", ".yaml"}
 
 

@@ -33,6 +33,11 @@ _NO_KEY: Final = Problem(
     "本服务没有设置签名密钥(SKILLPLAN_LOG_KEY),因而没有检查点。",
     "This service has no signing key (SKILLPLAN_LOG_KEY), so there are no checkpoints.",
 )
+_NO_SM2: Final = Problem(
+    404,
+    "本服务没有设置国密签名密钥(SKILLPLAN_LOG_GM_KEY)。",
+    "This service signs nothing by SM2 (SKILLPLAN_LOG_GM_KEY).",
+)
 _NOWHERE: Final = problem_response(_NOT_IN_TREE, "树还没有到这里,或没有这个分块 Not in the tree, or no such tile")
 _WRONG: Final = {"description": "参数不正确 A parameter is wrong"}
 _TILES: Final[Responses] = {
@@ -153,10 +158,18 @@ def _add_tree(app: FastAPI, tree: TreeReader, signer: LogSigner | None) -> None:
             "A verifier key of C2SP signed-note. Who checks should have it from elsewhere, too (docs/audit.md)."
         ),
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 422: _WRONG},
     )
-    async def get_key() -> Response:
-        return _text(_signer(signer).verifier_key + "\n")
+    async def get_key(
+        algorithm: Annotated[
+            Literal["ed25519", "sm2"],
+            Query(description="签名算法;sm2 仅在设了国密密钥时 of which signatures; sm2 where such a key is set"),
+        ] = "ed25519",
+    ) -> Response:
+        key = _signer(signer).verifier_key if algorithm == "ed25519" else _signer(signer).sm2_verifier_key
+        if key is None:
+            raise _NO_SM2
+        return _text(key + "\n")
 
     @app.get(
         "/v1/log/checkpoint",

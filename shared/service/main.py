@@ -21,6 +21,7 @@ from shared.log.migrate import migrate
 from shared.log.rewrapping import rewrap
 from shared.log.sandbox import open_sandbox
 from shared.log.sealing import Seal
+from shared.log.sm2 import Sm2Missing
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
@@ -46,6 +47,7 @@ class ServiceSettings(Settings):
     service_key: SecretStr = Field(SecretStr(""), description="This service's key, hex, 32 bytes")
     old_service_key: SecretStr = Field(SecretStr(""), description="The one from before, until `rewrap` is done")
     log_key: SecretStr = Field(SecretStr(""), description="What this log's checkpoints are signed with, hex, 32 bytes")
+    log_gm_key: SecretStr = Field(SecretStr(""), description="Signs them by SM2, too; hex, secret and public key")
     witnesses: str = Field("", description="Witnesses of the log, https://…/#<verifier key>, separated by spaces")
     quarantine_days: int = Field(90, ge=1, description="How long bytes are stored that could not be read")
     inbox_rate: int = Field(
@@ -173,8 +175,22 @@ async def _serve(service: Service, settings: ServiceSettings) -> None:
 
 
 def _signer(service: Service, settings: ServiceSettings) -> LogSigner | None:
-    log_key = settings.log_key.get_secret_value()
-    return LogSigner(service.language.service, bytes.fromhex(log_key)) if log_key else None
+    log_key, sm2_key = settings.log_key.get_secret_value(), settings.log_gm_key.get_secret_value()
+    if not log_key:
+        return None
+    key = bytes.fromhex(log_key)
+    try:
+        return LogSigner(service.language.service, key, bytes.fromhex(sm2_key))
+    except Sm2Missing:
+        raise ConfigurationError(
+            "设了 SKILLPLAN_LOG_GM_KEY,但没有装 gmssl-pyx:pip install -r requirements-sm2.txt。"
+            " SKILLPLAN_LOG_GM_KEY is set, and gmssl-pyx is not installed: pip install -r requirements-sm2.txt."
+        ) from None
+    except ValueError:
+        raise ConfigurationError(
+            "SKILLPLAN_LOG_GM_KEY 应为 192 位十六进制:私钥 32 字节,其后是它的公钥 64 字节。"
+            " SKILLPLAN_LOG_GM_KEY: 192 hex digits, a secret key of 32 bytes and its public key of 64."
+        ) from None
 
 
 async def _work(service: Service, settings: ServiceSettings) -> None:
