@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.beside import measure_beside
 from tests.bench.cities import measure_cities
 from tests.bench.gateway import measure_gateway
 from tests.bench.growth import measure_growth
@@ -75,6 +76,7 @@ PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "growth": measure_growth,
     "questions": measure_questions,
     "long": measure_long_logs,
+    "difference": measure_beside,
     "workers": measure_workers,
     "hot": measure_hot_subject,
     "streams": measure_streams,

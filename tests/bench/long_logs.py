@@ -33,11 +33,7 @@ def measure_rebuild(servers: BenchServers, facts: int, corrected_every: int) -> 
     kind = f"a correction in {corrected_every}" if corrected_every else "each of another person"
     row = BenchRow(f"15 rebuild of {facts:,} facts, {kind}", "facts", aim=None)
     with servers.system() as system:
-        for first in range(1, facts + 1, _PIECE):
-            servers.run(
-                "made_facts",
-                {"first": first, "count": min(_PIECE, facts + 1 - first), "corrected_every": corrected_every},
-            )
+        send_made_facts(servers, facts, corrected_every)
         projector = system.process(_SERVICE, "projector")  # for its settings: it is not started
         servers.flush()
         meter = Meter(servers.parts)
@@ -55,6 +51,13 @@ def measure_rebuild(servers: BenchServers, facts: int, corrected_every: int) -> 
         f" at most {section.extra['peak_mb']:.0f} MB; numbers {section.extra['numbers_mb']:,.0f} MB; recount 0"
     )
     return row
+
+
+def send_made_facts(servers: BenchServers, facts: int, corrected_every: int) -> None:
+    """Send a made-up log to its topic."""
+    for first in range(1, facts + 1, _PIECE):
+        count = min(_PIECE, facts + 1 - first)
+        servers.run("made_facts", {"first": first, "count": count, "corrected_every": corrected_every})
 
 
 def _bytes_of(system: System) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -15,8 +14,8 @@ from services.projection.counting.facts import LOGS
 from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader
-from services.projection.counting.shares import MOST, OnProgress, beside, count_later, count_share, shares_of
-from services.projection.counting.store import Ledger
+from services.projection.counting.pacing import FAST, GENTLE, ReplayPace, go_last
+from services.projection.counting.shares import OnProgress, beside, count_later, count_share, shares_of
 from services.projection.counting.withheld import FactsWouldGo
 from shared.kafka.clients import Broker
 from shared.plan.loading import PlanError
@@ -68,17 +67,18 @@ async def stand_beside(
 ) -> Difference | None:
     """Count all facts into a generation that stands beside the one that is read, and return what it would change.
 
-    Whoever reads and writes goes on as before; `rebuild` switches to it once its code is accepted. One that stood there
-    before is dropped. None where nothing is read yet. Raises RebuildBehind.
+    Whoever reads and writes goes on as before and has the processor first; `rebuild` switches to it once its code is
+    accepted. One that stood there before is dropped. None where nothing is read yet. Raises RebuildBehind.
     """
     async with _alone(connection):
+        await go_last(connection)
         await _let_go(connection)
         current = await generations.current(connection)
         if current is None:
             return None
         number = await generations.create(connection, compiled, indexed=False)
         try:
-            await _replay(connection, number, broker, compiled, counting, on_progress)
+            await _replay(connection, number, broker, compiled, counting, on_progress, pace=GENTLE)
             return await difference.compare(connection, generations.digest(compiled), current.number, number)
         except RebuildBehind:
             await generations.discard(connection, number)
@@ -146,14 +146,15 @@ async def _replay(
     on_progress: OnProgress,
     *,
     fresh: bool = True,
+    pace: ReplayPace = FAST,
 ) -> None:
     """Count into a generation until nothing is left; `fresh`: one that is empty."""
     current = await generations.current(connection)
     counted = await store.positions(connection, current.number) if current else {}
     if fresh:
-        await _count_by_shares(connection, number, broker, compiled, counting, on_progress)
-    reader = LogReader(broker, Ledger(connection, number, compiled), compiled, counting)
-    async with reader.following(MOST) as follower:
+        await _count_by_shares(connection, number, broker, compiled, counting, on_progress, pace)
+    reader = LogReader(broker, pace.ledger(connection, number, compiled), compiled, counting)
+    async with reader.following(pace.most) as follower:
         await follower.read_all(on_progress)  # what has come since, and what a process that failed has left
         await connection.execute(of_generation(number)["analyze"])
         await follower.read_all(on_progress)  # and since then, so that no number goes back at the switch
@@ -173,15 +174,16 @@ async def _count_by_shares(
     compiled: CompiledPlans,
     counting: Counting,
     on_progress: OnProgress,
+    pace: ReplayPace,
 ) -> None:
     """Count what there is into an empty generation, and make its indexes."""
-    ledger = Ledger(connection, number, compiled, sets_aside=True)
-    async with LogReader(broker, ledger, compiled, counting).following(MOST) as follower:
+    ledger = pace.ledger(connection, number, compiled, sets_aside=True)
+    async with LogReader(broker, ledger, compiled, counting).following(pace.most) as follower:
         ahead = await follower.ahead()
     many = sum(ahead.values()) >= _SPREAD_FROM
-    own, *others = shares_of(compiled.lines, ahead, (os.cpu_count() or 1) if many else 1)
+    own, *others = shares_of(compiled.lines, ahead, pace.processes if many else 1)
     async with beside(number, others):
-        await count_share(LogReader(broker, ledger, compiled, counting, own), ledger, own, on_progress)
+        await count_share(LogReader(broker, ledger, compiled, counting, own), ledger, own, on_progress, pace.most)
     await count_later(ledger, LOGS, on_progress)  # what a process that failed has left
     await generations.index(connection, number)
     await connection.execute(of_generation(number)["nothing_aside"])

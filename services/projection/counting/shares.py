@@ -16,12 +16,12 @@ from aiokafka.errors import KafkaError
 from services.projection.counting import generations, writers
 from services.projection.counting.lines import CompiledPlans, Line
 from services.projection.counting.log_reader import Counting, LogReader, TopicsMissing
+from services.projection.counting.pacing import FAST
 from services.projection.counting.store import Ledger
 from shared.observability.unavailable import UNAVAILABLE
 from shared.process.memory import keep_memory
 from shared.process.settings import Settings
 
-MOST: Final = 5000  # facts a transaction
 _STOP_SECONDS: Final = 10
 OnProgress = Callable[[int, int], None]  # messages read, or facts set aside that are counted, of how many
 
@@ -73,9 +73,11 @@ async def beside(number: int, shares: Sequence[Sequence[str]]) -> AsyncIterator[
                 await asyncio.wait_for(child.wait(), _STOP_SECONDS)
 
 
-async def count_share(reader: LogReader, ledger: Ledger, services: Sequence[str], on_progress: OnProgress) -> None:
+async def count_share(
+    reader: LogReader, ledger: Ledger, services: Sequence[str], on_progress: OnProgress, most: int = FAST.most
+) -> None:
     """Count logs from their start until nothing is left: first facts first, and then what was set aside for them."""
-    async with reader.following(MOST) as follower:
+    async with reader.following(most) as follower:
         await follower.read_all(on_progress)
     await count_later(ledger, services, on_progress)
 
@@ -83,7 +85,7 @@ async def count_share(reader: LogReader, ledger: Ledger, services: Sequence[str]
 async def count_later(ledger: Ledger, services: Sequence[str], on_progress: OnProgress) -> None:
     """Count what was set aside of some logs."""
     of, done, reported_at = await ledger.set_aside(services), 0, time.monotonic()
-    while counted := await ledger.count_later(services, MOST):
+    while counted := await ledger.count_later(services, FAST.most):
         done += counted
         if time.monotonic() - reported_at > 1:
             reported_at = time.monotonic()
