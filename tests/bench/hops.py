@@ -45,7 +45,7 @@ class Sizes:
     listed: int
     mix: int
     heard: int
-    idle: float  # by what the times of that row are multiplied
+    times: float  # by what those of some rows are multiplied
     lengths: tuple[int, ...]  # of logs
     workers: tuple[int, ...]  # of one service
 

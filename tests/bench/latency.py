@@ -20,7 +20,7 @@ from tests.bench.floors import producer
 from tests.bench.meter import Meter, Section
 
 _PAUSE = 0.005  # between two questions: half of it, and the answer itself, are part of what is measured
-_WARM_UP = 200  # reports at least, and for a second
+_WARM_UP = 200  # reports at least, and for a second unless told otherwise
 _PATIENCE = 60.0
 
 
@@ -28,7 +28,7 @@ async def main(options: dict[str, Any]) -> Section:
     """Publish `count` reports at `rate` a second; return how long each took until the indicator counted it."""
     ask = await _questions(options["port"], options["path"], options["indicator"])
     rate, first = options["rate"], options["first"]
-    warm_up = max(_WARM_UP, rate)
+    warm_up = max(_WARM_UP, round(rate * options.get("warm_up", 1)))
     count = options["count"] + warm_up
     reports = [
         (f"{feed.SERVICE}.reports.{feed.district_of(at)}", feed.hire(at, options["run"]), feed.subject_of(at, "x"))

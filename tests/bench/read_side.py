@@ -50,8 +50,9 @@ def measure_read_side(servers: BenchServers, system: System, sizes: Sizes, numbe
     capacity = _measure_capacity(servers, system, sizes, numbers, pids)
     rate = round(_BUSY * capacity.ours[0].rate)
     busy = BenchRow(f"5 … at {_BUSY:.0%} of that", "reports", aim=None)
-    options = {"run": new_run(), "first": numbers.take(10**5), "count": max(sizes.road, 3 * rate), "rate": rate}
-    options |= {"indicator": _HIRES, "port": reader.port, "path": _PATH, "pids": pids}
+    count = max(sizes.road, round(3 * rate * sizes.times))
+    options = {"run": new_run(), "first": numbers.take(10**5), "count": count, "rate": rate}
+    options |= {"indicator": _HIRES, "port": reader.port, "path": _PATH, "pids": pids, "warm_up": sizes.times}
     busy.ours.append(servers.run("latency", options))
     busy.note = _latencies(busy.ours[0], rate)
     questions = BenchRow("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")

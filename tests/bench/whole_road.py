@@ -204,10 +204,10 @@ def measure_idle(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
         ]
         for process in processes:
             process.wait_ready()
-        time.sleep(_SETTLED * sizes.idle)
+        time.sleep(_SETTLED * sizes.times)
         meter = Meter({f"{each.service} {each.command}": pid_of(each) for each in processes} | servers.parts)
-        time.sleep(_IDLE * sizes.idle)
-        section = meter.section(max(1, round(_IDLE * sizes.idle)))
+        time.sleep(_IDLE * sizes.times)
+        section = meter.section(max(1, round(_IDLE * sizes.times)))
         section.extra = {"cores": sum(section.cpu.values()) / section.seconds}
         row.ours.append(section)
         row.note = f"{section.extra['cores']:.3f} of a core"
