@@ -23,8 +23,9 @@ from tests.harness.processes import Process, System, eventually, run
 from tests.harness.reports import certificate_issued, hire_ended, person_hired, standard_set, subsidy_claimed
 from tests.harness.topics import check_answered, check_log, publish, settle, standing, structured
 
-pytestmark = pytest.mark.xdist_group("waiting")
+pytestmark = pytest.mark.waits
 
+LOOKED_EVERY = ("shared.service.kafka_consumer._LOOKED_EVERY", "services.projection.counting.projector._LOOKED_EVERY")
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 
 
@@ -112,6 +113,7 @@ def test_a_log_that_lost_its_end_decides_nothing_until_it_took_back_what_was_pub
 
 
 def test_a_topic_that_was_lost_is_sent_again_and_counted_and_heard_once(system: System) -> None:
+    system.constants = dict.fromkeys(LOOKED_EVERY, 0.5)
     system.start_services("competition", "subsidy")
     projector = system.process("projection", "projector").start()
     api = system.the("competition", "api").http
