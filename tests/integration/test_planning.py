@@ -641,6 +641,7 @@ def a_close_waits_for_witnesses(office: PlanOffice, folder: Path) -> None:
             process.settings |= {
                 "SKILLPLAN_PLANS": str(folder / "plans"), "SKILLPLAN_SERVICES": json.dumps(addresses),
             }  # fmt: skip
+            process.constants = {"services.planning.api.witnesses._PATIENCE": 1.0}
             process.start()
         close = f"/v1/plans/{PLAN.id}/months/{month}"
         away = problem(office.planning.post(f"{close}/close", json={"by": "计划科"}), 503)
