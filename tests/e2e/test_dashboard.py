@@ -26,6 +26,7 @@ from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN, plan_office
 from tests.harness.browser import CHROMIUM, run_errand
+from tests.harness.papers import as_one, sheets_of
 from tests.harness.ports import any_free
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired, report
@@ -97,6 +98,14 @@ def test_every_page_is_whole_in_both_languages_and_lights_at_every_width(
     assert result["axe"] == []
     assert result["hosts"] == [httpx.URL(addresses["gateway"]).netloc.decode()]
     assert 0 < result["scripts"] <= 260 * 1024
+    # Every sheet of paper says at its head what it is of, for whom, which day and as known when, and has its number.
+    plan = httpx.get(f"{addresses['projection']}/v1/plans/{PLAN}", timeout=20).json()
+    head = re.escape(as_one(plan["title"]["zh"])) + "·全市·截至2025年6月30日·按2[0-9]{3}年.+所知"
+    sheets = sheets_of((SHOTS / "overview.pdf").read_bytes())
+    assert len(sheets) > 1
+    for number, sheet in enumerate(sheets, 1):
+        assert re.search(head, sheet), sheet[:200]
+        assert f"—{number}—" in sheet
 
 
 def test_a_chart_is_saved_as_a_picture_that_says_what_it_shows(browser: Browser, tmp_path: Path) -> None:

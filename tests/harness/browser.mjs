@@ -189,6 +189,7 @@ const errands = {
             const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
             if (over > 0) result.wide.push(`${what} on paper: ${over} px`);
             if (name === "overview") await page.screenshot({ path: `${shots}/overview-print.png` });
+            if (name === "overview") await page.pdf({ path: `${shots}/overview.pdf`, preferCSSPageSize: true });
             await page.emulateMedia({ media: null });
           }
         }

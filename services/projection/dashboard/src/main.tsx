@@ -187,7 +187,7 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
           <h1 id="plan">{localized(plan.title)}</h1>
           <p>{plan.document_no}</p>
           {plans.example_day && <p class="example">{t("example.is", { day: day(plans.example_day) })}</p>}
-          <Asked view={view} />
+          <Asked view={view} at={at} />
         </div>
         <Freshness connection={connection} event={event} at={at} fixed={Boolean(address.params["known_at"])} />
         {framed ? <a href={location.href} target="_blank" rel="noreferrer">{t("frame.open")}</a> : <Controls view={view} plans={plans} />}

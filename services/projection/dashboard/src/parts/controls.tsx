@@ -1,25 +1,39 @@
 // What the numbers are asked for: the plan, the district, the day.
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import type { PlanList } from "../api/schema";
 import { day, instant, today } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { formatHash, type Params, withParams } from "./address";
+import { setRunningHead } from "./running_head";
 import { Share } from "./share";
-import type { View } from "./view";
+import { receiptsOf, type View } from "./view";
 
 /** Receipts, tables, forms, closings and the health of the system have no day to choose. */
 function isDated({ address: { page } }: View): boolean {
   return !["receipts", "tables", "forms", "closings", "health", "difference"].includes(page);
 }
 
-/** What the controls say, for paper. */
-export function Asked({ view }: { view: View }): JSX.Element | null {
+/** For which district and day the numbers are, and as known when, as paper says it; `at`: when they last came. */
+function asked(view: View, at: Date | null): string {
   const { plan, address, asOf } = view;
-  if (!isDated(view)) return null;
-  const district = plan.districts.find(({ code }) => code === address.params["district"]);
-  const known = address.params["known_at"];
-  const asked = [localized(district?.name) || t("asked.whole"), t("facts.as_of", { day: day(asOf) }), known ? t("picture.known", { at: instant(known) }) : ""];
-  return <p class="on-paper">{asked.filter(Boolean).join(" · ")}</p>;
+  const code = { district: address.id, receipts: receiptsOf(view) }[address.page as string] ?? address.params["district"];
+  const district = plan.districts.find((candidate) => candidate.code === code);
+  const known = address.params["known_at"] ?? at?.toISOString();
+  const parts = [
+    localized(district?.name) || t("asked.whole"),
+    isDated(view) ? t("facts.as_of", { day: day(asOf) }) : "",
+    known ? t("picture.known", { at: instant(known) }) : "",
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
+/** What the controls say, for paper: below the title, and with the plan at the head of every sheet. */
+export function Asked({ view, at }: { view: View; at: Date | null }): JSX.Element {
+  const text = asked(view, at);
+  const head = `${localized(view.plan.title)} · ${text}`;
+  useEffect(() => setRunningHead(head), [head]);
+  return <p class="on-paper">{text}</p>;
 }
 
 export function Controls({ view, plans }: { view: View; plans: PlanList }): JSX.Element {
