@@ -41,12 +41,12 @@ class OverlappingApprenticeship(Rule):
     """The same person, overlapping spans, whatever the kind (RULES C2)."""
 
     zh = (
-        "该人员已有日期重叠的学徒记录(企业新型学徒制与现代学徒制合并计算)。如前一段已提前结束,请先报告 "
-        "apprenticeship-ended;新的一段可从其结束日起算。"
+        "该人员已有日期重叠的学徒记录(企业新型学徒制与现代学徒制合并计算)。如前一段已提前结束,请先报告"
+        "学徒培养结束(apprenticeship-ended);新的一段可从其结束日起算。"
     )
     en = (
         "This person is on record as an apprentice, of either kind, on some of these days. If that one ended early, "
-        "report apprenticeship-ended first; a new one may start on its end date."
+        "report its end first (apprenticeship-ended); a new one may start on its end date."
     )
 
 
