@@ -66,7 +66,7 @@ async def get_asyncapi() -> Response:
 )
 async def get_types() -> Response:
     """Send the short name of every type."""
-    return Response(orjson.dumps({"types": _names(DOCS)}), media_type="application/json")
+    return Response(orjson.dumps({"types": type_names(DOCS)}), media_type="application/json")
 
 
 @router.get(
@@ -96,7 +96,7 @@ async def get_schema(name: Annotated[str, PathParameter(description="文件名 t
 
 
 @cache
-def _names(docs: Path) -> dict[str, TypeName]:
+def type_names(docs: Path) -> dict[str, TypeName]:
     """Return the name of each type: the Chinese that its description begins with."""
     names: dict[str, TypeName] = {}
     for path in sorted((docs / "events").glob("*.json")):

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import httpx
+import openpyxl
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
@@ -100,6 +101,18 @@ def test_the_csv_of_receipts_holds_all_that_are_asked_for(addresses: dict[str, s
     page = _rows(httpx.get(url, params={"format": "csv", "limit": "2"}, timeout=20))
     receipts = httpx.get(url, params={"limit": "2"}, timeout=20).json()["receipts"]
     assert [row["codes"] for row in page] == ["; ".join(each["code"] for each in row["reasons"]) for row in receipts]
+    refused = {"status": "refused", "limit": "20"}
+    receipts = httpx.get(url, params=refused, timeout=20).json()["receipts"]
+    sheet = _sheet(httpx.get(url, params=refused | {"format": "xlsx", "lang": "zh"}, timeout=20))
+    assert [row["报告编号"] for row in sheet] == [row.get("id") for row in receipts]
+    assert {row["结果"] for row in sheet} == {"不予受理"}
+
+
+def _sheet(answer: httpx.Response) -> list[dict[str, Any]]:
+    """Return the rows of an XLSX of one sheet by its titles."""
+    (sheet,) = openpyxl.load_workbook(io.BytesIO(answer.content)).worksheets
+    titles, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(map(str, titles), row, strict=True)) for row in rows]
 
 
 def test_the_csv_of_health_says_how_far_each_log_is_counted(addresses: dict[str, str]) -> None:
@@ -107,7 +120,11 @@ def test_the_csv_of_health_says_how_far_each_log_is_counted(addresses: dict[str,
         reached = {service: log["position"] for service, log in counted(addresses)["complete_to"].items()}
         url = f"{addresses['projection']}/v1/plans/{PLAN}/logs"
         rows = _rows(httpx.get(url, params={"format": "csv"}, timeout=20))
-        return len(reached) > 1 and {row["service"]: int(row["position"]) for row in rows} == reached
+        sheet = _sheet(httpx.get(url, params={"format": "xlsx", "lang": "en"}, timeout=20))
+        assert sorted(row["Service"].partition("(")[2] for row in sheet) == sorted(f"{name})" for name in reached)
+        counts = sorted(row["Facts counted"] for row in sheet)
+        is_same = {row["service"]: int(row["position"]) for row in rows} == reached
+        return len(reached) > 1 and is_same and counts == sorted(reached.values())
 
     eventually(agree)  # asked again: another report may come between the two
 

@@ -72,7 +72,9 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
         for code in (OWN, OTHER)
         for number in (1, 3)
     ],
-    "/v1/districts/{district}/receipts": [{}, {"type": HIRED}, {"format": "csv"}, {"format": "csv", "limit": "1"}],
+    "/v1/districts/{district}/receipts": [
+        {}, {"type": HIRED}, {"format": "csv"}, {"format": "csv", "limit": "1"}, {"format": "xlsx"}
+    ],
     "/v1/plans": [{}],
     "/v1/plans/{plan}": [{}],
     "/v1/plans/{plan}/targets": [{}],
@@ -104,7 +106,7 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     ],
     "/v1/plans/{plan}/figures": [{"month": MONTH}],
     "/v1/plans/{plan}/closings": [{}, {"format": "csv"}],
-    "/v1/plans/{plan}/logs": [{}, {"format": "csv"}],
+    "/v1/plans/{plan}/logs": [{}, {"format": "csv"}, {"format": "xlsx"}],
     "/v1/plans/{plan}/notes": [{}, {"format": "csv"}, {"district": OTHER}],
     "/v1/plans/{plan}/closings/{month}": [{}, {"district": OTHER}, {"format": "csv"}],
     "/v1/plans/{plan}/stream": [{}],

@@ -133,7 +133,7 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "recorded_at": {"zh": "入账时刻(北京时间)", "en": "Recorded at (Beijing time)"},
     "reported_by": {"zh": "报送凭据", "en": "Reported by"},
     "counted": {"zh": "计入", "en": "Counts"},
-    "cut": {"zh": "事实过多,余下的请用 CSV 导出。", "en": "Too many facts for a sheet; export the rest as CSV."},
+    "cut": {"zh": "一张表放不下的,请导出 CSV。", "en": "More rows than a sheet holds: export the rest as CSV."},
 }
 
 

@@ -1,24 +1,20 @@
 """The monthly briefing as an XLSX workbook; no text becomes a formula."""
 
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import IO, Final, NamedTuple
 
-import xlsxwriter
-from starlette.responses import Response, StreamingResponse
-from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from services.projection.assessment.pace import Signal
 from services.projection.assessment.representation import TargetValue
 from services.projection.exports import wording
 from services.projection.exports.document import Briefing, BriefingSeries, DistrictFigure
+from services.projection.exports.sheets import Book
 from services.projection.exports.spool import beside
 from services.projection.exports.texts import Language, text
 from services.projection.exports.wording import (
-    COLOURS,
     DASH,
     SIGNALS,
     achieved,
@@ -30,16 +26,8 @@ from services.projection.exports.wording import (
     unit_name,
 )
 
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SUM: Final = 17  # wide enough for hundreds of millions of yuan with their fen: else a sheet shows ### in their place
-_MOST_ROWS: Final = 1_048_576
-_CHUNK: Final = 65_536
 _NO_FIGURE: Final[DistrictFigure] = {"value": None, "met": None, "signal": "none", "change": None}
-# Exponents of numbers as `wording` rounds them: a share, which is written in percent with one decimal, and cents.
-_SHARE: Final = -3
-_CENTS: Final = -2
-Cell = str | int | Decimal | None
-Cells = Sequence[Cell]
 
 
 class ListedFact(NamedTuple):
@@ -60,7 +48,7 @@ class ListedFact(NamedTuple):
 async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[ListedFact]] | None) -> IO[bytes]:
     """Return the briefing as XLSX: an overview, the districts, a sheet a series, the clauses, and the month's facts."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its sender
-    book = _Book(file, body, language)
+    book = _BriefingBook(file, body, language)
     try:
         await beside(book.sheets)
         if facts is not None:
@@ -73,36 +61,13 @@ async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequ
     return file
 
 
-def download(file: IO[bytes], name: str) -> Response:
-    """Respond with a file, sent in parts, and close it."""
-
-    def parts() -> Iterator[bytes]:
-        with file:
-            while part := file.read(_CHUNK):
-                yield part
-
-    disposition = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
-    return StreamingResponse(parts(), media_type=XLSX, headers=disposition)
-
-
-class _Book:
-    """A workbook, written from the top down so that it takes no memory."""
+class _BriefingBook(Book):
+    """The workbook of a briefing."""
 
     def __init__(self, file: IO[bytes], body: Briefing, language: Language) -> None:
-        self._book = xlsxwriter.Workbook(
-            file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-        )
-        # Else the hour of writing is in the file; the same briefing gives the same bytes.
-        self._book.set_properties({"created": datetime.fromisoformat(body["known_at"])})
-        self._body, self._language = body, language
-        self._bold = self._book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bg_color": "#F2F2F2"})
-        self._wrapped = self._book.add_format({"text_wrap": True, "valign": "top"})
-        self._forms: dict[tuple[str | None, Signal | None], Format] = {}
+        super().__init__(file, language, datetime.fromisoformat(body["known_at"]))
+        self._body = body
         self._facts: Worksheet | None = None
-        self._row = 0
-
-    def close(self) -> None:
-        self._book.close()
 
     def sheets(self) -> None:
         """Write every sheet but the facts."""
@@ -228,68 +193,10 @@ class _Book:
         """Write facts, as many as a sheet holds."""
         assert self._facts is not None  # noqa: S101 - begun before
         for fact in rows:
-            if self._row >= _MOST_ROWS - 1:
-                self._facts.write_string(_MOST_ROWS - 1, 0, text("cut", self._language))
+            if self._is_full(self._facts):
                 return
             local = wording.local(fact.recorded_at) if fact.recorded_at else ""  # counts of others have none
             self._write(self._facts, fact._replace(recorded_at=local))
-
-    def _sheet(self, name: str, widths: Iterable[int]) -> Worksheet:
-        # A sheet's name has 31 characters at most and none of these.
-        sheet = self._book.add_worksheet("".join(c for c in name if c not in "[]:*?/\\")[:31])
-        for column, width in enumerate(widths):
-            sheet.set_column(column, column, width)
-        sheet.set_landscape()
-        sheet.set_paper(9)  # A4
-        sheet.fit_to_pages(1, 0)
-        self._row = 0
-        return sheet
-
-    def _titles(self, sheet: Worksheet, columns: Sequence[str], names: int = 0) -> None:
-        """Write the titles of a table; they stay in sight, as do the first columns that name a row."""
-        self._write(sheet, [text(column, self._language) for column in columns], (self._bold,) * len(columns))
-        sheet.freeze_panes(1, names)
-        sheet.repeat_rows(0)
-
-    def _filter(self, sheet: Worksheet, columns: int) -> None:
-        sheet.autofilter(0, 0, max(self._row - 1, 1), columns - 1)
-
-    def _form(self, number_format: str | None, shade: Signal | None) -> Format:
-        if (number_format, shade) not in self._forms:
-            colour = {"bg_color": COLOURS[shade]} if shade else {}
-            form = {"num_format": number_format} if number_format else {}
-            self._forms[number_format, shade] = self._book.add_format(colour | form)
-        return self._forms[number_format, shade]
-
-    def _write(
-        self,
-        sheet: Worksheet,
-        cells: Cells,
-        formats: Sequence[Format | None] = (),
-        shades: Sequence[Signal | None] = (),
-    ) -> None:
-        for column, cell in enumerate(cells):
-            form = formats[column] if column < len(formats) else None
-            shade = shades[column] if column < len(shades) else None
-            number_format = _number_format(cell) if isinstance(cell, Decimal) else None
-            if shade or (number_format and form is None):
-                form = self._form(number_format, shade)
-            if cell is None:
-                sheet.write_blank(self._row, column, None, form)
-            elif isinstance(cell, str):
-                sheet.write_string(self._row, column, cell, form)
-            else:
-                sheet.write_number(self._row, column, float(cell), form)
-        self._row += 1
-
-
-def _number_format(number: Decimal) -> str:
-    exponent = number.as_tuple().exponent
-    if exponent == _SHARE:
-        return "0.0%"
-    if number == number.to_integral_value():
-        return "#,##0"
-    return "#,##0.00" if exponent == _CENTS else "#,##0.0#####"
 
 
 def _target_format(target: TargetValue, unit: str) -> str:

@@ -32,6 +32,7 @@ from services.projection.exports.document import (
     BriefingTable,
 )
 from services.projection.exports.pdf import PDF, pdf
+from services.projection.exports.sheets import XLSX, download
 from services.projection.exports.spool import beside
 from services.projection.exports.wording import exact
 from services.projection.queries.context import Question, ReadContext, context_of
@@ -39,7 +40,7 @@ from services.projection.queries.district_matrix import district_matrix
 from services.projection.queries.facts import facts_of
 from services.projection.queries.notes import CellNote, cell_notes
 from services.projection.queries.others import FactSieve
-from services.projection.queries.parameters import RESPONSES, District, KnownAt, PlanNamed, plan_of
+from services.projection.queries.parameters import RESPONSES, District, KnownAt, Lang, PlanNamed, plan_of
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import format_instant
 from shared.deciding.view import View
@@ -68,9 +69,6 @@ Figures = Annotated[
     Query(
         description="published 已关账的月份用最近公布的数 a closed month as last published;now 现在所知 as known now"
     ),
-]
-Lang = Annotated[
-    Literal["zh", "en"] | None, Query(description="语言 the language; that of Accept-Language when left out")
 ]
 WithFacts = Annotated[
     bool,
@@ -252,7 +250,7 @@ def _month_of(plan: Plan, month: str | None, day: date) -> tuple[date, date]:
     ),
     response_model=Briefing,
     responses=RESPONSES
-    | {200: {"content": {"text/html": {}, PDF: {}, workbook.XLSX: {}, letter.DOCX: {}, "application/json": {}}}},
+    | {200: {"content": {"text/html": {}, PDF: {}, XLSX: {}, letter.DOCX: {}, "application/json": {}}}},
 )
 async def get_briefing(
     request: Request,
@@ -293,7 +291,7 @@ async def get_briefing(
         headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-cache"}
         return Response(await beside(write, document, language), media_type=media_type, headers=headers)
     facts = _facts(context, document, first, request) if with_facts else None
-    return workbook.download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
+    return download(await workbook.workbook(document, language, facts), f"{name}.xlsx")
 
 
 async def _publications(view: Snapshot, plan: Plan, first: date) -> Sequence[PublishedFigures]:

@@ -31,6 +31,16 @@ MonthNamed = Annotated[str | None, Query(alias="month", description="月份 a mo
 Form = Annotated[
     Literal["json", "csv"], Query(alias="format", description="csv 供电子表格打开 for a spreadsheet; json for programs")
 ]
+ListingForm = Annotated[
+    Literal["json", "csv", "xlsx"],
+    Query(
+        alias="format",
+        description="xlsx 供阅读 to read;csv 供导入 to import; json for programs",
+    ),
+]
+Lang = Annotated[
+    Literal["zh", "en"] | None, Query(description="语言 the language; that of Accept-Language when left out")
+]
 AfterCursor = Annotated[str | None, Query(description="上一页的 next the page before's `next`")]
 AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
 NAMED: Final[Responses] = {

@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date
-from typing import Annotated, Final, get_args
+from typing import Annotated, Final, TypeVar, get_args
 
 import asyncpg
 import orjson
@@ -12,16 +12,28 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import BilingualText, Day
+from services.projection.contract import DOCS, type_names
 from services.projection.exports.csv import columns_of, csv_file, csv_parts
+from services.projection.exports.names import NAMES
+from services.projection.exports.sheets import download, listing
 from services.projection.exports.spool import spooled
 from services.projection.queries.context import context_of
-from services.projection.queries.parameters import RESPONSES, AfterCursor, Form, page_of, parse_day, wrong_cursor
+from services.projection.queries.parameters import (
+    RESPONSES,
+    AfterCursor,
+    Lang,
+    ListingForm,
+    page_of,
+    parse_day,
+    wrong_cursor,
+)
+from services.projection.receipts.columns import columns
 from services.projection.receipts.store import Connection, ReceiptFilter, counts, page
 from shared.contract.cloudevents import JsonObject
 from shared.contract.messages import DistrictCode, Instant, Receipt, ReceiptFields, ReceiptReason, ReceiptStatus
 from shared.contract.remedies import remedy_of
 from shared.http.access import caller_of
-from shared.http.problems import Problem
+from shared.http.problems import Problem, language_in
 
 _STATUSES: Final[tuple[str, ...]] = get_args(ReceiptStatus)
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
@@ -105,6 +117,7 @@ class TabledReceipt(TypedDict):
 
 
 _COLUMNS: Final = columns_of(TabledReceipt)
+DecodedReceipt = TypeVar("DecodedReceipt")
 
 
 def counts_of(rows: Iterable[JsonObject | asyncpg.Record]) -> ReceiptCounts:
@@ -138,6 +151,11 @@ def with_remedies(body: str) -> ReceiptWithRemedies:
     return {**receipt, "reasons": reasons}
 
 
+def _receipt(body: str) -> Receipt:
+    receipt: Receipt = orjson.loads(body)
+    return receipt
+
+
 def _row(body: str) -> TabledReceipt:
     receipt: Receipt = orjson.loads(body)
     reasons = receipt["reasons"]
@@ -163,12 +181,16 @@ def _row(body: str) -> TabledReceipt:
 
 
 async def _rows(
-    connection: Connection, wanted: ReceiptFilter, before: int | None, limit: int | None
-) -> AsyncIterator[list[TabledReceipt]]:
+    connection: Connection,
+    wanted: ReceiptFilter,
+    before: int | None,
+    limit: int | None,
+    decode: Callable[[str], DecodedReceipt],
+) -> AsyncIterator[list[DecodedReceipt]]:
     """Yield the receipts before a number, the latest first: all, or so many."""
     left = limit
     while rows := await page(connection, wanted, before, _READ if left is None else min(left, _READ)):
-        yield [_row(row["body"]) for row in rows]
+        yield [decode(row["body"]) for row in rows]
         before = rows[-1]["number"]
         if left is not None:
             left -= len(rows)
@@ -184,9 +206,10 @@ def _remedy(code: str) -> BilingualText | None:
     summary="各报告的结果 What became of the reports of a district",
     description=(
         "按日、类型、结果、原因计数,并由新到旧列出回执,每条原因附处理办法。翻页:把 `next` 作为 `after` 再查。"
-        "CSV 不给 `limit` 时为全部。\n\n"
+        "CSV 和 XLSX 不给 `limit` 时为全部。\n\n"
         "Counts by day, type, status and reason, and the receipts themselves, the latest first, with what to do"
-        " about each reason. Next page: ask again with `after` = `next`. As CSV all of them, unless `limit` is given."
+        " about each reason. Next page: ask again with `after` = `next`. As CSV or XLSX all of them, unless `limit` is"
+        " given."
     ),
     response_model=DistrictReceipts,
     responses=RESPONSES | {404: {"description": "没有这个区划代码 No such district"}},
@@ -202,7 +225,8 @@ async def get_district_receipts(
     limit: Annotated[
         int | None, Query(ge=1, le=500, description=f"每页几份,默认 {_PAGE} how many a page; {_PAGE} when left out")
     ] = None,
-    form: Form = "json",
+    form: ListingForm = "json",
+    lang: Lang = None,
 ) -> Response:
     """Respond with a page of a district's receipts."""
     context = context_of(request)
@@ -216,12 +240,18 @@ async def get_district_receipts(
             raise Problem(422, "参数中含有不可用的字符。", "A parameter holds a character that is not allowed.")
     wanted = ReceiptFilter(district, None if day is None else parse_day("day", day), type, status, code)
     before, most = int(after) if after else None, limit or _PAGE
-    async with context.reader.view(exports=form == "csv") as view:
+    async with context.reader.view(exports=form != "json") as view:
         if not any(plan.covers(district) for plan in view.compiled.plans.values()):
             raise Problem(404, "没有这个区划代码。", "There is no such district.")
         if form == "csv":
-            receipts = _rows(view.connection, wanted, before, limit)
+            receipts = _rows(view.connection, wanted, before, limit, _row)
             return csv_file(await spooled(csv_parts(receipts, _COLUMNS)), f"{district}-receipts.csv")
+        if form == "xlsx":
+            language = lang or language_in(request.scope) or "zh"
+            listed = _rows(view.connection, wanted, before, limit, _receipt)
+            name = f"{NAMES['receipts.list'][language]} {district}"
+            file = await listing(listed, columns(type_names(DOCS), language), name, language)
+            return download(file, f"{district}-receipts.xlsx")
         tallies = counts_of(await counts(view.connection, wanted))
         rows = await page(view.connection, wanted, before, most + 1)
     current = page_of(rows, most, lambda rows: rows[-1]["number"])

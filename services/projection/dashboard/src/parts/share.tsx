@@ -5,16 +5,20 @@ import { keyOfTab, save } from "../api/client";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import { language, t } from "../texts/language";
-import { fitsFrames, formatHash, mayBeFramed, pick } from "./address";
+import { fitsFrames, formatHash, mayBeFramed, type Page, pick } from "./address";
 import { findMeasure, receiptsOf, type View } from "./view";
 
-/** Where the numbers of a page are to be had as CSV; empty for a page that shows none. `closed`: the months that are. */
-function csvPath({ plan, address }: View, closed: string[]): string {
+/** The pages whose own rows are to be had as XLSX; the numbers of the others are in the workbook of the briefing. */
+const LISTED: readonly Page[] = ["receipts", "health"];
+
+/** Where the numbers of a page are to be had in a format; empty for a page that shows none. `closed`: the months that are. */
+function rowsPath({ plan, address }: View, closed: string[], format: "csv" | "xlsx"): string {
   const { page, id, params } = address;
   const lasting = pick(params, "as_of", "known_at", "district");
   const { district: _, ...whole } = lasting;
-  const csv = (route: string, values: Record<string, string>): string => `./v1/${route}?${new URLSearchParams({ ...values, format: "csv" })}`;
-  const path = (route: string, values: Record<string, string>): string => csv(`plans/${encodeURIComponent(plan.id)}/${route}`, values);
+  const lang = format === "xlsx" ? { lang: language() } : {};
+  const rows = (route: string, values: Record<string, string>): string => `./v1/${route}?${new URLSearchParams({ ...values, format, ...lang })}`;
+  const path = (route: string, values: Record<string, string>): string => rows(`plans/${encodeURIComponent(plan.id)}/${route}`, values);
   const indicator = params["indicator"] ?? findMeasure(plan, id)?.indicators[0]?.id ?? "";
   switch (page) {
     case "overview":
@@ -31,7 +35,7 @@ function csvPath({ plan, address }: View, closed: string[]): string {
     case "facts":
       return id ? path(`indicators/${encodeURIComponent(id)}/facts`, { ...lasting, ...pick(params, "period", "month") }) : "";
     case "receipts":
-      return csv(`districts/${receiptsOf({ plan, address })}/receipts`, pick(params, "status", "type", "day", "code"));
+      return rows(`districts/${receiptsOf({ plan, address })}/receipts`, pick(params, "status", "type", "day", "code"));
     case "closings": {
       const month = id || (closed.at(-1) ?? "");
       return closed.includes(month) ? path(`closings/${month}`, pick(params, "district")) : path("closings", {});
@@ -69,7 +73,7 @@ export function Share({ view }: { view: View }): JSX.Element {
   }, []);
   const { plan, address } = view;
   const months = useQuery(address.page === "closings" ? pathOf("/v1/plans/{plan}/closings", { plan: plan.id }) : null);
-  const csv = csvPath(view, months.data?.months.map(({ month }) => month) ?? []);
+  const csv = rowsPath(view, months.data?.months.map(({ month }) => month) ?? [], "csv");
   const fixed = { ...view.address, params: { known_at: new Date().toISOString(), ...view.address.params } };
   return (
     <details class="menu" ref={menu}>
@@ -82,6 +86,7 @@ export function Share({ view }: { view: View }): JSX.Element {
           <Take path={briefingPath(view, "docx")}>{t("share.docx")}</Take>
           <Take path={briefingPath(view, "xlsx")}>{t("share.xlsx")}</Take>
           {csv && <Take path={csv}>{t("share.csv")}</Take>}
+          {LISTED.includes(address.page) && <Take path={rowsPath(view, [], "xlsx")}>{t("share.rows")}</Take>}
         </ul>
         {!csv && <p class="hint">{t("share.none")}</p>}
         <label>

@@ -1,0 +1,55 @@
+"""The columns of receipts as a listing to read: in the words of the pages, times in Beijing time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from services.projection.assessment.representation import BilingualText
+from services.projection.exports.names import NAMES, name_of
+from services.projection.exports.sheets import Column
+from services.projection.exports.texts import Language
+from shared.contract.messages import Receipt
+from shared.contract.remedies import remedy_of
+
+
+def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[Column[Receipt]]:
+    """Return the columns; `types`: what each type of report is called, by its name in full."""
+
+    def type_name(receipt: Receipt) -> str:
+        code = receipt.get("type") or ""
+        return types[code][language] if code in types else code
+
+    def remedies(receipt: Receipt) -> str:
+        found = (remedy_of(reason["code"]) for reason in receipt["reasons"])
+        return _lines(remedy[language] for remedy in found if remedy)
+
+    return (
+        Column({"zh": "收到时刻(北京时间)", "en": "Received at (Beijing time)"}, 20, lambda it: _at(it["received_at"])),
+        Column({"zh": "结果", "en": "Result"}, 12, lambda it: name_of("status", it["status"], language)),
+        Column(NAMES["receipts.type"], 26, type_name),
+        Column({"zh": "报告编号", "en": "Report"}, 24, lambda it: it.get("id")),
+        Column({"zh": "事项", "en": "Subject"}, 34, lambda it: it.get("subject")),
+        Column(
+            {"zh": "原因", "en": "Why"}, 50, lambda it: _lines(reason[language] for reason in it["reasons"])
+        ),
+        Column({"zh": "处理办法", "en": "What to do"}, 50, remedies),
+        Column({"zh": "正在等待", "en": "Waits for"}, 24, lambda it: it.get("waits_for")),
+        Column(
+            {"zh": "标记", "en": "Flags"}, 24,
+            lambda it: _lines(name_of("flag", flag, language) for flag in it["flags"]),
+        ),
+        Column({"zh": "决定时刻(北京时间)", "en": "Decided at (Beijing time)"}, 20, lambda it: _at(it["decided_at"])),
+        Column({"zh": "来源", "en": "Source"}, 34, lambda it: it.get("source")),
+        Column({"zh": "报送凭据", "en": "Reported by"}, 18, lambda it: it.get("reportedby")),
+        Column(NAMES["health.service"], 24, lambda it: name_of("service", it["service"], language)),
+        Column(
+            {"zh": "原因代码", "en": "Codes"}, 24, lambda it: _lines(reason["code"] for reason in it["reasons"])
+        ),
+    )  # fmt: skip
+
+
+def _at(instant: str) -> datetime:
+    return datetime.fromisoformat(instant)
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "\n".join(texts)
