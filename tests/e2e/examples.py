@@ -246,6 +246,7 @@ def of_the_projection() -> Iterator[Ask]:
     yield Ask(receipts, where | {"type": event["type"], "code": "bad-date", "day": "2025-06-30"}, name="none",
               title="某类、某因、某日 Of a type, a reason and a day")  # fmt: skip
     yield Ask(receipts, where | {"format": "csv"})
+    yield Ask(receipts, where | {"format": "xlsx", "lang": "zh"})
     yield Ask(receipts, {"district": "000000"}, status=404)
     yield Ask(receipts, where | {"day": "soon"}, status=422)
     yield from _of_the_types(event)
@@ -254,6 +255,7 @@ def of_the_projection() -> Iterator[Ask]:
 def _of_the_logs(logs: str, named: Node) -> Iterator[Ask]:
     yield Ask(logs, named)
     yield Ask(logs, named | {"format": "csv"})
+    yield Ask(logs, named | {"format": "xlsx", "lang": "zh"})
     yield Ask(logs, {"plan": "none"}, status=404)
     yield Ask(logs, named | {"format": "xml"}, status=422)
 

@@ -79,6 +79,7 @@ class Table(TypedDict):
 _NUMBERS: Final = {"zh": ("一、", "二、", "三、", "四、", "五、"), "en": ("1. ", "2. ", "3. ", "4. ", "5. ")}
 _WIDTH: Final = 8_844
 _NAME: Final = 1_844
+_OF_ROW: Final = 1_564  # leaves room for a million yuan in each of seven districts
 _INDENT: Final = 2  # characters
 
 
@@ -201,14 +202,14 @@ def _series(briefing: Briefing, series: BriefingSeries, language: Language) -> I
     yield _text("Heading2", f"{series['id']} {series['name'][language]}")
     if cells := [_standing(briefing, row, language) for row in folding.rows_shown(briefing, series)]:
         keys = ("indicator", "period", "target", "value", "expected", "progress", "signal", "change")
-        yield _table((2_444, 800, 1_000, 1_100, 1_100, 800, 700, 900), keys, cells, language)
+        yield _table((2_144, 800, 1_000, 1_100, 1_100, 800, 1_000, 900), keys, cells, language)
     yield from _notes_below(folding.idle_rows(briefing, series, language))
     if briefing["district"] is None:
         rows, districts, folded = folding.district_table(briefing, series, language)
         if rows:
-            width = (_WIDTH - _NAME) // len(districts)
+            width = (_WIDTH - _OF_ROW) // len(districts)
             yield {
-                "widths": (_NAME, *[width] * len(districts)),
+                "widths": (_OF_ROW, *[width] * len(districts)),
                 "titles": [text("indicator", language), *(each["name"][language] for each in districts)],
                 "rows": [_of_districts(districts, row, language) for row in rows],
             }

@@ -70,23 +70,23 @@ TEXTS: Final[Mapping[str, Mapping[Language, str]]] = {
     "without-note": {"zh": "已转红而未填写的:{list}。", "en": "Behind, and nothing written: {list}."},
     "folded": {
         "zh": "其余 {count} 项没有目标的指标均为 0,本月无变动:{list}。",
-        "en": "The other {count}, without a target, are 0 and did not move: {list}.",
+        "en": "Without a target, 0 and not moved this month ({count}): {list}.",
     },
     "folded-unknown": {
         "zh": "没有目标且暂无法计算的指标 {count} 项:{list}。",
-        "en": "{count} without a target are not computable: {list}.",
+        "en": "Without a target and not computable ({count}): {list}.",
     },
     "folded-rows": {
         "zh": "各区、县(市)均为 0 的指标 {count} 项,不再列表:{list}。",
-        "en": "0 in every district, and not in the table: {count} indicators: {list}.",
+        "en": "Left out of the table, being 0 in every district ({count}): {list}.",
     },
     "folded-rows-unknown": {
         "zh": "各区、县(市)均暂无法计算的指标 {count} 项:{list}。",
-        "en": "Not computable in any district: {count} indicators: {list}.",
+        "en": "Not computable in any district ({count}): {list}.",
     },
     "folded-columns": {
         "zh": "表中各项均为 0 的 {count} 个区划,不再列出:{list}。",
-        "en": "0 in every row of the table, and without a column: {count} districts: {list}.",
+        "en": "Without a column, being 0 in every row of the table ({count}): {list}.",
     },
     "folded-but": {"zh": "{list}暂无法计算", "en": "not computable: {list}"},
     "by-series": {"zh": "各系列进展", "en": "Series by series"},
