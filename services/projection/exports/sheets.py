@@ -22,6 +22,7 @@ from shared.contract.events import LOCAL_TIME
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MOST_ROWS: Final = 1_048_576
 _CHUNK: Final = 65_536
+_SENTENCES: Final = 50  # characters: a column as wide as this has sentences in it, in as many lines as they take
 _EARLIEST: Final = datetime(1980, 1, 1)  # noqa: DTZ001 - what a ZIP can say, of no zone
 # Exponents of numbers as `wording` rounds them: a share, which is written in percent with one decimal, and cents.
 _SHARE: Final = -3
@@ -158,6 +159,7 @@ class _Listing(Book, Generic[Row]):
         self._rows = self._sheet(name, [column.width for column in columns])
         titles = [column.title[language] for column in columns]
         self._write(self._rows, titles, (self._bold,) * len(titles))
+        self._forms_of_columns = [self._wrapped if column.width >= _SENTENCES else None for column in columns]
         self._rows.freeze_panes(1, 0)
         self._rows.repeat_rows(0)
 
@@ -166,9 +168,7 @@ class _Listing(Book, Generic[Row]):
         for row in rows:
             if self._is_full(self._rows):
                 return
-            cells = [column.cell(row) for column in self._columns]
-            wrapped = (self._wrapped if isinstance(cell, str) else None for cell in cells)
-            self._write(self._rows, cells, [*wrapped])
+            self._write(self._rows, [column.cell(row) for column in self._columns], self._forms_of_columns)
 
     def close(self) -> None:
         """Set the filter over all rows, and write the end of the file."""

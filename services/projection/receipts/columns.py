@@ -27,7 +27,7 @@ def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[
         Column({"zh": "结果", "en": "Result"}, 12, lambda it: name_of("status", it["status"], language)),
         Column(NAMES["receipts.type"], 26, type_name),
         Column({"zh": "报告编号", "en": "Report"}, 24, lambda it: it.get("id")),
-        Column({"zh": "事项", "en": "Subject"}, 34, lambda it: it.get("subject")),
+        Column({"zh": "事项", "en": "Subject"}, 48, lambda it: it.get("subject")),
         Column(
             {"zh": "原因", "en": "Why"}, 50, lambda it: _lines(reason[language] for reason in it["reasons"])
         ),
@@ -38,7 +38,7 @@ def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[
             lambda it: _lines(name_of("flag", flag, language) for flag in it["flags"]),
         ),
         Column({"zh": "决定时刻(北京时间)", "en": "Decided at (Beijing time)"}, 20, lambda it: _at(it["decided_at"])),
-        Column({"zh": "来源", "en": "Source"}, 34, lambda it: it.get("source")),
+        Column({"zh": "来源", "en": "Source"}, 36, lambda it: it.get("source")),
         Column({"zh": "报送凭据", "en": "Reported by"}, 18, lambda it: it.get("reportedby")),
         Column(NAMES["health.service"], 24, lambda it: name_of("service", it["service"], language)),
         Column(
