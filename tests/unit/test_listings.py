@@ -50,8 +50,8 @@ def test_receipts_are_listed_in_the_words_of_the_pages_with_their_times_in_beiji
     (sheet,) = openpyxl.load_workbook(io.BytesIO(content)).worksheets
     titles, first, second = sheet.iter_rows(values_only=True)
     accepted, refused = (dict(zip(titles, row, strict=True)) for row in (first, second))
-    assert isinstance(accepted["收到时刻(北京时间)"], datetime)
-    assert f"{accepted['收到时刻(北京时间)']:%Y-%m-%d %H:%M:%S}" == "2025-07-01 01:00:00"
+    assert isinstance(accepted["收到(北京时间)"], datetime)
+    assert f"{accepted['收到(北京时间)']:%Y-%m-%d %H:%M:%S}" == "2025-07-01 01:00:00"
     assert (accepted["结果"], refused["结果"]) == ("已受理", "不予受理")
     assert accepted["报告类型"] == type_names(DOCS)[ACCEPTED["type"]]["zh"] != ACCEPTED["type"]
     assert (accepted["报告编号"], sheet["D2"].data_type) == (EVIL, "s")

@@ -32,7 +32,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Column(Generic[Row]):
+class ListingColumn(Generic[Row]):
     """A column of a listing: its title, how many characters wide it is, and what a row has in it."""
 
     title: BilingualText
@@ -41,7 +41,7 @@ class Column(Generic[Row]):
 
 
 async def listing(
-    batches: AsyncIterator[Sequence[Row]], columns: Sequence[Column[Row]], name: str, language: Language
+    batches: AsyncIterator[Sequence[Row]], columns: Sequence[ListingColumn[Row]], name: str, language: Language
 ) -> IO[bytes]:
     """Return rows as an XLSX of one sheet of this name: the same rows give the same bytes."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its sender
@@ -153,7 +153,7 @@ class Book:
 class _Listing(Book, Generic[Row]):
     """A workbook of one sheet."""
 
-    def __init__(self, file: IO[bytes], language: Language, columns: Sequence[Column[Row]], name: str) -> None:
+    def __init__(self, file: IO[bytes], language: Language, columns: Sequence[ListingColumn[Row]], name: str) -> None:
         super().__init__(file, language, _EARLIEST)
         self._columns = columns
         self._rows = self._sheet(name, [column.width for column in columns])

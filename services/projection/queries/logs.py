@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from services.projection.assessment.representation import AssessedAnswer, LogProgress
 from services.projection.exports.csv import Row, columns_of
 from services.projection.exports.names import NAMES, name_of
-from services.projection.exports.sheets import Cell, Column, download, listing, one_batch
+from services.projection.exports.sheets import Cell, ListingColumn, download, listing, one_batch
 from services.projection.exports.texts import Language
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
@@ -21,7 +21,7 @@ _COLUMNS: Final = ("service", *columns_of(LogProgress))
 router = APIRouter(prefix="/v1/plans", tags=["pace"], route_class=Conditional)
 
 
-def _columns(language: Language) -> Sequence[Column[_Log]]:
+def _columns(language: Language) -> Sequence[ListingColumn[_Log]]:
     """Return the columns of a listing to read."""
 
     def complete(log: _Log) -> Cell:
@@ -33,12 +33,12 @@ def _columns(language: Language) -> Sequence[Column[_Log]]:
         return datetime.fromisoformat(recorded_at) if recorded_at else None
 
     return (
-        Column(NAMES["health.service"], 30, lambda log: name_of("service", log[0], language)),
-        Column(NAMES["health.counted"], 16, lambda log: log[1]["position"]),
-        Column({"zh": "最近一条记录于(北京时间)", "en": "Last one recorded at (Beijing time)"}, 26, last),
-        Column({"zh": "待计入(条)", "en": "To be counted"}, 16, lambda log: log[1]["behind_events"]),
-        Column({"zh": "滞后(秒)", "en": "Seconds behind"}, 16, lambda log: log[1]["behind_seconds"]),
-        Column(NAMES["health.behind"], 16, complete),
+        ListingColumn(NAMES["health.service"], 30, lambda log: name_of("service", log[0], language)),
+        ListingColumn(NAMES["health.counted"], 16, lambda log: log[1]["position"]),
+        ListingColumn({"zh": "最近一条记录于(北京时间)", "en": "Last one recorded at (Beijing time)"}, 26, last),
+        ListingColumn({"zh": "待计入(条)", "en": "To be counted"}, 16, lambda log: log[1]["behind_events"]),
+        ListingColumn({"zh": "滞后(秒)", "en": "Seconds behind"}, 16, lambda log: log[1]["behind_seconds"]),
+        ListingColumn(NAMES["health.behind"], 16, complete),
     )
 
 

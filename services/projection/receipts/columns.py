@@ -5,13 +5,13 @@ from datetime import datetime
 
 from services.projection.assessment.representation import BilingualText
 from services.projection.exports.names import NAMES, name_of
-from services.projection.exports.sheets import Column
+from services.projection.exports.sheets import ListingColumn
 from services.projection.exports.texts import Language
 from shared.contract.messages import Receipt
 from shared.contract.remedies import remedy_of
 
 
-def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[Column[Receipt]]:
+def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[ListingColumn[Receipt]]:
     """Return the columns; `types`: what each type of report is called, by its name in full."""
 
     def type_name(receipt: Receipt) -> str:
@@ -19,29 +19,29 @@ def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[
         return types[code][language] if code in types else code
 
     def remedies(receipt: Receipt) -> str:
-        found = (remedy_of(reason["code"]) for reason in receipt["reasons"])
-        return _lines(remedy[language] for remedy in found if remedy)
+        remedies_of = (remedy_of(reason["code"]) for reason in receipt["reasons"])
+        return _lines(remedy[language] for remedy in remedies_of if remedy)
 
     return (
-        Column({"zh": "收到时刻(北京时间)", "en": "Received at (Beijing time)"}, 20, lambda it: _at(it["received_at"])),
-        Column({"zh": "结果", "en": "Result"}, 12, lambda it: name_of("status", it["status"], language)),
-        Column(NAMES["receipts.type"], 26, type_name),
-        Column({"zh": "报告编号", "en": "Report"}, 24, lambda it: it.get("id")),
-        Column({"zh": "事项", "en": "Subject"}, 48, lambda it: it.get("subject")),
-        Column(
+        ListingColumn({"zh": "收到(北京时间)", "en": "Received (Beijing time)"}, 20, lambda it: _at(it["received_at"])),
+        ListingColumn({"zh": "结果", "en": "Result"}, 12, lambda it: name_of("status", it["status"], language)),
+        ListingColumn(NAMES["receipts.type"], 26, type_name),
+        ListingColumn({"zh": "报告编号", "en": "Report"}, 24, lambda it: it.get("id")),
+        ListingColumn({"zh": "事项", "en": "Subject"}, 48, lambda it: it.get("subject")),
+        ListingColumn(
             {"zh": "原因", "en": "Why"}, 50, lambda it: _lines(reason[language] for reason in it["reasons"])
         ),
-        Column({"zh": "处理办法", "en": "What to do"}, 50, remedies),
-        Column({"zh": "正在等待", "en": "Waits for"}, 24, lambda it: it.get("waits_for")),
-        Column(
+        ListingColumn({"zh": "处理办法", "en": "What to do"}, 50, remedies),
+        ListingColumn({"zh": "正在等待", "en": "Waits for"}, 24, lambda it: it.get("waits_for")),
+        ListingColumn(
             {"zh": "标记", "en": "Flags"}, 24,
             lambda it: _lines(name_of("flag", flag, language) for flag in it["flags"]),
         ),
-        Column({"zh": "决定时刻(北京时间)", "en": "Decided at (Beijing time)"}, 20, lambda it: _at(it["decided_at"])),
-        Column({"zh": "来源", "en": "Source"}, 36, lambda it: it.get("source")),
-        Column({"zh": "报送凭据", "en": "Reported by"}, 18, lambda it: it.get("reportedby")),
-        Column(NAMES["health.service"], 24, lambda it: name_of("service", it["service"], language)),
-        Column(
+        ListingColumn({"zh": "决定(北京时间)", "en": "Decided (Beijing time)"}, 20, lambda it: _at(it["decided_at"])),
+        ListingColumn({"zh": "来源", "en": "Source"}, 36, lambda it: it.get("source")),
+        ListingColumn({"zh": "报送凭据", "en": "Reported by"}, 18, lambda it: it.get("reportedby")),
+        ListingColumn(NAMES["health.service"], 24, lambda it: name_of("service", it["service"], language)),
+        ListingColumn(
             {"zh": "原因代码", "en": "Codes"}, 24, lambda it: _lines(reason["code"] for reason in it["reasons"])
         ),
     )  # fmt: skip
