@@ -159,8 +159,8 @@ class Package:
         bomb = info.file_size > _SUSPICIOUS and info.file_size > _HIGHEST_RATIO * max(info.compress_size, 1)
         if bomb or info.file_size > most:
             raise CommandError(
-                "这个工作簿展开后大得不合常理,不予读取。请分成几个文件。",
-                "This workbook unpacks to an unreasonable size and is not read. Split it into several files.",
+                "这个工作簿展开后大得不合常理,不予读取,请分成几个文件。",
+                "This workbook unpacks to an unreasonable size and is not read: split it into several files.",
             )
         with self._zip.open(info) as stream:
             yield stream

@@ -137,8 +137,8 @@ def _guard(content: bytes) -> list[str]:
         raise CommandError("这个工作簿已损坏,无法读完。", "This workbook is damaged and cannot be read.") from None
     if unpacked > _MOST_UNPACKED:
         raise CommandError(
-            "这个工作簿展开后大得不合常理,不予读取。请分成几个文件。",
-            "This workbook unpacks to an unreasonable size and is not read. Split it into several files.",
+            "这个工作簿展开后大得不合常理,不予读取,请分成几个文件。",
+            "This workbook unpacks to an unreasonable size and is not read: split it into several files.",
         )
     with Package(content) as package:
         return [sheet.name for sheet in package.sheets if not sheet.hidden]
@@ -213,8 +213,8 @@ class _Reading:
         gone = [use.header for use in self._uses.values() if use.header and not self._positions(use.header)]
         if gone:
             return PageText(
-                zh=f"表头变了,没有这些列:{'、'.join(gone)}。请重新选择各字段取自哪一列。",
-                en=f"The header has changed and lacks: {', '.join(gone)}. Choose anew what fills each field.",
+                zh=f"表头变了,没有这些列:{'、'.join(gone)};请重新选择各字段取自哪一列。",
+                en=f"The header has changed and lacks: {', '.join(gone)}; choose anew what fills each field.",
             )
         missing = [
             name_of(template, column)

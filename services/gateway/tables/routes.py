@@ -22,8 +22,8 @@ _WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.
 T = TypeVar("T")
 _TOO_LARGE: Final = Problem(
     413,
-    f"文件超过 {LARGEST_FILE // 1024 // 1024} MB,不予读取。请分成几张表。",
-    f"The file is larger than {LARGEST_FILE // 1024 // 1024} MB and is not read. Split it into several tables.",
+    f"文件超过 {LARGEST_FILE // 1024 // 1024} MB,不予读取,请分成几张表。",
+    f"The file is larger than {LARGEST_FILE // 1024 // 1024} MB and is not read: split it into several tables.",
 )
 
 

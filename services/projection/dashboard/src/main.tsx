@@ -23,6 +23,7 @@ import { Brand, Header } from "./parts/header";
 import { KeyForm } from "./parts/key";
 import { Failed, Note, Skeleton } from "./parts/states";
 import { applyTheme } from "./parts/theme";
+import { keepNothingTyped } from "./parts/unkept";
 import type { View } from "./parts/view";
 import { day, setExampleDay, today } from "./texts/format";
 import { applyLanguage, localized, t } from "./texts/language";
@@ -208,6 +209,7 @@ if (opened.plan && opened.params["as_of"] && ["overview", "measure"].includes(op
 }
 applyLanguage();
 applyTheme();
+keepNothingTyped();
 const root = document.getElementById("app")!;
 root.replaceChildren(); // what said that the page did not open
 render(<App />, root);

@@ -165,7 +165,7 @@ function Field({ field, value, fault, fixed, onInput }: FieldProps): JSX.Element
         ) : field.type === "date" ? (
           <input type="date" {...shared} onInput={({ currentTarget }) => onInput(currentTarget.value)} />
         ) : (
-          <input autocomplete="off" readOnly={fixed} {...shared} onInput={({ currentTarget }) => onInput(currentTarget.value)} />
+          <input readOnly={fixed} {...shared} onInput={({ currentTarget }) => onInput(currentTarget.value)} />
         )}
       </label>
       {fault && (

@@ -33,7 +33,7 @@ export function KeyForm({ onDone }: { onDone: () => void }): JSX.Element {
         {problem && <Sentence problem={problem} />}
         <label>
           <span>{t("key.label")}</span>
-          <input name="key" type="password" required autocomplete="off" />
+          <input name="key" type="password" required />
         </label>
         <label class="check">
           <input name="keep" type="checkbox" />
