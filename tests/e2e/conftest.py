@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT, new_state_folder
 from tests.harness.processes import eventually
+from tests.harness.traces import PACKED, traces
 
 PLAN = "shaoxing-2023-2025"
 DISTRICTS = ("330602", "330603", "330604", "330624", "330681", "330683")
@@ -38,6 +40,23 @@ def state() -> Iterator[Path]:
         assert "4.1.b" in up.stdout
         yield folder
         assert make(folder, "down").returncode == 0
+
+
+@pytest.fixture
+def profiles() -> Iterator[Path]:
+    """Where the browsers of a test keep what they keep; a short path, since they have sockets there."""
+    with tempfile.TemporaryDirectory(prefix="browsers-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def left_on_disk(state: Path, profiles: Path, values: list[str]) -> set[str]:
+    """Return what the browsers of a test, closed or killed, and the installation's logs hold of these values.
+
+    The search is known to find what is there: the language, stored as it is, and the scripts, which were cached packed.
+    """
+    assert traces(profiles, ["skillplan-language"])
+    assert any(name.endswith(PACKED) for name in traces(profiles, ["skillplan-drafts"]))
+    return traces(profiles, values) | traces(state / "logs", values)
 
 
 def plan_office(state: Path, *arguments: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from client.demo.people import MadeUpPeople
 from services.catalogue import DOMAIN_SERVICES
 from shared.http.api_keys import KeyFile, Role
-from tests.e2e.conftest import PLAN, accepted
+from tests.e2e.conftest import PLAN, accepted, left_on_disk
 from tests.e2e.test_dashboard import SHOTS
 from tests.harness import reports
 from tests.harness.browser import CHROMIUM, run_errand
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt insta
 
 @pytest.mark.parametrize(("language", "width", "flips", "forms"), [("zh", 1280, 100, 10), ("en", 360, 0, 1)])
 def test_a_form_is_judged_as_it_is_filled_in_and_goes_out_once_whatever_the_network_does(
-    state: Path, addresses: dict[str, str], language: str, width: int, flips: int, forms: int
+    state: Path, addresses: dict[str, str], profiles: Path, language: str, width: int, flips: int, forms: int
 ) -> None:
     people = MadeUpPeople(f"forms-{language}")
     company = people.organisation("enterprise", "330681", 1)
@@ -41,7 +41,7 @@ def test_a_form_is_judged_as_it_is_filled_in_and_goes_out_once_whatever_the_netw
             "subject_no": f"forms-{language}-{number}", "data_person_id_number": person["id_number"],
             "data_person_name": person["name"], "data_enterprise_credit_code": company["credit_code"],
             "data_enterprise_name": company["name"], "data_channel": _FIRST, "data_occupation_code": "6-18-01-01",
-            "data_hired_on": "2025-06-18",
+            "data_person_phone": person["phone"], "data_hired_on": "2025-06-18",
         }
         for number, person in enumerate(persons)
     ]  # fmt: skip
@@ -53,7 +53,7 @@ def test_a_form_is_judged_as_it_is_filled_in_and_goes_out_once_whatever_the_netw
     before = accepted(addresses, HIRED), accepted(addresses, FAIR)
     result: dict[str, Any] = run_errand(
         "form", base=addresses["gateway"], plan=PLAN, shots=str(SHOTS), language=language, width=width, flips=flips,
-        type=HIRED, forms=fields, later={"type": FAIR, "fields": fair},
+        profiles=str(profiles), type=HIRED, forms=fields, later={"type": FAIR, "fields": fair},
         wrong={"data_person_id_number": number[:17] + ("0" if number[17] != "0" else "1")},
     )  # fmt: skip
     assert ("校验码" in result["fault"]) == (language == "zh")
@@ -66,9 +66,9 @@ def test_a_form_is_judged_as_it_is_filled_in_and_goes_out_once_whatever_the_netw
     assert result["drafts"] is None
     assert eventually(lambda: accepted(addresses, HIRED) == before[0] + forms, within=30)
     assert eventually(lambda: accepted(addresses, FAIR) == before[1] + 1, within=30)
-    private = [str(person[name]) for person in persons for name in ("id_number", "name")]
-    for place in (result["stored"], *(log.read_text(errors="replace") for log in (state / "logs").glob("*"))):
-        assert not any(value in place for value in private)
+    private = [str(person[name]) for person in persons for name in ("id_number", "name", "phone")]
+    assert not any(value in result["stored"] for value in private)
+    assert left_on_disk(state, profiles, private) == set()
 
 
 # What ends, pays, matches or corrects a report: the names of types, by what they go on from; "" corrects it.

@@ -20,10 +20,15 @@ const settings = {
     "--disable-component-update", "--disable-sync",
   ],
 };
-const browser = await chromium.launch(settings);
+let shared = null;
+const browser = () => (shared ??= chromium.launch(settings));
+const profiles = [];
 
-async function open({ language = "zh", theme = "light", width = 1280, from = browser } = {}) {
-  const context = await from.newContext({ viewport: { width, height: 900 }, reducedMotion: "reduce" });
+/** Open a page in a browser that knows nothing; `profile`: in one of its own, which keeps what it keeps in this folder. */
+async function open({ language = "zh", theme = "light", width = 1280, profile = "" } = {}) {
+  const look = { viewport: { width, height: 900 }, reducedMotion: "reduce" };
+  const context = profile ? await chromium.launchPersistentContext(profile, { ...settings, ...look }) : await (await browser()).newContext(look);
+  if (profile) profiles.push(context);
   await context.addInitScript(([l, t]) => {
     localStorage.setItem("skillplan-language", l);
     localStorage.setItem("skillplan-theme", t);
@@ -69,19 +74,16 @@ const valueOf = (page, indicator) =>
 
 const live = (page) => page.waitForSelector('.fresh[data-connection="live"]');
 
-/** What axe finds on a page that matters. */
+/** What axe finds on a page, whatever it thinks of its weight. */
 const judge = async (page) => {
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes[0].target} ${nodes[0].failureSummary}`);
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`);
 };
 
 const errands = {
   ...officeErrands({ open, loaded, go, judge, options }),
-  ...clerkErrands({
-    open, loaded, judge, options, launchServer: () => chromium.launchServer(settings),
-    connect: (server) => chromium.connect(server.wsEndpoint()),
-  }),
+  ...clerkErrands({ open, loaded, judge, options }),
 
   /** How long a first visit takes until the overview can be used, by a browser that knows nothing yet. */
   async visit() {
@@ -145,7 +147,6 @@ const errands = {
   /** Every page, both languages, both themes, three widths, and paper. */
   async pages() {
     mkdirSync(shots, { recursive: true });
-    const axe = require.resolve("axe-core/axe.min.js");
     const result = { complaints: [], hosts: [], wide: [], failed: [], axe: [], untranslated: [], scripts: 0, views: 0 };
     const hosts = new Set();
     for (const language of ["zh", "en"]) {
@@ -175,12 +176,7 @@ const errands = {
               await page.screenshot({ path: `${shots}/${name}-${language}-${theme}-${width}.png` });
             }
             if ((width === 1280 && language === "zh") || (width === 360 && narrow)) {
-              await page.evaluate(() => document.getElementById("axe") ?? null);
-              if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(require("fs").readFileSync(axe, "utf8"));
-              const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-              for (const violation of violations) {
-                result.axe.push(`${what} at ${width}: ${violation.id}: ${violation.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`);
-              }
+              result.axe.push(...(await judge(page)).map((violation) => `${what} at ${width}: ${violation}`));
             }
           }
           if (language === "zh" && theme === "light") {
@@ -260,7 +256,7 @@ const errands = {
     await live(page);
     const value = await valueOf(page, "4.1.a");
     const stored = await page.evaluate(() => JSON.stringify(localStorage) + location.href + document.cookie);
-    const other = await (await browser.newContext()).newPage();
+    const other = await (await (await browser()).newContext()).newPage();
     await other.goto(`${base}/#/${plan}?as_of=2025-06-30`);
     await other.waitForSelector("input[name=key]");
     await page.getByRole("button", { name: "退出" }).click();
@@ -315,5 +311,6 @@ const errands = {
 try {
   console.log(JSON.stringify(await errands[errand]()));
 } finally {
-  await browser.close();
+  for (const context of profiles) await context.close().catch(() => undefined); // killed
+  await (await shared)?.close();
 }

@@ -1,16 +1,21 @@
 // What a clerk does in the browser: a table dropped and sent, forms filled in; errands of browser.mjs.
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readlinkSync } from "node:fs";
 
-export function clerkErrands({ open, loaded, judge, launchServer, connect, options }) {
+export function clerkErrands({ open, loaded, judge, options }) {
   const { base, plan, shots } = options;
+
+  /** Everything that a page can have stored; what has rooms of its own is named. */
+  const storage = (page) => page.evaluate(async () => JSON.stringify([
+    localStorage, sessionStorage, location.href, document.cookie, (await indexedDB.databases()).map(({ name }) => `database: ${name}`),
+    (await caches.keys()).map((name) => `cache: ${name}`), (await navigator.serviceWorker.getRegistrations()).map(({ scope }) => `worker: ${scope}`),
+  ]));
 
   return {
     /** A newcomer's table from drop to receipts, servers and browser killed in the middle; then the same table again. */
     async table() {
       const seen = { language: options.language, width: options.width };
-      const doomed = options.doomed ? await launchServer() : null;
-      let { page, record } = await open(doomed ? { ...seen, from: await connect(doomed) } : seen);
+      let { page, record } = await open({ ...seen, profile: `${options.profiles}/first` });
       const width = async () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       const drop = async (file) => {
         await page.setInputFiles(".drop input", file);
@@ -48,9 +53,10 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
       await page.click(".send .main");
       await page.waitForSelector(".send progress");
       for (const pid of options.killed) process.kill(pid, "SIGKILL");
-      if (doomed) {
-        await doomed.kill();
-        ({ page, record } = await open(seen)); // a new browser, with nothing of the one before
+      if (options.doomed) {
+        const lock = readlinkSync(`${options.profiles}/first/SingletonLock`); // <host>-<process>
+        process.kill(Number(lock.split("-").at(-1)), "SIGKILL");
+        ({ page, record } = await open({ ...seen, profile: `${options.profiles}/second` })); // it knows nothing of the first
         while (!(await page.goto(tables).catch(() => null))) await page.waitForTimeout(200);
         await loaded(page);
         await drop(options.file);
@@ -83,7 +89,7 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
         await page.waitForFunction(() => document.querySelector("[role=alert]") && document.querySelector(".drop small")?.dataset.busy === "false", null, { polling: 50 });
         wrong.push({ said: await page.locator("[role=alert]").first().innerText(), sendable: await page.locator(".send .main:not([disabled])").count() });
       }
-      const stored = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href, document.cookie]));
+      const stored = await storage(page);
       return { faulty, reasons, axe, wide, first, again, changed, corrected, retracted, renewed, wrong, stored, complaints: record.complaints };
     },
 
@@ -116,7 +122,6 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
       };
       const cookies = async () => (await context.cookies()).map(({ name, httpOnly, sameSite, expires }) =>
         ({ name, httpOnly, sameSite, days: expires < 0 ? 0 : Math.round((expires - Date.now() / 1000) / 86400) }));
-      const stored = (on) => on.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href, document.cookie]));
       await page.goto(first);
       await enter(page, "sk_00000000_wrong", false);
       const refused = await page.locator("form [role=alert]").innerText();
@@ -130,7 +135,7 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
         const response = await fetch("./v1/events", { method: "POST", body: new Blob([new Uint8Array(30e6)]) });
         return [response.status, (await response.json()).en];
       });
-      const places = [await stored(page), await stored(tab)];
+      const places = [await storage(page), await storage(tab)];
       await page.locator("header button", { hasText: /退出|Sign out/ }).first().click();
       await asks(page);
       const after = await cookies();
@@ -139,7 +144,7 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
       await enter(tab, options.keys[1], true);
       await loaded(tab);
       const kept = await cookies();
-      places.push(await stored(tab));
+      places.push(await storage(tab));
       execFileSync(options.revoke[0], options.revoke.slice(1));
       await tab.reload();
       await asks(tab);
@@ -148,11 +153,11 @@ export function clerkErrands({ open, loaded, judge, launchServer, connect, optio
 
     /** Forms filled in and sent while the network comes and goes: each goes out once, and no number of a person is stored. */
     async form() {
-      const { page, record } = await open({ language: options.language, width: options.width });
+      const { page, record } = await open({ language: options.language, width: options.width, profile: `${options.profiles}/only` });
       const context = page.context();
       const axe = [];
       const stored = [];
-      const store = async () => stored.push(await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, location.href, document.cookie])));
+      const store = async () => stored.push(await storage(page));
       const fill = async (fields, on = page) => {
         for (const [id, value] of Object.entries(fields)) {
           const field = on.locator(`[id="form_${id}"]`);
