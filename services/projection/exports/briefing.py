@@ -23,10 +23,11 @@ _CSS: Final = (
     "table{border-collapse:collapse;width:100%;margin:.4em 0 1em}th,td{border:1px solid #999;padding:.2em .45em;"
     "text-align:left;vertical-align:top}th{background:#f2f2f2;font-weight:600}td.n{text-align:right;"
     "font-variant-numeric:tabular-nums}tr{break-inside:avoid}thead{display:table-header-group}"
-    ".s{font-size:.85em;color:#444}.wide{overflow-x:auto}th.indicator{width:30%}th.of-measure{background:#fafafa}"
+    ".s{font-size:.85em;color:#444}.wide{overflow-x:auto}th.indicator{width:22%}th.forecast{width:17%}td.w{white-space:nowrap}th.of-measure{background:#fafafa}"
     "figure{margin:1.2em 0}figure svg{width:36mm;height:36mm}svg.bar{display:block;margin:.2em 0 0 auto}"
     "svg .all{fill:#e4e4e4}"
     "@media print{body{margin:0;max-width:none;padding:0;font-size:9pt}.annex{break-before:page}"
+    ".wide{overflow:visible}.wide table{font-size:7.5pt}.wide th,.wide td{padding:.15em .3em}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
     + "".join(f".{signal}{{background:{colour}}}" for signal, colour in COLOURS.items())
     + "".join(f"svg .b-{signal}{{fill:{colour}}}" for signal, colour in BARS.items())
