@@ -1,6 +1,7 @@
 """`GET /v1/receipts` and `POST /v1/receipts/query`: every service is asked, one that is away hides its own alone."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -103,14 +104,7 @@ def router_of(upstream: Upstream) -> APIRouter:
             return answered.refusal
         if not answered.answers:
             raise away(answered.away)
-        receipts: list[list[JsonObject]] = [[] for _ in pairs]
-        for answer in answered.answers:
-            for own, result in zip(receipts, orjson.loads(answer.body)["results"], strict=True):
-                own.extend(result["receipts"])
-        results = [
-            {"source": source, "id": id_, "receipts": own} for (source, id_), own in zip(pairs, receipts, strict=True)
-        ]
-        return _json({"results": results, "away": answered.away})
+        return _json({"results": _of_pairs(pairs, answered), "away": answered.away})
 
     return router
 
@@ -121,6 +115,15 @@ class _Asked(NamedTuple):
     answers: list[ServiceResponse]
     away: list[str]
     refusal: Response | None
+
+
+def _of_pairs(pairs: Sequence[tuple[str, str]], answered: _Asked) -> list[JsonObject]:
+    """Return for each pair the receipts that any service has of it."""
+    results: list[JsonObject] = [{"source": source, "id": id_, "receipts": []} for source, id_ in pairs]
+    for answer in answered.answers:
+        for own, result in zip(results, orjson.loads(answer.body)["results"], strict=True):
+            own["receipts"].extend(result["receipts"])
+    return results
 
 
 async def _ask_all(

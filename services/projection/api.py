@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -109,17 +110,6 @@ def create_app(
         for task in tasks:
             task.cancel()
 
-    async def check_database() -> list[Reading]:
-        heads.counted = {}
-        async with pool.acquire(timeout=3) as connection:
-            number = await connection.fetchval("select generation from head")
-            if number is None:
-                raise NotWell("no numbers yet: the projector has not started")
-            with contextlib.suppress(asyncpg.UndefinedTableError):  # a switch came between
-                rows = await connection.fetch(of_generation(number)["checkpoints"])
-                heads.counted = {row["service"]: row["position"] for row in rows}
-        return []
-
     app = FastAPI(
         title="Skillplan projection",
         version="1",
@@ -141,7 +131,20 @@ def create_app(
         app.include_router(router)
     add_pages(app, outlines, frames=frames)
     app.include_router(contract.router)
-    metrics.ask("database", check_database)
+    metrics.ask("database", partial(_look_at_checkpoints, pool, heads))
     metrics.read(heads.read)
     add_probes(app, metrics)
     return app
+
+
+async def _look_at_checkpoints(pool: asyncpg.Pool, heads: LogHeads) -> list[Reading]:
+    """See how far each log is counted, which tells whether the database is there, too."""
+    heads.counted = {}
+    async with pool.acquire(timeout=3) as connection:
+        number = await connection.fetchval("select generation from head")
+        if number is None:
+            raise NotWell("no numbers yet: the projector has not started")
+        with contextlib.suppress(asyncpg.UndefinedTableError):  # a switch came between
+            rows = await connection.fetch(of_generation(number)["checkpoints"])
+            heads.counted = {row["service"]: row["position"] for row in rows}
+    return []

@@ -16,11 +16,6 @@ SIZE: Final = 32  # of a hash
 _sha256: Final = hashlib.sha256
 
 
-def leaf_hash(digest: bytes) -> bytes:
-    """Return the hash of the leaf of a fact with this SHA-256."""
-    return _sha256(b"\0" + digest).digest()
-
-
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of a node of two subtrees."""
     return _sha256(b"\1" + left + right).digest()

@@ -80,8 +80,10 @@ def add_routes(app: FastAPI, store: EventStore, service: str, signer: LogSigner 
     """Add the routes of the log of one service; `signer`: without it there are no checkpoints."""
     _add_facts(app, store, service)
     _add_sandbox(app, store.sandbox)
-    _add_tree(app, TreeReader(store.pool), signer)
-    _add_proofs(app, TreeReader(store.pool), service)
+    tree = TreeReader(store.pool)
+    _add_checkpoints(app, tree, signer)
+    _add_tiles(app, tree)
+    _add_proofs(app, tree, service)
 
 
 def _add_facts(app: FastAPI, store: EventStore, service: str) -> None:
@@ -149,7 +151,7 @@ def _add_sandbox(app: FastAPI, sandbox: EventStore | None) -> None:
         return _page(facts, orjson.loads(facts[-1])["position"] if len(facts) == limit else None)
 
 
-def _add_tree(app: FastAPI, tree: TreeReader, signer: LogSigner | None) -> None:
+def _add_checkpoints(app: FastAPI, tree: TreeReader, signer: LogSigner | None) -> None:
     @app.get(
         "/v1/log/key",
         summary="检查点的公钥 The public key of this log's checkpoints",
@@ -195,6 +197,8 @@ def _add_tree(app: FastAPI, tree: TreeReader, signer: LogSigner | None) -> None:
             return _text(note)
         return _text(signs.checkpoint(*await answer_of(tree.root())))
 
+
+def _add_tiles(app: FastAPI, tree: TreeReader) -> None:
     @app.get(
         "/v1/log/tile/entries/{number:path}",
         summary="叶的数据 The data of leaves, an entry bundle",

@@ -1,5 +1,6 @@
 """HTTP routes of a domain service that answer what became of reports: of one, or of up to a thousand at once."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -79,13 +80,23 @@ def _impersonal(fact: bytes) -> FactToRecord:
     }
 
 
+async def _receipt_of(store: EventStore, request: Request, source: str, id_: str) -> bytes | None:
+    caller_of(request).must_cover(source)
+    return None if "\x00" in source + id_ else await answer_of(store.receipt(source, id_))
+
+
+def _queried(pairs: Sequence[ReportKey], stored: Mapping[ReportKey, bytes]) -> Response:
+    results = [
+        {"source": source, "id": id_, "receipts": [orjson.Fragment(receipt)] if receipt else []}
+        for source, id_ in pairs
+        for receipt in (stored.get((source, id_)),)
+    ]
+    return Response(orjson.dumps({"results": results}), media_type="application/json")
+
+
 def router_of(store: EventStore) -> APIRouter:
     """Return the routes, for the log of one service."""
     router = APIRouter()
-
-    async def receipt_of(request: Request, source: str, id_: str) -> bytes | None:
-        caller_of(request).must_cover(source)
-        return None if "\x00" in source + id_ else await answer_of(store.receipt(source, id_))
 
     @router.get(
         "/v1/receipts",
@@ -102,7 +113,7 @@ def router_of(store: EventStore) -> APIRouter:
         },
     )
     async def get_receipt(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        receipt = await receipt_of(request, source, id)
+        receipt = await _receipt_of(store, request, source, id)
         if receipt is None:
             raise NEVER_RECEIVED
         return Response(receipt, media_type="application/json")
@@ -119,7 +130,7 @@ def router_of(store: EventStore) -> APIRouter:
         },
     )
     async def get_report(request: Request, source: SourceNamed, id: IdNamed) -> Response:
-        receipt = await receipt_of(request, source, id)
+        receipt = await _receipt_of(store, request, source, id)
         place = orjson.loads(receipt) if receipt else {}
         if place.get("status") != "accepted":
             raise NOT_RECORDED
@@ -144,11 +155,6 @@ def router_of(store: EventStore) -> APIRouter:
     async def query_receipts(request: Request) -> Response:
         pairs = await read_pairs(request)
         stored = await answer_of(store.receipts_of([pair for pair in pairs if "\x00" not in "".join(pair)]))
-        results = [
-            {"source": source, "id": id_, "receipts": [orjson.Fragment(receipt)] if receipt else []}
-            for source, id_ in pairs
-            for receipt in (stored.get((source, id_)),)
-        ]
-        return Response(orjson.dumps({"results": results}), media_type="application/json")
+        return _queried(pairs, stored)
 
     return router

@@ -22,7 +22,6 @@ from shared.log.tree import (
     entries,
     hashes_of,
     inclusion,
-    leaf_hash,
     node_hash,
 )
 
@@ -87,6 +86,11 @@ def defined(leaves: Sequence[bytes]) -> bytes:
     while split * 2 < len(leaves):
         split *= 2
     return hashlib.sha256(b"\1" + defined(leaves[:split]) + defined(leaves[split:])).digest()
+
+
+def leaf_hash(digest: bytes) -> bytes:
+    """Return the hash of the leaf of a fact with this SHA-256, as the RFC says it."""
+    return hashlib.sha256(b"\0" + digest).digest()
 
 
 def included(leaf: bytes, number: int, size: int, proof: Sequence[bytes]) -> bytes:
