@@ -88,7 +88,7 @@ class ErasureSites:
 
 
 @dataclass
-class Found:
+class HeldByService:
     """What a service has of a person. `names`: what the sealed fields say, by which unreadable bytes are searched."""
 
     service: str
@@ -154,7 +154,7 @@ def _erase(act: Act, places: ErasureSites) -> Path:
     record = Record.unfinished(home, token)
     with step("查找", "Searching"):
         holdings = asyncio.run(_survey(places, token, mentions))
-    if record is None and not any(it.keys or it.quarantined or it.raw for it in holdings.values()):
+    if record is None and not any(held.keys or held.quarantined or held.raw for held in holdings.values()):
         raise LocalError(
             "各服务都没有此人的密钥,什么也没有删。", "No service has a key of this person; nothing was erased."
         )
@@ -165,7 +165,7 @@ def _erase(act: Act, places: ErasureSites) -> Path:
     record = replace(record, approved=True)
     record.write(home)
     taken: dict[str, object] = {
-        "services": {service: it.counts() for service, it in holdings.items()},
+        "services": {service: held.counts() for service, held in holdings.items()},
         "inboxes": _clear_inboxes(places, mentions),
         "backups": _clear_backups(places, token, mentions),
     }
@@ -174,7 +174,7 @@ def _erase(act: Act, places: ErasureSites) -> Path:
     return _certify(places, record, recorded, taken)
 
 
-async def _survey(places: ErasureSites, token: str, mentions: Mentions) -> dict[str, Found]:
+async def _survey(places: ErasureSites, token: str, mentions: Mentions) -> dict[str, HeldByService]:
     """Look at everything and change nothing; names that turn up are searched for from then on."""
     holdings = {}
     for service in DOMAIN_SERVICES:
@@ -184,24 +184,24 @@ async def _survey(places: ErasureSites, token: str, mentions: Mentions) -> dict[
         finally:
             await connection.close()
         mentions.add(holdings[service].names)
-    for service, it in holdings.items():
+    for service, held in holdings.items():
         connection = await asyncpg.connect(places.installation.owner_dsn(service))
         try:
             meant = await _unreadable(connection, _seals(places.installation, service), mentions)
         finally:
             await connection.close()
-        it.quarantined = len(meant)
-        it.raw, _ = await inboxes.holding(places.broker_of(service), service, mentions)
+        held.quarantined = len(meant)
+        held.raw, _ = await inboxes.holding(places.broker_of(service), service, mentions)
     return holdings
 
 
-async def _of_service(connection: asyncpg.Connection, service: str, token: str, seals: list[Seal]) -> Found:
+async def _of_service(connection: asyncpg.Connection, service: str, token: str, seals: list[Seal]) -> HeldByService:
     wrapped = await connection.fetchval(_SQL["key"], token)
     rows = await connection.fetch(_SQL["sealed"], token.encode())
     kinds = [row["kind"] for row in rows]
     position = await connection.fetchval(_SQL["position"])
-    held = int(wrapped is not None)
-    holdings = Found(service, held, kinds.count("fact"), kinds.count("waiting"), position=position)
+    has_key = int(wrapped is not None)
+    held = HeldByService(service, has_key, kinds.count("fact"), kinds.count("waiting"), position=position)
     for row in rows:
         for sealed in _sealed_in(orjson.loads(row["bytes"]), token) if wrapped is not None else ():
             for seal in seals:
@@ -209,9 +209,9 @@ async def _of_service(connection: asyncpg.Connection, service: str, token: str, 
                     fields = orjson.loads(seal.unseal(wrapped, token, sealed))
                 except (InvalidTag, InvalidUnwrap):
                     continue
-                holdings.names |= {fields[name] for name in ("name", "phone", "id_number") if fields.get(name)}
+                held.names |= {fields[name] for name in ("name", "phone", "id_number") if fields.get(name)}
                 break
-    return holdings
+    return held
 
 
 def _sealed_in(document: object, token: str) -> Iterator[str]:
@@ -250,14 +250,14 @@ def _is_meant(seals: list[Seal], mentions: Mentions, sealed: bytes, place: str) 
 
 
 def _record_facts(
-    act: Act, places: ErasureSites, record: Record, holdings: Mapping[str, Found]
+    act: Act, places: ErasureSites, record: Record, holdings: Mapping[str, HeldByService]
 ) -> list[dict[str, object]]:
     """Report the request and its approval; return where they stand. Raises LocalError, having destroyed nothing."""
     whole = next(filter(is_whole, district_codes(places.installation.plans)))
     subject, at = f"erasure/{record.number}", format_instant(datetime.now(UTC))
     backups = len(list(places.kept_backups()))
     request = {"token": record.token, "by": act.by, "why": act.reason}
-    approved = {"by": act.second, "unreadable": [it.counts() for it in holdings.values()], "backups": backups}
+    approved = {"by": act.second, "unreadable": [held.counts() for held in holdings.values()], "backups": backups}
     recorded = []
     with step("记入计划日志", "Recording it in planning's log"):
         for name, data, key in zip(
@@ -342,22 +342,22 @@ def _await_decided(broker: Broker, service: str, up_to: inboxes.Offsets) -> None
 
 
 def _clear_backups(places: ErasureSites, token: str, mentions: Mentions) -> dict[str, object]:
-    """Take the person out of every backup within reach; return what went of each, or that nothing can be taken out."""
+    """Take the person out of every backup within reach; return what went of each, or that nothing can be."""
     cleared: dict[str, object] = {}
     for folder in places.kept_backups():
         manifest: erasable.Manifest = json.loads((folder / erasable.MANIFEST).read_text(encoding="utf-8"))
-        went = {"keys": 0, "quarantined": 0}
+        removed = {"keys": 0, "quarantined": 0}
         for service in set(DOMAIN_SERVICES) & set(manifest["services"]):
             if "apart" not in manifest["services"][service]:
                 cleared[folder.name] = "older"
                 break
             is_meant = partial(_is_meant, _seals(places.installation, service), mentions)
             keys, unreadable = erasable.take_out(folder, manifest, service, token, is_meant)
-            went["keys"] += keys
-            went["quarantined"] += unreadable
+            removed["keys"] += keys
+            removed["quarantined"] += unreadable
         else:
-            cleared[folder.name] = went
-    if older := [name for name, went in cleared.items() if went == "older"]:
+            cleared[folder.name] = removed
+    if older := [name for name, removed in cleared.items() if removed == "older"]:
         say(
             f"! 备份 {' '.join(older)} 是旧格式,密钥在转储之中,取不出来:请删去这些备份。恢复它们时不会带回此人的密钥。",
             "These backups are of the older form, with the keys inside the dump: remove them. A restore of one does not"
