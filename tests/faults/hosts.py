@@ -115,7 +115,7 @@ HOST_FAULTS: Final = (
     Fault("三台:一个 Kafka 被杀", "three hosts: broker lost", _broker_lost, held=20, hosts=True),
     Fault("三台:一台的全部进程被杀", "three hosts: host killed", _host_killed, held=30, hosts=True),
     Fault("三台:网络被切成两半", "three hosts: network cut", _cut, held=30, hosts=True),
-    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=180, hosts=True),
+    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=120, hosts=True),
 )
 
 
@@ -127,7 +127,7 @@ def suffer_on_hosts(hosts: Hosts, fault: Fault, reports: int, seconds: float, he
     # By another host's HAProxy: a district that comes by the one that is lost tries the next address.
     door = next(f"https://{host.address}" for host in hosts.cluster.hosts if host.name != hosts.victim)
     row = FaultRow(fault, held, reports)
-    with flowing(door, hosts.system.kafka, sent[::2], sent[1::2], seconds, PATIENCE, hosts.key, 5) as flow:
+    with flowing(door, hosts.system.kafka, sent[::2], sent[1::2], seconds, PATIENCE + seconds, hosts.key, 5) as flow:
         time.sleep(1)
         row.note = fault.done(hosts, held)
     row.rate = row.sent / flow.took
