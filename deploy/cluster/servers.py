@@ -164,7 +164,7 @@ global
 defaults
     mode http
     log global
-    option redispatch
+    option redispatch 1
     retries 3
     retry-on conn-failure
     timeout connect 2s
