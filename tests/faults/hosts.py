@@ -39,10 +39,11 @@ def _broker_lost(hosts: Hosts, held: float) -> str:
 
 
 def _leader_killed(hosts: Hosts, held: float) -> str:
-    """Kill the server process of the primary twenty times, each time as soon as both standbys follow it again."""
+    """Kill the server process of the primary twenty times, each time once all is well again: the pauses are apart."""
     times, who, killed, began = 20, list[str](), 0, time.monotonic()
     for number in range(times):
         time.sleep(max(0.0, began + number * held / times - time.monotonic()))
+        eventually(hosts.ready, PATIENCE)
         who.append(eventually(hosts.whole, PATIENCE) or "")
         killed = eventually(partial(hosts.kill_database, killed), PATIENCE)
         with (hosts.system.folder / "kills.log").open("a", encoding="utf-8") as log:
@@ -115,7 +116,7 @@ HOST_FAULTS: Final = (
     Fault("三台:一个 Kafka 被杀", "three hosts: broker lost", _broker_lost, held=20, hosts=True),
     Fault("三台:一台的全部进程被杀", "three hosts: host killed", _host_killed, held=30, hosts=True),
     Fault("三台:网络被切成两半", "three hosts: network cut", _cut, held=30, hosts=True),
-    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=120, hosts=True),
+    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=150, hosts=True),
 )
 
 
