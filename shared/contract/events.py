@@ -249,6 +249,8 @@ _KERNEL: Final = (
 
 def taken_back(event: Event, source: str) -> ReportKey | None:
     """Return the report that an event from a source takes back, None when it takes none back."""
+    if not isinstance(event.role, Retracts):  # which takes a fifth of asking a model for its class
+        return None
     match event:
         case ReportRetracted(report_id=report_id):
             return (source, report_id)

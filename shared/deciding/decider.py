@@ -116,7 +116,7 @@ def decide(report: Report, view: View, domain: Domain, service: str, named: Name
 
 def _decide_anew(report: Report, view: View, domain: Domain) -> Decision:
     event, role = report.event, report.event.role
-    if isinstance(event, SubjectAssigned):
+    if type(event) is SubjectAssigned:
         return Accept()
     if (refused := _decide_dates(report)) is not None:
         return refused

@@ -128,6 +128,10 @@ class FactIndex:
         """Return the streams that have a fact with one of the keys as stream or tag."""
         return {stream for key in keys for stream in self._streams.get(key, ())}
 
+    def has_any(self, keys: Iterable[str]) -> bool:
+        """Tell whether there is a fact with one of the keys as stream or tag."""
+        return any(map(self._streams.__contains__, keys))
+
     def view(self, keys: Iterable[str]) -> View:
         """Return the view over the streams that the keys lead to; it changes with what is added later."""
         streams = self.streams(keys)

@@ -37,4 +37,4 @@ class Query:
     @property
     def rests_on_nothing(self) -> bool:
         """Whether it was found to rest on no fact, and still does: another one of the report would find the same."""
-        return self.view is EMPTY and not self._facts.streams(self._keys)
+        return self.view is EMPTY and not self._facts.has_any(self._keys)

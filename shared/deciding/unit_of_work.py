@@ -118,7 +118,8 @@ class UnitOfWork:
             self._recorder.repeat(report, receipt)
             return Answer("duplicate" if same else "refused", receipt)
         answer, keys = await self._decide(report)
-        await self._wake(keys)
+        if self.head.waiting:
+            await self._wake(keys)
         return answer
 
     async def hear(self, facts: Sequence[tuple[Fact, bytes]]) -> None:

@@ -221,7 +221,7 @@ class ReportIntake:
         channel, turns, arrived = self._channel(caller), Turns(), list[Arrived]()
         for index, element in enumerate(elements):
             arrived.append(
-                self.handler.decoder.decode(trace | element, channel, received_at)
+                self.handler.decoder.decode(trace | element if trace else element, channel, received_at)
                 if isinstance(element, dict)
                 else NotUnderstood(
                     "invalid", (rules.NotAnEvent(f"/{index}"),), received_at, reported_by=channel.reported_by
