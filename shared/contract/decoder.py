@@ -197,10 +197,8 @@ class _Reader:
             if self.at is None:
                 self._fault(rules.BadAttribute, "time")
         self.corrects = self._text("corrects", _ID, required=False, plain=True)
-        content_type = envelope.get("datacontenttype")
-        if content_type not in (None, "application/json") and not (
-            isinstance(content_type, str) and _JSON_TYPE.match(content_type)
-        ):
+        given = envelope.get("datacontenttype")
+        if given not in (None, "application/json") and not (isinstance(given, str) and _JSON_TYPE.match(given)):
             self._fault(rules.BadAttribute, "datacontenttype")
 
     def _fault(self, rule: type[Rule], pointer: str, **values: str) -> None:

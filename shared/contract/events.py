@@ -251,13 +251,9 @@ def taken_back(event: Event, source: str) -> ReportKey | None:
     """Return the report that an event from a source takes back, None when it takes none back."""
     if not isinstance(event.role, Retracts):  # which takes a fifth of asking a model for its class
         return None
-    match event:
-        case ReportRetracted(report_id=report_id):
-            return (source, report_id)
-        case ReportVoided(source=of, report_id=report_id):
-            return (of, report_id)
-        case _:
-            return None
+    if isinstance(event, ReportVoided):
+        return (event.source, event.report_id)
+    return (source, event.report_id) if isinstance(event, ReportRetracted) else None
 
 
 class Language:
