@@ -22,7 +22,7 @@ from tests.harness.processes import DISTRICTS, System, run
 
 CLIENTS = 32
 _TOGETHER = 100
-_SENDERS = 4
+_REPEATED = 10  # as many reports by batches as one by one: among a dozen batches the first and the last count for half
 _PATIENCE = 120.0
 _OFTEN = 0.02
 
@@ -115,7 +115,7 @@ class Numbers:
 def measure_append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
     """Append from concurrent HTTP clients, one report a request and by batches."""
     row = BenchRow("1 append, 32 HTTP clients", "reports", note="floor: bare asyncpg, the same rows, 1 a transaction")
-    batches = BenchRow(f"1 append, by batches of {_TOGETHER}", "reports", aim=None, note=f"{_SENDERS} HTTP clients")
+    batches = BenchRow(f"1 append, by batches of {_TOGETHER}", "reports", aim=None, note=f"{CLIENTS} HTTP clients")
     numbers = Numbers()
     with servers.system() as system:
         bare = servers.new_database(feed.SERVICE)
@@ -137,8 +137,8 @@ def measure_append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
             )
             options = {
                 "run": new_run(),
-                "clients": _SENDERS,
-                "count": sizes.appends // _TOGETHER + 1,
+                "clients": CLIENTS,
+                "count": _REPEATED * sizes.appends // _TOGETHER + 1,
                 "batch": _TOGETHER,
             }
             options |= {"first": numbers.take(10**5), "port": api.port, "pids": {"api": pid_of(api), **servers.parts}}

@@ -25,6 +25,7 @@ _PATH = f"/v1/plans/{PLAN}/progress"
 _HIRES = "4.1.b"  # the indicator that the reports count in
 _RATE = 200
 _BUSY = 0.7
+_SELDOM = 0.02  # seconds between two questions there: each would compute the page anew, on the cores that are measured
 _SLOWEST_MS = 1000
 _CLIENTS = 32
 _SERVICE = "projection"
@@ -51,8 +52,8 @@ def measure_read_side(servers: BenchServers, system: System, sizes: Sizes, numbe
     rate = round(_BUSY * capacity.ours[0].rate)
     busy = BenchRow(f"5 … at {_BUSY:.0%} of that", "reports", aim=None)
     count = max(sizes.road, round(3 * rate * sizes.times))
-    options = {"run": new_run(), "first": numbers.take(10**5), "count": count, "rate": rate}
-    options |= {"indicator": _HIRES, "port": reader.port, "path": _PATH, "pids": pids, "warm_up": sizes.times}
+    options = {"run": new_run(), "first": numbers.take(10**5), "count": count, "rate": rate, "warm_up": sizes.times}
+    options |= {"indicator": _HIRES, "port": reader.port, "path": _PATH, "pids": pids, "pause": _SELDOM}
     busy.ours.append(servers.run("latency", options))
     busy.note = _latencies(busy.ours[0], rate)
     questions = BenchRow("9 /progress, one process", "requests", aim=None, note=f"{_CLIENTS} clients")

@@ -190,13 +190,15 @@ def fetcher_of_one_broker() -> Any:
 
 async def test_a_fetch_of_few_messages_lets_more_of_them_gather(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await fetch_twice(monkeypatch, 1) >= spaced_fetching._SECONDS * 0.9
+    assert await fetch_twice(monkeypatch, spaced_fetching._STREAM) >= spaced_fetching._STREAM_SECONDS * 0.9
 
 
 @pytest.mark.parametrize("messages", [0, 1000])
 async def test_after_silence_or_many_messages_the_next_fetch_waits_for_nothing(
     monkeypatch: pytest.MonkeyPatch, messages: int
 ) -> None:
-    monkeypatch.setattr(spaced_fetching, "_SECONDS", 60.0)
+    for seconds in ("_SECONDS", "_STREAM_SECONDS"):
+        monkeypatch.setattr(spaced_fetching, seconds, 60.0)
     assert await fetch_twice(monkeypatch, messages) < 30
 
 
