@@ -1,7 +1,6 @@
 """The projection on a real broker and database: exact after kill -9, holes, standby, rebuild, another plan."""
 
 import contextlib
-import itertools
 import json
 import re
 import shutil
@@ -17,13 +16,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from deploy.kafka import topics as deploy_topics
 from deploy.local.progress import tables
 from services.catalogue import DOMAIN_SERVICES
 from services.projection.counting import generations, writers
+from services.projection.counting import rebuild as rebuilding
 from services.projection.counting.lines import CompiledPlans
-from services.projection.counting.shares import beside, shares_of
+from services.projection.counting.log_reader import Counting
+from services.projection.counting.pacing import ReplayPace
+from services.projection.counting.rebuild import rebuild
+from services.projection.counting.store import Ledger
+from services.projection.counting.turns import Stretch, count_in_turn
+from shared.kafka.clients import Broker
 from shared.plan.loading import load_plan, load_plans
 from tests.conftest import ROOT, NewDatabase, NewTopics
 from tests.harness.fork_server import Ended, fork_server
@@ -99,6 +105,10 @@ _SAME = (  # what two generations have in common
     """select line, part, period, district, counted_on, effective_on, recorded_at, service, position, sum(delta)
     from {}contribution group by 1, 2, 3, 4, 5, 6, 7, 8, 9 having sum(delta) <> 0 order by 1, 2, 3, 4, 5, 6, 7, 8, 9""",
     "select * from {}cell where value <> 0 order by 1, 2, 3, 4, 5",
+    "select * from {}monthly where 0 <> any(amounts) order by 1, 2, 3, 4",
+    """select line, use, service, position, event_id, subject, member, on_day, stop, district, amount, recorded_at,
+    root, retracted, suspended, coalesce(changes, '{{}}') as changes, coalesce(replaced_by, '{{}}') as replaced_by
+    from {}standing order by service, position, line, use""",
     "select service, position from {}checkpoint order by 1",
 )
 _OWN = ("date", "x-request-id")  # headers that are each response's own
@@ -202,24 +212,29 @@ def test_every_number_equals_the_plain_recount(
     projection.assert_recount_equal()
     for name, value in projector.settings.items():
         monkeypatch.setenv(name, value)
-    run(_count_side_by_side(projection))
+    for limit in ("_SPREAD_FROM", "_SPREAD_LATER_FROM"):
+        monkeypatch.setattr(rebuilding, limit, 1)
+    monkeypatch.setattr(rebuilding, "FAST", ReplayPace(7, 3, Ledger))
+    run(_count_by_several(projection))
+    projection.assert_recount_equal()
 
 
-async def _count_side_by_side(projection: Projection) -> None:
-    """Count all again in two processes; the ledger is the same as that of one."""
+async def _count_by_several(projection: Projection) -> None:
+    """Count all again by several processes; the ledger is the same as that of one."""
     compiled = CompiledPlans(load_plans(projection.plans))
+    broker = Broker(projection.system.kafka)
     async with writers.connected(projection.system.databases["projection"].dsn, "test") as connection:
-        number = await generations.create(connection, compiled, indexed=False)
-        facts = projection.positions()
-        shares = shares_of(compiled.lines, facts, 2)
-        assert (len(shares), sorted(itertools.chain(*shares))) == (2, sorted(facts))
-        async with beside(number, shares):
-            pass
-        alone, shared = [
-            [await connection.fetch(sql.format(f"numbers.g{at}_")) for sql in _SAME] for at in (number - 1, number)
-        ]
-        assert all(alone)
-        assert shared == alone
+        alone = await generations.current(connection)
+        assert alone is not None
+        of_one = [await connection.fetch(sql.format(f"numbers.g{alone.number}_")) for sql in _SAME]
+        with capture_logs() as logged:
+            number = await rebuild(connection, broker, compiled, Counting(), lambda *_: None)
+        assert logged == [], "no process failed"
+        of_several = [await connection.fetch(sql.format(f"numbers.g{number}_")) for sql in _SAME]
+        assert all(of_one)
+        assert of_several == of_one
+        lost = await count_in_turn(number + 1, [Stretch("recruitment", 0, 9)], 2, lambda *_: None)
+        assert lost is None, "there are no tables of it"
 
 
 def _place(fact: GeneratedFact) -> tuple[str, int]:

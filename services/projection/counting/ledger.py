@@ -138,16 +138,20 @@ class FactBatch:
     def __len__(self) -> int:
         return len(self._new) + len(self._taking)
 
-    def add(self, fact: LogFact, raw: bytes = b"") -> None:
+    def add(self, fact: LogFact, raw: bytes = b"", rows: list[StandingRow] | None = None) -> None:
         """Take a fact; raises ValueError when it is not what its type promises, and then takes nothing of it.
 
-        `raw`: the fact as it came, needed where some are set aside.
+        `raw`: the fact as it came, needed where some are set aside. `rows`: what it is to the lines, where
+        that is known.
         """
-        rows = self._compiled.read(fact)
+        if rows is None:
+            rows = self._compiled.read(fact)
         taken = taking_back(fact)
         if self._first is not None and not self._first.add(fact, rows, taken is not None):
             self.later.append(LaterFact(fact.recordedat, fact.service, fact.position, raw))
             return
+        if self._first is not None:
+            self._groups.add_alone(rows)
         if taken is not None:
             first = len(self._new)
             self._taking.append(_TakingFact(fact, taken, first, first + len(rows)))
@@ -206,8 +210,9 @@ class FactBatch:
     def members_and_subjects(self) -> tuple[set[LineMember], set[LineSubject]]:
         """Return the members and the subjects whose other facts must be known to post this batch."""
         groups = self._groups
-        for row in self._new:
-            groups.add(row)
+        if self._first is None:
+            for row in self._new:
+                groups.add(row)
         for row in self._loaded.values():
             if row.in_force.is_new:
                 groups.add(row)
@@ -356,6 +361,14 @@ class _Groups:
         self._alone: list[list[StandingRow]] = []
         self.by_member: dict[LineMember, list[StandingRow]] = {}
         self.threaded: dict[int, list[StandingRow]] = {}
+
+    def add_alone(self, rows: list[StandingRow]) -> None:
+        """Add the rows of a fact that shares no member or subject with any other."""
+        if len(rows) == 1:
+            self._alone.append(rows)
+        else:
+            for row in rows:
+                self.add(row)
 
     def add(self, row: StandingRow) -> None:
         line, member = row.line, row.member

@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import aiokafka
 import msgspec
@@ -13,9 +13,10 @@ import structlog
 from aiokafka.errors import OffsetOutOfRangeError
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from services.projection.counting.facts import LOGS, decode
+from services.projection.counting.facts import LOGS, LogFact, decode
 from services.projection.counting.ledger import FactBatch
 from services.projection.counting.lines import CompiledPlans
+from services.projection.counting.standing import StandingRow
 from services.projection.counting.store import Checkpoint, CheckpointMove, Ledger
 from shared.kafka.clients import Broker
 from shared.kafka.names import events_topic, service_of
@@ -26,8 +27,9 @@ _BREATH: Final = 250
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 5.0
 _WELL_FOR: Final = 10.0
-_PLANNING: Final = "planning"
+PLANNING: Final = "planning"
 _log = structlog.get_logger()
+Message: TypeAlias = aiokafka.ConsumerRecord[bytes | None, bytes | None]
 
 
 async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
@@ -80,21 +82,24 @@ class Counting:
         self.last_facts: dict[tuple[str, str], float] = {}  # by service and district, when it was recorded
 
 
-class _Log:
+class LogProgress:
     """How far one service's log is read, written and committed; `problem`: why it is not read further."""
 
     def __init__(self, service: str, checkpoint: Checkpoint) -> None:
         self.service = service
         self.committed = checkpoint  # in the database
         self.written = checkpoint  # in the transaction that runs, or was the last
-        # How far it is read, as a checkpoint says it.
-        self.position, self.recorded_at, self.next_offset = (
-            checkpoint.position, checkpoint.recorded_at, checkpoint.next_offset
-        )  # fmt: skip
+        self.begin_at(checkpoint)
         self.problem: str | None = None
         self.districts: dict[str, datetime] = {}  # when the last fact of each was recorded
         self.traces: list[str] = []  # of what is read and not counted yet
         self._missing = 0  # the position for which the whole topic was read again
+
+    def begin_at(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint: so far it is read."""
+        self.position, self.recorded_at, self.next_offset = (
+            checkpoint.position, checkpoint.recorded_at, checkpoint.next_offset
+        )  # fmt: skip
 
     @property
     def reached(self) -> Checkpoint:
@@ -112,20 +117,28 @@ class _Log:
         self._missing = missing
         return True
 
-    def take(self, message: aiokafka.ConsumerRecord[bytes | None, bytes | None], batch: FactBatch) -> None:
-        """Take a message into the batch if it is the fact expected next.
-
-        A position read before is skipped. Beyond a missing one nothing is taken until that comes, so a relay that
-        sends again from there repairs it.
-        """
-        offset = message.offset + 1
+    def read(self, message: Message) -> LogFact | None:
+        """Return the fact in a message; None where there is none of this log."""
         try:
             fact = decode(message.value or b"")
             if fact.service != self.service:
                 raise ValueError(f"a fact of {fact.source}")  # noqa: TRY301 - one place says what is no fact of this log
         except (msgspec.DecodeError, ValueError) as error:
-            # Without a position it cannot be missed here; if it was a fact, the next one shows the gap.
             _log.error("projector.not-a-fact", service=self.service, offset=message.offset, error=type(error).__name__)
+            return None
+        return fact
+
+    def take(
+        self, message: Message, fact: LogFact | None, batch: FactBatch, rows: list[StandingRow] | None = None
+    ) -> None:
+        """Take what was read of a message into the batch if it is the fact expected next.
+
+        A position read before is skipped. Beyond a missing one nothing is taken until that comes, so a relay that
+        sends again from there repairs it.
+        """
+        offset = message.offset + 1
+        if fact is None:
+            # Without a position it cannot be missed here; if it was a fact, the next one shows the gap.
             self._move_offset(offset)
             return
         expected = self.position + 1
@@ -139,10 +152,10 @@ class _Log:
             )
             return
         try:
-            if self.service == _PLANNING:
+            if self.service == PLANNING:
                 batch.add_planning(fact, message.value or b"")
             else:
-                batch.add(fact, message.value or b"")
+                batch.add(fact, message.value or b"", rows)
         except ValueError as error:
             self._stop(f"{self.service}.events: position {fact.position} cannot be counted: {error}")
             return
@@ -181,7 +194,7 @@ class LogReader:
         self._counted = counting
         self._broker = broker
         self._services = services
-        self.logs: dict[str, _Log] = {}
+        self.logs: dict[str, LogProgress] = {}
         self.is_behind = False  # whether the last batch was as large as one may be
         self._most = 0
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
@@ -192,7 +205,7 @@ class LogReader:
         """Open a consumer at the checkpoints, and close it at the end."""
         self._most = most
         checkpoints = await self._ledger.checkpoints(self._services)
-        self.logs = {service: _Log(service, checkpoints[service]) for service in self._services}
+        self.logs = {service: LogProgress(service, checkpoints[service]) for service in self._services}
         consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         try:
@@ -237,7 +250,7 @@ class LogReader:
         for partition, messages in records.items():
             log = self.logs[service_of(self._broker.plain(partition.topic))]
             for message in messages:
-                log.take(message, batch)
+                log.take(message, log.read(message), batch)
                 read += 1
                 if read % _BREATH == 0:
                     await asyncio.sleep(0)  # for the batch that is being written, and for probes

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import asyncpg
+import structlog
 from pydantic import ValidationError
 
 from services.projection.counting import difference, generations, store, withheld, writers
@@ -15,12 +16,18 @@ from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader
 from services.projection.counting.pacing import FAST, GENTLE, ReplayPace, go_last
-from services.projection.counting.shares import OnProgress, beside, count_later, count_share, shares_of
+from services.projection.counting.seen import FirstFacts
+from services.projection.counting.shares import OnProgress, count_later, later_beside, shares_of
+from services.projection.counting.store import Ledger
+from services.projection.counting.turns import Stretch, count_in_turn
 from services.projection.counting.withheld import FactsWouldGo
 from shared.kafka.clients import Broker
 from shared.plan.loading import PlanError
 
-_SPREAD_FROM: Final = 50_000  # facts; with fewer a second process takes longer to start than it saves
+# With fewer facts, or fewer that are set aside, further processes take longer to start than they save.
+_SPREAD_FROM: Final = 50_000
+_SPREAD_LATER_FROM: Final = 5_000
+_log = structlog.get_logger()
 
 
 class RebuildBehind(Exception):
@@ -45,11 +52,11 @@ async def rebuild(
         number = await _accepted_beside(connection, accepted)
         if number is not None:
             compiled = CompiledPlans(await generations.plans_of(connection, number))
-            await _replay(connection, number, broker, compiled, counting, on_progress, fresh=False)
+            await _replay(connection, number, broker, compiled, counting, on_progress, pace=FAST, fresh=False)
         else:
             number = await generations.create(connection, compiled, indexed=False)
             try:
-                await _replay(connection, number, broker, compiled, counting, on_progress)
+                await _replay(connection, number, broker, compiled, counting, on_progress, pace=FAST)
                 await _ask(connection, number, compiled, accepted)
             except (RebuildBehind, FactsWouldGo):
                 await generations.discard(connection, number)
@@ -145,8 +152,8 @@ async def _replay(
     counting: Counting,
     on_progress: OnProgress,
     *,
+    pace: ReplayPace,
     fresh: bool = True,
-    pace: ReplayPace = FAST,
 ) -> None:
     """Count into a generation until nothing is left; `fresh`: one that is empty."""
     current = await generations.current(connection)
@@ -177,13 +184,29 @@ async def _count_by_shares(
     pace: ReplayPace,
 ) -> None:
     """Count what there is into an empty generation, and make its indexes."""
-    ledger = pace.ledger(connection, number, compiled, sets_aside=True)
+    ledger = pace.ledger(connection, number, compiled, first=FirstFacts(compiled), adds_up=False)
     async with LogReader(broker, ledger, compiled, counting).following(pace.most) as follower:
         ahead = await follower.ahead()
-    many = sum(ahead.values()) >= _SPREAD_FROM
-    own, *others = shares_of(compiled.lines, ahead, pace.processes if many else 1)
-    async with beside(number, others):
-        await count_share(LogReader(broker, ledger, compiled, counting, own), ledger, own, on_progress, pace.most)
+        spread = pace.processes > 1 and sum(ahead.values()) >= _SPREAD_FROM
+        if not (spread and await _count_in_turn(ledger, ahead, on_progress, pace)):
+            await follower.read_all(on_progress)
+    aside = await ledger.aside(LOGS)
+    _, *others = shares_of(compiled.lines, aside, pace.processes)
+    others = [share for share in others if sum(aside[service] for service in share) >= _SPREAD_LATER_FROM]
+    async with later_beside(number, others):
+        await count_later(ledger, sorted({*LOGS}.difference(*others)), on_progress)
     await count_later(ledger, LOGS, on_progress)  # what a process that failed has left
-    await generations.index(connection, number)
+    await generations.index(connection, number, "sum_up", "index_standing", "index_contribution")
     await connection.execute(of_generation(number)["nothing_aside"])
+
+
+async def _count_in_turn(ledger: Ledger, ahead: Mapping[str, int], on_progress: OnProgress, pace: ReplayPace) -> bool:
+    """Count what lies ahead by several processes; return whether that went well, else nothing is counted."""
+    stretches = [Stretch(service, 0, end) for service, end in ahead.items()]
+    reached = await count_in_turn(ledger.number, stretches, pace.processes, on_progress, pace.most)
+    if reached is None:
+        _log.warning("rebuild.counts-alone", because="a process that counted beside others has failed")
+        await ledger.empty()
+        return False
+    await ledger.reach(reached)
+    return True

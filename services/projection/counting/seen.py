@@ -14,10 +14,15 @@ _PLACE: Final = _WORDS - 1
 
 
 class SeenKeys:
-    """A Bloom filter in words of 64 bits: what it has not seen was never added; what it has seen may have been."""
+    """A Bloom filter in words of 64 bits: what it has not seen was never added; what it has seen may have been.
 
-    def __init__(self) -> None:
-        self._filled = array("Q", bytes(8 * _WORDS))
+    `words`: where they are, for processes that share them, and whose hashes are the same (`PYTHONHASHSEED`).
+    """
+
+    BYTES: Final = 8 * _WORDS
+
+    def __init__(self, words: "memoryview[int] | None" = None) -> None:
+        self._filled: array[int] | memoryview[int] = array("Q", bytes(self.BYTES)) if words is None else words
 
     def add(self, key: Hashable) -> bool:
         """Add a key; return whether it was not there for certain."""
@@ -44,21 +49,21 @@ class FirstFacts:
     the others find each group of facts as if all had been counted in turn: its first fact, and then one another.
     """
 
-    def __init__(self, compiled: CompiledPlans) -> None:
-        self._seen = SeenKeys()
+    def __init__(self, compiled: CompiledPlans, seen: SeenKeys | None = None) -> None:
+        self._seen = seen or SeenKeys()
         self._threaded, self._each_alone = compiled.threaded, compiled.taking_each_alone
-        self._any_taken_back = False
+        self.any_taken_back = False
 
     def add(self, fact: LogFact, rows: Iterable[StandingRow], takes_back: bool) -> bool:
         """Add a fact and its rows; return whether it is a first one for certain."""
         seen = self._seen
-        first = not takes_back
         if takes_back:
             # By whatever follows on its subject it could be taken for one that came later.
             seen.add((fact.subject,))
-            self._any_taken_back = True
-        elif self._any_taken_back:
-            first = (fact.subject,) not in seen
+            self.any_taken_back = True
+            first = False
+        else:
+            first = not self.any_taken_back or (fact.subject,) not in seen
         keys = set[Hashable]()
         for row in rows:
             line, member = row.line, row.member

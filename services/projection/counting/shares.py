@@ -1,4 +1,4 @@
-"""Spreads a replay over processes: services whose facts feed no line in common are counted side by side."""
+"""Spreads a replay over processes: what is set aside of services whose facts feed no line in common, side by side."""
 
 import asyncio
 import contextlib
@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import asyncpg
 import uvloop
@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from services.projection.counting import generations, writers
 from services.projection.counting.lines import CompiledPlans, Line
-from services.projection.counting.log_reader import Counting, LogReader, TopicsMissing
+from services.projection.counting.log_reader import TopicsMissing
 from services.projection.counting.pacing import FAST
 from services.projection.counting.store import Ledger
 from shared.observability.unavailable import UNAVAILABLE
@@ -50,36 +50,49 @@ def shares_of(lines: Iterable[Line], facts: Mapping[str, int], most: int) -> lis
     return [first + idle, *(share for share in others if size(share))]
 
 
-@contextlib.asynccontextmanager
-async def beside(number: int, shares: Sequence[Sequence[str]]) -> AsyncIterator[None]:
-    """Count shares of a generation in processes of their own; at the end wait until each has counted what there is.
+class Start(NamedTuple):
+    """What a process is started with: arguments, and open files that it has too."""
 
-    One that fails leaves its share, up to its checkpoints, to whoever reads on from there.
-    """
-    children = [
+    arguments: Sequence[str]
+    files: Sequence[int] = ()
+
+
+@contextlib.asynccontextmanager
+async def children(
+    module: str, starts: Iterable[Start], **environment: str
+) -> AsyncIterator[list[asyncio.subprocess.Process]]:
+    """Run a module of ours in processes that end with this one; at the end wait until all have ended."""
+    started = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, str(number), *share, stdin=asyncio.subprocess.PIPE
+            sys.executable, "-m", module, *start.arguments,
+            stdin=asyncio.subprocess.PIPE, pass_fds=start.files, env={**os.environ, **environment},
         )
-        for share in shares
-    ]
+        for start in starts
+    ]  # fmt: skip
     try:
-        yield
-        for child in children:
+        yield started
+        for child in started:
             await child.wait()
     finally:
-        for child in children:
+        for child in started:
             if child.returncode is None:
                 child.kill()
                 await asyncio.wait_for(child.wait(), _STOP_SECONDS)
 
 
-async def count_share(
-    reader: LogReader, ledger: Ledger, services: Sequence[str], on_progress: OnProgress, most: int = FAST.most
-) -> None:
-    """Count logs from their start until nothing is left: first facts first, and then what was set aside for them."""
-    async with reader.following(most) as follower:
-        await follower.read_all(on_progress)
-    await count_later(ledger, services, on_progress)
+def run_child(work: Coroutine[object, object, None], name: str) -> None:
+    """Do the work of such a process."""
+
+    def end_with_parent() -> None:
+        os.read(0, 1)  # returns once the process that started this one is gone
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    keep_memory()
+    try:
+        uvloop.run(work)
+    except (*UNAVAILABLE, asyncpg.UndefinedTableError, KafkaError, TimeoutError, TopicsMissing) as error:
+        sys.exit(f"{name}: {type(error).__name__}")
 
 
 async def count_later(ledger: Ledger, services: Sequence[str], on_progress: OnProgress) -> None:
@@ -92,29 +105,21 @@ async def count_later(ledger: Ledger, services: Sequence[str], on_progress: OnPr
             on_progress(done, of)
 
 
+@contextlib.asynccontextmanager
+async def later_beside(number: int, shares: Iterable[Sequence[str]]) -> AsyncIterator[None]:
+    """Count what was set aside of shares, each in a process of its own.
+
+    One that fails leaves what it has not counted to whoever counts on.
+    """
+    async with children(__name__, (Start([str(number), *share]) for share in shares)):
+        yield
+
+
 async def _count(number: int, services: Sequence[str]) -> None:
-    settings = Settings()
-    async with writers.connected(settings.pg_dsn.get_secret_value(), "skillplan projection rebuild") as connection:
+    async with writers.connected(Settings().pg_dsn.get_secret_value(), "skillplan projection rebuild") as connection:
         compiled = CompiledPlans(await generations.plans_of(connection, number))
-        ledger = Ledger(connection, number, compiled, sets_aside=True)
-        reader = LogReader(settings.broker, ledger, compiled, Counting(), services)
-        await count_share(reader, ledger, services, lambda *_: None)
-
-
-def main() -> None:
-    """Count the logs named on the command line into a generation until nothing is left."""
-
-    def end_with_parent() -> None:
-        os.read(0, 1)  # returns once the process that started this one is gone
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    keep_memory()
-    try:
-        uvloop.run(_count(int(sys.argv[1]), sys.argv[2:]))
-    except (*UNAVAILABLE, asyncpg.UndefinedTableError, KafkaError, TimeoutError, TopicsMissing) as error:
-        sys.exit(f"{' '.join(sys.argv[2:])}: {type(error).__name__}")
+        await count_later(Ledger(connection, number, compiled, adds_up=False), services, lambda *_: None)
 
 
 if __name__ == "__main__":
-    main()
+    run_child(_count(int(sys.argv[1]), sys.argv[2:]), " ".join(sys.argv[2:]))

@@ -104,18 +104,25 @@ async def positions(connection: asyncpg.Connection, number: int) -> dict[str, in
 class Ledger:
     """The numbers of one generation, written by one connection.
 
-    `sets_aside`: facts that have to do with one before them are counted after all others, by `count_later`.
+    `first`: facts that have to do with one before them are counted after all others, by `count_later`. `adds_up`:
+    cells and months are written too, else `sum_up` makes them of all that is there.
     """
 
     def __init__(
-        self, connection: asyncpg.Connection, number: int, compiled: CompiledPlans, *, sets_aside: bool = False
+        self,
+        connection: asyncpg.Connection,
+        number: int,
+        compiled: CompiledPlans,
+        *,
+        first: FirstFacts | None = None,
+        adds_up: bool = True,
     ) -> None:
         self._connection = connection
         self._sql = of_generation(number)
         self._compiled = compiled
         self._seen: SeenKeys | None = None
-        self._sets_aside = sets_aside
-        self._first: FirstFacts | None = None
+        self._first = first
+        self._adds_up = adds_up
         self.number = number
 
     def new_batch(self) -> FactBatch:
@@ -127,12 +134,8 @@ class Ledger:
         await self._connection.execute(self._sql["begin_checkpoints"], list(services))
         fetched = await self._connection.fetch(self._sql["checkpoints"])
         rows = [row for row in fetched if row["service"] in services]
-        if not any(row["position"] for row in rows):
-            # Nothing is stored of theirs: what is new here need not be looked up.
-            if self._sets_aside:
-                self._first = FirstFacts(self._compiled)
-            else:
-                self._seen = SeenKeys()
+        if self._first is None and not any(row["position"] for row in rows):
+            self._seen = SeenKeys()  # nothing is stored of theirs: what is new here need not be looked up
         return {row["service"]: Checkpoint(row["position"], row["recorded_at"], row["next_offset"]) for row in rows}
 
     async def count(self, batch: FactBatch, moves: Mapping[str, CheckpointMove], must_be_current: bool) -> Posting:
@@ -152,13 +155,26 @@ class Ledger:
             await self._post(posting, moves)
         return posting
 
+    async def reach(self, reached: Mapping[str, Checkpoint]) -> None:
+        """Move the checkpoints of an empty ledger to where other processes have counted."""
+        await self._post(Posting(), {service: CheckpointMove(Checkpoint(), to) for service, to in reached.items()})
+
+    async def empty(self) -> None:
+        """Take out again what was counted without checkpoints."""
+        await self._connection.execute(self._sql["empty"])
+
+    async def aside(self, services: Sequence[str]) -> dict[str, int]:
+        """Return how many facts of each service are set aside."""
+        rows = await self._connection.fetch(self._sql["aside"])
+        return dict.fromkeys(services, 0) | {row["service"]: row["facts"] for row in rows if row["service"] in services}
+
     async def set_aside(self, services: Sequence[str]) -> int:
         """Set nothing aside any more, and return how many facts are.
 
         Where there are any, make what looking up those before them needs.
         """
         self._first = None
-        count: int = await self._connection.fetchval(self._sql["aside"], list(services))
+        count = sum((await self.aside(services)).values())
         if count:
             await index(self._connection, self.number, "index_standing")
         return count
@@ -194,7 +210,9 @@ class Ledger:
             await self._insert("standing", tuple(_STANDING), map(columns_of, standing))
             await self._insert("contribution", Contribution._fields, contributions)
             standing, contributions = [], []
-        cells = posting.cells()
+        cells = posting.cells() if self._adds_up else {}
+        if not (moves or cells or standing or contributions or posting.changed):
+            return
         months = self.months_of(cells)
         moved = await self._connection.fetch(
             self._sql["post"],
@@ -227,9 +245,9 @@ class Ledger:
         return months
 
     async def _load(self, batch: FactBatch) -> AsyncIterator[StandingRow]:
-        members, subjects = batch.members_and_subjects()
         if self._first is not None:
             return
+        members, subjects = batch.members_and_subjects()
         if self._seen is not None:
             seen = self._seen
             members = {member for member in members if not seen.add(member)}

@@ -32,8 +32,7 @@ create table g.standing (
     retracted boolean not null,
     suspended boolean not null,
     replaced_by text[],                          -- the corrections that were not taken back
-    reported_by text,                            -- as in RULES G5; null of facts that do not say
-    primary key (position, service, line, use)   -- the position first: almost every comparison ends with it
+    reported_by text                             -- as in RULES G5; null of facts that do not say
 ) with (fillfactor = 90);
 create table g.contribution (
     line smallint not null,
@@ -98,7 +97,7 @@ create unlogged table g.later (
 )
 
 -- name: aside
-select count(*) from g.later where service = any($1::text[])
+select service, count(*) as facts from g.later group by 1
 
 -- name: later
 select recorded_at, service, position, bytes from g.later where service = any($1::text[])
@@ -114,6 +113,9 @@ drop table if exists g.later
 -- name: index_standing
 -- What looking up a fact's member or subject needs; one writer makes it, others wait.
 lock table g.standing in share row exclusive mode;
+-- The position first: almost every comparison ends with it.
+create unique index if not exists g_standing_position_service_line_use_idx
+    on g.standing (position, service, line, use);
 create index if not exists g_standing_line_member_idx on g.standing (line, member);
 -- Also finds reports: what corrects or retracts one names its subject.
 create index if not exists g_standing_subject_idx on g.standing (subject)
@@ -124,6 +126,31 @@ create index if not exists g_contribution_line_counted_on_idx on g.contribution 
 create index if not exists g_contribution_recorded_at_idx on g.contribution using brin (recorded_at);
 create index if not exists g_contribution_line_recorded_at_idx on g.contribution (line, recorded_at)
     where cause <> 'original'
+
+-- name: sum_up
+-- The cells and months of a ledger that was written without them.
+insert into g.cell
+select line, part, period, district, effective_on, sum(delta) from g.contribution group by 1, 2, 3, 4, 5;
+with place as (
+    select number as line, first, last, extract(year from first)::int * 12 + extract(month from first)::int - 1 as before
+    from g.line
+), month as (
+    select c.line, c.part, c.period, c.district, c.value, case when c.effective_on < p.first then 0
+        else extract(year from c.effective_on)::int * 12 + extract(month from c.effective_on)::int - p.before end as place
+    from g.cell c join place p using (line) where c.effective_on <= p.last
+    union all
+    select c.line, c.part, c.period, c.district, 0, generate_series(
+        0, extract(year from p.last)::int * 12 + extract(month from p.last)::int - p.before
+    )
+    from (select distinct line, part, period, district from g.cell) c join place p using (line)
+)
+insert into g.monthly
+select line, part, period, district, array_agg(value order by place) from (
+    select line, part, period, district, place, sum(value)::bigint as value from month group by 1, 2, 3, 4, 5
+) summed group by 1, 2, 3, 4
+
+-- name: empty
+truncate g.standing, g.contribution, g.later, g.planning
 
 -- name: lines
 insert into g.line (number, plan, indicator, part, first, last)
