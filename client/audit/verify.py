@@ -272,12 +272,18 @@ def first_difference(ours: bytes, theirs: bytes | bytearray) -> int:
 
 
 def save_facts(url: str, export: str) -> int:
-    """Fetch all facts of a service to a file, a line each; return how many."""
-    count = 0
-    with open(export, "wb") as file:
-        while page := fetch(f"{url.rstrip('/')}/v1/log?format=ndjson&limit=5000&after={count}"):
-            file.write(page)
-            count += page.count(b"\n")
+    """Fetch all facts of a service to a file, a line each; return how many. One that breaks off leaves no file."""
+    count, fresh = 0, Path(f"{export}.new")
+    try:
+        with fresh.open("wb") as file:
+            while page := fetch(f"{url.rstrip('/')}/v1/log?format=ndjson&limit=5000&after={count}"):
+                file.write(page)
+                count += page.count(b"\n")
+        fresh.replace(export)
+    except OSError as error:
+        fail(f"写不了 {export}({error.strerror})。", f"{export} cannot be written ({error.strerror}).")
+    finally:
+        fresh.unlink(missing_ok=True)
     return count
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 _MOST_LINES = 400
-_ALONE = {"client/audit/verify.py": 470}  # an auditor takes this one file away with them, and imports nothing of ours
+_ALONE = {"client/audit/verify.py": 480}  # an auditor takes this one file away with them, and imports nothing of ours
 _CHAPTERS = {"contract", "plan", "kafka", "observability", "http", "log", "process", "deciding", "service"}
 _TOPIC = re.compile(
     r"""(?<!services\.)\{[^{}]*\}\.(events["']|reports\.)|["']receipts\.[{"']|["'](sandbox)?\.events["']"""

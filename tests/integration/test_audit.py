@@ -302,6 +302,7 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(auditor: Auditor, tmp_path
     (folder / "damaged" / "leaves").write_bytes(b"x" + leaves[1:])
     other = LogSigner("recruitment", b"x" * 32).verifier_key
     whole_ = ("facts", "whole.ndjson")
+    url, before = auditor.system.the("recruitment", "api").url, _bytes_below(folder)
     for arguments, zh, en in (
         (("facts", "cut.ndjson", "--key", KEY, *mirror), "中间断了", "is cut off within line"),
         ((*whole_, "--key", other, *mirror), "没有这把公钥", "no signature of this key"),
@@ -313,9 +314,18 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(auditor: Auditor, tmp_path
         (("receipts", "later.ndjson", "--key", KEY, *mirror), "请再取镜像", "mirror again"),
         (("receipts", "none.ndjson", "--key", KEY, *mirror), "不是回执", "not a receipt."),
         (("mirror", "ftp://nowhere", "x", "--key", KEY), "http://", "must begin with"),
+        (("mirror", url, "recruitment", "--key", other), "没有这把公钥", "no signature of this key"),
+        (("mirror", url, "damaged", "--key", KEY), "已损坏", "damaged"),
+        (("export", f"{url}/nowhere", "whole.ndjson"), "取不到", "cannot be fetched"),
+        (("export", url, "nowhere/whole.ndjson"), "写不了", "cannot be written"),
     ):  # fmt: skip
         code, printed = auditor.verify(*arguments)
         assert (code, zh in printed, en in printed) == (2, True, True), (arguments, printed)
+    assert _bytes_below(folder) == before, "what cannot be checked changes nothing"
+
+
+def _bytes_below(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_a_certificate_of_erasure_is_signed_and_its_facts_are_in_the_log(auditor: Auditor) -> None:
