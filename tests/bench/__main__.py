@@ -24,6 +24,7 @@ from tests.bench.report import BenchRow, memory, shares, table
 from tests.bench.slow_readers import measure_slow_readers
 from tests.bench.streams import measure_streams
 from tests.bench.tables import measure_tables
+from tests.bench.trees import measure_trees
 from tests.bench.whole_road import measure_hard_mix, measure_hearing, measure_idle, measure_whole_road
 from tests.bench.workers import measure_workers
 from tests.harness.bench import BenchServers, bench_servers
@@ -80,6 +81,7 @@ PARTS: dict[str, Callable[[BenchServers, Sizes], list[BenchRow]]] = {
     "workers": measure_workers,
     "hot": measure_hot_subject,
     "streams": measure_streams,
+    "trees": measure_trees,
     "readers": measure_slow_readers,
     "mix": measure_whole_road,
     "hearing": measure_hearing,

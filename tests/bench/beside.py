@@ -32,6 +32,7 @@ _PAGE = (
     "indicators/4.1.b/districts",
 )  # fmt: skip
 _EVERY = 0.05  # seconds between two questions
+_ALONE = 400  # questions a round
 _DAYS = 1000  # each question is of another day, which nothing that is kept answers
 _LONGER = 1.2
 _REPORT_SECONDS = 60
@@ -44,7 +45,7 @@ def measure_beside(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
 
 
 def _measure(servers: BenchServers, facts: int, sizes: Sizes) -> BenchRow:
-    row = BenchRow(f"16 a page's questions beside a rebuild of {facts:,} facts", "requests", aim=None)
+    row = BenchRow(f"18 a page's questions beside a rebuild of {facts:,} facts", "requests", aim=None)
     with servers.system() as system:
         send_made_facts(servers, facts, 0)
         projector = system.process(_SERVICE, "projector")  # for its settings: it is not started
@@ -60,7 +61,7 @@ def _measure(servers: BenchServers, facts: int, sizes: Sizes) -> BenchRow:
         _ask(api, questions, lambda waits: len(waits) >= len(_PAGE))
         for _ in range(sizes.rounds):
             servers.flush()
-            alone += _ask(api, questions, lambda waits: len(waits) >= sizes.questions)
+            alone += _ask(api, questions, lambda waits: len(waits) >= min(sizes.questions, _ALONE))
             meter, began = Meter(pids), time.perf_counter()
             building = _build(projector, changed)
             waits = _ask(api, questions, lambda _: building.poll() is not None)  # noqa: B023 - called at once
