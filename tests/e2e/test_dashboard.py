@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
+from client.audit.evidence import PAGE, archive
 from deploy.local.children import dies_with_parent
 from deploy.local.installation import load
 from deploy.local.processes import Supervisor, environment, inherited
@@ -31,6 +32,7 @@ from tests.harness.papers import as_one, sheets_of
 from tests.harness.ports import any_free
 from tests.harness.processes import eventually
 from tests.harness.reports import person_hired, report
+from tests.unit.test_evidence import made
 
 SHOTS: Final = Path(os.environ.get("SCREENSHOTS") or ROOT / ".cache" / "screenshots")
 _PAGES: Final = {
@@ -292,6 +294,17 @@ def keyed(state: Path, tmp_path: Path) -> Iterator[tuple[str, str, KeyFile]]:
         addresses["SKILLPLAN_SERVICES"] = json.dumps(services)
         gateway = opened.enter_context(beside(state, tmp_path, "gateway", ports[2], **settings, **addresses))
         yield gateway, started["projection"], file
+
+
+def test_who_has_never_seen_a_pack_is_told_at_first_sight_which_number_was_changed(tmp_path: Path) -> None:
+    """Issue 19.4: from the disk, without a network, on a large screen and a telephone's."""
+    whole, changed = made(), tmp_path / "changed.zip"
+    changed.write_bytes(archive(whole | {"figures.json": whole["figures.json"].replace(b'"value": 3', b'"value": 4')}))
+    result = run_errand("pack", base="", plan=PLAN, shots=str(SHOTS), page=PAGE.as_uri(), pack=str(changed))
+    said = "4.1.b · 2024 · 全市 whole city:数值这里写 4,关账公布的是 3。"
+    for verdict, finding in result["screens"]:
+        assert (verdict, finding.splitlines()[0]) == ("有 1 处不符 Mismatches: 1", said)
+    assert (len(result["screens"]), result["axe"], result["complaints"], set(result["hosts"])) == (2, [], [], {""})
 
 
 def test_a_page_of_another_origin_shows_numbers_in_a_frame_where_it_is_named_and_nothing_where_not(

@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
+import { auditorErrands } from "./auditor.mjs";
 import { clerkErrands } from "./clerk.mjs";
 import { officeErrands } from "./office.mjs";
 
@@ -82,6 +83,7 @@ const judge = async (page) => {
 };
 
 const errands = {
+  ...auditorErrands({ open, loaded, judge, options }),
   ...officeErrands({ open, loaded, go, judge, options }),
   ...clerkErrands({ open, loaded, judge, options }),
 

@@ -104,7 +104,7 @@ def checked(folder: Path, *packs: dict[str, bytes]) -> list[dict[str, Any]]:
 FACTS: Final = "facts/recruitment.ndjson"
 CHANGES: Final = [
     ("figures.json", '"numerator": 3', '"numerator": 4', "4.1.b · 2024", "numerator is 4 here; 3 was published"),
-    ("figures.json", '"goal": 5', '"goal": 4', "goal 这里写 4", "goal is 4 here; 5 was published"),
+    ("figures.json", '"goal": 5', '"goal": 4', "目标这里写 4", "goal is 4 here; 5 was published"),
     ("figures.json", "2024-12-02T01", "2024-12-03T01", "known_at 写", "known_at in figures.json is 2024-12-03T01"),
     ("contributions.json", '"numerator": 1', '"numerator": 7', "合计 9", "is 3; the facts listed add up to 9"),
     ("contributions.json", '"position": 5', '"position": 6', "没有经过证明", "no proven fact at position 6"),
