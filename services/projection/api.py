@@ -38,7 +38,7 @@ from services.projection.queries import (
 )
 from services.projection.queries.cache import LEAST_ZIPPED, ZIP_LEVEL, KnownAnswers, ResponseCache
 from services.projection.queries.checkpoint_watch import CheckpointWatch
-from services.projection.queries.context import ReadContext
+from services.projection.queries.context import Question, ReadContext, pure
 from services.projection.queries.log_heads import LogHeads
 from services.projection.queries.snapshot import Snapshot, SnapshotReader
 from services.projection.queries.sums import SumsCache
@@ -46,7 +46,7 @@ from services.projection.receipts import lookup
 from services.projection.receipts import query as district_receipts
 from services.projection.receipts.store import receipts_read
 from shared.http.openapi import describe
-from shared.http.problems import answer_problems
+from shared.http.problems import Problem, answer_problems
 from shared.observability.metrics import Metrics, NotWell, Reading
 from shared.process.process import add_probes, end_process_if_failed
 
@@ -106,6 +106,7 @@ def create_app(
         tasks = [asyncio.create_task(heads.run()), asyncio.create_task(watch.run())]
         for task in tasks:
             task.add_done_callback(end_process_if_failed)
+        tasks.append(asyncio.create_task(_warm(context, reader)))
         yield
         for task in tasks:
             task.cancel()
@@ -120,7 +121,7 @@ def create_app(
         redirect_slashes=False,
     )
     cache = ResponseCache(reader, heads)
-    app.state.context = ReadContext(
+    context = app.state.context = ReadContext(
         reader, heads, watch, cache, SumsCache(), clock, services, client, figures_key, example_day
     )
     answer_problems(app)
@@ -135,6 +136,17 @@ def create_app(
     metrics.read(heads.read)
     add_probes(app, metrics)
     return app
+
+
+async def _warm(context: ReadContext, reader: SnapshotReader) -> None:
+    """Make the first answers, so that no visitor waits for what they take: a connection, the plans compiled."""
+    with contextlib.suppress(Problem):
+        async with reader.view() as view:
+            named = list(view.compiled.plans)
+        for plan in named:
+            day = context.today(context.clock()).isoformat()  # as the dashboard asks
+            await context.respond(Question(("progress",), plan, day, None), pure(target_progress.progress))
+            await context.respond(Question(("districts",), plan, day, None), pure(district_matrix.district_matrix))
 
 
 async def _look_at_checkpoints(pool: asyncpg.Pool, heads: LogHeads) -> list[Reading]:

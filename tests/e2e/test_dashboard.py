@@ -380,6 +380,11 @@ def test_missing_data_and_wrong_parameters_are_explained_and_missing_data_is_no_
     assert "计划自" in result["before"]
     assert "known_at" in result["wrong"]
     assert result["none"] == "暂无数据"
+    assert re.fullmatch(r"[+−±][\d,]+", result["gap"]), "persons are whole"
+    assert "全市目标尚未分解到新昌县" in result["unsplit"]
+    assert "尚未分解;示意" in result["row"]
+    assert not re.search("不设目标|没有量化目标", result["unsplit"] + result["row"]), "never: no target, all well"
+    assert result["monitored"] == 0
     assert result["focused"] == "main"
 
 

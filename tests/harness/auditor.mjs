@@ -1,7 +1,6 @@
 // What who checks numbers does in the browser: reads a difference, opens an evidence pack offline; errands of browser.mjs.
 import { mkdirSync } from "node:fs";
 
-const EVERYTHING = ["minor", "moderate", "serious", "critical"];
 const LARGE = { width: 1280, height: 720 };
 const SMALL = { width: 360, height: 640 };
 
@@ -26,7 +25,7 @@ export function auditorErrands({ open, loaded, judge, options }) {
           await page.locator("main tbody summary").first().click();
           result.because = await page.locator("main tbody details[open] li").allInnerTexts();
         }
-        result.axe.push(...(await judge(page, EVERYTHING)));
+        result.axe.push(...(await judge(page)));
         result.wide.push(await wide(page));
         result.complaints.push(...record.complaints);
         await page.screenshot({ path: `${shots}/difference-${result.rows.length ? "beside" : "none"}-${width}.png` });
@@ -49,7 +48,7 @@ export function auditorErrands({ open, loaded, judge, options }) {
         result.screens.push(await page.locator("#verdict, #findings li").evaluateAll((parts) =>
           parts.filter((part) => { const { top, bottom } = part.getBoundingClientRect(); return top >= 0 && bottom <= innerHeight; })
             .map((part) => part.innerText)));
-        result.axe.push(...(await judge(page, EVERYTHING)));
+        result.axe.push(...(await judge(page)));
         result.complaints.push(...record.complaints);
         result.hosts.push(...record.hosts);
         await page.screenshot({ path: `${shots}/pack-${name}.png` });

@@ -302,11 +302,18 @@ const errands = {
     const wrong = await page.locator("main .failed p").innerText();
     await go(page, `#/${plan}/measure/2.4?as_of=2023-01-01&indicator=2.4.c&district=330600`);
     const none = await page.locator("main .no-data").first().innerText();
+    await go(page, `#/${plan}/measure/4.1?as_of=2025-06-15&indicator=4.1.b`);
+    const gap = await page.locator("dl.lines div", { hasText: "与应达之差" }).locator("dd").innerText();
+    await go(page, `#/${plan}/measure/2.3?as_of=2025-06-30&indicator=2.3.b&district=330624`);
+    const unsplit = await page.locator("main").innerText();
+    await go(page, `#/${plan}?as_of=2025-06-30&district=330624`);
+    const monitored = await page.locator("details.monitored[open]").count();
+    const row = await page.locator('a.row', { hasText: "2.3.b" }).evaluate((link) => link.textContent);
     await go(page, `#/${plan}?as_of=2025-06-30`);
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     const focused = await page.evaluate(() => document.activeElement?.id);
-    return { requests, unknown, before, wrong, none, focused, address: page.url() };
+    return { requests, unknown, before, wrong, none, gap, unsplit, monitored, row, focused, address: page.url() };
   },
 };
 

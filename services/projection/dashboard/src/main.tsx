@@ -16,7 +16,7 @@ import { MeasurePage } from "./pages/measure";
 import { OverviewPage } from "./pages/overview";
 import { ReceiptsPage } from "./pages/receipts";
 import { UnknownPage } from "./pages/unknown";
-import { fitsFrames, formatHash, framed, type Page, parseHash, pick, withParams } from "./parts/address";
+import { type Address, fitsFrames, formatHash, framed, type Page, parseHash, withParams } from "./parts/address";
 import { Asked, Controls } from "./parts/controls";
 import { Freshness } from "./parts/freshness";
 import { Brand, Header } from "./parts/header";
@@ -24,7 +24,7 @@ import { KeyForm } from "./parts/key";
 import { Failed, Note, Skeleton } from "./parts/states";
 import { applyTheme } from "./parts/theme";
 import { keepNothingTyped } from "./parts/unkept";
-import type { View } from "./parts/view";
+import { matrixPath, notesPath, progressPath, type View } from "./parts/view";
 import { day, setExampleDay, today } from "./texts/format";
 import { applyLanguage, localized, t } from "./texts/language";
 import { TYPE_NAMES } from "./texts/names";
@@ -68,6 +68,17 @@ function planPath(id: string): Path<Plan> {
   return pathOf("/v1/plans/{plan}", { plan: id });
 }
 
+const PLANS = pathOf("/v1/plans", {});
+/** How long a page is left alone before it asks whether its first numbers have moved since. */
+const SETTLING_MS = 2000;
+
+/** Request at once what a page shows first, before plan and page are known to exist: nothing waits for another answer. */
+function prefetchPage({ plan: id, page, params }: Address): void {
+  if (!id || !params["as_of"] || !["overview", "measure"].includes(page)) return;
+  const named = { plan: { id }, address: { params } };
+  for (const path of [planPath(id), progressPath(named), matrixPath(named), ...(page === "overview" ? [notesPath(named)] : [])]) prefetch(path);
+}
+
 function App(): JSX.Element {
   const [address, setAddress] = useState(() => parseHash(location.hash));
   const [, setDrawings] = useState(0);
@@ -84,7 +95,7 @@ function App(): JSX.Element {
     setOnUnauthorized(() => setKeyNeeded(true));
     return () => window.removeEventListener("hashchange", onHashChange);
   }, []);
-  const plans = useQuery(pathOf("/v1/plans", {}), true);
+  const plans = useQuery(PLANS, true);
   setExampleDay(plans.data?.example_day ?? null);
   const first = plans.data?.plans[0]?.id ?? "";
   const known = plans.data?.plans.some((plan) => plan.id === address.plan);
@@ -97,6 +108,7 @@ function App(): JSX.Element {
     if (complete || !id) return;
     const hash = formatHash({ ...address, plan: id, params: { as_of: today(), ...address.params } });
     history.replaceState(null, "", hash);
+    prefetchPage(parseHash(hash));
     setAddress(parseHash(hash));
   }, [complete, id, address]);
 
@@ -147,7 +159,9 @@ function useStream(plan: string): { connection: Connection; event: StreamEvent |
   useEffect(() => {
     let shown = today();
     let lost = false;
-    return follow(`${planPath(plan)}/stream`, {
+    // The first event tells of no move that the page has seen: it is made sure of once the page stands.
+    let settling = 0;
+    const stop = follow(`${planPath(plan)}/stream`, {
       onConnection: (state) => {
         if (lost && state === "live") refetchAll();
         lost = state === "lost";
@@ -157,7 +171,8 @@ function useStream(plan: string): { connection: Connection; event: StreamEvent |
         const next = data as StreamEvent;
         setEvent(next);
         setAt(new Date());
-        if (next.moved) refetchAll();
+        if (next.moved && settling) refetchAll();
+        settling ||= window.setTimeout(refetchAll, SETTLING_MS);
         if (next.day === shown) return;
         // A page left open over midnight goes on to the new day if it shows the old day as today.
         const open = parseHash(location.hash);
@@ -165,6 +180,10 @@ function useStream(plan: string): { connection: Connection; event: StreamEvent |
         shown = next.day;
       },
     });
+    return () => {
+      clearTimeout(settling);
+      stop();
+    };
   }, [plan]);
   return { connection, event, at };
 }
@@ -201,12 +220,8 @@ function Layout({ view, plans, redraw }: { view: View; plans: PlanList; redraw: 
   );
 }
 
-// The numbers are requested at once, before plan and page are known to exist.
-const opened = parseHash(location.hash);
-if (opened.plan && opened.params["as_of"] && ["overview", "measure"].includes(opened.page)) {
-  prefetch(planPath(opened.plan));
-  prefetch(pathOf("/v1/plans/{plan}/progress", { plan: opened.plan, ...pick(opened.params, "as_of", "known_at", "district") }));
-}
+prefetch(PLANS);
+prefetchPage(parseHash(location.hash));
 applyLanguage();
 applyTheme();
 keepNothingTyped();

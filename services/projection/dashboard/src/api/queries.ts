@@ -15,6 +15,8 @@ interface Failure {
 }
 
 const RETRY_MS = 3000;
+/** How long the first page may take to use what was requested for it; what moves meanwhile is requested again anyway. */
+const PREFETCHED_MS = 10_000;
 const client = new QueryClient({
   defaultOptions: {
     queries: {
@@ -33,12 +35,15 @@ function optionsOf<T>(path: Path<T> | null, once: boolean): QueryObserverOptions
   return {
     queryKey: [path],
     enabled: path !== null,
-    staleTime: ({ state }) => (once && state.data !== undefined ? "static" : 0),
+    staleTime: ({ state }) => (once && state.data !== undefined ? "static" : path !== null && prefetched.has(path) ? PREFETCHED_MS : 0),
   };
 }
 
-/** Request what a page is about to need. */
+const prefetched = new Set<string>();
+
+/** Request what a page is about to need; its answer is not requested again when the page comes to use it. */
 export function prefetch(path: string): void {
+  prefetched.add(path);
   void client.prefetchQuery({ queryKey: [path] });
 }
 

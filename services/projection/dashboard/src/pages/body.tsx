@@ -1,21 +1,20 @@
 // One lead unit: how its targets stand, and each of its measures with the clause and the indicators.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import { pathOf } from "../api/routes";
 import type { Measure, PlanProgress } from "../api/schema";
-import { linkTo, pick } from "../parts/address";
+import { linkTo } from "../parts/address";
 import { isLate, type Row, rowsByIndicator, Sentence } from "../parts/attention";
 import { Clause } from "../parts/clause";
 import { Asked, noteOn } from "../parts/notes";
 import { MeasureCard } from "../parts/measures";
 import { Loaded, Note } from "../parts/states";
-import { isWide, type View } from "../parts/view";
+import { isWide, notesPath, progressPath, type View } from "../parts/view";
 import { localized, t } from "../texts/language";
 
 export function BodyPage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const name = plan.bodies[address.id];
-  const progress = useQuery(name ? pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "as_of", "known_at", "district") }) : null);
+  const progress = useQuery(name ? progressPath(view) : null);
   if (!name) return <Note>{t("body.unknown")}</Note>;
   return (
     <>
@@ -38,7 +37,7 @@ interface Own {
 /** Its measures, those with something behind first; the others fold away on a phone. */
 function Measures({ view, progress }: { view: View; progress: PlanProgress }): JSX.Element {
   const { plan, address } = view;
-  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "as_of", "known_at") })).data;
+  const notes = useQuery(notesPath(view)).data;
   const byId = rowsByIndicator(progress);
   const measures = plan.series
     .flatMap((series) => series.measures)
@@ -52,7 +51,7 @@ function Measures({ view, progress }: { view: View; progress: PlanProgress }): J
       <p class="headline">
         {t("body.standing", { name: localized(plan.bodies[address.id]), measures: measures.length })} <Sentence rows={rows} />
       </p>
-      {notes && <Asked count={rows.filter(({ indicator, period }) => noteOn(notes.missing, indicator.id, period.period, address.params["district"] || null)).length} />}
+      {notes && <Asked view={view} missing={rows.flatMap(({ indicator, period }) => noteOn(notes.missing, indicator.id, period.period, address.params["district"] || null) ?? [])} />}
       <Cards view={view} measures={measures.filter((each) => late(each)).toSorted((a, b) => late(b) - late(a))} />
       <details class="series" open={isWide() || !measures.some(late)}>
         <summary>

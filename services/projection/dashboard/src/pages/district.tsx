@@ -34,7 +34,7 @@ export function DistrictPage({ view }: { view: View }): JSX.Element {
           {(data) => (
             <>
               <Standing matrix={data} district={district.code} />
-              {notes.data && !district.city && <Asked count={notes.data.missing.length} />}
+              {notes.data && !district.city && <Asked view={view} missing={notes.data.missing} />}
               <section class="card">
                 <h2>{t("district.numbers")}</h2>
                 <Numbers view={view} district={district.code} name={localized(district.name)} matrix={data} notes={notes.data} />

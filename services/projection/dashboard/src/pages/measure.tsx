@@ -10,10 +10,11 @@ import { latestPeriod, Meter, Parts, Value } from "../parts/figures";
 import { Notes } from "../parts/notes";
 import { RankingTable } from "../parts/ranking";
 import { SignalRule } from "../parts/rule";
-import { Mark, SignalPill } from "../parts/signals";
+import { Mark, SignalPill, UnsplitPill } from "../parts/signals";
+import { useUnsplit } from "../parts/standing";
 import { Loaded, Note } from "../parts/states";
 import { Trend } from "../parts/trend";
-import { findMeasure, indicatorsById, isWide, type View } from "../parts/view";
+import { districtNames, findMeasure, indicatorsById, isWide, progressPath, type View } from "../parts/view";
 import { WhyMoved } from "../parts/why";
 import { day, expectedText, instant, progressText, targetText, unitName } from "../texts/format";
 import { localized, t } from "../texts/language";
@@ -21,7 +22,7 @@ import { localized, t } from "../texts/language";
 export function MeasurePage({ view }: { view: View }): JSX.Element {
   const { plan, address } = view;
   const measure = findMeasure(plan, address.id);
-  const progress = useQuery(pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "as_of", "known_at", "district") }));
+  const progress = useQuery(progressPath(view));
   if (!measure) return <Note>{t("measure.unknown")}</Note>;
   return (
     <>
@@ -104,6 +105,8 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
   const months = useQuery(pathOf("/v1/plans/{plan}/indicators/{indicator}/months", { ...values, ...pick(address.params, "district") }));
   const ranking = useQuery(pathOf("/v1/plans/{plan}/indicators/{indicator}/districts", values));
   const unit = unitName(indicator.unit, plan.units);
+  const unsplit = useUnsplit(view)({ indicator, period });
+  const notSplit = unsplit && t("standing.none", { name: districtNames(plan.districts)[address.params["district"] ?? ""] ?? "" });
   return (
     <>
       <section class="card summary" aria-label={localized(indicator.name)}>
@@ -111,7 +114,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
           <h2>
             <i>{indicator.id}</i> {localized(indicator.name)}
           </h2>
-          <SignalPill signal={period.signal} />
+          {unsplit ? <UnsplitPill /> : <SignalPill signal={period.signal} />}
         </div>
         {indicator.periods.length > 1 && (
           <nav class="tabs" aria-label={t("asked.period")}>
@@ -132,7 +135,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
           </div>
           <div>
             <dt>{t("value.target")}</dt>
-            <dd>{targetText(period.target, indicator.unit)}</dd>
+            <dd>{unsplit ? <small class={`indicative ${unsplit.tone}`}>{unsplit.text}</small> : targetText(period.target, indicator.unit)}</dd>
             {period.pace?.decided && <TargetSince pace={period.pace} decided={period.pace.decided} />}
           </div>
           {period.target && (
@@ -165,7 +168,7 @@ function IndicatorPanel({ view, indicator, period }: { view: View; indicator: In
         </section>
         <section class="card">
           <h2>{t("rule.title")}</h2>
-          <SignalRule period={period} unit={indicator.unit} />
+          <SignalRule period={period} unit={indicator.unit} unsplit={notSplit} />
         </section>
       </div>
       <section class="card">

@@ -1,25 +1,25 @@
 // The first page: how many targets are behind, which ones, and then every measure by series.
 import type { JSX } from "preact";
 import { useQuery } from "../api/queries";
-import { pathOf } from "../api/routes";
 import type { PlanProgress } from "../api/schema";
-import { pick, withParams } from "../parts/address";
+import { withParams } from "../parts/address";
 import { Attention, Headline, isLate, type Row, rowsByIndicator } from "../parts/attention";
 import { AchievementMap } from "../parts/achievement";
 import { MeasureCard } from "../parts/measures";
 import { Mark, type Signal, signalMeaning, signalName, SIGNALS } from "../parts/signals";
-import { Standing } from "../parts/standing";
+import { Standing, useUnsplit } from "../parts/standing";
 import { Loaded, Note } from "../parts/states";
-import { isWide, matrixPath, type View } from "../parts/view";
+import { isWide, matrixPath, progressPath, type View } from "../parts/view";
 import { day } from "../texts/format";
 import { localized, t } from "../texts/language";
 
 /** The value of the parameter `signal` that selects both red and amber. */
 const LATE = "late";
+/** What a tile counts: a signal, or in a district the targets of the whole that are not split to it. */
+type Tile = Signal | "unsplit";
 
 export function OverviewPage({ view }: { view: View }): JSX.Element {
-  const { plan, address } = view;
-  const progress = useQuery(pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "as_of", "known_at", "district") }));
+  const progress = useQuery(progressPath(view));
   return <Loaded query={progress} lines={14}>{(data) => <Board view={view} progress={data} />}</Loaded>;
 }
 
@@ -32,11 +32,14 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
   const latest = [...byId.values()];
   if (view.asOf < plan.period.from || !latest.length) return <Note>{t("state.before", { day: day(plan.period.from) })}</Note>;
   const wide = isWide();
-  const only = SIGNALS.find((signal) => signal === address.params["signal"]);
+  const unsplitOf = useUnsplit(view);
+  const tileOf = (row: Row): Tile => (unsplitOf(row) ? "unsplit" : row.period.signal);
+  const tiles: Tile[] = unsplit ? [...SIGNALS, "unsplit"] : [...SIGNALS];
+  const only = tiles.find((tile) => tile === address.params["signal"]);
   const late = address.params["signal"] === LATE;
-  const matches = ({ period }: Row): boolean => (late ? isLate(period) : !only || period.signal === only);
-  const counts = new Map<Signal, number>(SIGNALS.map((signal) => [signal, 0]));
-  for (const { period } of latest) counts.set(period.signal, counts.get(period.signal)! + 1);
+  const matches = (row: Row): boolean => (late ? isLate(row.period) : !only || tileOf(row) === only);
+  const counts = new Map<Tile, number>(tiles.map((tile) => [tile, 0]));
+  for (const row of latest) counts.set(tileOf(row), (counts.get(tileOf(row)) ?? 0) + 1);
   const empty = Object.values(progress.complete_to).every((log) => log.position === 0);
 
   return (
@@ -44,19 +47,19 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
       <section class="hero" aria-label={t("signal.counts")}>
         {district ? matrix.data && <Standing matrix={matrix.data} district={district} /> : <Headline view={view} progress={progress} rows={latest} />}
         {(!unsplit || latest.some(({ period }) => period.target)) && <div class="counts">
-          {SIGNALS.map((signal) => (
+          {tiles.map((tile) => (
             <a
-              key={signal}
-              class={`count ${signal}`}
-              href={withParams(address, { signal: only === signal ? "" : signal })}
-              aria-current={only === signal ? "true" : undefined}
+              key={tile}
+              class={`count ${markOf(tile)}`}
+              href={withParams(address, { signal: only === tile ? "" : tile })}
+              aria-current={only === tile ? "true" : undefined}
             >
-              <b>{counts.get(signal)}</b>
+              <b>{counts.get(tile)}</b>
               <span>
-                <Mark signal={signal} />
-                {signalName(signal)}
+                <Mark signal={markOf(tile)} />
+                {tileName(tile)}
               </span>
-              <small>{signalMeaning(signal)}</small>
+              <small>{tile === "unsplit" ? t("signal.unsplit.long") : signalMeaning(tile)}</small>
             </a>
           ))}
         </div>}
@@ -82,7 +85,7 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
       </section>
       {(only || late) && (
         <p class="filter" ref={scrollTo} key={address.params["signal"]}>
-          {t("overview.only", { signal: only ? signalName(only) : t("overview.late") })} <a href={withParams(address, { signal: "" })}>{t("overview.show_all")}</a>
+          {t("overview.only", { signal: only ? tileName(only) : t("overview.late") })} <a href={withParams(address, { signal: "" })}>{t("overview.show_all")}</a>
         </p>
       )}
       {plan.series.map((series) => {
@@ -103,7 +106,7 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
             </summary>
             <div class="cards">
               {measures.map(({ measure, rows }) => (
-                <MeasureCard key={measure.id} view={view} measure={measure} rows={rows} />
+                <MeasureCard key={measure.id} view={view} measure={measure} rows={rows} unfolded={only === "none"} />
               ))}
             </div>
           </details>
@@ -111,6 +114,14 @@ function Board({ view, progress }: { view: View; progress: PlanProgress }): JSX.
       })}
     </>
   );
+}
+
+function markOf(tile: Tile): Signal {
+  return tile === "unsplit" ? "none" : tile;
+}
+
+function tileName(tile: Tile): string {
+  return tile === "unsplit" ? t("signal.unsplit") : signalName(tile);
 }
 
 /** Bring what a tile selects into sight. */

@@ -11,7 +11,7 @@ import { latestPeriod } from "./figures";
 import { noteOn } from "./notes";
 import { Mark } from "./signals";
 import { Spark } from "./spark";
-import { districtNames, findMeasure, isWide, leadBody, matrixPath, type View } from "./view";
+import { districtNames, findMeasure, isWide, leadBody, matrixPath, notesPath, type View } from "./view";
 
 const ATTENTION_ROWS = { wide: 8, narrow: 6 };
 
@@ -90,8 +90,8 @@ function changesText(rows: Row[], last: PlanProgress, running: string): string {
 /** The indicators farthest behind what was expected by now; `all` leads to the others.
  * `unsplit`: targets of the whole are not split to the district, so that nothing behind does not mean all well. */
 export function Attention({ view, rows, all, unsplit }: { view: View; rows: Row[]; all: string; unsplit: boolean }): JSX.Element {
-  const { plan, address } = view;
-  const notes = useQuery(pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "as_of", "known_at") }));
+  const { address } = view;
+  const notes = useQuery(notesPath(view));
   // One answer for every row; the map on the page asks for it anyway.
   const matrix = useQuery(address.params["district"] ? null : matrixPath(view));
   const most = ATTENTION_ROWS[isWide() ? "wide" : "narrow"];

@@ -6,20 +6,26 @@ import { localized, t } from "../texts/language";
 import { linkTo } from "./address";
 import type { Row } from "./attention";
 import { Meter, Parts, Value } from "./figures";
-import { SignalPill } from "./signals";
+import { SignalPill, UnsplitPill } from "./signals";
 import { LeadBodies } from "./bodies";
+import { type Unsplit, useUnsplit } from "./standing";
 import type { View } from "./view";
 
 interface CardProps {
   view: View;
   measure: Measure;
   rows: Row[];
+  /** Whether what is only monitored is shown at once: where it was asked for. */
+  unfolded?: boolean;
   children?: ComponentChildren;
 }
 
-export function MeasureCard({ view, measure, rows, children }: CardProps): JSX.Element {
-  const judged = rows.filter(({ period }) => period.target);
-  const monitored = rows.filter(({ period }) => !period.target);
+export function MeasureCard({ view, measure, rows, unfolded = false, children }: CardProps): JSX.Element {
+  const unsplit = useUnsplit(view);
+  const told = rows.map((row): ToldRow => ({ ...row, unsplit: unsplit(row) }));
+  const aimed = ({ period, unsplit: share }: ToldRow): boolean => Boolean(period.target ?? share);
+  const judged = told.filter(aimed);
+  const monitored = told.filter((row) => !aimed(row));
   return (
     <article class="card measure">
       <header>
@@ -35,7 +41,7 @@ export function MeasureCard({ view, measure, rows, children }: CardProps): JSX.E
       {children}
       {judged.length > 0 && <Rows view={view} rows={judged} />}
       {monitored.length > 0 && (
-        <details class="monitored" open={!judged.length}>
+        <details class="monitored" open={unfolded}>
           <summary>{t("overview.monitored", { count: monitored.length })}</summary>
           <Rows view={view} rows={monitored} />
         </details>
@@ -44,7 +50,11 @@ export function MeasureCard({ view, measure, rows, children }: CardProps): JSX.E
   );
 }
 
-function Rows({ view, rows }: { view: View; rows: Row[] }): JSX.Element {
+interface ToldRow extends Row {
+  unsplit: Unsplit | undefined;
+}
+
+function Rows({ view, rows }: { view: View; rows: ToldRow[] }): JSX.Element {
   return (
     <ul class="rows">
       {rows.map((row) => (
@@ -54,7 +64,7 @@ function Rows({ view, rows }: { view: View; rows: Row[] }): JSX.Element {
   );
 }
 
-function IndicatorRow({ view, indicator, period }: Row & { view: View }): JSX.Element {
+function IndicatorRow({ view, indicator, period, unsplit }: ToldRow & { view: View }): JSX.Element {
   const { plan, address } = view;
   return (
     <li>
@@ -68,12 +78,12 @@ function IndicatorRow({ view, indicator, period }: Row & { view: View }): JSX.El
           <Parts period={period} />
         </span>
         <span class="goal">
-          {period.target ? `${t("value.target")} ${targetText(period.target, indicator.unit)}` : t("target.none")}
+          {period.target ? `${t("value.target")} ${targetText(period.target, indicator.unit)}` : unsplit ? <small class={`indicative ${unsplit.tone}`}>{unsplit.text}</small> : t("target.none")}
           {period.progress !== null && <small>{progressText(period)}</small>}
           {period.exceeds && <small>{t("value.exceeds")}</small>}
         </span>
         <Meter period={period} unit={indicator.unit} />
-        <SignalPill signal={period.signal} />
+        {unsplit ? <UnsplitPill /> : <SignalPill signal={period.signal} />}
       </a>
     </li>
   );

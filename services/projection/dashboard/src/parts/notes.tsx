@@ -1,15 +1,15 @@
 // Beside a number: why it stands as it does and what is done next; asked for where it has turned red.
-import type { JSX } from "preact";
+import { Fragment, type JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useQuery } from "../api/queries";
 import { pathOf } from "../api/routes";
 import type { MissingNote, CellNote, NoteText } from "../api/schema";
 import { instant, month, number } from "../texts/format";
 import { t } from "../texts/language";
-import { framed, pick } from "./address";
+import { framed, linkTo, pick } from "./address";
 import type { NoteForm } from "./note_form";
 import { Loaded } from "./states";
-import { cityCode, districtNames, type View } from "./view";
+import { cityCode, districtNames, indicatorsById, type View } from "./view";
 
 function Written({ note }: { note: NoteText }): JSX.Element {
   return (
@@ -129,7 +129,18 @@ export function NoteLine({ note, asked, href }: { note: CellNote | undefined; as
   );
 }
 
-/** How many of some numbers are red without a note, in one sentence. */
-export function Asked({ count }: { count: number }): JSX.Element | null {
-  return count ? <p class="asked">{t("notes.asked.count", { count: number(count) })}</p> : null;
+/** How many numbers are red without a note, in one sentence that leads to each. */
+export function Asked({ view, missing }: { view: View; missing: readonly MissingNote[] }): JSX.Element | null {
+  if (!missing.length) return null;
+  const measures = indicatorsById(view.plan);
+  return (
+    <p class="asked">
+      {t("notes.asked.count", { count: number(missing.length) })}{" "}
+      {missing.map(({ indicator, period, district }) => (
+        <Fragment key={`${indicator} ${period}`}>
+          <a href={linkTo(view.address, "measure", measures.get(indicator)?.measure.id, { indicator, period, district: district ?? "" })}>{indicator}</a>{" "}
+        </Fragment>
+      ))}
+    </p>
+  );
 }

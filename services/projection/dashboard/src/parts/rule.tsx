@@ -1,17 +1,28 @@
 // The rule that gave a signal, with every number in it, so that nobody has to take a colour on trust.
 import type { JSX } from "preact";
 import type { PeriodProgress } from "../api/schema";
-import { amount, DASH, day, expectedText, number, percent, signed } from "../texts/format";
+import { amount, DASH, day, expectedText, gapText, number, percent } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { SignalPill } from "./signals";
 
-/** Less than one a month is a rate; more than that of what is counted comes whole. */
-const neededText = (needed: number, { denominator }: PeriodProgress, unit: string): string =>
-  needed < 1 ? amount(needed, unit) : expectedText({ expected: needed, denominator }, unit);
+/** What is counted comes whole: less than one a month is one in so many months. */
+function neededText(needed: number, left: number, { denominator }: PeriodProgress, unit: string): string {
+  const months = number(left);
+  const counted = denominator === null && unit !== "fen";
+  if (counted && needed > 0 && needed < 1) return t("rule.needed.every", { each: number(1 / needed, 0, Math.floor), months });
+  return t("rule.needed.is", { amount: expectedText({ expected: needed, denominator }, unit), months });
+}
 
-export function SignalRule({ period, unit }: { period: PeriodProgress; unit: string }): JSX.Element {
+interface RuleProps {
+  period: PeriodProgress;
+  unit: string;
+  /** What is said instead, where the whole's target is not split to the district. */
+  unsplit: string | undefined;
+}
+
+export function SignalRule({ period, unit, unsplit }: RuleProps): JSX.Element {
   const { pace, target } = period;
-  if (!target) return <p class="hint">{t("rule.no_target")}</p>;
+  if (!target) return <p class="hint">{unsplit ?? t("rule.no_target")}</p>;
   if (!pace) return <p class="hint">{t("value.no_data")}</p>;
   const { forecast, rule, thresholds } = pace;
   return (
@@ -40,7 +51,7 @@ export function SignalRule({ period, unit }: { period: PeriodProgress; unit: str
         </div>
         <div>
           <dt>{t("rule.gap")}</dt>
-          <dd>{pace.gap === null ? DASH : signed(pace.gap, unit)}</dd>
+          <dd>{pace.gap === null ? DASH : gapText(pace.gap, period, unit)}</dd>
         </div>
         <div>
           <dt>{t("rule.thresholds")}</dt>
@@ -49,7 +60,7 @@ export function SignalRule({ period, unit }: { period: PeriodProgress; unit: str
         {pace.needed_per_month !== null && (
           <div>
             <dt>{t("rule.needed")}</dt>
-            <dd>{t("rule.needed.is", { amount: neededText(pace.needed_per_month, period, unit), months: number(pace.months_left) })}</dd>
+            <dd>{neededText(pace.needed_per_month, pace.months_left, period, unit)}</dd>
           </div>
         )}
       </dl>

@@ -45,6 +45,16 @@ export function Mark({ signal }: { signal: Signal }): JSX.Element {
   );
 }
 
+/** In place of a signal, where the whole has a target that is not split to the district. */
+export function UnsplitPill(): JSX.Element {
+  return (
+    <span class="pill none" title={t("signal.unsplit.long")}>
+      <Mark signal="none" />
+      {t("signal.unsplit")}
+    </span>
+  );
+}
+
 export function SignalPill({ signal }: { signal: Signal }): JSX.Element {
   return (
     <span class={`pill ${signal}`} title={signalMeaning(signal)}>

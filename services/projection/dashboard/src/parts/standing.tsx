@@ -1,9 +1,12 @@
 // How a district stands: by its own targets, and where the city's are not split, by shares that only indicate.
 import type { JSX } from "preact";
+import { useQuery } from "../api/queries";
 import type { DistrictMatrix, MatrixCell, MatrixRow, SharedBy } from "../api/schema";
 import { expectedText, number } from "../texts/format";
 import { localized, t } from "../texts/language";
+import type { Row } from "./attention";
 import type { Signal } from "./signals";
+import { indicatorsById, matrixPath, type View } from "./view";
 
 /** What a cell is compared with: its own target, or an indicative share; none where neither can be compared. */
 export interface Compared {
@@ -59,6 +62,29 @@ export function shareText(cell: MatrixCell, whole: MatrixCell, unit: string): st
   const { denominator } = cell;
   const text = (expected: number | null): string => expectedText({ expected, denominator }, unit);
   return t("share.cell", { target: text(cell.indicative.target), expected: text(cell.indicative.expected) });
+}
+
+/** A target of the whole that is not split to a district: what is said in place of a target, and how its share stands. */
+export interface Unsplit {
+  text: string;
+  tone: Signal;
+}
+
+/** Tells of each row of a view's district whether the whole's target is not split to it. City bodies have no share. */
+export function useUnsplit(view: View): (row: Row) => Unsplit | undefined {
+  const { plan, address } = view;
+  const district = plan.districts.find(({ code, city }) => code === address.params["district"] && !city)?.code;
+  const matrix = useQuery(district ? matrixPath(view) : null).data;
+  const planned = indicatorsById(plan);
+  return ({ indicator: { id, unit }, period }) => {
+    if (!district || period.target) return undefined;
+    const row = matrix?.indicators.find((each) => each.id === id && each.period === period.period);
+    const cell = row?.districts.find(({ district: code }) => code === district);
+    // Of another period than the running one the plan alone says whether there is a target.
+    if (!matrix || !row || !cell) return planned.get(id)?.indicator.target ? { text: t("share.no"), tone: "none" } : undefined;
+    const text = shareText(cell, row.whole, unit);
+    return text ? { text, tone: compared(cell, matrix)?.tone ?? "none" } : undefined;
+  };
 }
 
 /** In one sentence or two how a district stands; a district without targets of its own is never said to be well.

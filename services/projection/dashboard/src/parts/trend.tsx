@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CellMonth, CellMonths } from "../api/schema";
-import { amount, DASH, month, number, reached } from "../texts/format";
+import { amount, DASH, expectedText, month, number, reached } from "../texts/format";
 import { type Key, localized, t } from "../texts/language";
 import { periodName } from "../texts/names";
 import type { Chart } from "./chart";
@@ -70,6 +70,8 @@ function chartOption(data: CellMonths): Record<string, unknown> {
   const [ink, soft, line, accent, amber] = ["--ink", "--soft", "--line", "--accent", "--amber"].map(cssColour) as [string, string, string, string, string];
   const accentSoft = cssColour("--accent-soft");
   const valueText = (value: unknown): string => (typeof value === "number" ? reached(value * scale, indicator.unit) : DASH);
+  const dueText = (value: unknown): string =>
+    typeof value === "number" ? expectedText({ expected: value * scale, denominator: data.denominator }, indicator.unit) : DASH;
   const isLevel = indicator.basis === "level";
   return {
     grid: { left: 8, right: 14, top: innerWidth < NARROW ? 68 : 40, bottom: 4, containLabel: true },
@@ -112,7 +114,7 @@ function chartOption(data: CellMonths): Record<string, unknown> {
         ? [{ name: t("value.target"), type: "line", data: names.map(() => scaled(target.value)), symbol: "none", silent: true, lineStyle: { width: 1.5, color: ink }, itemStyle: { color: ink } }]
         : []),
       ...(months.some((row) => row.expected !== null)
-        ? [{ name: t("value.expected"), type: "line", data: months.map((row) => scaled(row.expected)), symbol: "none", lineStyle: { width: 2, type: "dashed", color: amber }, itemStyle: { color: amber } }]
+        ? [{ name: t("value.expected"), type: "line", data: months.map((row) => scaled(row.expected)), tooltip: { valueFormatter: dueText }, symbol: "none", lineStyle: { width: 2, type: "dashed", color: amber }, itemStyle: { color: amber } }]
         : []),
       ...(hasForecast
         ? [
@@ -184,7 +186,7 @@ function MonthTable({ rows, unit, isLevel }: { rows: CellMonth[]; unit: string; 
               </th>
               {!isLevel && <td class="n">{amount(row.value, unit)}</td>}
               <td class="n">{reached(row.cumulative, unit)}</td>
-              <td class="n">{amount(row.expected, unit)}</td>
+              <td class="n">{expectedText(row, unit)}</td>
               <td>{row.signal !== "none" && <SignalPill signal={row.signal} />}</td>
             </tr>
           ))}

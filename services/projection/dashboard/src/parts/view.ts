@@ -1,6 +1,6 @@
 // What every page is given: the plan, the address and the day; and what the plan says about its measures.
 import { type Path, pathOf } from "../api/routes";
-import type { District, DistrictMatrix, Indicator, Measure, Plan } from "../api/schema";
+import type { CellNotes, District, DistrictMatrix, Indicator, Measure, Plan, PlanProgress } from "../api/schema";
 import { localized, t } from "../texts/language";
 import { type Address, pick } from "./address";
 
@@ -45,9 +45,25 @@ export function receiptsOf({ plan, address }: Pick<View, "plan" | "address">): s
   return address.id || address.params["district"] || plan.districts.find(({ city }) => !city)?.code || "";
 }
 
+/** What names an answer: it may be asked for before the plan itself is there. */
+interface Named {
+  plan: Pick<Plan, "id">;
+  address: Pick<Address, "params">;
+}
+
+/** Where the progress of every indicator is answered, for the day, the instant and the district of a view. */
+export function progressPath({ plan, address }: Named): Path<PlanProgress> {
+  return pathOf("/v1/plans/{plan}/progress", { plan: plan.id, ...pick(address.params, "as_of", "known_at", "district") });
+}
+
 /** Where every indicator in every district is answered, for the day and instant of a view. */
-export function matrixPath({ plan, address }: View): Path<DistrictMatrix> {
+export function matrixPath({ plan, address }: Named): Path<DistrictMatrix> {
   return pathOf("/v1/plans/{plan}/districts", { plan: plan.id, ...pick(address.params, "as_of", "known_at") });
+}
+
+/** Where the notes on all cells are answered, for the day and instant of a view. */
+export function notesPath({ plan, address }: Named): Path<CellNotes> {
+  return pathOf("/v1/plans/{plan}/notes", { plan: plan.id, ...pick(address.params, "as_of", "known_at") });
 }
 
 /** Whether there is room for two columns; where there is not, what comes later is folded and lists are shorter. */

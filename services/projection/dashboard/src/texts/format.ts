@@ -12,13 +12,26 @@ const ALMOST = 99.9;
 
 type Rounding = (value: number) => number;
 
+const formats = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
+
+/** A format of the current language, made once: making one takes longer than writing hundreds of numbers with it. */
+function formatOf<Format extends Intl.NumberFormat | Intl.DateTimeFormat, Options>(
+  make: new (locale: string, options: Options) => Format,
+  options: Options,
+): Format {
+  const key = `${locale()} ${make.name} ${JSON.stringify(options)}`;
+  const format = (formats.get(key) as Format | undefined) ?? new make(locale(), options);
+  formats.set(key, format);
+  return format;
+}
+
 /** `least`: decimals that are written though they are 0. */
 export function number(value: number | null | undefined, digits = 1, round: Rounding = Math.round, least = 0): string {
   if (value === null || value === undefined) return DASH;
   const scale = 10 ** digits;
   // 0.29 * 100 is a little less than 29: what only a double's last digits say is no difference.
   const rounded = digits > MOST_ROUNDED ? value : round(Number((value * scale).toPrecision(15))) / scale;
-  return new Intl.NumberFormat(locale(), { minimumFractionDigits: least, maximumFractionDigits: digits }).format(rounded);
+  return formatOf(Intl.NumberFormat, { minimumFractionDigits: least, maximumFractionDigits: digits }).format(rounded);
 }
 
 /** An amount of fen in yuan; in Chinese large sums in ten thousands. */
@@ -60,6 +73,11 @@ export function expectedText({ expected, denominator }: { expected: number | nul
   return denominator === null && unit !== "fen" ? number(expected, 0, Math.ceil) : amount(expected, unit, Math.ceil);
 }
 
+/** How much more there is than was to be there by now: of what is counted whole, as both numbers are shown. */
+export function gapText(gap: number, { denominator }: { denominator: number | null }, unit: string): string {
+  return signed(denominator === null && unit !== "fen" ? Math.floor(gap) : gap, unit);
+}
+
 /** A progress in percent; never 100 % while the target is not met. */
 export function progressText({ progress, met }: { progress: number | null; met: boolean | null }): string {
   if (progress === null || met !== false) return percent(progress);
@@ -83,7 +101,7 @@ export function movement({ more, less }: { more: number; less: number }, unit: s
 
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined) return DASH;
-  return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
+  return formatOf(Intl.NumberFormat, { style: "percent", maximumFractionDigits: 1 }).format(share);
 }
 
 /** A figure of the plan, with all its digits. */
@@ -118,7 +136,7 @@ export function day(iso: string | null | undefined): string {
 
 export function month(iso: string): string {
   const style = { year: "numeric", month: "short", timeZone: "UTC" } as const;
-  return new Intl.DateTimeFormat(locale(), style).format(new Date(`${iso}-01T00:00:00Z`));
+  return formatOf(Intl.DateTimeFormat, style).format(new Date(`${iso}-01T00:00:00Z`));
 }
 
 /** An instant, in the city's time. */
@@ -130,11 +148,11 @@ export function instant(iso: string | null | undefined): string {
 
 /** An address may hold any text for a date: the API explains what is wrong with it, the page must not break. */
 function formatDate(date: Date, style: Intl.DateTimeFormatOptions): string {
-  return Number.isNaN(date.getTime()) ? DASH : new Intl.DateTimeFormat(locale(), style).format(date);
+  return Number.isNaN(date.getTime()) ? DASH : formatOf(Intl.DateTimeFormat, style).format(date);
 }
 
 export function clock(at: Date): string {
-  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium", timeZone: "Asia/Shanghai" }).format(at);
+  return formatOf(Intl.DateTimeFormat, { timeStyle: "medium", timeZone: "Asia/Shanghai" }).format(at);
 }
 
 let exampleDay: string | null = null;
