@@ -145,7 +145,7 @@ def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_eve
     assert result["unwritten"] == 0
     assert cause in result["written"], "markup is text"
     assert result["elements"] == 0
-    assert re.fullmatch(r"有 [1-9][0-9]* 项已转红而尚未说明,请填写原因和下一步。", result["unit"])
+    assert re.fullmatch(r"有 [1-9][0-9]* 项已转红而尚未说明,请填写原因和下一步。( [1-5]\.[1-9]\.[a-z])+", result["unit"])
     assert result["first"] == "原因:用工需求后移"
     assert (cause in result["line"], next_step in result["line"]) == (True, True)
     assert (result["axe"], result["wide"] <= 0, result["complaints"]) == ([], True, [])
@@ -197,7 +197,7 @@ def test_a_target_is_revised_with_a_preview_and_split_by_a_proposal_that_adds_up
         assert "均分" in result["proposals"]
         assert "相差" in result["gap"]
         count, sentence = result["asked"]
-        assert count == "有 1 项已转红而尚未说明,请填写原因和下一步。"
+        assert count == "有 1 项已转红而尚未说明,请填写原因和下一步。 1.3.b"
         assert re.fullmatch(_ASKED, sentence)
         for phrase in ("自 2025年1月1日 起执行", "绍市人社〔2025〕9号", "中期评估", "计划科"):
             assert phrase in result["since"]

@@ -148,8 +148,7 @@ export function officeErrands({ open, loaded, go, judge, options }) {
       const proposals = await page.locator(".act [data-proposal]").allInnerTexts();
       const proposed = await page.locator('.act [name="330602"]').inputValue();
       await act(page, { 330602: "1", by: options.by, why: options.why });
-      await page.waitForSelector(".act .failed");
-      const gap = await page.locator(".act .failed").innerText();
+      const gap = await faultOf(page, "difference");
       await page.screenshot({ path: `${shots}/target-split-zh-1280.png`, fullPage: true });
       await act(page, { 330602: proposed });
       await page.waitForFunction((period) => document.querySelectorAll(`[data-period="${period}"] dd`).length > 1, options.period, { polling: 50 });

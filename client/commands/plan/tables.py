@@ -117,7 +117,7 @@ def print_parts(output: Output, indicator: IndicatorAnswer, districts: DistrictN
 
 def print_history(output: Output, indicator: IndicatorAnswer, districts: DistrictNames) -> None:
     """Print how a target came to be what it is."""
-    heads = ("生效 From", "对象", "目标 Target", "经办 By", "理由 Why", "报告 Report")
+    heads = ("生效 From", "对象 For", "目标 Target", "经办 By", "理由 Why", "报告 Report")
     rows = [
         [
             step.get("effective_from") or "", _place(step["district"], districts),
@@ -130,7 +130,7 @@ def print_history(output: Output, indicator: IndicatorAnswer, districts: Distric
 
 def print_month(output: Output, month: MonthAnswer, districts: DistrictNames) -> None:
     """Print how a month stands and what may be done."""
-    heads = ("区县 District", "状态 State", "经办 By", "说明")
+    heads = ("区县 District", "状态 State", "经办 By", "说明 Message")
     rows = [
         [
             districts.label(each["district"]),
@@ -141,7 +141,8 @@ def print_month(output: Output, month: MonthAnswer, districts: DistrictNames) ->
         for each in month["districts"]
     ]
     output.table(heads, rows, f"{month['plan']} {month['month']}: {_name(MONTH_STATES, month['state'])}", len(heads))
-    acts = text("、", ", ", "").join(_name(ACT_NAMES, act) for act in month["may"])
+    between = "、" if text("zh", "en") == "zh" else ", "
+    acts = between.join(_name(ACT_NAMES, act) for act in month["may"])
     output.line(f"{text('可办', 'may', ' ')}: {acts or '–'}")
     for number in dict.fromkeys(request["request_no"] for request in month["requests"]):
         output.line(f"{text('申请编号', 'request', ' ')}: {number}")

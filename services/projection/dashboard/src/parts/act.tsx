@@ -17,6 +17,8 @@ export interface FieldOf {
   name: string;
   label: string;
   long?: boolean;
+  /** What else of the report is put right here. */
+  also?: string;
   /** One of many of its kind, beside each other. */
   short?: boolean;
   optional?: boolean;
@@ -52,7 +54,7 @@ function faultsOf({ reasons = [] }: Receipt, fields: FieldOf[]): Faults {
   const faults: Faults = {};
   for (const reason of reasons) {
     const name = reason.pointer?.split("/")[2] ?? "";
-    const field = fields.some((each) => each.name === name) ? name : "";
+    const field = fields.find((each) => name && [each.name, each.also].includes(name))?.name ?? "";
     faults[field] = [faults[field], localized(reason)].filter(Boolean).join(" ");
   }
   return faults;

@@ -122,7 +122,7 @@ function Grid({ view, indicator, over, period, goal, onDone }: Props & { over: "
     ...keys.map((key): FieldOf => ({ name: key, optional: true, short: true, type: "number", label: over === "months" ? key : localized(plan.districts.find(({ code }) => code === key)?.name), value: present[key] === undefined ? "" : typed(present[key], unit) })),
     { name: "effective_from", label: t("targets.from"), type: "date", value: /^\d{4}$/.test(period.period) ? `${period.period}-01-01` : today() },
     { name: "why", label: t("months.why"), long: true, optional: true },
-    { name: "difference", label: t("targets.difference"), type: "number", optional: true },
+    { name: "difference", also: "parts", label: t("targets.difference"), type: "number", optional: true },
   ];
   const proposal = (label: string, weights: number[]): Proposal[] =>
     weights.some((weight) => weight > 0) ? [{ label, values: Object.fromEntries(shared(goal, weights).map((part, at) => [keys[at]!, typed(part, unit)])) }] : [];
