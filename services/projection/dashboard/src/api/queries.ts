@@ -68,7 +68,14 @@ export function useQuery<T>(path: Path<T> | null, once = false): Query<T> {
   const failure = useRef<Failure | null>(null);
   const { data, error, isPending } = observer.getOptimisticResult(options);
   useEffect(() => observer.setOptions(options), [path, once]);
-  useEffect(() => observer.subscribe(() => redraw((count) => count + 1)), [observer]);
+  useEffect(() => {
+    const drawAgain = (): void => redraw((count) => count + 1);
+    const unsubscribe = observer.subscribe(drawAgain);
+    // What was prefetched may have been answered after this was drawn, and before anybody listened.
+    const now = observer.getCurrentResult();
+    if (now.data !== data || now.error !== error) drawAgain();
+    return unsubscribe;
+  }, [observer]);
   if (path !== null && error) failure.current = { path, problem: error };
   // A query without data forgets its error while it is requested again; the page shows it until there is an answer.
   else if (!isPending || failure.current?.path !== path) failure.current = null;
