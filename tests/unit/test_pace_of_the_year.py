@@ -158,8 +158,8 @@ def test_every_forecast_is_what_a_count_day_by_day_says(plan: Plan, day: date) -
         if day >= last or indicator.is_ratio or len(full_months(first, last, day)) < 2 or not sum(loads):
             assert number == [None] * 5, where
             over = day >= last and assessment.worth.value is not None
-            words = {"reached", "missed", "over"} if over else {"reached", "ratio", "too-early"}
-            assert outlook["id"] in words, where
+            outlooks = {"reached", "missed", "over"} if over else {"reached", "ratio", "too-early"}
+            assert outlook["id"] in outlooks, where
             continue
         amounts = [Fraction(added[month]) for month in full]
         rate = sum(amounts, Fraction()) / sum(loads, Fraction())
@@ -187,14 +187,14 @@ def check_words(assessment: Assessment, answer: Any, way: Course, rate: Fraction
     """How certain a forecast is said to be follows from the numbers that stand beside it."""
     goal, value = assessment.goal, assessment.worth.value
     where = (assessment.indicator.id, assessment.period, day)
-    said = answer["outlook"]["id"]
+    outlook = answer["outlook"]["id"]
     if goal is None:
-        assert (answer["state"], said) == (None, "no-target"), where
+        assert (answer["state"], outlook) == (None, "no-target"), where
         return
     assert value is not None
     least = goal.value if goal.op != ">" or goal.value != floor(goal.value) else goal.value + 1
     if answer["state"] == "reached":
-        assert (goal.met_by(value), said) == (True, "reached"), where
+        assert (goal.met_by(value), outlook) == (True, "reached"), where
         return
     if goal.op in ("=", "all") and value > goal.value:
         assert answer["state"] == "short", where
@@ -202,9 +202,9 @@ def check_words(assessment: Assessment, answer: Any, way: Course, rate: Fraction
     wanted = "on-course" if answer["value"] >= least else "short"
     assert answer["state"] == wanted, where
     if wanted == "on-course":
-        assert said == ("likely" if answer["low"] >= least else "rather-likely"), where
+        assert outlook == ("likely" if answer["low"] >= least else "rather-likely"), where
     else:
-        assert said == ("rather-unlikely" if answer["high"] >= least else "unlikely"), where
+        assert outlook == ("rather-unlikely" if answer["high"] >= least else "unlikely"), where
     reached_on = answer["reached_on"]
     if reached_on is None or goal.met_by(value):
         return
