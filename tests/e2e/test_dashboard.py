@@ -302,9 +302,9 @@ def test_who_has_never_seen_a_pack_is_told_at_first_sight_which_number_was_chang
     whole, changed = made(), tmp_path / "changed.zip"
     changed.write_bytes(archive(whole | {"figures.json": whole["figures.json"].replace(b'"value": 3', b'"value": 4')}))
     result = run_errand("pack", base="", plan=PLAN, shots=str(SHOTS), page=PAGE.as_uri(), pack=str(changed))
-    said = "4.1.b · 2024 · 全市 whole city:数值这里写 4,关账公布的是 3。"
+    sentence = "4.1.b · 2024 · 全市 whole city:数值这里写 4,关账公布的是 3。"
     for verdict, finding in result["screens"]:
-        assert (verdict, finding.splitlines()[0]) == ("有 1 处不符 Mismatches: 1", said)
+        assert (verdict, finding.splitlines()[0]) == ("有 1 处不符 Mismatches: 1", sentence)
     assert (len(result["screens"]), result["axe"], result["complaints"], set(result["hosts"])) == (2, [], [], {""})
 
 

@@ -82,7 +82,7 @@ class Counting:
         self.last_facts: dict[tuple[str, str], float] = {}  # by service and district, when it was recorded
 
 
-class LogProgress:
+class FollowedLog:
     """How far one service's log is read, written and committed; `problem`: why it is not read further."""
 
     def __init__(self, service: str, checkpoint: Checkpoint) -> None:
@@ -194,7 +194,7 @@ class LogReader:
         self._counted = counting
         self._broker = broker
         self._services = services
-        self.logs: dict[str, LogProgress] = {}
+        self.logs: dict[str, FollowedLog] = {}
         self.is_behind = False  # whether the last batch was as large as one may be
         self._most = 0
         self._consumer: aiokafka.AIOKafkaConsumer | None = None
@@ -205,7 +205,7 @@ class LogReader:
         """Open a consumer at the checkpoints, and close it at the end."""
         self._most = most
         checkpoints = await self._ledger.checkpoints(self._services)
-        self.logs = {service: LogProgress(service, checkpoints[service]) for service in self._services}
+        self.logs = {service: FollowedLog(service, checkpoints[service]) for service in self._services}
         consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         try:

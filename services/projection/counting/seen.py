@@ -14,15 +14,15 @@ _PLACE: Final = _WORDS - 1
 
 
 class SeenKeys:
-    """A Bloom filter in words of 64 bits: what it has not seen was never added; what it has seen may have been.
+    """A Bloom filter in slots of 64 bits: what it has not seen was never added; what it has seen may have been.
 
-    `words`: where they are, for processes that share them, and whose hashes are the same (`PYTHONHASHSEED`).
+    `slots`: where they are, for processes that share them, and whose hashes are the same (`PYTHONHASHSEED`).
     """
 
     BYTES: Final = 8 * _WORDS
 
-    def __init__(self, words: "memoryview[int] | None" = None) -> None:
-        self._filled: array[int] | memoryview[int] = array("Q", bytes(self.BYTES)) if words is None else words
+    def __init__(self, slots: "memoryview[int] | None" = None) -> None:
+        self._filled: array[int] | memoryview[int] = array("Q", bytes(self.BYTES)) if slots is None else slots
 
     def add(self, key: Hashable) -> bool:
         """Add a key; return whether it was not there for certain."""

@@ -18,7 +18,7 @@ from services.projection.counting import generations, writers
 from services.projection.counting.facts import LogFact
 from services.projection.counting.ledger import FactBatch
 from services.projection.counting.lines import CompiledPlans
-from services.projection.counting.log_reader import PLANNING, WAIT_MS, LogProgress, Message, new_consumer
+from services.projection.counting.log_reader import PLANNING, WAIT_MS, FollowedLog, Message, new_consumer
 from services.projection.counting.pacing import FAST
 from services.projection.counting.seen import FirstFacts, SeenKeys
 from services.projection.counting.shares import OnProgress, Start, children, run_child
@@ -141,7 +141,7 @@ async def _count(task: _Task) -> None:
     settings = Settings()
     async with contextlib.AsyncExitStack() as stack:
         memory = stack.enter_context(mmap.mmap(task.shared, 0))
-        words = stack.enter_context(memoryview(memory).cast("Q"))
+        slots = stack.enter_context(memoryview(memory).cast("Q"))
         connecting = writers.connected(settings.pg_dsn.get_secret_value(), "skillplan projection rebuild")
         connection = await stack.enter_async_context(connecting)
         consumer = new_consumer(settings.broker, task.most, max_partition_fetch_bytes=_FETCHED)
@@ -152,7 +152,7 @@ async def _count(task: _Task) -> None:
             lambda: asyncio.StreamReaderProtocol(turn), os.fdopen(task.turn, "rb", 0)
         )
         compiled = CompiledPlans(await generations.plans_of(connection, task.number))
-        first = FirstFacts(compiled, SeenKeys(words))
+        first = FirstFacts(compiled, SeenKeys(slots))
         ledger = Ledger(connection, task.number, compiled, first=first, adds_up=False)
         reader = _Reader(settings.broker, consumer, compiled)
         portions = _portions(task.stretches, task.most)
@@ -163,7 +163,7 @@ async def _count(task: _Task) -> None:
             assert coming is not None  # noqa: S101
             messages = await coming
             coming = asyncio.create_task(reader.messages(following)) if following else None
-            log = LogProgress(portion.service, Checkpoint())
+            log = FollowedLog(portion.service, Checkpoint())
             facts = await reader.facts(log, messages)
             taken = _read(await turn.readline())
             first.any_taken_back = taken.any_taken_back
@@ -173,7 +173,7 @@ async def _count(task: _Task) -> None:
             os.write(task.end if portion is portions[-1] else task.next_turn, _written(taken))
             await writing
             writing = asyncio.create_task(_write(ledger, batch))
-            words[SeenKeys.BYTES // _WORD + task.place] += portion.end - portion.begin
+            slots[SeenKeys.BYTES // _WORD + task.place] += portion.end - portion.begin
         await writing
 
 
@@ -211,7 +211,7 @@ class _Reader:
                         messages.append(message)
         return messages
 
-    async def facts(self, log: LogProgress, messages: Iterable[Message]) -> list[_Fact]:
+    async def facts(self, log: FollowedLog, messages: Iterable[Message]) -> list[_Fact]:
         """Return what is in messages, and what it is to the lines."""
         facts = []
         for at, message in enumerate(messages):
@@ -226,7 +226,7 @@ class _Reader:
 
 
 def _take(
-    log: LogProgress, before: _Reached, messages: Sequence[Message], facts: Sequence[_Fact], batch: FactBatch
+    log: FollowedLog, before: _Reached, messages: Sequence[Message], facts: Sequence[_Fact], batch: FactBatch
 ) -> _Reached:
     """Take a portion's facts into a batch, up to what stops the log."""
     if before.stopped:
