@@ -10,12 +10,11 @@ from typing import Any, Final
 import pytest
 
 from deploy.local.processes import Supervisor
-from tests.e2e.conftest import PLAN, accepted
+from tests.e2e.conftest import PLAN, accepted, left_on_disk
 from tests.e2e.test_dashboard import SHOTS
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.dropped_tables import FAULTS, FIRST_ROW, HEADERS, ROWS, hires, right_cells
 from tests.harness.processes import eventually
-from tests.harness.traces import traces
 
 _WRONG: Final = ("bomb.xlsx", "other.csv", "damaged.xlsx", "2GB.xlsx", "renamed.xlsx")
 HIRED: Final = "skillplan.recruitment.person-hired.v1"
@@ -69,4 +68,6 @@ def test_a_table_goes_from_drop_to_receipts_and_nothing_is_sent_twice_or_lost(
     cells = right_cells(name, every=True)
     private = [cells[f"{column}{row}"] for column in "CD" for row in range(FIRST_ROW, FIRST_ROW + ROWS)]
     assert not any(value in result["stored"] for value in private)
-    assert traces(state / "logs", private) == set()
+    # Of a hundred files a browser has some megabytes: looked through for a dozen persons, the mended ones among them.
+    few = [cells[f"{column}{row}"] for column in "CD" for row in (3, 4, 5, 12, 58, 77, 103, 150, 199, 202)]
+    assert left_on_disk(state, profiles, few) == set()
