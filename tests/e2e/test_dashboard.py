@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import struct
 import subprocess
 import sys
@@ -22,11 +23,11 @@ import pytest
 from client.audit.evidence import PAGE, archive
 from deploy.local.children import dies_with_parent
 from deploy.local.installation import load
-from deploy.local.processes import Supervisor, environment, inherited
+from deploy.local.processes import Supervisor, command_environment, environment, inherited
 from services.catalogue import DOMAIN_SERVICES
 from shared.http.api_keys import KeyFile, Role
 from tests.conftest import ROOT
-from tests.e2e.conftest import PLAN, plan_office
+from tests.e2e.conftest import PLAN, make, plan_office, progress_of
 from tests.harness.browser import CHROMIUM, run_errand
 from tests.harness.papers import as_one, sheets_of
 from tests.harness.ports import any_free
@@ -295,6 +296,42 @@ def keyed(state: Path, tmp_path: Path) -> Iterator[tuple[str, str, KeyFile]]:
         addresses["SKILLPLAN_SERVICES"] = json.dumps(services)
         gateway = opened.enter_context(beside(state, tmp_path, "gateway", ports[2], **settings, **addresses))
         yield gateway, started["projection"], file
+
+
+def test_what_a_rebuild_would_change_is_read_on_its_page_until_it_is_let_go(
+    browser: Browser, state: Path, addresses: dict[str, str], tmp_path: Path
+) -> None:
+    """Issue 19.5: by a plan of other hires every hire that counts is named, and nothing has changed."""
+    plans, channel = tmp_path / "plans", "where: {channel: gold-blue-collar}"
+    shutil.copytree(ROOT / "plans", plans)
+    file = plans / f"{PLAN}.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert channel in text
+    file.write_text(text.replace(channel, "where: {channel: school-enterprise}"), encoding="utf-8")
+    own = {"SKILLPLAN_PLANS": str(plans), "SKILLPLAN_ONLY": PLAN}
+    figures = progress_of(addresses, as_of="2025-06-30")["indicators"]
+    done = subprocess.run(
+        [sys.executable, "-m", "services.projection", "beside"], cwd=ROOT, capture_output=True, text=True, timeout=200,
+        env=command_environment(load(state), "projection") | own, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    difference = httpx.get(f"{addresses['projection']}/v1/difference", timeout=20).json()["difference"]
+    page = browser("difference", hash=_PAGES["difference"])
+    assert page["commands"] == [f"make rebuild ACCEPT={difference['code']}", "make rebuild BACK=1"]
+    assert len(page["rows"]) == len(difference["cells"]) > 0
+    for (indicator, period, _, _, before, after, facts), cell in zip(page["rows"], difference["cells"], strict=True):
+        change = cell["after"] - cell["before"]  # none where other facts add the same
+        assert (indicator.split()[0], before) == (cell["indicator"], f"{cell['before']:,}")
+        assert period == (f"{cell['period']} 年" if cell["period"] else "计划期")
+        assert after == f"{cell['after']:,} ({'−' if change < 0 else '+' if change else '±'}{abs(change):,})"
+        assert facts == f"{cell['facts']:,} 件事实"
+    first = difference["cells"][0]["because"]
+    assert [fact["subject"] in line for fact, line in zip(first, page["because"], strict=True)] == [True] * len(first)
+    assert (page["axe"], page["complaints"], max(page["wide"]) <= 0) == ([], [], True)
+    assert progress_of(addresses, as_of="2025-06-30")["indicators"] == figures
+    assert make(state, "rebuild", BACK="1").returncode == 0
+    page = browser("difference", hash=_PAGES["difference"])
+    assert (page["rows"], page["none"], page["axe"]) == ([], ["没有待定的重建;各数照旧。"], [])
 
 
 def test_who_has_never_seen_a_pack_is_told_at_first_sight_which_number_was_changed(tmp_path: Path) -> None:

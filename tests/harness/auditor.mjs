@@ -20,7 +20,7 @@ export function auditorErrands({ open, loaded, judge, options }) {
         result.none = await page.locator("main .state").allInnerTexts();
         result.commands = await page.locator("main .card code").allInnerTexts();
         result.rows = await page.locator("main tbody tr").evaluateAll((rows) =>
-          rows.map((row) => [...row.cells].map((cell) => (cell.querySelector("summary") ?? cell).innerText.trim())));
+          rows.map((row) => [...row.cells].map((cell) => (cell.querySelector("summary") ?? cell).innerText.trim().replace(/\s+/g, " "))));
         if (result.rows.length) {
           await page.locator("main tbody summary").first().click();
           result.because = await page.locator("main tbody details[open] li").allInnerTexts();

@@ -6,7 +6,7 @@ import type { ChangedCell, ChangedFact, Difference } from "../api/schema";
 import { linkTo } from "../parts/address";
 import { Loaded, Note } from "../parts/states";
 import { districtNames, indicatorsById, type View } from "../parts/view";
-import { amount, number } from "../texts/format";
+import { amount, number, signed } from "../texts/format";
 import { localized, t } from "../texts/language";
 import { periodName, serviceName, typeName } from "../texts/names";
 
@@ -78,7 +78,7 @@ function Cells({ view, cells }: { view: View; cells: ChangedCell[] }): JSX.Eleme
                 <td data-name={t("difference.side")}>{t(cell.side === "numerator" ? "difference.numerator" : "difference.denominator")}</td>
                 <td class="n" data-name={t("difference.before")}>{amount(cell.before, unit)}</td>
                 <td class="n" data-name={t("difference.after")}>
-                  <b>{amount(cell.after, unit)}</b>
+                  <b>{amount(cell.after, unit)}</b> <small>({signed(cell.after - cell.before, unit)})</small>
                 </td>
                 <td data-name={t("difference.because")}>
                   <details>
