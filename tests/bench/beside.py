@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -62,20 +63,23 @@ def _measure(servers: BenchServers, facts: int, sizes: Sizes) -> BenchRow:
         for _ in range(sizes.rounds):
             servers.flush()
             alone += _ask(api, questions, lambda waits: len(waits) >= min(sizes.questions, _ALONE))
-            meter, began = Meter(pids), time.perf_counter()
+            meter, began, before = Meter(pids), time.perf_counter(), _of_children()
             building = _build(projector, changed)
             waits = _ask(api, questions, lambda _: building.poll() is not None)  # noqa: B023 - called at once
             seconds.append(time.perf_counter() - began)
-            row.ours.append(meter.section(len(waits)))
+            section = meter.section(len(waits))
             beside += waits
             if building.wait():
                 raise RuntimeError(f"beside ended with {building.returncode}")
+            section.cpu["build"] = _of_children() - before
+            row.ours.append(section)
     ratio = _p95(beside) / _p95(alone)
     row.note = (
         f"p50 alone {statistics.median(alone):.1f} ms, beside {statistics.median(beside):.1f};"
         f" p95 {_p95(alone):.1f}, {_p95(beside):.1f}: {ratio:.2f} {'✓' if ratio <= _LONGER else '✗'} (limit {_LONGER});"
         f" {len(alone)} and {len(beside)} questions; report after {statistics.median(seconds):.1f} s"
-        f" {'✓' if max(seconds) <= _REPORT_SECONDS else '✗'} (limit {_REPORT_SECONDS})"
+        f" {'✓' if max(seconds) <= _REPORT_SECONDS else '✗'} (limit {_REPORT_SECONDS}), of processor"
+        f" {statistics.median(section.cpu['build'] for section in row.ours):.1f} s besides PostgreSQL's"
     )
     return row
 
@@ -93,6 +97,12 @@ def _build(projector: Process, plans: Path) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", f"services.{_SERVICE}", "beside"],
         cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def _of_children() -> float:
+    """Return the processor time of the commands that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _questions() -> Iterator[str]:
