@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
@@ -50,6 +51,12 @@ def _document(document: dict[str, JsonValue], info: ValidationInfo) -> dict[str,
     return document
 
 
+def _plain(value: str, info: ValidationInfo) -> str:
+    if info.context is not None and _TAG.search(value):
+        raise PydanticCustomError("bad-value", "wrong", {"expected": "纯文字,不含 HTML 标记 plain text without markup"})
+    return value
+
+
 def _texts(value: JsonValue, door: AtTheDoor) -> Iterator[str]:
     """Yield every text and key of a document but credit codes, which may have the form of an identity number."""
     if isinstance(value, str):
@@ -78,8 +85,10 @@ def _is_bounded(document: JsonValue) -> bool:
     return False
 
 
+_TAG: Final = re.compile(r"<[A-Za-z/!?]")
 _KEYS: Final = ("id", "title", "period", "districts", "series")
 Document = Annotated[dict[str, JsonValue], AfterValidator(_document), Field(json_schema_extra={"required": [*_KEYS]})]
+_PlainText = Annotated[Text, AfterValidator(_plain)]
 Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"format": "date-time"})]
 Gap = Annotated[int | float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
@@ -288,8 +297,8 @@ class NoteWritten(Event, subject="note/<plan>/<indicator>/<period>/<of>"):
     indicator: No
     period: No
     of: DistrictCode
-    cause: Text
-    next_step: Text
+    cause: _PlainText
+    next_step: _PlainText
     by: Text
 
 

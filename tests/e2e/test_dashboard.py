@@ -132,19 +132,20 @@ def test_a_chart_is_saved_as_a_picture_that_says_what_it_shows(browser: Browser,
 def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_everywhere(
     browser: Browser, addresses: dict[str, str]
 ) -> None:
-    cause, next_step = "<img src=x onerror=alert(1)>两家企业推迟招聘", "月底前核定用工计划"
+    cause, next_step = "<3 家企业 & 两所院校>推迟招聘", "月底前核定用工计划"
     written = {"cause": "用工需求后移", "next_step": "逐周调度", "by": "市就业处"}
     note = report("planning.note-written", "note-worst", "", written, district="330600")
     result = browser(
         "note", base=addresses["gateway"], as_of="2025-06-30", cause=cause, next_step=next_step, by="市就业处",
-        note=note, wrong={"long": "推" * 201, "hidden": "推\u200b迟"},
+        note=note, wrong={"long": "推" * 201, "hidden": "推\u200b迟", "markup": "<img src=x onerror=alert(1)>推迟"},
     )  # fmt: skip
     assert re.fullmatch(_ASKED, result["asked"])
     assert result["faults"]["empty"] == "请填写此项。"
     assert "1-200" in result["faults"]["long"]
     assert "不可见" in result["faults"]["hidden"]
+    assert "HTML" in result["faults"]["markup"]
     assert result["unwritten"] == 0
-    assert cause in result["written"], "markup is text"
+    assert cause in result["written"], "signs of markup are text"
     assert result["elements"] == 0
     each = r"( [1-5]\.[1-9]\.[a-z])+"
     assert re.fullmatch(rf"有 [1-9][0-9]* 项已转红而尚未说明,请填写原因和下一步。{each}", result["unit"])
@@ -153,7 +154,7 @@ def test_who_writes_why_a_number_is_red_is_asked_told_what_is_wrong_and_read_eve
     assert (result["axe"], result["wide"] <= 0, result["complaints"]) == ([], True, [])
     url = f"{addresses['projection']}/v1/plans/{PLAN}"
     briefing = httpx.get(f"{url}/briefing", params={"month": "2025-06", "figures": "now"}, timeout=20).text
-    assert "&lt;img src=x onerror=alert(1)&gt;两家企业推迟招聘" in briefing
+    assert "&lt;3 家企业 &amp; 两所院校&gt;推迟招聘" in briefing
     assert briefing.count(next_step) == 2, "the whole's and the district's"
     rows = httpx.get(f"{url}/notes", params={"district": "330681"}, timeout=10).json()
     assert [(note["indicator"], note["by"], note["earlier"]) for note in rows["notes"]] == [("4.1.b", "市就业处", [])]

@@ -568,6 +568,18 @@ def test_a_district_submits_its_month_over_its_own_topic() -> None:
     assert isinstance(decode(submitted, PLANNING, Channel(district=submitted["district"], for_whole=False)), Report)
 
 
+@pytest.mark.parametrize(
+    "text", ["<b>两家</b>企业", "推迟<br>招聘", "<img src=x onerror=alert(1)", "<!-- 无 -->", "</p>"]
+)
+def test_a_note_with_markup_is_refused_and_one_with_signs_is_not(text: str) -> None:
+    """F11, issue 17."""
+    note = sample("planning", "note-written")
+    for field in ("cause", "next_step"):
+        faulty = note | {"data": note["data"] | {field: text}}
+        assert rejected(faulty, PLANNING) == invalid("bad-value", f"/data/{field}")
+        understood(note | {"data": note["data"] | {field: "用工 < 3 人, 工资 <5,000 元 & 更低 >> 另议 <"}}, PLANNING)
+
+
 # E11, E14 and A13 where data and subject meet
 
 
