@@ -29,6 +29,7 @@ def measure_workers(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
             servers.run("floors", reports)
             pids = {f"worker {at + 1}": pid_of(worker) for at, worker in enumerate(workers)} | servers.parts
             row.ours.append(watch(system, feed.SERVICE, "select position from log_head", before, sizes.appends, pids))
+            servers.note_peaks(system)
             _end(workers)
             rows.append(row)
         relayed = "select number from relayed where outbox = 'facts'"
@@ -41,6 +42,7 @@ def measure_workers(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
             projectors = _start(system, _PROJECTION, "projector", many)
             pids = {f"projector {at + 1}": pid_of(it) for at, it in enumerate(projectors)} | servers.parts
             row.ours.append(watch(system, _PROJECTION, _COUNTED, 0, head_of(system), pids))
+            servers.note_peaks(system)
             _end(projectors)
             rows.append(row)
     for row in rows:
