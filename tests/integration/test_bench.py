@@ -25,4 +25,4 @@ def test_every_part_of_the_bench_runs(servers: BenchServers, part: str) -> None:
     assert all(row.ours or row.note.startswith("not measured") for row in rows)
     assert [line.split("  ")[0] for line in table(rows).splitlines()[1:]] == [row.name for row in rows]
     assert all(row.as_json()["ours_per_second"] > 0 for row in rows if row.ours)
-    assert memory(servers.peaks)
+    assert part == "tables" or memory(servers.peaks), "tables are read in the process that measures"
