@@ -368,7 +368,7 @@ class _Answer:
         self._control.note(self._scope, status)
         self._is_stream = names.get(b"content-type", b"").startswith(b"text/event-stream")
         if status in NOTHING_THERE and self._control.has_pages and is_visited(self._scope):
-            status, body = 404, page_of(self._scope)
+            status, body = NOTHING_THERE[status], page_of(self._scope)
             ours = {name for name, _ in HEADERS} | {*dropped, b"www-authenticate", b"content-language"}
             headers = [(name, value) for name, value in headers if name.lower() not in ours]
             headers += [*HEADERS, (b"content-length", b"%d" % len(body))]

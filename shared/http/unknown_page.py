@@ -10,8 +10,9 @@ from starlette.types import Scope
 from shared.http.problems import language_in
 
 _API: Final = "/v1/"
-# Without a key an address that nobody knows is refused before it is looked for; a page says the same of both.
-NOTHING_THERE: Final = frozenset({401, 404})
+# What a page answers there, by the app's status. Without a key an address that nobody knows is refused before it is
+# looked for; a page says the same of both. Chat programs hang parameters on links that no page has.
+NOTHING_THERE: Final = {401: 404, 404: 404, 422: 422}
 _CSS: Final = (
     "body{font:1rem/1.6 system-ui,'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif;margin:0;"
     "color:#1b2733;background:#f4f6f8}main{max-width:34rem;margin:12vh auto 0;padding:0 1.25rem}"
@@ -19,10 +20,12 @@ _CSS: Final = (
     "@media(prefers-color-scheme:dark){body{color:#e4eaf0;background:#12181f}a{color:#7cc4ea}}"
 )
 _SECTIONS: Final = {
-    "zh": '<section lang="zh-CN"><h1>没有这个页面</h1><p>地址可能有误,或页面已不在此处。请核对地址。</p>'
+    "zh": '<section lang="zh-CN"><h1>没有这个页面</h1><p>地址可能有误(如问号后有多余的内容),'
+    "或页面已不在此处。请核对地址。</p>"
     '<p><a href="/">返回首页</a></p></section>',
-    "en": '<section lang="en"><h1>There is no such page</h1><p>The address may be wrong, or the page has gone. '
-    'Please check the address.</p><p><a href="/">Back to the first page</a></p></section>',
+    "en": '<section lang="en"><h1>There is no such page</h1><p>The address may be wrong (by what follows a '
+    "question mark, say), or the page has gone. Please check the address.</p>"
+    '<p><a href="/">Back to the first page</a></p></section>',
 }
 _POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()}'; "

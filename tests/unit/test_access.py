@@ -299,6 +299,8 @@ async def test_a_browser_at_an_unknown_address_gets_a_page_with_a_way_back_and_a
         assert "www-authenticate" not in page.headers
         assert page.text.index("There is no such page</h1>") < page.text.index("没有这个页面</h1>")
         assert page.text.count('href="/"') == 2
+        shared = await browser.get("/?from=timeline", headers=BROWSER)  # as chat programs hang it on links
+        assert (shared.status_code, shared.text.count('href="/"')) == (422, 2)
         for path, headers in (("/v1/no-such", BROWSER), ("/no-such-page", {}), ("/no-such-page", {"accept": "*/*"})):
             answer = await browser.get(path, headers=headers)
             assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
