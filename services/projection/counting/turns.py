@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import mmap
 import os
 import random
@@ -31,6 +32,8 @@ from shared.process.settings import Settings
 _WORD: Final = 8
 _BREATH: Final = 250  # facts, after which what is being written has its turn
 _FETCHED: Final = 1024 * 1024  # bytes; what lies beyond a portion is fetched for nothing
+# What aiokafka has fetched beyond a portion, a megabyte, refers to itself: after so many portions the collector looks.
+_COLLECTED_EVERY: Final = 16
 _REPORTED_EVERY: Final = 1.0
 _PATIENCE: Final = 120.0  # seconds for a portion
 
@@ -159,7 +162,9 @@ async def _count(task: _Task) -> None:
         own = portions[task.place :: task.of]
         writing = asyncio.create_task(asyncio.sleep(0))
         coming = asyncio.create_task(reader.messages(own[0])) if own else None
-        for portion, following in zip(own, [*own[1:], None], strict=True):
+        for at, (portion, following) in enumerate(zip(own, [*own[1:], None], strict=True)):
+            if at % _COLLECTED_EVERY == 0:
+                gc.collect()
             assert coming is not None  # noqa: S101
             messages = await coming
             coming = asyncio.create_task(reader.messages(following)) if following else None
