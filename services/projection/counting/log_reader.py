@@ -50,13 +50,15 @@ async def retry_forever(attempt: Callable[[], Awaitable[None]]) -> None:
         pause = min(pause * 2, _LONGEST)
 
 
-def new_consumer(broker: Broker, most: int, **settings: int) -> aiokafka.AIOKafkaConsumer:
+def new_consumer(
+    broker: Broker, most: int, fetch_max_wait_ms: int = WAIT_MS, **settings: int
+) -> aiokafka.AIOKafkaConsumer:
     """Return a consumer of at most so many messages a step; it commits no offsets, which are in our database."""
     return aiokafka.AIOKafkaConsumer(
         enable_auto_commit=False,
         auto_offset_reset="none",
         max_poll_records=most,
-        fetch_max_wait_ms=WAIT_MS,
+        fetch_max_wait_ms=fetch_max_wait_ms,
         request_timeout_ms=20000,
         **settings,
         **broker.client(),
@@ -201,12 +203,15 @@ class LogReader:
         self._counting: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def following(self, most: int) -> AsyncIterator["LogReader"]:
-        """Open a consumer at the checkpoints, and close it at the end."""
+    async def following(self, most: int, held_ms: int = WAIT_MS) -> AsyncIterator["LogReader"]:
+        """Open a consumer at the checkpoints, and close it at the end.
+
+        `held_ms`: how long the broker may hold a fetch, behind which it answers nothing else on that connection.
+        """
         self._most = most
         checkpoints = await self._ledger.checkpoints(self._services)
         self.logs = {service: FollowedLog(service, checkpoints[service]) for service in self._services}
-        consumer = new_consumer(self._broker, most, max_partition_fetch_bytes=4 * 1024 * 1024)
+        consumer = new_consumer(self._broker, most, held_ms, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         try:
             partitions = [

@@ -27,6 +27,7 @@ from shared.plan.loading import PlanError
 # With fewer facts, or fewer that are set aside, further processes take longer to start than they save.
 _SPREAD_FROM: Final = 50_000
 _SPREAD_LATER_FROM: Final = 5_000
+_HELD_MS: Final = 50  # it asks for the ends of the logs, which waits behind a fetch that the broker holds
 _log = structlog.get_logger()
 
 
@@ -161,7 +162,7 @@ async def _replay(
     if fresh:
         await _count_by_shares(connection, number, broker, compiled, counting, on_progress, pace)
     reader = LogReader(broker, pace.ledger(connection, number, compiled), compiled, counting)
-    async with reader.following(pace.most) as follower:
+    async with reader.following(pace.most, _HELD_MS) as follower:
         await follower.read_all(on_progress)  # what has come since, and what a process that failed has left
         await connection.execute(of_generation(number)["analyze"])
         await follower.read_all(on_progress)  # and since then, so that no number goes back at the switch
@@ -185,7 +186,7 @@ async def _count_by_shares(
 ) -> None:
     """Count what there is into an empty generation, and make its indexes."""
     ledger = pace.ledger(connection, number, compiled, first=FirstFacts(compiled), adds_up=False)
-    async with LogReader(broker, ledger, compiled, counting).following(pace.most) as follower:
+    async with LogReader(broker, ledger, compiled, counting).following(pace.most, _HELD_MS) as follower:
         ahead = await follower.ahead()
         spread = pace.processes > 1 and sum(ahead.values()) >= _SPREAD_FROM
         if not (spread and await _count_in_turn(ledger, ahead, on_progress, pace)):
