@@ -53,7 +53,8 @@ def schema(language: Language, event: type[Event]) -> Schema:
     }
     optional = {"corrects": {"type": "string", "pattern": f"^{ID_FORM}$"}} if _correctable(event) else {}
     sample = SAMPLES / f"{language.service}.{event.versioned_name()}.json"
-    examples = {} if event.decision else {"examples": [json.loads(sample.read_text(encoding="utf-8"))]}
+    has_one = not event.decision and sample.is_file()
+    examples = {"examples": [json.loads(sample.read_text(encoding="utf-8"))]} if has_one else {}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:{name.replace('.', ':')}",

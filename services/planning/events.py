@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 import orjson
-from pydantic import AfterValidator, Field, JsonValue, ValidationInfo
+from pydantic import AfterValidator, Field, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from services.vocabulary import OnlyThePlanOffice
@@ -88,7 +88,6 @@ def _is_bounded(document: JsonValue) -> bool:
 _TAG: Final = re.compile(r"<[A-Za-z/!?]")
 _KEYS: Final = ("id", "title", "period", "districts", "series")
 Document = Annotated[dict[str, JsonValue], AfterValidator(_document), Field(json_schema_extra={"required": [*_KEYS]})]
-_PlainText = Annotated[Text, AfterValidator(_plain)]
 Instant = Annotated[str, AfterValidator(_instant), Field(json_schema_extra={"format": "date-time"})]
 Gap = Annotated[int | float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
@@ -297,9 +296,11 @@ class NoteWritten(Event, subject="note/<plan>/<indicator>/<period>/<of>"):
     indicator: No
     period: No
     of: DistrictCode
-    cause: _PlainText
-    next_step: _PlainText
+    cause: Text
+    next_step: Text
     by: Text
+
+    _plain = field_validator("cause", "next_step")(_plain)
 
 
 class ErasureRequested(Event, subject="erasure/<no>", role=Opens(), whole_only=OnlyThePlanOffice, reserved=True):

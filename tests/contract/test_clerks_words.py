@@ -33,7 +33,7 @@ def test_no_text_of_a_refusal_begins_with_or_rests_on_a_programmers_word() -> No
 @pytest.mark.parametrize(
     ("language", "text"),
     [
-        ("zh", "第 5 行「录用日期」(K5):不是有效日期,应为 YYYY-MM-DD。\n    → 写成 YYYY-MM-DD"),
+        ("zh", "第 5 行「录用日期」(K5):不是有效日期,应为 YYYY-MM-DD。\n    → 写成 年-月-日"),
         ("en", 'row 5 "录用日期" (K5): This is not a valid date'),
     ],
 )

@@ -346,7 +346,9 @@ def test_a_certificate_of_erasure_is_signed_and_its_facts_are_in_the_log(auditor
 def test_the_file_imports_nothing_of_ours() -> None:
     text = VERIFY.read_text(encoding="utf-8")
     imported = set(re.findall(r"^\s*(?:from|import) ([a-z_0-9]+)", text, re.MULTILINE))
-    assert imported - set(sys.stdlib_module_names) == {"cryptography"}
+    assert imported - set(sys.stdlib_module_names) == {"cryptography", "gmssl_pyx"}
+    # The second is asked for only where a city signs by SM2, too, and is there.
+    assert re.findall(r"^(?:from|import) gmssl_pyx", text, re.MULTILINE) == []
 
 
 def test_witnesses_cosign_what_is_published_and_nothing_waits_for_one_that_is_away(

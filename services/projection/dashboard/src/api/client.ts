@@ -30,11 +30,17 @@ const TOKEN_COOKIE = "skillplan-csrf";
 const TIMEOUT_MS = 15_000;
 const LONG_TIMEOUT_MS = 120_000;
 const UNAUTHORIZED = 401;
-let onUnauthorized: (() => void) | undefined;
+// Requests go out before the page is drawn: one may have been refused before there is anybody to say so to.
+let refusedEarly = false;
+let onUnauthorized = (): void => {
+  refusedEarly = true;
+};
 
-/** Set what happens when the API refuses a request for want of a good key. */
+/** Set what happens when the API refuses a request for want of a good key, or has refused one. */
 export function setOnUnauthorized(act: () => void): void {
   onUnauthorized = act;
+  if (refusedEarly) act();
+  refusedEarly = false;
 }
 
 function sessionToken(): string | undefined {
@@ -110,7 +116,7 @@ async function problemOf(response: Response): Promise<Problem> {
 
 async function good(response: Response): Promise<Response> {
   if (response.ok) return response;
-  if (response.status === UNAUTHORIZED) onUnauthorized?.();
+  if (response.status === UNAUTHORIZED) onUnauthorized();
   throw await problemOf(response);
 }
 
