@@ -172,7 +172,7 @@ function useStream(plan: string): { connection: Connection; event: StreamEvent |
         setEvent(next);
         setAt(new Date());
         if (next.moved && settling) refetchAll();
-        settling ||= window.setTimeout(refetchAll, SETTLING_MS);
+        settling ||= window.setTimeout(() => lost || refetchAll(), SETTLING_MS); // once it is there again it is asked anyway
         if (next.day === shown) return;
         // A page left open over midnight goes on to the new day if it shows the old day as today.
         const open = parseHash(location.hash);
