@@ -60,13 +60,18 @@ GENTLE: Final = ReplayPace(_PORTION, 1, RestingLedger)
 
 
 async def go_last(connection: asyncpg.Connection) -> None:
-    """Let all others have the processor first: this process, and its server's where that is on this machine and may be.
+    """Let all others have the processor first, and take one.
 
-    One statement of the server (an index, a comparison) has no portions, and takes one process.
+    One statement of the server (an index, a comparison) has no portions.
     """
-    _lower(0)
+    await let_others_go_first(connection)
     await connection.execute("set max_parallel_workers_per_gather = 0")
     await connection.execute("set max_parallel_maintenance_workers = 0")
+
+
+async def let_others_go_first(connection: asyncpg.Connection) -> None:
+    """Give this process the processor where nobody else wants it, and its server where that is here and may be."""
+    _lower(0)
     pid = connection.get_server_pid()
     port = await connection.fetchval("select inet_client_port()")
     with contextlib.suppress(OSError):  # no such process here, or no such file system

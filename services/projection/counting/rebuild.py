@@ -15,7 +15,7 @@ from services.projection.counting.facts import LOGS
 from services.projection.counting.generations import of_generation
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import Counting, LogReader
-from services.projection.counting.pacing import FAST, GENTLE, ReplayPace, go_last
+from services.projection.counting.pacing import FAST, GENTLE, ReplayPace, go_last, let_others_go_first
 from services.projection.counting.seen import FirstFacts
 from services.projection.counting.shares import OnProgress, count_later, later_beside, shares_of
 from services.projection.counting.store import Ledger
@@ -25,7 +25,7 @@ from shared.kafka.clients import Broker
 from shared.plan.loading import PlanError
 
 # With fewer facts, or fewer that are set aside, further processes take longer to start than they save.
-_SPREAD_FROM: Final = 50_000
+_SPREAD_FROM: Final = 200_000
 _SPREAD_LATER_FROM: Final = 5_000
 _HELD_MS: Final = 50  # it asks for the ends of the logs, which waits behind a fetch that the broker holds
 _log = structlog.get_logger()
@@ -189,6 +189,8 @@ async def _count_by_shares(
     async with LogReader(broker, ledger, compiled, counting).following(pace.most, _HELD_MS) as follower:
         ahead = await follower.ahead()
         spread = pace.processes > 1 and sum(ahead.values()) >= _SPREAD_FROM
+        if spread:
+            await let_others_go_first(connection)  # as will those that it starts
         if not (spread and await _count_in_turn(ledger, ahead, on_progress, pace)):
             await follower.read_all(on_progress)
     aside = await ledger.aside(LOGS)

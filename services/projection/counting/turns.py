@@ -20,7 +20,7 @@ from services.projection.counting.facts import LogFact
 from services.projection.counting.ledger import FactBatch
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.log_reader import PLANNING, WAIT_MS, FollowedLog, Message, new_consumer
-from services.projection.counting.pacing import FAST
+from services.projection.counting.pacing import FAST, let_others_go_first
 from services.projection.counting.seen import FirstFacts, SeenKeys
 from services.projection.counting.shares import OnProgress, Start, children, run_child
 from services.projection.counting.standing import StandingRow
@@ -147,6 +147,7 @@ async def _count(task: _Task) -> None:
         slots = stack.enter_context(memoryview(memory).cast("Q"))
         connecting = writers.connected(settings.pg_dsn.get_secret_value(), "skillplan projection rebuild")
         connection = await stack.enter_async_context(connecting)
+        await let_others_go_first(connection)  # as many as there are processors would leave nobody any
         consumer = new_consumer(settings.broker, task.most, max_partition_fetch_bytes=_FETCHED)
         await consumer.start()
         stack.push_async_callback(consumer.stop)
