@@ -239,6 +239,8 @@ const errands = {
     const lost = await page.locator(".fresh").innerText();
     const value = await valueOf(page, "4.1.a");
     await live(page);
+    // What was asked for while it ended is asked for again once it is there.
+    await page.waitForFunction(() => !document.querySelector(".failed"), null, { timeout: 15_000 }).catch(() => undefined);
     return { lost, value, failed: await page.locator(".failed").count() };
   },
 
