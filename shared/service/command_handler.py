@@ -120,48 +120,32 @@ class CommandHandler:
         self._languages = {language.service: language for language in (decoder.language, *hears)}
 
     async def handle(
-        self,
-        arrived: Sequence[Report | NotUnderstood],
-        unreadable: Sequence[Unreadable] = (),
-        *,
-        sealed: bool = False,
+        self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable] = ()
     ) -> list[Answer]:
         """Decide reports in order, each seeing the earlier; return their answers once all of it is committed, and after
-        them those to what could not be read. `sealed`: by `seal_ahead`, and the database was there since.
+        them those to what could not be read.
 
         Raises one of `UNAVAILABLE` when the database is away; then nothing was recorded, unless some of it is for the
         sandbox, which is a transaction of its own: what was is a duplicate when it is sent again.
         """
         if self.sandbox is not None and any(map(_is_trial, arrived)):
-            own = iter(await self._own(arrived, unreadable, sealed))
+            own = iter(await self._own(arrived, unreadable))
             tried = iter(await self.sandbox.handle([item for item in arrived if _is_trial(item)]))
             return [next(tried if _is_trial(item) else own) for item in arrived] + list(own)
         with self.metrics.batch():
-            answers = await self._handle(arrived, unreadable, sealed)
+            answers = await self._handle(arrived, unreadable)
         self.metrics.answered(answers)
         return answers
 
-    async def _own(
-        self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable], sealed: bool
-    ) -> list[Answer]:
+    async def _own(self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable]) -> list[Answer]:
         own = [item for item in arrived if not _is_trial(item)]
-        return await self.handle(own, unreadable, sealed=sealed) if own or unreadable else []
-
-    async def seal_ahead(self, arrived: Sequence[Report | NotUnderstood]) -> None:
-        """Seal the persons of reports while the batch before them is decided; `handle` does it otherwise.
-
-        A crash of the database may lose the keys that this makes: they reach the disk with the next commit. A sandbox,
-        which a new week empties of keys as well, seals nothing ahead.
-        """
-        reports = [item for item in arrived if isinstance(item, Report)]
-        await self._seal_persons(item for item in reports if self.sandbox is None or not _is_trial(item))
+        return await self.handle(own, unreadable) if own or unreadable else []
 
     async def _handle(
-        self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable], sealed: bool
+        self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable]
     ) -> list[Answer]:
         reports = [item for item in arrived if isinstance(item, Report)]
-        if not sealed:
-            await self._seal_persons(reports)
+        await self._seal_persons(reports)
         async with self.store.transaction() as transaction:
             quarantined = await self._quarantine(transaction, unreadable) if unreadable else []
             unit = await self._unit_of_work(transaction, reports)

@@ -60,100 +60,60 @@ from shared.service.http_door import (
 )
 
 _MOST_TOGETHER: Final = 500
-_WORTH_AHEAD: Final = 100  # reports whose persons are worth a statement of their own
 _STATUS: Final = {"accepted": 200, "duplicate": 200, "waiting": 202}
 _log = structlog.get_logger()
 
 Arrived = Report | NotUnderstood
 T = TypeVar("T")
-_Group = list[tuple[Sequence[Arrived], asyncio.Future[list[Answer]]]]
 
 
 class GroupCommit:
-    """Gathers what concurrent requests bring into one transaction after another.
-
-    The persons of the next group are sealed while one is decided, where there is much of it: of little a group is all
-    that has come until the one before is committed.
-    """
+    """Gathers what concurrent requests bring into one transaction after another."""
 
     def __init__(self, handler: CommandHandler) -> None:
         self._handler = handler
-        self._queue: _Group = []
-        self._size = 0  # reports in the queue
-        self._changed = asyncio.Event()
+        self._queue: list[tuple[Sequence[Arrived], asyncio.Future[list[Answer]]]] = []
+        self._arrived = asyncio.Event()
 
     async def submit(self, items: Sequence[Arrived]) -> list[Answer]:
         """Return the answers once they are committed; raises one of `UNAVAILABLE` when the database is away."""
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._queue.append((items, future))
-        self._size += len(items)
-        self._changed.set()
+        self._arrived.set()
         return await future
 
     async def run(self) -> None:
         """Decide what has been submitted, until cancelled."""
-        deciding: asyncio.Task[bool] | None = None
+        while True:
+            await self._arrived.wait()
+            group: list[tuple[Sequence[Arrived], asyncio.Future[list[Answer]]]] = []
+            taken = 0
+            while self._queue and (not group or taken + len(self._queue[0][0]) <= _MOST_TOGETHER):
+                group.append(self._queue.pop(0))
+                taken += len(group[-1][0])
+            if not self._queue:
+                self._arrived.clear()
+            await self._decide(group)
+
+    async def _decide(self, group: list[tuple[Sequence[Arrived], asyncio.Future[list[Answer]]]]) -> None:
         try:
-            while True:
-                await self._changed.wait()
-                self._changed.clear()
-                while self._queue and (deciding is None or deciding.done() or self._size >= _WORTH_AHEAD):
-                    group = self._take()
-                    sealed = deciding is not None and not deciding.done() and await self._seal_beside(deciding, group)
-                    deciding = asyncio.create_task(self._decide(group, sealed=sealed))
-                    deciding.add_done_callback(end_process_if_failed)
-                    deciding.add_done_callback(lambda _: self._changed.set())
-        finally:
-            if deciding is not None:
-                deciding.cancel()
-
-    async def _seal_beside(self, deciding: asyncio.Task[bool], group: _Group) -> bool:
-        """Seal the persons of a group while the one before is decided; return whether that holds."""
-        async with asyncio.TaskGroup() as tasks:
-            sealing = tasks.create_task(self._try_to_seal(group))
-            committed = await deciding
-        # Keys that the database made before it went away may be lost.
-        return committed and sealing.result()
-
-    async def _try_to_seal(self, group: _Group) -> bool:
-        try:
-            await self._handler.seal_ahead([item for items, _ in group for item in items])
-        except Exception as error:  # noqa: BLE001 - it is tried again, and answered, with the deciding
-            _log.warning("http.not-sealed-ahead", error=type(error).__name__)
-            return False
-        return True
-
-    def _take(self) -> _Group:
-        group: _Group = []
-        taken = 0
-        while self._queue and (not group or taken + len(self._queue[0][0]) <= _MOST_TOGETHER):
-            group.append(self._queue.pop(0))
-            taken += len(group[-1][0])
-        self._size -= taken
-        return group
-
-    async def _decide(self, group: _Group, *, sealed: bool = False) -> bool:
-        """Decide a group and answer it; return whether it was committed."""
-        try:
-            answers = iter(await self._handler.handle([item for items, _ in group for item in items], sealed=sealed))
+            answers = iter(await self._handler.handle([item for items, _ in group for item in items]))
         except UNAVAILABLE as error:
             for _, future in group:
                 _settle(future, error)
-            return False
         except Exception as error:  # noqa: BLE001 - an error of ours: logged, answered 500, and the next group goes on
             _log.exception("http.failed", requests=len(group))
             if len(group) == 1:
                 _settle(group[0][1], error)
-                return False
+                return
             # One report must not fail the others of its batch.
             for single in group:
                 await self._decide([single])
-            return False
-        for items, future in group:
-            own = [next(answers) for _ in items]
-            if not future.done():
-                future.set_result(own)
-        return True
+        else:
+            for items, future in group:
+                own = [next(answers) for _ in items]
+                if not future.done():
+                    future.set_result(own)
 
 
 def _settle(future: asyncio.Future[list[Answer]], error: BaseException) -> None:

@@ -33,15 +33,11 @@ class SandboxHandler(CommandHandler):
             self._week = week
 
     async def handle(
-        self,
-        arrived: Sequence[Report | NotUnderstood],
-        unreadable: Sequence[Unreadable] = (),
-        *,
-        sealed: bool = False,
+        self, arrived: Sequence[Report | NotUnderstood], unreadable: Sequence[Unreadable] = ()
     ) -> list[Answer]:
         """Decide reports in order."""
         await self.begin_week()
-        return await super().handle(arrived, unreadable, sealed=sealed)
+        return await super().handle(arrived, unreadable)
 
     async def preview(self, arrived: Sequence[Report | NotUnderstood]) -> list[Preview]:
         """Decide reports by what stands in the sandbox now, and record nothing."""

@@ -1,4 +1,4 @@
-"""Concurrent requests share transactions; the persons of the next are sealed while one is decided."""
+"""Concurrent requests share transactions, one after another; each seals its persons."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -71,8 +71,7 @@ async def _submit(log: _HeldLog, sizes: list[int]) -> list[list[Answer] | BaseEx
     await log.held.wait()
     for number, size in enumerate(sizes[1:], 1):
         requests.append(asyncio.create_task(group.submit(_sent(1_000 * number, size))))
-    ahead = sum(sizes) if sizes[1] >= _MANY else sizes[0]
-    while len(log.keys) < ahead:  # noqa: ASYNC110 - of a log in memory nobody waits for long
+    while len(log.keys) < sizes[0]:  # noqa: ASYNC110 - of a log in memory nobody waits for long
         await asyncio.sleep(0)
     log.go_on.set()
     results = await asyncio.gather(*requests, return_exceptions=True)
@@ -89,7 +88,7 @@ async def _openable(log: InMemoryLog, keys: Mapping[str, bytes]) -> int:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_many_are_sealed_while_others_are_decided_and_anew_where_these_fail(fails: bool) -> None:
+def test_a_group_is_sealed_by_itself_whether_the_one_before_was_committed_or_failed(fails: bool) -> None:
     async def run() -> None:
         log = _HeldLog(fails=fails)
         first, *others = await asyncio.wait_for(_submit(log, [3, _MANY]), _PATIENCE)
@@ -100,7 +99,7 @@ def test_many_are_sealed_while_others_are_decided_and_anew_where_these_fail(fail
     asyncio.run(run())
 
 
-def test_few_are_gathered_until_the_transaction_before_has_ended() -> None:
+def test_requests_are_gathered_until_the_transaction_before_has_ended() -> None:
     async def run() -> None:
         log = _HeldLog(fails=False)
         assert all(map(_all_accepted, await asyncio.wait_for(_submit(log, [3, 1, 1, 1]), _PATIENCE)))
