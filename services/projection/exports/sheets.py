@@ -1,11 +1,12 @@
 """XLSX: sheets with titles that stay in sight, filters, and numbers and times as such; no text becomes a formula."""
 
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import IO, Final, Generic, TypeVar
+from typing import IO, Final, Generic, Self, TypeVar
 
 import xlsxwriter
 from starlette.responses import Response, StreamingResponse
@@ -44,15 +45,10 @@ async def listing(
     batches: AsyncIterator[Sequence[Row]], columns: Sequence[ListingColumn[Row]], name: str, language: Language
 ) -> IO[bytes]:
     """Return rows as an XLSX of one sheet of this name: the same rows give the same bytes."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its sender
-    book = _Listing(file, language, columns, name)
-    try:
+    async with _Listing(language, columns, name).written() as book:
         async for rows in batches:
             await beside(book.add, rows)
-    finally:
-        await beside(book.close)
-    file.seek(0)
-    return file
+    return book.file
 
 
 def download(file: IO[bytes], name: str) -> Response:
@@ -73,11 +69,12 @@ async def one_batch(rows: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
 
 
 class Book:
-    """A workbook, written from the top down so that it takes no memory."""
+    """A workbook, written from the top down so that it takes no memory. `file`: closed by its sender."""
 
-    def __init__(self, file: IO[bytes], language: Language, created: datetime) -> None:
+    def __init__(self, language: Language, created: datetime) -> None:
+        self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see above
         self._book = xlsxwriter.Workbook(
-            file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+            self.file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         )
         # Else the hour of writing is in the file; the same numbers give the same bytes.
         self._book.set_properties({"created": created})
@@ -87,8 +84,16 @@ class Book:
         self._forms: dict[tuple[str | None, Signal | None], Format] = {}
         self._row = 0
 
-    def close(self) -> None:
-        """Write the end of the file."""
+    @contextlib.asynccontextmanager
+    async def written(self) -> AsyncIterator[Self]:
+        """Have it written by who holds it, then end its file and go back to the start of that."""
+        try:
+            yield self
+        finally:
+            await beside(self._close)
+        self.file.seek(0)
+
+    def _close(self) -> None:
         self._book.close()
 
     def _sheet(self, name: str, widths: Iterable[int]) -> Worksheet:
@@ -153,8 +158,8 @@ class Book:
 class _Listing(Book, Generic[Row]):
     """A workbook of one sheet."""
 
-    def __init__(self, file: IO[bytes], language: Language, columns: Sequence[ListingColumn[Row]], name: str) -> None:
-        super().__init__(file, language, _EARLIEST)
+    def __init__(self, language: Language, columns: Sequence[ListingColumn[Row]], name: str) -> None:
+        super().__init__(language, _EARLIEST)
         self._columns = columns
         self._rows = self._sheet(name, [column.width for column in columns])
         titles = [column.title[language] for column in columns]
@@ -170,10 +175,9 @@ class _Listing(Book, Generic[Row]):
                 return
             self._write(self._rows, [column.cell(row) for column in self._columns], self._forms_of_columns)
 
-    def close(self) -> None:
-        """Set the filter over all rows, and write the end of the file."""
-        self._filter(self._rows, len(self._columns))
-        super().close()
+    def _close(self) -> None:
+        self._filter(self._rows, len(self._columns))  # over all rows
+        super()._close()
 
 
 def _number_format(number: Decimal) -> str:

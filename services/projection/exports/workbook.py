@@ -1,6 +1,5 @@
 """The monthly briefing as an XLSX workbook; no text becomes a formula."""
 
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -47,25 +46,20 @@ class ListedFact(NamedTuple):
 
 async def workbook(body: Briefing, language: Language, facts: AsyncIterator[Sequence[ListedFact]] | None) -> IO[bytes]:
     """Return the briefing as XLSX: an overview, the districts, a sheet a series, the clauses, and the month's facts."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its sender
-    book = _BriefingBook(file, body, language)
-    try:
+    async with _BriefingBook(body, language).written() as book:
         await beside(book.sheets)
         if facts is not None:
             await beside(book.begin_facts)
             async for rows in facts:
                 await beside(book.facts, rows)
-    finally:
-        await beside(book.close)
-    file.seek(0)
-    return file
+    return book.file
 
 
 class _BriefingBook(Book):
     """The workbook of a briefing."""
 
-    def __init__(self, file: IO[bytes], body: Briefing, language: Language) -> None:
-        super().__init__(file, language, datetime.fromisoformat(body["known_at"]))
+    def __init__(self, body: Briefing, language: Language) -> None:
+        super().__init__(language, datetime.fromisoformat(body["known_at"]))
         self._body = body
         self._facts: Worksheet | None = None
 
