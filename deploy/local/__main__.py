@@ -312,7 +312,8 @@ def _backup_due(
     except ValueError:
         raise LocalError(f"AT={at}:应为 时:分。", f"AT={at}: it is HH:MM.") from None
     installation = _running(_existing(state))
-    keeper.do_what_is_due(installation, lambda _: installation.broker, schedule, raw_hours)
+    if not keeper.do_what_is_due(installation, lambda _: installation.broker, schedule, raw_hours):
+        console.say("备份、试恢复都还没有到期。", "Neither a backup nor a trial restore is due yet.")
 
 
 @app.command("restore-test")

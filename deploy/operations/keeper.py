@@ -54,17 +54,20 @@ class KeeperSettings(Settings):
 
 def do_what_is_due(
     installation: Installation, broker_of: Callable[[str], Broker], schedule: Schedule, raw_hours: int = 24
-) -> None:
-    """Take a backup, let old ones go and restore one on trial, each where it is due."""
+) -> bool:
+    """Take a backup, let old ones go and restore one on trial, each where it is due; return whether anything was."""
     backups, keys = installation.state / "backups", installation.state / "backup-keys"
-    if kept_backups.is_backup_due(backups, datetime.now(UTC), schedule.at):
+    is_backup_due = kept_backups.is_backup_due(backups, datetime.now(UTC), schedule.at)
+    if is_backup_due:
         made = backup.back_up(installation, None, None, raw_hours, broker_of)
         with records.alone(backups):
             gone = kept_backups.let_go(backups, keys, datetime.now(UTC), schedule.days)
         _log.info("backup.taken", backup=made.folder.name, gone=gone)
-    if kept_backups.is_test_due(backups, datetime.now(UTC), schedule.at):
+    is_test_due = kept_backups.is_test_due(backups, datetime.now(UTC), schedule.at)
+    if is_test_due:
         tested = restore_test.restore_newest(installation, broker_of(PROJECTION.name))
         _log.info("backup.tested", backup=tested.backup, facts=tested.facts, problems=tested.problems)
+    return is_backup_due or is_test_due
 
 
 @dataclass

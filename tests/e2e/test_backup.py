@@ -132,16 +132,17 @@ def test_what_is_due_is_done_once_and_a_backup_that_is_of_no_use_is_named(state:
     record = backups / "restore-test.json"
     record.unlink(missing_ok=True)
 
-    def do_what_is_due() -> dict[str, Any]:
+    def do_what_is_due(*, nothing: bool) -> dict[str, Any]:
         done = make(state, "backup-due", AT=this_minute)
         assert done.returncode == 0, done.stdout + done.stderr
+        assert ("is due yet" in done.stdout) is nothing
         tested: dict[str, Any] = json.loads(record.read_text())
         return tested
 
-    tested, names = do_what_is_due(), kept_backups.whole(backups)
+    tested, names = do_what_is_due(nothing=False), kept_backups.whole(backups)
     assert (tested["backup"], tested["problems"]) == (names[-1], [])
     assert tested["facts"] > 0
-    assert (do_what_is_due(), kept_backups.whole(backups)) == (tested, names), "nothing was due"
+    assert (do_what_is_due(nothing=True), kept_backups.whole(backups)) == (tested, names), "nothing was due"
     well = record.read_text()
     spoiled = shutil.copytree(backups / names[-1], backups / "20991231T000000Z")
     try:

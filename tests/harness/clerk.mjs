@@ -50,8 +50,12 @@ export function clerkErrands({ open, loaded, judge, options }) {
       axe.push(...(await judge(page)));
       const wide = [await width()];
       await mend();
+      // Looked for from before the click: a table of two hundred rows may be through before that returns.
+      const sending = page.evaluate(() => new Promise((resolve) => {
+        new MutationObserver(() => document.querySelector(".send progress") && resolve(null)).observe(document.body, { childList: true, subtree: true });
+      }));
       await page.click(".send .main");
-      await page.waitForSelector(".send progress");
+      await sending;
       for (const pid of options.killed) process.kill(pid, "SIGKILL");
       if (options.doomed) {
         const lock = readlinkSync(`${options.profiles}/first/SingletonLock`); // <host>-<process>
