@@ -48,6 +48,7 @@ def _leader_killed(hosts: Hosts, held: float) -> str:
         killed = eventually(partial(hosts.kill_database, killed), PATIENCE)
         with (hosts.system.folder / "kills.log").open("a", encoding="utf-8") as log:
             log.write(f"{datetime.now(UTC):%H:%M:%S.%f} {who[-1]}\n")
+    eventually(hosts.whole, PATIENCE)
     changes = sum(before != after for before, after in pairwise(who))
     return f"{times} 次 kills; 其中换主 of which another took over: {changes}"
 
@@ -116,7 +117,7 @@ HOST_FAULTS: Final = (
     Fault("三台:一个 Kafka 被杀", "three hosts: broker lost", _broker_lost, held=20, hosts=True),
     Fault("三台:一台的全部进程被杀", "three hosts: host killed", _host_killed, held=30, hosts=True),
     Fault("三台:网络被切成两半", "three hosts: network cut", _cut, held=30, hosts=True),
-    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=150, hosts=True),
+    Fault("三台:主库连续被杀", "three hosts: leader database killed", _leader_killed, held=300, hosts=True),
 )
 
 

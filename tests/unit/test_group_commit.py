@@ -62,8 +62,9 @@ def _sent(first: int, count: int) -> list[Report | NotUnderstood]:
     return [decoder(feed.SERVICE).decode(report, Channel(), datetime.now(UTC)) for report in batch]
 
 
-async def _submit(log: _HeldLog, sizes: list[int]) -> list[list[Answer] | BaseException]:
-    """Submit batches, all but the first while that is held in its transaction; return what each got."""
+async def _submit(log: _HeldLog, sizes: list[int], until: int | None = None) -> list[list[Answer] | BaseException]:
+    """Submit batches, all but the first while that is held in its transaction, which goes on once so many persons have
+    keys (by default its own); return what each got."""
     domain = DOMAIN_SERVICES[feed.SERVICE].domain(load_plans(ROOT / "plans"))
     group = GroupCommit(CommandHandler(decoder(feed.SERVICE), domain, log, _SEAL))
     running = asyncio.create_task(group.run())
@@ -71,7 +72,7 @@ async def _submit(log: _HeldLog, sizes: list[int]) -> list[list[Answer] | BaseEx
     await log.held.wait()
     for number, size in enumerate(sizes[1:], 1):
         requests.append(asyncio.create_task(group.submit(_sent(1_000 * number, size))))
-    while len(log.keys) < sizes[0]:  # noqa: ASYNC110 - of a log in memory nobody waits for long
+    while len(log.keys) < (until or sizes[0]):  # noqa: ASYNC110 - of a log in memory nobody waits for long
         await asyncio.sleep(0)
     log.go_on.set()
     results = await asyncio.gather(*requests, return_exceptions=True)
@@ -104,6 +105,17 @@ def test_requests_are_gathered_until_the_transaction_before_has_ended() -> None:
         log = _HeldLog(fails=False)
         assert all(map(_all_accepted, await asyncio.wait_for(_submit(log, [3, 1, 1, 1]), _PATIENCE)))
         assert log.transactions == 2
+
+    asyncio.run(run())
+
+
+def test_the_next_group_begins_before_the_one_before_has_ended_where_there_is_enough_for_it() -> None:
+    async def run() -> None:
+        log = _HeldLog(fails=False)
+        results = await asyncio.wait_for(_submit(log, [3, 100, 100, 1], until=203), _PATIENCE)
+        assert all(map(_all_accepted, results))
+        assert log.transactions == 3
+        assert await _openable(log, log.keys) == 204
 
     asyncio.run(run())
 
