@@ -82,7 +82,7 @@ class Catalogue:
             vocabulary.__name__,
             *(import_module(f"services.{name}.decider").__name__ for name in DOMAIN_SERVICES),
         ]
-        for rule in sorted(_under(Rule), key=lambda rule: modules.index(rule.__module__)):
+        for rule in sorted(rules.defined(), key=lambda rule: modules.index(rule.__module__)):
             classes.setdefault(_code_of(rule), []).append(rule)
         codes = {
             code: Code(
@@ -176,12 +176,6 @@ class Catalogue:
 _WAITS_FOR_EVIDENCE: Final = frozenset(
     {"recruitment.student-joined-class", "subsidy.subsidy-claimed", "subsidy.allowance-claimed"}
 )
-
-
-def _under(rule: type[Rule]) -> Iterator[type[Rule]]:
-    for child in rule.__subclasses__():
-        yield child
-        yield from _under(child)
 
 
 def _code_of(rule: type[Rule]) -> str:

@@ -10,7 +10,7 @@ import orjson
 from pydantic import AfterValidator, Field, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from services.vocabulary import OnlyThePlanOffice
+from services.vocabulary import ClosedBefore, OnlyThePlanOffice, RequestedBefore
 from shared.contract.events import Event, Language, Opens, format_instant, parse_instant
 from shared.contract.identity_numbers import holds_personal_number
 from shared.contract.shapes import (
@@ -250,7 +250,13 @@ class CosignedCheckpoint(Shape):
         return f"{self.origin}\n{self.size}\n{self.root}\n"
 
 
-class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_only=OnlyThePlanOffice, reserved=True):
+class PeriodClosed(
+    Event,
+    subject="month/<plan>/<month>",
+    role=Opens(taken=ClosedBefore),
+    whole_only=OnlyThePlanOffice,
+    reserved=True,
+):
     """月度关账: A month's figures are published, as they were known at an instant."""
 
     plan: No
@@ -263,7 +269,7 @@ class PeriodClosed(Event, subject="month/<plan>/<month>", role=Opens(), whole_on
     by: Text
 
 
-class RestatementRequested(Event, subject="restatement/<plan>/<month>/<no>", role=Opens()):
+class RestatementRequested(Event, subject="restatement/<plan>/<month>/<no>", role=Opens(taken=RequestedBefore)):
     """申请重述: Somebody asks that a closed month be published anew with what became known since."""
 
     plan: No
@@ -303,7 +309,9 @@ class NoteWritten(Event, subject="note/<plan>/<indicator>/<period>/<of>"):
     _plain = field_validator("cause", "next_step")(_plain)
 
 
-class ErasureRequested(Event, subject="erasure/<no>", role=Opens(), whole_only=OnlyThePlanOffice, reserved=True):
+class ErasureRequested(
+    Event, subject="erasure/<no>", role=Opens(taken=RequestedBefore), whole_only=OnlyThePlanOffice, reserved=True
+):
     """申请删除个人信息: Somebody asks that a person's keys be destroyed. `token` is the person's, as facts have it."""
 
     token: Token

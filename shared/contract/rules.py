@@ -1,6 +1,7 @@
 """Rules that refuse a report: one class each, whose name is the code, with its texts in both languages."""
 
 import re
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 _BOTH: Final = re.compile(r"(.*[\u4e00-\u9fff][^ \u4e00-\u9fff]*) ([^\u4e00-\u9fff]+)")
@@ -17,7 +18,9 @@ class Rule:
     en: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
-        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        """Name the code after the class; what derives from another rule is that rule, said in words of its own."""
+        if Rule in cls.__bases__:
+            cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
     def __init__(self, pointer: str | None = None, **values: str | int) -> None:
         self.pointer = pointer
@@ -42,6 +45,13 @@ def _in_both(value: str | int) -> tuple[str | int, str | int]:
     """Return a value for the Chinese and for the English text: of `整数 an integer` to each its own part."""
     parts = _BOTH.fullmatch(value) if isinstance(value, str) else None
     return (parts[1], parts[2]) if parts else (value, value)
+
+
+def defined(rule: type[Rule] = Rule) -> Iterator[type[Rule]]:
+    """Yield every rule that a module of this process defines."""
+    for child in rule.__subclasses__():
+        yield child
+        yield from defined(child)
 
 
 def find(code: str) -> type[Rule]:
@@ -108,16 +118,13 @@ class UnknownType(Rule):
     )
 
 
-class VersionEnded(Rule):
+class VersionEnded(UnknownType):
     """A former version of a type, after the last day on which it is taken."""
 
     zh, en = (
         "这类报告的旧版只收到 {until} 为止,请改按 {newest} 版填写后重报。",
         "This version was taken until {until}. Send the report in version {newest}.",
     )
-
-    def code_of(self) -> str:
-        return "unknown-type"
 
 
 class BadSubject(Rule):
@@ -155,11 +162,8 @@ class PersonalNumber(Rule):
     )
 
 
-class NotAnEvent(Rule):
+class NotAnEvent(BadValue):
     zh, en = "批量中的这一项不是 JSON 对象。", "This element of the batch is not a JSON object."
-
-    def code_of(self) -> str:
-        return BadValue.code
 
 
 class NotJson(Rule):
@@ -283,16 +287,13 @@ class Retracted(Rule):
     zh, en = "等待期间已由报告人撤回。", "Retracted by its sender while it waited."
 
 
-class Voided(Rule):
+class Voided(Retracted):
     """A waiting report was voided (RULES G4), by the same rules as if its sender had retracted it (B9)."""
 
     zh, en = (
         "等待期间已由上级主管部门作废。",
         "Voided by who answers for the whole area while it waited.",
     )
-
-    def code_of(self) -> str:
-        return Retracted.code
 
 
 class Corrected(Rule):

@@ -9,7 +9,6 @@ import pytest
 from client.validation import ReportFault
 from services.catalogue import DOMAIN_SERVICES
 from shared.contract import remedies, rules
-from shared.contract.rules import Rule
 
 FOREIGN = re.compile(r"信封|pointer|映射|取值|\b(data|subject|source|district)\b(?![)-])")
 FIRST = re.compile(r"[\u4e00-\u9fff“「{]")
@@ -18,7 +17,7 @@ FIRST = re.compile(r"[\u4e00-\u9fff“「{]")
 def texts() -> Iterator[tuple[str, str]]:
     for name in DOMAIN_SERVICES:
         import_module(f"services.{name}.decider")
-    for rule in Rule.__subclasses__():
+    for rule in rules.defined():
         yield rule.__name__, rule.zh
     for codes in remedies.written().values():
         for code, entry in codes.items():

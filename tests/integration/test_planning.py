@@ -46,10 +46,12 @@ def office(system: System) -> PlanOffice:
     return PlanOffice(system)
 
 
-def refused(answer: dict[str, Any], code: str) -> None:
+def refused(answer: dict[str, Any], code: str, begins: str = "") -> None:
+    """Check that an answer refuses by a rule, in words that begin so in Chinese."""
     assert answer["status"] == "refused", answer
     (reason,) = answer["reasons"]
     assert reason["code"] == code
+    assert reason["zh"].startswith(begins), reason
     assert reason["zh"] != reason["en"]
 
 
@@ -361,6 +363,7 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
     closed = office.planning.post(close, json={"by": "计划科", "id": "close-1"})
     assert closed.json()["status"] == "accepted", closed.text
     assert office.planning.post(close, json={"by": "计划科", "id": "close-1"}).json() == closed.json()
+    refused(office.planning.post(close, json={"by": "计划科"}).json(), "already-open", "本月已经关账")
     office.hire(2, "2024-03-20")
     office.counted()
     closing = office.projection.get(f"/v1/plans/{PLAN.id}/closings/{MONTH}").json()
@@ -384,6 +387,11 @@ def a_month_is_closed_and_restated(office: PlanOffice) -> None:
         by="诸暨市统计科", why="补报",
     )  # fmt: skip
     assert receipt["status"] == "accepted", receipt
+    again = office.tell(
+        "restatement-requested", f"restatement/{PLAN.id}/{MONTH}/R-1", plan=PLAN.id, month=MONTH,
+        by="计划科", why="另报",
+    )  # fmt: skip
+    refused(again, "already-open", "这个编号已有一份申请")
     assert office.month()["may"] == ["restate", "request-restatement", "withdraw"]
     restated = office.planning.post(restate, json={"by": "计划科", "request_no": "R-1"}).json()
     assert restated["status"] == "accepted", restated
