@@ -68,8 +68,9 @@ from services.planning.plan_differences import differences
 from services.planning.targets_in_force import History, document_of, months_of, plan_of
 from services.projection.assessment.targets import Targets
 from services.projection.counting.periods import WHOLE
+from services.vocabulary import ClosedBefore
 from shared.contract.events import Event
-from shared.contract.rules import AlreadyOpen, NotYours
+from shared.contract.rules import NotYours
 from shared.deciding.view import View
 from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import CosigningKey, read_checkpoint
@@ -405,7 +406,7 @@ def test_there_is_nothing_to_override_where_all_are_approved() -> None:
 
 
 def test_a_month_closes_once() -> None:
-    given(*ALL_APPROVED, close()).when(close()).then_refused(AlreadyOpen)
+    given(*ALL_APPROVED, close()).when(close()).then_refused(ClosedBefore)
 
 
 def test_a_closed_month_takes_nothing_more() -> None:
@@ -494,7 +495,7 @@ def test_a_seal_holds_however_the_instant_is_spelled(known_at: str) -> None:
 
 def test_what_was_published_before_there_were_seals_stands_and_is_restated() -> None:
     old = (*ALL_APPROVED, close(seal=None), ask())
-    given(*old).when(close()).then_refused(AlreadyOpen)
+    given(*old).when(close()).then_refused(ClosedBefore)
     given(*old).when(restate()).then_accepted()
 
 
@@ -888,4 +889,4 @@ def test_the_first_and_the_last_month_of_a_plan_that_begins_in_february_are_clos
     closing = of(month, PeriodClosed.model_validate(data), city)
     lakeside(*steps[:-1]).when(closing).then_refused(NotApproved)
     lakeside(*steps).when(closing).then_accepted()
-    lakeside(*steps, closing).when(closing).then_refused(AlreadyOpen)
+    lakeside(*steps, closing).when(closing).then_refused(ClosedBefore)
