@@ -22,11 +22,12 @@ from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
 from deploy.operations.preparing import make_databases, make_topics
 from deploy.secrets import certificates
-from deploy.secrets.kept import KeptSecrets
+from deploy.secrets.kept import LOG_GM_KEY, KeptSecrets
 from services.catalogue import DOMAIN_SERVICES, GATEWAY, OFFICE, OFFICE_USER, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, KeyRing, Role
 from shared.kafka.clients import Broker, BrokerSettings
 from shared.kafka.names import district_user
+from shared.log.sm2 import Sm2Refused, Sm2Signer
 from shared.plan.districts import district_codes
 from shared.process import command_line
 
@@ -37,7 +38,11 @@ _KAFKA: Final = "kafka:9092"
 _KAFKA_TLS: Final = "kafka:9096"
 _CA: Final = "ca.pem"  # of our own servers, in the volume of each that asks them
 _TLS: Final = "tls.pem"  # key and certificate that a server shows
-_BY_TLS: Final = {"skillplan_tls_cert", "skillplan_tls_key", "skillplan_ca", "skillplan_kafka_ca"}  # gone without it
+# What was handed out once and goes where it no longer is: without TLS, and without a key of SM2.
+_MAY_GO: Final = {
+    *("skillplan_tls_cert", "skillplan_tls_key", "skillplan_ca", "skillplan_kafka_ca"),
+    f"skillplan_{LOG_GM_KEY}",
+}
 _HERE: Final = Path("/run/skillplan")  # where a process finds its volume
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 _CHANGEABLE: Final = {name for entry in SERVICES.values() for name in entry.keys}
@@ -104,6 +109,8 @@ class _Store(KeptSecrets):
             )
         if name.endswith(".pem"):
             _check_certificate(name, text)
+        if name == LOG_GM_KEY:
+            _check_sm2(text)
         return text
 
 
@@ -118,6 +125,14 @@ def _check_certificate(name: str, text: str) -> None:
             f"证书 {name} 已于 {ends:%Y-%m-%d} 过期,请换新。",
             f"the certificate {name} expired on {ends:%Y-%m-%d}; renew it.",
         )
+
+
+def _check_sm2(key: str) -> None:
+    """Refuse a key that services would not start with: of another form, or in an image without what signs by it."""
+    try:
+        Sm2Signer(key)
+    except Sm2Refused as refused:
+        raise LocalError(refused.zh, refused.en) from None
 
 
 def write(file: Path, text: str, reader: int) -> None:
@@ -140,6 +155,8 @@ def make_secrets(room: Path, own: Path | None, names: list[str], hosts: list[str
     `names`: by which districts reach the broker; `hosts`: by which people reach the gateway.
     """
     store = _Store(room / "all", own)
+    if sm2_key := os.environ.get("SKILLPLAN_LOG_GM_KEY"):  # by .env every process has it, and this one
+        _check_sm2(sm2_key)
     _check_published(os.environ.get("SKILLPLAN_BIND", "127.0.0.1"), store.key("key_pepper"), tls)
     processes = [f"{name}-{command}" for name, entry in SERVICES.items() for command in entry.commands]
     ours = [*processes, "postgres", "localhost", *hosts]
@@ -213,13 +230,13 @@ def _of_services(store: _Store, http: _Shown, kafka: _Shown, tls: bool) -> dict[
 
 
 def _hand_out(volume: Path, files: Mapping[str, str]) -> None:
-    """Write what a part is handed into its volume, where it is not there yet; what is of TLS goes where it is off."""
+    """Write what a part is handed into its volume, where it is not there yet; what may go and is not among them goes."""
     if not volume.is_dir():
         raise LocalError(
             f"docker-compose.yml 中没有卷 {volume.name}。",
             f"there is no volume for {volume.name} in docker-compose.yml.",
         )
-    for name in _BY_TLS - files.keys():
+    for name in _MAY_GO - files.keys():
         (volume / name).unlink(missing_ok=True)
     for name, text in files.items():
         place = volume / name

@@ -11,6 +11,7 @@ from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
 
 KEYS: Final = "keys.json"
+LOG_GM_KEY: Final = "log_gm_key"  # by which checkpoints are signed too, of who has put one there
 
 
 class KeptSecrets:
@@ -31,6 +32,11 @@ class KeptSecrets:
             file.touch(mode=0o600)
             file.write_text(make(), encoding="utf-8")
         return file.read_text(encoding="utf-8").strip()
+
+    def given(self, name: str) -> str | None:
+        """Return what the operator has put there under a name, None where there is nothing."""
+        file = self.folder / name
+        return file.read_text(encoding="utf-8").strip() if file.exists() else None
 
     def key(self, name: str) -> str:
         """Return a key of 32 bytes, in hex."""
@@ -63,6 +69,8 @@ class KeptSecrets:
         if service in DOMAIN_SERVICES:
             names |= {"city_key": "city_key", "service_key": f"{service}.key", "log_key": f"{service}.log_key"}
         files = {f"skillplan_{setting}": self.key(name) for setting, name in names.items()}
+        if service in DOMAIN_SERVICES and (sm2_key := self.given(LOG_GM_KEY)):
+            files[f"skillplan_{LOG_GM_KEY}"] = sm2_key
         if service in WITH_DATABASE and entry.addresses:
             files["skillplan_api_key"] = self.api_key()
         return files

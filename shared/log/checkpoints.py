@@ -22,7 +22,7 @@ class LogSigner:
     By SM2, too, where it has a key for that: a second line, which those who have not its public key pass over.
     """
 
-    def __init__(self, service: str, key: bytes, sm2_key: bytes = b"") -> None:
+    def __init__(self, service: str, key: bytes, sm2_key: str = "") -> None:
         """`key`: 32 bytes, secret. `sm2_key`: as Sm2Signer wants it."""
         self._key = Ed25519PrivateKey.from_private_bytes(key)
         public = self._key.public_key().public_bytes_raw()

@@ -4,6 +4,7 @@
 """
 
 import sys
+from types import ModuleType
 from typing import Final
 
 TYPE: Final = b"\xffGB/T 32918.2 SM2 with SM3"  # signed-note has no byte of its own for it
@@ -11,30 +12,33 @@ _SECRET: Final = 32
 _BYTES: Final = 96
 
 
-class Sm2Missing(Exception):
-    """The package is not installed: `requirements-sm2.txt`."""
+class Sm2Refused(ValueError):
+    """Why nothing can be signed by a key, in a sentence in Chinese and one in English."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(f"{zh} {en}")
+        self.zh = zh
+        self.en = en
 
 
 class Sm2Signer:
-    """Signs by a key of 96 bytes: the secret number of 32, then both coordinates of its public point."""
+    """Signs by a key of 96 bytes in hex: the secret number of 32, then both coordinates of its public point."""
 
-    def __init__(self, key: bytes) -> None:
-        """Raises Sm2Missing; and ValueError where the parts are not of one key."""
+    def __init__(self, key: str) -> None:
+        """Raises Sm2Refused where the package is missing, and where the parts are not of one key."""
+        package = _package()
+        self._sign = package.sm2_sign
         try:
-            from gmssl_pyx import sm2_sign, sm2_verify  # noqa: PLC0415 - only where it is wanted
-            from gmssl_pyx.gmsslext import GmsslInnerError, InvalidValueError  # noqa: PLC0415
-        except ImportError:
-            raise Sm2Missing from None
-        if len(key) != _BYTES:
-            raise ValueError("not 96 bytes")
-        self._secret, self.public = key[:_SECRET], key[_SECRET:]
-        self._sign = sm2_sign
-        try:
-            own = sm2_verify(self.public, b"own", self.sign(b"own"))
-        except (GmsslInnerError, InvalidValueError) as error:
-            raise ValueError(str(error)) from None
+            given = bytes.fromhex(key)
+            self._secret, self.public = given[:_SECRET], given[_SECRET:]
+            own = len(given) == _BYTES and package.sm2_verify(self.public, b"own", self.sign(b"own"))
+        except (ValueError, package.gmsslext.GmsslInnerError, package.gmsslext.InvalidValueError):
+            own = False
         if not own:
-            raise ValueError("secret and public key do not belong together")
+            raise Sm2Refused(
+                "SKILLPLAN_LOG_GM_KEY 应为 192 位十六进制:私钥 32 字节,其后是它的公钥 64 字节。",
+                "SKILLPLAN_LOG_GM_KEY: 192 hex digits, a secret key of 32 bytes and its public key of 64.",
+            )
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature, DER; another one each time."""
@@ -42,13 +46,28 @@ class Sm2Signer:
         return signature
 
 
-def new_key() -> bytes:
-    """Return a key as Sm2Signer wants it."""
-    from gmssl_pyx import sm2_key_generate  # noqa: PLC0415 - only where it is wanted
+def new_key() -> str:
+    """Return a key as Sm2Signer wants it; raises Sm2Refused where the package is missing."""
+    public, secret = _package().sm2_key_generate()
+    return bytes(secret + public).hex()
 
-    public, secret = sm2_key_generate()
-    return bytes(secret + public)
+
+def _package() -> ModuleType:
+    try:
+        import gmssl_pyx  # noqa: PLC0415 - only where it is wanted
+        import gmssl_pyx.gmsslext  # noqa: PLC0415
+    except ImportError:
+        raise Sm2Refused(
+            "SM2 签名(SKILLPLAN_LOG_GM_KEY)所需的 gmssl-pyx 没有装:pip install -r requirements-sm2.txt;"
+            "映像则以 SKILLPLAN_EXTRAS=sm2 重建。",
+            "For signatures by SM2 (SKILLPLAN_LOG_GM_KEY) gmssl-pyx is not installed: pip install -r"
+            " requirements-sm2.txt; build an image again with SKILLPLAN_EXTRAS=sm2.",
+        ) from None
+    return gmssl_pyx
 
 
 if __name__ == "__main__":
-    sys.stdout.write(new_key().hex() + "\n")
+    try:
+        sys.stdout.write(new_key() + "\n")
+    except Sm2Refused as refused:
+        sys.exit(str(refused))

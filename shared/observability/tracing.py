@@ -49,6 +49,7 @@ class Tracing:
             sys.exit(
                 "SKILLPLAN_OTLP 需要另装的软件包 needs packages that are not installed: "
                 "pip install --require-hashes -r requirements-otel.txt"
+                ";映像以此重建 an image built again with SKILLPLAN_EXTRAS=otel"
             )
         resource = Resource.create({"service.name": f"skillplan-{service}", "service.instance.id": process})
         self._provider = Provider(resource=resource, shutdown_on_exit=False)

@@ -21,7 +21,7 @@ from shared.log.migrate import migrate
 from shared.log.rewrapping import rewrap
 from shared.log.sandbox import open_sandbox
 from shared.log.sealing import Seal
-from shared.log.sm2 import Sm2Missing
+from shared.log.sm2 import Sm2Refused
 from shared.observability.health import ConfigurationError, Health
 from shared.observability.metrics import Metrics
 from shared.observability.tracing import Tracing
@@ -178,19 +178,10 @@ def _signer(service: Service, settings: ServiceSettings) -> LogSigner | None:
     log_key, sm2_key = settings.log_key.get_secret_value(), settings.log_gm_key.get_secret_value()
     if not log_key:
         return None
-    key = bytes.fromhex(log_key)
     try:
-        return LogSigner(service.language.service, key, bytes.fromhex(sm2_key))
-    except Sm2Missing:
-        raise ConfigurationError(
-            "设了 SKILLPLAN_LOG_GM_KEY,但没有装 gmssl-pyx:pip install -r requirements-sm2.txt。"
-            " SKILLPLAN_LOG_GM_KEY is set, and gmssl-pyx is not installed: pip install -r requirements-sm2.txt."
-        ) from None
-    except ValueError:
-        raise ConfigurationError(
-            "SKILLPLAN_LOG_GM_KEY 应为 192 位十六进制:私钥 32 字节,其后是它的公钥 64 字节。"
-            " SKILLPLAN_LOG_GM_KEY: 192 hex digits, a secret key of 32 bytes and its public key of 64."
-        ) from None
+        return LogSigner(service.language.service, bytes.fromhex(log_key), sm2_key)
+    except Sm2Refused as refused:
+        raise ConfigurationError(str(refused)) from None
 
 
 async def _work(service: Service, settings: ServiceSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from deploy.operations import compose, tools
 from deploy.secrets import certificates
 from services.catalogue import DOMAIN_SERVICES, SERVICES, WITH_DATABASE
 from shared.http.api_keys import KeyFile, Role
+from shared.log.sm2 import new_key
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users, as root alone may")
 VOLUMES: Final = (*SERVICES, "postgres", "exporter", "alertmanager", "grafana", "keys", "kafka", "districts")
@@ -61,7 +63,7 @@ def test_it_is_repeated_without_a_change_and_turned_off_without_a_rest(room: Pat
     before = _make(room, tls=True)
     assert _make(room, tls=True) == before
     off = _make(room, tls=False)
-    assert not {name for name in off if Path(name).name in compose._BY_TLS}
+    assert not {name for name in off if Path(name).name in compose._MAY_GO}
     assert all("sslmode" not in off[f"{service}/skillplan_pg_dsn"] for service in WITH_DATABASE)
     assert off["recruitment/skillplan_kafka"] == "kafka:9092"
     lasting = ("kafka/broker.pem", "postgres/tls.pem", *(f"{name}/skillplan_service_key" for name in DOMAIN_SERVICES))
@@ -83,6 +85,32 @@ def test_a_certificate_of_the_operator_is_shown_by_the_gateway_alone(room: Path,
     files = _make(room, other, tls=True)
     assert files["gateway/tls.pem"] == (other / "http.pem").read_text().strip()
     assert files["recruitment/tls.pem"] != files["gateway/tls.pem"]
+
+
+def test_a_key_of_sm2_goes_to_domain_services_alone_and_away_with_its_file(
+    room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("gmssl_pyx")
+    own = tmp_path / "own"
+    own.mkdir()
+    before = _make(room, own, tls=True)
+    key = new_key()
+    (own / "log_gm_key").write_text(f"{key}\n", encoding="utf-8")
+    added = {f"{name}/skillplan_log_gm_key": key for name in DOMAIN_SERVICES}
+    assert _make(room, own, tls=True) == before | added
+    (own / "log_gm_key").write_text(key[:-1], encoding="utf-8")
+    with pytest.raises(LocalError, match="192 hex digits"):
+        _make(room, own, tls=True)
+    monkeypatch.setitem(sys.modules, "gmssl_pyx", None)
+    with pytest.raises(LocalError, match="SKILLPLAN_EXTRAS=sm2"):
+        _make(room, own, tls=True)
+    (own / "log_gm_key").unlink()
+    monkeypatch.setenv("SKILLPLAN_LOG_GM_KEY", key)
+    with pytest.raises(LocalError, match="SKILLPLAN_EXTRAS=sm2"):
+        _make(room, own, tls=True)
+    assert _handed(room) == before | added, "what is refused changes nothing"
+    monkeypatch.delenv("SKILLPLAN_LOG_GM_KEY")
+    assert _make(room, own, tls=True) == before
 
 
 def test_a_certificate_that_ends_soon_is_named(

@@ -14,7 +14,7 @@ from client.audit.verify import Stop, VerifierKey
 from services.catalogue import DOMAIN_SERVICES
 from shared.log.checkpoints import LogSigner, key_id
 from shared.log.cosignatures import LogKey, read_checkpoint
-from shared.log.sm2 import TYPE, Sm2Signer, new_key
+from shared.log.sm2 import TYPE, Sm2Refused, Sm2Signer, new_key
 from shared.observability.health import ConfigurationError
 from shared.service.main import ServiceSettings, _signer
 
@@ -37,14 +37,14 @@ def test_the_example_of_the_standard_holds_and_nothing_near_it() -> None:
     assert sm2_verify(PUBLIC, MESSAGE, SIGNATURE)
     assert not sm2_verify(PUBLIC, MESSAGE[:-1] + b"u", SIGNATURE)
     assert not sm2_verify(PUBLIC, MESSAGE, SIGNATURE[:-1] + b"\xab")
-    for key in (SECRET + PUBLIC, new_key()):
+    for key in ((SECRET + PUBLIC).hex(), new_key()):
         signer = Sm2Signer(key)
         assert sm2_verify(signer.public, b"checkpoint", signer.sign(b"checkpoint"))
 
 
 def test_a_checkpoint_has_a_second_line_that_its_own_key_checks(tmp_path: Path) -> None:
     pytest.importorskip("gmssl_pyx")
-    signer = LogSigner("recruitment", ED25519, SECRET + PUBLIC)
+    signer = LogSigner("recruitment", ED25519, (SECRET + PUBLIC).hex())
     note = signer.checkpoint(7, ROOT_HASH)
     text, lines = note.split("\n\n")
     assert (len(lines.splitlines()), signer.sm2_verifier_key is None) == (2, False)
@@ -74,6 +74,8 @@ def test_without_the_package_one_sentence_says_what_to_install(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "gmssl_pyx", None)
     with pytest.raises(ConfigurationError, match="gmssl-pyx is not installed"):
         _signed_by((SECRET + PUBLIC).hex())
+    with pytest.raises(Sm2Refused, match="SKILLPLAN_EXTRAS=sm2"):
+        new_key()
     typed = TYPE + PUBLIC
     with pytest.raises(Stop, match="pip install gmssl-pyx"):
         VerifierKey(f"a.log+{key_id('a.log', typed).hex()}+{base64.b64encode(typed).decode()}")
