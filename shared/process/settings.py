@@ -56,6 +56,7 @@ _NAMES: Final = (
     "SERVICE_KEY", "STATE", "STATIC", "TLS", "URL", "VERSION", "WITNESSES",
 )  # fmt: skip
 ELSEWHERE: Final = frozenset(f"SKILLPLAN_{name}" for name in _NAMES)
+_OF_ANOTHER_FORM: Final = frozenset(("api_key", "log_gm_key"))  # one of HTTP, one of SM2: their users look at them
 S = TypeVar("S", bound=Settings)
 
 
@@ -93,10 +94,10 @@ def parse_command_line(
 
 
 def _keys(values: Settings) -> Iterator[tuple[str, str]]:
-    """Yield the settings that are keys of ours, and their values; `api_key` is one of HTTP."""
+    """Yield the settings that are keys of 32 bytes, and their values."""
     for name in type(values).model_fields:
         value = getattr(values, name)
-        if name.endswith("_key") and name != "api_key" and isinstance(value, SecretStr):
+        if name.endswith("_key") and name not in _OF_ANOTHER_FORM and isinstance(value, SecretStr):
             yield f"SKILLPLAN_{name.upper()}", value.get_secret_value()
 
 
