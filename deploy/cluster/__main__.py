@@ -39,11 +39,14 @@ def files(cluster: ThreeHosts, secrets: KeptSecrets, listeners: str = "") -> dic
     made = certificates.make([*names, cluster.host, "localhost", "127.0.0.1"])
     authority = secrets.take("ca.pem", made.ca.decode)
     pem = secrets.take("host.pem", made.server.decode)
+    front = secrets.take("front.pem", lambda: pem)  # until the operator has put a public one there
+    for name, text in (("ca.pem", authority), ("host.pem", pem), ("front.pem", front)):
+        certificates.check(name, text)
     passwords = {name: secrets.password(name) for name in ("postgres", "replicator", "patroni")}
     common = {
         "ca.pem": authority,
         "host.pem": pem,
-        "front.pem": secrets.take("front.pem", lambda: pem),  # until the operator has put a public one there
+        "front.pem": front,
         "postgres/host.pem": pem,
         KEYS: secrets.key_file(),
         "haproxy.cfg": servers.haproxy(cluster),

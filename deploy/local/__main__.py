@@ -385,5 +385,10 @@ def _operated(context: typer.Context) -> None:
     )
 
 
+def _help_of(command: str) -> str:
+    """Return where a command is explained: those of an operator's tool by itself, all others are targets of make."""
+    return f"{command} --help" if command.startswith("skillplan admin") else "make help"
+
+
 if __name__ == "__main__":
-    sys.exit(console.in_one_sentence(lambda: command_line.run(app, "skillplan", console.INTERRUPTED)))
+    sys.exit(console.in_one_sentence(lambda: command_line.run(app, "skillplan", console.INTERRUPTED, help_of=_help_of)))

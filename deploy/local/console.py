@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import socket
 import sys
 import time
@@ -35,6 +36,7 @@ def refuse(zh: str, en: str) -> None:
 
 def in_one_sentence(run: Callable[[], object]) -> int:
     """Answer with one clear sentence wherever a person can do something about it."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it warns of is in that sentence
     try:
         return int(str(run() or 0))
     except LocalError as refusal:

@@ -129,6 +129,14 @@ def _readiness(client: httpx.Client, url: str) -> str:
     except httpx.HTTPError as error:
         return type(error).__name__
     if answer.status_code != _OK:
-        return answer.text[:120]
+        return _problems(answer)
     # Of all warnings the one that waits for an operator's decision: a change of the plans that takes facts out.
     return "; ".join([_READY, *(text for part, text in answer.json().get("warnings", {}).items() if part == "plans")])
+
+
+def _problems(answer: httpx.Response) -> str:
+    """Return what `/readyz` names as wrong, for people."""
+    try:
+        return "; ".join(f"{part}: {problem}" for part, problem in answer.json()["problems"].items())
+    except (ValueError, KeyError, AttributeError):
+        return answer.text[:120]

@@ -91,6 +91,7 @@ def _end(context: typer.Context, service: Service, pid: int, by: By = "") -> Non
     installation: Installation = context.obj.installed()
     _note(installation, "end", by, service=service, pid=pid)
     if not _rows(_above(installation, service), "end", pid):
+        _note(installation, "end", by, service=service, pid=pid, undone="no such session")
         raise LocalError(f"{service} 的库中没有会话 {pid}。", f"No session {pid} in the database of {service}.")
     console.say(f"已结束会话 {pid}。", f"Session {pid} is ended.")
 
@@ -106,6 +107,7 @@ def _resend(
     installation: Installation = context.obj.installed()
     _note(installation, "resend", by, service=service, after=after)
     if not _rows(installation.role_dsn(service), "resend", after):
+        _note(installation, "resend", by, service=service, after=after, undone="nothing was sent")
         raise LocalError(
             f"{service} 尚未转发到第 {after} 位之后,无可重发。",
             f"{service} has sent nothing after position {after} yet.",

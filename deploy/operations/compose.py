@@ -8,7 +8,6 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -108,23 +107,10 @@ class _Store(KeptSecrets):
                 f"the secret file {name} must be 64 hex digits, lower case.",
             )
         if name.endswith(".pem"):
-            _check_certificate(name, text)
+            certificates.check(name, text)
         if name == LOG_GM_KEY:
             _check_sm2(text)
         return text
-
-
-def _check_certificate(name: str, text: str) -> None:
-    """Refuse what is no certificate, or one that nobody would take any more."""
-    try:
-        ends = certificates.ends_at(text.encode())
-    except ValueError:
-        raise LocalError(f"密钥文件 {name} 中没有证书。", f"the secret file {name} holds no certificate.") from None
-    if ends < datetime.now(UTC):
-        raise LocalError(
-            f"证书 {name} 已于 {ends:%Y-%m-%d} 过期,请换新。",
-            f"the certificate {name} expired on {ends:%Y-%m-%d}; renew it.",
-        )
 
 
 def _check_sm2(key: str) -> None:
@@ -230,7 +216,7 @@ def _of_services(store: _Store, http: _Shown, kafka: _Shown, tls: bool) -> dict[
 
 
 def _hand_out(volume: Path, files: Mapping[str, str]) -> None:
-    """Write what a part is handed into its volume, where it is not there yet; what may go and is not among them goes."""
+    """Write what a part is handed into its volume, where it is not there yet; take away what it no longer is."""
     if not volume.is_dir():
         raise LocalError(
             f"docker-compose.yml 中没有卷 {volume.name}。",

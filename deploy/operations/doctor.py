@@ -6,7 +6,7 @@ import asyncio
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -83,7 +83,7 @@ def _findings(installation: Installation, supervisor: Supervisor) -> Iterator[Fi
     parts = {part.name: part for part in status.parts(installation, supervisor)}
     for part in parts.values():
         if not part.well:
-            yield Finding(part.name, f"{part.state} {part.remark}", f"make restart SERVICE={part.name}; make logs")
+            yield Finding(part.name, f"{part.state} {part.remark}", _fix_of(part, parts))
     if all(part.well for part in parts.values()):
         yield Finding("进程 processes", f"{len(parts)}")
     changed = supervisor.changed(supervised(installation))
@@ -100,6 +100,14 @@ def _findings(installation: Installation, supervisor: Supervisor) -> Iterator[Fi
         for process in processes:
             if parts[process.name].well:
                 yield from _measured(client, process)
+
+
+def _fix_of(part: status.PartOfInstallation, parts: Mapping[str, status.PartOfInstallation]) -> str:
+    """Return what to do about a part that is not well: first of all about a server that it needs."""
+    away = [name for name in ("kafka", "postgres") if not parts[name].well and name != part.name]
+    if away and part.state == "RUNNING":
+        return f"先恢复 first of all: {', '.join(away)}"
+    return f"make {'start' if part.state == 'STOPPED' else 'restart'} SERVICE={part.name}; make logs"
 
 
 def _disk(installation: Installation) -> Finding:

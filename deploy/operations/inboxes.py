@@ -41,8 +41,8 @@ async def holding(broker: Broker, service: str, is_meant: Callable[[bytes], bool
     """Return how many raw reports of a service are meant, and up to where they go. Raises KafkaError, TimeoutError."""
     places = await _places(broker, service)
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **broker.client())
-    await consumer.start()
     try:
+        await consumer.start()
         count, up_to = 0, Offsets()
         if places:
             async for messages in messages_before(consumer, await consumer.end_offsets(places)):

@@ -69,8 +69,8 @@ async def compare(places: Places, restored: bool = False) -> list[Compared]:
             fetch_max_wait_ms=50,  # a fetch of the topic before holds up the next one
             **places.broker.client(),
         )
-        await consumer.start()
         stack.push_async_callback(consumer.stop)
+        await consumer.start()
         ends = await ends_of_topics(consumer, places.broker)
         heads: dict[str, int] = {}
         for service, connection in connections.items():

@@ -20,7 +20,7 @@ from rich.table import Table
 from deploy.local import console, status
 from deploy.local.installation import Installation
 from deploy.local.refusal import LocalError
-from deploy.operations import admin, backup, reconcile, restore_test
+from deploy.operations import admin, backup, kept_backups, reconcile, restore_test
 from deploy.operations.compose import broker, installed
 from deploy.secrets import certificates
 from services.catalogue import PROJECTION, SERVICES, WITH_DATABASE
@@ -52,8 +52,8 @@ def _restore(
     """由备份恢复,再从主题取回其后的 Restore a backup, then take back what came after it from the topics."""
     installation, wanted = installed(), service or list(WITH_DATABASE)
     backups = installation.state / "backups"
-    if not taken or not (backups / taken).is_dir():
-        names = "、".join(sorted(folder.name for folder in backups.iterdir() if folder.is_dir())) or "–"
+    if taken not in (there := kept_backups.whole(backups)):
+        names = "、".join(there) or "–"
         raise LocalError(f"请指明备份的时刻,现有:{names}。", f"Name one of these backups: {names}.")
     backup.check(installation, backups / taken, wanted, None)
     _must_be_stopped(installation, wanted)

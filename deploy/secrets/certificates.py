@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from deploy.local.refusal import LocalError
+
 _YEARS = timedelta(days=3650)
 # Brokers, and other servers of three hosts, also come to one another by it.
 _BOTH_SIDES = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -58,6 +60,19 @@ def make(names: Iterable[str], of: str = "Kafka") -> Certificates:
 def ends_at(pem: bytes) -> datetime:
     """Return when the first of some certificates ends; raises ValueError where there is none."""
     return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem))
+
+
+def check(name: str, pem: str) -> None:
+    """Refuse what is no certificate, or one that nobody would take any more; `name`: of its file among the secrets."""
+    try:
+        ends = ends_at(pem.encode())
+    except ValueError:
+        raise LocalError(f"密钥文件 {name} 中没有证书。", f"the secret file {name} holds no certificate.") from None
+    if ends < datetime.now(UTC):
+        raise LocalError(
+            f"证书 {name} 已于 {ends:%Y-%m-%d} 过期,请换新。",
+            f"the certificate {name} expired on {ends:%Y-%m-%d}; renew it.",
+        )
 
 
 def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

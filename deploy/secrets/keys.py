@@ -14,11 +14,13 @@ from pydantic import JsonValue, ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from deploy.local import console
 from shared.contract.events import LOCAL_TIME
 from shared.http.api_keys import Key, KeyFile, Role
 from shared.http.key_history import Act
 from shared.kafka.clients import wrong_settings
 from shared.observability.health import ConfigurationError
+from shared.process import command_line
 from shared.process.settings import Settings
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
@@ -220,11 +222,10 @@ def _say(zh: str, en: str) -> None:
 def main() -> int:
     """Run one command; what an operator must put right is one sentence and a non-zero code."""
     try:
-        app()
+        command_line.run(app, "keys", console.INTERRUPTED)
     except ConfigurationError as refused:
         sys.stderr.write(f"✗ {refused}\n")
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def _package() -> ModuleType:
             "For signatures by SM2 (SKILLPLAN_LOG_GM_KEY) gmssl-pyx is not installed: pip install -r"
             " requirements-sm2.txt; build an image again with SKILLPLAN_EXTRAS=sm2.",
         ) from None
-    return gmssl_pyx
+    package: ModuleType = gmssl_pyx
+    return package
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,14 @@ import pytest
 import yaml
 
 from deploy.cluster import servers
-from deploy.cluster.__main__ import app, files, installed
+from deploy.cluster.__main__ import app, files, installed, render
 from deploy.cluster.hosts import read_cluster
 from deploy.cluster.units import settings_of, units
 from deploy.kafka.properties import broker_properties
 from deploy.local.postgres import OPTIONS
+from deploy.local.refusal import LocalError
 from deploy.local.values import ValuesRefused
+from deploy.secrets import certificates
 from deploy.secrets.kept import KeptSecrets
 from services.catalogue import ELSEWHERE, GATEWAY, SERVICES
 from shared.process.settings import Settings
@@ -51,6 +54,18 @@ def test_two_hosts_run_every_process_and_all_three_the_servers(hosts: dict[str, 
             for file in re.findall(rf"{CLUSTER.etc}/(\S+)", text):
                 there = any(each == file or each.startswith(f"{file}/") for each in hosts[host.name])
                 assert there, f"{name} reads {file}, which nobody writes"
+
+
+def test_an_expired_certificate_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    with monkeypatch.context() as past:
+        past.setattr(certificates, "_YEARS", timedelta(minutes=-30))
+        (tmp_path / "secrets" / "front.pem").write_bytes(certificates.make(["skills.example.org"]).server)
+    with pytest.raises(LocalError, match=r"the certificate front\.pem expired on"):
+        render(CLUSTER, KeptSecrets(tmp_path / "secrets"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")

@@ -185,6 +185,8 @@ def test_what_an_operator_puts_right_is_done_once_and_noted_with_who(state: Path
 
     run(ended_while_open())
     assert "planning" in admin(state, "log", "nowhere").stderr
+    assert admin(state, "resend", "recruitment", "--after", "999999999").returncode == 1
     acts = admin(state, "history").stdout
+    assert json.loads(acts.splitlines()[-1])["undone"]
     kinds = [(act["act"], act["by"] == "值班员") for act in map(json.loads, acts.splitlines())]
     assert {("open", True), ("end", False)} <= set(kinds)

@@ -25,6 +25,7 @@ from client.audit.witness import CosigningWitness, server_of
 from deploy.local import postgres
 from shared.log.checkpoints import LogSigner
 from shared.log.cosignatures import Cosigner, CosigningKey, TreeHead, read_checkpoint
+from shared.log.sm2 import new_key
 from tests.conftest import ROOT
 from tests.harness.databases import drop
 from tests.harness.processes import LOG_KEY, System, eventually, run
@@ -365,13 +366,14 @@ def test_witnesses_cosign_what_is_published_and_nothing_waits_for_one_that_is_aw
     worker, http = system.the("recruitment", "worker"), system.the("recruitment", "api").http
     worker.stop()
     worker.settings["SKILLPLAN_WITNESSES"] = " ".join([*addresses, f"http://127.0.0.1:9/#{away}"])
+    sm2_key = worker.settings["SKILLPLAN_LOG_GM_KEY"] = new_key()
     worker.start()
     try:
         size = http.get("/v1/log/head").json()["position"]
 
         def published() -> TreeHead | None:
             head = read_checkpoint(http.get("/v1/log/checkpoint").text)
-            return head if head.size == size and len(head.signatures) > 1 else None
+            return head if head.size == size and len(head.signatures) > 2 else None
 
         head = eventually(published)
         assert head is not None
@@ -380,7 +382,10 @@ def test_witnesses_cosign_what_is_published_and_nothing_waits_for_one_that_is_aw
             assert witness.last(head.origin).size == head.size
         warning = worker.http.get("/readyz").json()["warnings"]["witnesses"]
         assert warning.startswith("2 of 3 cosign, 1 are needed: away.example does not answer")
-        assert auditor.mirror("witnessed")[0] == 0, "who knows nothing of witnesses reads it as before"
+        signer = LogSigner("recruitment", bytes.fromhex(LOG_KEY), sm2_key)
+        (tmp_path / "sm2.key").write_text(f"{signer.sm2_verifier_key}\n", encoding="utf-8")
+        assert auditor.mirror("by-sm2", str(tmp_path / "sm2.key"))[0] == 0, "decision 0032, in a process"
+        assert auditor.mirror("witnessed")[0] == 0, "who knows nothing of either reads it as before"
         # The service signs a shorter log: no witness cosigns it, and what was cosigned stays published.
         worker.stop()
         system.query("recruitment", "truncate tree_tile, tree_node")
@@ -388,7 +393,7 @@ def test_witnesses_cosign_what_is_published_and_nothing_waits_for_one_that_is_aw
         assert read_checkpoint(http.get("/v1/log/checkpoint?cosigned=false").text).size == 0
         assert published() == head
     finally:
-        worker.settings["SKILLPLAN_WITNESSES"] = ""
+        worker.settings |= {"SKILLPLAN_WITNESSES": "", "SKILLPLAN_LOG_GM_KEY": ""}
         worker.start()
         auditor.reached()
         for server in servers:

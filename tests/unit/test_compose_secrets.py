@@ -113,6 +113,23 @@ def test_a_key_of_sm2_goes_to_domain_services_alone_and_away_with_its_file(
     assert _make(room, own, tls=True) == before
 
 
+def test_an_expired_certificate_of_the_operator_is_refused_and_nothing_is_changed(
+    room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, own = _make(room, tls=True), tmp_path / "own"
+    own.mkdir()
+    for name, text in (("http.pem", "no certificate"), ("tls.pem", "")):
+        (own / name).write_text(text, encoding="utf-8")
+        with pytest.raises(LocalError, match=f"{name} (holds no certificate|is empty)"):
+            _make(room, own, tls=True)
+        (own / name).unlink()
+    monkeypatch.setattr(certificates, "_YEARS", timedelta(minutes=-30))
+    (own / "http.pem").write_bytes(certificates.make(HOSTS, "Own").server)
+    with pytest.raises(LocalError, match=r"the certificate http\.pem expired on"):
+        _make(room, own, tls=True)
+    assert _handed(room) == before
+
+
 def test_a_certificate_that_ends_soon_is_named(
     room: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,14 @@ def test_a_refusal_is_the_last_that_is_said(tmp_path: Path) -> None:
     assert "***" not in refused.stdout + refused.stderr
 
 
+def test_what_was_typed_wrong_is_called_as_it_was_typed(tmp_path: Path) -> None:
+    wrong = make("backup", f"STATE={tmp_path}", "RAW_HOURS=many")
+    assert wrong.returncode == 1
+    zh, en = wrong.stderr.splitlines()
+    assert "(RAW_HOURS),请看 make help。" in zh
+    assert en.endswith("See make help.")
+
+
 @pytest.mark.parametrize(("verb", "command", "code"), [("keys", "true", 0), ("recount", "exit 3;", 1)])
 def test_what_a_verb_ends_with_is_what_make_ends_with(verb: str, command: str, code: int) -> None:
     done = make(verb, f"LOCAL={command}")
