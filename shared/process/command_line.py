@@ -21,7 +21,7 @@ def run(
 ) -> NoReturn:
     """Run a command line and end with its exit code: 2 where it was typed wrong, `interrupted` where it was stopped.
 
-    `language`: `zh`, `en` or `both`, of what is said about either. `help_of`: what a person types to learn of a command.
+    `language`: `zh`, `en` or `both`, of what is said about either. `help_of`: what explains a command.
     """
     try:
         sys.exit(int(app(prog_name=name, standalone_mode=False) or 0))
