@@ -216,6 +216,8 @@ def of_the_projection() -> Iterator[Ask]:
         yield Ask(path, day | more, name="asked", title="所问的一部分 A part of it")
         if not route.endswith("changes"):
             yield Ask(path, day | own | {"format": "csv"})
+        if route.endswith("facts"):
+            yield Ask(path, day | own | {"format": "xlsx", "lang": "zh"})
         yield Ask(path, day | own | {"plan": "none"}, status=404)
         yield Ask(path, day | own | {"as_of": "soon"}, status=422)
     yield from _of_the_matrix(f"GET {plan}/districts", day)
@@ -263,11 +265,13 @@ def _of_the_logs(logs: str, named: Node) -> Iterator[Ask]:
 def _of_the_closings(closings: str, named: Node) -> Iterator[Ask]:
     yield Ask(closings, named)
     yield Ask(closings, named | {"format": "csv"})
+    yield Ask(closings, named | {"format": "xlsx", "lang": "zh"})
     yield Ask(closings, {"plan": "none"}, status=404)
     closed = f"{closings}/{{month}}"
     yield Ask(closed, named | {"month": MONTH})
     yield Ask(closed, named | {"month": MONTH, "district": "330681"}, name="asked", title="某区县 One district")
     yield Ask(closed, named | {"month": MONTH, "format": "csv"})
+    yield Ask(closed, named | {"month": MONTH, "format": "xlsx", "lang": "zh"})
     yield Ask(closed, named | {"month": "2023-01"}, status=404)
     yield Ask(closed, named | {"month": MONTH, "district": "000000"}, status=422)
 
@@ -291,6 +295,7 @@ def _of_the_notes(notes: str, named: Node) -> Iterator[Ask]:
     yield Ask(notes, named, name="whole", title="全部 All")
     yield Ask(notes, named | noted, name="asked", title="一项 One cell")
     yield Ask(notes, named | {"format": "csv"})
+    yield Ask(notes, named | {"format": "xlsx", "lang": "zh"})
     yield Ask(notes, {"plan": "none"}, status=404)
     yield Ask(notes, named | {"district": "000000"}, status=422)
 

@@ -146,6 +146,46 @@ def test_facts_come_page_by_page_or_whole_and_their_sum_is_the_cell(addresses: d
     assert [row["id"] for row in rows] == [fact["id"] for fact in pages]
 
 
+def test_facts_are_listed_with_their_numbers_as_numbers_and_money_in_yuan(addresses: dict[str, str]) -> None:
+    for indicator, period, title, unit in (("4.1.b", "2024", "计入(人)", 1), ("2.2.a", "plan", "计入(元)", 100)):
+        path, parameters = f"indicators/{indicator}/facts", {"period": period}
+        whole = _get(addresses, path, **parameters).json()
+        parameters |= {"known_at": whole["known_at"], "format": "xlsx", "lang": "zh"}
+        answer = _get(addresses, path, **parameters)
+        rows = _sheet(answer)
+        assert [row["报告编号"] for row in rows] == [fact["report_id"] for fact in whole["facts"]]
+        assert sum(round(row[title] * unit) for row in rows) == whole["numerator"] > 0
+        assert [f"{row['计入自']:%Y-%m-%d}" for row in rows] == [fact["counted_on"] for fact in whole["facts"]]
+        assert {row["区县"] for row in rows} > {"诸暨市"}
+        assert _get(addresses, path, **parameters).content == answer.content
+
+
+def test_a_closed_month_is_listed_as_its_page_has_it(addresses: dict[str, str], closed_month: str) -> None:
+    listed = httpx.get(_of_plan(addresses, "closings"), timeout=20).json()["months"]
+    published = [(month["month"], it["sha256"]) for month in listed for it in month["published"]]
+    rows = _sheet(httpx.get(_of_plan(addresses, "closings"), params={"format": "xlsx", "lang": "zh"}, timeout=20))
+    assert [(row["月份"], row["摘要(SHA-256)"]) for row in rows] == published
+    path = f"closings/{closed_month}"
+    figures = httpx.get(_of_plan(addresses, path), timeout=20).json()["figures"]
+    rows = _sheet(httpx.get(_of_plan(addresses, path), params={"format": "xlsx", "lang": "en"}, timeout=20))
+    assert [row["Indicator"].partition(" ")[0] for row in rows] == [figure["indicator"] for figure in figures]
+    plain = {row["Indicator"].partition(" ")[0]: row for row in rows if row["Unit"] == "persons"}
+    values = {figure["indicator"]: figure.get("value") for figure in figures if figure["indicator"] in plain}
+    assert {name: row["Published"] for name, row in plain.items()} == values != {}
+    yuan = {row["Indicator"].partition(" ")[0]: row["Published"] for row in rows if row["Unit"] == "yuan"}
+    assert yuan == {it["indicator"]: it["value"] / 100 for it in figures if it["indicator"] in yuan} != {}
+
+
+def test_notes_are_listed_as_they_were_written(addresses: dict[str, str]) -> None:
+    notes = httpx.get(_of_plan(addresses, "notes"), timeout=20).json()["notes"]
+    rows = _sheet(httpx.get(_of_plan(addresses, "notes"), params={"format": "xlsx", "lang": "zh"}, timeout=20))
+    assert [(row["原因"], row["下一步"]) for row in rows] == [(note["cause"], note["next_step"]) for note in notes]
+
+
+def _of_plan(addresses: dict[str, str], path: str) -> str:
+    return f"{addresses['projection']}/v1/plans/{PLAN}/{path}"
+
+
 def test_a_log_comes_page_by_page_without_a_gap(addresses: dict[str, str]) -> None:
     after: str | None = "0"
     positions: list[int] = []

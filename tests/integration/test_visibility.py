@@ -87,7 +87,7 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/v1/plans/{plan}/indicators/{indicator}/months": [{"period": "2024"}, {"period": "2024", "format": "csv"}],
     "/v1/plans/{plan}/indicators/{indicator}/facts": [
         {"period": "2024", **format_, **limit, **place}
-        for format_ in ({}, {"format": "csv"})
+        for format_ in ({}, {"format": "csv"}, {"format": "xlsx"})
         for limit in ({}, {"limit": "1"}, {"limit": "500"})
         for place in ({}, {"district": OWN}, {"district": OTHER}, {"month": MONTH})
     ],
@@ -105,10 +105,10 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
         for place in ({}, {"district": OTHER})
     ],
     "/v1/plans/{plan}/figures": [{"month": MONTH}],
-    "/v1/plans/{plan}/closings": [{}, {"format": "csv"}],
+    "/v1/plans/{plan}/closings": [{}, {"format": "csv"}, {"format": "xlsx"}],
     "/v1/plans/{plan}/logs": [{}, {"format": "csv"}, {"format": "xlsx"}],
-    "/v1/plans/{plan}/notes": [{}, {"format": "csv"}, {"district": OTHER}],
-    "/v1/plans/{plan}/closings/{month}": [{}, {"district": OTHER}, {"format": "csv"}],
+    "/v1/plans/{plan}/notes": [{}, {"format": "csv"}, {"format": "xlsx"}, {"district": OTHER}],
+    "/v1/plans/{plan}/closings/{month}": [{}, {"district": OTHER}, {"format": "csv"}, {"format": "xlsx"}],
     "/v1/plans/{plan}/stream": [{}],
 }  # fmt: skip
 # Where whoever sees all sees the subject, source or id of what a district reported.

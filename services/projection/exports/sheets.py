@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import IO, Final, Generic, Self, TypeVar
 
@@ -28,7 +28,7 @@ _EARLIEST: Final = datetime(1980, 1, 1)  # noqa: DTZ001 - what a ZIP can say, of
 # Exponents of numbers as `wording` rounds them: a share, which is written in percent with one decimal, and cents.
 _SHARE: Final = -3
 _CENTS: Final = -2
-Cell = str | int | float | Decimal | datetime | None
+Cell = str | int | float | Decimal | datetime | date | None
 Row = TypeVar("Row")
 
 
@@ -61,6 +61,13 @@ def download(file: IO[bytes], name: str) -> Response:
 
     disposition = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
     return StreamingResponse(parts(), media_type=XLSX, headers=disposition)
+
+
+async def listed(
+    rows: Sequence[Row], columns: Sequence[ListingColumn[Row]], name: str, language: Language, file_name: str
+) -> Response:
+    """Respond with rows that are at hand as a listing."""
+    return download(await listing(one_batch(rows), columns, name, language), file_name)
 
 
 async def one_batch(rows: Sequence[Row]) -> AsyncIterator[Sequence[Row]]:
@@ -148,6 +155,8 @@ class Book:
             elif isinstance(cell, datetime):
                 local = cell.astimezone(LOCAL_TIME).replace(tzinfo=None)
                 sheet.write_datetime(self._row, column, local, self._form("yyyy-mm-dd hh:mm:ss", shade))
+            elif isinstance(cell, date):
+                sheet.write_datetime(self._row, column, cell, self._form("yyyy-mm-dd", shade))
             elif isinstance(cell, str):
                 sheet.write_string(self._row, column, cell, form)
             else:

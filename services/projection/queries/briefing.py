@@ -40,11 +40,11 @@ from services.projection.queries.district_matrix import district_matrix
 from services.projection.queries.facts import facts_of
 from services.projection.queries.notes import CellNote, cell_notes
 from services.projection.queries.others import FactSieve
-from services.projection.queries.parameters import RESPONSES, District, KnownAt, Lang, PlanNamed, plan_of
+from services.projection.queries.parameters import RESPONSES, District, KnownAt, Lang, PlanNamed, language_of, plan_of
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import format_instant
 from shared.deciding.view import View
-from shared.http.problems import Problem, language_in
+from shared.http.problems import Problem
 from shared.http.visibility import visibility_of
 from shared.plan.model import Indicator, Measure, Plan
 
@@ -281,7 +281,7 @@ async def get_briefing(
     if form == "json":
         return await context.respond(question, table)
     document = cast("Briefing", await context.read(question, table))
-    language = lang or language_in(request.scope) or "zh"
+    language = language_of(request, lang)
     if form == "html":
         page, headers = await beside(export.page, document, language)
         return Response(page, media_type="text/html", headers=headers)

@@ -1,7 +1,9 @@
 """Which months are closed, what was published of them, and what has moved since and why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Final, Literal, cast
 
 import asyncpg
@@ -17,10 +19,24 @@ from services.projection.counting.ledger import Cause
 from services.projection.counting.periods import WHOLE, running_period
 from services.projection.exports import qr_code
 from services.projection.exports.csv import columns_of, csv_response
+from services.projection.exports.names import NAMES, PlanNames, name_of
+from services.projection.exports.sheets import Cell, ListingColumn, listed
+from services.projection.exports.texts import Language
+from services.projection.exports.wording import achieved, rounded
 from services.projection.queries.context import context_of
 from services.projection.queries.figures import FigureValue, figures_of
 from services.projection.queries.others import FactCount, FactSieve
-from services.projection.queries.parameters import NAMED, RESPONSES, District, Form, PlanNamed, plan_of, scope_of
+from services.projection.queries.parameters import (
+    NAMED,
+    RESPONSES,
+    District,
+    Lang,
+    ListingForm,
+    PlanNamed,
+    language_of,
+    plan_of,
+    scope_of,
+)
 from services.projection.queries.snapshot import Snapshot
 from shared.contract.events import Fact, format_instant
 from shared.contract.messages import DistrictCode, Instant
@@ -199,7 +215,7 @@ class _Moves:
     response_model=ClosedMonths,
     responses=NAMED,
 )
-async def get_closings(plan: PlanNamed, request: Request, form: Form = "json") -> Response:
+async def get_closings(plan: PlanNamed, request: Request, form: ListingForm = "json", lang: Lang = None) -> Response:
     """Respond with the closed months of a plan."""
     context = context_of(request)
     async with context.reader.view() as view:
@@ -207,13 +223,17 @@ async def get_closings(plan: PlanNamed, request: Request, form: Form = "json") -
         decided = View(await view.decided())
         visibility = visibility_of(request, plan_read.successors)
         months = [_month(month_of(plan_read, name, decided), visibility) for name in _names(plan_read, decided)]
+    rows = [
+        PublicationRow(month=month["month"], as_of=month["as_of"], **publication)
+        for month in months
+        for publication in month["published"]
+    ]
     if form == "csv":
-        rows = [
-            PublicationRow(month=month["month"], as_of=month["as_of"], **publication)
-            for month in months
-            for publication in month["published"]
-        ]
         return csv_response(rows, _PUBLICATIONS, f"{plan}-closings.csv")
+    if form == "xlsx":
+        language = language_of(request, lang)
+        columns = _listed_publications(language, [month["published"][0]["sha256"] for month in months])
+        return await listed(rows, columns, NAMES["nav.closings"][language], language, f"{plan}-closings.xlsx")
     answer: ClosedMonths = {"plan": plan, "months": months}
     return Response(orjson.dumps(answer), media_type="application/json")
 
@@ -230,7 +250,12 @@ async def get_closings(plan: PlanNamed, request: Request, form: Form = "json") -
     responses=RESPONSES,
 )
 async def get_closing(
-    request: Request, plan: PlanNamed, month: MonthClosed, district: District = None, form: Form = "json"
+    request: Request,
+    plan: PlanNamed,
+    month: MonthClosed,
+    district: District = None,
+    form: ListingForm = "json",
+    lang: Lang = None,
 ) -> Response:
     """Respond with a closed month beside what is known now."""
     context = context_of(request)
@@ -264,10 +289,75 @@ async def get_closing(
             if figure.district == district
         ],
     }
+    compared, name = (
+        [_row(answer, figure) for figure in answer["figures"]],
+        "-".join(part for part in (plan, "closing", month, district) if part),
+    )
     if form == "csv":
-        name = "-".join(part for part in (plan, "closing", month, district) if part)
-        return csv_response([_row(answer, figure) for figure in answer["figures"]], _COMPARED, f"{name}.csv")
+        return csv_response(compared, _COMPARED, f"{name}.csv")
+    if form == "xlsx":
+        names = PlanNames(plan_read, language_of(request, lang))
+        sheet = f"{month} {NAMES['closings.published'][names.language]}"
+        return await listed(compared, _listed_figures(names), sheet, names.language, f"{name}.xlsx")
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _listed_publications(language: Language, first: Collection[Sha256]) -> Sequence[ListingColumn[PublicationRow]]:
+    """Return the columns of a listing to read; `first`: the digests of what was published by a close."""
+
+    def how(row: PublicationRow) -> Cell:
+        return NAMES["closings.first" if row["sha256"] in first else "closings.again"][language]
+
+    return (
+        ListingColumn(NAMES["months.choose"], 10, lambda it: it["month"]),
+        ListingColumn(NAMES["closings.published"], 10, how),
+        ListingColumn({"zh": "数字截至", "en": "Figures as of"}, 12, lambda it: date.fromisoformat(it["as_of"])),
+        ListingColumn({"zh": "公布(北京时间)", "en": "Published (Beijing time)"}, 20,
+                      lambda it: datetime.fromisoformat(it["recorded_at"])),
+        ListingColumn({"zh": "所知截至(北京时间)", "en": "As known at (Beijing time)"}, 20,
+                      lambda it: datetime.fromisoformat(it["known_at"])),
+        ListingColumn(NAMES["target.by"], 16, lambda it: it["by"]),
+        ListingColumn({"zh": "重述申请", "en": "Request"}, 16, lambda it: it["request_no"]),
+        ListingColumn(NAMES["months.why"], 50, lambda it: it["why"]),
+        ListingColumn({"zh": "摘要(SHA-256)", "en": "Digest (SHA-256)"}, 66, lambda it: it["sha256"]),
+    )  # fmt: skip
+
+
+def _listed_figures(names: PlanNames) -> Sequence[ListingColumn[ComparedRow]]:
+    """Return the columns of a listing to read: each figure as published and as it is now, and what lies between."""
+    language = names.language
+
+    def published(row: ComparedRow) -> Decimal | None:
+        return achieved(row.get("value"), names.unit_code(row["indicator"]), row.get("met"))
+
+    def live(row: ComparedRow) -> Decimal | None:
+        now = row["live"]
+        return achieved(now["value"], names.unit_code(row["indicator"]), now["met"]) if now else None
+
+    def between(row: ComparedRow) -> Cell:
+        before, now = published(row), live(row)
+        return None if before is None or now is None else now - before
+
+    def moved(name: Literal["more", "less"]) -> Callable[[ComparedRow], Cell]:
+        return lambda it: rounded(it[name], "fen" if names.unit_code(it["indicator"]) == "fen" else "")
+
+    def causes(row: ComparedRow) -> Cell:
+        return "\n".join(name_of("cause", cause["cause"], language) for cause in row["causes"])
+
+    return (
+        ListingColumn(NAMES["value.indicator"], 44, lambda it: names.indicator(it["indicator"])),
+        ListingColumn(NAMES["asked.period"], 12, lambda it: names.period(it["period"])),
+        ListingColumn(NAMES["asked.district"], 14, lambda it: names.place(it["district"])),
+        ListingColumn({"zh": "单位", "en": "Unit"}, 10, lambda it: names.unit(it["indicator"])),
+        ListingColumn(NAMES["closings.value"], 17, published),
+        ListingColumn(NAMES["closings.live"], 17, live),
+        ListingColumn(NAMES["months.difference"], 17, between),
+        ListingColumn({"zh": "关账后增加", "en": "More after the close"}, 17, moved("more")),
+        ListingColumn({"zh": "关账后减少", "en": "Less after the close"}, 17, moved("less")),
+        ListingColumn(NAMES["notes.cause"], 24, causes),
+        ListingColumn({"zh": "公布数所知截至(北京时间)", "en": "Published as known at (Beijing time)"}, 24,
+                      lambda it: datetime.fromisoformat(it["published_at"])),
+    )  # fmt: skip
 
 
 def _code(plan: str, month: str, published: PublishedFigures) -> FiguresCode:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Final, NamedTuple
 
@@ -14,11 +14,23 @@ from starlette.responses import StreamingResponse
 from typing_extensions import TypedDict
 
 from services.projection.assessment.assessment import Scope
-from services.projection.assessment.representation import Day, MonthName, PeriodName, ScopeFields, scope_fields
+from services.projection.assessment.representation import (
+    BilingualText,
+    Day,
+    MonthName,
+    PeriodName,
+    ScopeFields,
+    scope_fields,
+)
 from services.projection.assessment.values import Cell
+from services.projection.contract import DOCS, type_names
 from services.projection.counting.periods import bounds, period_name
+from services.projection.exports import sheets
 from services.projection.exports.csv import columns_of, csv_file, csv_parts
+from services.projection.exports.names import NAMES, PlanNames
+from services.projection.exports.sheets import ListingColumn, download, listing
 from services.projection.exports.spool import spooled
+from services.projection.exports.wording import exact
 from services.projection.queries.context import context_of
 from services.projection.queries.others import FactCount, FactSieve
 from services.projection.queries.parameters import (
@@ -26,14 +38,16 @@ from services.projection.queries.parameters import (
     AfterCursor,
     AsOf,
     District,
-    Form,
     IndicatorNamed,
     KnownAt,
+    Lang,
+    ListingForm,
     MonthNamed,
     PeriodNamed,
     PlanNamed,
     days_of,
     indicator_of,
+    language_of,
     page_of,
     period_of,
     plan_of,
@@ -141,7 +155,8 @@ async def get_facts(
     limit: Annotated[
         int | None, Query(ge=1, le=5000, description="每页几条,不给则全部 how many a page; all when left out")
     ] = None,
-    form: Form = "json",
+    form: ListingForm = "json",
+    lang: Lang = None,
 ) -> Response:
     """Respond with the facts of a cell, a million maybe, once they are read and the connection is given back."""
     context = context_of(request)
@@ -165,11 +180,15 @@ async def get_facts(
         else:
             (row,) = await view.connection.fetch(view.sql(_FILE)["sums"], *cell._replace(first=days[0]))
             numerator, denominator = int(row["num"]), int(row["den"])
+        file_name = f"{plan_read.id}-{indicator}-facts-{scope.as_of}.{form}"
         if form == "csv":
-            return csv_file(
-                await spooled(csv_parts(_rows(batches, sieve), _COLUMNS if sieve.seen_all else _WITH_COUNTS)),
-                f"{plan_read.id}-{indicator}-facts-{scope.as_of}.csv",
-            )
+            columns = _COLUMNS if sieve.seen_all else _WITH_COUNTS
+            return csv_file(await spooled(csv_parts(_rows(batches, sieve), columns)), file_name)
+        if form == "xlsx":
+            names = PlanNames(plan_read, language_of(request, lang))
+            listed = _listed(names, wanted, counts=not sieve.seen_all)
+            sheet = f"{indicator} {NAMES['facts.title'][names.language]}"
+            return download(await listing(_rows(batches, sieve), listed, sheet, names.language), file_name)
         fields = scope_fields(plan_read.id, scope)
         head: _Head = {
             "plan": fields["plan"],
@@ -251,6 +270,55 @@ async def _rows(
             yield rows
     if counts := sieve.others():
         yield [blank | {_DAY: row["day"], "type": row["type"], "count": row["count"]} for row in counts]
+
+
+def _listed(names: PlanNames, indicator: Indicator, *, counts: bool) -> Sequence[ListingColumn[Mapping[str, object]]]:
+    """Return the columns of a listing to read; `counts`: whether a row may stand for several facts of others."""
+    language, types = names.language, type_names(DOCS)
+
+    def day(name: str) -> Callable[[Mapping[str, object]], sheets.Cell]:
+        return lambda it: date.fromisoformat(str(it[name])) if it[name] else None
+
+    def same(name: str) -> Callable[[Mapping[str, object]], sheets.Cell]:
+        def cell(it: Mapping[str, object]) -> sheets.Cell:
+            value = it[name]
+            return value if isinstance(value, str | int) else None
+
+        return cell
+
+    def number(name: str) -> Callable[[Mapping[str, object]], sheets.Cell]:
+        return lambda it: exact(value, indicator.unit) if isinstance(value := it[name], int) else None
+
+    def type_name(it: Mapping[str, object]) -> sheets.Cell:
+        named = types.get(str(it["type"]))
+        return named[language] if named else str(it["type"])
+
+    adds = NAMES["difference.numerator" if indicator.is_ratio else "facts.adds"]
+    unit = "" if indicator.is_ratio else f"({names.unit(indicator.id)})"
+    title: BilingualText = {"zh": adds["zh"] + unit, "en": f"{adds['en']} {unit}".strip()}
+    numbers = [ListingColumn(title, 16, number("numerator"))]
+    if indicator.is_ratio:
+        numbers.append(ListingColumn(NAMES["difference.denominator"], 12, number("denominator")))
+    if counts:
+        numbers.append(ListingColumn(NAMES["others.facts"], 10, same("count")))
+    return (
+        ListingColumn({"zh": "计入自", "en": "Counted from"}, 12, day(_DAY)),
+        ListingColumn(NAMES["facts.on"], 12, day("on")),
+        ListingColumn(
+            NAMES["asked.district"], 14, lambda it: names.place(str(it["district"])) if it["district"] else None
+        ),
+        ListingColumn(NAMES["receipts.type"], 26, type_name),
+        ListingColumn(NAMES["facts.what"], 48, same("subject")),
+        *numbers,
+        ListingColumn(NAMES["facts.report"], 24, same("report_id")),
+        ListingColumn({"zh": "来源", "en": "Source"}, 36, same("report_source")),
+        ListingColumn({"zh": "得知(北京时间)", "en": "Known since (Beijing time)"}, 20, _instant),
+        ListingColumn({"zh": "报送凭据", "en": "Reported by"}, 18, same("reportedby")),
+    )
+
+
+def _instant(it: Mapping[str, object]) -> sheets.Cell:
+    return datetime.fromisoformat(str(it["recorded_at"])) if it["recorded_at"] else None
 
 
 def _fact(row: asyncpg.Record) -> CountedFact:

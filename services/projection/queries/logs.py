@@ -9,12 +9,11 @@ from fastapi import APIRouter, Request, Response
 from services.projection.assessment.representation import AssessedAnswer, LogProgress
 from services.projection.exports.csv import Row, columns_of
 from services.projection.exports.names import NAMES, name_of
-from services.projection.exports.sheets import Cell, ListingColumn, download, listing, one_batch
+from services.projection.exports.sheets import Cell, ListingColumn, listed
 from services.projection.exports.texts import Language
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of, pure
-from services.projection.queries.parameters import RESPONSES, Lang, ListingForm, PlanNamed
-from shared.http.problems import language_in
+from services.projection.queries.parameters import RESPONSES, Lang, ListingForm, PlanNamed, language_of
 
 _Log = tuple[str, LogProgress]  # a service and how far its log is counted
 _COLUMNS: Final = ("service", *columns_of(LogProgress))
@@ -64,8 +63,7 @@ async def get_logs(request: Request, plan: PlanNamed, form: ListingForm = "json"
     context = context_of(request)
     if form != "xlsx":
         return await context.respond_table(question, pure(lambda _: {}), form, _rows, _COLUMNS)
-    language = lang or language_in(request.scope) or "zh"
+    language = language_of(request, lang)
     body = await context.read(question, pure(lambda _: {}))
     logs = [*cast("Mapping[str, LogProgress]", body["complete_to"]).items()]
-    file = await listing(one_batch(logs), _columns(language), NAMES["health.logs"][language], language)
-    return download(file, f"{plan}-logs.xlsx")
+    return await listed(logs, _columns(language), NAMES["health.logs"][language], language, f"{plan}-logs.xlsx")

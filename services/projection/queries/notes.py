@@ -13,15 +13,19 @@ from services.projection.assessment.assessment import AssessmentBasis
 from services.projection.assessment.representation import Day, PeriodName
 from services.projection.counting.periods import period_name
 from services.projection.exports.csv import Row, csv_response
+from services.projection.exports.names import NAMES, PlanNames
+from services.projection.exports.sheets import ListingColumn, listed
 from services.projection.queries.context import context_of
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
     District,
-    Form,
     KnownAt,
+    Lang,
+    ListingForm,
     PlanNamed,
     indicator_of,
+    language_of,
     period_of,
     plan_of,
 )
@@ -105,7 +109,8 @@ async def get_notes(
     district: District = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
-    form: Form = "json",
+    form: ListingForm = "json",
+    lang: Lang = None,
 ) -> Response:
     """Respond with the notes on a plan's cells."""
     context = context_of(request)
@@ -129,6 +134,10 @@ async def get_notes(
     if form == "csv":
         rows = [{name: cast("Row", note)[name] for name in _COLUMNS} for note in notes]
         return csv_response(rows, _COLUMNS, f"{plan}-notes.csv")
+    if form == "xlsx":
+        names = PlanNames(plan_read, language_of(request, lang))
+        sheet = NAMES["notes.title"][names.language]
+        return await listed(notes, _listed(names), sheet, names.language, f"{plan}-notes.xlsx")
     key = caller_of(request).key
     speaks_for = plan_read.district_codes if key is None else {prefix.split("/")[2] for prefix in key.prefixes}
     answer: CellNotes = {
@@ -140,6 +149,21 @@ async def get_notes(
         "may": may_write(plan_read, speaks_for),
     }
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _listed(names: PlanNames) -> Sequence[ListingColumn[CellNote]]:
+    """Return the columns of a listing to read."""
+    return (
+        ListingColumn(NAMES["value.indicator"], 44, lambda it: names.indicator(it["indicator"])),
+        ListingColumn(NAMES["asked.period"], 12, lambda it: names.period(it["period"])),
+        ListingColumn(NAMES["asked.district"], 14, lambda it: names.place(it["district"])),
+        ListingColumn(NAMES["notes.cause"], 50, lambda it: it["cause"]),
+        ListingColumn(NAMES["notes.next"], 50, lambda it: it["next_step"]),
+        ListingColumn({"zh": "填写人", "en": "Written by"}, 16, lambda it: it["by"]),
+        ListingColumn({"zh": "填写(北京时间)", "en": "Written (Beijing time)"}, 20,
+                      lambda it: datetime.fromisoformat(it["recorded_at"])),
+        ListingColumn({"zh": "填写凭据", "en": "Key"}, 18, lambda it: it["reportedby"]),
+    )  # fmt: skip
 
 
 def missing_notes(basis: AssessmentBasis, notes: Iterable[CellNote]) -> Iterator[MissingNote]:

@@ -5,15 +5,16 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Final, Generic, Literal, NamedTuple, TypeVar
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
 
 from services.projection.assessment.assessment import Scope
 from services.projection.counting.lines import CompiledPlans
 from services.projection.counting.periods import WHOLE, periods_of
+from services.projection.exports.texts import Language
 from services.projection.queries.snapshot import NotCountedYet
 from shared.contract.events import LOCAL_TIME, parse_instant
 from shared.http.openapi import Responses, problem_response
-from shared.http.problems import Problem
+from shared.http.problems import Problem, language_in
 from shared.plan.model import Indicator, Plan
 
 PlanNamed = Annotated[str, Path(description="计划编号 the plan's id")]
@@ -38,9 +39,7 @@ ListingForm = Annotated[
         description="xlsx 供阅读 to read;csv 供导入 to import; json for programs",
     ),
 ]
-Lang = Annotated[
-    Literal["zh", "en"] | None, Query(description="语言 the language; that of Accept-Language when left out")
-]
+Lang = Annotated[Language | None, Query(description="语言 the language; that of Accept-Language when left out")]
 AfterCursor = Annotated[str | None, Query(description="上一页的 next the page before's `next`")]
 AfterRow = Annotated[int, Query(ge=0, le=10**9, description="上一页的 next the page before's `next`")]
 NAMED: Final[Responses] = {
@@ -71,6 +70,11 @@ def page_of(rows: Sequence[Row], limit: int, cursor: Callable[[Sequence[Row]], o
 def wrong_cursor() -> Problem:
     """Return the problem of an `after` that is no `next` of another page."""
     return Problem(422, "after 应为上一页的 next。", "after must be the `next` of the page before.")
+
+
+def language_of(request: Request, lang: Language | None) -> Language:
+    """Return the language that a request names, else that of its Accept-Language, else Chinese."""
+    return lang or language_in(request.scope) or "zh"
 
 
 def parse_day(name: str, text: str) -> date:

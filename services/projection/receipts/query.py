@@ -23,6 +23,7 @@ from services.projection.queries.parameters import (
     AfterCursor,
     Lang,
     ListingForm,
+    language_of,
     page_of,
     parse_day,
     wrong_cursor,
@@ -33,7 +34,7 @@ from shared.contract.cloudevents import JsonObject
 from shared.contract.messages import DistrictCode, Instant, Receipt, ReceiptFields, ReceiptReason, ReceiptStatus
 from shared.contract.remedies import remedy_of
 from shared.http.access import caller_of
-from shared.http.problems import Problem, language_in
+from shared.http.problems import Problem
 
 _STATUSES: Final[tuple[str, ...]] = get_args(ReceiptStatus)
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
@@ -247,7 +248,7 @@ async def get_district_receipts(
             receipts = _rows(view.connection, wanted, before, limit, _row)
             return csv_file(await spooled(csv_parts(receipts, _COLUMNS)), f"{district}-receipts.csv")
         if form == "xlsx":
-            language = lang or language_in(request.scope) or "zh"
+            language = language_of(request, lang)
             listed = _rows(view.connection, wanted, before, limit, _receipt)
             name = f"{NAMES['receipts.list'][language]} {district}"
             file = await listing(listed, columns(type_names(DOCS), language), name, language)

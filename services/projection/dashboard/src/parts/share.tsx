@@ -9,7 +9,7 @@ import { fitsFrames, formatHash, mayBeFramed, type Page, pick } from "./address"
 import { findMeasure, receiptsOf, type View } from "./view";
 
 /** The pages whose own rows are to be had as XLSX; the numbers of the others are in the workbook of the briefing. */
-const LISTED: readonly Page[] = ["receipts", "health"];
+const LISTED: readonly Page[] = ["closings", "facts", "health", "receipts"];
 
 /** Where the numbers of a page are to be had in a format; empty for a page that shows none. `closed`: the months that are. */
 function rowsPath({ plan, address }: View, closed: string[], format: "csv" | "xlsx"): string {
@@ -73,7 +73,8 @@ export function Share({ view }: { view: View }): JSX.Element {
   }, []);
   const { plan, address } = view;
   const months = useQuery(address.page === "closings" ? pathOf("/v1/plans/{plan}/closings", { plan: plan.id }) : null);
-  const csv = rowsPath(view, months.data?.months.map(({ month }) => month) ?? [], "csv");
+  const closed = months.data?.months.map(({ month }) => month) ?? [];
+  const csv = rowsPath(view, closed, "csv");
   const fixed = { ...view.address, params: { known_at: new Date().toISOString(), ...view.address.params } };
   return (
     <details class="menu" ref={menu}>
@@ -86,7 +87,7 @@ export function Share({ view }: { view: View }): JSX.Element {
           <Take path={briefingPath(view, "docx")}>{t("share.docx")}</Take>
           <Take path={briefingPath(view, "xlsx")}>{t("share.xlsx")}</Take>
           {csv && <Take path={csv}>{t("share.csv")}</Take>}
-          {LISTED.includes(address.page) && <Take path={rowsPath(view, [], "xlsx")}>{t("share.rows")}</Take>}
+          {LISTED.includes(address.page) && <Take path={rowsPath(view, closed, "xlsx")}>{t("share.rows")}</Take>}
         </ul>
         {!csv && <p class="hint">{t("share.none")}</p>}
         <label>
