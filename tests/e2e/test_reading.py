@@ -148,16 +148,16 @@ def test_facts_come_page_by_page_or_whole_and_their_sum_is_the_cell(addresses: d
 
 def test_facts_are_listed_with_their_numbers_as_numbers_and_money_in_yuan(addresses: dict[str, str]) -> None:
     for indicator, period, title, unit in (("4.1.b", "2024", "计入(人)", 1), ("2.2.a", "plan", "计入(元)", 100)):
-        path, parameters = f"indicators/{indicator}/facts", {"period": period}
-        whole = _get(addresses, path, **parameters).json()
-        parameters |= {"known_at": whole["known_at"], "format": "xlsx", "lang": "zh"}
-        answer = _get(addresses, path, **parameters)
+        path = f"indicators/{indicator}/facts"
+        whole = _get(addresses, path, period=period).json()
+        answer = _get(addresses, path, period=period, known_at=whole["known_at"], format="xlsx", lang="zh")
         rows = _sheet(answer)
         assert [row["报告编号"] for row in rows] == [fact["report_id"] for fact in whole["facts"]]
         assert sum(round(row[title] * unit) for row in rows) == whole["numerator"] > 0
         assert [f"{row['计入自']:%Y-%m-%d}" for row in rows] == [fact["counted_on"] for fact in whole["facts"]]
         assert {row["区县"] for row in rows} > {"诸暨市"}
-        assert _get(addresses, path, **parameters).content == answer.content
+        again = _get(addresses, path, period=period, known_at=whole["known_at"], format="xlsx", lang="zh")
+        assert again.content == answer.content
 
 
 def test_a_closed_month_is_listed_as_its_page_has_it(addresses: dict[str, str], closed_month: str) -> None:

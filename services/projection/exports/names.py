@@ -28,7 +28,6 @@ NAMES: Final[Mapping[str, BilingualText]] = {
     "facts.adds": {"zh": "计入", "en": "Adds"},
     "facts.on": {"zh": "发生日期", "en": "Happened on"},
     "facts.report": {"zh": "报告编号", "en": "Report"},
-    "facts.title": {"zh": "数字背后的事实", "en": "The facts behind the number"},
     "facts.what": {"zh": "事项", "en": "What"},
     "flag.needs-review": {
         "zh": "所依据的事项已变,须人工复核",

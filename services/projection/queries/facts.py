@@ -187,7 +187,7 @@ async def get_facts(
         if form == "xlsx":
             names = PlanNames(plan_read, language_of(request, lang))
             listed = _listed(names, wanted, counts=not sieve.seen_all)
-            sheet = f"{indicator} {NAMES['facts.title'][names.language]}"
+            sheet = f"{indicator} {'事实' if names.language == 'zh' else 'Facts'}"
             return download(await listing(_rows(batches, sieve), listed, sheet, names.language), file_name)
         fields = scope_fields(plan_read.id, scope)
         head: _Head = {
