@@ -28,7 +28,7 @@ from services.catalogue import SERVICES
 from shared.kafka.clients import Broker, BrokerSettings
 from tests.conftest import ROOT
 from tests.e2e.conftest import PLAN, progress_of
-from tests.e2e.test_operations import commands
+from tests.e2e.test_operations import PAGE, commands
 from tests.harness import containers
 from tests.harness.ports import any_free
 from tests.harness.processes import eventually
@@ -39,6 +39,9 @@ MINE, OTHERS = "330681", "330602"
 PREPARES = {"secrets", "databases", "topics"}
 ONCE = {*PREPARES, "demo"}
 IMAGES = ("", "-kafka", "-tools")
+
+# In blocks for a shell and in tables.
+_ON_DOCKER = [*commands(), *re.findall(r"`(docker compose [^`\n]+)`", PAGE)]
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -69,8 +72,8 @@ class Stack:
         )
 
     def documented(self, text: str, **put: str) -> str:
-        """Run the one command of the page for operators that has these words, its placeholders filled in."""
-        (command,) = [line for line in commands() if line.startswith("docker compose ") and text in line]
+        """Run the command of the page for operators that has these words, its placeholders filled in."""
+        (command,) = {line for line in _ON_DOCKER if line.startswith("docker compose ") and text in line}
         for placeholder, value in put.items():
             command = re.sub(f"<[^>]*{placeholder}>", value, command)
         done = self.compose(*shlex.split(command)[2:])
@@ -108,7 +111,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     made = Stack(f"skillplan-{secrets.token_hex(4)}", dict(zip(PORTS, any_free(len(PORTS)), strict=True)),
                  tmp_path_factory.mktemp("compose"))  # fmt: skip
     try:
-        up = made.compose("up", "-d", "--build", "--wait")
+        made.documented("--profile tools build")
+        up = made.compose("up", "-d", "--wait")
         assert up.returncode == 0, up.stderr[-3000:] + made.compose("logs", "--tail", "5").stdout[-5000:]
         yield made
     finally:
@@ -434,7 +438,7 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     lost = "PGPASSWORD=$(cat /run/skillplan/password) psql -h 127.0.0.1 -U postgres -c 'drop database recruitment'"
     assert stack.compose(*destroy, lost).returncode == 0
     stack.documented("tools restore <", time=taken)
-    stack.documented("up -d --wait")
+    stack.documented("compose up -d --wait")
     assert statuses(hires) == {"duplicate"}
     eventually(lambda: _behind(stack, reader) == {0})
     assert _value(stack, reader, "4.1.b", "2024") == before + 40
@@ -452,13 +456,49 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     stack.documented("tools reconcile")
 
 
-def test_the_keeper_takes_a_backup_by_itself_and_restores_it_on_trial(stack: Stack) -> None:
+def test_the_keeper_takes_a_backup_by_itself_and_another_waits_until_it_ends(stack: Stack) -> None:
     look = ("exec", "-T", "backup-keeper", "cat", "/state/backups/restore-test.json")
     tested = json.loads(eventually(lambda: stack.compose(*look).stdout, within=240))
     assert tested["problems"] == []
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/readyz').read().decode())"
     ready = '{"status":"ready","problems":{}}'  # looked at every two seconds
-    eventually(lambda: stack.compose("exec", "-T", "backup-keeper", "python", "-c", ask).stdout.strip() == ready)
+
+    def said_by(keeper: int) -> str:
+        ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/readyz').read().decode())"
+        asked = stack.compose("exec", "-T", "--index", str(keeper), "backup-keeper", "python", "-c", ask)
+        return asked.stdout.strip()
+
+    eventually(lambda: said_by(1) == ready)
+    more = ("up", "-d", "--no-recreate", "--no-deps", "--scale", "backup-keeper=2", "backup-keeper")
+    try:
+        assert stack.compose(*more).returncode == 0
+        eventually(lambda: "another backup-keeper is at work" in said_by(2))
+        _docker("stop", "-t", "0", f"{stack.name}-backup-keeper-1")
+        eventually(lambda: said_by(2) == ready)
+    finally:
+        _docker("rm", "-f", f"{stack.name}-backup-keeper-2")
+        assert stack.compose("start", "backup-keeper").returncode == 0
+
+
+def test_what_the_page_has_for_docker_in_the_place_of_make_runs(stack: Stack, keys: dict[str, str]) -> None:
+    assert "healthy" in stack.documented("compose ps")
+    assert "databases.ready" in stack.documented("logs secrets")
+    assert stack.documented("logs --tail 50 recruitment-worker")
+    assert "make rebuild ACCEPT=" in stack.documented("services.projection beside")
+    stack.documented("services.projection back")
+    stack.documented("--no-deps projection-projector services.projection rebuild")
+    stack.documented("SKILLPLAN_ACCEPT=", code="000000000000")
+    eventually(lambda: _behind(stack, keys["reader"]) == {0})
+
+
+def test_a_service_s_key_is_rotated_and_it_goes_on(stack: Stack, keys: dict[str, str]) -> None:
+    assert _report(stack, keys["district"], _hire("rotated")).json()["status"] in ("accepted", "duplicate")
+    stack.documented("stop recruitment-api recruitment-worker")
+    stack.documented("compose rotate recruitment")
+    stack.documented("start recruitment-api recruitment-worker")
+    assert "keys of 0 persons" not in stack.documented("rewrap recruitment")
+    stack.documented("rotated recruitment")
+    stack.documented("restart recruitment-worker")  # with the new one alone
+    eventually(lambda: _report(stack, keys["district"], _hire("rotated")).json().get("status") == "duplicate")
 
 
 def test_the_demo_profile_brings_numbers_and_ends_well(stack: Stack, keys: dict[str, str]) -> None:

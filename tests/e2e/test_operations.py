@@ -63,7 +63,13 @@ def test_every_command_for_operators_runs(state: Path) -> None:
     environment = {"STATE": str(state), "URL": places["recruitment"], "PROJECTOR": projector}
     elsewhere = ("docker compose", "make keys")  # test_compose.py, and below
     lines = [command for command in commands() if not command.startswith(elsewhere)]
-    lines.append('make sql SERVICE=recruitment SQL="select position from log_head"')
+    lines += [
+        'make sql SERVICE=recruitment SQL="select position from log_head"',
+        "make backup RAW_HOURS=24",
+        "make rebuild ACCEPT=000000000000",  # nothing stands beside that would have to be accepted
+        "make stop SERVICE=subsidy && make start SERVICE=subsidy",
+        "timeout 2 make logs SERVICE=subsidy || test $? = 124",
+    ]
     assert len(lines) > 15
     assert [failure for command in lines if (failure := ran(command, environment))] == []
 
