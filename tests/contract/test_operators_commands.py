@@ -124,7 +124,7 @@ def test_every_command_of_the_pages_for_operators_is_run_by_a_test() -> None:
 def test_what_is_said_to_run_a_command_has_it() -> None:
     missing = [
         (command, file)
-        for command, (file, words) in RUN.items()
-        if words not in (ROOT / file).read_text(encoding="utf-8")
+        for command, (file, line) in RUN.items()
+        if line not in (ROOT / file).read_text(encoding="utf-8")
     ]
     assert missing == []

@@ -464,8 +464,8 @@ def test_the_keeper_takes_a_backup_by_itself_and_another_waits_until_it_ends(sta
 
     def said_by(keeper: int) -> str:
         ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/readyz').read().decode())"
-        asked = stack.compose("exec", "-T", "--index", str(keeper), "backup-keeper", "python", "-c", ask)
-        return asked.stdout.strip()
+        done = stack.compose("exec", "-T", "--index", str(keeper), "backup-keeper", "python", "-c", ask)
+        return done.stdout.strip()
 
     eventually(lambda: said_by(1) == ready)
     more = ("up", "-d", "--no-recreate", "--no-deps", "--scale", "backup-keeper=2", "backup-keeper")
