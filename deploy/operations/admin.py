@@ -5,6 +5,7 @@ Each act is written with who and when to `backups/acts.ndjson`, which is only ev
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -30,8 +31,10 @@ from services.catalogue import DOMAIN_SERVICES
 from shared.contract.identity_numbers import canonical, is_resident_number
 from shared.http.key_history import operator
 from shared.kafka.clients import Broker
+from shared.log import store_away
 from shared.log.event_store import read_queries
 from shared.log.sealing import Seal
+from shared.observability.health import ConfigurationError
 
 _SQL: Final = read_queries("deploy.operations", "admin.sql")
 Most = Annotated[int, typer.Option("--limit", min=1, help="至多几行 rows at most")]
@@ -186,6 +189,39 @@ def _erase(
     planning, broker_of = context.obj.planning(installation), partial(context.obj.broker, installation)
     certificate = erasure.erase(act, erasure.ErasureSites(installation, planning, broker_of, tuple(backups or ())))
     console.say(f"已销毁此人的密钥;证书 {certificate}", "This person's keys are destroyed; that is the certificate.")
+
+
+@app.command("store-away")
+def _store_away(
+    context: typer.Context,
+    service: Service,
+    year: Annotated[int, typer.Argument(min=2000, max=9998, help="哪一年,须已结束 a year that is over")],
+    tablespace: Annotated[str, typer.Option(help="放到哪个表空间 the tablespace to store it in")] = "",
+    back: Annotated[bool, typer.Option("--back", help="移回日志的表 back into the log's own table")] = False,
+    by: By = "",
+) -> None:
+    """把已结束一年的事实原文移到较便宜的存储,照常可查 A closed year's facts to cheaper storage, read as before."""
+    installation: Installation = context.obj.installed()
+    _note(installation, "store-away", by, service=service, year=year, tablespace=tablespace, back=back)
+    owner = installation.owner_dsn(service)
+    try:
+        with console.step(f"移动 {service} {year} 年的事实", f"Moving the facts of {year}") as detail:
+            if back:
+                acting = store_away.bring_back(service, owner, year, lambda done: detail(str(done)))
+            else:
+                acting = store_away.store_away(service, owner, year, tablespace, lambda done: detail(str(done)))
+            moved = asyncio.run(acting)
+    except ConfigurationError as refused:
+        raise LocalError(str(refused), "What was moved before is where it belongs, and is read as ever.") from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as broken:
+        raise LocalError(
+            f"没有移完({broken});每件事实都在一处,再执行一次即接着移。",
+            "Not all was moved; each fact is in one place. Run it again and it goes on.",
+        ) from None
+    if moved:
+        console.say(f"已移动 {moved} 件。", f"{moved} facts were moved.")
+    else:
+        console.say(f"{year} 年没有要移动的。", f"Nothing of {year} is left to move.")
 
 
 @app.command("history")

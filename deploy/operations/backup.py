@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -202,9 +203,27 @@ def restore(installation: Installation, folder: Path, wanted: Sequence[str]) -> 
 def fill(installation: Installation, backup: Backup, service: str, name: str) -> None:
     """Make a database of this name as a backup has it of a service; one that was there is dropped."""
     asyncio.run(_make_room(installation.superuser, installation.database(service), name))
-    into = f"--dbname={_database(installation, name)}"
-    _tool(installation, "pg_restore", "--exit-on-error", "--single-transaction", into, str(backup.dump(service)))
+    options = ["--exit-on-error", "--single-transaction", f"--dbname={_database(installation, name)}"]
+    if missing := asyncio.run(_missing_tablespaces(installation, backup.dump(service))):
+        say(
+            f"这里没有表空间 {', '.join(missing)}:其中的表恢复到库的默认表空间。",
+            "Not here: these tables are restored into the database's own tablespace.",
+        )
+        options.append("--no-tablespaces")
+    _tool(installation, "pg_restore", *options, str(backup.dump(service)))
     asyncio.run(_add_rows(installation, _database_address(installation, name), backup, service, erasable.TABLES))
+
+
+async def _missing_tablespaces(installation: Installation, dump: Path) -> list[str]:
+    """Return the tablespaces that a dump names and this server does not have."""
+    schema = await asyncio.to_thread(_tool, installation, "pg_restore", "--schema-only", "--file=-", str(dump))
+    named = set(re.findall(r'^SET default_tablespace = "?(\w+)"?;$', schema, re.MULTILINE))
+    connection = await asyncpg.connect(installation.superuser)
+    try:
+        there = {row["spcname"] for row in await connection.fetch("select spcname from pg_tablespace")}
+    finally:
+        await connection.close()
+    return sorted(named - there)
 
 
 def _newest(backup: Backup, service: str) -> Backup | None:
@@ -301,8 +320,8 @@ def _database_address(installation: Installation, name: str) -> str:
     return urlunsplit(urlsplit(installation.superuser)._replace(path=f"/{name}"))
 
 
-def _tool(installation: Installation, tool: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's own tools, of the server's major version or a later one."""
+def _tool(installation: Installation, tool: str, *arguments: str) -> str:
+    """Run one of PostgreSQL's own tools, of the server's major version or a later one; return what it printed."""
     major = asyncio.run(_major(installation.superuser))
     beside = shutil.which(tool)
     try:
@@ -327,6 +346,7 @@ def _tool(installation: Installation, tool: str, *arguments: str) -> None:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["?"])[-1]
         raise LocalError(f"{tool} 失败:{reason}", f"{tool} failed: {reason}")
+    return done.stdout
 
 
 def _fingerprints(installation: Installation) -> dict[str, str]:

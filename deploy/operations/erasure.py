@@ -294,7 +294,7 @@ async def _recorded(planning: str, subject: str, name: str) -> dict[str, object]
     """Return position, digest, time and credential of a fact of an erasure, None without it."""
     connection = await asyncpg.connect(planning)
     try:
-        rows = await connection.fetch("select position, bytes, sha256 from fact where stream = $1", subject)
+        rows = await connection.fetch("select position, bytes, sha256 from recorded_fact where stream = $1", subject)
     finally:
         await connection.close()
     for row in rows:

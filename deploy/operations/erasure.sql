@@ -1,6 +1,6 @@
 -- name: sealed
 -- The facts and waiting reports that hold fields sealed under a person's key, by what stands in them.
-select 'fact' as kind, bytes from fact where position($1 in bytes) > 0 and position('"sealed":'::bytea in bytes) > 0
+select 'fact' as kind, bytes from recorded_fact where position($1 in bytes) > 0 and position('"sealed":'::bytea in bytes) > 0
 union all
 select 'waiting', report from waiting where position($1 in report) > 0
 

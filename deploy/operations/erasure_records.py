@@ -97,7 +97,7 @@ async def approved_since(planning: str, taken_at: str) -> set[str]:
     """Return the tokens of whose erasure the log of planning has since an instant; `planning`: its database."""
     connection = await asyncpg.connect(planning)
     try:
-        rows = await connection.fetch("select bytes from fact where stream like 'erasure/%' order by position")
+        rows = await connection.fetch("select bytes from recorded_fact where stream like 'erasure/%' order by position")
     finally:
         await connection.close()
     facts = [json.loads(row["bytes"]) for row in rows]

@@ -17,7 +17,11 @@ select $number - 1 from (select $number, lag($number, 1, 0::bigint) over (order 
 where $number <> before + 1 order by $number limit 1
 
 -- name: tampered
-select position from fact where sha256 <> sha256(bytes) order by position limit 1
+-- Also one whose bytes are missing, or are in both places (decision 0033).
+select position from recorded_fact where sha256 is distinct from sha256(bytes)
+union all
+select position from fact join stored_away using (position) where fact.bytes is not null
+order by position limit 1
 
 -- name: without_receipt
 -- The first fact whose report has no decision.

@@ -20,12 +20,12 @@ left join (
 -- name: load
 -- Every fact, this service's or another's, on one of the streams or with one of the tags; of streams that are known up
 -- to a version, this service's from that version on.
-select tags, bytes from fact where stream = any(:streams::text[]) or tags && :tags::text[]
+select tags, bytes from recorded_fact where stream = any(:streams::text[]) or tags && :tags::text[]
 union all
 select tags, bytes from heard where stream = any(:streams::text[] || :known.stream::text[]) or tags && :tags::text[]
 union all
 select f.tags, f.bytes from unnest(:known.stream::text[], :known.version::int[]) as k (stream, version)
-cross join lateral (select tags, bytes from fact where stream = k.stream and version >= k.version) as f
+cross join lateral (select tags, bytes from recorded_fact where stream = k.stream and version >= k.version) as f
 
 -- name: decided
 -- The decision in force of each (source, id) that was decided.
@@ -52,7 +52,7 @@ cross join lateral (
 
 -- name: because_of
 -- The facts of a stream, from a version on, that were recorded because of a report.
-select bytes from fact
+select bytes from recorded_fact
 where stream = $1 and version >= $2 and report_source = $3 and report_id = $4 order by version limit 10
 
 -- name: waiting
@@ -193,7 +193,7 @@ from head
 
 -- name: log
 -- A page of the log after a position, for reconciling and repair.
-select bytes from fact where position > $1 order by position limit $2
+select bytes from recorded_fact where position > $1 order by position limit $2
 
 -- name: key_check
 -- The keys, of those given, that are not the ones this log was begun with; a key not stored yet is stored.

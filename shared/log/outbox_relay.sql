@@ -34,7 +34,7 @@ left join (
     (
         select 'facts' as outbox, position as number, stream, null as source, null as id, null::int as decision, bytes,
             null as district, sha256 as digest
-        from fact where position > $3 order by position limit $5
+        from recorded_fact where position > $3 order by position limit $5
     )
     union all
     (

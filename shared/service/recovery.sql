@@ -24,7 +24,7 @@ values (:number, :source, :id, :decision, :digest, :district, :bytes)
 
 -- name: undecided
 -- Facts taken back whose report has no decision: its receipt was never sent.
-select position, bytes from fact f
+select position, bytes from recorded_fact f
 where position > $1 and not exists (
     select from receipt r where r.source = f.report_source and r.id = f.report_id and r.decision is not null
 )
@@ -39,7 +39,7 @@ where (
 ) <> 'waiting'
 
 -- name: bytes_of_report
-select bytes, tags from fact where stream = $1 order by position
+select bytes, tags from recorded_fact where stream = $1 order by position
 
 -- name: digest_of_report
 select digest, bytes from receipt where source = $1 and id = $2 and decision is not null order by decision desc limit 1
