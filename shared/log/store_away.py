@@ -100,14 +100,16 @@ async def _begin(service: str, owner_dsn: str) -> asyncpg.Connection:
         raise unreachable(_SETTING, error) from None
     try:
         await check(connection, MIGRATIONS, service)
-        if not await connection.fetchval(_SQL["lock"]):
-            raise ConfigurationError(
-                f"{service} 的日志正在移动中;请等其结束。 Facts of {service} are being moved already; wait for that."
-            )
+        free = await connection.fetchval(_SQL["lock"])
     except BaseException:
         await connection.close()
         raise
-    return connection
+    if free:
+        return connection
+    await connection.close()
+    raise ConfigurationError(
+        f"{service} 的日志正在移动中;请等其结束。 Facts of {service} are being moved already; wait for that."
+    )
 
 
 async def _positions(connection: asyncpg.Connection, year: int, head: int) -> Year:

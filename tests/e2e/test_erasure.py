@@ -22,6 +22,7 @@ import pytest
 from deploy.local import installation, postgres
 from deploy.operations import erasure_records
 from services.catalogue import DOMAIN_SERVICES
+from shared.log.event_store import read_queries
 from tests.conftest import ROOT
 from tests.e2e.conftest import make
 from tests.e2e.test_backup import BATCH, backed_up, numbers, receipt_of
@@ -90,12 +91,22 @@ def seeded(state: Path, addresses: dict[str, str]) -> list[dict[str, Any]]:
         publish(addresses["kafka"], [OutgoingMessage("recruitment.reports.330681", b"cut", cut)])
     eventually(lambda: all(receipt_of(addresses, hire) == "accepted" for hire in hires))
     eventually(lambda: rows(dsn, unreadable)[0][0] >= before + SEEDED)
+    store_away_all(dsn)
     return hires
+
+
+def store_away_all(dsn: str) -> None:
+    """Store what was recorded until now away, as if its year were over."""
+    here = "select min(position), max(position) from fact where bytes is not null"
+    ((first, last),) = rows(dsn, here)
+    part = f"stored_away_{secrets.token_hex(4)}"
+    rows(dsn, f"create table {part} partition of stored_away for values from ({first}) to ({last + 1})")
+    rows(dsn, read_queries("shared.log", "store_away.sql")["store"], first, last)
 
 
 def proofs(there: installation.Installation) -> dict[str, list[bytes]]:
     """Return the hash of every fact of the services that count, as stored."""
-    statement = "select sha256 from fact where sha256 = sha256(bytes) order by position"
+    statement = "select sha256 from recorded_fact where sha256 = sha256(bytes) order by position"
     return {name: [row[0] for row in rows(there.owner_dsn(name), statement)] for name in DOMAIN_SERVICES}
 
 
@@ -184,7 +195,7 @@ def test_who_is_erased_is_nowhere_and_numbers_hashes_and_restored_backups_say_no
     shutil.copytree(folder, away)
     before, counted, hashes = time.time(), numbers(addresses), proofs(there)
     secret = {way for hire in seeded for field in hire["data"]["person"].values() for way in spelt(field)}
-    facts = [json.loads(row[0]) for row in rows(there.owner_dsn("recruitment"), "select bytes from fact")]
+    facts = [json.loads(row[0]) for row in rows(there.owner_dsn("recruitment"), "select bytes from recorded_fact")]
     of = {fact["reportid"]: fact["data"]["person"]["token"] for fact in facts if "person" in fact["data"]}
     tokens = [of[hire["id"]] for hire in seeded]
     # As rows of a table and of a backup have it.
