@@ -87,6 +87,8 @@ async def bring_back(
         if not await connection.fetch(_SQL["part"], found.part):
             return 0
         moved = await _move(connection, found, progress, away=False)
+        if await connection.fetchval(_SQL["left_away"], found.part):
+            raise _harmed(found.first)
         await _at_once(connection, f"drop table {found.part}")
         return moved
     finally:

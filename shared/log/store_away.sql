@@ -28,6 +28,10 @@ select position from fact where position > $1 and position <= $2 and bytes is no
 -- name: next_away
 select position from stored_away where position > $1 and position <= $2 order by position limit 1
 
+-- name: left_away
+-- Whether a part has anything in it.
+select exists (select from stored_away where tableoid = to_regclass($1))
+
 -- name: store
 with away as (
     insert into stored_away select position, bytes from fact
