@@ -444,6 +444,7 @@ def test_what_came_after_a_backup_is_taken_back_and_counted_once(stack: Stack, k
     assert _value(stack, reader, "4.1.b", "2024") == before + 40
     log = stack.compose("run", "--rm", "tools", "admin", "log", "recruitment")
     assert (log.returncode, "position" in log.stdout + log.stderr) == (0, True), log.stderr
+    assert "Nothing of 2023" in stack.documented("tools admin store-away")
     nobody = ("tools", "admin", "erase", "--reason", "申请", "--second", "某人")
     refused = stack.compose("run", "--rm", "-T", *nobody)
     assert (refused.returncode, "没有证件号" in refused.stderr) == (1, True), refused.stderr
