@@ -146,7 +146,7 @@ def test_years_that_are_over_are_stored_away_and_still_answered(tablespace: str,
     eventually(lambda: not differences(system))
     before = ask_all(system, projection)
     assert len(before["person"]) == 1
-    assert len({json.dumps(shown, sort_keys=True) for shown in before["progress"].values()}) == 3
+    assert len({json.dumps(answer, sort_keys=True) for answer in before["progress"].values()}) == 3
 
     _check_refused(system, tablespace)
     _store_two_years(system, projection, tablespace, before)
