@@ -62,16 +62,16 @@ async def store_away(
                 f"{service} 的日志还没有与其主题比对过;请先启动该服务。"
                 f" The log of {service} was not compared with its topic yet: start the service first."
             )
-        found = await _positions(connection, year, log["position"])
-        if found.last > log["sent"]:
+        wanted = await _positions(connection, year, log["position"])
+        if wanted.last > log["sent"]:
             raise ConfigurationError(
                 f"{service} 第 {log['sent']} 位之后的事实还没有发到主题;请等其发出。"
                 f" Facts after position {log['sent']} are not on the topic yet; wait until they are."
             )
-        if found.last < found.first:
+        if wanted.last < wanted.first:
             return 0
-        await _make_part(connection, found, tablespace)
-        return await _move(connection, found, progress, away=True)
+        await _make_part(connection, wanted, tablespace)
+        return await _move(connection, wanted, progress, away=True)
     finally:
         await connection.close()
 
@@ -83,13 +83,13 @@ async def bring_back(
     connection = await _begin(service, owner_dsn)
     try:
         head = (await connection.fetch(_SQL["log"]))[0]["position"]
-        found = await _positions(connection, year, head)
-        if not await connection.fetch(_SQL["part"], found.part):
+        wanted = await _positions(connection, year, head)
+        if not await connection.fetch(_SQL["part"], wanted.part):
             return 0
-        moved = await _move(connection, found, progress, away=False)
-        if await connection.fetchval(_SQL["left_away"], found.part):
-            raise _harmed(found.first)
-        await _at_once(connection, f"drop table {found.part}")
+        moved = await _move(connection, wanted, progress, away=False)
+        if await connection.fetchval(_SQL["left_away"], wanted.part):
+            raise _harmed(wanted.first)
+        await _at_once(connection, f"drop table {wanted.part}")
         return moved
     finally:
         await connection.close()
