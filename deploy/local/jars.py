@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -72,7 +73,11 @@ def classpath(
     """
     expected = listed() if expected is None else expected
     if unlike_the_list(folder, expected):
-        (fetch or _fetch)(folder, expected)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of two at once the second finds them there, and takes none from a broker
+            if unlike_the_list(folder, expected):
+                (fetch or _fetch)(folder, expected)
         wrong = unlike_the_list(folder, expected)
         if wrong:
             names = ", ".join(wrong[:3])
@@ -85,7 +90,6 @@ def classpath(
 
 
 def _fetch(folder: Path, expected: dict[str, str]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as room:
         environment = {**os.environ, "M2_REPO": f"{room}/m2", "XDG_RUNTIME_DIR": room, "NO_COLOR": "1"}
         done = subprocess.run(

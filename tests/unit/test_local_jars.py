@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,24 @@ def test_a_jar_nobody_listed_is_not_run(tmp_path: Path) -> None:
 def test_a_damaged_jar_is_fetched_again(tmp_path: Path) -> None:
     put(tmp_path, GOOD[:3])
     assert jars.classpath(tmp_path, EXPECTED, lambda folder, _: put(folder, GOOD)).endswith("kafka.jar")
+
+
+def test_of_two_at_once_the_second_takes_what_the_first_has_fetched(tmp_path: Path) -> None:
+    """It would remove the jars from under the broker that the first has started by then."""
+    folder, fetched, began = tmp_path / "jars", list[int](), threading.Barrier(2)
+
+    def fetch(folder: Path, _: dict[str, str]) -> None:
+        time.sleep(0.2)  # the other has seen that they are missing
+        put(folder, GOOD)
+        fetched.append(1)
+
+    def one() -> str:
+        began.wait()
+        return jars.classpath(folder, EXPECTED, fetch)
+
+    with ThreadPoolExecutor(2) as apart:
+        assert {each.result() for each in [apart.submit(one), apart.submit(one)]} == {str(folder / "kafka.jar")}
+    assert len(fetched) == 1
 
 
 def test_a_jar_that_the_registry_gives_differently_is_refused(tmp_path: Path) -> None:
