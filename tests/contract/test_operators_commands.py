@@ -61,6 +61,9 @@ RUN: Final = {
     ".venv/bin/python -m deploy.cluster prepare hosts.yaml secrets/": (
         "tests/harness/hosts.py", '"deploy.cluster", "prepare"',
     ),
+    ".venv/bin/python -m deploy.secrets.keys add --role planner --prefix /districts/330600/ --label 计划办公室": (
+        "tests/unit/test_keys.py", '"add", "--role"',
+    ),
     "make city": (_CITIES, '"city", NAME='),
     "make city NAME=ningbo PLAN=plans/ningbo-2024-2026.yaml": (_CITIES, '"city", NAME='),
     f"{_KUBERNETES} secrets {_CITY} ~/shaoxing-secrets > secrets.yaml": (
@@ -72,7 +75,7 @@ RUN: Final = {
 NOWHERE: Final = {
     "docker compose --profile ops up": "Grafana's image is not here; test_grafana.py reads its dashboard",
     "crontab -e": "an editor; what it is to run is a command of this page",
-    "install -d ": "makes two folders on a host",
+    "install ": "makes folders on a host and puts files there",
     "make sbom": "fetches a tool of its own",
     "make faults": "takes an hour or two; docs/faults.md is what it wrote",
     "make bench": "takes an hour; docs/performance.md is what it wrote",
