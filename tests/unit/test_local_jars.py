@@ -47,12 +47,14 @@ def test_of_two_at_once_the_second_takes_what_the_first_has_fetched(tmp_path: Pa
         put(folder, GOOD)
         fetched.append(1)
 
-    def one() -> str:
+    def path_of_one() -> str:
         began.wait()
         return jars.classpath(folder, EXPECTED, fetch)
 
     with ThreadPoolExecutor(2) as apart:
-        assert {each.result() for each in [apart.submit(one), apart.submit(one)]} == {str(folder / "kafka.jar")}
+        assert {each.result() for each in [apart.submit(path_of_one), apart.submit(path_of_one)]} == {
+            str(folder / "kafka.jar")
+        }
     assert len(fetched) == 1
 
 
