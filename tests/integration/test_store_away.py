@@ -15,8 +15,10 @@ import asyncpg
 import pytest
 
 from deploy.kafka import topics as deploy_topics
-from deploy.local import postgres as local_postgres
-from deploy.operations import erasure
+from deploy.local.databases import Passwords
+from deploy.local.installation import Installation
+from deploy.operations import backup, erasure
+from deploy.operations.erasable import Manifest
 from deploy.operations.reconcile import Places, compare
 from shared.contract.events import LOCAL_TIME
 from shared.kafka.clients import Broker
@@ -24,7 +26,7 @@ from shared.log.store_away import bring_back, store_away
 from shared.observability.health import ConfigurationError
 from tests.conftest import ROOT
 from tests.harness.broker import delete_topics
-from tests.harness.databases import create, drop
+from tests.harness.databases import drop
 from tests.harness.fork_server import fork_server
 from tests.harness.plan_office import PLAN
 from tests.harness.processes import Process, System, _fetch, eventually, run
@@ -174,6 +176,9 @@ def _check_refused(system: System, tablespace: str) -> None:
     assert "no such tablespace" in refusal(system, OLDEST, "nowhere")
     assert "grant create on tablespace" in refusal(system, OLDEST, tablespace)
     run(_fetch(system.superuser, f'grant create on tablespace {tablespace} to "{SERVICE}_owner"'))
+    ((name, digest),) = system.query(SERVICE, "delete from migration where name ~ '^009' returning name, sha256")
+    assert "lacks these migrations" in refusal(system, OLDEST, tablespace)
+    system.query(SERVICE, "insert into migration (name, sha256) values ($1, $2)", name, digest)
     with system.holding(SERVICE, "select pg_advisory_lock(hashtext('skillplan.store-away'))"):
         assert "already" in refusal(system, OLDEST, tablespace)
     assert set(places_of_bytes(system).values()) == {(True, False)}
@@ -266,35 +271,39 @@ def _check_harm_is_found(system: System) -> None:
     system.query(SERVICE, "update fact set sha256 = sha256(bytes) where position = 25")
 
 
+class _Tested(Installation):
+    """An installation whose databases are those of a test."""
+
+    def database(self, service: str) -> str:
+        return self.passwords[service].role
+
+
 def _check_backup(system: System, tablespace: str, log: list[bytes]) -> None:
     """A backup has both tables, and is restored where there is no such tablespace, too."""
-    database = system.databases[SERVICE]
-    tools = local_postgres.find_binaries()[0].folder
-    dump, name = system.folder / "log.dump", f"restored_{secrets.token_hex(4)}"
-    address = re.sub(r"/[^/]*$", f"/{database.name}", system.superuser)
-    subprocess.run([tools / "pg_dump", "--format=custom", f"--file={dump}", f"--dbname={address}"], check=True)
-    run(create(system.superuser, SERVICE, name, None))
+    there = Installation(system.folder, superuser_dsn=system.superuser)
+    tested = _Tested(
+        system.folder,
+        superuser_dsn=system.superuser,
+        passwords={SERVICE: Passwords(owner="", role=system.databases[SERVICE].name)},
+    )
+    folder = system.folder / "backup"
+    folder.mkdir()
+    dumped = run(backup._dump_log(tested, SERVICE, folder / f"{SERVICE}.dump"))
+    manifest = Manifest(taken_at=datetime.now(LOCAL_TIME).isoformat(), services={SERVICE: dumped}, keys={})
+    taken, name = backup.Backup(folder, manifest), f"restored_{secrets.token_hex(4)}"
+    restored = re.sub(r"/[^/]*$", f"/{name}", system.superuser)
+    lying = "select count(*) from pg_class where reltablespace = (select oid from pg_tablespace where spcname = $1)"
+    other = f"{tablespace}_elsewhere"
     try:
-        into = re.sub(r"/[^/]*$", f"/{name}", system.superuser)
-        subprocess.run(
-            [
-                tools / "pg_restore",
-                "--exit-on-error",
-                "--single-transaction",
-                "--no-tablespaces",
-                f"--dbname={into}",
-                dump,
-            ],
-            check=True,
-        )
-        rows = run(_fetch(into, "select bytes from recorded_fact order by position"))
-        assert [row["bytes"] for row in rows] == log
-        assert run(_fetch(into, "select count(*) from stored_away"))[0][0] == 2 * EACH
+        for called in (tablespace, other):
+            if called != tablespace:
+                run(_fetch(system.superuser, f"alter tablespace {tablespace} rename to {called}"))
+            backup.fill(there, taken, SERVICE, name)
+            rows = run(_fetch(restored, "select bytes from recorded_fact order by position"))
+            assert [row["bytes"] for row in rows] == log
+            assert run(_fetch(restored, "select count(*) from stored_away"))[0][0] == 2 * EACH
+            assert (run(_fetch(restored, lying, called))[0][0] > 0) == (called == tablespace)
     finally:
         run(drop(system.superuser, name))
-    assert (
-        tablespace
-        in subprocess.run(
-            [tools / "pg_restore", "--schema-only", "--file=-", dump], check=True, capture_output=True, text=True
-        ).stdout
-    )
+        if system.query(SERVICE, "select from pg_tablespace where spcname = $1", other):
+            run(_fetch(system.superuser, f"alter tablespace {other} rename to {tablespace}"))
