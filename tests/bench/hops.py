@@ -116,6 +116,9 @@ def measure_append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
     """Append from concurrent HTTP clients, one report a request and by batches."""
     row = BenchRow("1 append, 32 HTTP clients", "reports", note="floor: bare asyncpg, the same rows, 1 a transaction")
     batches = BenchRow(f"1 append, by batches of {_TOGETHER}", "reports", aim=None, note=f"{CLIENTS} HTTP clients")
+    two = BenchRow(
+        f"1 append, by batches of {_TOGETHER}, two processes", "reports", aim=None, note="16 clients of each"
+    )
     numbers = Numbers()
     with servers.system() as system:
         bare = servers.new_database(feed.SERVICE)
@@ -143,7 +146,12 @@ def measure_append(servers: BenchServers, sizes: Sizes) -> list[BenchRow]:
             }
             options |= {"first": numbers.take(10**5), "port": api.port, "pids": {"api": pid_of(api), **servers.parts}}
             batches.ours.append(servers.run("load", options))
-    return [row, batches]
+        other = system.process(feed.SERVICE, "api").start()
+        pids = {"api": pid_of(api), "other api": pid_of(other), **servers.parts}
+        for _ in range(sizes.rounds):
+            options |= {"run": new_run(), "first": numbers.take(10**5), "ports": [api.port, other.port], "pids": pids}
+            two.ours.append(servers.run("load", options))
+    return [row, batches, two]
 
 
 def measure_inbox_and_relay(

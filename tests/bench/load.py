@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections import deque
+from itertools import cycle
 from typing import Any
 
 import uvloop
@@ -66,14 +67,14 @@ class _Client(asyncio.Protocol):
             self._done.set_exception(error)
 
 
-async def _send_all(port: int, requests: list[bytes], clients: int, wanted: bytes) -> list[float]:
-    """Return how many seconds each request waited for its answer."""
+async def _send_all(ports: list[int], requests: list[bytes], clients: int, wanted: bytes) -> list[float]:
+    """Return how many seconds each request waited for its answer; the clients are spread over the ports."""
     loop, waiting = asyncio.get_running_loop(), deque(requests)
     waits = list[float]()
     done = [loop.create_future() for _ in range(clients)]
     made = [
         await loop.create_connection(lambda end=end: _Client(waiting, end, wanted, waits), "127.0.0.1", port)  # type: ignore[misc]
-        for end in done
+        for end, port in zip(done, cycle(ports), strict=False)
     ]
     await asyncio.gather(*done)
     for transport, _ in made:
@@ -110,9 +111,10 @@ async def main(options: dict[str, Any]) -> None:
     first = options.get("first", 0)
     warm = clients * WARM_UP if each == 1 else clients
     requests = _requests(options, first, count + warm)
-    await _send_all(options["port"], requests[:warm], clients, wanted)
+    ports = options.get("ports") or [options["port"]]
+    await _send_all(ports, requests[:warm], clients, wanted)
     meter = Meter(options["pids"])
-    waits = await _send_all(options["port"], requests[warm:], clients, wanted)
+    waits = await _send_all(ports, requests[warm:], clients, wanted)
     section = meter.section(count * each)
     section.waits_ms = [round(wait * 1e3, 3) for wait in waits]
     ordered = sorted(section.waits_ms)
