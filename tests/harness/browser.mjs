@@ -37,7 +37,9 @@ async function open({ language = "zh", theme = "light", width = 1280, profile = 
   const page = await context.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);
   const record = { complaints: [], hosts: new Set(), scripts: 0 };
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && record.complaints.push(message.text()));
+  // Docker's networks come and go beside us, and Chromium ends what is under way then; the page asks again.
+  const isOfMachine = (text) => text.includes("net::ERR_NETWORK_CHANGED");
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && !isOfMachine(message.text()) && record.complaints.push(message.text()));
   page.on("pageerror", (error) => record.complaints.push(error.message));
   page.on("request", (request) => record.hosts.add(new URL(request.url()).host));
   page.on("response", async (response) => {
