@@ -216,7 +216,7 @@ def of_the_projection() -> Iterator[Ask]:
         yield Ask(path, day | more, name="asked", title="所问的一部分 A part of it")
         if not route.endswith("changes"):
             yield Ask(path, day | own | {"format": "csv"})
-        if route.endswith("facts"):
+        if route.endswith(("facts", "}/months")):
             yield Ask(path, day | own | {"format": "xlsx", "lang": "zh"})
         yield Ask(path, day | own | {"plan": "none"}, status=404)
         yield Ask(path, day | own | {"as_of": "soon"}, status=422)

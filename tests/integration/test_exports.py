@@ -17,7 +17,7 @@ from tests.harness.steps import collected_as_in_services, timed_steps
 
 _FACTS: Final = 20_000
 _PAGE: Final = 5_000
-_EXPORTS: Final = (LISTED, f"{BRIEFING}&format=xlsx&facts=true", BRIEFING)
+_EXPORTS: Final = (LISTED, f"{LISTED}&format=xlsx", f"{BRIEFING}&format=xlsx&facts=true", BRIEFING)
 _FORMS: Final = (*_EXPORTS, f"{LISTED}&format=csv", f"{BRIEFING}&format=docx", f"{BRIEFING}&format=pdf",
                  f"{BRIEFING}&format=json")  # fmt: skip
 _PAGES: Final = (f"{LISTED}&limit={_PAGE}&after=0", f"{LISTED}&limit={_PAGE}&after=0&format=csv")

@@ -84,7 +84,9 @@ ROUTES: Final[dict[str, list[dict[str, str]]]] = {
     "/v1/plans/{plan}/months/{month}/close": [],
     "/v1/plans/{plan}/months/{month}/restate": [],
     "/v1/plans/{plan}/progress": [{}, {"format": "csv"}, {"district": OTHER}],
-    "/v1/plans/{plan}/indicators/{indicator}/months": [{"period": "2024"}, {"period": "2024", "format": "csv"}],
+    "/v1/plans/{plan}/indicators/{indicator}/months": [
+        {"period": "2024"}, {"period": "2024", "format": "csv"}, {"period": "2024", "format": "xlsx"}
+    ],
     "/v1/plans/{plan}/indicators/{indicator}/facts": [
         {"period": "2024", **format_, **limit, **place}
         for format_ in ({}, {"format": "csv"}, {"format": "xlsx"})

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -19,6 +20,7 @@ from services.projection.exports.sheets import listing
 from services.projection.exports.texts import Language
 from services.projection.receipts.columns import columns
 from shared.contract.messages import Receipt
+from shared.http.problems import Problem
 
 EVIL = '=HYPERLINK("//x")'
 ACCEPTED: Receipt = {
@@ -74,6 +76,14 @@ def test_what_a_sheet_does_not_hold_is_said_in_its_last_row(monkeypatch: pytest.
     (sheet,) = openpyxl.load_workbook(io.BytesIO(_written("zh", [REFUSED] * 5))).worksheets
     assert sheet.max_row == 3
     assert "CSV" in str(sheet["A3"].value)
+
+
+def test_a_full_disk_is_said_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w+b", buffering=0) as full:
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full)
+        with pytest.raises(Problem) as refused:
+            _written("zh", [ACCEPTED])
+    assert refused.value.status == 503
 
 
 def test_a_name_is_the_same_on_the_page_and_in_a_listing() -> None:

@@ -25,6 +25,7 @@ NAMES: Final[Mapping[str, BilingualText]] = {
     "closings.published": {"zh": "公布", "en": "Published"},
     "closings.value": {"zh": "公布数", "en": "Published"},
     "difference.denominator": {"zh": "分母", "en": "Denominator"},
+    "difference.numerator": {"zh": "分子", "en": "Numerator"},
     "facts.adds": {"zh": "计入", "en": "Adds"},
     "facts.on": {"zh": "发生日期", "en": "Happened on"},
     "facts.report": {"zh": "报告编号", "en": "Report"},

@@ -10,12 +10,13 @@ from typing import IO, Final, Generic, Self, TypeVar
 
 import xlsxwriter
 from starlette.responses import Response, StreamingResponse
+from xlsxwriter.exceptions import XlsxWriterException
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from services.projection.assessment.pace import Signal
 from services.projection.assessment.representation import BilingualText
-from services.projection.exports.spool import beside
+from services.projection.exports.spool import FULL, beside
 from services.projection.exports.texts import Language, text
 from services.projection.exports.wording import COLOURS
 from shared.contract.events import LOCAL_TIME
@@ -93,11 +94,16 @@ class Book:
 
     @contextlib.asynccontextmanager
     async def written(self) -> AsyncIterator[Self]:
-        """Have it written by who holds it, then end its file and go back to the start of that."""
+        """Have it written by who holds it, then end its file and go back to the start of that; raises Problem on a
+        full disk."""
         try:
-            yield self
-        finally:
-            await beside(self._close)
+            try:
+                yield self
+            finally:
+                await beside(self._close)
+        except (OSError, XlsxWriterException):
+            self.file.close()
+            raise FULL from None
         self.file.seek(0)
 
     def _close(self) -> None:

@@ -15,7 +15,7 @@ from shared.http.problems import Problem
 
 _IN_MEMORY: Final = 1024 * 1024
 _CHUNK: Final = 65_536
-_FULL: Final = Problem(503, "同时导出过多,请稍后再试。", "Too many exports at once; try again later.", retry_after="30")
+FULL: Final = Problem(503, "同时导出过多,请稍后再试。", "Too many exports at once; try again later.", retry_after="30")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +40,7 @@ async def spooled(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         file.write(deflate.flush())
     except OSError:
         file.close()
-        raise _FULL from None
+        raise FULL from None
     file.seek(0)
 
     async def sent() -> AsyncIterator[bytes]:

@@ -1,7 +1,8 @@
 """How did a number come about: month by month what was counted, what came together, what was expected, the signal."""
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, cast
 
 from fastapi import APIRouter, Request, Response
 from typing_extensions import TypedDict
@@ -25,19 +26,26 @@ from services.projection.counting.lines import Line, LineShape, Part
 from services.projection.counting.periods import month_number
 from services.projection.counting.uses import UseRole
 from services.projection.exports.csv import columns_of
+from services.projection.exports.names import NAMES, PlanNames
+from services.projection.exports.sheets import ListingColumn, listed
+from services.projection.exports.texts import text
+from services.projection.exports.wording import achieved, exact, rounded
 from services.projection.queries.cache import Conditional
 from services.projection.queries.context import Question, context_of
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
     District,
-    Form,
     IndicatorNamed,
     KnownAt,
+    Lang,
+    ListingForm,
     PeriodNamed,
     PlanNamed,
     indicator_of,
+    language_of,
     period_of,
+    plan_of,
 )
 from services.projection.queries.snapshot import Snapshot
 from shared.plan.model import Indicator
@@ -103,7 +111,8 @@ async def get_months(
     district: District = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
-    form: Form = "json",
+    form: ListingForm = "json",
+    lang: Lang = None,
 ) -> Response:
     """Respond with the months of a cell."""
     context = context_of(request)
@@ -119,7 +128,39 @@ async def get_months(
         }
 
     question = Question(("months", indicator, period or ""), plan, as_of, known_at, district, indicator)
-    return await context.respond_table(question, months, form, lambda table: table["months"], _COLUMNS)
+    if form != "xlsx":
+        return await context.respond_table(question, months, form, lambda table: table["months"], _COLUMNS)
+    body = await context.read(question, months)
+    async with context.reader.view() as view:
+        names = PlanNames(plan_of(view.compiled, plan), language_of(request, lang))
+    parts = (plan, *question.name, district, body["as_of"])
+    return await listed(
+        cast("MonthsTable", body)["months"],
+        _listed(names, indicator),
+        f"{indicator} {NAMES['months.choose'][names.language]}",
+        names.language,
+        f"{'-'.join(str(part) for part in parts if part)}.xlsx",
+    )
+
+
+def _listed(names: PlanNames, indicator: str) -> Sequence[ListingColumn[CellMonth]]:
+    """Return the columns of a listing to read."""
+    language, unit = names.language, names.unit_code(indicator)
+    of_ratio: Sequence[ListingColumn[CellMonth]] = (
+        ListingColumn(NAMES["difference.numerator"], 14, lambda it: exact(it["numerator"], unit)),
+        ListingColumn(NAMES["difference.denominator"], 14, lambda it: it["denominator"]),
+    )
+    return (
+        ListingColumn(NAMES["months.choose"], 10, lambda it: it["month"]),
+        ListingColumn({"zh": "单位", "en": "Unit"}, 14, lambda _: names.unit(indicator)),
+        ListingColumn({"zh": "当月", "en": "In the month"}, 16, lambda it: rounded(it["value"], unit)),
+        # Rounded towards "not yet" (RULES E29).
+        ListingColumn({"zh": "月末", "en": "At its end"}, 16, lambda it: achieved(it["cumulative"], unit, met=False)),
+        ListingColumn({"zh": "时序应达", "en": "Expected"}, 16, lambda it: rounded(it["expected"], unit)),
+        ListingColumn({"zh": "信号", "en": "Signal"}, 12, lambda it: text(it["signal"], language)),
+        ListingColumn({"zh": "当月末的信号", "en": "Signal then"}, 14, lambda it: text(it["signal_then"], language)),
+        *(of_ratio if names.plan.indicators[indicator][1].is_ratio else ()),
+    )
 
 
 async def _months(basis: AssessmentBasis, view: Snapshot, assessment: Assessment) -> list[CellMonth]:

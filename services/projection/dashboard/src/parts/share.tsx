@@ -9,7 +9,7 @@ import { fitsFrames, formatHash, mayBeFramed, type Page, pick } from "./address"
 import { findMeasure, receiptsOf, type View } from "./view";
 
 /** The pages whose own rows are to be had as XLSX; the numbers of the others are in the workbook of the briefing. */
-const LISTED: readonly Page[] = ["closings", "facts", "health", "receipts"];
+const LISTED: readonly Page[] = ["closings", "facts", "health", "measure", "receipts"];
 
 /** Where the numbers of a page are to be had in a format; empty for a page that shows none. `closed`: the months that are. */
 function rowsPath({ plan, address }: View, closed: string[], format: "csv" | "xlsx"): string {
