@@ -3,7 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import orjson
 from fastapi import APIRouter
@@ -110,6 +110,12 @@ def type_names(docs: Path) -> dict[str, TypeName]:
             "schema": f"/schemas/{path.name}",
         }
     return names
+
+
+def type_name(code: str, language: Literal["zh", "en"]) -> str:
+    """Return what a type is called; an unknown one stands for itself."""
+    named = type_names(DOCS).get(code)
+    return named[language] if named else code
 
 
 def _file(file: Path, media_type: str) -> Response:

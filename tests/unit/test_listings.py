@@ -41,7 +41,7 @@ def _written(language: Language, *batches: Sequence[Receipt]) -> bytes:
             yield batch
 
     async def written() -> bytes:
-        with await listing(given(), columns(type_names(DOCS), language), "回执 330681", language) as file:
+        with await listing(given(), columns(language), "回执 330681", language) as file:
             return file.read()
 
     return asyncio.run(written())

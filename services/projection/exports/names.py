@@ -73,6 +73,13 @@ def name_of(kind: str, code: str, language: Language) -> str:
     return name[language] if name else code
 
 
+def unit_name(units: Mapping[str, BilingualText], unit: str, language: Language) -> str:
+    """Return the name of one of a plan's units; fen are shown as yuan."""
+    if unit == "fen":
+        return {"zh": "元", "en": "yuan"}[language]
+    return units[unit][language] if unit in units else unit
+
+
 @dataclass(frozen=True)
 class PlanNames:
     """What the things of a plan are called in a language."""
@@ -87,10 +94,9 @@ class PlanNames:
 
     def unit(self, code: str) -> str:
         """Return the unit in which people read an indicator: fen are shown as yuan."""
-        unit = self.unit_code(code)
-        if unit == "fen":
-            return {"zh": "元", "en": "yuan"}[self.language]
-        return bilingual(self.plan.units[unit])[self.language] if unit in self.plan.units else unit
+        return unit_name(
+            {unit: bilingual(name) for unit, name in self.plan.units.items()}, self.unit_code(code), self.language
+        )
 
     def unit_code(self, code: str) -> str:
         """Return the code of an indicator's unit, empty where the plan has no such indicator any more."""

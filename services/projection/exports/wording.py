@@ -7,6 +7,7 @@ from typing import Final
 
 from services.projection.assessment.pace import Op, Signal
 from services.projection.assessment.representation import DistrictStanding, TargetValue
+from services.projection.exports import names
 from services.projection.exports.document import Briefing, BriefingIndicator, BriefingMeasure
 from services.projection.exports.texts import Language, text
 from shared.contract.events import LOCAL_TIME
@@ -94,10 +95,7 @@ def _text(number: Decimal, unit: str, signed: bool = False) -> str:
 
 def unit_name(briefing: Briefing, unit: str, language: Language) -> str:
     """Return the name of a unit; fen are shown as yuan."""
-    if unit == "fen":
-        return {"zh": "元", "en": "yuan"}[language]
-    name = briefing["units"].get(unit)
-    return name[language] if name else unit
+    return names.unit_name(briefing["units"], unit, language)
 
 
 def goal(row: BriefingIndicator, language: Language) -> str:

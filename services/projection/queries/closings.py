@@ -223,6 +223,9 @@ async def get_closings(plan: PlanNamed, request: Request, form: ListingForm = "j
         decided = View(await view.decided())
         visibility = visibility_of(request, plan_read.successors)
         months = [_month(month_of(plan_read, name, decided), visibility) for name in _names(plan_read, decided)]
+    if form == "json":
+        answer: ClosedMonths = {"plan": plan, "months": months}
+        return Response(orjson.dumps(answer), media_type="application/json")
     rows = [
         PublicationRow(month=month["month"], as_of=month["as_of"], **publication)
         for month in months
@@ -230,12 +233,9 @@ async def get_closings(plan: PlanNamed, request: Request, form: ListingForm = "j
     ]
     if form == "csv":
         return csv_response(rows, _PUBLICATIONS, f"{plan}-closings.csv")
-    if form == "xlsx":
-        language = language_of(request, lang)
-        columns = _listed_publications(language, [month["published"][0]["sha256"] for month in months])
-        return await listed(rows, columns, NAMES["nav.closings"][language], language, f"{plan}-closings.xlsx")
-    answer: ClosedMonths = {"plan": plan, "months": months}
-    return Response(orjson.dumps(answer), media_type="application/json")
+    language = language_of(request, lang)
+    columns = _listed_publications(language, {month["published"][0]["recorded_at"] for month in months})
+    return await listed(rows, columns, NAMES["nav.closings"][language], language, f"{plan}-closings.xlsx")
 
 
 @router.get(
@@ -289,24 +289,22 @@ async def get_closing(
             if figure.district == district
         ],
     }
-    compared, name = (
-        [_row(answer, figure) for figure in answer["figures"]],
-        "-".join(part for part in (plan, "closing", month, district) if part),
-    )
+    if form == "json":
+        return Response(orjson.dumps(answer), media_type="application/json")
+    rows = [_row(answer, figure) for figure in answer["figures"]]
+    file_name = f"{'-'.join(part for part in (plan, 'closing', month, district) if part)}.{form}"
     if form == "csv":
-        return csv_response(compared, _COMPARED, f"{name}.csv")
-    if form == "xlsx":
-        names = PlanNames(plan_read, language_of(request, lang))
-        sheet = f"{month} {NAMES['closings.published'][names.language]}"
-        return await listed(compared, _listed_figures(names), sheet, names.language, f"{name}.xlsx")
-    return Response(orjson.dumps(answer), media_type="application/json")
+        return csv_response(rows, _COMPARED, file_name)
+    names = PlanNames(plan_read, language_of(request, lang))
+    sheet = f"{month} {NAMES['closings.published'][names.language]}"
+    return await listed(rows, _listed_figures(names), sheet, names.language, file_name)
 
 
-def _listed_publications(language: Language, first: Collection[Sha256]) -> Sequence[ListingColumn[PublicationRow]]:
-    """Return the columns of a listing to read; `first`: the digests of what was published by a close."""
+def _listed_publications(language: Language, first: Collection[Instant]) -> Sequence[ListingColumn[PublicationRow]]:
+    """Return the columns of a listing to read; `first`: when closes were recorded, each at an instant of its own."""
 
     def how(row: PublicationRow) -> Cell:
-        return NAMES["closings.first" if row["sha256"] in first else "closings.again"][language]
+        return NAMES["closings.first" if row["recorded_at"] in first else "closings.again"][language]
 
     return (
         ListingColumn(NAMES["months.choose"], 10, lambda it: it["month"]),

@@ -136,8 +136,13 @@ class ReadContext:
         if form == "json":
             return await self.respond(question, compute)
         body = await self.read(question, compute)
-        parts = (body["plan"], *question.name, body["district"], body["as_of"])
-        return csv_response(rows(cast("Table", body)), columns, f"{'-'.join(str(part) for part in parts if part)}.csv")
+        return csv_response(rows(cast("Table", body)), columns, file_name(question, body, form))
+
+
+def file_name(question: Question, body: Mapping[str, object], form: str) -> str:
+    """Return what the file of an answer is called."""
+    parts = (body["plan"], *question.name, body["district"], body["as_of"])
+    return f"{'-'.join(str(part) for part in parts if part)}.{form}"
 
 
 def context_of(request: Request) -> ReadContext:

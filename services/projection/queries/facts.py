@@ -23,7 +23,7 @@ from services.projection.assessment.representation import (
     scope_fields,
 )
 from services.projection.assessment.values import Cell
-from services.projection.contract import DOCS, type_names
+from services.projection.contract import type_name
 from services.projection.counting.periods import bounds, period_name
 from services.projection.exports import sheets
 from services.projection.exports.csv import columns_of, csv_file, csv_parts
@@ -274,7 +274,6 @@ async def _rows(
 
 def _listed(names: PlanNames, indicator: Indicator, *, counts: bool) -> Sequence[ListingColumn[Mapping[str, object]]]:
     """Return the columns of a listing to read; `counts`: whether a row may stand for several facts of others."""
-    language, types = names.language, type_names(DOCS)
 
     def day(name: str) -> Callable[[Mapping[str, object]], sheets.Cell]:
         return lambda it: date.fromisoformat(str(it[name])) if it[name] else None
@@ -288,10 +287,6 @@ def _listed(names: PlanNames, indicator: Indicator, *, counts: bool) -> Sequence
 
     def number(name: str) -> Callable[[Mapping[str, object]], sheets.Cell]:
         return lambda it: exact(value, indicator.unit) if isinstance(value := it[name], int) else None
-
-    def type_name(it: Mapping[str, object]) -> sheets.Cell:
-        named = types.get(str(it["type"]))
-        return named[language] if named else str(it["type"])
 
     adds = NAMES["difference.numerator" if indicator.is_ratio else "facts.adds"]
     unit = "" if indicator.is_ratio else f"({names.unit(indicator.id)})"
@@ -307,7 +302,7 @@ def _listed(names: PlanNames, indicator: Indicator, *, counts: bool) -> Sequence
         ListingColumn(
             NAMES["asked.district"], 14, lambda it: names.place(str(it["district"])) if it["district"] else None
         ),
-        ListingColumn(NAMES["receipts.type"], 26, type_name),
+        ListingColumn(NAMES["receipts.type"], 26, lambda it: type_name(str(it["type"]), names.language)),
         ListingColumn(NAMES["facts.what"], 48, same("subject")),
         *numbers,
         ListingColumn(NAMES["facts.report"], 24, same("report_id")),

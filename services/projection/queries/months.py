@@ -31,7 +31,7 @@ from services.projection.exports.sheets import ListingColumn, listed
 from services.projection.exports.texts import text
 from services.projection.exports.wording import achieved, exact, rounded
 from services.projection.queries.cache import Conditional
-from services.projection.queries.context import Question, context_of
+from services.projection.queries.context import Question, context_of, file_name
 from services.projection.queries.parameters import (
     RESPONSES,
     AsOf,
@@ -133,13 +133,12 @@ async def get_months(
     body = await context.read(question, months)
     async with context.reader.view() as view:
         names = PlanNames(plan_of(view.compiled, plan), language_of(request, lang))
-    parts = (plan, *question.name, district, body["as_of"])
     return await listed(
         cast("MonthsTable", body)["months"],
         _listed(names, indicator),
         f"{indicator} {NAMES['months.choose'][names.language]}",
         names.language,
-        f"{'-'.join(str(part) for part in parts if part)}.xlsx",
+        file_name(question, body, form),
     )
 
 

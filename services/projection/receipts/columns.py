@@ -1,9 +1,9 @@
 """The columns of receipts as a listing to read: in the words of the pages, times in Beijing time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from services.projection.assessment.representation import BilingualText
+from services.projection.contract import type_name
 from services.projection.exports.names import NAMES, name_of
 from services.projection.exports.sheets import ListingColumn
 from services.projection.exports.texts import Language
@@ -11,12 +11,8 @@ from shared.contract.messages import Receipt
 from shared.contract.remedies import remedy_of
 
 
-def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[ListingColumn[Receipt]]:
-    """Return the columns; `types`: what each type of report is called, by its name in full."""
-
-    def type_name(receipt: Receipt) -> str:
-        code = receipt.get("type") or ""
-        return types[code][language] if code in types else code
+def columns(language: Language) -> Sequence[ListingColumn[Receipt]]:
+    """Return the columns."""
 
     def remedies(receipt: Receipt) -> str:
         remedies_of = (remedy_of(reason["code"]) for reason in receipt["reasons"])
@@ -25,7 +21,7 @@ def columns(types: Mapping[str, BilingualText], language: Language) -> Sequence[
     return (
         ListingColumn({"zh": "收到(北京时间)", "en": "Received (Beijing time)"}, 20, lambda it: _at(it["received_at"])),
         ListingColumn({"zh": "结果", "en": "Result"}, 12, lambda it: name_of("status", it["status"], language)),
-        ListingColumn(NAMES["receipts.type"], 26, type_name),
+        ListingColumn(NAMES["receipts.type"], 26, lambda it: type_name(it.get("type") or "", language)),
         ListingColumn({"zh": "报告编号", "en": "Report"}, 24, lambda it: it.get("id")),
         ListingColumn({"zh": "事项", "en": "Subject"}, 48, lambda it: it.get("subject")),
         ListingColumn(

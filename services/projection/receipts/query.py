@@ -12,7 +12,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from typing_extensions import TypedDict
 
 from services.projection.assessment.representation import BilingualText, Day
-from services.projection.contract import DOCS, type_names
 from services.projection.exports.csv import columns_of, csv_file, csv_parts
 from services.projection.exports.names import NAMES
 from services.projection.exports.sheets import download, listing
@@ -251,7 +250,7 @@ async def get_district_receipts(
             language = language_of(request, lang)
             listed = _rows(view.connection, wanted, before, limit, _receipt)
             name = f"{NAMES['receipts.list'][language]} {district}"
-            file = await listing(listed, columns(type_names(DOCS), language), name, language)
+            file = await listing(listed, columns(language), name, language)
             return download(file, f"{district}-receipts.xlsx")
         tallies = counts_of(await counts(view.connection, wanted))
         rows = await page(view.connection, wanted, before, most + 1)
