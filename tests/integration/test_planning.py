@@ -55,6 +55,14 @@ def refused(answer: dict[str, Any], code: str, begins: str = "") -> None:
     assert reason["zh"] != reason["en"]
 
 
+def listed(office: PlanOffice, path: str, **parameters: str) -> list[dict[str, Any]]:
+    """Return the rows of a listing as XLSX by its titles."""
+    answer = office.projection.get(path, params=parameters | {"format": "xlsx", "lang": "zh"})
+    (sheet,) = openpyxl.load_workbook(io.BytesIO(answer.content)).worksheets
+    titles, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(map(str, titles), row, strict=True)) for row in rows]
+
+
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     body: dict[str, Any] = answer.json()
@@ -195,6 +203,8 @@ def notes_are_read_as_they_were_known(office: PlanOffice) -> None:
     assert (before["cause"], before["earlier"]) == ("=1+1", [])
     text = office.projection.get(url, params={"known_at": between, "format": "csv"}).text
     assert "'=1+1" in text
+    (row,) = listed(office, url, known_at=between)
+    assert (row["原因"], row["下一步"], row["区县"]) == ("=1+1", "月底前核定", "诸暨市")
     page = office.projection.get(f"/v1/plans/{PLAN.id}/briefing", params={"month": "2024-12"}).text
     assert "&lt;3 家企业推迟" in page
     problem(office.projection.get(url, params={"indicator": "9.9.z"}), 404)
@@ -417,6 +427,8 @@ def as_table(office: PlanOffice, closing: dict[str, Any]) -> None:
         figure["indicator"]: str(figure["numerator"]) for figure in closing["figures"]
     }
     assert (figures["4.1.b"]["live.numerator"], figures["4.1.b"]["published_at"]) == ("2", closing["known_at"])
+    in_sheet = [row for row in listed(office, f"/v1/plans/{PLAN.id}/closings") if row["月份"] == MONTH]
+    assert [(row["公布"], row["理由"]) for row in in_sheet] == [("关账", None), ("重述", "补报")]
     published = [row for row in rows("") if row["month"] == MONTH]
     assert [(row["sha256"], row["why"]) for row in published] == [
         (publication["sha256"], publication["why"] or "") for publication in closing["published"]
